@@ -1,0 +1,130 @@
+"""What became of every input of a preparation: one line each, kept, refused or skipped, and why."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import quote, unquote_to_bytes
+
+COLUMNS = ("path", "status", "reason", "detail", "seconds", "split", "rows", "sha256")
+
+
+class Status(StrEnum):
+    """`kept`: has rows in the store. `refused`: damaged or unfit. `skipped`: left out on purpose."""
+
+    KEPT = "kept"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+
+
+class Reason(StrEnum):
+    """Why an input was refused or skipped; one list for recordings and MIDI."""
+
+    NONE = ""
+    MISSING = "missing"  # named by a table, not on the disk
+    UNREADABLE = "unreadable"  # the operating system would not let it be read
+    EMPTY = "empty"  # no bytes, or no samples
+    NOT_AUDIO = "not_audio"
+    NOT_MIDI = "not_midi"
+    TRUNCATED = "truncated"  # ends before its header says it should
+    DAMAGED = "damaged"  # of the right kind, but breaks its own format
+    NOT_FINITE = "not_finite"  # NaN or infinite samples
+    TOO_SHORT = "too_short"
+    TOO_LONG = "too_long"
+    NO_NOTES = "no_notes"
+    PERCUSSION_ONLY = "percussion_only"
+    PARSER_CRASHED = "parser_crashed"  # the guarded parser died on it
+    PARSER_TIMEOUT = "parser_timeout"  # the guarded parser passed its deadline
+    DUPLICATE = "duplicate"  # the same content came before under another name
+    NO_LABEL = "no_label"
+    UNEXPECTED_NAME = "unexpected_name"  # the corpus names its files otherwise
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One input, a file or a row of a table; `seconds` is its duration, its `rows` went to `split`."""
+
+    path: str
+    status: Status
+    reason: Reason = Reason.NONE
+    detail: str = ""
+    seconds: float | None = None
+    split: str = ""
+    rows: int = 0
+    sha256: str = ""
+
+
+def encode_field(text: str) -> str:
+    """Percent-encode control characters, `%` and bytes that are no UTF-8, so that a line is one line."""
+    raw = text.encode("utf-8", "surrogateescape")
+    try:
+        safe = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return quote(raw, safe="/ ._-~!@#$&'()*+,;=:?[]{}")
+    return "".join(quote(c) if c == "%" or not c.isprintable() else c for c in safe)
+
+
+def decode_field(text: str) -> str:
+    """The inverse of `encode_field`."""
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+
+
+def write_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
+    """Write `ledger.tsv`, one line an input in the order given."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("\t".join(COLUMNS) + "\n")
+        for entry in entries:
+            seconds = "" if entry.seconds is None else f"{entry.seconds:.6f}"
+            fields = (
+                entry.path,
+                entry.status,
+                entry.reason,
+                entry.detail,
+                seconds,
+                entry.split,
+                str(entry.rows),
+            )
+            file.write("\t".join(encode_field(field) for field in (*fields, entry.sha256)) + "\n")
+
+
+def read_ledger(path: Path) -> list[LedgerEntry]:
+    """Read `ledger.tsv` back. Raises ValueError where a line is not of the format."""
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        header = next(reader, [])
+        if tuple(header) != COLUMNS:
+            raise ValueError(f"{path}: columns {header}, expected {list(COLUMNS)}")
+        entries = []
+        for fields in reader:
+            name, status, reason, detail, seconds, split, rows, sha256 = map(decode_field, fields)
+            entries.append(
+                LedgerEntry(
+                    path=name,
+                    status=Status(status),
+                    reason=Reason(reason),
+                    detail=detail,
+                    seconds=float(seconds) if seconds else None,
+                    split=split,
+                    rows=int(rows),
+                    sha256=sha256,
+                )
+            )
+    return entries
+
+
+def summarise(entries: Iterable[LedgerEntry]) -> str:
+    """One line such as `2,990 kept, 8 refused (6 truncated, 2 not_audio), 2 skipped (2 too_long)`."""
+    entries = list(entries)
+    parts = []
+    for status in Status:
+        reasons = Counter(entry.reason for entry in entries if entry.status is status)
+        total = sum(reasons.values())
+        if not total and status is not Status.KEPT:
+            continue
+        named = ", ".join(f"{n:,} {reason}" for reason, n in reasons.most_common() if reason)
+        parts.append(f"{total:,} {status}" + (f" ({named})" if named else ""))
+    return ", ".join(parts)
