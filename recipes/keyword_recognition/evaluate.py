@@ -1,0 +1,61 @@
+"""How well a trained keyword recogniser does on a split, beside 5-nearest-neighbours on the same clips.
+
+    recipes/keyword_recognition/evaluate.py --run runs/fsdd_gru --split test
+
+Each reading of the test split is a line in the run's `test_reads.tsv`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from seqaudio.evaluation.neighbours import NearestNeighbours
+
+from seqaudio.batching import LabelledSequences, PaddedBatches
+from seqaudio.bptt import RunFolder
+from seqaudio.cli.options import run
+from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.results import read_results, record_test
+from seqaudio.store import Store
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of the evaluation."""
+
+    run: Path  # folder that train.py made
+    store: Path | None = None  # another store than the one it was trained on; labels map by name
+    split: Literal["valid", "test"] = "valid"
+
+
+def main(config: Config) -> None:
+    """Print the figures; on the test split, record them."""
+    folder = RunFolder(config.run)
+    folder.require("keyword_recognition", "this recipe")
+    read_results(config.run)
+    store = Store(config.store or folder.settings["store"])
+    store.require("features", "keyword recognition")
+    folder.check_store(store)
+    split = store[config.split]
+    # a clip that is of none of the run's labels counts as `unknown`, or stops the command
+    ids = folder.vocabulary.encode(split.labels)
+
+    batches = PaddedBatches(LabelledSequences(split, ids), 256, max_steps=MAX_STEPS)
+    metrics = evaluate(folder.model(), batches)
+
+    neighbours = NearestNeighbours().fit(list(store["train"]), store["train"].labels)
+    guesses = folder.vocabulary.encode(neighbours.predict(list(split)))
+    baseline = {"accuracy": float(np.mean(guesses == ids))}
+    if config.split == "test":
+        record_test(config.run, metrics, {"5-nearest-neighbours": baseline}, store.fingerprint)
+    print(
+        f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
+        f"{metrics['nats_per_clip']:.4f} nats a clip; 5 nearest neighbours {100 * baseline['accuracy']:.2f} %"
+    )
+
+
+if __name__ == "__main__":
+    run(Config, main)

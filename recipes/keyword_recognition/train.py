@@ -1,0 +1,146 @@
+"""Train a keyword recogniser: MFCC sequences -> recurrent net -> one label a clip.
+
+    data_prep/fsdd.py --source FOLDER --out stores/fsdd
+    recipes/keyword_recognition/train.py --store stores/fsdd --run runs/fsdd_gru --cell gru
+
+The best epoch is chosen on validation. The test split stays closed; `evaluate.py` opens it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from seqaudio.evaluation.neighbours import NearestNeighbours
+
+from seqaudio.batching import LabelledSequences, PaddedBatches
+from seqaudio.bptt import (
+    FullBPTT,
+    RunFolder,
+    Strategy,
+    Trainer,
+    TrainerSettings,
+    TruncatedBPTT,
+    run_settings,
+)
+from seqaudio.cli.options import run
+from seqaudio.device import resolve_device
+from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.results import command_line, results
+from seqaudio.features.augmentation import Augmentation, augment
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.files import write_json
+from seqaudio.models import KeywordModel, build_model
+from seqaudio.store import Store
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of the training."""
+
+    store: Path  # features with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
+    run: Path  # new folder for config.json, metrics.jsonl, model.safetensors, results.json
+    cell: str = "gru"  # recurrent cell: elman, lstm, gru
+    hidden_size: int = 128  # units a layer
+    layers: int = 2
+    bidirectional: bool = False  # better on whole clips, but cannot listen to a stream
+    dropout: float = 0.3
+    augment: bool = True  # stretch, warp, mask and shift the training clips anew each epoch
+    batch_size: int = 32  # clips
+    epochs: int = 30
+    learning_rate: float = 3e-3  # Adam
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0  # largest norm of the gradient
+    bptt: Literal["full", "truncated"] = "full"  # truncated needs a loss at each step and is refused here
+    advance: int = 128  # steps a window of truncated BPTT
+    seed: int = 1
+    device: str = "auto"
+    limit: int | None = None  # train on the first N clips only, for a trial
+    resume: bool = False  # go on with an interrupted run
+
+
+def main(config: Config) -> None:
+    """Train, choose on validation, write results.json."""
+    store = Store(config.store)
+    store.require("features", "keyword recognition")
+    labels = store.names
+    train, valid = store["train"].head(config.limit), store["valid"]
+    device = resolve_device(config.device)
+
+    torch.manual_seed(config.seed)
+    arguments = {
+        "input_size": train.sequence(0).shape[1],
+        "classes": len(labels),
+        "cell": config.cell,
+        "hidden_size": config.hidden_size,
+        "layers": config.layers,
+        "dropout": config.dropout,
+        "bidirectional": config.bidirectional,
+    }
+    model = build_model("keyword", arguments)
+    assert isinstance(model, KeywordModel)
+    if store.normalisation:
+        model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
+
+    settings = FeatureSettings.from_dict(store.settings["features"])
+    augmentation = Augmentation() if config.augment else None
+
+    def transform(frames: np.ndarray, epoch: int, name: str) -> np.ndarray:
+        return frames if augmentation is None else augment(frames, settings, augmentation, (config.seed, epoch, name))
+
+    train_batches = PaddedBatches(
+        LabelledSequences(train, labels.encode(train.labels), transform), config.batch_size, seed=config.seed
+    )
+    valid_batches = PaddedBatches(LabelledSequences(valid, labels.encode(valid.labels)), 256, max_steps=MAX_STEPS)
+    strategy: Strategy = FullBPTT() if config.bptt == "full" else TruncatedBPTT(config.advance)
+    strategy.check(model)
+
+    folder = RunFolder.create(
+        config.run,
+        recipe="keyword_recognition",
+        settings=run_settings(config),
+        model={"name": "keyword", "arguments": arguments},
+        store=store,
+        resume=config.resume,
+    )
+    trainer = Trainer(
+        model,
+        strategy,
+        train_batches,
+        validate=lambda: evaluate(model, valid_batches, device),
+        run=folder,
+        settings=TrainerSettings(
+            epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            clip_norm=config.clip_norm,
+        ),
+        select=("nats_per_clip", "min"),
+        device=device,
+    )
+    best = trainer.fit()
+
+    neighbours = NearestNeighbours().fit(list(train), train.labels)
+    hits = np.mean(np.array(neighbours.predict(list(valid))) == np.array(valid.labels))
+    outcome = results(
+        recipe="keyword_recognition",
+        seed=config.seed,
+        valid=best,
+        baselines={"5-nearest-neighbours": {"valid": {"accuracy": float(hits)}}},
+        parameters=model.parameter_count(),
+        wall_seconds=trainer.at.seconds,
+        command=command_line(),
+    )
+    write_json(config.run / "results.json", outcome)
+    print(
+        f"validation accuracy {100 * best['accuracy']:.2f} % of {best['count']:,} clips "
+        f"(5 nearest neighbours {100 * hits:.2f} %), {trainer.at.seconds:.0f} s; "
+        f"next: recipes/keyword_recognition/evaluate.py --run {config.run} --split test"
+    )
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,103 @@
+"""Endless lanes: a whole split laid end to end, cut into B lanes that run side by side through time.
+
+    stream   BOS x1 x2 x3 | BOS y1 y2 | BOS z1 z2 z3 z4        inputs; targets are x1 x2 x3 EOS y1 ...
+    lane 0   BOS x1 x2 x3   BOS y1                             window 0 = steps 0..W-1 of every lane, and so on
+    lane 1   y2  BOS z1 z2  z3  z4                             a lane may begin inside a sequence
+
+Every target occurs once an epoch, across lane borders too. `resets` marks the first step of each sequence and of
+each lane. Steps after a lane's end lie beyond its length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from seqaudio.batching.batch import Batch
+from seqaudio.store import Split
+from seqaudio.vocabulary import BOS, EOS, PAD
+
+
+class Lanes:
+    """Windows [W, B] of token ids over the lanes of a split; each window goes on where the last one ended.
+
+    Args:
+        lanes: B, sequences that run side by side.
+        window: W, steps a window: the `advance` of truncated BPTT.
+        seed: the order of the sequences is drawn each epoch from (seed, epoch); None keeps that of the store.
+    """
+
+    continues = True
+
+    def __init__(self, split: Split, lanes: int, window: int, seed: int | None = None) -> None:
+        if lanes < 1 or window < 1:
+            raise ValueError(f"lanes {lanes} and window {window} must be at least 1")
+        self.split = split
+        self.lanes = lanes
+        self.window = window
+        self.seed = seed
+        self.total = int((split.lengths + 1).sum())  # targets of an epoch, end marks included
+        self.lane_length = -(-self.total // lanes)
+
+    def __len__(self) -> int:
+        return -(-self.lane_length // self.window)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Rows of the split in the order in which they lie in the stream."""
+        rows = len(self.split)
+        if self.seed is None:
+            return np.arange(rows)
+        return np.random.default_rng((self.seed, epoch)).permutation(rows)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        order = self.order(epoch)
+        ends = np.cumsum(self.split.lengths[order] + 1)  # where each sequence of the stream ends
+        for number in range(start, len(self)):
+            yield self._window(order, ends, number)
+
+    def _window(self, order: np.ndarray, ends: np.ndarray, number: int) -> Batch:
+        shape = (self.window, self.lanes)
+        inputs = np.full(shape, PAD, dtype=np.int64)
+        targets = np.full(shape, PAD, dtype=np.int64)
+        resets = np.zeros(shape, dtype=np.bool_)
+        lengths = np.zeros(self.lanes, dtype=np.int64)
+        for lane in range(self.lanes):
+            first = lane * self.lane_length + number * self.window
+            last = min(first + self.window, (lane + 1) * self.lane_length, self.total)
+            lengths[lane] = max(last - first, 0)
+            position = first
+            while position < last:
+                rank = int(np.searchsorted(ends, position, side="right"))
+                ids = self.split.sequence(int(order[rank]))
+                offset = position - (int(ends[rank]) - len(ids) - 1)  # of the step inside its sequence
+                steps = min(last - position, len(ids) + 1 - offset)
+                here = slice(position - first, position - first + steps)
+                inputs[here, lane] = _with_mark_before(ids, offset, steps)
+                targets[here, lane] = _with_mark_after(ids, offset, steps)
+                resets[position - first, lane] = offset == 0
+                position += steps
+        if number == 0:
+            resets[0] = True
+        return Batch(
+            torch.from_numpy(inputs),
+            torch.from_numpy(lengths),
+            targets=torch.from_numpy(targets),
+            resets=torch.from_numpy(resets),
+            ids=tuple(f"lane {lane}" for lane in range(self.lanes)),
+        )
+
+
+def _with_mark_before(ids: np.ndarray, offset: int, steps: int) -> np.ndarray:
+    """Elements offset .. offset + steps of BOS, x1 .. xn."""
+    if offset:
+        return ids[offset - 1 : offset - 1 + steps]
+    return np.concatenate([[BOS], ids[: steps - 1]])
+
+
+def _with_mark_after(ids: np.ndarray, offset: int, steps: int) -> np.ndarray:
+    """Elements offset .. offset + steps of x1 .. xn, EOS."""
+    if offset + steps <= len(ids):
+        return ids[offset : offset + steps]
+    return np.concatenate([ids[offset:], [EOS]])

@@ -1,0 +1,142 @@
+"""Padded batches of whole sequences of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqaudio.batching.batch import Batch
+from seqaudio.store import Split
+from seqaudio.vocabulary import BOS, EOS, PAD
+
+POOL = 16  # batches sorted by length together: longer pools pad less, shorter ones shuffle better
+
+# (frames [T, F], epoch, id of the row) -> frames [T', F]
+Transform = Callable[[np.ndarray, int, str], np.ndarray]
+
+
+class Collate(Protocol):
+    """Rows of a split and how they become a Batch."""
+
+    @property
+    def lengths(self) -> np.ndarray: ...  # [N] int64 steps of each row, before any transform
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class LabelledSequences:
+    """Frames [T, F] with one label a row. `transform` is an augmentation keyed by epoch and id."""
+
+    split: Split
+    labels: np.ndarray  # [N] int64
+    transform: Transform | None = None
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.split.lengths
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
+        ids = tuple(self.split.ids[row] for row in rows)
+        sequences = [self.split.sequence(row) for row in rows]
+        if self.transform is not None:
+            sequences = [self.transform(frames, epoch, name) for frames, name in zip(sequences, ids, strict=True)]
+        inputs, lengths = pad_frames(sequences)
+        return Batch(inputs, lengths, targets=torch.from_numpy(self.labels[list(rows)]), ids=ids)
+
+
+@dataclass(frozen=True)
+class TokenSequences:
+    """Token ids, each step predicting the next: inputs BOS, x1 .. xn; targets x1 .. xn, EOS."""
+
+    split: Split
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return self.split.lengths + 1
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
+        lengths = self.lengths[list(rows)]
+        inputs = np.full((int(lengths.max(initial=0)), len(rows)), PAD, dtype=np.int64)
+        targets = inputs.copy()
+        for column, row in enumerate(rows):
+            ids = self.split.sequence(row)
+            inputs[0, column] = BOS
+            inputs[1 : len(ids) + 1, column] = ids
+            targets[: len(ids), column] = ids
+            targets[len(ids), column] = EOS
+        return Batch(
+            torch.from_numpy(inputs),
+            torch.from_numpy(lengths),
+            targets=torch.from_numpy(targets),
+            ids=tuple(self.split.ids[row] for row in rows),
+        )
+
+
+def pad_frames(sequences: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Frames [T_i, F] of several rows as one zero-padded [T, B, F] float32 and lengths [B] int64."""
+    lengths = np.array([len(frames) for frames in sequences], dtype=np.int64)
+    padded = np.zeros((int(lengths.max(initial=0)), len(sequences), sequences[0].shape[1]), dtype=np.float32)
+    for column, frames in enumerate(sequences):
+        padded[: len(frames), column] = frames
+    return torch.from_numpy(padded), torch.from_numpy(lengths)
+
+
+class PaddedBatches:
+    """Batches of up to `batch_size` rows of like length, and of at most `max_steps` padded steps in all.
+
+    With a seed the order is drawn anew each epoch from (seed, epoch); without one, rows go by length.
+    """
+
+    continues = False
+
+    def __init__(
+        self, collate: Collate, batch_size: int, seed: int | None = None, max_steps: int | None = None
+    ) -> None:
+        self.collate = collate
+        self.batch_size = batch_size
+        self.seed = seed
+        self.max_steps = max_steps
+
+    def __len__(self) -> int:
+        if self.max_steps is None:
+            return -(-len(self.collate.lengths) // self.batch_size)
+        return len(self.rows(0))
+
+    def rows(self, epoch: int) -> list[list[int]]:
+        """Row numbers of each batch of an epoch."""
+        lengths = self.collate.lengths
+        if self.seed is None:
+            return self._cut(np.argsort(lengths, kind="stable"))
+        draw = np.random.default_rng((self.seed, epoch))
+        order = draw.permutation(len(lengths))
+        pool = POOL * self.batch_size
+        order = np.concatenate(
+            [
+                part[np.argsort(lengths[part], kind="stable")]
+                for part in (order[start : start + pool] for start in range(0, len(order), pool))
+            ]
+        )
+        batches = self._cut(order)
+        return [batches[index] for index in draw.permutation(len(batches))]
+
+    def _cut(self, order: np.ndarray) -> list[list[int]]:
+        batches: list[list[int]] = []
+        longest = 0
+        for row in order.tolist():
+            longest = max(longest, int(self.collate.lengths[row])) if batches else 0
+            full = not batches or len(batches[-1]) == self.batch_size
+            if full or (self.max_steps is not None and longest * (len(batches[-1]) + 1) > self.max_steps):
+                batches.append([])
+                longest = int(self.collate.lengths[row])
+            batches[-1].append(row)
+        return batches
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for rows in self.rows(epoch)[start:]:
+            yield self.collate(rows, epoch)

@@ -1,0 +1,162 @@
+"""A run: one folder that holds all of a training and all that its model needs to be used.
+
+config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint
+metrics.jsonl      a line an epoch; TensorBoard files in tensorboard/
+model.safetensors  the weights that were best on validation
+resume/            checkpoints, see `checkpoint.py`
+results.json       what the run reached, beside its baselines
+test_reads.tsv     a line for every time the test split was opened
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from seqaudio.bptt.checkpoint import load_tensors, save_tensors
+from seqaudio.errors import RunError
+from seqaudio.files import write_json
+from seqaudio.models import Model, build_model
+from seqaudio.store import Store
+from seqaudio.vocabulary import Vocabulary
+
+FORMAT = 1
+
+
+class RunFolder:
+    """An existing run. `RunFolder.create` makes one.
+
+    Raises RunError where the folder is missing, is no run, or is of a format that this version does not read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise RunError(f"{self.path}: no such folder; train a model with a recipe's train.py --run {self.path}")
+        file = self.path / "config.json"
+        if not file.is_file():
+            raise RunError(f"{self.path}: not a run (it has no config.json); a recipe's train.py makes runs")
+        try:
+            self.config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            if self.config["format"] != FORMAT:
+                raise RunError(f"{self.path}: run format {self.config['format']}, this version reads {FORMAT}")
+            self.recipe: str = self.config["recipe"]
+            self.settings: dict[str, Any] = self.config["settings"]
+            self.input: dict[str, Any] = self.config["input"]
+            self.vocabulary = Vocabulary(tuple(self.config["vocabulary"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{file}: damaged ({error})") from None
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        *,
+        recipe: str,
+        settings: dict[str, Any],
+        model: dict[str, Any],
+        store: Store,
+        resume: bool,
+    ) -> RunFolder:
+        """Make the folder of a new run, or open that of an interrupted one.
+
+        Args:
+            model: {"name": ..., "arguments": {...}}, as `build_model` takes them.
+            store: the run takes over its kind, settings, vocabulary and fingerprint.
+            resume: the folder is expected to be there, made with the same settings from the same store.
+
+        Raises RunError where `resume` and the folder disagree; both sides are named.
+        """
+        config = {
+            "format": FORMAT,
+            "recipe": recipe,
+            "settings": settings,
+            "model": model,
+            "input": {"kind": store.kind, "settings": store.settings},
+            "vocabulary": list(store.names),
+            "store": store.fingerprint,
+            "parent": None,
+        }
+        if not resume:
+            if path.exists():
+                raise RunError(f"{path} exists; give --resume to go on with it, or choose another --run")
+            path.mkdir(parents=True)
+            write_json(path / "config.json", config)
+            return cls(path)
+        run = cls(path)
+        for name in ("recipe", "store", "model"):
+            if run.config[name] != config[name]:
+                raise RunError(
+                    f"{path} was made with {name} {_short(run.config[name])}, now it is {_short(config[name])}; "
+                    f"give what it was made with, or choose another --run"
+                )
+        for name, value in settings.items():
+            if name == "store":
+                continue  # its fingerprint was compared; the folder may have moved
+            if run.settings.get(name) != value:
+                raise RunError(
+                    f"{path} was made with {name} = {run.settings.get(name)!r}, now it is {value!r}; "
+                    f"give the same options to --resume, or choose another --run"
+                )
+        return run
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def resume_folder(self) -> Path:
+        return self.path / "resume"
+
+    def save_weights(self, model: Model) -> None:
+        """Keep these weights as the run's model."""
+        save_tensors(self.path / "model.safetensors", model.state_dict())
+
+    def weights(self) -> dict[str, Tensor]:
+        """The run's weights by name. Raises RunError before the first epoch is done."""
+        file = self.path / "model.safetensors"
+        if not file.is_file():
+            raise RunError(f"{self.path}: holds no trained model yet; finish its training with --resume")
+        return load_tensors(file)
+
+    def model(self) -> Model:
+        """The trained model, ready for use: evaluation mode, on the CPU."""
+        model = build_model(self.config["model"]["name"], self.config["model"]["arguments"])
+        try:
+            model.load_state_dict(self.weights())
+        except RuntimeError as error:
+            first = str(error).splitlines()[-1].strip()
+            raise RunError(f"{self.path}: model.safetensors does not fit config.json ({first})") from None
+        return model.eval()
+
+    def require(self, recipe: str, use: str) -> None:
+        """Raise RunError unless the run was made by `recipe`; `use` says what wanted it."""
+        if self.recipe != recipe:
+            raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {recipe!r}")
+
+    def check_store(self, store: Store) -> None:
+        """Raise RunError where a store holds another kind of input than the run was trained on."""
+        if (store.kind, store.settings) == (self.input["kind"], self.input["settings"]):
+            return
+        raise RunError(
+            f"{store.path} does not suit {self.path}: the store has {store.kind} {_short(store.settings)}, the run "
+            f"was trained on {self.input['kind']} {_short(self.input['settings'])}; prepare it with the same settings"
+        )
+
+
+def run_settings(config: Any) -> dict[str, Any]:
+    """The fields of a recipe's options (a dataclass) that decide what a run computes, as JSON."""
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in dataclasses.asdict(config).items()
+        if name not in ("run", "resume", "device")
+    }
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 160 else text[:157] + "..."

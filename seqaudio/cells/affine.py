@@ -1,0 +1,55 @@
+"""The parameters that Elman, LSTM and GRU cells share: affine maps of the frame and of the previous output."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqaudio.cells.base import Cell
+from seqaudio.state import StateT
+
+
+class AffineCell(Cell[StateT]):
+    """A cell whose G gates are affine in the inputs x [B, F] and in the previous hidden state h [B, H].
+
+    Names, shapes and gate order are those of torch.nn's cells, so weights move one to one:
+    weight_ih [G H, F], weight_hh [G H, H], bias_ih [G H], bias_hh [G H].
+
+    Initialisation, for each gate by itself: weight_ih uniform within sqrt(6 / (F + H)) (Glorot & Bengio 2010),
+    weight_hh orthogonal (Saxe et al. 2014), so that repeated products neither grow nor shrink, biases zero.
+    """
+
+    gates: ClassVar[int]
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__(input_size, hidden_size)
+        self.weight_ih = nn.Parameter(torch.empty(self.gates * hidden_size, input_size))
+        self.weight_hh = nn.Parameter(torch.empty(self.gates * hidden_size, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(self.gates * hidden_size))
+        self.bias_hh = nn.Parameter(torch.empty(self.gates * hidden_size))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw the weights anew from torch's global generator."""
+        for gate in self.weight_ih.chunk(self.gates):
+            nn.init.xavier_uniform_(gate)
+        for gate in self.weight_hh.chunk(self.gates):
+            nn.init.orthogonal_(gate)
+        nn.init.zeros_(self.bias_ih)
+        nn.init.zeros_(self.bias_hh)
+
+    def from_inputs(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """W x + b for each gate: G tensors [B, H]."""
+        return F.linear(inputs, self.weight_ih, self.bias_ih).chunk(self.gates, dim=1)
+
+    def from_hidden(self, hidden: Tensor) -> tuple[Tensor, ...]:
+        """U h + b' for each gate: G tensors [B, H]."""
+        return F.linear(hidden, self.weight_hh, self.bias_hh).chunk(self.gates, dim=1)
+
+    def zeros(self, batch_size: int) -> Tensor:
+        """[B, H] of zeros on the device and in the type of the weights."""
+        return self.weight_hh.new_zeros(batch_size, self.output_size)

@@ -1,0 +1,50 @@
+"""The gated recurrent unit."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqaudio.cells.affine import AffineCell
+from seqaudio.cells.base import CELLS
+
+
+class GRUState(NamedTuple):
+    hidden: Tensor  # [B, H]
+
+
+@CELLS.register("gru")
+class GRUCell(AffineCell[GRUState]):
+    """One step of a gated recurrent unit, reset applied after the matrix product.
+
+        r, z = sigmoid(W x + b + U h + b')     reset and update gates; weights are stacked r, z, n
+        n    = tanh(W x + b + r * (U h + b'))
+        h'   = (1 - z) * n + z * h             also the output; equals torch.nn.GRUCell
+
+    Source: Cho et al. (2014); the reset is placed as in cuDNN. Biases start at zero.
+
+    Args:
+        inputs: [B, F] float, one frame per row.
+        state: GRUState(hidden [B, H]) of the previous step.
+    Returns:
+        outputs [B, H] and the next GRUState.
+    Raises:
+        ValueError: F differs from the size given at construction; both sizes are in the message.
+    """
+
+    gates = 3
+
+    def forward(self, inputs: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
+        self.check_width(inputs)
+        x_r, x_z, x_n = self.from_inputs(inputs)
+        h_r, h_z, h_n = self.from_hidden(state.hidden)
+        r = torch.sigmoid(x_r + h_r)
+        z = torch.sigmoid(x_z + h_z)
+        n = torch.tanh(x_n + r * h_n)
+        hidden = (1 - z) * n + z * state.hidden
+        return hidden, GRUState(hidden)
+
+    def initial_state(self, batch_size: int) -> GRUState:
+        return GRUState(self.zeros(batch_size))

@@ -1,0 +1,1 @@
+"""The `seqaudio` command and what all command lines share."""

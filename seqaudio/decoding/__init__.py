@@ -1,0 +1,5 @@
+"""From a trained model to what was asked of it: keywords, text, new notes."""
+
+from seqaudio.decoding.sampling import StepModel, sample
+
+__all__ = ["StepModel", "sample"]

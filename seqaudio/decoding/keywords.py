@@ -1,0 +1,40 @@
+"""From a recording to a keyword, with the features and the labels that the run was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from seqaudio.audio import read_audio
+from seqaudio.bptt.run_folder import RunFolder
+from seqaudio.errors import AudioError
+from seqaudio.features import FeatureExtractor, FeatureSettings
+from seqaudio.ledger import Reason
+from seqaudio.models import KeywordModel
+
+
+class KeywordRecognizer:
+    """The model of a keyword run, ready for recordings. Raises RunError for a run of another recipe."""
+
+    def __init__(self, run: RunFolder) -> None:
+        run.require("keyword_recognition", "recognising keywords")
+        model = run.model()
+        assert isinstance(model, KeywordModel)
+        self.model = model
+        self.labels = run.vocabulary
+        self.settings = FeatureSettings.from_dict(run.input["settings"]["features"])
+        self.extractor = FeatureExtractor(self.settings)
+
+    @torch.no_grad()
+    def recognize(self, file: Path) -> tuple[str, float]:
+        """The likeliest label of a whole recording and its probability. Raises AudioError with the reason."""
+        recording = read_audio(file, self.settings.sample_rate)
+        try:
+            frames = self.extractor(torch.from_numpy(recording.samples))
+        except ValueError as error:
+            raise AudioError(file, Reason.TOO_SHORT, str(error)) from None
+        logits, _ = self.model(frames[:, None], torch.tensor([len(frames)]))
+        probabilities = logits[0].softmax(dim=-1)
+        best = int(probabilities.argmax())
+        return self.labels[best], float(probabilities[best])

@@ -1,0 +1,85 @@
+"""k nearest neighbours on recordings stretched to one length: the baseline that a keyword recogniser must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+Label = TypeVar("Label", str, int)
+CHUNK = 512  # rows compared at a time, so that the distances of a large set fit into memory
+
+
+def stretch(sequence: np.ndarray, frames: int = 24) -> np.ndarray:
+    """Resample over time by linear interpolation, first frame on first, last on last.
+
+    sequence: [T, F] with T >= 1; returns [frames, F] float64. Raises ValueError for a sequence without frames.
+    """
+    T = len(sequence)
+    if T == 0:
+        raise ValueError("got a sequence of 0 frames, expected at least 1; leave empty sequences out")
+    position = np.linspace(0, T - 1, frames)
+    before = np.floor(position).astype(np.int64)
+    after = np.minimum(before + 1, T - 1)
+    share = (position - before)[:, None]
+    stretched: np.ndarray = (1 - share) * sequence[before] + share * sequence[after]
+    return stretched
+
+
+class NearestNeighbours(Generic[Label]):
+    """A vote among the k training sequences that are nearest, each stretched to 24 frames.
+
+    Distance is Euclidean over the 24 F values, each divided by its standard deviation in the training set. Where
+    labels have equally many votes, the one with the nearest sequence wins. Fewer training sequences than k all vote.
+    """
+
+    def __init__(self, k: int = 5, frames: int = 24) -> None:
+        if k < 1 or frames < 1:
+            raise ValueError(f"got k {k} and {frames} frames, expected at least 1 of each")
+        self.k = k
+        self.frames = frames
+
+    def fit(self, sequences: Iterable[np.ndarray], labels: Sequence[Label]) -> NearestNeighbours[Label]:
+        """Keep the training sequences, each [T, F]. Raises ValueError where sequences and labels differ in number."""
+        rows = self._rows(sequences)
+        if len(rows) != len(labels) or not labels:
+            raise ValueError(f"got {len(rows)} sequences and {len(labels)} labels, expected one label for each")
+        self._mean = rows.mean(axis=0)
+        spread = rows.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
+        self._training = (rows - self._mean) / self._scale
+        self._labels = list(labels)
+        return self
+
+    def predict(self, sequences: Iterable[np.ndarray]) -> list[Label]:
+        """One label for each sequence [T, F]. Raises ValueError where F is not that of the training set."""
+        rows = self._rows(sequences)
+        if len(rows) and rows.shape[1] != self._training.shape[1]:
+            raise ValueError(
+                f"got {rows.shape[1] // self.frames} features a frame, "
+                f"expected {self._training.shape[1] // self.frames} as in the training set"
+            )
+        guesses: list[Label] = []
+        for start in range(0, len(rows), CHUNK):
+            chunk = (rows[start : start + CHUNK] - self._mean) / self._scale
+            guesses += [self._vote(nearest) for nearest in self._nearest(chunk)]
+        return guesses
+
+    def _rows(self, sequences: Iterable[np.ndarray]) -> np.ndarray:
+        rows = [stretch(np.asarray(sequence, dtype=np.float64), self.frames).ravel() for sequence in sequences]
+        return np.stack(rows) if rows else np.zeros((0, 0))
+
+    def _nearest(self, rows: np.ndarray) -> np.ndarray:
+        """[N, k] training rows, the nearest first, the earlier one where two are equally near."""
+        # |a - b|^2 = |a|^2 - 2 a b + |b|^2; |a|^2 is the same for every training row
+        distances = (self._training**2).sum(axis=1) - 2 * rows @ self._training.T
+        return np.argsort(distances, axis=1, kind="stable")[:, : self.k]
+
+    def _vote(self, nearest: np.ndarray) -> Label:
+        votes: dict[Label, int] = {}
+        for row in nearest:
+            label = self._labels[row]
+            votes[label] = votes.get(label, 0) + 1
+        # a dict keeps the order of first votes and max takes the first of equals: the nearest breaks a tie
+        return max(votes, key=votes.__getitem__)

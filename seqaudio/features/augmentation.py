@@ -1,0 +1,163 @@
+"""Changes of stored features that leave the word alone: another pace, another voice, another microphone.
+
+Training draws them anew in every epoch. A change is decided by (seed, epoch, row id) and nothing else, so it does not
+matter in which batch, process or order a row is read, and an interrupted training goes on with the same changes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from seqaudio.errors import OptionError
+from seqaudio.features.mel import mel_edges
+from seqaudio.features.mfcc import dct_matrix
+from seqaudio.features.settings import FeatureSettings
+
+MASKED_AT_MOST = 0.25  # share of a recording that one time mask may cover, so that a short word is not lost
+NEPERS_PER_DECIBEL = np.log(10.0) / 10.0  # of power: features are natural logarithms of power
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far features are changed; 0 turns a change off. Each is drawn once a recording, uniformly where not said.
+
+    Raises:
+        OptionError: a negative value; a stretch or warp of 1 or more.
+    """
+
+    time_stretch: float = 0.0  # largest relative change of pace: 0.1 gives durations of 0.9 to 1.1
+    vocal_tract_warp: float = 0.0  # largest relative shift of all frequencies: 0.1 turns 1000 Hz into 900 to 1100
+    gain: float = 0.0  # decibels, largest change of the level
+    tilt: float = 0.0  # decibels, largest change between the first and the last mel filter, linear between
+    offset: float = 0.0  # standard deviation of a normal offset of each feature, the same in all frames
+    noise: float = 0.0  # standard deviation of normal noise, new for each value
+    time_masks: int = 0  # stretches of frames replaced by the recording's mean frame (SpecAugment)
+    time_mask_frames: int = 0  # longest mask, in frames of the stretched recording
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not value >= 0:
+                raise OptionError(f"{field.name} {value}, expected 0 (off) or more")
+        for name in ("time_stretch", "vocal_tract_warp"):
+            if getattr(self, name) >= 1:
+                raise OptionError(f"{name} {getattr(self, name)}, expected less than 1; 0.1 is usual")
+
+
+def augment(
+    features: np.ndarray, settings: FeatureSettings, augmentation: Augmentation, key: tuple[int, int, str]
+) -> np.ndarray:
+    """Features of one recording as the given epoch sees them.
+
+    Args:
+        features: [T, F] as `FeatureExtractor` gives them, not normalised.
+        settings: what the features are; a level or a warp means something else to cepstra than to log-mels.
+        key: (seed, epoch, row id); equal keys give equal results.
+    Returns:
+        [T', F], a new array of the same type; T' differs from T only where `time_stretch` is on.
+    Raises:
+        ValueError: no frame, or F is not that of the settings.
+    """
+    if features.ndim != 2 or not len(features) or features.shape[1] != settings.size:
+        raise ValueError(f"features of shape {list(features.shape)}, expected [T >= 1, {settings.size}]")
+    generator = _generator(key)
+    pace, warp, level, slope = generator.uniform(-1.0, 1.0, size=4)
+    result = features.copy()
+    if augmentation.time_stretch:
+        result = stretch_time(result, 1.0 + augmentation.time_stretch * pace)
+    if augmentation.vocal_tract_warp:
+        result = warp_vocal_tract(result, settings, 1.0 + augmentation.vocal_tract_warp * warp)
+    if augmentation.gain or augmentation.tilt:
+        across = np.linspace(-0.5, 0.5, settings.mels)  # from the lowest filter to the highest
+        decibels = augmentation.gain * level + augmentation.tilt * slope * across
+        result += _log_mel_shift(decibels, settings).astype(result.dtype)
+    if augmentation.offset:
+        offset = augmentation.offset * generator.standard_normal(settings.size)
+        result += offset.astype(result.dtype)
+    if augmentation.noise:
+        noise = augmentation.noise * generator.standard_normal(result.shape)
+        result += noise.astype(result.dtype)
+    if augmentation.time_masks and augmentation.time_mask_frames:
+        _mask_time(result, augmentation, generator)
+    return result
+
+
+def stretch_time(features: np.ndarray, factor: float) -> np.ndarray:
+    """Features [T, F] at `factor` times their duration, [max(1, round(factor T)), F], by linear interpolation."""
+    T = len(features)
+    positions = np.linspace(0.0, T - 1.0, max(1, round(factor * T)))
+    before = positions.astype(np.int64)
+    after = np.minimum(before + 1, T - 1)
+    weights = (positions - before).astype(features.dtype)[:, None]
+    stretched: np.ndarray = features[before] + weights * (features[after] - features[before])
+    return stretched
+
+
+def warp_vocal_tract(features: np.ndarray, settings: FeatureSettings, factor: float) -> np.ndarray:
+    """Features [T, F] as of a speaker whose resonances lie at `factor` times their frequency.
+
+    The energy of a filter with peak f is read at f / factor, by linear interpolation between the peaks of its
+    neighbours; beyond the first and the last peak it is taken as constant. Cepstra go to the log-mel domain and back,
+    which together is one [C, C] matrix.
+
+    Source: Lee & Rose (1996), Jaitly & Hinton (2013).
+    """
+    peaks = _peaks(settings)
+    places = np.interp(peaks / factor, peaks, np.arange(settings.mels))
+    warp = _reading_matrix(places)
+    if settings.kind == "mfcc":
+        dct = _dct(settings)
+        warp = dct.T @ warp @ dct
+    warped: np.ndarray = features @ warp.astype(features.dtype)
+    return warped
+
+
+def _generator(key: tuple[int, int, str]) -> np.random.Generator:
+    seed, epoch, row = key
+    digest = hashlib.blake2b(row.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return np.random.default_rng((seed, epoch, int.from_bytes(digest, "little")))
+
+
+def _reading_matrix(places: np.ndarray) -> np.ndarray:
+    """Matrix [M, M] whose column m reads a row of M values at places[m], by linear interpolation."""
+    M = len(places)
+    before = places.astype(np.int64)
+    after = np.minimum(before + 1, M - 1)
+    weights = places - before
+    matrix = np.zeros((M, M))
+    matrix[before, np.arange(M)] = 1.0 - weights
+    matrix[after, np.arange(M)] += weights
+    return matrix
+
+
+def _log_mel_shift(decibels: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """What a change of each mel filter's energy [M], in decibels, adds to the features [F]."""
+    shift: np.ndarray = decibels * NEPERS_PER_DECIBEL
+    if settings.kind == "mfcc":
+        shift = shift @ _dct(settings)
+    return shift
+
+
+def _mask_time(features: np.ndarray, augmentation: Augmentation, generator: np.random.Generator) -> None:
+    """Replace stretches of frames by the mean frame, in place. Source: Park et al. (2019)."""
+    T = len(features)
+    longest = min(augmentation.time_mask_frames, int(MASKED_AT_MOST * T))
+    mean = features.mean(axis=0)
+    for _ in range(augmentation.time_masks):
+        width = int(generator.integers(longest + 1))
+        start = int(generator.integers(T - width + 1))
+        features[start : start + width] = mean
+
+
+@functools.lru_cache(maxsize=16)
+def _peaks(settings: FeatureSettings) -> np.ndarray:
+    return mel_edges(settings)[1:-1]
+
+
+@functools.lru_cache(maxsize=16)
+def _dct(settings: FeatureSettings) -> np.ndarray:
+    return dct_matrix(settings.mels, settings.coefficients)

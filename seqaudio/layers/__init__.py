@@ -1,0 +1,29 @@
+"""Cells over whole sequences: the Python loop, fused kernels, both directions, stacks.
+
+Every layer is called `(inputs [T, B, F], state=None, lengths=None, resets=None) -> (outputs [T, B, H], state)`.
+"""
+
+from seqaudio.layers.base import Layer
+from seqaudio.layers.bidirectional import Bidirectional, BidirectionalState
+from seqaudio.layers.build import build_layer, build_stack
+from seqaudio.layers.fused import FUSED, FusedElman, FusedGRU, FusedLayer, FusedLSTM
+from seqaudio.layers.lengths import flip, mask
+from seqaudio.layers.stack import Stack
+from seqaudio.layers.unrolled import Unrolled
+
+__all__ = [
+    "FUSED",
+    "Bidirectional",
+    "BidirectionalState",
+    "FusedElman",
+    "FusedGRU",
+    "FusedLSTM",
+    "FusedLayer",
+    "Layer",
+    "Stack",
+    "Unrolled",
+    "build_layer",
+    "build_stack",
+    "flip",
+    "mask",
+]

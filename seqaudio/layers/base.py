@@ -1,0 +1,113 @@
+"""What every layer is: `(inputs [T, B, F], state, lengths, resets) -> (outputs [T, B, H], state)`, always."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from seqaudio.layers.lengths import mask
+from seqaudio.state import State, batch_size, flatten
+
+
+class Sequences(NamedTuple):
+    """The checked arguments of one call, with the trivial ones taken out."""
+
+    inputs: Tensor  # [T, B, F], padding replaced by zeros
+    state: State  # before the first step
+    lengths: Tensor | None  # [B] int64, CPU; None where every row has T frames
+    valid: Tensor | None  # [T, B] bool beside the inputs; None where every row has T frames
+    resets: Tensor | None  # [T, B] bool beside the inputs, false in the padding; None where nothing is reset
+    reset_steps: list[int]  # steps at which any row is reset, ascending
+
+
+class Layer(nn.Module, ABC):
+    """A recurrence over whole sequences.
+
+    Rows are independent. Row b has lengths[b] real frames; beyond them its outputs are zero, its state stays
+    as it was, and what the padding holds (NaN too) reaches neither values nor gradients. Where resets[t, b] the
+    row's state is replaced by the initial state before step t is consumed; a reset in the padding does nothing.
+
+    Args:
+        input_size: F.
+        output_size: H, the width of the outputs.
+    """
+
+    causal: bool = True  # output t depends on frames 0..t alone, so that `step` exists
+
+    def __init__(self, input_size: int, output_size: int) -> None:
+        super().__init__()
+        self.input_size = input_size
+        self.output_size = output_size
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run over a block of sequences.
+
+        inputs: [T, B, F] float; T = 0 is an ordinary value.
+        state: before the first step; None starts from `initial_state(B)`.
+        lengths: [B] int64 on the CPU, each 0..T; None where every row has T frames.
+        resets: [T, B] bool; None where no row starts anew.
+        Returns outputs [T, B, H] and, for each row, the state after its last real frame.
+        Raises ValueError where shapes disagree, naming both.
+        """
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step, on the layer's own device and in its own type."""
+
+    @abstractmethod
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One frame for each row: inputs [B, F] to outputs [B, H] and the next state.
+
+        Raises OptionError where the layer is not causal.
+        """
+
+    def state_spec(self) -> dict[str, tuple[int, ...]]:
+        """Names of the state's tensors (as `seqaudio.state.flatten` gives them) to shapes without the batch."""
+        return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(self.initial_state(1)).items()}
+
+    def check(self, inputs: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None) -> Sequences:
+        """Check the arguments of `forward` against each other and take the trivial ones out."""
+        if inputs.dim() != 3 or inputs.shape[2] != self.input_size:
+            raise ValueError(
+                f"{type(self).__name__} got inputs of shape {list(inputs.shape)}, expected "
+                f"[T, B, {self.input_size}]; sequences are time-major"
+            )
+        T, B, _ = inputs.shape
+        if state is None:
+            state = self.initial_state(B)
+        elif flatten(state) and batch_size(state) != B:
+            raise ValueError(f"got a state of {batch_size(state)} rows beside inputs of {B}; select the rows first")
+
+        valid = None
+        if lengths is not None:
+            if lengths.shape != (B,) or lengths.is_floating_point():
+                raise ValueError(f"got lengths {lengths.dtype} {list(lengths.shape)}, expected int64 [{B}]")
+            if B and not 0 <= int(lengths.min()) <= int(lengths.max()) <= T:
+                raise ValueError(f"got lengths {lengths.tolist()}, expected frame counts in 0..{T}")
+            if bool((lengths == T).all()):
+                lengths = None
+            else:
+                valid = mask(lengths, T).to(inputs.device)
+                inputs = torch.where(valid[..., None], inputs, 0)
+
+        reset_steps: list[int] = []
+        if resets is not None:
+            if resets.shape != (T, B) or resets.dtype != torch.bool:
+                raise ValueError(f"got resets {resets.dtype} {list(resets.shape)}, expected bool [{T}, {B}]")
+            resets = resets if valid is None else resets & valid
+            reset_steps = resets.any(1).nonzero().flatten().tolist()
+            resets = resets if reset_steps else None
+        return Sequences(inputs, state, lengths, valid, resets, reset_steps)
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.output_size}"

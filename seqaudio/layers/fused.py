@@ -1,0 +1,166 @@
+"""Elman, LSTM and GRU layers on torch's fused kernels: the numbers of `Unrolled`, several times faster.
+
+A fused layer holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and
+`step` is the cell's own. The kernels know neither resets nor lengths:
+
+- The window is cut at the steps where any row is reset, one kernel call for each piece.
+- Rows are run padded, never packed: on the CPU a packed sequence leaves the fast kernel. The hidden state at a
+  row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
+  frame, is carried there unchanged, see `FusedLSTM`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, ClassVar, Generic
+
+import torch
+from torch import Tensor
+
+from seqaudio.cells import (
+    AffineCell,
+    Cell,
+    ElmanCell,
+    ElmanReLUCell,
+    ElmanState,
+    GRUCell,
+    GRUState,
+    LSTMCell,
+    LSTMState,
+)
+from seqaudio.layers.base import Layer
+from seqaudio.layers.lengths import mask
+from seqaudio.state import State, StateT, select
+
+
+class FusedLayer(Layer, Generic[StateT]):
+    """A cell run by a kernel that computes exactly that cell.
+
+    Raises TypeError for any other cell, a subclass too: the kernel would pass over what it changes.
+    """
+
+    cells: ClassVar[tuple[type[AffineCell[Any]], ...]]
+
+    def __init__(self, cell: AffineCell[StateT]) -> None:
+        if type(cell) not in self.cells:
+            expected = " or ".join(known.__name__ for known in self.cells)
+            raise TypeError(
+                f"{type(self).__name__} runs {expected} exactly, got {type(cell).__name__}; use Unrolled(cell)"
+            )
+        super().__init__(cell.input_size, cell.output_size)
+        self.cell = cell
+
+    @abstractmethod
+    def run(self, inputs: Tensor, state: StateT, lengths: Tensor | None) -> tuple[Tensor, StateT]:
+        """One kernel call, T > 0. Outputs in the padding are arbitrary but finite; the state is at each length."""
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        inputs, state, lengths, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
+        T, B, _ = inputs.shape
+        outputs = []
+        for start, end in pairwise(sorted({0, *reset_steps, T})):
+            if resets is not None:
+                state = select(resets[start], self.initial_state(B), state)
+            ahead = None if lengths is None else (lengths - start).clamp(0, end - start)
+            output, state = self.run(inputs[start:end], state, ahead)  # type: ignore[arg-type]  # the cell's state
+            outputs.append(output)
+        if not outputs:
+            return inputs.new_zeros(0, B, self.output_size), state
+        whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+        return whole if valid is None else torch.where(valid[..., None], whole, 0), state
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.cell.initial_state(batch_size)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        result: tuple[Tensor, State] = self.cell(inputs, state)
+        return result
+
+
+class FusedElman(FusedLayer[ElmanState]):
+    """`ElmanCell` or `ElmanReLUCell` over a sequence."""
+
+    cells = (ElmanCell, ElmanReLUCell)
+
+    def run(self, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
+        kernel = torch.rnn_relu if isinstance(self.cell, ElmanReLUCell) else torch.rnn_tanh
+        outputs, hidden = _call(kernel, inputs, state.hidden[None], _weights(self.cell))
+        return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
+
+
+class FusedGRU(FusedLayer[GRUState]):
+    """`GRUCell` over a sequence."""
+
+    cells = (GRUCell,)
+
+    def run(self, inputs: Tensor, state: GRUState, lengths: Tensor | None) -> tuple[Tensor, GRUState]:
+        outputs, hidden = _call(torch.gru, inputs, state.hidden[None], _weights(self.cell))
+        return outputs, GRUState(_at_length(outputs, hidden[0], state.hidden, lengths))
+
+
+class FusedLSTM(FusedLayer[LSTMState]):
+    """`LSTMCell` over a sequence.
+
+    Where rows differ in length, each frame gets one more input p, 1 in the padding and 0 elsewhere, whose weight
+    is -HOLD to the input gate and HOLD to the forget gate. In the padding then, to the last bit,
+
+        i = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c
+
+    so the memory after the last frame is the memory at the row's length, and so is its gradient: both gates are
+    saturated and pass nothing on. Real frames see p = 0 and are what they were.
+    """
+
+    HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
+
+    cells = (LSTMCell,)
+
+    def run(self, inputs: Tensor, state: LSTMState, lengths: Tensor | None) -> tuple[Tensor, LSTMState]:
+        weight_ih, *others = _weights(self.cell)
+        if lengths is not None:
+            padding = ~mask(lengths, len(inputs)).to(inputs.device)
+            inputs = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
+            weight_ih = torch.cat([weight_ih, self._hold_column(weight_ih)], dim=1)
+        initial = [state.hidden[None], state.memory[None]]
+        outputs, hidden, memory = _call(torch.lstm, inputs, initial, [weight_ih, *others])
+        return outputs, LSTMState(_at_length(outputs, hidden[0], state.hidden, lengths), memory[0])
+
+    def _hold_column(self, weight_ih: Tensor) -> Tensor:
+        gates = weight_ih.new_tensor([-self.HOLD, self.HOLD, 0.0, 0.0])  # i, f, g, o
+        return gates.repeat_interleave(self.output_size)[:, None]
+
+
+FUSED: dict[type[Cell[Any]], Callable[[Any], Layer]] = {
+    cell: layer for layer in (FusedElman, FusedLSTM, FusedGRU) for cell in layer.cells
+}
+
+
+def _weights(cell: AffineCell[Any]) -> list[Tensor]:
+    return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+
+
+def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:
+    if inputs.is_cuda:
+        # cuDNN warns about weights that are not one block in this order, and copies them by itself
+        block = torch.cat([weight.flatten() for weight in weights])
+        sizes = [weight.numel() for weight in weights]
+        weights = [part.view_as(weight) for part, weight in zip(torch.split(block, sizes), weights, strict=True)]
+    # cuDNN keeps what backward needs only when it trains; there is no dropout in here that this could turn on
+    train = torch.is_grad_enabled()
+    return kernel(inputs, state, weights, True, 1, 0.0, train, False, False)
+
+
+def _at_length(outputs: Tensor, last: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:
+    """[B, H]: the output at each row's last real frame, or the state before where it has none."""
+    if lengths is None:
+        return last
+    lengths = lengths.to(outputs.device)
+    frames = (lengths - 1).clamp(min=0)[None, :, None].expand(1, -1, outputs.shape[2])
+    return torch.where(lengths[:, None] > 0, outputs.gather(0, frames)[0], before)

@@ -1,0 +1,50 @@
+"""Any cell as a layer, one Python step at a time: the reference that every faster layer is tested against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqaudio.cells import Cell
+from seqaudio.layers.base import Layer
+from seqaudio.state import State, select
+
+
+class Unrolled(Layer):
+    """A cell applied to frame after frame; works for every cell."""
+
+    def __init__(self, cell: Cell[Any]) -> None:
+        super().__init__(cell.input_size, cell.output_size)
+        self.cell = cell
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        inputs, state, _, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
+        T, B, _ = inputs.shape
+        anew = set(reset_steps)
+        outputs = []
+        for t in range(T):
+            if resets is not None and t in anew:
+                state = select(resets[t], self.initial_state(B), state)
+            output, next_state = self.step(inputs[t], state)
+            state = next_state if valid is None else select(valid[t], next_state, state)
+            outputs.append(output)
+        if not outputs:
+            return inputs.new_zeros(0, B, self.output_size), state
+        whole = torch.stack(outputs)
+        return whole if valid is None else torch.where(valid[..., None], whole, 0), state
+
+    def initial_state(self, batch_size: int) -> State:
+        state: State = self.cell.initial_state(batch_size)
+        return state
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        result: tuple[Tensor, State] = self.cell(inputs, state)
+        return result

@@ -1,0 +1,26 @@
+"""Models by name. A run's `config.json` holds a name and plain arguments; `build_model` makes the module."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seqaudio.errors import RunError
+from seqaudio.models.base import MODELS, Model
+from seqaudio.models.events import EventModel
+from seqaudio.models.keyword import KeywordModel, KeywordState
+
+__all__ = ["MODELS", "EventModel", "KeywordModel", "KeywordState", "Model", "build_model"]
+
+
+def build_model(name: str, arguments: dict[str, Any]) -> Model:
+    """The registered model `name`, made from plain arguments.
+
+    Raises:
+        OptionError: no model has that name.
+        RunError: the arguments do not fit the model.
+    """
+    kind = MODELS[name]
+    try:
+        return kind(**arguments)
+    except TypeError as error:
+        raise RunError(f"model {name!r} does not take these arguments: {error}") from None

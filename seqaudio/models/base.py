@@ -1,0 +1,40 @@
+"""What every model offers to trainers, decoders and exporters."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from torch import Tensor, nn
+
+from seqaudio.batching.batch import Batch
+from seqaudio.registry import Registry
+from seqaudio.state import State
+
+
+class Model(nn.Module):
+    """A module that knows its loss. Losses are sums with counts; whoever trains divides, once."""
+
+    windowed: bool  # causal with a loss at each step, so that a sequence may be cut into windows
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> State:
+        """The state before the first step."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
+        """Summed loss in nats, how many things it counts, and the state after the batch."""
+
+    @abstractmethod
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step: inputs [B, F] float or [B] ids -> logits [B, V] and the next state."""
+
+    @abstractmethod
+    def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
+        """Sum and count of each metric over a batch, without gradients."""
+
+    def parameter_count(self) -> int:
+        """Trainable numbers."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+
+MODELS: Registry[type[Model]] = Registry("model")

@@ -1,0 +1,80 @@
+"""The next token from all tokens before it: music as events, text as characters."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seqaudio.batching.batch import Batch
+from seqaudio.layers import build_stack
+from seqaudio.models.base import MODELS, Model
+from seqaudio.state import State
+
+
+@MODELS.register("events")
+class EventModel(Model):
+    """Embedding, recurrent stack, softmax over the vocabulary.
+
+        p(x_t | x_1 .. x_{t-1}) = softmax(V h_t + c),  h_t = stack(embed(x_{t-1}), h_{t-1})
+
+    Counts are events, end marks included. Source: Mikolov et al. (2010); dropout as in Zaremba et al. (2014).
+
+    Args:
+        vocabulary_size: V, the number of token ids.
+        embedding_size: width of a token's vector.
+        cell, hidden_size, layers: of the recurrent stack.
+        dropout: probability, on the embedding, between the layers and before the softmax.
+    """
+
+    windowed = True
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        embedding_size: int = 128,
+        cell: str = "lstm",
+        hidden_size: int = 256,
+        layers: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.vocabulary_size = vocabulary_size
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.dropout = nn.Dropout(dropout)
+        self.layers = build_stack(cell, embedding_size, hidden_size, layers=layers, dropout=dropout)
+        self.output = nn.Linear(hidden_size, vocabulary_size)
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.layers.initial_state(batch_size)
+
+    def forward(
+        self,
+        ids: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Ids [T, B] -> logits [T, B, V] of the token after each, and the state after the last step."""
+        outputs, state = self.layers(self.dropout(self.embedding(ids)), state, lengths=lengths, resets=resets)
+        return self.output(self.dropout(outputs)), state
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        outputs, state = self.layers.step(self.dropout(self.embedding(inputs)), state)
+        return self.output(self.dropout(outputs)), state
+
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
+        if batch.targets is None:
+            raise ValueError("an event batch needs targets [T, B]")
+        logits, state = self(batch.inputs, state, batch.lengths, batch.resets)
+        mask = batch.mask()
+        # selecting before the softmax keeps padding out of the loss and of the gradient
+        losses = F.cross_entropy(logits[mask], batch.targets[mask], reduction="none")
+        if batch.weights is not None:
+            losses = losses * batch.weights[mask]
+        return losses.sum(), int(batch.lengths.sum()), state
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
+        total, count, _ = self.loss(batch, state)
+        return {"nats_per_event": (float(total), count)}

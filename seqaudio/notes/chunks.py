@@ -1,0 +1,133 @@
+"""The chunks of a Standard MIDI File, checked before any parser sees them.
+
+A song is the bytes of one ordinary file: `MThd` of six bytes, ticks per quarter, as many `MTrk` as promised. Odd but
+readable files are put into that form: RIFF wrappers, longer headers, chunks of other kinds, SMPTE clocks, format 2.
+Source: Standard MIDI Files 1.0, MIDI Manufacturers Association (1996).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqaudio.errors import MidiError
+from seqaudio.ledger import Reason
+
+_HEAD = struct.Struct(">4sI")  # name and length of a chunk
+_HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
+_END_MARKS = (b"\xff\x2f\x00", b"\xff\x2f")  # whole, and without its last byte
+# frames a second in a header -> microseconds of that many frames; 29 means 30 frames in 1.001 s (drop frame)
+_SMPTE = {24: 1_000_000, 25: 1_000_000, 29: 1_001_000, 30: 1_000_000}
+
+
+@dataclass(frozen=True)
+class Song:
+    """One sequence of tracks, as an ordinary file. `tempo` replaces the tempos of a file with an SMPTE clock."""
+
+    data: bytes
+    tempo: int | None = None  # microseconds per quarter
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Tracks:
+    chunks: tuple[bytes, ...]  # the events of each
+    regular: bool  # the file holds these tracks and nothing else
+    remarks: tuple[str, ...]
+
+
+def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
+    """The songs of a file: one, or one a track where the file is of format 2.
+
+    A format 0 file with several tracks and a header that promises too few are read whole, with a remark.
+
+    Raises:
+        MidiError: EMPTY, NOT_MIDI, TRUNCATED where bytes that were promised are missing, DAMAGED where the header
+            makes no sense; `name` stands for the file.
+    """
+    if not data:
+        raise MidiError(name, Reason.EMPTY, "no bytes")
+    if data[:4] == b"RIFF":
+        data = _unwrap(data, name)
+    if data[:4] != b"MThd":
+        raise MidiError(name, Reason.NOT_MIDI, f"begins with {data[:4]!r}, expected b'MThd'")
+    if len(data) < _HEADER.size:
+        raise MidiError(name, Reason.TRUNCATED, f"{len(data)} bytes, a header alone has {_HEADER.size}")
+    _, length, form, promised, division = _HEADER.unpack_from(data)
+    if length < 6 or form > 2:
+        raise MidiError(name, Reason.DAMAGED, f"header of {length} bytes, format {form}; expected 6 bytes, 0..2")
+    resolution, tempo = _resolution(division, name)
+    tracks = _tracks(data, 8 + length, promised, name)
+    if form == 2 and len(tracks.chunks) > 1:
+        return tuple(Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks) for chunk in tracks.chunks)
+    if tracks.regular and length == 6 and tempo is None and form < 2:
+        return (Song(data, tempo, tracks.remarks),)
+    return (Song(_assemble(1, resolution, tracks.chunks), tempo, tracks.remarks),)
+
+
+def _unwrap(data: bytes, name: Path | str) -> bytes:
+    """The MIDI file in a RIFF RMID wrapper."""
+    if data[8:12] != b"RMID":
+        raise MidiError(name, Reason.NOT_MIDI, f"a RIFF file of kind {data[8:12]!r}, expected b'RMID'")
+    place = 12
+    while place + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, place)
+        if kind == b"data":
+            if place + 8 + length > len(data):
+                raise MidiError(name, Reason.TRUNCATED, f"RMID of {length} bytes, {len(data) - place - 8} are there")
+            return data[place + 8 : place + 8 + length]
+        place += 8 + length + length % 2
+    raise MidiError(name, Reason.TRUNCATED, "a RIFF RMID file without its data chunk")
+
+
+def _resolution(division: int, name: Path | str) -> tuple[int, int | None]:
+    """Ticks per quarter, and the tempo that makes quarters of an SMPTE clock's whole-second groups of frames."""
+    if division & 0x8000:
+        frames, ticks = 256 - (division >> 8), division & 0xFF
+        if frames not in _SMPTE or ticks == 0:
+            raise MidiError(
+                name, Reason.DAMAGED, f"SMPTE clock of {frames} x {ticks}, expected 24, 25, 29 or 30 x 1..255"
+            )
+        return (30 if frames == 29 else frames) * ticks, _SMPTE[frames]
+    if division == 0:
+        raise MidiError(name, Reason.DAMAGED, "0 ticks per quarter, expected at least 1")
+    return division, None
+
+
+def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks:
+    found: list[bytes] = []
+    others, remarks = 0, []
+    whole = True
+    while place + _HEAD.size <= len(data):
+        kind, length = _HEAD.unpack_from(data, place)
+        first = place + _HEAD.size
+        events = data[first : first + length]
+        if len(events) < length:
+            if kind != b"MTrk" or not events.endswith(_END_MARKS):
+                break
+            # the end mark is there all the same, but perhaps for its last byte
+            remarks.append(f"track {len(found)} promises {length} bytes, {len(events)} are there")
+            whole, events = False, events.removesuffix(b"\x00") + b"\x00"
+        if kind == b"MTrk":
+            found.append(events)
+        else:
+            others += 1
+        place = min(first + length, len(data))
+    # some writers count chunks of other kinds, too
+    if len(found) + others < promised:
+        detail = f"the header promises {promised} tracks, {len(found)} are there whole"
+        raise MidiError(name, Reason.TRUNCATED, detail)
+    if len(found) > promised:
+        remarks.append(f"the header promises {promised} tracks, {len(found)} are there")
+    if place < len(data):
+        remarks.append(f"{len(data) - place} bytes after the last track left out")
+    regular = whole and not others and len(found) == promised and place == len(data)
+    return _Tracks(tuple(found), regular, tuple(remarks))
+
+
+def _assemble(form: int, resolution: int, tracks: tuple[bytes, ...]) -> bytes:
+    parts = [_HEADER.pack(b"MThd", 6, form, len(tracks), resolution)]
+    for events in tracks:
+        parts += [_HEAD.pack(b"MTrk", len(events)), events]
+    return b"".join(parts)

@@ -1,0 +1,83 @@
+"""The events of a track, checked byte for byte: symusic trusts them, and some that lie corrupt its memory unseen.
+
+Runs of channel messages, nearly all of a file, are matched by one regular expression at a time; possessive quantifiers
+keep it linear. What stands between them (metas, system exclusive) is stepped over by its length.
+"""
+
+from __future__ import annotations
+
+import re
+
+_WAIT = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"  # a delta time: at most four bytes of seven bits
+_DATA = rb"[\x00-\x7f]"
+_LENGTH = re.compile(_WAIT)
+# messages of two data bytes and of one: those that go on with the status before, and those with their own
+_GOING_ON = {2: rb"(?:%b%b%b)*+" % (_WAIT, _DATA, _DATA), 1: rb"(?:%b%b)*+" % (_WAIT, _DATA)}
+_RUNNING = {data: re.compile(pattern) for data, pattern in _GOING_ON.items()}
+_MESSAGES = {
+    2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (_WAIT, _DATA, _DATA, _GOING_ON[2])),
+    1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (_WAIT, _DATA, _GOING_ON[1])),
+}
+_META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
+_END_OF_TRACK = b"\x2f"
+# system messages have no place in a file, but some writers leave these in; data bytes of each
+_SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
+
+
+def check_events(track: bytes) -> None:
+    """Walk through one track up to its end mark, or its last byte where it has none.
+
+    Raises:
+        ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
+            status, or an event that runs past the end; the byte is named.
+    """
+    place, running = 0, 0  # running: data bytes of the last status, which later messages may leave out
+    while place < len(track):
+        begin = place
+        if running:
+            place = _end(_RUNNING[running], track, place)
+        for data, pattern in _MESSAGES.items():
+            end = _end(pattern, track, place)
+            if end > place:
+                place, running = end, data
+        if place > begin:
+            continue
+        wait = _LENGTH.match(track, place)
+        if wait is None or wait.end() == len(track):
+            raise ValueError(f"byte {place}: a delta time that does not end")
+        status = track[wait.end()]
+        if status == _META and track[wait.end() + 1 : wait.end() + 2] == _END_OF_TRACK:
+            return
+        place = _behind(track, wait.end(), status, running)
+
+
+def _end(pattern: re.Pattern[bytes], track: bytes, place: int) -> int:
+    match = pattern.match(track, place)
+    return place if match is None else match.end()
+
+
+def _behind(track: bytes, place: int, status: int, running: int) -> int:
+    """The byte behind the event at `place`, which is no channel message in order."""
+    if status in _SYSTEM:
+        end = place + 1 + _SYSTEM[status]
+    elif status in (_META, _SYSEX, _ESCAPE):
+        length = _LENGTH.match(track, place + 1 + (status == _META))
+        if length is None:
+            raise ValueError(f"byte {place}: an event {status:#x} whose length does not end")
+        end = length.end() + _number(length[0])
+    elif status < 0x80 and not running:
+        raise ValueError(f"byte {place}: data {status:#x} before any status")
+    elif status < 0xF0:
+        raise ValueError(f"byte {place}: a message {status:#x} that is cut short, or with data above 127")
+    else:
+        raise ValueError(f"byte {place}: unknown status {status:#x}")
+    if end > len(track):
+        raise ValueError(f"byte {place}: an event {status:#x} of {end - place} bytes, {len(track) - place} are there")
+    return end
+
+
+def _number(septets: bytes) -> int:
+    value = 0
+    for septet in septets:
+        value = value << 7 | septet & 0x7F
+    return value

@@ -1,0 +1,152 @@
+"""One voice on a grid: at each step a note begins, the note goes on, or there is a rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.errors import OptionError
+from seqaudio.notes.quantise import grid_steps
+from seqaudio.notes.representation import FIRST_ID, REPRESENTATIONS, Grammar, Representation, refuse_special
+from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
+from seqaudio.vocabulary import EOS
+
+REST = FIRST_ID
+HOLD = FIRST_ID + 1
+NOTE = FIRST_ID + 2  # the id of pitch 0
+SIZE = NOTE + 128
+
+
+@REPRESENTATIONS.register("melody")
+@dataclass(frozen=True)
+class MelodyRepresentation(Representation):
+    """Tokens of one step each.
+
+        id          token        meaning
+        0, 1, 2     PAD BOS EOS
+        3           rest         nothing sounds in this step
+        4           hold         the note before goes on; only after a note or a hold
+        5 + p       note_p       pitch p begins, p in 0..127, both inclusive
+
+    A melody ends with a note or a hold: rests behind the last note are not written. The melody of a track is its
+    skyline: a note is cut where a higher one, or the same pitch again, begins; a lower one that begins while it sounds
+    is left out. Velocities and tempo are not written; `quantise` sets them.
+    """
+
+    name: ClassVar[str] = "melody"
+
+    steps_per_quarter: int = 4  # 4: sixteenths
+    track: Literal["highest", "first"] = "highest"  # the track of the highest mean pitch, or the first with notes
+    velocity: int = 80  # 1..127, of every note decoded
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps_per_quarter <= 960:
+            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..960")
+        if self.track not in ("highest", "first"):
+            raise OptionError(f"melody track {self.track!r}, expected 'highest' or 'first'")
+        if not 1 <= self.velocity <= 127 or not 1 <= self.tempo <= 0xFFFFFF:
+            raise OptionError(f"velocity {self.velocity} and tempo {self.tempo}, expected 1..127 and 1..16777215")
+
+    @property
+    def event_tokens(self) -> tuple[str, ...]:
+        return ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)))
+
+    def quantise(self, notes: NoteSequence) -> NoteSequence:
+        notes = self._track(notes)
+        starts: list[int] = []
+        ends: list[int] = []
+        pitches: list[int] = []
+        begun, ended, sounding = -1, -1, -1
+        steps = zip(*(column.tolist() for column in grid_steps(notes, self.steps_per_quarter)), strict=True)
+        voices = zip(steps, notes.pitch.tolist(), strict=True)
+        for (start, end), pitch in sorted(voices, key=lambda voice: (voice[0][0], -voice[1], -voice[0][1])):
+            if start == begun or (start < ended and pitch < sounding):
+                continue
+            if start < ended:
+                ends[-1] = start
+            starts.append(start)
+            ends.append(end)
+            pitches.append(pitch)
+            begun, ended, sounding = start, end, pitch
+        return self._sequence(starts, ends, pitches)
+
+    def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
+        notes = self.quantise(notes)
+        ids = np.full(notes.end_tick.max(initial=0), REST, dtype=np.int64)
+        for start, end in zip(notes.start_tick.tolist(), notes.end_tick.tolist(), strict=True):
+            ids[start + 1 : end] = HOLD
+        ids[notes.start_tick] = NOTE + notes.pitch
+        return ids
+
+    def grammar(self) -> Grammar:
+        return MelodyGrammar()
+
+    def _notes(self, events: list[int]) -> NoteSequence:
+        starts: list[int] = []
+        ends: list[int] = []
+        for step, token in enumerate(events):
+            if token >= NOTE:
+                starts.append(step)
+                ends.append(step + 1)
+            elif token == HOLD:
+                ends[-1] = step + 1
+        return self._sequence(starts, ends, [token - NOTE for token in events if token >= NOTE])
+
+    def _track(self, notes: NoteSequence) -> NoteSequence:
+        notes = notes.select(~notes.is_drum)
+        tracks = np.unique(notes.track)
+        if len(tracks) < 2:
+            return notes
+        means = [notes.pitch[notes.track == track].mean() for track in tracks]
+        chosen = tracks[0] if self.track == "first" else tracks[np.argmax(means)]
+        return notes.select(notes.track == chosen)
+
+    def _sequence(self, starts: list[int], ends: list[int], pitches: list[int]) -> NoteSequence:
+        return NoteSequence.from_columns(
+            starts,
+            ends,
+            pitches,
+            velocity=self.velocity,
+            ticks_per_quarter=self.steps_per_quarter,
+            tempos=[(0, self.tempo)],
+        )
+
+
+class MelodyGrammar(Grammar):
+    """A hold needs a note before it, and the last token is no rest."""
+
+    def __init__(self) -> None:
+        self._last: int | None = None
+
+    @property
+    def _resting(self) -> bool:
+        return self._last == REST
+
+    def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
+        legal = np.zeros(SIZE, dtype=np.bool_)
+        if self._last == EOS:
+            return legal
+        legal[EOS] = not self._resting
+        if room is None or room >= 1:
+            legal[NOTE:] = True
+            legal[HOLD] = self._last is not None and not self._resting
+        # a rest needs a note behind it
+        legal[REST] = room is None or room >= 2
+        return legal
+
+    def push(self, token: int) -> None:
+        refuse_special(token, SIZE)
+        if self._last == EOS:
+            raise ValueError("nothing follows <eos>")
+        if token == HOLD and (self._last is None or self._resting):
+            raise ValueError("no note sounds that could be held")
+        if token == EOS and self._resting:
+            raise ValueError("a melody does not end with a rest")
+        self._last = token
+
+    def shortest_end(self) -> int:
+        return int(self._resting)

@@ -1,0 +1,143 @@
+"""NoteSequences into MIDI files that a DAW opens: a conductor track, then one named track a part."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import mido  # type: ignore[import-untyped]  # ships no type information
+import numpy as np
+
+from seqaudio.files import write_bytes
+from seqaudio.notes.sequence import NoteSequence
+
+RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5
+DRUM_CHANNEL = 9  # channel 10, counted from 0
+_MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
+_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")  # 7 flats to 7 sharps
+_MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+
+_LONGEST_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
+
+_Part = tuple[int, int, bool]  # track, program, drum
+
+
+def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = ()) -> None:
+    """Write a format 1 file, whole or not at all. Equal notes give equal bytes.
+
+    The resolution is 480 ticks per quarter where every tick has an exact place there, otherwise that of the notes.
+    The conductor track holds comments (text events), tempos, metres and keys. Each (track, program, drum) is a track
+    of its own with its own channel, drums on channel 10; from the sixteenth melodic part on channels are used again,
+    on another port.
+
+    Args:
+        comments: text events at tick 0, such as where the piece comes from.
+
+    Raises:
+        ValueError: notes of one part and pitch of which one ends inside another: their ends cannot be told apart.
+            `resolve_overlaps` puts that right. Notes that merely overlap are written, and `read_midi` gives them
+            back; pretty_midi ends both at the first end.
+        OSError: the folder is missing or may not be written to.
+    """
+    write_bytes(Path(path), midi_bytes(notes, comments))
+
+
+def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolution: bool = False) -> bytes:
+    """The bytes of the file that `write_midi` writes, or the same at the notes' own resolution."""
+    notes = notes if keep_resolution else _at_resolution(notes)
+    file = mido.MidiFile(type=1, ticks_per_beat=notes.ticks_per_quarter, charset="utf-8")
+    file.tracks.append(_track(_conductor(notes, comments)))
+    for part, channel, port in _channels(_parts(notes)):
+        file.tracks.append(_track(_events(notes, part, channel, port)))
+    content = io.BytesIO()
+    file.save(file=content)
+    return content.getvalue()
+
+
+def key_name(sharps: int, minor: bool) -> str:
+    """The name of a key as mido and pretty_midi write it: `Eb`, `F#m`."""
+    return _MINOR[sharps + 7] + "m" if minor else _MAJOR[sharps + 7]
+
+
+def _at_resolution(notes: NoteSequence) -> NoteSequence:
+    signatures = [metre.tick for metre in notes.time_signatures] + [key.tick for key in notes.key_signatures]
+    ticks = np.concatenate([notes.start_tick, notes.end_tick, notes.tempo_tick, np.array(signatures, np.int64)])
+    exact = not (ticks * RESOLUTION % notes.ticks_per_quarter).any()
+    return notes.rescaled(RESOLUTION) if exact else notes
+
+
+def _parts(notes: NoteSequence) -> list[_Part]:
+    rows = zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True)
+    return sorted(set(rows))
+
+
+def _channels(parts: list[_Part]) -> Iterator[tuple[_Part, int, int]]:
+    melodic = drums = 0
+    for part in parts:
+        if part[2]:
+            yield part, DRUM_CHANNEL, drums
+            drums += 1
+        else:
+            port, place = divmod(melodic, len(_MELODIC_CHANNELS))
+            yield part, _MELODIC_CHANNELS[place], port
+            melodic += 1
+
+
+_Timed = tuple[int, int, mido.Message | mido.MetaMessage]  # tick, order within the tick, message
+
+
+def _conductor(notes: NoteSequence, comments: Sequence[str]) -> list[_Timed]:
+    timed: list[_Timed] = [(0, 0, mido.MetaMessage("text", text=comment)) for comment in comments]
+    for tick, tempo in zip(notes.tempo_tick.tolist(), notes.tempo.tolist(), strict=True):
+        timed.append((tick, 1, mido.MetaMessage("set_tempo", tempo=tempo)))
+    for metre in notes.time_signatures:
+        message = mido.MetaMessage("time_signature", numerator=metre.numerator, denominator=metre.denominator)
+        timed.append((metre.tick, 2, message))
+    for key in notes.key_signatures:
+        message = mido.MetaMessage("key_signature", key=key_name(key.sharps, key.minor))
+        timed.append((key.tick, 3, message))
+    return timed
+
+
+def _events(notes: NoteSequence, part: _Part, channel: int, port: int) -> list[_Timed]:
+    track, program, drum = part
+    notes = notes.select((notes.track == track) & (notes.program == program) & (notes.is_drum == drum))
+    _refuse_nested(notes, notes.track_names[track] or f"track {track}")
+    timed: list[_Timed] = []
+    if notes.track_names[track]:
+        timed.append((0, 0, mido.MetaMessage("track_name", name=notes.track_names[track])))
+    if port:
+        timed.append((0, 0, mido.MetaMessage("midi_port", port=port)))
+    timed.append((0, 0, mido.Message("program_change", channel=channel, program=program)))
+    columns = (notes.start_tick, notes.end_tick, notes.pitch, notes.velocity)
+    for start, end, pitch, velocity in zip(*(column.tolist() for column in columns), strict=True):
+        on = mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)
+        off = mido.Message("note_off", channel=channel, note=pitch, velocity=0)
+        # ends come first, or a note struck again would be ended at once; a note without length ends behind its start
+        timed += [(start, 2, on), (end, 1 if end > start else 3, off)]
+    return timed
+
+
+def _refuse_nested(notes: NoteSequence, name: str) -> None:
+    """An end belongs to the oldest note of its pitch that still sounds; so must the ends of these."""
+    order = np.lexsort((notes.end_tick, notes.start_tick, notes.pitch))
+    pitch, start, end = notes.pitch[order], notes.start_tick[order], notes.end_tick[order]
+    nested = (pitch[1:] == pitch[:-1]) & (end[1:] < end[:-1])
+    if nested.any():
+        outer = int(np.argmax(nested))
+        raise ValueError(
+            f"{name}: pitch {pitch[outer]} at ticks {start[outer]}..{end[outer]} and again at "
+            f"{start[outer + 1]}..{end[outer + 1]} inside it, which MIDI cannot tell apart; use resolve_overlaps first"
+        )
+
+
+def _track(timed: list[_Timed]) -> mido.MidiTrack:
+    track = mido.MidiTrack()
+    now = 0
+    for tick, _, message in sorted(timed, key=lambda event: event[:2]):
+        if tick - now > _LONGEST_WAIT:
+            raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {_LONGEST_WAIT}; quantise first")
+        track.append(message.copy(time=tick - now))
+        now = tick
+    return track

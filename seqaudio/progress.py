@@ -1,0 +1,72 @@
+"""Progress on anything longer than two seconds: a bar on a terminal, plain lines elsewhere. Goes to stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+PLAIN_SECONDS = 15.0  # between two lines where there is no terminal
+
+
+class Advance(Protocol):
+    """`advance(n, note)` counts n items done; `note` is shown behind the count."""
+
+    def __call__(self, items: int = 1, note: str = "") -> None: ...
+
+
+@contextmanager
+def progress(what: str, total: int, unit: str = "items", done: int = 0) -> Iterator[Advance]:
+    """Show how far `what` has come, with the rate and the time left; `done` items were there before."""
+    if sys.stderr.isatty():
+        with _bar(what, total, unit, done) as advance:
+            yield advance
+    else:
+        yield _PlainLines(what, total, unit, done)
+
+
+@contextmanager
+def _bar(what: str, total: int, unit: str, done: int) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    start, count = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total, completed=done, note="", rate="")
+
+        def advance(items: int = 1, note: str = "") -> None:
+            nonlocal count
+            count += items
+            rate = count / max(time.monotonic() - start, 1e-9)
+            bars.update(task, advance=items, note=note, rate=f"{rate:,.0f}/s")
+
+        yield advance
+
+
+class _PlainLines:
+    def __init__(self, what: str, total: int, unit: str, done: int) -> None:
+        self.what, self.total, self.unit, self.done = what, total, unit, done
+        self.before = done
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, items: int = 1, note: str = "") -> None:
+        self.done += items
+        now = time.monotonic()
+        if now - self.last < PLAIN_SECONDS:
+            return
+        self.last = now
+        rate = (self.done - self.before) / (now - self.start)
+        left = (self.total - self.done) / rate if rate else float("inf")
+        line = f"{self.what}: {self.done:,} of {self.total:,} {self.unit}, {rate:,.1f}/s, {left:,.0f} s left"
+        print(line + (f", {note}" if note else ""), file=sys.stderr, flush=True)

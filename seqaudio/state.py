@@ -1,0 +1,109 @@
+"""Nested recurrent states: tensors in tuples in tuples, every tensor with the batch first.
+
+A cell's state is a NamedTuple of tensors [B, ...]; a stack's is a tuple of its layers' states. A bare tensor
+and an empty tuple (a layer without memory) are states as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+State: TypeAlias = "Tensor | tuple[State, ...]"
+StateT = TypeVar("StateT", bound=State)
+
+
+def _rebuild(like: tuple[State, ...], parts: Iterable[State]) -> tuple[State, ...]:
+    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+
+
+def _children(state: tuple[State, ...]) -> list[tuple[str, State]]:
+    names = getattr(state, "_fields", None) or map(str, range(len(state)))
+    return list(zip(names, state, strict=True))
+
+
+def map_state(fn: Callable[..., Tensor], state: StateT, *others: StateT) -> StateT:
+    """Apply `fn` to the tensors that stand at the same place in each state; the structure stays.
+
+    Raises ValueError where the states are nested differently, TypeError on a leaf that is no tensor.
+    """
+    everything: list[State] = [state, *others]
+    if isinstance(state, Tensor):
+        if not all(isinstance(other, Tensor) for other in others):
+            raise ValueError("states differ in structure: a tensor stands where another state has a tuple")
+        return fn(*everything)  # type: ignore[return-value]  # a tensor for a tensor
+    if not isinstance(state, tuple):
+        raise TypeError(f"a state is made of tensors and tuples, got {type(state).__name__}")
+    lengths = [len(part) if isinstance(part, tuple) else None for part in everything]
+    if len(set(lengths)) > 1:
+        raise ValueError(f"states differ in structure: parts {lengths} at the same place (None is a tensor)")
+    parts = [map_state(fn, *part) for part in zip(*everything, strict=True)]
+    return _rebuild(state, parts)  # type: ignore[return-value]  # rebuilt as the type it had
+
+
+def tensors(state: State) -> Iterator[Tensor]:
+    """The tensors of a state, in the order of its fields."""
+    yield from flatten(state).values()
+
+
+def batch_size(state: State) -> int:
+    """B, which all tensors share. Raises ValueError where they disagree or there is none."""
+    sizes = {name: tensor.shape[0] for name, tensor in flatten(state).items()}
+    if len(set(sizes.values())) != 1:
+        raise ValueError(f"a state has one batch size, got {sizes or 'no tensors'}")
+    return next(iter(sizes.values()))
+
+
+def detach(state: StateT) -> StateT:
+    """The same values, cut from the graph that made them: the border of a truncated window."""
+    return map_state(torch.detach, state)
+
+
+def select(mask: Tensor, chosen: StateT, other: StateT) -> StateT:
+    """Row b of `chosen` where mask[b], of `other` elsewhere.
+
+    mask: [B] bool. A selection rather than a product: NaN in a row that is not taken stays out of values and
+    gradients, and rows of a learned initial state receive their gradient.
+    """
+
+    def rows(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(mask.reshape(-1, *[1] * (a.dim() - 1)), a, b)
+
+    return map_state(rows, chosen, other)
+
+
+def flatten(state: State, prefix: str = "") -> dict[str, Tensor]:
+    """Dotted names to tensors: field names of NamedTuples, indices of tuples, such as `0.memory`.
+
+    A bare tensor is named by the prefix alone.
+    """
+    if isinstance(state, Tensor):
+        return {prefix: state}
+    if not isinstance(state, tuple):
+        raise TypeError(f"a state is made of tensors and tuples, got {type(state).__name__}")
+    flat: dict[str, Tensor] = {}
+    for name, part in _children(state):
+        flat |= flatten(part, f"{prefix}.{name}" if prefix else name)
+    return flat
+
+
+def unflatten(template: StateT, tensors: Mapping[str, Tensor], prefix: str = "") -> StateT:
+    """The inverse of `flatten`: the structure of `template` filled with the named tensors.
+
+    Raises ValueError where names are missing or left over, listing both.
+    """
+    wanted = flatten(template, prefix)
+    missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or unknown:
+        raise ValueError(f"state does not fit: missing {missing}, not expected {unknown}")
+
+    def fill(part: State, name: str) -> State:
+        if isinstance(part, Tensor):
+            return tensors[name]
+        children = _children(part)
+        return _rebuild(part, [fill(child, f"{name}.{key}" if name else key) for key, child in children])
+
+    return fill(template, prefix)  # type: ignore[return-value]  # filled as the type it had

@@ -1,0 +1,253 @@
+"""Sequences on disk: a folder of memory-mapped Arrow files, one a split, described by `store.json`.
+
+    STORE/train.arrow  valid.arrow  test.arrow   Arrow IPC files, uncompressed
+    STORE/store.json                             kind, settings, vocabulary, normalisation, counts, fingerprint
+    STORE/ledger.tsv                             what became of every input
+
+Columns: `id`, `sequence` (`large_list` of frames, samples or token ids), `length`, `label`, `text`, `speaker`,
+`duration` (seconds). Equal inputs give equal bytes: nothing in a store tells time, host or path.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from seqaudio.errors import StoreError
+from seqaudio.vocabulary import Vocabulary
+
+FORMAT = 1
+KINDS = ("audio", "features", "tokens", "roll", "text", "series")
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True)
+class StoreDescription:
+    """What a preparation knows of its store before it has read a single input."""
+
+    kind: str  # one of KINDS
+    settings: dict[str, Any]  # JSON: {"features": {...}} or {"representation": {...}}
+    vocabulary: tuple[str, ...] | None = None  # None: taken from the labels that were kept, if any
+    sources: tuple[str, ...] = ()  # names of the corpora, never paths
+    licence: str = ""
+    normalise: bool = False  # keep mean and standard deviation of the training frames
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind {self.kind!r}, expected one of {KINDS}")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each feature over all training frames, [F] float64."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    frames: int
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """Size of one split: `rows` sequences, `steps` frames or tokens, `seconds`, rows of each label."""
+
+    rows: int
+    steps: int
+    seconds: float
+    labels: dict[str, int] = field(default_factory=dict)
+
+
+def sequence_type(kind: str, width: int | None, vocabulary_size: int) -> pa.DataType:
+    """Arrow type of the column `sequence`; `width` is the number of features of a frame."""
+    if kind in ("features", "series"):
+        return pa.large_list(pa.list_(pa.float32(), width))
+    if kind == "roll":
+        return pa.large_list(pa.list_(pa.uint8(), width))
+    return pa.large_list(pa.int16() if vocabulary_size < 2**15 else pa.int32())
+
+
+def schema(sequences: pa.DataType) -> pa.Schema:
+    """Arrow schema of a split."""
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("sequence", sequences),
+            ("length", pa.int64()),
+            ("label", pa.string()),
+            ("text", pa.string()),
+            ("speaker", pa.string()),
+            ("duration", pa.float64()),
+        ]
+    )
+
+
+def sequence_array(sequences: list[np.ndarray], kind: pa.DataType) -> pa.Array:
+    """Sequences [T, F] or [T] as one Arrow column of `sequence_type`."""
+    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
+    np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
+    if pa.types.is_fixed_size_list(kind.value_type):
+        width, scalar = kind.value_type.list_size, kind.value_type.value_type
+        flat = np.concatenate([np.zeros((0, width)), *sequences]).astype(scalar.to_pandas_dtype())
+        values = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind.value_type)
+    else:
+        flat = np.concatenate([np.zeros(0, dtype=np.int64), *sequences])
+        values = pa.array(flat.astype(kind.value_type.to_pandas_dtype()))
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+
+class Split:
+    """The sequences of one split, memory-mapped. `split.sequence(i)` is a view that costs no copy."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
+        self.path = path
+        self._values: list[np.ndarray] = []
+        starts, lengths, owners = [], [], []
+        for owner, batch in enumerate(self._batches):
+            column = batch.column("sequence")
+            offsets = column.offsets.to_numpy()
+            self._values.append(_flat_view(column.values))
+            starts.append(offsets[:-1])
+            lengths.append(np.diff(offsets))
+            owners.append(np.full(len(batch), owner))
+        empty = np.zeros(0, dtype=np.int64)
+        self._starts = np.concatenate([empty, *starts])
+        self._owners = np.concatenate([empty, *owners])
+        self.lengths = np.concatenate([empty, *lengths])  # [N] int64, steps of each sequence
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def head(self, rows: int | None) -> Split:
+        """The first `rows` rows, for a trial; None or more than there are gives them all."""
+        if rows is None or rows >= len(self):
+            return self
+        part = copy.copy(self)
+        part.lengths = self.lengths[:rows]
+        for cached in ("ids", "labels"):
+            part.__dict__.pop(cached, None)
+        return part
+
+    def sequence(self, row: int) -> np.ndarray:
+        """Frames [T, F] or ids [T] of one row, a read-only view of the file."""
+        start = self._starts[row]
+        view: np.ndarray = self._values[self._owners[row]][start : start + self.lengths[row]]
+        return view
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self.sequence(row) for row in range(len(self)))
+
+    def column(self, name: str) -> list[Any]:
+        """All values of a column other than `sequence`."""
+        return [value for batch in self._batches for value in batch.column(name).to_pylist()][: len(self)]
+
+    @cached_property
+    def ids(self) -> list[str]:
+        return self.column("id")
+
+    @cached_property
+    def labels(self) -> list[str]:
+        return self.column("label")
+
+
+def _flat_view(values: pa.Array) -> np.ndarray:
+    if pa.types.is_fixed_size_list(values.type):
+        width = values.type.list_size
+        flat: np.ndarray = values.flatten().to_numpy(zero_copy_only=True).reshape(-1, width)
+        return flat
+    plain: np.ndarray = values.to_numpy(zero_copy_only=True)
+    return plain
+
+
+class Store:
+    """A prepared data set. `store["train"]` is a Split; the rest is what `store.json` tells.
+
+    Raises:
+        StoreError: the folder is missing, is no store, or is of a format that this version does not read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        file = self.path / "store.json"
+        if not self.path.is_dir():
+            raise StoreError(f"{self.path}: no such folder; make a store with a data_prep script")
+        if not file.is_file():
+            raise StoreError(f"{self.path}: not a store (it has no store.json); data_prep scripts make stores")
+        try:
+            data = json.loads(file.read_text(encoding="utf-8"))
+            if data["format"] != FORMAT:
+                raise StoreError(
+                    f"{self.path}: store format {data['format']}, this version reads {FORMAT}; prepare it again"
+                )
+            self.kind: str = data["kind"]
+            self.settings: dict[str, Any] = data["settings"]
+            names = data["vocabulary"]
+            self.vocabulary = None if names is None else Vocabulary(tuple(names))
+            statistics = data["normalisation"]
+            self.normalisation = None if statistics is None else _normalisation(statistics)
+            self.counts = {name: SplitCount(**count) for name, count in data["counts"].items()}
+            self.sources: tuple[str, ...] = tuple(data["sources"])
+            self.licence: str = data["licence"]
+            self.fingerprint: str = data["fingerprint"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{file}: damaged ({error}); prepare the store again") from None
+        self._splits: dict[str, Split] = {}
+
+    def __getitem__(self, split: str) -> Split:
+        if split not in self._splits:
+            if not self.counts.get(split, SplitCount(0, 0, 0.0)).rows:
+                filled = [name for name in SPLITS if name in self.counts and self.counts[name].rows]
+                raise StoreError(f"{self.path}: the split {split!r} is empty; it has {', '.join(filled)}")
+            self._splits[split] = Split(self.path / f"{split}.arrow")
+        return self._splits[split]
+
+    def require(self, kind: str, use: str) -> None:
+        """Raise StoreError unless the store is of `kind`; `use` says what wanted it."""
+        if self.kind != kind:
+            raise StoreError(f"{self.path}: a store of kind {self.kind!r}, {use} needs {kind!r}")
+
+    @property
+    def names(self) -> Vocabulary:
+        """The vocabulary. Raises StoreError for a store without one."""
+        if self.vocabulary is None:
+            raise StoreError(f"{self.path}: has no labels or tokens; prepare it with labels")
+        return self.vocabulary
+
+
+def _normalisation(data: dict[str, Any]) -> Normalisation:
+    return Normalisation(tuple(data["mean"]), tuple(data["std"]), data["frames"])
+
+
+def describe(
+    description: StoreDescription,
+    vocabulary: tuple[str, ...] | None,
+    normalisation: Normalisation | None,
+    counts: dict[str, SplitCount],
+    files: dict[str, str],
+) -> dict[str, Any]:
+    """The content of `store.json`; `files` maps each Arrow file to the SHA-256 of its bytes."""
+    data: dict[str, Any] = {
+        "format": FORMAT,
+        "kind": description.kind,
+        "settings": description.settings,
+        "vocabulary": None if vocabulary is None else list(vocabulary),
+        "normalisation": None if normalisation is None else asdict(normalisation),
+        "counts": {name: asdict(count) for name, count in counts.items()},
+        "sources": list(description.sources),
+        "licence": description.licence,
+        "files": files,
+    }
+    data["fingerprint"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+    return data

@@ -1,0 +1,79 @@
+"""Ordered names: the labels of a classifier, the tokens of a note representation, the symbols of a text."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from seqaudio.errors import VocabularyError
+
+PAD, BOS, EOS = 0, 1, 2  # ids of the three tokens that every token vocabulary begins with
+SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
+UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Names in the order of their ids. Names are NFC, unique, non-empty; otherwise ValueError."""
+
+    names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        names = tuple(unicodedata.normalize("NFC", name) for name in self.names)
+        object.__setattr__(self, "names", names)
+        if len(set(names)) != len(names) or "" in names:
+            raise ValueError(f"names must be unique and not empty, got {names}")
+
+    @classmethod
+    def from_labels(cls, labels: Iterable[str]) -> Vocabulary:
+        """The distinct labels by code point, with `unknown` and `silence` last where they occur."""
+        distinct = {unicodedata.normalize("NFC", label) for label in labels}
+        reject = [name for name in (UNKNOWN, SILENCE) if name in distinct]
+        return cls((*sorted(distinct.difference(reject)), *reject))
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ids
+
+    def __getitem__(self, index: int) -> str:
+        return self.names[index]
+
+    def index(self, name: str) -> int:
+        """The id of a name. Raises VocabularyError for a stranger."""
+        try:
+            return self._ids[unicodedata.normalize("NFC", name)]
+        except KeyError:
+            raise VocabularyError(f"{name!r} is not among the {len(self)} names: {_few(self.names)}") from None
+
+    def encode(self, names: Iterable[str]) -> np.ndarray:
+        """Ids [N] int64 of names; a stranger becomes `unknown` where that class exists.
+
+        Raises:
+            VocabularyError: strangers without an `unknown` class; every stranger is listed once.
+        """
+        names = [unicodedata.normalize("NFC", name) for name in names]
+        strangers = sorted({name for name in names if name not in self._ids})
+        if strangers and UNKNOWN not in self._ids:
+            raise VocabularyError(
+                f"label{'s' * (len(strangers) > 1)} {_few(strangers)} not among the {len(self)} known: "
+                f"{_few(self.names)}; train with a class {UNKNOWN!r} or leave these items out"
+            )
+        return np.array([self._ids.get(name, self._ids.get(UNKNOWN, -1)) for name in names], dtype=np.int64)
+
+
+def _few(names: Iterable[str], most: int = 20) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,79 @@
+"""What tests share: the corpora where they are, and sounds and tunes made by code where they are not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+RATE = 8000  # hertz, of the made-up recordings
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real corpora; without it the test is skipped, unless SEQAUDIO_REQUIRE_DATA=1 forbids that."""
+    folder = Path(os.environ.get("SEQAUDIO_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        message = "the corpora are not here; SEQAUDIO_DATA names their folder"
+        if os.environ.get("SEQAUDIO_REQUIRE_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+def spoken(word: int, speaker: int, take: int) -> np.ndarray:
+    """A made-up word: two gliding tones that tell the word, a pitch that tells the speaker, some noise."""
+    draw = np.random.default_rng((word, speaker, take))
+    duration = draw.uniform(0.25, 0.4)
+    time = np.arange(int(duration * RATE)) / RATE
+    glide = 400 + 300 * word + (200 - 150 * word) * time / duration
+    tones = sum(np.sin(2 * np.pi * np.cumsum(glide * ratio) / RATE) for ratio in (1.0, 2.1 + 0.3 * word))
+    voice = np.sin(2 * np.pi * (110 + 40 * speaker) * time)
+    samples = 0.2 * tones + 0.1 * voice + 0.01 * draw.standard_normal(len(time))
+    return samples.astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def word_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings by label: three made-up words, four speakers, six takes, in folders `one`, `two`, `three`."""
+    folder = tmp_path_factory.mktemp("words")
+    for word, label in enumerate(("one", "two", "three")):
+        (folder / label).mkdir()
+        for speaker in range(4):
+            for take in range(6):
+                soundfile.write(folder / label / f"s{speaker}_{take}.wav", spoken(word, speaker, take), RATE)
+    return folder
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def command() -> Command:
+    """Run a script of the project, or `seqaudio`, as a user would: command("data_prep/fsdd.py", "--out", ...)."""
+
+    def run(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        first, *rest = map(str, arguments)
+        program = ["-m", "seqaudio.cli.main"] if first == "seqaudio" else [str(ROOT / first)]
+        return subprocess.run(
+            [sys.executable, *program, *rest], cwd=folder, capture_output=True, text=True, timeout=280, check=False
+        )
+
+    return run
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Exit status 2 and one line on stderr that holds each of the words."""
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2, done.stderr
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for word in words:
+        assert word in lines[0]

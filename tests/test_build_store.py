@@ -1,0 +1,250 @@
+"""The build of a store: equal bytes however it was made, and nothing lost when it is interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqaudio.errors import AudioError, OptionError, SourceError, StoreError
+from seqaudio.ledger import Reason, Status, read_ledger
+from seqaudio.prepare import Item, Row, build_store
+from seqaudio.store import SPLITS, Store, StoreDescription
+
+
+@dataclass(frozen=True)
+class NumberToFrames:
+    """A file that holds a number n becomes n frames; `bad` is refused; a pause makes an interruption possible."""
+
+    width: int = 3
+    pause: float = 0.0
+
+    def __call__(self, item: Item) -> list[Row]:
+        time.sleep(self.pause)
+        text = item.path.read_text()
+        if text == "bad":
+            raise AudioError(item.path, Reason.NOT_AUDIO, "says bad")
+        return [Row(item.id, frames_of(int(text), self.width), duration=int(text) / 100)]
+
+
+def frames_of(number: int, width: int = 3) -> np.ndarray:
+    return np.random.default_rng(number).normal(size=(number, width)).astype(np.float32)
+
+
+FEATURES = StoreDescription("features", {"features": {"kind": "numbers"}}, sources=("made up",), normalise=True)
+
+
+def make_items(folder: Path, count: int = 60) -> list[Item]:
+    folder.mkdir(exist_ok=True)
+    items = []
+    for number in range(count):
+        path = folder / f"{number:03d}.txt"
+        path.write_text("bad" if number % 20 == 7 else str(number % 13))
+        items.append(Item(path.name, path, path.stem, split=SPLITS[number % 3], label=f"label {number % 2}"))
+    return items
+
+
+def bytes_of(store: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(store.iterdir())}
+
+
+def test_what_goes_in_comes_out(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    kept = [item for number, item in enumerate(items) if number % 20 != 7]
+    for split in SPLITS:
+        wanted = [item for item in kept if item.split == split]
+        assert store[split].ids == [item.id for item in wanted]
+        assert store[split].labels == [item.label for item in wanted]
+        assert store[split].column("duration") == [int(item.path.read_text()) / 100 for item in wanted]
+        for sequence, item in zip(store[split], wanted, strict=True):
+            np.testing.assert_array_equal(sequence, frames_of(int(item.path.read_text())))
+    assert store.names.names == ("label 0", "label 1")
+
+
+def test_normalisation_comes_from_training_frames_alone(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", make_items(tmp_path / "in"), NumberToFrames(), FEATURES)
+    frames = np.concatenate(list(store["train"])).astype(np.float64)
+    assert store.normalisation is not None
+    assert store.normalisation.frames == len(frames)
+    np.testing.assert_allclose(store.normalisation.mean, frames.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(store.normalisation.std, frames.std(axis=0), rtol=1e-9)
+
+
+@pytest.mark.parametrize(("workers", "chunk"), [(2, 64), (1, 7), (2, 5)])
+def test_workers_and_chunks_never_change_the_bytes(tmp_path: Path, workers: int, chunk: int) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "plain", items, NumberToFrames(), FEATURES)
+    build_store(tmp_path / "other", items, NumberToFrames(), FEATURES, workers=workers, chunk=chunk)
+    assert bytes_of(tmp_path / "plain") == bytes_of(tmp_path / "other")
+
+
+def test_many_record_batches_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = make_items(tmp_path / "in")
+    whole = build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
+    monkeypatch.setattr("seqaudio.prepare.build.BATCH_ROWS", 4)
+    cut = build_store(tmp_path / "cut", items, NumberToFrames(), FEATURES)
+    for split in SPLITS:
+        for one, other in zip(whole[split], cut[split], strict=True):
+            np.testing.assert_array_equal(one, other)
+        assert cut[split].ids == whole[split].ids
+
+
+def test_the_first_rows_of_a_split_are_its_head(tmp_path: Path) -> None:
+    train = build_store(tmp_path / "store", make_items(tmp_path / "in"), NumberToFrames(), FEATURES)["train"]
+    head = train.head(4)
+    assert (len(head), head.ids, head.labels) == (4, train.ids[:4], train.labels[:4])
+    assert [len(sequence) for sequence in head] == train.lengths[:4].tolist()
+    assert len(train.head(10_000)) == len(train.head(None)) == len(train)
+
+
+def test_the_ledger_names_every_input_once(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    items.append(Item("gone.txt", tmp_path / "in" / "gone.txt", "gone", split="train"))
+    build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    entries = read_ledger(tmp_path / "store" / "ledger.tsv")
+    assert [entry.path for entry in entries] == [item.key for item in items]
+    refused = {entry.path: (entry.reason, entry.detail) for entry in entries if entry.status is not Status.KEPT}
+    assert refused == {
+        "007.txt": (Reason.NOT_AUDIO, "says bad"),
+        "027.txt": (Reason.NOT_AUDIO, "says bad"),
+        "047.txt": (Reason.NOT_AUDIO, "says bad"),
+        "gone.txt": (Reason.MISSING, "no such file"),
+    }
+
+
+def test_an_existing_store_is_kept_without_force(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    before = bytes_of(tmp_path / "store")
+    with pytest.raises(StoreError, match="--force"):
+        build_store(tmp_path / "store", items[:5], NumberToFrames(), FEATURES)
+    assert bytes_of(tmp_path / "store") == before
+    build_store(tmp_path / "store", items[:5], NumberToFrames(), FEATURES, force=True)
+    assert len(Store(tmp_path / "store")["train"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "store"]
+
+
+def test_a_folder_that_is_no_store_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("x")
+    with pytest.raises(StoreError, match="not a store"):
+        build_store(tmp_path / "precious", make_items(tmp_path / "in"), NumberToFrames(), FEATURES, force=True)
+    assert (tmp_path / "precious" / "thesis.txt").read_text() == "x"
+
+
+def test_keeping_nothing_fails_with_the_reasons_and_leaves_nothing(tmp_path: Path) -> None:
+    items = [item for item in make_items(tmp_path / "in") if item.path.read_text() == "bad"]
+    with pytest.raises(StoreError, match=r"nothing could be kept of 3 inputs: .*3 not_audio.*007.txt.*says bad"):
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
+def test_no_input_and_senseless_options_are_refused(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in", 4)
+    with pytest.raises(SourceError, match="no input"):
+        build_store(tmp_path / "store", [], NumberToFrames(), FEATURES)
+    with pytest.raises(OptionError, match="--workers 0"):
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, workers=0)
+    with pytest.raises(OptionError, match="--limit 0"):
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, limit=0)
+
+
+def test_rows_of_one_id_are_refused(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in", 4)
+    with pytest.raises(StoreError, match="'000'"):
+        build_store(tmp_path / "store", [*items, items[0]], NumberToFrames(), FEATURES)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_damaged_store_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
+    store = build_store(tmp_path / "store", make_items(tmp_path / "in"), NumberToFrames(), FEATURES)
+    with pytest.raises(StoreError, match="no such folder"):
+        Store(tmp_path / "nowhere")
+    with pytest.raises(StoreError, match="not a store"):
+        Store(tmp_path / "in")
+    (store.path / "train.arrow").write_bytes(b"ARROW1 is not what follows")
+    with pytest.raises(StoreError, match="not a readable Arrow file"):
+        Store(store.path)["train"]
+    (store.path / "store.json").write_text('{"format": 1}')
+    with pytest.raises(StoreError, match="damaged"):
+        Store(store.path)
+
+
+def test_stores_open_in_other_tools(tmp_path: Path) -> None:
+    import pyarrow.feather
+
+    store = build_store(tmp_path / "store", make_items(tmp_path / "in"), NumberToFrames(), FEATURES)
+    table = pyarrow.feather.read_table(store.path / "train.arrow")
+    assert table.column("length").to_pylist() == store["train"].lengths.tolist()
+    assert "time" not in (store.path / "store.json").read_text()
+    assert str(tmp_path) not in (store.path / "store.json").read_text()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_build_store import FEATURES, NumberToFrames, known_items
+from seqaudio.prepare import build_store
+if __name__ == "__main__":
+    folder = Path({folder!r})
+    items = known_items(folder / "in")
+    build_store(folder / "store", items, NumberToFrames(pause={pause}), FEATURES, workers={workers}, chunk=4)
+"""
+
+
+def known_items(folder: Path) -> list[Item]:
+    """The items of `make_items` without writing their files again."""
+    paths = sorted(folder.iterdir())
+    return [
+        Item(path.name, path, path.stem, split=SPLITS[number % 3], label=f"label {number % 2}")
+        for number, path in enumerate(paths)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_preparation_goes_on_and_ends_in_equal_bytes(tmp_path: Path, workers: int) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "whole", items, NumberToFrames(pause=0.03), FEATURES, chunk=4)
+    text = SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path), pause=0.03, workers=workers)
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    process = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    partial = tmp_path / "store.partial"
+    deadline = time.monotonic() + 60
+    while len(list(partial.glob("chunk-*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "store").exists()
+    finished = {path.name: path.stat().st_mtime_ns for path in partial.glob("chunk-*.json")}
+    assert 3 <= len(finished) < 15
+    kept = dict(finished)
+    again = subprocess.Popen([sys.executable, str(script)])
+    while not (tmp_path / "store").exists() and again.poll() is None:
+        seen = {path.name: path.stat().st_mtime_ns for path in partial.glob("chunk-*.json")}
+        kept = {name: stamp for name, stamp in kept.items() if seen.get(name, stamp) == stamp}
+        time.sleep(0.005)
+    assert again.wait(60) == 0
+    assert kept == finished, "finished chunks were made again"
+    assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "whole")
+
+
+def test_another_plan_starts_from_nothing(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    partial = tmp_path / "store.partial"
+    partial.mkdir()
+    (partial / "plan.txt").write_text("another plan")
+    (partial / "chunk-000000.json").write_text("{}")
+    store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    build_store(tmp_path / "fresh", items, NumberToFrames(), FEATURES)
+    assert bytes_of(store.path) == bytes_of(tmp_path / "fresh")

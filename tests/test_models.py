@@ -1,0 +1,160 @@
+"""Contracts of every model: whole equals stepwise equals chunked; padding and other rows never leak."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqaudio.batching import Batch
+from seqaudio.cells import CELLS
+from seqaudio.errors import OptionError, RunError
+from seqaudio.models import EventModel, KeywordModel, build_model
+
+T, B, F, V = 11, 4, 5, 9
+LENGTHS = torch.tensor([11, 7, 1, 0])
+
+
+def events(cell: str = "lstm", layers: int = 2) -> EventModel:
+    torch.manual_seed(0)
+    return EventModel(V, embedding_size=6, cell=cell, hidden_size=7, layers=layers, dropout=0.4).double().eval()
+
+
+def keyword(cell: str = "gru", **options: bool) -> KeywordModel:
+    torch.manual_seed(0)
+    model = KeywordModel(F, classes=3, cell=cell, hidden_size=7, layers=2, **options).double().eval()
+    model.set_normalisation(torch.randn(F), torch.rand(F) + 0.5)
+    return model
+
+
+def ids(seed: int = 1) -> Tensor:
+    return torch.randint(3, V, (T, B), generator=torch.Generator().manual_seed(seed))
+
+
+def frames(seed: int = 1) -> Tensor:
+    return torch.randn(T, B, F, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_event_steps_equal_the_whole(cell: str) -> None:
+    model = events(cell)
+    whole, _ = model(ids())
+    state = model.initial_state(B)
+    for t in range(T):
+        logits, state = model.step(ids()[t], state)
+        torch.testing.assert_close(logits, whole[t], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_event_windows_equal_the_whole(cell: str) -> None:
+    model, inputs = events(cell), ids()
+    resets = torch.rand(T, B, generator=torch.Generator().manual_seed(3)) < 0.2
+    batch = Batch(inputs, LENGTHS, targets=ids(2), resets=resets)
+    total, count, _ = model.loss(batch)
+    parts, state = [], None
+    for start, end in ((0, 4), (4, 5), (5, 11)):
+        loss, n, state = model.loss(batch.slice_time(start, end), state)
+        parts.append((loss, n))
+    assert count == sum(n for _, n in parts) == int(LENGTHS.sum())
+    torch.testing.assert_close(sum(loss for loss, _ in parts), total, rtol=0, atol=1e-10)
+
+
+def test_event_loss_is_the_negative_log_likelihood_of_the_targets() -> None:
+    model, targets = events(), ids(2)
+    logits, _ = model(ids(), lengths=LENGTHS)
+    by_hand = -sum(
+        logits[t, b].log_softmax(-1)[targets[t, b]].item() for b in range(B) for t in range(int(LENGTHS[b]))
+    )
+    total, count, _ = model.loss(Batch(ids(), LENGTHS, targets=targets))
+    assert count == 19
+    assert math.isclose(total.item(), by_hand, rel_tol=1e-12)
+
+
+def test_event_padding_never_reaches_loss_or_gradient() -> None:
+    model = events()
+    gradients = []
+    for filler in (0, V - 1):
+        inputs, targets = ids(), ids(2)
+        for b in range(B):
+            inputs[int(LENGTHS[b]) :, b] = filler
+            targets[int(LENGTHS[b]) :, b] = filler
+        model.zero_grad()
+        total, _, _ = model.loss(Batch(inputs, LENGTHS, targets=targets))
+        total.backward()
+        gradients.append([total.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)])
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_weights_scale_the_loss_of_their_step() -> None:
+    model = events()
+    weights = torch.zeros(T, B, dtype=torch.float64)
+    weights[2, 1] = 3.0
+    total, _, _ = model.loss(Batch(ids(), LENGTHS, targets=ids(2), weights=weights))
+    logits, _ = model(ids(), lengths=LENGTHS)
+    assert math.isclose(total.item(), -3 * logits[2, 1].log_softmax(-1)[ids(2)[2, 1]].item(), rel_tol=1e-10)
+
+
+@pytest.mark.parametrize("cell", list(CELLS))
+def test_keyword_stream_ends_where_the_whole_clip_does(cell: str) -> None:
+    model = keyword(cell)
+    state = model.initial_state(B)
+    for t in range(T):
+        streamed, state = model.step(frames()[t], state)
+        heard, _ = model(frames()[: t + 1], torch.full((B,), t + 1))
+        torch.testing.assert_close(streamed, heard, rtol=0, atol=1e-10)
+
+
+def test_keyword_chunks_equal_the_whole() -> None:
+    model = keyword()
+    whole, _ = model(frames(), torch.full((B,), T))
+    _, state = model(frames()[:4], torch.full((B,), 4))
+    chunked, _ = model(frames()[4:], torch.full((B,), T - 4), state)
+    torch.testing.assert_close(chunked, whole, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_keyword_rows_do_not_see_padding_or_each_other(bidirectional: bool) -> None:
+    model = keyword(bidirectional=bidirectional)
+    together, _ = model(frames(), LENGTHS)
+    spoiled = frames()
+    for b in range(B):
+        spoiled[int(LENGTHS[b]) :, b] = float("nan")
+    torch.testing.assert_close(model(spoiled, LENGTHS)[0], together, rtol=0, atol=1e-12)
+    for b in range(B):
+        length = int(LENGTHS[b])
+        alone, _ = model(frames()[:length, b : b + 1], LENGTHS[b : b + 1])
+        torch.testing.assert_close(alone[0], together[b], rtol=0, atol=1e-10)
+
+
+def test_normalisation_travels_with_the_weights() -> None:
+    model = keyword()
+    other = KeywordModel(F, classes=3, hidden_size=7, layers=2).double().eval()
+    other.load_state_dict(model.state_dict())
+    torch.testing.assert_close(other(frames(), LENGTHS)[0], model(frames(), LENGTHS)[0])
+
+
+def test_a_bidirectional_keyword_model_refuses_to_stream() -> None:
+    model = keyword(bidirectional=True)
+    with pytest.raises((OptionError, ValueError), match=r"whole|causal|both"):
+        model.step(frames()[0], model.initial_state(B))
+
+
+def test_accuracy_counts_clips() -> None:
+    model = keyword()
+    logits, _ = model(frames(), LENGTHS)
+    targets = logits.argmax(dim=-1)
+    assert model.evaluate(Batch(frames(), LENGTHS, targets=targets))["accuracy"] == (B, B)
+    assert model.evaluate(Batch(frames(), LENGTHS, targets=(targets + 1) % 3))["accuracy"] == (0, B)
+
+
+def test_models_are_built_by_name_from_plain_arguments() -> None:
+    model = build_model("events", {"vocabulary_size": V, "hidden_size": 4})
+    assert isinstance(model, EventModel)
+    assert model.parameter_count() == sum(p.numel() for p in model.parameters())
+    with pytest.raises(OptionError, match="did you mean events"):
+        build_model("event", {})
+    with pytest.raises(RunError, match="width"):
+        build_model("events", {"width": 3})
