@@ -136,10 +136,10 @@ def fetch(folder: Path) -> None:
         shutil.rmtree(partial)
     try:
         unpack(archive, partial)
-        digest = samples_digest(partial)
     except zipfile.BadZipFile as error:
         archive.unlink()
         raise SourceError(f"{URL}: not an intact ZIP archive ({error}); run the command again") from None
+    digest = samples_digest(partial)
     archive.unlink()
     if digest != SAMPLES_SHA256:
         raise SourceError(
@@ -150,8 +150,8 @@ def fetch(folder: Path) -> None:
 
 def unpack(archive: Path, folder: Path) -> None:
     """Write the recordings of an archive to `folder`; whatever else it holds is left alone."""
-    folder.mkdir(parents=True)
     with zipfile.ZipFile(archive) as file:
+        folder.mkdir()
         for entry in file.infolist():
             place = PurePosixPath(entry.filename)  # only its last part is used: an archive cannot write elsewhere
             if place.parent.name == "recordings" and re.fullmatch(NAME, place.stem) and place.suffix == ".wav":

@@ -52,6 +52,27 @@ def word_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def tune_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty small tunes as MIDI: a melody that wanders over a scale, and its bass."""
+    from seqaudio.notes import NoteSequence
+    from seqaudio.notes.writing import write_midi
+
+    folder = tmp_path_factory.mktemp("tunes")
+    scale = (0, 2, 4, 5, 7, 9, 11)
+    for tune in range(30):
+        draw = np.random.default_rng(tune)
+        degrees = np.cumsum(draw.choice([-1, 1, 2, -2], size=16)) % 14
+        melody = [60 + 12 * (degree // 7) + scale[degree % 7] for degree in degrees]
+        bass = [36 + scale[degree % 7] for degree in degrees[::4]]
+        starts = [240 * step for step in range(16)] + [960 * bar for bar in range(4)]
+        ends = [240 * step + 240 for step in range(16)] + [960 * bar + 960 for bar in range(4)]
+        tracks = [0] * 16 + [1] * 4
+        notes = NoteSequence.from_columns(starts, ends, melody + bass, 80, track=tracks)
+        write_midi(notes, folder / f"tune{tune:02d}.mid")
+    return folder
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 

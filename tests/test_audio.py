@@ -88,9 +88,7 @@ def test_eight_channels_are_averaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
-def test_small_blocks_join_into_the_same_samples(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_small_blocks_join_into_the_same_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = write(tmp_path / name, noise(30000, channels=2))
     whole = read_audio(path).samples
     monkeypatch.setattr(seqaudio.audio, "BLOCK_VALUES", 7000)

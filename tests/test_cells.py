@@ -14,6 +14,15 @@ from seqaudio.state import batch_size, flatten, map_state, tensors
 B, F, H = 4, 3, 5  # all different, so that a swapped matrix shows
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """The tensors here are tiny: a second thread would only cost the time to wake it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(20)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.fft
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,8 +24,11 @@ from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, featur
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
 from seqaudio.features.preparation import ExtractFeatures
+from seqaudio.features.settings import Scale
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item
+
+Oracle = Callable[[FeatureSettings, np.ndarray], np.ndarray]
 
 VARIANTS = {
     "default": FeatureSettings(),
@@ -30,7 +36,9 @@ VARIANTS = {
     "log_mel": FeatureSettings(kind="log_mel", mels=30),
     "slaney": FeatureSettings(scale="slaney", mels=26, low=0.0, high=6000.0),
     "symmetric": FeatureSettings(window="hann_symmetric", frame_length=0.032, frame_shift=0.016),
-    "long": FeatureSettings(sample_rate=22050, frame_length=0.1, frame_shift=0.02, mels=64, coefficients=20, floor=1e-6),
+    "long": FeatureSettings(
+        sample_rate=22050, frame_length=0.1, frame_shift=0.02, mels=64, coefficients=20, floor=1e-6
+    ),
 }
 
 
@@ -85,47 +93,336 @@ def librosa_features(settings: FeatureSettings, sound: np.ndarray) -> np.ndarray
     return librosa.feature.mfcc(S=log_mel, n_mfcc=settings.coefficients, dct_type=2, norm="ortho").T
 
 
+@contextmanager
+def double_by_default() -> Iterator[None]:
+    """torchaudio makes its filters and its DCT in torch's default type."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def torchaudio_features(settings: FeatureSettings, sound: np.ndarray) -> np.ndarray:
     import torchaudio
 
-    transform = torchaudio.transforms.MelSpectrogram(
-        sample_rate=settings.sample_rate,
-        n_fft=settings.fft_size,
-        win_length=settings.window_samples,
-        hop_length=settings.hop_samples,
-        f_min=settings.low,
-        f_max=settings.top,
-        n_mels=settings.mels,
-        window_fn=torch.hann_window,
-        wkwargs={"periodic": settings.window == "hann", "dtype": torch.float64},
-        center=False,
-        power=2.0,
-        norm=None,
-        mel_scale=settings.scale,
-    )
-    # its filters are float32; the same made in float64 would agree further, but only this is its public result
-    log_mel = transform.double()(torch.from_numpy(centred_in_fft(settings, sound))).clamp(min=settings.floor).log()
-    if settings.kind == "log_mel":
-        return log_mel.T.numpy()
-    dct = torchaudio.functional.create_dct(settings.coefficients, settings.mels, norm="ortho").double()
-    return (log_mel.T @ dct).numpy()
+    with double_by_default():
+        transform = torchaudio.transforms.MelSpectrogram(
+            sample_rate=settings.sample_rate,
+            n_fft=settings.fft_size,
+            win_length=settings.window_samples,
+            hop_length=settings.hop_samples,
+            f_min=settings.low,
+            f_max=settings.top,
+            n_mels=settings.mels,
+            window_fn=torch.hann_window,
+            wkwargs={"periodic": settings.window == "hann"},
+            center=False,
+            power=2.0,
+            norm=None,
+            mel_scale=settings.scale,
+        )
+        dct = torchaudio.functional.create_dct(settings.coefficients, settings.mels, norm="ortho")
+        mel = transform(torch.from_numpy(centred_in_fft(settings, sound)))
+    log_mel = mel.clamp(min=settings.floor).log().T
+    return (log_mel @ dct if settings.kind == "mfcc" else log_mel).numpy()
 
 
+ORACLES = {"librosa": librosa_features, "torchaudio": torchaudio_features}
+
+
+@pytest.mark.parametrize("oracle", ORACLES.values(), ids=ORACLES)
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
-def test_librosa_agrees_in_double_precision(settings: FeatureSettings) -> None:
+def test_libraries_agree_in_double_precision(settings: FeatureSettings, oracle: Oracle) -> None:
     sound = made_up_sound(settings.sample_rate)
-    np.testing.assert_allclose(extract(settings, sound), librosa_features(settings, sound), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(extract(settings, sound), oracle(settings, sound), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
-def test_librosa_agrees_in_single_precision(settings: FeatureSettings) -> None:
+def test_single_precision_stays_near(settings: FeatureSettings) -> None:
     sound = made_up_sound(settings.sample_rate)
     ours = extract(settings, sound, torch.float32)
     assert ours.dtype == np.float32
     np.testing.assert_allclose(ours, librosa_features(settings, sound), rtol=0, atol=1e-3)
 
 
+def test_dct_equals_scipy() -> None:
+    values = np.random.default_rng(0).normal(size=(7, 23))
+    expected = scipy.fft.dct(values, type=2, norm="ortho")[:, :9]
+    np.testing.assert_allclose(values @ dct_matrix(23, 9), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", ["htk", "slaney"])
+def test_mel_scales_equal_librosa_and_invert(scale: Scale) -> None:
+    import librosa
+
+    hertz = np.array([0.0, 20.0, 300.0, 999.9, 1000.0, 1000.1, 4000.0, 16000.0])
+    mels = hertz_to_mel(hertz, scale)
+    np.testing.assert_allclose(mels, librosa.hz_to_mel(hertz, htk=scale == "htk"), rtol=1e-12)
+    np.testing.assert_allclose(mel_to_hertz(mels, scale), hertz, rtol=1e-12, atol=1e-12)
+
+
 @pytest.mark.parametrize("settings", VARIANTS.values(), ids=VARIANTS)
-def test_torchaudio_agrees(settings: FeatureSettings) -> None:
-    sound = made_up_sound(settings.sample_rate)
-    np.testing.assert_allclose(extract(settings, sound), torchaudio_features(settings, sound), rtol=0, atol=1e-3)
+def test_mel_filters_equal_librosa(settings: FeatureSettings) -> None:
+    import librosa
+
+    expected = librosa.filters.mel(
+        sr=settings.sample_rate,
+        n_fft=settings.fft_size,
+        n_mels=settings.mels,
+        fmin=settings.low,
+        fmax=settings.top,
+        htk=settings.scale == "htk",
+        norm=None,
+        dtype=np.float64,
+    )
+    np.testing.assert_allclose(mel_filters(settings).T, expected, atol=1e-12)
+
+
+# numbers a person can check
+
+TINY = FeatureSettings(kind="log_mel", sample_rate=1000, frame_length=0.004, frame_shift=0.002, mels=1, low=0.0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "frames"),
+    [(0, 0), (3, 0), (4, 1), (5, 1), (6, 2), (7, 2), (8, 3), (1000, 499)],
+)
+def test_only_whole_frames_count(samples: int, frames: int) -> None:
+    assert TINY.frames(samples) == frames
+    if frames:
+        assert extract(TINY, np.zeros(samples)).shape == (frames, 1)
+
+
+def test_the_default_makes_98_frames_of_a_second() -> None:
+    settings = FeatureSettings()
+    assert (settings.window_samples, settings.hop_samples, settings.fft_size) == (400, 160, 512)
+    assert extract(settings, np.zeros(16000)).shape == (98, 13)
+    assert settings.frames(16000 + 79) == 98
+    assert settings.frames(16000 + 80) == 99
+
+
+def test_a_tiny_frame_by_hand() -> None:
+    """Window 0, 1/2, 1, 1/2 over 1, 2, 3, 4 gives 0, 1, 3, 2: its spectrum at 0, 250, 500 Hz is 6, -3 + i, 0.
+
+    One filter from 0 to 500 Hz peaks at mel(500) / 2 = 303.7 mel, which is 216.5 Hz, so that at 250 Hz it has
+    (500 - 250) / (500 - 216.5) = 0.8819.
+    """
+    value = extract(TINY, np.array([1.0, 2.0, 3.0, 4.0]))
+    peak = 700 * (np.sqrt(1 + 500 / 700) - 1)
+    assert peak == pytest.approx(216.5, abs=0.05)
+    np.testing.assert_allclose(np.exp(value), [[10 * 250 / (500 - peak)]], rtol=1e-12)
+
+
+def test_a_sample_reaches_only_the_frames_that_hold_it() -> None:
+    sound = made_up_sound(4000)
+    changed = sound.copy()
+    changed[1000] += 1
+    differs = np.flatnonzero(np.any(extract(FeatureSettings(), sound) != extract(FeatureSettings(), changed), axis=1))
+    assert differs.tolist() == [4, 5, 6]  # frame t holds samples 160 t to 160 t + 399; its first weighs nothing
+
+
+def test_silence_is_the_floor() -> None:
+    settings = FeatureSettings(kind="log_mel", floor=1e-7)
+    np.testing.assert_allclose(extract(settings, np.zeros(1000)), np.log(1e-7))
+
+
+def test_silence_has_one_cepstrum_that_is_not_zero() -> None:
+    cepstra = extract(FeatureSettings(), np.zeros(1000))
+    np.testing.assert_allclose(cepstra[:, 0], np.sqrt(40) * np.log(1e-10))
+    np.testing.assert_allclose(cepstra[:, 1:], 0, atol=1e-10)
+
+
+@pytest.mark.parametrize("hertz", [300.0, 1000.0, 3500.0, 7000.0])
+def test_a_tone_is_loudest_in_the_filter_around_it(hertz: float) -> None:
+    settings = FeatureSettings(kind="log_mel")
+    log_mel = extract(settings, np.sin(2 * np.pi * hertz * np.arange(16000) / 16000))
+    loudest = np.unique(log_mel.argmax(axis=1))
+    peaks = mel_edges(settings)[1:-1]
+    assert loudest.tolist() == [np.abs(hertz_to_mel(peaks, "htk") - hertz_to_mel(hertz, "htk")).argmin()]
+
+
+def test_twice_the_amplitude_adds_log_four_to_every_mel() -> None:
+    settings = replace(FeatureSettings(kind="log_mel"), floor=1e-300)
+    sound = np.random.default_rng(0).normal(size=2000)
+    np.testing.assert_allclose(extract(settings, 2 * sound) - extract(settings, sound), np.log(4), rtol=1e-9)
+
+
+# batches
+
+
+def test_a_recording_is_the_same_alone_and_in_a_batch() -> None:
+    extractor = FeatureExtractor(FeatureSettings(), torch.float64)
+    quiet, loud = made_up_sound(3000, 1) * 1e-3, made_up_sound(3000, 2) * 1e3
+    batch = extractor(torch.from_numpy(np.stack([quiet, loud])))
+    assert batch.shape == (17, 2, 13)
+    torch.testing.assert_close(batch[:, 0], extractor(torch.from_numpy(quiet)), rtol=0, atol=1e-10)
+    torch.testing.assert_close(batch[:, 1], extractor(torch.from_numpy(loud)), rtol=0, atol=1e-10)
+
+
+def test_padding_never_reaches_the_frames_of_the_recording() -> None:
+    extractor = FeatureExtractor(FeatureSettings(), torch.float64)
+    sound = torch.from_numpy(made_up_sound(3000))
+    padded = torch.cat([sound, torch.full((1000,), torch.nan)])
+    frames = extractor.settings.frames(3000)
+    torch.testing.assert_close(extractor(padded[None])[:frames, 0], extractor(sound), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(399,), (3, 399), (0,)])
+def test_less_than_a_frame_is_refused_with_both_lengths(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=rf"{shape[-1]} samples are fewer than one frame of 400"):
+        FeatureExtractor(FeatureSettings())(torch.zeros(shape))
+
+
+def test_other_types_and_shapes_are_refused() -> None:
+    extractor = FeatureExtractor(FeatureSettings())
+    with pytest.raises(ValueError, match=r"samples are torch.float64, the extractor computes in torch.float32"):
+        extractor(torch.zeros(1000, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"shape \[1, 2, 1000\], expected \[N\] or \[B, N\]"):
+        extractor(torch.zeros(1, 2, 1000))
+
+
+def test_gradients_reach_the_samples() -> None:
+    settings = FeatureSettings(sample_rate=1000, frame_length=0.016, frame_shift=0.008, mels=4, coefficients=3)
+    samples = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 30))).requires_grad_()
+    assert torch.autograd.gradcheck(FeatureExtractor(settings, torch.float64), samples)
+
+
+def test_nothing_of_the_extractor_goes_into_a_saved_model() -> None:
+    assert FeatureExtractor(FeatureSettings()).state_dict() == {}
+
+
+# settings
+
+
+@given(
+    kind=st.sampled_from(["mfcc", "log_mel"]),
+    rate=st.sampled_from([8000, 16000, 32000, 48000]),
+    length=st.integers(16, 64),
+    mels=st.integers(13, 40),
+    scale=st.sampled_from(["htk", "slaney"]),
+    high=st.none() | st.floats(1000, 4000),
+)
+def test_settings_survive_json(kind: str, rate: int, length: int, mels: int, scale: str, high: float | None) -> None:
+    settings = FeatureSettings(
+        kind=kind, sample_rate=rate, frame_length=length / 1000, mels=mels, scale=scale, high=high
+    )
+    assert FeatureSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "mffc"}, "kind 'mffc'; did you mean mfcc"),
+        ({"scale": "bark"}, "scale 'bark'; known: htk, slaney"),
+        ({"window": "hamming"}, "window 'hamming'"),
+        ({"sample_rate": 0}, "sample_rate 0 Hz"),
+        ({"sample_rate": 11025}, "110.25 samples at 11025 Hz, expected a whole number; take 110/11025 s"),
+        ({"frame_length": 0.0}, "is 0 samples"),
+        ({"frame_shift": 0.03}, "skips sound"),
+        ({"low": 9000.0}, "filters from 9000.0 to 8000.0 Hz"),
+        ({"high": 8001.0}, "filters from 20.0 to 8001.0 Hz"),
+        ({"coefficients": 41}, "41 coefficients of 40 mels"),
+        ({"mels": 0}, "0 mels, expected at least 1"),
+        ({"floor": 0.0}, "floor 0.0, expected a positive energy"),
+    ],
+)
+def test_senseless_settings_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        FeatureSettings(**changes)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_proposed_frame_shift_is_accepted() -> None:
+    with pytest.raises(OptionError) as caught:
+        FeatureSettings(sample_rate=22050, frame_length=0.02)
+    proposal = float(str(caught.value).split(" s = ")[1].split(" s,")[0])
+    assert FeatureSettings(sample_rate=22050, frame_length=0.02, frame_shift=proposal).hop_samples == 220
+
+
+def test_filters_between_two_bins_are_refused() -> None:
+    with pytest.raises(OptionError, match="mel filters see no bin of the 512-point spectrum"):
+        mel_filters(FeatureSettings(mels=200, low=0.0))
+
+
+def test_an_unknown_setting_is_named() -> None:
+    with pytest.raises(OptionError, match="no feature setting is called 'mel'; did you mean mels"):
+        FeatureSettings.from_dict({"mel": 40})
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_every_preset_works_at_common_rates(name: str, rate: int) -> None:
+    settings = feature_settings(name, rate)
+    frames = extract(settings, made_up_sound(rate), torch.float32)
+    assert frames.shape == (settings.frames(rate), settings.size)
+    assert np.isfinite(frames).all()
+
+
+def test_an_unknown_preset_is_named() -> None:
+    with pytest.raises(OptionError, match="no feature preset is called 'logmel'; did you mean log_mel"):
+        feature_settings("logmel")
+
+
+def test_presets_come_without_torch() -> None:
+    code = "import sys, seqaudio.features as f; assert f.PRESETS; assert 'torch' not in sys.modules; f.FeatureExtractor"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# the step of a preparation
+
+
+def wav(path: Path, seconds: float, rate: int = 16000) -> Item:
+    soundfile.write(path, made_up_sound(round(seconds * rate)), rate)
+    return Item(path.name, path, path.stem, "train", label="word", speaker="ada")
+
+
+def test_a_recording_becomes_the_frames_of_its_samples(tmp_path: Path) -> None:
+    item = wav(tmp_path / "3_ada_1.wav", 0.5)
+    settings = FeatureSettings()
+    (row,) = ExtractFeatures(settings)(item)
+    assert (row.id, row.duration, row.sequence.dtype) == ("3_ada_1", 0.5, np.float32)
+    np.testing.assert_array_equal(row.sequence, extract(settings, read_audio(item.path).samples, torch.float32))
+
+
+def test_recordings_of_another_rate_are_resampled(tmp_path: Path) -> None:
+    (row,) = ExtractFeatures(FeatureSettings(sample_rate=8000))(wav(tmp_path / "a.wav", 0.5, 44100))
+    assert row.sequence.shape == (48, 13)
+    assert row.duration == 0.5
+
+
+def test_the_number_of_threads_is_left_as_it_was(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        ExtractFeatures(FeatureSettings())(wav(tmp_path / "a.wav", 0.5))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_unfit_recordings_are_refused_with_a_reason(tmp_path: Path) -> None:
+    extract_features = ExtractFeatures(FeatureSettings(), names="[0-9]_ada", example="3_ada.wav")
+    fit = wav(tmp_path / "3_ada.wav", 0.5)
+    cases = {
+        Reason.UNEXPECTED_NAME: wav(tmp_path / "ada_3.wav", 0.5),
+        Reason.NO_LABEL: replace(fit, label=""),
+        Reason.TOO_SHORT: wav(tmp_path / "4_ada.wav", 0.0249),
+        Reason.MISSING: replace(fit, path=tmp_path / "5_ada.wav"),
+    }
+    for reason, item in cases.items():
+        with pytest.raises(AudioError) as caught:
+            extract_features(item)
+        assert caught.value.reason is reason
+    assert len(extract_features(fit)) == 1
+
+
+@pytest.mark.data
+def test_real_speech_agrees_with_both_libraries(data_folder: Path) -> None:
+    recording = read_audio(data_folder / "speech" / "fsdd" / "recordings" / "3_theo_12.flac")
+    settings = FeatureSettings(sample_rate=8000)
+    ours = extract(settings, recording.samples.astype(np.float64))
+    for oracle in ORACLES.values():
+        np.testing.assert_allclose(ours, oracle(settings, recording.samples.astype(np.float64)), rtol=0, atol=1e-9)

@@ -43,6 +43,15 @@ KINDS = {
 CAUSAL = [kind for kind in KINDS if kind != "bidirectional"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """The tensors here are tiny: a second thread would only cost the time to wake it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(11)
@@ -221,6 +230,23 @@ def test_final_state_survives_much_padding(kind, name):
     lengths = torch.full((B,), 3)
     _, final = layer(padded, lengths=lengths)
     assert_states_close(final, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(CELLS))
+def test_state_that_would_explode_in_the_padding_stays_out_of_gradients(name):
+    layer = build_layer(CELLS[name](F, H))
+    with torch.no_grad():
+        for gate in layer.cell.weight_hh.split(H):
+            gate.copy_(3 * torch.eye(H))  # 3^200 is more than float32 can hold
+    inputs, lengths = torch.rand(200, B, F), torch.tensor([3, 1, 0, 4, 2, 200 if name != "elman_relu" else 4])
+    outputs, final = layer(inputs, lengths=lengths)
+    total = outputs.sum() + sum(tensor.sum() for tensor in tensors(final))
+    gradients = torch.autograd.grad(total, list(layer.parameters()))
+    loop = Unrolled(layer.cell)
+    expected, expected_final = loop(inputs, lengths=lengths)
+    total = expected.sum() + sum(tensor.sum() for tensor in tensors(expected_final))
+    assert torch.isfinite(outputs).all()
+    torch.testing.assert_close(gradients, torch.autograd.grad(total, list(loop.parameters())), atol=1e-3, rtol=1e-4)
 
 
 # ---- resets

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from seqaudio.evaluation.neighbours import NearestNeighbours
 
 from seqaudio.batching import LabelledSequences, PaddedBatches
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.store import Store
 

@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from seqaudio.evaluation.neighbours import NearestNeighbours
 
 from seqaudio.batching import LabelledSequences, PaddedBatches
 from seqaudio.bptt import (
@@ -29,6 +28,7 @@ from seqaudio.bptt import (
 from seqaudio.cli.options import run
 from seqaudio.device import resolve_device
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.features.augmentation import Augmentation, augment
 from seqaudio.features.settings import FeatureSettings
@@ -48,7 +48,14 @@ class Config:
     layers: int = 2
     bidirectional: bool = False  # better on whole clips, but cannot listen to a stream
     dropout: float = 0.3
-    augment: bool = True  # stretch, warp, mask and shift the training clips anew each epoch
+    mean_prior: float = 10.0  # frames of the training mean that a clip's own running mean starts from; 0 = off
+    time_stretch: float = 0.25  # augmentation, drawn anew for each clip and epoch: largest change of pace
+    vocal_tract_warp: float = 0.2  # augmentation: largest shift of all frequencies, as by another speaker
+    gain: float = 12.0  # augmentation: largest change of the level, in decibels
+    tilt: float = 15.0  # augmentation: largest change from the lowest to the highest frequency, in decibels
+    offset: float = 0.4  # augmentation: deviation of a constant added to each feature
+    noise: float = 0.4  # augmentation: deviation of noise added to each value
+    time_masks: int = 2  # augmentation: stretches of up to 6 frames replaced by the clip's mean
     batch_size: int = 32  # clips
     epochs: int = 30
     learning_rate: float = 3e-3  # Adam
@@ -79,6 +86,7 @@ def main(config: Config) -> None:
         "layers": config.layers,
         "dropout": config.dropout,
         "bidirectional": config.bidirectional,
+        "mean_prior": config.mean_prior,
     }
     model = build_model("keyword", arguments)
     assert isinstance(model, KeywordModel)
@@ -86,10 +94,19 @@ def main(config: Config) -> None:
         model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
 
     settings = FeatureSettings.from_dict(store.settings["features"])
-    augmentation = Augmentation() if config.augment else None
+    augmentation = Augmentation(
+        time_stretch=config.time_stretch,
+        vocal_tract_warp=config.vocal_tract_warp,
+        gain=config.gain,
+        tilt=config.tilt,
+        offset=config.offset,
+        noise=config.noise,
+        time_masks=config.time_masks,
+        time_mask_frames=6,
+    )
 
     def transform(frames: np.ndarray, epoch: int, name: str) -> np.ndarray:
-        return frames if augmentation is None else augment(frames, settings, augmentation, (config.seed, epoch, name))
+        return augment(frames, settings, augmentation, (config.seed, epoch, name))
 
     train_batches = PaddedBatches(
         LabelledSequences(train, labels.encode(train.labels), transform), config.batch_size, seed=config.seed
@@ -97,6 +114,12 @@ def main(config: Config) -> None:
     valid_batches = PaddedBatches(LabelledSequences(valid, labels.encode(valid.labels)), 256, max_steps=MAX_STEPS)
     strategy: Strategy = FullBPTT() if config.bptt == "full" else TruncatedBPTT(config.advance)
     strategy.check(model)
+    training = TrainerSettings(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
 
     folder = RunFolder.create(
         config.run,
@@ -112,12 +135,7 @@ def main(config: Config) -> None:
         train_batches,
         validate=lambda: evaluate(model, valid_batches, device),
         run=folder,
-        settings=TrainerSettings(
-            epochs=config.epochs,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-        ),
+        settings=training,
         select=("nats_per_clip", "min"),
         device=device,
     )

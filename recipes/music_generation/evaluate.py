@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqaudio.evaluation.ngram import ngram_baselines
-
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.store import Store
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from seqaudio.evaluation.ngram import ngram_baselines
 
 from seqaudio.batching import Lanes, PaddedBatches, Source, TokenSequences
 from seqaudio.bptt import (
@@ -29,6 +28,7 @@ from seqaudio.bptt import (
 from seqaudio.cli.options import run
 from seqaudio.device import resolve_device
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.files import write_json
 from seqaudio.models import build_model
@@ -86,6 +86,12 @@ def main(config: Config) -> None:
         train_batches = PaddedBatches(TokenSequences(train), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
     # whole pieces: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
+    training = TrainerSettings(
+        epochs=config.epochs,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        clip_norm=config.clip_norm,
+    )
 
     folder = RunFolder.create(
         config.run,
@@ -101,12 +107,7 @@ def main(config: Config) -> None:
         train_batches,
         validate=lambda: evaluate(model, valid_batches, device),
         run=folder,
-        settings=TrainerSettings(
-            epochs=config.epochs,
-            learning_rate=config.learning_rate,
-            weight_decay=config.weight_decay,
-            clip_norm=config.clip_norm,
-        ),
+        settings=training,
         select=("nats_per_event", "min"),
         device=device,
     )

@@ -30,8 +30,9 @@ def stretch(sequence: np.ndarray, frames: int = 24) -> np.ndarray:
 class NearestNeighbours(Generic[Label]):
     """A vote among the k training sequences that are nearest, each stretched to 24 frames.
 
-    Distance is Euclidean over the 24 F values, each divided by its standard deviation in the training set. Where
-    labels have equally many votes, the one with the nearest sequence wins. Fewer training sequences than k all vote.
+    Distance is Euclidean over the 24 F values, each feature divided by its standard deviation over all stretched
+    training frames. Where labels have equally many votes, the one with the nearest sequence wins. Fewer training
+    sequences than k all vote.
     """
 
     def __init__(self, k: int = 5, frames: int = 24) -> None:
@@ -41,39 +42,44 @@ class NearestNeighbours(Generic[Label]):
         self.frames = frames
 
     def fit(self, sequences: Iterable[np.ndarray], labels: Sequence[Label]) -> NearestNeighbours[Label]:
-        """Keep the training sequences, each [T, F]. Raises ValueError where sequences and labels differ in number."""
+        """Keep the training sequences, each [T, F]. Raises ValueError where their numbers differ or are 0."""
         rows = self._rows(sequences)
         if len(rows) != len(labels) or not labels:
             raise ValueError(f"got {len(rows)} sequences and {len(labels)} labels, expected one label for each")
-        self._mean = rows.mean(axis=0)
-        spread = rows.std(axis=0)
+        self._mean = rows.mean(axis=(0, 1))
+        spread = rows.std(axis=(0, 1))
         self._scale = np.where(spread > 0, spread, 1.0)
-        self._training = (rows - self._mean) / self._scale
-        self._labels = list(labels)
+        self._training = self._points(rows)
+        self._labels: list[Label] = list(labels)
         return self
 
     def predict(self, sequences: Iterable[np.ndarray]) -> list[Label]:
         """One label for each sequence [T, F]. Raises ValueError where F is not that of the training set."""
         rows = self._rows(sequences)
-        if len(rows) and rows.shape[1] != self._training.shape[1]:
+        if len(rows) and rows.shape[2] != len(self._scale):
             raise ValueError(
-                f"got {rows.shape[1] // self.frames} features a frame, "
-                f"expected {self._training.shape[1] // self.frames} as in the training set"
+                f"got {rows.shape[2]} features a frame, expected {len(self._scale)} as in the training set"
             )
         guesses: list[Label] = []
         for start in range(0, len(rows), CHUNK):
-            chunk = (rows[start : start + CHUNK] - self._mean) / self._scale
-            guesses += [self._vote(nearest) for nearest in self._nearest(chunk)]
+            nearest = self._nearest(self._points(rows[start : start + CHUNK]))
+            guesses += [self._vote(neighbours) for neighbours in nearest]
         return guesses
 
     def _rows(self, sequences: Iterable[np.ndarray]) -> np.ndarray:
-        rows = [stretch(np.asarray(sequence, dtype=np.float64), self.frames).ravel() for sequence in sequences]
-        return np.stack(rows) if rows else np.zeros((0, 0))
+        """[N, frames, F]"""
+        rows = [stretch(np.asarray(sequence, dtype=np.float64), self.frames) for sequence in sequences]
+        return np.stack(rows) if rows else np.zeros((0, self.frames, 0))
 
-    def _nearest(self, rows: np.ndarray) -> np.ndarray:
-        """[N, k] training rows, the nearest first, the earlier one where two are equally near."""
+    def _points(self, rows: np.ndarray) -> np.ndarray:
+        """[N, frames F], each feature with mean 0 and deviation 1 over the training frames"""
+        points: np.ndarray = ((rows - self._mean) / self._scale).reshape(len(rows), -1)
+        return points
+
+    def _nearest(self, points: np.ndarray) -> np.ndarray:
+        """[N, k] training rows, the nearest first, the earlier one where two are equally near"""
         # |a - b|^2 = |a|^2 - 2 a b + |b|^2; |a|^2 is the same for every training row
-        distances = (self._training**2).sum(axis=1) - 2 * rows @ self._training.T
+        distances = (self._training**2).sum(axis=1) - 2 * points @ self._training.T
         return np.argsort(distances, axis=1, kind="stable")[:, : self.k]
 
     def _vote(self, nearest: np.ndarray) -> Label:

@@ -6,7 +6,7 @@ BOS, which is never predicted. Totals and counts are therefore those of the lane
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,12 +109,7 @@ class KneserNey:
             for place in np.ndindex(self.discounts.shape):
                 low, high = LEAST_DISCOUNT, place[1] + 1.0
                 ends = [self._probability(found, _replaced(self.discounts, place, end)) for end in (low, high)]
-                slope = (ends[1] - ends[0]) / (high - low)
-                self.discounts[place] = _minimum(
-                    lambda value, start=ends[0], slope=slope: _loss(start + (value - LEAST_DISCOUNT) * slope, weights),
-                    low,
-                    high,
-                )
+                self.discounts[place] = low + (high - low) * _best_mix(ends[0], ends[1], weights)
             tuned = _loss(self._probability(found, self.discounts), weights)
             gain, loss = loss - tuned, tuned
         return self
@@ -165,7 +160,7 @@ class KneserNey:
 def ngram_baselines(store: Store, train: Split, valid: Split, split: Split) -> dict[str, dict[str, float]]:
     """Nats per event of a unigram and a tuned Kneser-Ney trigram on `split`, fitted on `train`, tuned on `valid`."""
     size = len(store.names)
-    models = {
+    models: dict[str, Unigram | KneserNey] = {
         "unigram": Unigram().fit(train, size, BOS, EOS),
         "Kneser-Ney trigram": KneserNey(3).fit(train, size, BOS, EOS).tune(valid),
     }
@@ -215,10 +210,16 @@ def _position(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _estimated_discounts(counts: np.ndarray) -> np.ndarray:
-    """[3] discounts of counts 1, 2, 3 and more: i - (i + 1) Y n_{i+1} / n_i with Y = n_1 / (n_1 + 2 n_2)."""
+    """[3] discounts of counts 1, 2, 3 and more: i - (i + 1) Y n_{i+1} / n_i with Y = n_1 / (n_1 + 2 n_2).
+
+    n_i is the number of n-grams with count i. Where one of n_1 .. n_4 is 0, as in very small sets and in unigrams of
+    large ones, the formula means nothing: half of 1, 2 and 3 then.
+    """
     n = [int((counts == number).sum()) for number in (1, 2, 3, 4)]
-    y = n[0] / max(n[0] + 2 * n[1], 1)
-    discounts = [i + 1 - (i + 2) * y * n[i + 1] / max(n[i], 1) for i in range(3)]
+    if 0 in n:
+        return np.array([0.5, 1.0, 1.5])
+    y = n[0] / (n[0] + 2 * n[1])
+    discounts = [i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3)]
     return np.clip(discounts, LEAST_DISCOUNT, [1.0, 2.0, 3.0])
 
 
@@ -232,18 +233,22 @@ def _loss(probability: np.ndarray, weights: np.ndarray) -> float:
     return float(-(weights * np.log(probability)).sum())
 
 
-def _minimum(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where a convex function is least between low and high, to a thousandth of the distance: golden section."""
-    width = high - low
-    left, right = high - GOLDEN * width, low + GOLDEN * width
-    at_left, at_right = function(left), function(right)
-    while high - low > 1e-3 * width:
+def _best_mix(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
+    """The share t in 0..1, to a thousandth, for which (1 - t) one + t other is likeliest: golden section."""
+
+    def loss(t: float) -> float:
+        return _loss((1 - t) * one + t * other, weights)
+
+    low, high = 0.0, 1.0
+    left, right = 1 - GOLDEN, GOLDEN
+    at_left, at_right = loss(left), loss(right)
+    while high - low > 1e-3:
         if at_left < at_right:
             high, right, at_right = right, left, at_left
             left = high - GOLDEN * (high - low)
-            at_left = function(left)
+            at_left = loss(left)
         else:
             low, left, at_left = left, right, at_right
             right = low + GOLDEN * (high - low)
-            at_right = function(right)
+            at_right = loss(right)
     return (low + high) / 2

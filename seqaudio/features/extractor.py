@@ -28,7 +28,7 @@ class FeatureExtractor(nn.Module):
 
     window: Tensor  # [W]
     filters: Tensor  # [K, M]
-    dct: Tensor  # [M, C]
+    dct: Tensor  # [M, C], of cepstra only
 
     def __init__(self, settings: FeatureSettings, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -38,8 +38,9 @@ class FeatureExtractor(nn.Module):
         # settings make these again: they do not belong into a saved model
         self.register_buffer("window", window.to(dtype), persistent=False)
         self.register_buffer("filters", torch.from_numpy(mel_filters(settings)).to(dtype), persistent=False)
-        dct = torch.from_numpy(dct_matrix(settings.mels, settings.coefficients))
-        self.register_buffer("dct", dct.to(dtype), persistent=False)
+        if settings.kind == "mfcc":
+            dct = torch.from_numpy(dct_matrix(settings.mels, settings.coefficients))
+            self.register_buffer("dct", dct.to(dtype), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """Frames of samples, full scale -1..1 at `settings.sample_rate`.

@@ -52,10 +52,10 @@ class FeatureSettings:
                 f"filters from {self.low} to {self.top} Hz, expected 0 <= low < high <= {self.sample_rate / 2} Hz, "
                 f"half the sample rate"
             )
-        if self.mels < 1 or not 1 <= self.coefficients <= self.mels:
-            raise OptionError(
-                f"{self.coefficients} coefficients of {self.mels} mels, expected 1 <= coefficients <= mels"
-            )
+        if self.mels < 1:
+            raise OptionError(f"{self.mels} mels, expected at least 1; 40 is usual")
+        if self.kind == "mfcc" and not 1 <= self.coefficients <= self.mels:
+            raise OptionError(f"{self.coefficients} coefficients of {self.mels} mels, expected 1 to {self.mels}")
         if not self.floor > 0:
             raise OptionError(f"floor {self.floor}, expected a positive energy, such as 1e-10")
 

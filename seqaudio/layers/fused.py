@@ -1,4 +1,4 @@
-"""Elman, LSTM and GRU layers on torch's fused kernels: the numbers of `Unrolled`, several times faster.
+"""Elman, LSTM and GRU layers on torch's fused kernels: the numbers of `Unrolled` in less time.
 
 A fused layer holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and
 `step` is the cell's own. The kernels know neither resets nor lengths:
@@ -33,6 +33,8 @@ from seqaudio.cells import (
 from seqaudio.layers.base import Layer
 from seqaudio.layers.lengths import mask
 from seqaudio.state import State, StateT, select
+
+HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
 
 
 class FusedLayer(Layer, Generic[StateT]):
@@ -86,13 +88,21 @@ class FusedLayer(Layer, Generic[StateT]):
 
 
 class FusedElman(FusedLayer[ElmanState]):
-    """`ElmanCell` or `ElmanReLUCell` over a sequence."""
+    """`ElmanCell` or `ElmanReLUCell` over a sequence.
+
+    A rectified state may grow without bound, in the padding too, and zero times infinity would reach the gradients:
+    one more input, 1 in the padding and 0 elsewhere, with the weight -HOLD keeps it at zero there.
+    """
 
     cells = (ElmanCell, ElmanReLUCell)
 
     def run(self, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
-        kernel = torch.rnn_relu if isinstance(self.cell, ElmanReLUCell) else torch.rnn_tanh
-        outputs, hidden = _call(kernel, inputs, state.hidden[None], _weights(self.cell))
+        rectified = isinstance(self.cell, ElmanReLUCell)
+        weights = _weights(self.cell)
+        if rectified and lengths is not None:
+            inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD])
+        kernel = torch.rnn_relu if rectified else torch.rnn_tanh
+        outputs, hidden = _call(kernel, inputs, state.hidden[None], weights)
         return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
 
 
@@ -118,23 +128,15 @@ class FusedLSTM(FusedLayer[LSTMState]):
     saturated and pass nothing on. Real frames see p = 0 and are what they were.
     """
 
-    HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
-
     cells = (LSTMCell,)
 
     def run(self, inputs: Tensor, state: LSTMState, lengths: Tensor | None) -> tuple[Tensor, LSTMState]:
-        weight_ih, *others = _weights(self.cell)
+        weights = _weights(self.cell)
         if lengths is not None:
-            padding = ~mask(lengths, len(inputs)).to(inputs.device)
-            inputs = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
-            weight_ih = torch.cat([weight_ih, self._hold_column(weight_ih)], dim=1)
+            inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD, HOLD, 0.0, 0.0])  # i, f, g, o
         initial = [state.hidden[None], state.memory[None]]
-        outputs, hidden, memory = _call(torch.lstm, inputs, initial, [weight_ih, *others])
+        outputs, hidden, memory = _call(torch.lstm, inputs, initial, weights)
         return outputs, LSTMState(_at_length(outputs, hidden[0], state.hidden, lengths), memory[0])
-
-    def _hold_column(self, weight_ih: Tensor) -> Tensor:
-        gates = weight_ih.new_tensor([-self.HOLD, self.HOLD, 0.0, 0.0])  # i, f, g, o
-        return gates.repeat_interleave(self.output_size)[:, None]
 
 
 FUSED: dict[type[Cell[Any]], Callable[[Any], Layer]] = {
@@ -144,6 +146,17 @@ FUSED: dict[type[Cell[Any]], Callable[[Any], Layer]] = {
 
 def _weights(cell: AffineCell[Any]) -> list[Tensor]:
     return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+
+
+def _mark_padding(
+    inputs: Tensor, weights: list[Tensor], lengths: Tensor, pull: list[float]
+) -> tuple[Tensor, list[Tensor]]:
+    """One more input, 1 in the padding and 0 elsewhere; `pull` is its weight to the units of each gate."""
+    weight_ih, *others = weights
+    padding = ~mask(lengths, len(inputs)).to(inputs.device)
+    column = weight_ih.new_tensor(pull).repeat_interleave(len(weight_ih) // len(pull))
+    marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
+    return marked, [torch.cat([weight_ih, column[:, None]], dim=1), *others]
 
 
 def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:

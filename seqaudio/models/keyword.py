@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
+from seqaudio.layers.lengths import mask
 from seqaudio.models.base import MODELS, Model
 from seqaudio.state import State
 
@@ -19,6 +20,7 @@ class KeywordState(NamedTuple):
 
     layers: State
     total: Tensor  # [B, H] sum of the outputs so far
+    heard: Tensor  # [B, F] sum of the normalised inputs so far
     frames: Tensor  # [B, 1] number of frames so far
 
 
@@ -26,16 +28,21 @@ class KeywordState(NamedTuple):
 class KeywordModel(Model):
     """Normalised frames, recurrent stack, mean over time, softmax over the labels.
 
-        y = softmax(V m_T + c),  m_T = (1/T) sum_t h_t
+        x_t = (input_t - mean) / std                   statistics of the training frames
+        z_t = x_t - (x_1 + .. + x_t) / (t + K)         what is constant in a voice and a room fades away
+        h_t = stack(z_t, h_{t-1})
+        y_t = softmax(V (h_1 + .. + h_t) / t + c)
 
-    The mean is carried as a running sum, so that a stream has the logits of the clip so far at each frame and, at the
-    last frame, those of the whole clip. Counts are clips.
+    Both sums are carried, so that a stream has the logits of the clip so far at each frame and, at the last frame,
+    those of the whole clip. Counts are clips. Cepstral mean subtraction: Atal (1974); here it looks back only, with a
+    prior of K frames at the training mean (maximum a posteriori), and K = 0 leaves the frames as they are.
 
     Args:
         input_size: F, features a frame.
         classes: number of labels.
         cell, hidden_size, layers, bidirectional: of the recurrent stack.
         dropout: probability, between the layers and before the softmax.
+        mean_prior: K, frames.
 
     A bidirectional stack needs the whole clip: `step` raises ValueError.
     """
@@ -53,8 +60,10 @@ class KeywordModel(Model):
         layers: int = 2,
         dropout: float = 0.3,
         bidirectional: bool = False,
+        mean_prior: float = 10.0,
     ) -> None:
         super().__init__()
+        self.mean_prior = mean_prior
         self.register_buffer("mean", torch.zeros(input_size))
         self.register_buffer("std", torch.ones(input_size))
         self.layers = build_stack(
@@ -69,28 +78,46 @@ class KeywordModel(Model):
         self.std.copy_(std)
 
     def initial_state(self, batch_size: int) -> KeywordState:
-        total = self.output.weight.new_zeros(batch_size, self.layers.output_size)
-        return KeywordState(self.layers.initial_state(batch_size), total, total[:, :1].clone())
+        zeros = self.output.weight.new_zeros
+        return KeywordState(
+            layers=self.layers.initial_state(batch_size),
+            total=zeros(batch_size, self.layers.output_size),
+            heard=zeros(batch_size, self.layers.input_size),
+            frames=zeros(batch_size, 1),
+        )
 
     def forward(
-        self, frames: Tensor, lengths: Tensor, state: KeywordState | None = None
+        self, inputs: Tensor, lengths: Tensor, state: KeywordState | None = None
     ) -> tuple[Tensor, KeywordState]:
-        """Frames [T, B, F] -> logits [B, classes] of everything heard so far, and the state."""
-        layers, total, heard = state if state is not None else self.initial_state(frames.shape[1])
-        outputs, layers = self.layers((frames - self.mean) / self.std, layers, lengths=lengths)
-        total = total + outputs.sum(dim=0)  # outputs beyond a row's length are zero
-        heard = heard + lengths.to(heard)[:, None]
-        return self._logits(total, heard), KeywordState(layers, total, heard)
+        """Inputs [T, B, F] -> logits [B, classes] of everything heard so far, and the state."""
+        before = state if state is not None else self.initial_state(inputs.shape[1])
+        valid = mask(lengths, len(inputs)).to(inputs.device)[..., None]
+        normalised = torch.where(valid, (inputs - self.mean) / self.std, 0)
+        heard = before.heard + normalised.cumsum(dim=0)
+        steps = torch.arange(1, len(inputs) + 1, device=inputs.device)[:, None, None]
+        centred = self._centre(normalised, heard, before.frames + steps)
+        outputs, layers = self.layers(centred, before.layers, lengths=lengths)
+        total = before.total + outputs.sum(dim=0)  # outputs beyond a row's length are zero
+        frames = before.frames + lengths.to(before.frames)[:, None]
+        # the sum stands still in the padding, so its last value is that at the row's length
+        last = heard[-1] if len(inputs) else before.heard
+        return self._logits(total, frames), KeywordState(layers, total, last, frames)
 
-    def _logits(self, total: Tensor, heard: Tensor) -> Tensor:
-        logits: Tensor = self.output(self.dropout(total / heard.clamp(min=1)))
+    def _centre(self, normalised: Tensor, heard: Tensor, frames: Tensor) -> Tensor:
+        """z_t of x_t, the sum of x up to t, and t."""
+        return normalised - heard / (frames + self.mean_prior) if self.mean_prior else normalised
+
+    def _logits(self, total: Tensor, frames: Tensor) -> Tensor:
+        logits: Tensor = self.output(self.dropout(total / frames.clamp(min=1)))
         return logits
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        layers, total, heard = cast(KeywordState, state)
-        outputs, layers = self.layers.step((inputs - self.mean) / self.std, layers)
-        total, heard = total + outputs, heard + 1
-        return self._logits(total, heard), KeywordState(layers, total, heard)
+        before = cast(KeywordState, state)
+        normalised = (inputs - self.mean) / self.std
+        heard, frames = before.heard + normalised, before.frames + 1
+        outputs, layers = self.layers.step(self._centre(normalised, heard, frames), before.layers)
+        total = before.total + outputs
+        return self._logits(total, frames), KeywordState(layers, total, heard, frames)
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         if batch.targets is None:

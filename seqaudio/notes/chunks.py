@@ -13,6 +13,7 @@ from pathlib import Path
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
+from seqaudio.notes.events import check_events
 
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
@@ -44,7 +45,7 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
 
     Raises:
         MidiError: EMPTY, NOT_MIDI, TRUNCATED where bytes that were promised are missing, DAMAGED where the header
-            makes no sense; `name` stands for the file.
+            or an event makes no sense; `name` stands for the file.
     """
     if not data:
         raise MidiError(name, Reason.EMPTY, "no bytes")
@@ -110,6 +111,10 @@ def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks
             remarks.append(f"track {len(found)} promises {length} bytes, {len(events)} are there")
             whole, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
+            try:
+                check_events(events)
+            except ValueError as error:
+                raise MidiError(name, Reason.DAMAGED, f"track {len(found)}, {error}") from None
             found.append(events)
         else:
             others += 1

@@ -17,6 +17,7 @@ from seqaudio.errors import SeqAudioError
 
 REQUEST = struct.Struct("<Q")  # these two as parser_child.py has them; it imports nothing of seqaudio
 REPLY = struct.Struct("<IQ")
+PARSER = Path(__file__).with_name("parser_child.py")
 START_DEADLINE = 60.0  # seconds for the imports of the child, on a machine with much else to do
 WATCH_INTERVAL = 0.1  # seconds between two looks at the clock
 READ_SIZE = 2**20  # bytes at once: a length that is nonsense must not reserve memory
@@ -33,22 +34,24 @@ class ParserTimeoutError(Exception):
 class ParserGuard:
     """Sends files to a child process and brings the columns back. Starts the child when first asked.
 
-    Not for several threads or processes at once: `the_guard` gives each process its own, and `parse` takes turns.
+    Threads take turns; `the_guard` gives each process its own.
 
     Args:
         megabytes: memory for a file in the child (enforced on Linux).
+        script: the program of the child, which talks as `parser_child` does.
     """
 
-    def __init__(self, megabytes: int) -> None:
+    def __init__(self, megabytes: int, script: Path = PARSER) -> None:
         self.megabytes = megabytes
+        self.script = script
         self._turn = threading.Lock()
         self._child: _Child | None = None
 
     def parse(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         """The child's reply and columns for the bytes of one file, within `deadline` seconds.
 
-        A child that has read other files before gets no second chance to blame this one: what damaged it may have
-        been an earlier file, so the file is given to a fresh child once more.
+        Where a child fails that has read other files before, one of those may have damaged it; so this file is given
+        to a fresh child before it is blamed.
 
         Raises:
             ParserCrashedError, ParserTimeoutError: a fresh child died, or took too long, too.
@@ -64,7 +67,7 @@ class ParserGuard:
 
     def _ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         if self._child is None:
-            self._child = _Child(self.megabytes)
+            self._child = _Child(self.megabytes, self.script)
         try:
             return self._child.ask(data, deadline)
         except BaseException:
@@ -92,8 +95,7 @@ class ParserGuard:
 class _Child:
     """A running parser and the thread that ends it when its time is up."""
 
-    def __init__(self, megabytes: int) -> None:
-        script = Path(__file__).with_name("parser_child.py")
+    def __init__(self, megabytes: int, script: Path) -> None:
         # one BLAS thread: each takes address space, of which the child has little
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
@@ -115,8 +117,10 @@ class _Child:
         self.served = 0
         try:
             self._within(START_DEADLINE, None)
-        except (ParserCrashedError, ParserTimeoutError) as error:
+        except BaseException as error:
             self.end()
+            if not isinstance(error, (ParserCrashedError, ParserTimeoutError)):
+                raise
             raise SeqAudioError(
                 f"the MIDI parser does not start ({error}); try: {sys.executable} -c 'import numpy, symusic'"
             ) from None

@@ -18,6 +18,7 @@ import struct
 import sys
 from typing import Any, BinaryIO
 
+import numpy as np  # noqa: F401  # symusic makes its columns of it: loaded before memory is limited
 import symusic
 
 REQUEST = struct.Struct("<Q")
@@ -36,8 +37,9 @@ def main(megabytes: int) -> None:
     answer(replies, {"ready": True})
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         (length,) = REQUEST.unpack(head)
+        data = requests.read(length)  # where memory does not suffice, the process ends: half a request is no good
         try:
-            reply, columns = parse(requests.read(length))
+            reply, columns = parse(data)
         except (RuntimeError, ValueError, MemoryError) as error:
             reply, columns = {"error": str(error) or type(error).__name__}, b""
         answer(replies, reply, columns)

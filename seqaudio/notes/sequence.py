@@ -27,7 +27,14 @@ _COLUMNS: dict[str, np.dtype[Any]] = {
 }
 _TICKS = _COLUMNS["start_tick"]
 # inclusive bounds of the columns; the upper bound of `track` follows from the track names
-_BOUNDS = {"pitch": (0, 127), "velocity": (1, 127), "program": (0, 127), "track": (0, 2**15 - 1)}
+_BOUNDS = {
+    "start_tick": (0, HIGHEST_TICK),
+    "end_tick": (0, HIGHEST_TICK),
+    "pitch": (0, HIGHEST_VALUE),
+    "velocity": (1, HIGHEST_VALUE),  # 0 would be a note-off
+    "program": (0, HIGHEST_VALUE),
+    "track": (0, 2**15 - 1),
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -149,11 +156,11 @@ class NoteSequence:
             object.__setattr__(self, name, view)
 
     def _check_notes(self) -> None:
-        if self.start_tick[0] < 0 or (self.end_tick < self.start_tick).any():
-            raise ValueError("a note starts before tick 0 or ends before it starts")
-        bounds = _BOUNDS | {"end_tick": (0, HIGHEST_TICK), "track": (0, len(self.track_names) - 1)}
+        bounds = _BOUNDS | {"track": (0, len(self.track_names) - 1)}
         for name, (low, high) in bounds.items():
             _check_bounds(name, getattr(self, name), low, high)
+        if (self.end_tick < self.start_tick).any():
+            raise ValueError("a note ends before it starts")
         if not _is_sorted({name: getattr(self, name) for name in _COLUMNS}):
             raise ValueError("the notes are not in order; NoteSequence.from_columns sorts them")
 
@@ -287,7 +294,7 @@ def _column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     if kind.kind != column.dtype.kind and not (kind.kind == "i" and column.dtype.kind == "u"):
         raise ValueError(f"{name} is {column.dtype}, expected {kind}")
     # before the narrowing, or 65,596 would pass for pitch 60
-    _check_bounds(name, column, *_BOUNDS.get(name, (0, HIGHEST_TICK)))
+    _check_bounds(name, column, *_BOUNDS[name])
     return column.astype(kind)
 
 

@@ -1,0 +1,499 @@
+"""Untrusted MIDI: every file is read or refused with a reason, and no file ends or hangs the program."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqaudio.errors import MidiError, SeqAudioError
+from seqaudio.ledger import Reason
+from seqaudio.notes import KeySignature, NoteSequence, ReadingLimits, TimeSignature, read_midi, read_songs
+from seqaudio.notes.events import check_events
+from seqaudio.notes.guard import ParserCrashedError, ParserGuard, ParserTimeoutError
+from seqaudio.notes.reading import LIMITS
+from seqaudio.notes.writing import midi_bytes
+
+END = "00 ff 2f 00"
+NOTE = "00 90 3c 50  83 60 80 3c 00"  # one quarter of middle C at 480 ticks per quarter
+
+
+def track(events: str, length: int | None = None) -> bytes:
+    """A track chunk of events in hexadecimal; `length` is what it says of itself."""
+    data = bytes.fromhex(events)
+    return b"MTrk" + struct.pack(">I", len(data) if length is None else length) + data
+
+
+def midi(*tracks: bytes, form: int = 1, promised: int | None = None, division: int = 480) -> bytes:
+    """A whole file; `promised` is the number of tracks that the header tells."""
+    count = len(tracks) if promised is None else promised
+    return b"MThd" + struct.pack(">IHHH", 6, form, count, division) + b"".join(tracks)
+
+
+PLAIN = midi(track(NOTE + END))
+
+
+def rows(notes: NoteSequence) -> list[tuple[int, ...]]:
+    """(start, end, pitch, velocity) of each note."""
+    columns = (notes.start_tick, notes.end_tick, notes.pitch, notes.velocity)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def refusal(data: bytes | Path, limits: ReadingLimits = LIMITS) -> MidiError:
+    with pytest.raises(MidiError) as caught:
+        read_midi(data, limits)
+    return caught.value
+
+
+def test_a_plain_file_is_read() -> None:
+    notes = read_midi(PLAIN)
+    assert rows(notes) == [(0, 480, 60, 80)]
+    assert notes.ticks_per_quarter == 480
+    assert notes.duration == 0.5
+    assert notes.remarks == ()
+
+
+def test_names_programs_drums_and_maps_are_read(tmp_path: Path) -> None:
+    conductor = track("00 ff 51 03 06 1a 80  00 ff 58 04 06 03 18 08  00 ff 59 02 fd 01  83 60 ff 51 03 0f 42 40" + END)
+    flute = track("00 ff 03 05 46 6c 75 74 65  00 c0 49  00 90 3c 50  83 60 80 3c 00" + END)
+    drums = track("00 99 24 64  83 60 89 24 00" + END)
+    path = tmp_path / "piece.mid"
+    path.write_bytes(midi(conductor, flute, drums))
+    notes = read_midi(path)
+    assert notes.track_names == ("Flute", "")
+    assert notes.program.tolist() == [0, 0x49]  # pitch 36 of the drums comes first
+    assert notes.is_drum.tolist() == [True, False]
+    assert list(zip(notes.tempo_tick.tolist(), notes.tempo.tolist(), strict=True)) == [(0, 400_000), (480, 1_000_000)]
+    assert notes.time_signatures == (TimeSignature(0, 6, 8),)
+    assert notes.key_signatures == (KeySignature(0, -3, minor=True),)
+
+
+def test_pitch_zero_is_read() -> None:
+    assert rows(read_midi(midi(track("00 90 00 50  83 60 80 00 00" + END)))) == [(0, 480, 0, 80)]
+
+
+def test_a_strike_without_velocity_is_an_end() -> None:
+    assert rows(read_midi(midi(track("00 90 3c 50  83 60 3c 00" + END)))) == [(0, 480, 60, 80)]
+
+
+def test_the_oldest_note_of_a_pitch_ends_first() -> None:
+    data = midi(track("00 90 3c 0a  0a 90 3c 14  0a 80 3c 00  0a 80 3c 00" + END))
+    assert rows(read_midi(data)) == [(0, 20, 60, 10), (10, 30, 60, 20)]
+
+
+def test_a_note_without_length_stays() -> None:
+    assert rows(read_midi(midi(track("00 90 3c 50  00 80 3c 00" + END)))) == [(0, 0, 60, 80)]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "detail"),
+    [
+        (b"", Reason.EMPTY, "no bytes"),
+        (b"a diary", Reason.NOT_MIDI, "begins with b'a di', expected b'MThd'"),
+        (b"RIFF\x10\0\0\0WAVEfmt ", Reason.NOT_MIDI, "a RIFF file of kind b'WAVE'"),
+        (PLAIN[:9], Reason.TRUNCATED, "9 bytes"),
+        (PLAIN[:-5], Reason.TRUNCATED, "promises 1 tracks, 0 are there whole"),
+        (PLAIN[:14], Reason.TRUNCATED, "promises 1 tracks, 0 are there whole"),
+        (midi(track(NOTE + END), promised=2), Reason.TRUNCATED, "promises 2 tracks, 1 are there whole"),
+        (midi(track(NOTE + END), form=3), Reason.DAMAGED, "format 3"),
+        (midi(track(NOTE + END), division=0), Reason.DAMAGED, "0 ticks per quarter"),
+        (midi(track(NOTE + END), division=0xFFFF), Reason.DAMAGED, "SMPTE clock of 1 x 255"),
+        (midi(track(NOTE + END), division=0xE700), Reason.DAMAGED, "SMPTE clock of 25 x 0"),
+        (midi(track("00 3c 50" + END)), Reason.DAMAGED, "track 0, byte 1: data 0x3c before any status"),
+        (midi(track("00 90 3c 80" + END)), Reason.DAMAGED, "byte 1: a message 0x90 that is cut short"),
+        (midi(track("00 90 3c")), Reason.DAMAGED, "byte 1: a message 0x90 that is cut short"),
+        (midi(track("80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time that does not end"),
+        (midi(track("00 f0 81 01 43" + END)), Reason.DAMAGED, "event 0xf0 of 132 bytes, 8 are there"),
+        (midi(track("00 f4" + END)), Reason.DAMAGED, "unknown status 0xf4"),
+        (midi(track("00 ff 51 03 00 00 00" + NOTE + END)), Reason.DAMAGED, "expected 1..16777215"),
+        (midi(track("00 c0 80" + NOTE + END)), Reason.DAMAGED, "message 0xc0"),
+        (midi(), Reason.NO_NOTES, "no note"),
+        (midi(track(END)), Reason.NO_NOTES, "no note"),
+        (midi(track("00 90 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
+        (midi(track("00 80 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
+        (midi(track(NOTE + END), track(NOTE + END), form=2), Reason.DAMAGED, "2 songs"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_its_reason(data: bytes, reason: Reason, detail: str) -> None:
+    error = refusal(data)
+    assert error.reason is reason
+    assert detail in error.detail
+    assert str(error).startswith("<bytes>: ")
+    assert "\n" not in str(error)
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "gone.mid").reason is Reason.MISSING
+    assert refusal(tmp_path).reason is Reason.UNREADABLE
+
+
+def test_a_file_beyond_the_limit_is_refused_unparsed(tmp_path: Path) -> None:
+    path = tmp_path / "large.mid"
+    path.write_bytes(PLAIN + bytes(10**6))
+    error = refusal(path, ReadingLimits(largest_file=1))
+    assert error.reason is Reason.TOO_LONG
+    assert "more than 1 megabytes" in error.detail
+
+
+def test_limits_of_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="every limit must be above 0"):
+        ReadingLimits(deadline=0.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "remark"),
+    [
+        (b"RIFF" + struct.pack("<I", len(PLAIN) + 12) + b"RMIDdata" + struct.pack("<I", len(PLAIN)) + PLAIN, ""),
+        (b"MThd" + struct.pack(">IHHHH", 8, 1, 1, 480, 0) + PLAIN[14:], ""),
+        (PLAIN[:14] + b"ABCD\0\0\0\2xy" + PLAIN[14:], ""),
+        (midi(track(NOTE + END) + b"ABCD\0\0\0\2xy", promised=2), ""),
+        (midi(track(NOTE)), ""),
+        (midi(track(NOTE + END + "00 90 3e 50 10 80 3e 00")), ""),
+        (midi(track("00 f1 10" + NOTE + END)), ""),
+        (midi(track(NOTE + END, length=500)), "track 0 promises 500 bytes, 13 are there"),
+        (midi(track(NOTE + "00 ff 2f", length=13)), "track 0 promises 13 bytes, 12 are there"),
+        (midi(track(NOTE + END)) + b"xyz", "3 bytes after the last track left out"),
+        (midi(track("00 ff 58 04 00 ff 18 08" + NOTE + END)), "left out: TimeSignature"),
+        (midi(track("00 ff 59 02 0b 00" + NOTE + END)), "left out: KeySignature"),
+        (midi(track("00 ff 59 02 00 07" + NOTE + END)), "left out: mode 7"),
+    ],
+)
+def test_an_odd_file_gives_its_note_and_a_remark_on_what_was_lost(data: bytes, remark: str) -> None:
+    notes = read_midi(data)
+    assert rows(notes) == [(0, 480, 60, 80)]
+    if remark:
+        assert len(notes.remarks) == 1
+        assert notes.remarks[0].startswith(remark)
+    else:
+        assert notes.remarks == ()
+
+
+def test_running_status_goes_on_behind_a_meta_event() -> None:
+    data = midi(track("00 90 3c 50  00 ff 01 01 41  83 60 3c 00" + END))
+    assert rows(read_midi(data)) == [(0, 480, 60, 80)]
+
+
+def test_more_tracks_than_the_header_says_are_all_read() -> None:
+    notes = read_midi(midi(track(NOTE + END), track(NOTE + END), promised=1))
+    assert notes.track.tolist() == [0, 1]
+    assert notes.remarks == ("the header promises 1 tracks, 2 are there",)
+
+
+@pytest.mark.parametrize(
+    ("division", "ticks", "seconds"), [(0xE728, "87 68", 1.0), (0xE350, "92 60", 1.001), (0xE801, "18", 1.0)]
+)
+def test_an_smpte_clock_counts_seconds_and_ignores_tempos(division: int, ticks: str, seconds: float) -> None:
+    # 25 x 40 = 1,000 ticks a second; 30 drop frame x 80 = 2,400 in 1.001 s; 24 x 1
+    data = midi(track(f"00 ff 51 03 01 00 00  00 90 3c 50  {ticks} 80 3c 00" + END), division=division)
+    assert read_midi(data).duration == pytest.approx(seconds, rel=1e-12)
+
+
+def test_songs_of_format_2_never_share_a_clock() -> None:
+    slow = track("00 ff 51 03 0f 42 40" + NOTE + END)
+    songs = read_songs(midi(track(NOTE + END), track(END), slow, form=2))
+    assert [song.duration for song in songs] == [0.5, 1.0]
+    assert [len(song) for song in songs] == [1, 1]
+
+
+def test_songs_of_an_ordinary_file_are_that_file() -> None:
+    assert read_songs(PLAIN) == (read_midi(PLAIN),)
+
+
+def test_format_2_without_any_notes_is_refused() -> None:
+    with pytest.raises(MidiError, match="no notes in any of 2 songs"):
+        read_songs(midi(track(END), track(END), form=2))
+
+
+def test_names_that_are_no_utf8_do_not_stop_the_notes() -> None:
+    notes = read_midi(midi(track("00 ff 03 04 43 61 66 e9" + NOTE + END)))
+    assert rows(notes) == [(0, 480, 60, 80)]
+    assert notes.track_names[0].startswith("Caf")
+
+
+def test_every_chain_of_messages_is_walked_to_its_end() -> None:
+    """Running status of both widths, metas and system exclusive between them, in any order of a thousand draws."""
+    draw = np.random.default_rng(1)
+    pieces = [
+        "00 90 3c 50",
+        "00 c0 07",
+        "00 b0 40 7f",
+        "00 d0 33",
+        "00 ff 01 02 80 90",
+        "00 f0 02 43 f7",
+        "81 00 e0 01 02",
+    ]
+    for _ in range(1000):
+        chosen = [pieces[index] for index in draw.integers(len(pieces), size=12)]
+        events = bytes.fromhex(" ".join(chosen) + END)
+        check_events(events)
+        with pytest.raises(ValueError, match="byte"):
+            check_events(events[: -len(bytes.fromhex(END))] + b"\x00\x90\x3c")
+
+
+def small_piece() -> bytes:
+    notes = NoteSequence.from_columns(
+        [0, 480, 960, 1440, 0, 960],
+        [480, 960, 1440, 1920, 960, 1920],
+        [60, 62, 64, 65, 40, 43],
+        track=[0, 0, 0, 0, 1, 1],
+        track_names=("lead", "bass"),
+        tempos=[(0, 400_000), (960, 600_000)],
+        time_signatures=[TimeSignature(0, 3, 4)],
+        key_signatures=[KeySignature(0, -3, minor=True)],
+    )
+    return midi_bytes(notes, comments=["made by code"])
+
+
+def mutated(data: bytes, seed: int) -> bytes:
+    """One to seven bytes changed, flipped, put in or taken out; every other seed leaves the length alone."""
+    draw = np.random.default_rng(seed)
+    changed = bytearray(data)
+    for _ in range(draw.integers(1, 8)):
+        place = int(draw.integers(len(changed)))
+        kind = draw.integers(2 if seed % 2 else 4)
+        if kind == 0:
+            changed[place] = int(draw.choice([0x7F, 0x80, 0xFF, 0x2F, int(draw.integers(256))]))
+        elif kind == 1:
+            changed[place] ^= 1 << int(draw.integers(8))
+        elif kind == 2:
+            del changed[place : place + int(draw.integers(1, 5))]
+        else:
+            changed[place:place] = draw.bytes(int(draw.integers(1, 5)))
+    return bytes(changed)
+
+
+def test_mutated_files_are_read_or_refused_and_good_ones_always_arrive() -> None:
+    good = small_piece()
+    expected = read_midi(good)
+    outcomes = set()
+    for seed in range(300):
+        try:
+            notes = read_midi(mutated(good, seed))
+            assert len(notes) > 0
+            outcomes.add("read")
+        except MidiError as error:
+            assert error.reason is not Reason.NONE
+            outcomes.add(error.reason.value)
+        assert read_midi(good) == expected
+    assert {"read", "damaged", "truncated"} <= outcomes
+
+
+FAKE_PARSER = """
+    import json, os, struct, sys, time
+    served = 0
+    def answer(reply):
+        text = json.dumps(reply).encode()
+        sys.stdout.buffer.write(struct.pack("<IQ", len(text), 0) + text)
+        sys.stdout.buffer.flush()
+    answer({"ready": True})
+    while head := sys.stdin.buffer.read(8):
+        data = sys.stdin.buffer.read(*struct.unpack("<Q", head))
+        if data == b"die" or (data == b"die later" and served):
+            os._exit(3)
+        if data == b"hang":
+            time.sleep(600)
+        if data == b"nonsense":
+            sys.stdout.buffer.write(struct.pack("<IQ", 4, 0) + b"%&/(")
+            sys.stdout.buffer.flush()
+        served += 1
+        answer({"served": served, "length": len(data)})
+    open(__file__ + ".ended", "w").close()
+"""
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> Path:
+    """A parser that dies, hangs or talks nonsense when told to."""
+    script = tmp_path / "fake_parser.py"
+    script.write_text(textwrap.dedent(FAKE_PARSER))
+    return script
+
+
+def test_a_parser_that_dies_is_blamed_and_replaced(fake: Path) -> None:
+    guard = ParserGuard(100, fake)
+    assert guard.parse(b"good", 20)[0]["served"] == 1
+    with pytest.raises(ParserCrashedError, match="died with status 3"):
+        guard.parse(b"die", 20)
+    assert guard.parse(b"good", 20)[0] == {"served": 1, "length": 4}
+    guard.close()
+
+
+def test_a_parser_that_hangs_is_ended_at_the_deadline(fake: Path) -> None:
+    guard = ParserGuard(100, fake)
+    begin = time.monotonic()
+    with pytest.raises(ParserTimeoutError, match=r"no reply within 0\.2 s"):
+        guard.parse(b"hang", 0.2)
+    assert time.monotonic() - begin < 15
+    assert guard.parse(b"good", 20)[0]["served"] == 1
+    guard.close()
+
+
+def test_a_parser_that_talks_nonsense_is_replaced(fake: Path) -> None:
+    guard = ParserGuard(100, fake)
+    with pytest.raises(ParserCrashedError, match="nonsense"):
+        guard.parse(b"nonsense", 20)
+    assert guard.parse(b"good", 20)[0]["served"] == 1
+    guard.close()
+
+
+def test_a_file_is_not_blamed_for_what_an_earlier_one_damaged(fake: Path) -> None:
+    guard = ParserGuard(100, fake)
+    guard.parse(b"good", 20)
+    assert guard.parse(b"die later", 20)[0]["served"] == 1
+    guard.close()
+
+
+def test_a_large_file_passes_the_pipe_whole(fake: Path) -> None:
+    guard = ParserGuard(100, fake)
+    assert guard.parse(bytes(3_000_000), 20)[0]["length"] == 3_000_000
+    guard.close()
+
+
+def test_a_parser_that_does_not_start_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(SeqAudioError, match="the MIDI parser does not start") as caught:
+        ParserGuard(100, tmp_path / "nowhere.py").parse(b"good", 5)
+    assert not isinstance(caught.value, MidiError)
+
+
+def test_reasons_of_the_guard_reach_the_reader(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    guard = ParserGuard(100, fake)
+    monkeypatch.setattr("seqaudio.notes.reading.the_guard", lambda megabytes: guard)
+    monkeypatch.setattr("seqaudio.notes.reading.songs_of", lambda data, name: [_song(data)])
+    assert refusal(b"die").reason is Reason.PARSER_CRASHED
+    assert refusal(b"hang", ReadingLimits(deadline=0.2)).reason is Reason.PARSER_TIMEOUT
+    guard.close()
+
+
+def _song(data: bytes) -> object:
+    from seqaudio.notes.chunks import Song
+
+    return Song(data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces a limit of address space")
+def test_a_file_that_takes_too_much_memory_ends_the_parser_alone() -> None:
+    guard = ParserGuard(32)
+    with pytest.raises(ParserCrashedError):
+        guard.parse(bytes(64 * 2**20), 30)
+    assert guard.parse(PLAIN, 30)[0]["ticks_per_quarter"] == 480
+    guard.close()
+
+
+def run_python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_parser_ends_when_its_parent_is_gone(fake: Path) -> None:
+    code = """
+        import os, sys
+        from pathlib import Path
+        from seqaudio.notes.guard import ParserGuard
+        ParserGuard(100, Path(sys.argv[1])).parse(b"good", 20)
+        os._exit(0)
+    """
+    assert run_python(code, fake).returncode == 0
+    ended = fake.with_name(fake.name + ".ended")
+    patience = time.monotonic() + 20
+    while not ended.exists():
+        assert time.monotonic() < patience, "the parser lives on"
+        time.sleep(0.05)
+
+
+# every pitch above 127 on every channel: symusic writes outside its tables and dies
+LETHAL = midi(
+    track(" ".join(f"00 9{channel:x} {pitch:02x} 50" for pitch in range(128, 256) for channel in range(16)) + END)
+)
+
+
+def test_what_kills_the_parser_is_refused_before_it_gets_there() -> None:
+    assert refusal(LETHAL).reason is Reason.DAMAGED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how memory lies decides whether the parser survives")
+def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "lethal.mid").write_bytes(LETHAL)
+    (tmp_path / "good.mid").write_bytes(PLAIN)
+    code = """
+        import sys
+        from pathlib import Path
+        from seqaudio.notes import read_midi
+        from seqaudio.notes.guard import ParserCrashedError, the_guard
+        folder = Path(sys.argv[1])
+        for _ in range(3):
+            try:
+                the_guard(500).parse((folder / "lethal.mid").read_bytes(), 20)
+                print("the parser survived")
+            except ParserCrashedError:
+                assert len(read_midi(folder / "good.mid")) == 1
+    """
+    done = run_python(code, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not fork")
+def test_a_forked_process_gets_a_parser_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "good.mid").write_bytes(PLAIN)
+    code = """
+        import os, sys, warnings
+        from seqaudio.notes import read_midi
+        from seqaudio.notes.guard import the_guard
+        warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads is what is tried
+        expected = read_midi(sys.argv[1])
+        parser = the_guard(500)._child._process.pid
+        children = [os.fork() for _ in range(2)]
+        if 0 in children:
+            same = read_midi(sys.argv[1]) == expected
+            os._exit(0 if same and the_guard(500)._child._process.pid != parser else 1)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+        assert read_midi(sys.argv[1]) == expected
+        assert the_guard(500)._child._process.pid == parser
+    """
+    done = run_python(code, tmp_path / "good.mid")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_threads_take_turns() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    files = [midi(track(f"00 90 {pitch:02x} 50  83 60 80 {pitch:02x} 00" + END)) for pitch in range(100)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(read_midi, files))
+    assert [notes.pitch.tolist() for notes in found] == [[pitch] for pitch in range(100)]
+
+
+@pytest.mark.data
+def test_every_odd_file_by_hand_is_read_or_refused_as_its_index_expects(data_folder: Path) -> None:
+    folder = data_folder / "music" / "midi_diverse" / "handmade"
+    counts = {}
+    for line in (folder / "index.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        name, _, _, expected = line.split("\t")
+        try:
+            counts[name] = sum(len(song) for song in read_songs(folder / name))
+        except MidiError as error:
+            assert error.reason not in (Reason.PARSER_CRASHED, Reason.PARSER_TIMEOUT)
+            counts[name] = 0
+        number = expected.partition(" note")[0]
+        if number.isdigit():
+            allowed = {int(number), 0} if "clear error" in expected else {int(number)}
+            assert counts[name] in allowed, line
+    assert counts["type2_two_songs.mid"] == 6
+    assert counts["smpte_25_40.mid"] == 4
+
+
+@pytest.mark.data
+def test_every_tune_of_a_real_collection_is_read(data_folder: Path) -> None:
+    files = sorted((data_folder / "music" / "nottingham" / "midi").glob("*.mid"))
+    assert len(files) == 1034
+    assert sum(len(read_midi(file)) for file in files) == 356_269

@@ -1,0 +1,250 @@
+"""Written MIDI: the same notes come back, from our reader and from pretty_midi, and equal notes give equal bytes."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, read_midi, resolve_overlaps
+from seqaudio.notes.pretty import from_pretty_midi, to_pretty_midi
+from seqaudio.notes.writing import key_name, midi_bytes, write_midi
+
+# a key for each tonic that pretty_midi tells apart, in the spelling that comes back
+KEYS = [KeySignature(0, sharps, minor) for minor in (False, True) for sharps in range(-5, 7)]
+
+
+@st.composite
+def pieces(draw: st.DrawFn) -> NoteSequence:
+    """Notes of several parts, equal pitches of a part apart, all tracks in use, one program a track."""
+    note = st.tuples(
+        st.integers(0, 3000), st.integers(1, 900), st.integers(0, 127), st.integers(1, 127), st.integers(0, 2)
+    )
+    drawn = draw(st.lists(note, min_size=1, max_size=25))
+    _, track = np.unique([row[4] for row in drawn], return_inverse=True)
+    start, length, pitch, velocity = np.array([row[:4] for row in drawn], dtype=np.int64).T
+    programs = np.array([0, 40, 127])
+    return resolve_overlaps(
+        NoteSequence.from_columns(
+            start,
+            start + length,
+            pitch,
+            velocity,
+            programs[track],
+            track,
+            track == 1,
+            ticks_per_quarter=draw(st.sampled_from([1, 24, 100, 220, 480, 1024])),
+            tempos=draw(st.lists(st.tuples(st.integers(0, 3000), st.integers(200_000, 2_000_000)), max_size=4)),
+            time_signatures=draw(st.sampled_from([(), (TimeSignature(0, 6, 8), TimeSignature(960, 3, 4))])),
+            key_signatures=draw(st.sampled_from([(), *[(key,) for key in KEYS]])),
+            track_names=("melody", "drums", "Bässe")[: track.max() + 1],
+        )
+    )
+
+
+@given(pieces())
+@settings(max_examples=150, deadline=None)
+def test_what_is_written_is_read_again(notes: NoteSequence) -> None:
+    found = read_midi(midi_bytes(notes))
+    assert found == notes.rescaled(found.ticks_per_quarter)
+
+
+@given(pieces())
+@settings(max_examples=100, deadline=None)
+def test_pretty_midi_reads_the_same_notes(notes: NoteSequence) -> None:
+    found = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(notes)))
+    for track, instrument in enumerate(found.instruments):
+        part = notes.select(notes.track == track)
+        assert instrument.program == part.program[0]
+        assert instrument.is_drum == part.is_drum[0]
+        columns = (part.start.round(9), part.pitch, part.end.round(9), part.velocity)
+        expected = sorted(zip(*(column.tolist() for column in columns), strict=True))
+        assert len(instrument.notes) == len(expected)
+        ours = np.array(expected)
+        theirs = np.array(sorted((round(n.start, 9), n.pitch, round(n.end, 9), n.velocity) for n in instrument.notes))
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-8)
+    assert sum(len(instrument.notes) for instrument in found.instruments) == len(notes)
+
+
+@given(pieces())
+@settings(max_examples=100, deadline=None)
+def test_pretty_midi_objects_and_back_change_nothing(notes: NoteSequence) -> None:
+    assert from_pretty_midi(to_pretty_midi(notes)) == notes
+
+
+@given(pieces())
+@settings(max_examples=50, deadline=None)
+def test_a_pretty_midi_file_and_our_reader_agree(notes: NoteSequence) -> None:
+    data = midi_bytes(notes)
+    theirs = from_pretty_midi(pretty_midi.PrettyMIDI(io.BytesIO(data)))
+    ours = read_midi(data)
+    for name in ("start_tick", "end_tick", "pitch", "velocity", "program", "is_drum", "tempo", "tempo_tick"):
+        np.testing.assert_array_equal(getattr(theirs, name), getattr(ours, name))
+    assert theirs.key_signatures == ours.key_signatures
+    assert theirs.time_signatures == ours.time_signatures
+
+
+def tune(**more: object) -> NoteSequence:
+    return NoteSequence.from_columns([0, 480], [480, 960], [60, 62], **more)  # type: ignore[arg-type]
+
+
+def test_equal_notes_give_equal_bytes() -> None:
+    assert midi_bytes(tune(), ["a"]) == midi_bytes(tune(), ["a"])
+    assert midi_bytes(tune(), ["a"]) != midi_bytes(tune(), ["b"])
+
+
+def test_literal_bytes_of_one_note() -> None:
+    notes = NoteSequence.from_columns([0], [480], [60], velocity=80)
+    header = "4d546864 00000006 0001 0002 01e0"
+    conductor = "4d54726b 0000000b 00ff5103 07a120 00ff2f00"
+    piano = "4d54726b 00000010 00c000 00903c50 8360803c00 00ff2f00"
+    assert midi_bytes(notes) == bytes.fromhex(header + conductor + piano)
+
+
+@pytest.mark.parametrize(("own", "written"), [(1, 480), (24, 480), (960, 480), (1024, 480), (1000, 1000)])
+def test_resolution_is_480_where_every_tick_has_its_place_there(own: int, written: int) -> None:
+    tick = 2 if own == 960 else 3 if own == 1000 else 64 if own == 1024 else 1
+    notes = NoteSequence.from_columns([0], [tick], [60], ticks_per_quarter=own)
+    found = read_midi(midi_bytes(notes))
+    assert found.ticks_per_quarter == written
+    assert found.duration == notes.duration
+
+
+def test_the_conductor_carries_comments_tempos_metres_and_keys() -> None:
+    notes = tune(
+        tempos=[(0, 400_000), (480, 600_000)],
+        time_signatures=[TimeSignature(0, 6, 8)],
+        key_signatures=[KeySignature(0, 1)],
+        track_names=["flute"],
+    )
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes, ["first", "zweite – ü"])), charset="utf-8")
+    conductor = [(message.time, message.type) for message in file.tracks[0]]
+    assert conductor == [
+        (0, "text"),
+        (0, "text"),
+        (0, "set_tempo"),
+        (0, "time_signature"),
+        (0, "key_signature"),
+        (480, "set_tempo"),
+        (0, "end_of_track"),
+    ]
+    assert [message.text for message in file.tracks[0][:2]] == ["first", "zweite – ü"]
+    assert file.tracks[1].name == "flute"
+
+
+def test_each_part_has_its_track_and_drums_have_channel_ten() -> None:
+    notes = NoteSequence.from_columns(
+        [0, 0, 0, 0],
+        [9, 9, 9, 9],
+        [60, 60, 60, 36],
+        program=[0, 5, 0, 0],
+        track=[0, 0, 1, 1],
+        is_drum=[False, False, False, True],
+    )
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes)))
+    channels = [next(message.channel for message in track if message.type == "note_on") for track in file.tracks[1:]]
+    assert channels == [0, 1, 2, 9]
+    assert len(read_midi(midi_bytes(notes)).track_names) == 4
+
+
+def test_more_parts_than_channels_go_to_another_port() -> None:
+    notes = NoteSequence.from_columns(
+        np.zeros(33, np.int64), np.full(33, 480), np.full(33, 60), program=np.arange(33), track=np.arange(33)
+    )
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes)))
+    places = []
+    for track in file.tracks[1:]:
+        port = next((message.port for message in track if message.type == "midi_port"), 0)
+        places.append((port, next(message.channel for message in track if message.type == "note_on")))
+    assert len(set(places)) == 33
+    assert all(channel != 9 for _, channel in places)
+    assert read_midi(midi_bytes(notes)) == notes
+
+
+@pytest.mark.parametrize("minor", [False, True])
+def test_every_key_comes_back(minor: bool) -> None:
+    keys = tuple(KeySignature(480 * place, sharps, minor) for place, sharps in enumerate(range(-7, 8)))
+    assert read_midi(midi_bytes(tune(key_signatures=keys))).key_signatures == keys
+
+
+def test_keys_have_their_usual_names() -> None:
+    assert [key_name(sharps, False) for sharps in (-3, 0, 6)] == ["Eb", "C", "F#"]
+    assert [key_name(sharps, True) for sharps in (-3, 0, 6)] == ["Cm", "Am", "D#m"]
+
+
+def test_notes_without_length_and_repeats_come_back() -> None:
+    notes = NoteSequence.from_columns([0, 480, 480, 960], [480, 480, 960, 960], [60, 60, 60, 60])
+    assert read_midi(midi_bytes(notes)) == notes
+
+
+def test_overlaps_come_back_and_a_note_inside_another_is_refused() -> None:
+    overlapping = NoteSequence.from_columns([0, 240], [480, 720], [60, 60], velocity=[10, 20])
+    assert read_midi(midi_bytes(overlapping)) == overlapping
+    nested = NoteSequence.from_columns([0, 240], [480, 300], [60, 60], track_names=["organ"])
+    with pytest.raises(ValueError, match=r"organ: pitch 60 at ticks 0\.\.480 and again at 240\.\.300 inside it"):
+        midi_bytes(nested)
+    assert len(read_midi(midi_bytes(resolve_overlaps(nested)))) == 2
+
+
+def test_a_silence_that_midi_cannot_hold_is_refused() -> None:
+    with pytest.raises(ValueError, match="268435456 ticks without an event"):
+        midi_bytes(NoteSequence.from_columns([2**28], [2**28 + 480], [60]))
+
+
+def test_no_notes_give_a_file_with_a_conductor_alone() -> None:
+    nothing = NoteSequence.from_columns([], [], [], tempos=[(0, 400_000)])
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(nothing)))
+    assert [message.type for message in file.tracks[0]] == ["set_tempo", "end_of_track"]
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "tune.mid"
+    write_midi(tune(), path)
+    before = path.read_bytes()
+    assert before == midi_bytes(tune())
+    with pytest.raises(ValueError, match="inside it"):
+        write_midi(NoteSequence.from_columns([0, 240], [480, 300], [60, 60]), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["tune.mid"]
+
+
+def test_a_pretty_midi_made_by_hand_goes_to_the_nearest_ticks() -> None:
+    midi = pretty_midi.PrettyMIDI(resolution=100, initial_tempo=100)
+    flute = pretty_midi.Instrument(73, name="flute")
+    flute.notes = [pretty_midi.Note(90, 72, 0.6, 1.2), pretty_midi.Note(91, 74, 1.2, 1.2031)]
+    midi.instruments = [pretty_midi.Instrument(0), flute]
+    notes = from_pretty_midi(midi)
+    assert notes.start_tick.tolist() == [100, 200]
+    assert notes.end_tick.tolist() == [200, 201]
+    assert notes.tempo.tolist() == [600_000]
+    assert notes.track_names == ("flute",)
+
+
+def test_an_empty_pretty_midi_has_no_notes() -> None:
+    assert len(from_pretty_midi(pretty_midi.PrettyMIDI())) == 0
+
+
+def test_a_real_tempo_map_survives_the_objects() -> None:
+    notes = NoteSequence.from_columns(
+        np.arange(0, 48000, 240),
+        np.arange(240, 48240, 240),
+        [60],
+        tempos=[(480 * n, 300_000 + 997 * n) for n in range(99)],
+    )
+    midi = to_pretty_midi(notes)
+    np.testing.assert_allclose([note.end for note in midi.instruments[0].notes], notes.end, rtol=0, atol=0)
+    assert from_pretty_midi(midi) == notes
+
+
+@pytest.mark.data
+def test_real_pieces_come_back_from_their_own_writing(data_folder: Path) -> None:
+    for path in sorted((data_folder / "music" / "nottingham" / "midi").glob("*.mid"))[::50]:
+        notes = quantise(read_midi(path), 24)
+        found = read_midi(midi_bytes(notes))
+        assert found == notes.rescaled(480)

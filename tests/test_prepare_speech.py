@@ -1,0 +1,476 @@
+"""The speech preparation scripts as a user runs them, on made-up recordings and on the real corpora."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import ROOT, Command, assert_refused, spoken
+
+from seqaudio.errors import OptionError, SourceError, StoreError
+from seqaudio.ledger import LedgerEntry, Status, read_ledger
+from seqaudio.store import Store
+
+RATE = 8000
+SPEAKERS = ("ada", "ben", "cleo")
+
+
+def script(name: str) -> ModuleType:
+    """A data_prep script as a module."""
+    spec = importlib.util.spec_from_file_location(f"data_prep_{name}", ROOT / "data_prep" / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+fsdd = script("fsdd")
+audio_folder = script("audio_folder")
+
+
+def prepare_fsdd(source: Path, out: Path, **options: object) -> Store:
+    fsdd.main(fsdd.Config(source, out, **options))
+    return Store(out)
+
+
+def prepare_folder(source: Path, out: Path, **options: object) -> Store:
+    audio_folder.main(audio_folder.Config(source, out, **{"sample_rate": RATE, **options}))
+    return Store(out)
+
+
+def refused(store: Store) -> dict[str, LedgerEntry]:
+    entries = read_ledger(store.path / "ledger.tsv")
+    return {entry.path: entry for entry in entries if entry.status is Status.REFUSED}
+
+
+def write_word(path: Path, word: int = 0, speaker: int = 0, take: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = np.round(32767 * spoken(word, speaker, take)).astype(np.int16)  # so that FLAC and WAV hold the same
+    with path.open("wb") as file:
+        soundfile.write(file, samples, RATE, format=path.suffix[1:], subtype="PCM_16")
+    return path
+
+
+def write_digits(folder: Path, suffix: str = ".wav", takes: int = 12) -> Path:
+    """Recordings of two digits by three speakers, named as the Free Spoken Digit Dataset names them."""
+    for digit in range(2):
+        for number, speaker in enumerate(SPEAKERS):
+            for take in range(takes):
+                write_word(folder / f"{digit}_{speaker}_{take}{suffix}", digit, number, take)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    write_digits(folder / "recordings")
+    return folder
+
+
+# Free Spoken Digit Dataset
+
+
+def test_takes_decide_the_official_split(digits: Path, tmp_path: Path) -> None:
+    store = prepare_fsdd(digits, tmp_path / "out")
+    takes = {split: {int(name.split("_")[2]) for name in store[split].ids} for split in store.counts}
+    assert takes == {"train": {10, 11}, "valid": {5, 6, 7, 8, 9}, "test": {0, 1, 2, 3, 4}}
+    assert store["test"].labels == [name.split("_")[0] for name in store["test"].ids]
+    assert store["test"].column("speaker") == [name.split("_")[1] for name in store["test"].ids]
+    assert {split: count.rows for split, count in store.counts.items()} == {"train": 12, "valid": 30, "test": 30}
+
+
+def test_a_left_out_speaker_is_only_in_the_test(digits: Path, tmp_path: Path) -> None:
+    store = prepare_fsdd(digits, tmp_path / "out", leave_out="ben")
+    speakers = {split: Counter(store[split].column("speaker")) for split in store.counts}
+    assert speakers == {
+        "train": {"ada": 14, "cleo": 14},
+        "valid": {"ada": 10, "cleo": 10},
+        "test": {"ben": 24},
+    }
+
+
+def test_the_store_tells_its_features(digits: Path, tmp_path: Path) -> None:
+    store = prepare_fsdd(digits, tmp_path / "out", features="log_mel", sample_rate=16000)
+    assert store.settings["features"]["kind"] == "log_mel"
+    assert store.settings["features"]["sample_rate"] == 16000
+    assert store["train"].sequence(0).shape[1] == 40
+    frames = np.concatenate(list(store["train"]))
+    assert store.normalisation
+    np.testing.assert_allclose(store.normalisation.mean, frames.mean(axis=0), rtol=1e-4)
+    assert store.licence == "CC BY-SA 4.0"
+
+
+def test_flac_and_wav_copies_give_the_same_store(digits: Path, tmp_path: Path) -> None:
+    flac = write_digits(tmp_path / "flac", ".flac")
+    stores = [prepare_fsdd(digits, tmp_path / "a"), prepare_fsdd(flac, tmp_path / "b")]
+    assert stores[0].fingerprint == stores[1].fingerprint
+
+
+def test_odd_and_damaged_files_are_named_and_the_rest_is_kept(tmp_path: Path) -> None:
+    source = write_digits(tmp_path / "in")
+    write_word(source / "hello.wav")
+    write_word(source / "12_ada_1.wav")
+    (source / "0_ada_99.wav").write_text("not a sound")
+    (source / "1_ada_99.wav").write_bytes((source / "1_ada_1.wav").read_bytes()[:1000])
+    (source / "._0_ada_1.wav").write_text("a shadow that some archives hold")
+    (source / "README.md").write_text("about the corpus")
+    store = prepare_fsdd(source, tmp_path / "out")
+    reasons = {name: str(entry.reason) for name, entry in refused(store).items()}
+    assert reasons == {
+        "0_ada_99.wav": "not_audio",
+        "1_ada_99.wav": "truncated",
+        "12_ada_1.wav": "unexpected_name",
+        "hello.wav": "unexpected_name",
+    }
+    assert sum(count.rows for count in store.counts.values()) == 72
+
+
+def test_other_counts_than_expected_are_told(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare_fsdd(digits, tmp_path / "out")
+    assert "warning: {'train': 12, 'valid': 30, 'test': 30}" in capsys.readouterr().err
+
+
+def test_a_trial_takes_recordings_of_all_kinds(
+    digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = prepare_fsdd(digits, tmp_path / "out", limit=24)
+    assert sum(count.rows for count in store.counts.values()) == 24
+    assert store.names.names == ("0", "1")
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_an_unknown_speaker_is_refused_with_those_there(digits: Path, tmp_path: Path, command: Command) -> None:
+    done = command("data_prep/fsdd.py", "--source", digits, "--out", tmp_path / "out", "--leave-out", "theo")
+    assert_refused(done, "--leave-out theo: no such speaker", "ada, ben, cleo")
+    assert not (tmp_path / "out").exists()
+
+
+def test_workers_change_nothing(digits: Path, tmp_path: Path, command: Command) -> None:
+    arguments = ("data_prep/fsdd.py", "--source", digits, "--workers", "2", "--out", tmp_path / "two")
+    assert command(*arguments).returncode == 0
+    assert Store(tmp_path / "two").fingerprint == prepare_fsdd(digits, tmp_path / "one").fingerprint
+    assert_refused(command(*arguments), "two exists; give --force")
+
+
+def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such folder"):
+        prepare_fsdd(tmp_path / "nothing", tmp_path / "out")
+    write_word(tmp_path / "in" / "hello.wav")
+    with pytest.raises(SourceError, match=r"has no recordings with names such as 3_theo_12\.wav"):
+        prepare_fsdd(tmp_path / "in", tmp_path / "out")
+
+
+def test_an_unknown_preset_or_rate_is_refused(digits: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no feature preset is called 'mel'"):
+        prepare_fsdd(digits, tmp_path / "out", features="mel")
+    with pytest.raises(OptionError, match=r"110\.25 samples at 11025 Hz"):
+        prepare_fsdd(digits, tmp_path / "out", sample_rate=11025)
+
+
+# its download, from a file in place of the server
+
+
+def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> Path:
+    """Put an archive where the script downloads from; the folder it is to fill."""
+    (tmp_path / "server.zip").write_bytes(content)
+    monkeypatch.setattr(fsdd, "URL", (tmp_path / "server.zip").as_uri())
+    return tmp_path / "corpus"
+
+
+def archive(tmp_path: Path, recordings: Path) -> bytes:
+    """A ZIP laid out as a tag of a repository, with files that must not be unpacked."""
+    path = tmp_path / "made.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("corpus-1.0/README.md", "about the corpus")
+        file.writestr("corpus-1.0/recordings/notes.txt", "not a recording")
+        file.writestr("corpus-1.0/other/0_ada_0.wav", "not in recordings")
+        file.writestr("../../recordings/escaped.wav", "of no known name")
+        for number, wav in enumerate(sorted(recordings.iterdir())):
+            file.write(wav, f"{'../../' if number == 0 else 'corpus-1.0/'}recordings/{wav.name}")
+    return path.read_bytes()
+
+
+def test_a_download_is_unpacked_checked_and_prepared(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = offer(tmp_path, monkeypatch, archive(tmp_path, digits / "recordings"))
+    monkeypatch.setattr(fsdd, "SAMPLES_SHA256", fsdd.samples_digest(digits / "recordings"))
+    store = prepare_fsdd(corpus, tmp_path / "out", download=True)
+    assert sum(count.rows for count in store.counts.values()) == 72
+    assert sorted(path.name for path in corpus.iterdir()) == ["recordings"]
+    assert sorted(path.name for path in (corpus / "recordings").iterdir()) == sorted(
+        path.name for path in (digits / "recordings").iterdir()
+    )
+
+
+def test_a_corpus_that_is_there_is_not_fetched_again(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fsdd, "URL", "http://127.0.0.1:9/nothing")
+    assert prepare_fsdd(digits, tmp_path / "out", download=True).counts["train"].rows == 12
+
+
+def test_a_download_of_other_samples_is_refused(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = offer(tmp_path, monkeypatch, archive(tmp_path, digits / "recordings"))
+    with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
+        prepare_fsdd(corpus, tmp_path / "out", download=True)
+    assert not (corpus / "recordings").exists()
+
+
+def test_a_download_that_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = offer(tmp_path, monkeypatch, b"<html>log in first</html>")
+    with pytest.raises(SourceError, match="not an intact ZIP archive"):
+        prepare_fsdd(corpus, tmp_path / "out", download=True)
+    assert list(corpus.iterdir()) == []
+
+
+def test_one_changed_sample_changes_the_digest(tmp_path: Path) -> None:
+    folder = write_digits(tmp_path / "in", takes=1)
+    before = fsdd.samples_digest(folder)
+    samples, _ = soundfile.read(folder / "1_ben_0.wav", dtype="int16")
+    samples[100] += 1
+    soundfile.write(folder / "1_ben_0.wav", samples, RATE)
+    assert fsdd.samples_digest(folder) != before
+
+
+# folders of one's own
+
+
+def test_folders_are_labels_and_splits_are_drawn_by_name(word_folder: Path, tmp_path: Path) -> None:
+    store = prepare_folder(word_folder, tmp_path / "out", valid_percent=20, test_percent=20)
+    assert store.names.names == ("one", "three", "two")
+    rows = {name: split for split in store.counts for name in store[split].ids}
+    assert len(rows) == 72
+    assert set(rows.values()) == {"train", "valid", "test"}
+    assert all(rows[f"one/{take}"] == rows[f"two/{take}"] for take in {name.split("/")[1] for name in rows})
+
+
+def test_a_speaker_in_the_file_name_keeps_to_one_split(word_folder: Path, tmp_path: Path) -> None:
+    store = prepare_folder(
+        word_folder, tmp_path / "out", speaker_pattern="^(s[0-9])_", valid_percent=30, test_percent=30
+    )
+    speakers = {split: set(store[split].column("speaker")) for split in store.counts}
+    assert sum(map(len, speakers.values())) == 4
+    assert set.union(*speakers.values()) == {"s0", "s1", "s2", "s3"}
+
+
+def test_folders_of_splits_are_kept(tmp_path: Path) -> None:
+    for split in ("training", "val", "test"):
+        for label in ("yes", "no"):
+            write_word(tmp_path / "in" / split / label / "deep" / f"{split}.wav")
+    store = prepare_folder(tmp_path / "in", tmp_path / "out")
+    assert {split: store[split].ids for split in store.counts} == {
+        "train": ["training/no/deep/training.wav", "training/yes/deep/training.wav"],
+        "valid": ["val/no/deep/val.wav", "val/yes/deep/val.wav"],
+        "test": ["test/no/deep/test.wav", "test/yes/deep/test.wav"],
+    }
+    assert store["valid"].labels == ["no", "yes"]
+
+
+def test_a_label_may_be_called_train(tmp_path: Path) -> None:
+    for label in ("train", "bus", "tram"):
+        write_word(tmp_path / "in" / label / "a.wav")
+    store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=0, test_percent=0)
+    assert store.names.names == ("bus", "train", "tram")
+
+
+def test_training_recordings_fill_a_missing_validation_split(tmp_path: Path) -> None:
+    for take in range(40):
+        write_word(tmp_path / "in" / ("test" if take < 10 else "train") / "word" / f"{take}.wav", take=take)
+    store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=30)
+    assert store.counts["test"].rows == 10
+    assert 3 <= store.counts["valid"].rows <= 16
+    assert store.counts["train"].rows + store.counts["valid"].rows == 30
+
+
+def test_every_format_and_rate_in_one_folder(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (48000, 2))
+    for name, rate in (("a.wav", 48000), ("b.flac", 44100), ("c.ogg", 16000), ("d.mp3", 32000), ("E.WAV", 8000)):
+        (tmp_path / "in" / "noise").mkdir(parents=True, exist_ok=True)
+        soundfile.write(tmp_path / "in" / "noise" / name, samples[:rate], rate)
+    store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=0, test_percent=0)
+    assert store["train"].ids == ["noise/E.WAV", "noise/a.wav", "noise/b.flac", "noise/c.ogg", "noise/d.mp3"]
+    np.testing.assert_allclose(store["train"].lengths, 98, atol=1)
+    np.testing.assert_allclose(store["train"].column("duration"), 1.0, atol=0.05)
+
+
+def test_bad_files_among_good_ones_are_named(word_folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    for take in range(5):
+        write_word(source / "word" / f"{take}.wav", take=take)
+    write_word(source / "loose.wav")
+    (source / "word" / "empty.wav").touch()
+    (source / "word" / "folder.wav").mkdir()
+    soundfile.write(source / "word" / "short.wav", np.zeros(199), RATE)
+    soundfile.write(source / "word" / "odd.wav", np.array([np.nan] * 4000), RATE, subtype="FLOAT")
+    (source / ".hidden").mkdir()
+    write_word(source / ".hidden" / "a.wav")
+    store = prepare_folder(source, tmp_path / "out", valid_percent=0, test_percent=0)
+    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {
+        "loose.wav": "no_label",
+        "word/empty.wav": "empty",
+        "word/odd.wav": "not_finite",
+        "word/short.wav": "too_short",
+    }
+    assert store.counts["train"].rows == 5
+
+
+def test_names_that_are_no_utf8_are_encoded(tmp_path: Path) -> None:
+    if os.name == "nt":
+        pytest.skip("Windows has no such names")
+    label = tmp_path / "in" / os.fsdecode(b"gr\xfcn")
+    write_word(label / "b.wav")
+    write_word(label / os.fsdecode(b"\xff.wav"))
+    store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=0, test_percent=0)
+    assert store["train"].ids == ["gr%FCn/b.wav", "gr%FCn/%FF.wav"]
+    assert store.names.names == ("gr%FCn",)
+
+
+def test_an_unusable_folder_is_refused(tmp_path: Path, command: Command) -> None:
+    done = command("data_prep/audio_folder.py", "--source", tmp_path / "nothing", "--out", tmp_path / "out")
+    assert_refused(done, "no such file or folder")
+    with pytest.raises(SourceError, match="has no recordings; expected FOLDER/label/"):
+        prepare_folder(tmp_path, tmp_path / "out")
+    write_word(tmp_path / "in" / "loose.wav")
+    with pytest.raises(StoreError, match=r"nothing could be kept of 1 inputs: 0 kept, 1 refused \(1 no_label\)"):
+        prepare_folder(tmp_path / "in", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"speaker_pattern": "("}, "is no regular expression"),
+        ({"speaker_pattern": "s[0-9]"}, "has 0 groups, expected one"),
+        ({"valid_percent": 60, "test_percent": 50}, "less than 100 together"),
+        ({"limit": 0}, "--limit 0, expected at least 1"),
+        ({"workers": 0}, "--workers 0, expected at least 1"),
+    ],
+)
+def test_senseless_options_are_refused(
+    word_folder: Path, tmp_path: Path, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        prepare_folder(word_folder, tmp_path / "out", **options)
+    assert message in str(caught.value)
+
+
+# tables
+
+
+def write_table(folder: Path, content: str, name: str = "table.csv") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(content, encoding="utf-8")
+    return folder / name
+
+
+def test_a_table_names_files_labels_splits_and_speakers(tmp_path: Path) -> None:
+    for take in range(4):
+        write_word(tmp_path / "clips" / f"{take}.wav", take=take)
+    table = write_table(
+        tmp_path,
+        "path,label,split,speaker\nclips/2.wav,yes,Train,ada\nclips/0.wav,no,dev,ben\nclips/1.wav,no,testing,cleo\n",
+    )
+    store = prepare_folder(table, tmp_path / "out", name="mine", licence="CC0")
+    rows = {
+        name: [store[name].ids[0], store[name].labels[0], store[name].column("speaker")[0]] for name in store.counts
+    }
+    assert rows == {
+        "train": ["clips/2.wav", "yes", "ada"],
+        "valid": ["clips/0.wav", "no", "ben"],
+        "test": ["clips/1.wav", "no", "cleo"],
+    }
+    assert (store.sources, store.licence) == (("mine",), "CC0")
+
+
+def test_speakers_of_a_table_keep_to_one_split(tmp_path: Path) -> None:
+    lines = ["file,word,who"]
+    for speaker in range(30):
+        for take in range(2):
+            write_word(tmp_path / f"{speaker}-{take}.wav", 0, speaker, take)
+            lines.append(f"{speaker}-{take}.wav,hello,voice {speaker}")
+    table = write_table(tmp_path, "\n".join(lines))
+    columns = {"path_column": "file", "label_column": "word", "speaker_column": "who"}
+    store = prepare_folder(table, tmp_path / "out", valid_percent=25, test_percent=25, **columns)
+    speakers = {split: set(store[split].column("speaker")) for split in store.counts}
+    assert set(speakers) == {"train", "valid", "test"}
+    assert sum(map(len, speakers.values())) == 30
+
+
+def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write_table(tmp_path, "path,label\na.wav,yes\nb.wav,yes\na.wav,\n,no\n")
+    store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
+    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {
+        "b.wav": "missing",
+        "a.wav#3": "no_label",
+        "table.csv#4": "unreadable",
+    }
+    assert store["train"].ids == ["a.wav"]
+
+
+def test_one_recording_may_come_twice_in_a_table(tmp_path: Path) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write_table(tmp_path, "path,label\na.wav,yes\na.wav,loud\n")
+    store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
+    assert dict(zip(store["train"].ids, store["train"].labels, strict=True)) == {"a.wav": "yes", "a.wav#2": "loud"}
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_there(tmp_path: Path, command: Command) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write_table(tmp_path, "file,word\na.wav,yes\n")
+    done = command("data_prep/audio_folder.py", "--source", table, "--out", tmp_path / "out")
+    assert_refused(done, "has no column 'path'; it has file, word")
+    columns = {"path_column": "file", "label_column": "word"}
+    with pytest.raises(SourceError, match="has no column 'part'; it has file, word"):
+        prepare_folder(table, tmp_path / "out", split_column="part", **columns)
+
+
+def test_an_unknown_split_is_refused_with_its_row(tmp_path: Path) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write_table(tmp_path, "path,label,split\na.wav,yes,train\na.wav,yes,fold 3\n")
+    with pytest.raises(SourceError, match="row 2: split 'fold 3', expected one of train, training, valid"):
+        prepare_folder(table, tmp_path / "out")
+
+
+# real corpora
+
+
+@pytest.mark.data
+def test_the_digit_corpus_has_the_samples_and_counts_that_its_script_tells(data_folder: Path, tmp_path: Path) -> None:
+    source = data_folder / "speech" / "fsdd"
+    assert fsdd.samples_digest(source / "recordings") == fsdd.SAMPLES_SHA256
+    items = fsdd.list_items(source, "theo")
+    assert Counter(item.split for item in items) == fsdd.EXPECTED_LEFT_OUT
+    store = prepare_fsdd(source, tmp_path / "out")
+    assert {split: count.rows for split, count in store.counts.items()} == fsdd.EXPECTED
+    assert refused(store) == {}
+    assert all(set(count.labels.values()) == {count.rows // 10} for count in store.counts.values())
+
+
+@pytest.mark.data
+def test_a_folder_of_odd_formats_is_prepared_but_for_the_damaged_file(data_folder: Path, tmp_path: Path) -> None:
+    table = data_folder / "speech" / "odd_formats" / "index.tsv"
+    columns = {"path_column": "file", "label_column": "note"}
+    store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0, **columns)
+    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {"damaged.flac": "damaged"}
+    assert store.counts["train"].rows == 21
+
+
+@pytest.mark.data
+def test_speech_commands_keep_their_official_splits(data_folder: Path) -> None:
+    columns = {"path_column": "file", "label_column": "word"}
+    table = data_folder / "speech" / "speech_commands" / "index.tsv"
+    items = audio_folder.list_table(audio_folder.Config(table, Path("out"), **columns))
+    assert Counter(item.split for item in items) == {"train": 2175, "valid": 505, "test": 497}
+    speakers = [{item.speaker for item in items if item.split == split} for split in ("train", "valid", "test")]
+    assert len(set.union(*speakers)) == sum(map(len, speakers)) == 986
+    assert audio_folder.fill_splits(items, 10, 10) == items

@@ -1,0 +1,240 @@
+"""The whole path as a user walks it, on made-up recordings and tunes: prepare, train, evaluate, use."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Command, assert_refused
+
+from seqaudio.bptt import RunFolder
+from seqaudio.notes import build_representation, read_midi
+from seqaudio.store import Store
+
+KEYWORDS = "recipes/keyword_recognition"
+MUSIC = "recipes/music_generation"
+SMALL = ("--hidden-size", "24", "--layers", "1", "--learning-rate", "1e-2", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def word_store(command: Command, word_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("speech") / "words"
+    done = command(
+        "data_prep/audio_folder.py", "--source", word_folder, "--out", store, "--sample-rate", "8000",
+        "--valid-percent", "20", "--test-percent", "20",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return store
+
+
+@pytest.fixture(scope="module")
+def word_run(command: Command, word_store: Path) -> Path:
+    run = word_store.parent / "run"
+    done = command(f"{KEYWORDS}/train.py", "--store", word_store, "--run", run, "--epochs", "12", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+@pytest.fixture(scope="module")
+def tune_store(command: Command, tune_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("music") / "tunes"
+    done = command("data_prep/midi_folder.py", "--source", tune_folder, "--out", store)
+    assert done.returncode == 0, done.stderr
+    return store
+
+
+@pytest.fixture(scope="module")
+def tune_run(command: Command, tune_store: Path) -> Path:
+    run = tune_store.parent / "run"
+    done = command(
+        f"{MUSIC}/train.py", "--store", tune_store, "--run", run, "--epochs", "25", "--batch-size", "4",
+        "--advance", "32", *SMALL,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return run
+
+
+def results(run: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((run / "results.json").read_text())
+    return data
+
+
+def test_a_keyword_recogniser_learns_made_up_words(word_run: Path) -> None:
+    data = results(word_run)
+    assert data["valid"]["accuracy"] >= 0.9
+    assert data["baselines"]["5-nearest-neighbours"]["valid"]["accuracy"] > 1 / 3
+    assert data["test"] is None, "training never opens the test split"
+    assert not (word_run / "test_reads.tsv").exists()
+
+
+def test_each_reading_of_the_test_split_is_recorded(command: Command, word_run: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(word_run, run)
+    for _ in range(2):
+        done = command(f"{KEYWORDS}/evaluate.py", "--run", run, "--split", "test")
+        assert done.returncode == 0, done.stderr
+    assert len((run / "test_reads.tsv").read_text().splitlines()) == 3
+    data = results(run)
+    assert data["test_reads"] == 2
+    assert f"test accuracy {100 * data['test']['accuracy']:.2f} %" in done.stdout
+    assert data["test"]["count"] == Store(run.parent / RunFolder(run).settings["store"]).counts["test"].rows
+    command(f"{KEYWORDS}/evaluate.py", "--run", run, "--split", "valid")
+    assert results(run)["test_reads"] == 2
+
+
+def test_recognize_names_the_word_in_each_recording(command: Command, word_run: Path, word_folder: Path) -> None:
+    files = [word_folder / label / "s1_2.wav" for label in ("one", "two", "three")]
+    done = command("seqaudio", "recognize", word_run, *files)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == [str(file) for file in files]
+    assert [line[1] for line in lines] == ["one", "two", "three"]
+    assert all(0.34 < float(line[2]) <= 1 for line in lines)
+
+
+def test_recognize_goes_on_after_a_damaged_file_and_names_it(
+    command: Command, word_run: Path, word_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF no more")
+    good = word_folder / "one" / "s1_2.wav"
+    done = command("seqaudio", "recognize", word_run, tmp_path / "broken.wav", good)
+    assert done.stdout.startswith(f"{good}\tone\t")
+    assert_refused(done, "broken.wav")
+
+
+def test_music_is_learnt_beyond_its_tokens_frequencies(tune_run: Path) -> None:
+    data = results(tune_run)
+    assert data["valid"]["nats_per_event"] < data["baselines"]["unigram"]["valid"]["nats_per_event"]
+    assert data["valid"]["count"] == Store(tune_run.parent / "tunes").counts["valid"].steps + len(
+        Store(tune_run.parent / "tunes")["valid"]
+    )
+
+
+def test_music_is_evaluated_beside_ngrams_on_the_same_events(command: Command, tune_run: Path) -> None:
+    done = command(f"{MUSIC}/evaluate.py", "--run", tune_run, "--split", "test")
+    assert done.returncode == 0, done.stderr
+    assert "Kneser-Ney trigram" in done.stdout
+    assert set(results(tune_run)["baselines"]) == {"unigram", "Kneser-Ney trigram"}
+
+
+def test_generated_music_is_repeatable_and_decodes(command: Command, tune_run: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        done = command("seqaudio", "generate", tune_run, "--out", tmp_path / f"{name}.mid", "--seed", str(seed))
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.mid").read_bytes() == (tmp_path / "b.mid").read_bytes()
+    assert (tmp_path / "a.mid").read_bytes() != (tmp_path / "c.mid").read_bytes()
+    notes = read_midi(tmp_path / "a.mid")
+    assert len(notes) > 8
+    settings = dict(RunFolder(tune_run).input["settings"]["representation"])
+    representation = build_representation(settings.pop("name"), settings)
+    assert representation.decode(representation.encode(notes)) == representation.quantise(notes)
+
+
+def test_full_bptt_over_whole_pieces_is_an_option(command: Command, tune_store: Path, tmp_path: Path) -> None:
+    done = command(
+        f"{MUSIC}/train.py", "--store", tune_store, "--run", tmp_path / "run", "--epochs", "2", "--bptt", "full", *SMALL
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((f"{KEYWORDS}/train.py", "--store", "{tunes}", "--run", "{new}"), ("tokens", "features")),
+        ((f"{MUSIC}/train.py", "--store", "{words}", "--run", "{new}"), ("features", "tokens")),
+        ((f"{KEYWORDS}/train.py", "--store", "{none}", "--run", "{new}"), ("no such folder",)),
+        ((f"{MUSIC}/train.py", "--store", "{tunes}", "--run", "{tune_run}"), ("exists", "--resume")),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--cell", "gruu"), ("did you mean gru",)),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--bptt", "truncated"), ("--bptt full",)),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{none}", "--resume"), ("no such folder",)),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--epochs", "0"), ("--epochs 0",)),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--device", "toaster"), ("toaster", "auto")),
+        ((f"{KEYWORDS}/evaluate.py", "--run", "{tune_run}"), ("music_generation", "keyword_recognition")),
+        ((f"{KEYWORDS}/evaluate.py", "--run", "{word_run}", "--store", "{tunes}"), ("tokens", "features")),
+        ((f"{MUSIC}/evaluate.py", "--run", "{none}"), ("no such folder",)),
+        (("seqaudio", "info", "{new}"), ("no such folder",)),
+        (("seqaudio", "recognize", "{tune_run}", "x.wav"), ("music_generation", "keyword_recognition")),
+        (("seqaudio", "recognize", "{word_run}"), ("no recording",)),
+        (("seqaudio", "recognize", "{word_run}", "{none}.wav"), ("missing",)),
+        (("seqaudio", "generate", "{word_run}", "--out", "{new}.mid"), ("keyword_recognition", "music_generation")),
+        (("seqaudio", "generate", "{tune_run}", "--out", "{tunes}/store.json"), ("exists", "--force")),
+        (("seqaudio", "generate", "{tune_run}", "--out", "{none}/x.mid"), ("no such folder",)),
+        (("seqaudio", "generate", "{tune_run}", "--out", "{new}.mid", "--temperature", "0"), ("--temperature 0",)),
+        (("seqaudio", "inof"), ("did you mean info",)),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_status_2(
+    command: Command,
+    word_store: Path,
+    word_run: Path,
+    tune_store: Path,
+    tune_run: Path,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    words: tuple[str, ...],
+) -> None:
+    places = {
+        "words": word_store, "word_run": word_run, "tunes": tune_store, "tune_run": tune_run,
+        "new": tmp_path / "new", "none": tmp_path / "none",
+    }  # fmt: skip
+    before = sorted(path for path in tune_run.rglob("*"))
+    done = command(*(argument.format(**places) for argument in arguments))
+    assert_refused(done, *words)
+    assert not list(tmp_path.iterdir()), "something was left behind"
+    assert sorted(path for path in tune_run.rglob("*")) == before
+
+
+def test_labels_that_the_run_does_not_know_are_listed(
+    command: Command, word_run: Path, word_folder: Path, tmp_path: Path
+) -> None:
+    for label, other in (("one", "one"), ("two", "zwei"), ("three", "drei")):
+        shutil.copytree(word_folder / label, tmp_path / "in" / other)
+    done = command(
+        "data_prep/audio_folder.py", "--source", tmp_path / "in", "--out", tmp_path / "store", "--sample-rate", "8000"
+    )
+    assert done.returncode == 0, done.stderr
+    done = command(f"{KEYWORDS}/evaluate.py", "--run", word_run, "--store", tmp_path / "store")
+    assert_refused(done, "drei, zwei", "one, three, two")
+
+
+def test_an_interrupted_recipe_goes_on_with_resume(command: Command, word_store: Path, tmp_path: Path) -> None:
+    options = ("--store", word_store, "--run", tmp_path / "run", "--epochs", "3", *SMALL)
+    assert command(f"{KEYWORDS}/train.py", *options).returncode == 0
+    whole = (tmp_path / "run" / "model.safetensors").read_bytes()
+    # as if the power had failed in the last epoch
+    for file in sorted((tmp_path / "run" / "resume").iterdir())[2:]:
+        file.unlink()
+    (tmp_path / "run" / "results.json").unlink()
+    done = command(f"{KEYWORDS}/train.py", *options, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert "going on in epoch 3" in done.stderr
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
+
+
+def test_info_describes_a_store(command: Command, word_store: Path) -> None:
+    done = command("seqaudio", "info", word_store)
+    assert done.returncode == 0
+    for words in ("store of features", "labels: 3", "72 kept", "train", "valid", "test"):
+        assert words in done.stdout
+
+
+def test_the_command_alone_shows_what_there_is(command: Command) -> None:
+    for arguments in ((), ("--help",)):
+        done = command("seqaudio", *arguments)
+        assert done.returncode == 0
+        for name in ("info", "recognize", "generate"):
+            assert name in done.stdout
+    assert command("seqaudio", "--version").stdout.strip()[0].isdigit()
+
+
+def test_importing_the_package_imports_nothing_heavy(command: Command) -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, seqaudio, seqaudio.cli.main; print(sorted(set(sys.modules) & {'torch', 'numpy', 'pyarrow'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
