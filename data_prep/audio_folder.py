@@ -147,7 +147,7 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     given = {item.split for item in items}
     filled = []
     for item in items:
-        voice = item.speaker or item.path.stem
+        voice = item.speaker or item.file.stem
         if not item.split:
             item = replace(item, split=hash_split(voice, valid_percent, test_percent))
         elif item.split == "train" and "valid" not in given:

@@ -5,7 +5,8 @@
     STORE/ledger.tsv                             what became of every input
 
 Columns: `id`, `sequence` (`large_list` of frames, samples or token ids), `length`, `label`, `text`, `speaker`,
-`duration` (seconds). Equal inputs give equal bytes: nothing in a store tells time, host or path.
+`condition` (such as clean or noisy), `duration` (seconds). Equal inputs give equal bytes: nothing in a store tells
+time, host or path.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def schema(sequences: pa.DataType) -> pa.Schema:
             ("label", pa.string()),
             ("text", pa.string()),
             ("speaker", pa.string()),
+            ("condition", pa.string()),
             ("duration", pa.float64()),
         ]
     )

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up import frame_store, token_store
 
+from made_up import frame_store, token_store
 from seqaudio.batching import Batch, LabelledSequences, Lanes, PaddedBatches, TokenSequences
 from seqaudio.store import Split
 from seqaudio.vocabulary import BOS, EOS

@@ -29,9 +29,9 @@ class NumberToFrames:
 
     def __call__(self, item: Item) -> list[Row]:
         time.sleep(self.pause)
-        text = item.path.read_text()
+        text = item.file.read_text()
         if text == "bad":
-            raise AudioError(item.path, Reason.NOT_AUDIO, "says bad")
+            raise AudioError(item.file, Reason.NOT_AUDIO, "says bad")
         return [Row(item.id, frames_of(int(text), self.width), duration=int(text) / 100)]
 
 
@@ -64,9 +64,9 @@ def test_what_goes_in_comes_out(tmp_path: Path) -> None:
         wanted = [item for item in kept if item.split == split]
         assert store[split].ids == [item.id for item in wanted]
         assert store[split].labels == [item.label for item in wanted]
-        assert store[split].column("duration") == [int(item.path.read_text()) / 100 for item in wanted]
+        assert store[split].column("duration") == [int(item.file.read_text()) / 100 for item in wanted]
         for sequence, item in zip(store[split], wanted, strict=True):
-            np.testing.assert_array_equal(sequence, frames_of(int(item.path.read_text())))
+            np.testing.assert_array_equal(sequence, frames_of(int(item.file.read_text())))
     assert store.names.names == ("label 0", "label 1")
 
 
@@ -142,7 +142,7 @@ def test_a_folder_that_is_no_store_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_keeping_nothing_fails_with_the_reasons_and_leaves_nothing(tmp_path: Path) -> None:
-    items = [item for item in make_items(tmp_path / "in") if item.path.read_text() == "bad"]
+    items = [item for item in make_items(tmp_path / "in") if item.file.read_text() == "bad"]
     with pytest.raises(StoreError, match=r"nothing could be kept of 3 inputs: .*3 not_audio.*007.txt.*says bad"):
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]

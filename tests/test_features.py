@@ -384,7 +384,7 @@ def test_a_recording_becomes_the_frames_of_its_samples(tmp_path: Path) -> None:
     settings = FeatureSettings()
     (row,) = ExtractFeatures(settings)(item)
     assert (row.id, row.duration, row.sequence.dtype) == ("3_ada_1", 0.5, np.float32)
-    np.testing.assert_array_equal(row.sequence, extract(settings, read_audio(item.path).samples, torch.float32))
+    np.testing.assert_array_equal(row.sequence, extract(settings, read_audio(item.file).samples, torch.float32))
 
 
 def test_recordings_of_another_rate_are_resampled(tmp_path: Path) -> None:

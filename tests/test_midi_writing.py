@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, read_midi, resolve_overlaps
-from seqaudio.notes.pretty import from_pretty_midi, to_pretty_midi
+from seqaudio.notes.pretty_midi_objects import from_pretty_midi, to_pretty_midi
 from seqaudio.notes.writing import key_name, midi_bytes, write_midi
 
 # a key for each tonic that pretty_midi tells apart, in the spelling that comes back

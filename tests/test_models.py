@@ -64,9 +64,7 @@ def test_event_windows_equal_the_whole(cell: str) -> None:
 def test_event_loss_is_the_negative_log_likelihood_of_the_targets() -> None:
     model, targets = events(), ids(2)
     logits, _ = model(ids(), lengths=LENGTHS)
-    by_hand = -sum(
-        logits[t, b].log_softmax(-1)[targets[t, b]].item() for b in range(B) for t in range(int(LENGTHS[b]))
-    )
+    by_hand = -sum(logits[t, b].log_softmax(-1)[targets[t, b]].item() for b in range(B) for t in range(int(LENGTHS[b])))
     total, count, _ = model.loss(Batch(ids(), LENGTHS, targets=targets))
     assert count == 19
     assert math.isclose(total.item(), by_hand, rel_tol=1e-12)

@@ -13,8 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 import soundfile
-from conftest import ROOT, Command, assert_refused, spoken
 
+from conftest import ROOT, Command, assert_refused, spoken
 from seqaudio.errors import OptionError, SourceError, StoreError
 from seqaudio.ledger import LedgerEntry, Status, read_ledger
 from seqaudio.store import Store

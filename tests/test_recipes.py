@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Command, assert_refused
 
+from conftest import Command, assert_refused
 from seqaudio.bptt import RunFolder
 from seqaudio.notes import build_representation, read_midi
 from seqaudio.store import Store

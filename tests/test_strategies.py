@@ -95,7 +95,7 @@ def test_the_carried_state_holds_no_graph() -> None:
 
 
 def test_models_with_one_loss_a_sequence_refuse_truncation_with_the_reason() -> None:
-    with pytest.raises(OptionError, match="one loss for a whole sequence.*--bptt full"):
+    with pytest.raises(OptionError, match=r"one loss for a whole sequence.*--bptt full"):
         TruncatedBPTT(4).check(KeywordModel(3, 2))
     FullBPTT().check(KeywordModel(3, 2))
     TruncatedBPTT(4).check(model())

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from made_up import frame_store, token_store
 
+from made_up import frame_store, token_store
 from seqaudio.batching import LabelledSequences, Lanes, PaddedBatches, TokenSequences
 from seqaudio.bptt import FullBPTT, RunFolder, Trainer, TrainerSettings, TruncatedBPTT
 from seqaudio.bptt.checkpoint import load_checkpoint, load_tensors, save_checkpoint
@@ -108,7 +109,7 @@ def test_equal_seeds_give_equal_runs(store: Store, tmp_path: Path) -> None:
     assert_equal_runs(tmp_path / "one", tmp_path / "two")
 
 
-class Power(Exception):
+class PowerError(Exception):
     """Stands for the power failing in the middle of a training."""
 
 
@@ -124,10 +125,10 @@ def test_an_interrupted_training_ends_equal_to_an_uninterrupted_one(
     def failing(batch: Any) -> None:
         train_on(batch)
         if training.at.step == moment:
-            raise Power
+            raise PowerError
 
     training._train_on = failing  # type: ignore[method-assign]
-    with pytest.raises(Power):
+    with pytest.raises(PowerError):
         training.fit()
     torch.rand(100)  # a new process has another generator state
     trainer(store, tmp_path / "cut", bptt=bptt, resume=True).fit()
@@ -270,7 +271,7 @@ def test_the_learning_rate_rises_and_falls_to_nothing(store: Store, tmp_path: Pa
         training.at.epoch = epoch
         rates.append(training._learning_rate())
     assert rates[0] < rates[1] < rates[2] == pytest.approx(1e-2)
-    assert all(one > other for one, other in zip(rates[2:], rates[3:], strict=False))
+    assert all(one > other for one, other in pairwise(rates[2:]))
     training.at.epoch = 10
     assert training._learning_rate() == pytest.approx(0.0, abs=1e-9)
 

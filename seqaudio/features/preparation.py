@@ -34,15 +34,15 @@ class ExtractFeatures:
     max_seconds: Seconds = 3600.0
 
     def __call__(self, item: Item) -> list[Row]:
-        if self.names and not re.fullmatch(self.names, item.path.stem):
-            detail = f"named {item.path.name}, expected a name such as {self.example}"
-            raise AudioError(item.path, Reason.UNEXPECTED_NAME, detail)
+        if self.names and not re.fullmatch(self.names, item.file.stem):
+            detail = f"named {item.file.name}, expected a name such as {self.example}"
+            raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
         if not item.label:
-            raise AudioError(item.path, Reason.NO_LABEL, "has no label, so there is nothing to learn from it")
-        recording = read_audio(item.path, self.settings.sample_rate, self.max_seconds)
+            raise AudioError(item.file, Reason.NO_LABEL, "has no label, so there is nothing to learn from it")
+        recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds)
         if not self.settings.frames(len(recording.samples)):
             raise AudioError(
-                item.path,
+                item.file,
                 Reason.TOO_SHORT,
                 f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
                 f"{self.settings.window_samples}",

@@ -39,14 +39,14 @@ class MidiPreparation:
             raise OptionError(f"--longest-minutes {self.longest_minutes:g}, expected more than 0")
 
     def __call__(self, item: Item) -> list[Row]:
-        songs = read_songs(item.path)
+        songs = read_songs(item.file)
         melodic = [song for song in songs if not song.is_drum.all()]
         if not melodic:
-            raise MidiError(item.path, Reason.PERCUSSION_ONLY, "every note is percussion")
+            raise MidiError(item.file, Reason.PERCUSSION_ONLY, "every note is percussion")
         longest = max(song.duration for song in melodic)
         if longest > self.longest_minutes * 60:
             detail = f"{longest / 60:,.0f} minutes, at most {self.longest_minutes:g} are taken"
-            raise MidiError(item.path, Reason.TOO_LONG, detail)
+            raise MidiError(item.file, Reason.TOO_LONG, detail)
         return [
             Row(
                 id=item.id if len(melodic) == 1 else f"{item.id}#{number}",

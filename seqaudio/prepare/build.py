@@ -50,20 +50,31 @@ BATCH_ROWS = 1024  # rows of a record batch
 
 @dataclass(frozen=True)
 class Item:
-    """One input. `key` names it in the ledger: its path below the source, or `table.csv#17`."""
+    """One input. `key` names it in the ledger: its path below the source, or `table.csv#17`.
+
+    `path` is None for an input that no file holds, such as a word to be spoken by a synthesiser.
+    """
 
     key: str
-    path: Path
+    path: Path | None
     id: str
     split: str = ""  # empty: the Process decides, in each Row
     label: str = ""
     text: str = ""
     speaker: str = ""
+    condition: str = ""  # how it was recorded, such as clean or noisy; evaluation tells them apart
+
+    @property
+    def file(self) -> Path:
+        """The path of an input that is a file. Raises ValueError for one that is not."""
+        if self.path is None:
+            raise ValueError(f"{self.key} is not a file")
+        return self.path
 
 
 @dataclass(frozen=True)
 class Row:
-    """One sequence for the store. Empty `split`, `label`, `text`, `speaker` fall back to those of the Item."""
+    """One sequence for the store. An empty string falls back to that of the Item."""
 
     id: str
     sequence: np.ndarray  # [T, F] float32 frames, or [T] int64 ids or int16 samples
@@ -72,7 +83,10 @@ class Row:
     label: str = ""
     text: str = ""
     speaker: str = ""
+    condition: str = ""
 
+
+INHERITED = ("split", "label", "text", "speaker", "condition")  # what a Row takes over from its Item
 
 # a picklable callable, usually a frozen dataclass; raises InputFileError for an input that cannot be used
 Process = Callable[[Item], list[Row]]
@@ -157,6 +171,9 @@ def _plan(items: Sequence[Item], process: Process, description: StoreDescription
     digest.update(repr((seqaudio.__version__, process, description, chunk)).encode("utf-8", "surrogateescape"))
     for item in items:
         fields = [str(value) for value in dataclasses.astuple(item)]
+        if item.path is None:
+            digest.update(json.dumps(fields).encode())
+            continue
         try:
             status = item.path.stat()
             fields += [str(status.st_size), str(status.st_mtime_ns)]
@@ -247,6 +264,7 @@ def _process_chunk(
         pa.array([row.label for row in rows], pa.string()),
         pa.array([row.text for row in rows], pa.string()),
         pa.array([row.speaker for row in rows], pa.string()),
+        pa.array([row.condition for row in rows], pa.string()),
         pa.array([row.duration for row in rows], pa.float64()),
         pa.array([row.split for row in rows], pa.string()),
     ]
@@ -263,7 +281,7 @@ def _process_chunk(
 
 def _process_item(item: Item, process: Process) -> tuple[list[Row], LedgerEntry]:
     try:
-        digest = sha256_of(item.path)
+        digest = "" if item.path is None else sha256_of(item.path)
     except FileNotFoundError:
         return [], LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split)
     except OSError as error:
@@ -280,7 +298,7 @@ def _process_item(item: Item, process: Process) -> tuple[list[Row], LedgerEntry]
 
 
 def _with_item(row: Row, item: Item) -> Row:
-    filled = {name: getattr(row, name) or getattr(item, name) for name in ("split", "label", "text", "speaker")}
+    filled = {name: getattr(row, name) or getattr(item, name) for name in INHERITED}
     if filled["split"] not in SPLITS:
         raise ValueError(f"{item.key}: split {filled['split']!r}, expected one of {SPLITS}")
     return dataclasses.replace(row, **filled)

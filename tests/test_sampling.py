@@ -1,0 +1,219 @@
+"""Streams drawn from a model: always legal, always closed, repeatable, and steered by the model alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqaudio.decoding import sample
+from seqaudio.notes import MelodyRepresentation, PerformanceRepresentation, Representation
+from seqaudio.vocabulary import BOS, EOS
+
+REPRESENTATIONS: list[Representation] = [
+    MelodyRepresentation(),
+    PerformanceRepresentation(),
+    PerformanceRepresentation(clock="second", velocity_bins=8),
+]
+each = pytest.mark.parametrize("representation", REPRESENTATIONS, ids=["melody", "beat", "second"])
+
+
+class Random(nn.Module):
+    """Untrained: logits from a random recurrence, so that every token has its moments."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.embedding = nn.Embedding(size, 8)
+        self.cell = nn.GRUCell(8, 8)
+        self.output = nn.Linear(8, size)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return torch.zeros(batch_size, 8)
+
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.cell(self.embedding(inputs), state)
+        return self.output(state), state
+
+
+class Scripted:
+    """Wants the tokens of a script, one after the other, whatever came before; keeps what it was given."""
+
+    def __init__(self, representation: Representation, wanted: list[int]) -> None:
+        self.size, self.wanted, self.given = len(representation.tokens), wanted, list[int]()
+
+    def initial_state(self, batch_size: int) -> int:
+        assert batch_size == 1
+        return 0
+
+    def step(self, inputs: Tensor, state: int) -> tuple[Tensor, int]:
+        self.given.append(int(inputs))
+        logits = torch.zeros(1, self.size)
+        if state < len(self.wanted):
+            logits[0, self.wanted[state]] = 100.0
+        return logits, state + 1
+
+
+class Constant:
+    """The same logits at every step."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def step(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
+        return self.logits[None], None
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@each
+def test_every_sample_decodes_strictly_and_keeps_its_limit(representation: Representation) -> None:
+    model = Random(len(representation.tokens)).eval()
+    lengths = set()
+    for seed in range(200):
+        limit = seed % 50
+        events = sample(model, representation, generator=seeded(seed), max_events=limit, temperature=1.5)
+        assert len(events) <= limit
+        notes = representation.decode([BOS, *events, EOS])
+        assert representation.encode(notes).tolist() == events
+        lengths.add(len(events))
+    assert len(lengths) > 20
+
+
+@each
+def test_equal_seeds_give_equal_streams(representation: Representation) -> None:
+    model = Random(len(representation.tokens)).eval()
+    first, again, other = (
+        sample(model, representation, generator=seeded(seed), max_events=80, minimum_events=40) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    model = Random(133).eval()
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    sample(model, MelodyRepresentation(), generator=seeded(1), max_events=20)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@each
+def test_a_model_that_never_ends_is_closed_at_the_limit(representation: Representation) -> None:
+    logits = torch.zeros(len(representation.tokens))
+    logits[EOS] = -1e9
+    for limit in range(20, 32):
+        events = sample(Constant(logits), representation, generator=seeded(limit), max_events=limit)
+        assert limit - 4 <= len(events) <= limit
+        assert len(representation.decode(events)) > 0
+
+
+def test_chords_are_released_before_the_limit() -> None:
+    # nothing but strikes is wanted; the limit leaves room for ten notes with one velocity, one shift, and their ends
+    performance = PerformanceRepresentation()
+    logits = torch.full((len(performance.tokens),), -1e6)
+    logits[performance.tokens.index("on_0") : performance.tokens.index("off_0")] = 50.0
+    lowest = performance.tokens.index("on_0")
+    logits[lowest : lowest + 128] -= torch.arange(128) * 30.0  # the lowest that is legal
+    events = sample(Constant(logits), performance, generator=seeded(0), max_events=22)
+    notes = performance.decode(events)
+    assert len(events) == 22
+    assert notes.pitch.tolist() == list(range(10))
+
+
+def test_the_first_input_is_bos_and_every_token_is_fed_back() -> None:
+    melody = MelodyRepresentation()
+    wanted = [melody.tokens.index(name) for name in ("rest", "note_60", "hold", "<eos>")]
+    model = Scripted(melody, wanted)
+    assert sample(model, melody, generator=seeded(1)) == wanted[:-1]
+    assert model.given == [BOS, *wanted[:-1]]
+
+
+def test_a_primer_is_fed_and_continued() -> None:
+    melody = MelodyRepresentation()
+    note, hold, other = (melody.tokens.index(name) for name in ("note_60", "hold", "note_62"))
+    # the script's first wishes fall on BOS and on all of the primer but its last token
+    model = Scripted(melody, [other, other, hold, other, EOS])
+    events = sample(model, melody, generator=seeded(1), primer=[note, hold])
+    assert events == [note, hold, hold, other]
+    assert model.given == [BOS, *events]
+
+
+def test_an_illegal_wish_is_never_granted() -> None:
+    melody = MelodyRepresentation()
+    logits = torch.zeros(len(melody.tokens))
+    logits[melody.tokens.index("hold")] = 1e6
+    logits[0] = logits[BOS] = 1e9
+    events = sample(Constant(logits), melody, generator=seeded(1), max_events=10, minimum_events=10)
+    # a hold needs a note, so that comes first, by chance, perhaps behind rests
+    first_note = next(place for place, token in enumerate(events) if token >= 5)
+    assert events[first_note + 1 :] == [melody.tokens.index("hold")] * (9 - first_note)
+
+
+def test_a_low_temperature_takes_the_likeliest_and_a_high_one_spreads() -> None:
+    melody = MelodyRepresentation()
+    logits = torch.zeros(len(melody.tokens))
+    logits[melody.tokens.index("note_60")] = 3.0
+
+    def variety(temperature: float) -> int:
+        model = Constant(logits)
+        return len(
+            set(sample(model, melody, generator=seeded(1), temperature=temperature, max_events=60, minimum_events=60))
+        )
+
+    assert variety(0.05) == 1
+    assert variety(1.0) < variety(5.0)
+
+
+@each
+def test_minimum_events_withholds_the_end(representation: Representation) -> None:
+    logits = torch.zeros(len(representation.tokens))
+    logits[EOS] = 1e6
+    assert sample(Constant(logits), representation, generator=seeded(1), max_events=60) == []
+    events = sample(Constant(logits), representation, generator=seeded(1), max_events=60, minimum_events=30)
+    assert len(events) >= 30
+    assert len(representation.decode(events)) > 0
+
+
+def test_no_room_gives_the_empty_stream() -> None:
+    assert sample(Random(339).eval(), PerformanceRepresentation(), generator=seeded(1), max_events=0) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": 0.0}, r"temperature 0\.0, expected a number above 0"),
+        ({"temperature": float("nan")}, "temperature nan"),
+        ({"temperature": float("inf")}, "temperature inf"),
+        ({"max_events": -1}, "max_events -1"),
+        ({"minimum_events": 6, "max_events": 5}, "minimum_events 6, max_events 5"),
+        ({"primer": [4]}, "primer, position 0: id 4 is illegal: no note sounds"),
+        ({"primer": [5, EOS]}, "primer, position 1: id 2 is illegal: a primer goes without its end"),
+        ({"primer": [5, 3], "max_events": 2}, "a primer of 2 events and the 1 that close it exceed max_events 2"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sample(Random(133).eval(), MelodyRepresentation(), generator=seeded(1), **options)  # type: ignore[arg-type]
+
+
+def test_a_model_of_another_vocabulary_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"logits \[1, 100\], melody expects \[1, 133\]"):
+        sample(Constant(torch.zeros(100)), MelodyRepresentation(), generator=seeded(1))
+
+
+def test_a_model_in_training_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"call model\.eval\(\) first"):
+        sample(Random(133).train(), MelodyRepresentation(), generator=seeded(1))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="logits that are not numbers"):
+        sample(Constant(torch.full((133,), value)), MelodyRepresentation(), generator=seeded(1))
