@@ -9,6 +9,13 @@ from contextlib import contextmanager
 from typing import Protocol
 
 PLAIN_SECONDS = 15.0  # between two lines where there is no terminal
+quiet = False  # set by --quiet: neither bars nor lines
+
+
+def say(line: str) -> None:
+    """One line of progress on stderr."""
+    if not quiet:
+        print(line, file=sys.stderr, flush=True)
 
 
 class Advance(Protocol):
@@ -20,7 +27,9 @@ class Advance(Protocol):
 @contextmanager
 def progress(what: str, total: int, unit: str = "items", done: int = 0) -> Iterator[Advance]:
     """Show how far `what` has come, with the rate and the time left; `done` items were there before."""
-    if sys.stderr.isatty():
+    if quiet:
+        yield lambda items=1, note="": None
+    elif sys.stderr.isatty():
         with _bar(what, total, unit, done) as advance:
             yield advance
     else:
@@ -69,4 +78,4 @@ class _PlainLines:
         rate = (self.done - self.before) / (now - self.start)
         left = (self.total - self.done) / rate if rate else float("inf")
         line = f"{self.what}: {self.done:,} of {self.total:,} {self.unit}, {rate:,.1f}/s, {left:,.0f} s left"
-        print(line + (f", {note}" if note else ""), file=sys.stderr, flush=True)
+        say(line + (f", {note}" if note else ""))

@@ -219,15 +219,8 @@ def test_names_that_are_no_utf8_do_not_stop_the_notes() -> None:
 def test_every_chain_of_messages_is_walked_to_its_end() -> None:
     """Running status of both widths, metas and system exclusive between them, in any order of a thousand draws."""
     draw = np.random.default_rng(1)
-    pieces = [
-        "00 90 3c 50",
-        "00 c0 07",
-        "00 b0 40 7f",
-        "00 d0 33",
-        "00 ff 01 02 80 90",
-        "00 f0 02 43 f7",
-        "81 00 e0 01 02",
-    ]
+    pieces = ["00 90 3c 50", "00 c0 07", "00 b0 40 7f", "00 d0 33", "81 00 e0 01 02", "00 f0 02 43 f7", "00 f7 01 80"]
+    pieces += [f"00 ff 01 {length:02x} " + "90 " * length for length in (0, 2, 15, 16, 60)]
     for _ in range(1000):
         chosen = [pieces[index] for index in draw.integers(len(pieces), size=12)]
         events = bytes.fromhex(" ".join(chosen) + END)

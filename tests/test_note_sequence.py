@@ -149,6 +149,11 @@ def test_of_two_tempos_at_one_tick_the_later_holds() -> None:
     assert notes.duration == 1.0
 
 
+def test_a_tempo_that_repeats_the_one_before_is_left_out() -> None:
+    notes = NoteSequence.from_columns([0], [480], [60], tempos=[(0, 400_000), (240, 400_000), (480, 300_000)])
+    assert notes.tempo_tick.tolist() == [0, 480]
+
+
 def test_default_tempo_holds_before_the_first() -> None:
     notes = NoteSequence.from_columns([0], [1440], [60], tempos=[(960, 1_000_000)])
     assert notes.seconds([0, 480, 960, 1440]).tolist() == [0.0, 0.5, 1.0, 2.0]
@@ -158,7 +163,7 @@ def test_default_tempo_holds_before_the_first() -> None:
 @settings(max_examples=100, deadline=None)
 def test_seconds_equal_the_exact_sum(tempos: list[tuple[int, int]], ticks: list[int], resolution: int) -> None:
     notes = NoteSequence.from_columns([0], [1], [60], ticks_per_quarter=resolution, tempos=tempos)
-    tempo_of = {0: 500_000} | dict(tempos)
+    tempo_of = {0: 500_000} | dict(tempos)  # repeats change no sum
     for tick, found in zip(ticks, notes.seconds(np.array(ticks, dtype=np.int64)).tolist(), strict=True):
         exact = Fraction(0)
         changes = sorted(place for place in tempo_of if place <= tick)

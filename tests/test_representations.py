@@ -131,7 +131,7 @@ def test_every_legal_stream_is_the_encoding_of_its_notes(representation: Represe
 def test_legal_tokens_are_those_that_can_be_pushed(representation: Representation) -> None:
     draw = np.random.default_rng(7)
     stream: list[int] = []
-    for _ in range(40):
+    for _ in range(25):
         grammar = _at(representation, stream)
         legal, ends = grammar.legal(), grammar.shortest_end()
         nearest = []

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.bptt.strategies import Strategy
 from seqaudio.errors import OptionError, RunError
 from seqaudio.models import Model
-from seqaudio.progress import progress
+from seqaudio.progress import progress, say
 from seqaudio.state import State, flatten, unflatten
 
 NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
@@ -111,7 +110,7 @@ class Trainer:
         Raises RunError where the gradient is not finite many times in a row; Interrupted on Ctrl-C, after saving.
         """
         if self._restore():
-            print(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}", file=sys.stderr)
+            say(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
         with self._logs() as log, _interruptible() as interrupted:
             for epoch in range(self.at.epoch, self.settings.epochs):
                 started = time.monotonic()
@@ -266,7 +265,7 @@ class Trainer:
                 for name, value in _scalars(line):
                     board.add_scalar(name, value, self.at.step)
                 board.flush()
-                print(_describe(line, self.settings.epochs), file=sys.stderr, flush=True)
+                say(_describe(line, self.settings.epochs))
 
             try:
                 yield log

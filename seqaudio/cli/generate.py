@@ -1,66 +1,149 @@
-"""New music as a MIDI file, from a model that recipes/music_generation/train.py trained.
+"""New music as MIDI, and as sound and picture, from a model that the recipe music_generation trained.
 
-Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1
+Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
 """
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
+import seqaudio
 from seqaudio.errors import OptionError
+
+if TYPE_CHECKING:
+    from seqaudio.bptt.run_folder import RunFolder
+    from seqaudio.notes import NoteSequence, Representation
+
+SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
 
 
 @dataclass(frozen=True)
 class Config:
     """Which model writes what."""
 
-    run: tyro.conf.Positional[Path]  # folder that recipes/music_generation/train.py made
-    out: Path  # MIDI file to write
-    seed: int = 1  # equal seeds write equal pieces
+    run: tyro.conf.Positional[Path]  # folder that the recipe music_generation made
+    out: Path  # MIDI file to write; with --count 3 these are NAME-1.mid, NAME-2.mid, NAME-3.mid
+    seed: int = 1  # equal seeds write equal pieces; the second piece of a count has the next seed
     temperature: float = 1.0  # below 1 plays safe, above 1 dares more
     max_events: int = 1000  # longest piece, in tokens; the model may end it before
-    force: bool = False  # replace a file that is there
+    primer: Path | None = None  # MIDI file that the piece begins with
+    primer_events: int | None = None  # only the first tokens of the primer
+    count: int = 1  # pieces
+    wav: bool = False  # also NAME.wav
+    png: bool = False  # also NAME.png, a piano roll
+    force: bool = False  # replace files that are there
 
 
 def main(config: Config) -> None:
-    """Sample one piece, write it, say what it is."""
+    """Sample pieces, write them, say what they are."""
     check(config)
 
-    import torch
-
     from seqaudio.bptt.run_folder import RunFolder
-    from seqaudio.decoding.sampling import sample
-    from seqaudio.notes import build_representation
     from seqaudio.notes.writing import write_midi
 
     run = RunFolder(config.run)
     run.require("music_generation", "generating music")
+    provenance = f"{describe_model(run)}; {command()}"
+    for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
+        write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
+        if config.wav:
+            from seqaudio.notes.rendering import render, write_wav
+
+            write_wav(path.with_suffix(".wav"), render(notes))
+        if config.png:
+            from seqaudio.notes.drawing import draw_piano_roll
+
+            draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
+        print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}")
+
+
+def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
+    """The pieces that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    import torch
+
+    from seqaudio.decoding.sampling import sample
+
+    representation = representation_of(run)
+    model = run.model()
+    primer = encode_primer(representation, config)
+    for seed, _ in pieces(config):
+        try:
+            ids = sample(
+                model,
+                representation,
+                generator=torch.Generator().manual_seed(seed),
+                temperature=config.temperature,
+                max_events=config.max_events,
+                primer=primer,
+                minimum_events=min(len(primer) + SHORTEST, config.max_events),
+            )
+        except ValueError as error:
+            raise OptionError(str(error)) from None
+        yield representation.decode(ids)
+
+
+def representation_of(run: RunFolder) -> Representation:
+    """The representation of the tokens that the run was trained on."""
+    from seqaudio.notes import build_representation
+
     settings = dict(run.input["settings"]["representation"])
-    representation = build_representation(settings.pop("name"), settings)
-    generator = torch.Generator().manual_seed(config.seed)
-    ids = sample(
-        run.model(),
-        representation,
-        generator=generator,
-        temperature=config.temperature,
-        max_events=config.max_events,
-        minimum_events=min(32, config.max_events),  # a model may end at once; a file without notes helps nobody
-    )
-    notes = representation.decode(ids)
-    write_midi(notes, config.out)
-    print(f"{config.out}: {len(notes)} notes, {notes.duration:.1f} s, {len(ids)} events")
+    return build_representation(settings.pop("name"), settings)
+
+
+def encode_primer(representation: Representation, config: Config) -> list[int]:
+    """The tokens to begin with; none without a primer. Raises MidiError, or OptionError where it holds no notes."""
+    if config.primer is None:
+        return []
+    from seqaudio.notes import read_midi
+
+    ids: list[int] = representation.encode(read_midi(config.primer)).tolist()
+    if not ids:
+        raise OptionError(f"--primer {config.primer}: has no notes that {representation.name} can say")
+    return ids[: config.primer_events]
+
+
+def pieces(config: Config) -> list[tuple[int, Path]]:
+    """The seed and the MIDI file of each piece."""
+    if config.count == 1:
+        return [(config.seed, config.out)]
+    names = (config.out.with_stem(f"{config.out.stem}-{number}") for number in range(1, config.count + 1))
+    return [(config.seed + number, path) for number, path in enumerate(names)]
 
 
 def check(config: Config) -> None:
     """Raise OptionError for options that cannot work, before anything heavy is loaded."""
     if not config.temperature > 0:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
-    if config.max_events < 1:
-        raise OptionError(f"--max-events {config.max_events}, expected at least 1")
-    if config.out.exists() and not config.force:
-        raise OptionError(f"{config.out} exists; give --force to replace it, or choose another --out")
+    for name in ("max_events", "count", "primer_events"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise OptionError(f"--{name.replace('_', '-')} {value}, expected at least 1")
+    if config.out.suffix.lower() not in (".mid", ".midi"):
+        raise OptionError(f"--out {config.out}: expected the name of a MIDI file, such as {config.out.stem}.mid")
     if not config.out.resolve().parent.is_dir():
         raise OptionError(f"{config.out.parent}: no such folder; make it first, or choose another --out")
+    for _, path in pieces(config):
+        wanted = [path, *(path.with_suffix(s) for s, asked in ((".wav", config.wav), (".png", config.png)) if asked)]
+        for file in wanted:
+            if file.exists() and not config.force:
+                raise OptionError(f"{file} exists; give --force to replace it, or choose another --out")
+
+
+def describe_model(run: RunFolder) -> str:
+    """Version and weights, for the text event that a written file carries."""
+    from seqaudio.files import sha256_of
+
+    digest = sha256_of(run.path / "model.safetensors")[:16] if (run.path / "model.safetensors").is_file() else "none"
+    return f"seqaudio {seqaudio.__version__}; model {digest}"
+
+
+def command() -> str:
+    """The command that is running, as one would type it."""
+    return shlex.join(["seqaudio", *sys.argv[1:]]) if sys.argv[1:2] == ["generate"] else "seqaudio generate"

@@ -1,4 +1,4 @@
-"""What a store holds: kind, settings, sizes of the splits, labels, and what became of its inputs.
+"""What a store, a run, a MIDI file or a recording holds.
 
 Example: seqaudio info stores/fsdd
 """
@@ -9,23 +9,42 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 
+from seqaudio.errors import OptionError
 from seqaudio.ledger import read_ledger, summarise
 from seqaudio.store import SPLITS, Store
+
+MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
 
 @dataclass(frozen=True)
 class Config:
     """What to look at."""
 
-    store: tyro.conf.Positional[Path]  # folder that a data_prep script made
+    path: tyro.conf.Positional[Path]  # store, run, MIDI file or recording
 
 
 def main(config: Config) -> None:
-    """Print the description of a store."""
-    print("\n".join(describe_store(Store(config.store))))
+    """Print the description of whatever is there."""
+    print("\n".join(describe(config.path)))
+
+
+def describe(path: Path) -> Iterator[str]:
+    """Lines that tell what is at a path. Raises OptionError where nothing is, or nothing of ours."""
+    if not path.exists():
+        raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
+    if path.is_dir():
+        if (path / "store.json").is_file():
+            return describe_store(Store(path))
+        if (path / "config.json").is_file():
+            return describe_run(path)
+        raise OptionError(f"{path}: neither a store (store.json) nor a run (config.json)")
+    if path.suffix.lower() in MIDI_SUFFIXES:
+        return describe_midi(path)
+    return describe_recording(path)
 
 
 def describe_store(store: Store) -> Iterator[str]:
@@ -55,3 +74,78 @@ def describe_store(store: Store) -> Iterator[str]:
     ledger = store.path / "ledger.tsv"
     if ledger.is_file():
         yield f"  inputs: {summarise(read_ledger(ledger))}"
+
+
+def describe_run(path: Path) -> Iterator[str]:
+    """Lines that tell what a run is and what it reached."""
+    from seqaudio.bptt.run_folder import RunFolder
+
+    run = RunFolder(path)
+    model = run.config["model"]
+    yield f"{path}: run of {run.recipe}"
+    yield f"  model: {model['name']} {json.dumps(model['arguments'])}"
+    yield f"  input: {run.input['kind']} {json.dumps(run.input['settings'])}"
+    names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
+    yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
+    if run.metrics_file.is_file():
+        yield f"  epochs: {len(run.metrics_file.read_bytes().splitlines())} done"
+    results = path / "results.json"
+    if not results.is_file():
+        yield "  results: none yet; its training is not finished, go on with --resume"
+        return
+    data: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    for split in ("valid", "test"):
+        if data[split] is None:
+            yield f"  {split}: not read"
+            continue
+        yield f"  {split}: {_scores(data[split])}"
+        for name, scores in data["baselines"].items():
+            if split in scores:
+                yield f"    {name}: {_scores(scores[split])}"
+    yield f"  parameters: {data['parameters']:,}, trained for {data['wall_seconds']:,.0f} s on {data['machine']}"
+    yield f"  test split read: {data['test_reads']} times"
+    yield f"  command: {data['command']}"
+
+
+def _scores(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:,.4f}" if name != "count" else f"n {value:,}" for name, value in metrics.items())
+
+
+def describe_midi(path: Path) -> Iterator[str]:
+    """Lines that tell what a MIDI file holds. Raises MidiError with the reason."""
+    from seqaudio.notes.reading import read_midi
+
+    notes = read_midi(path)
+    yield f"{path}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks a quarter"
+    tempos = ", ".join(f"{60e6 / tempo:.6g}" for tempo in notes.tempo[:4])
+    yield f"  quarters a minute: {tempos}" + (f" and {len(notes.tempo) - 4} more" if len(notes.tempo) > 4 else "")
+    metres = ", ".join(f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures[:4])
+    yield f"  metre: {metres or 'not told'}"
+    for number, name in enumerate(notes.track_names):
+        here = notes.track == number
+        if not here.any():
+            continue
+        program = "drums" if notes.is_drum[here].any() else f"program {notes.program[here][0]}"
+        span = f"pitches {notes.pitch[here].min()}..{notes.pitch[here].max()}"
+        yield f"  track {name or number}: {int(here.sum()):,} notes, {program}, {span}"
+    for remark in notes.remarks:
+        yield f"  {remark}"
+
+
+def describe_recording(path: Path) -> Iterator[str]:
+    """Lines that tell what a recording holds. Raises AudioError with the reason."""
+    import numpy as np
+
+    from seqaudio.audio import read_audio
+
+    recording = read_audio(path)
+    peak = float(np.abs(recording.samples).max())
+    level = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
+    yield f"{path}: recording, {recording.seconds:.3f} s at {recording.sample_rate:,} Hz"
+    yield f"  peak {_decibels(peak)}, level {_decibels(level)} below full scale" + (", clipped" if peak >= 1 else "")
+
+
+def _decibels(value: float) -> str:
+    import math
+
+    return f"{20 * math.log10(value):.1f} dB" if value else "silent"

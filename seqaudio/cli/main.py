@@ -1,4 +1,4 @@
-"""The `seqaudio` command: uses what the scripts made. Each command's room is imported when it is called."""
+"""The `seqaudio` command. Each command's room is imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,28 +7,38 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import seqaudio
-from seqaudio.cli.options import run
+from seqaudio.cli.options import guarded, run
 
+SCRIPTS = {
+    "prepare": "recordings or MIDI to a store: one preparation a corpus",
+    "train": "a store to a run: one recipe a task",
+    "evaluate": "how well a run does, beside its baselines",
+}
 COMMANDS = {
-    "info": "what a store holds",
     "recognize": "the keyword in each recording",
-    "generate": "new music as MIDI",
+    "generate": "new music as MIDI, sound and picture",
+    "render": "MIDI to sound and to a piano roll",
+    "show": "a recording's waveform and features as a picture",
+    "info": "what a store, a run, a MIDI file or a recording holds",
+    "doctor": "what of the installation works",
+    "demo": "hear and see it all in a few minutes",
+    "completion": "tab completion for a shell",
 }
 
 MAP = """seqaudio {version}: recurrent networks for speech and music
 
-  recordings ── data_prep/*.py ─┐
-                                ├─> store ── recipes/*/train.py ──> run ──> seqaudio recognize | generate
-  MIDI ──────── data_prep/*.py ─┘                 evaluate.py ─────> results.json
+  recordings ─┐                                            ┌─> recognize
+              ├─ prepare ──> store ── train ──> run ── evaluate
+  MIDI ───────┘                                            └─> generate ──> .mid .wav .png
 
-Commands (seqaudio COMMAND --help tells its options):
 {commands}
+seqaudio COMMAND --help tells its options. --quiet leaves out progress, --debug shows where an error comes from.
 """
 
 
 def overview() -> str:
     """The map of one screen that `seqaudio` alone prints."""
-    commands = "\n".join(f"  {name:<11}{what}" for name, what in COMMANDS.items())
+    commands = "".join(f"  {name:<11} {what}\n" for name, what in (SCRIPTS | COMMANDS).items())
     return MAP.format(version=seqaudio.__version__, commands=commands)
 
 
@@ -41,13 +51,17 @@ def main(arguments: Sequence[str]) -> None:
     if name == "--version":
         print(seqaudio.__version__)
         sys.exit(0)
+    if name in SCRIPTS:
+        from seqaudio.cli.scripts import run_script
+
+        sys.exit(guarded(lambda: run_script(name, rest), debug="--debug" in rest))
     if name not in COMMANDS:
         from seqaudio.registry import did_you_mean
 
-        print(f"error: no command is called {name!r}; {did_you_mean(name, list(COMMANDS))}", file=sys.stderr)
+        print(f"error: no command is called {name!r}; {did_you_mean(name, [*SCRIPTS, *COMMANDS])}", file=sys.stderr)
         sys.exit(2)
     room = import_module(f"seqaudio.cli.{name}")
-    run(room.Config, room.main, arguments=rest, program=f"seqaudio {name}")
+    run(room.Config, room.main, room.__doc__, rest, program=f"seqaudio {name}")
 
 
 def entry() -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from seqaudio import progress
 from seqaudio.errors import SeqAudioError
 
 Config = TypeVar("Config")
@@ -37,13 +38,14 @@ def run(
 ) -> None:
     """Make the command line of a frozen dataclass, call `main` with what was given, and exit.
 
-    `--debug` anywhere shows the traceback of an error. Exit status: 0, or 2 for a bad option or input.
+    Anywhere among the options, `--debug` shows the traceback of an error and `--quiet` leaves out progress. Exit
+    status: 0, or 2 for a bad option or input.
     """
     import tyro
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given
-    given = [argument for argument in given if argument != "--debug"]
+    debug, progress.quiet = "--debug" in given, "--quiet" in given
+    given = [argument for argument in given if argument not in ("--debug", "--quiet")]
     doc = description if description is not None else sys.modules[main.__module__].__doc__
     parsed = tyro.cli(config, args=given, description=doc, prog=program)
     sys.exit(guarded(lambda: main(parsed), debug))

@@ -1,41 +1,77 @@
 """The keyword in each recording, with its probability.
 
-Example: seqaudio recognize runs/fsdd_gru hello.wav goodbye.flac
+Example: seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
 """
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from seqaudio.errors import OptionError, SeqAudioError
+from seqaudio.errors import OptionError, SeqAudioError, SourceError
 
 
 @dataclass(frozen=True)
 class Config:
     """What to recognise, and with which model."""
 
-    run: tyro.conf.Positional[Path]  # folder that recipes/keyword_recognition/train.py made
-    files: tyro.conf.Positional[tuple[Path, ...]]  # recordings: anything soundfile reads
+    run: tyro.conf.Positional[Path]  # folder that the recipe keyword_recognition made
+    files: tyro.conf.Positional[tuple[Path, ...]]  # recordings that soundfile reads, or folders of them
+    json: bool = False  # print a JSON object a line
+    csv: bool = False  # print a table with a header
 
 
 def main(config: Config) -> None:
     """Print a line a file: name, label, probability. A file that cannot be read does not stop the others."""
+    if config.json and config.csv:
+        raise OptionError("--json and --csv exclude each other; give one of them")
+    files = list_files(config.files)
+
     from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.decoding.keywords import KeywordRecognizer
 
-    if not config.files:
-        raise OptionError("no recording was given; name at least one file after the run")
     recognizer = KeywordRecognizer(RunFolder(config.run))
     failures: list[str] = []
-    for file in config.files:
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    if config.csv:
+        table.writerow(["path", "label", "probability"])
+    for file in files:
         try:
             label, probability = recognizer.recognize(file)
         except SeqAudioError as error:
             failures.append(str(error))
             continue
-        print(f"{file}\t{label}\t{probability:.3f}")
+        if config.json:
+            print(json.dumps({"path": str(file), "label": label, "probability": round(probability, 6)}))
+        elif config.csv:
+            table.writerow([file, label, f"{probability:.6f}"])
+        else:
+            print(f"{file}\t{label}\t{probability:.3f}")
     if failures:
         raise SeqAudioError("; ".join(failures))
+
+
+def list_files(given: tuple[Path, ...]) -> list[Path]:
+    """The files as given, folders replaced by the recordings below them in the order of their paths.
+
+    Raises OptionError where nothing was given, SourceError for a folder without recordings.
+    """
+    from seqaudio.audio import is_audio_name
+
+    if not given:
+        raise OptionError("no recording was given; name at least one file or folder after the run")
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(file for file in path.rglob("*") if file.is_file() and is_audio_name(file))
+        if not found:
+            raise SourceError(f"{path}: has no recordings; name a folder of WAV, FLAC, OGG or MP3 files")
+        files += found
+    return files

@@ -59,7 +59,10 @@ def results(
 
 def command_line() -> str:
     """The command that is running, as one would type it again."""
-    return " ".join([Path(sys.argv[0]).as_posix(), *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    if program.stem == "seqaudio" or program.parts[-2:] == ("cli", "main.py"):
+        return " ".join(["seqaudio", *sys.argv[1:]])
+    return " ".join(["python", program.as_posix(), *sys.argv[1:]])
 
 
 def machine() -> str:

@@ -1,7 +1,7 @@
 """The events of a track, checked byte for byte: symusic trusts them, and some that lie corrupt its memory unseen.
 
 Runs of channel messages, nearly all of a file, are matched by one regular expression at a time; possessive quantifiers
-keep it linear. What stands between them (metas, system exclusive) is stepped over by its length.
+keep it linear. What stands between them (long metas, system exclusive) is stepped over by its length.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ _MESSAGES = {
     2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (_WAIT, _DATA, _DATA, _GOING_ON[2])),
     1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (_WAIT, _DATA, _GOING_ON[1])),
 }
+# metas of up to 15 bytes, end marks apart: a file may have a million of them
+_SHORT_METAS = re.compile(
+    rb"(?:%b\xff[\x00-\x2e\x30-\x7f](?:%b))*+" % (_WAIT, b"|".join(rb"\x%02x.{%d}" % (n, n) for n in range(16))),
+    re.DOTALL,
+)
 _META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
 _END_OF_TRACK = b"\x2f"
 # system messages have no place in a file, but some writers leave these in; data bytes of each
@@ -40,6 +45,7 @@ def check_events(track: bytes) -> None:
             end = _end(pattern, track, place)
             if end > place:
                 place, running = end, data
+        place = _end(_SHORT_METAS, track, place)
         if place > begin:
             continue
         wait = _LENGTH.match(track, place)

@@ -24,7 +24,7 @@ class ReadingLimits:
 
     deadline: float = 2.0  # seconds in the parser
     memory: int = 500  # megabytes in the parser, enforced on Linux
-    largest_file: int = 32  # megabytes
+    largest_file: int = 10  # megabytes; they take seconds to check at worst
 
     def __post_init__(self) -> None:
         if min(self.deadline, self.memory, self.largest_file) <= 0:

@@ -113,8 +113,8 @@ class NoteSequence:
         """Convert, broadcast and sort the columns.
 
         Args:
-            tempos: (tick, microseconds per quarter) in any order; of two at one tick the later given holds. 120
-                quarters a minute hold before the first.
+            tempos: (tick, microseconds per quarter), put in order by `tempo_map`; 120 quarters a minute hold before
+                the first.
             track_names: without them every track is nameless.
         """
         given = (start_tick, end_tick, pitch, velocity, program, track, is_drum)
@@ -276,11 +276,18 @@ class NoteSequence:
 
 
 def tempo_map(tempos: Iterable[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ticks [K] and microseconds per quarter [K], rising from tick 0, of (tick, tempo) in any order."""
+    """Ticks [K] and microseconds per quarter [K], rising from tick 0, of (tick, tempo) in any order.
+
+    Of two tempos at one tick the later given holds; a tempo that repeats the one before it is left out.
+    """
     latest = {0: DEFAULT_TEMPO}
     latest.update(tempos)
-    ticks = sorted(latest)
-    return np.array(ticks, dtype=np.int64), np.array([latest[tick] for tick in ticks], dtype=np.int64)
+    changes: list[tuple[int, int]] = []
+    for tick in sorted(latest):
+        if not changes or latest[tick] != changes[-1][1]:
+            changes.append((tick, latest[tick]))
+    ticks, values = np.array(changes, dtype=np.int64).T
+    return ticks.copy(), values.copy()
 
 
 def _column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:

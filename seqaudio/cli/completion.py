@@ -1,0 +1,63 @@
+"""Tab completion of commands, names and options, for bash or zsh.
+
+Example: seqaudio completion bash > ~/.local/share/bash-completion/completions/seqaudio
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Literal
+
+import tyro
+
+from seqaudio.cli.main import COMMANDS, SCRIPTS
+from seqaudio.cli.scripts import load, preparations, recipes
+
+SCRIPT = """# {shell} completion of seqaudio; made by `seqaudio completion {shell}`
+{head}_seqaudio() {{
+  local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
+  case "$COMP_CWORD:${{COMP_WORDS[1]}}:${{COMP_WORDS[2]}}" in
+    1:*) words="{commands}" ;;
+{cases}
+  esac
+  COMPREPLY=( $(compgen -W "$words" -- "$word") )
+  [ -n "$words" ] && [[ "$word" == -* || "$COMP_CWORD" == 1 ]] || COMPREPLY+=( $(compgen -f -- "$word") )
+}}
+complete -o filenames -F _seqaudio seqaudio
+"""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which shell."""
+
+    shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"
+
+
+def main(config: Config) -> None:
+    """Print the completion script; put it where the shell looks, or `eval` it."""
+    print(script(config.shell), end="")
+
+
+def script(shell: str) -> str:
+    """The text of the completion script."""
+    cases = []
+    for command, scripts in (("prepare", preparations()), ("train", recipes("train.py"))):
+        cases.append(f'    2:{command}:*) words="{" ".join(scripts)}" ;;')
+        for name, path in scripts.items():
+            cases.append(f'    *:{command}:{name}) words="{options(load(path))}" ;;')
+    cases.append('    *:evaluate:*) words="--run --store --split" ;;')
+    modules = {command: import_module(f"seqaudio.cli.{command}") for command in COMMANDS}
+    cases += [f'    *:{command}:*) words="{options(module)}" ;;' for command, module in modules.items()]
+    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
+    return SCRIPT.format(shell=shell, head=head, commands=" ".join(SCRIPTS | COMMANDS), cases="\n".join(cases))
+
+
+def options(module: ModuleType) -> str:
+    """The options of a command as one string; positional arguments are files and complete as such."""
+    fields = dataclasses.fields(module.Config)
+    names = [field.name for field in fields if "Positional" not in str(field.type)]
+    return " ".join(f"--{name.replace('_', '-')}" for name in names)

@@ -1,0 +1,104 @@
+"""`prepare NAME`, `train NAME`, `evaluate RUN`: the files of `data_prep/` and `recipes/`, with or without a clone.
+
+The wheel carries both folders inside the package; a clone has them beside it.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import seqaudio
+from seqaudio.errors import OptionError, RunError, SeqAudioError
+from seqaudio.registry import did_you_mean
+
+PACKAGE = Path(seqaudio.__file__).parent
+ROOTS = (PACKAGE / "scripts", PACKAGE.parent)  # in a wheel, in a clone
+
+
+def preparations() -> dict[str, Path]:
+    """The scripts of `data_prep/` by name."""
+    return {path.stem: path for path in sorted(_folder("data_prep").glob("*.py"))}
+
+
+def recipes(script: str) -> dict[str, Path]:
+    """The file `script` (train.py, evaluate.py) of each recipe by the recipe's name."""
+    return {path.parent.name: path for path in sorted(_folder("recipes").glob(f"*/{script}"))}
+
+
+def _folder(name: str) -> Path:
+    for root in ROOTS:
+        if (root / name).is_dir():
+            return root / name
+    raise SeqAudioError(f"this installation lacks {name}/; install seqaudio again, or run it from a clone")
+
+
+def run_script(command: str, arguments: Sequence[str]) -> None:
+    """Run `seqaudio prepare|train|evaluate ARGUMENTS` and exit; without arguments list what there is."""
+    from seqaudio.cli.options import run
+
+    if command == "evaluate":
+        scripts = recipes("evaluate.py")
+        if not arguments or arguments[0] in ("-h", "--help"):
+            print("usage: seqaudio evaluate RUN [--split test] [--store STORE]\n\nThe run tells its recipe:")
+            print(_listing(scripts), end="")
+            sys.exit(0)
+        # the run may be named first or by --run, as the script has it
+        given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
+        name = recipe_of(given)
+        module = load(scripts[_known(name, scripts, "recipe")])
+        run(module.Config, module.main, module.__doc__, given, program="seqaudio evaluate")
+    scripts = preparations() if command == "prepare" else recipes("train.py")
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"usage: seqaudio {command} NAME [OPTIONS]    (seqaudio {command} NAME --help tells them)\n")
+        print(_listing(scripts), end="")
+        sys.exit(0)
+    name, *rest = arguments
+    what = "preparation" if command == "prepare" else "recipe"
+    module = load(scripts[_known(name, scripts, what)])
+    run(module.Config, module.main, module.__doc__, rest, program=f"seqaudio {command} {name}")
+
+
+def recipe_of(arguments: Sequence[str]) -> str:
+    """The recipe of the run that `--run` names. Raises RunError where it is no run, OptionError without --run."""
+    if "--run" not in arguments[:-1]:
+        raise OptionError("no run was given; usage: seqaudio evaluate RUN [--split test]")
+    run = Path(arguments[list(arguments).index("--run") + 1])
+    try:
+        recipe: str = json.loads((run / "config.json").read_text(encoding="utf-8"))["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(f"{run}: not a run (no readable config.json); seqaudio train NAME makes runs") from None
+    return recipe
+
+
+def load(path: Path) -> ModuleType:
+    """Import a script of the project under a name of its own."""
+    name = f"seqaudio_script_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise SeqAudioError(f"{path}: cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # tyro reads the comments of the options through it
+    spec.loader.exec_module(module)
+    return module
+
+
+def _known(name: str, scripts: dict[str, Path], what: str) -> str:
+    if name not in scripts:
+        raise OptionError(f"no {what} is called {name!r}; {did_you_mean(name, list(scripts))}")
+    return name
+
+
+def _listing(scripts: dict[str, Path]) -> str:
+    return "".join(f"  {name:<22}{_first_line(path)}\n" for name, path in scripts.items())
+
+
+def _first_line(path: Path) -> str:
+    """The first line of a script's docstring, without running it."""
+    doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return doc.splitlines()[0] if doc else ""
