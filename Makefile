@@ -37,7 +37,7 @@ lint: venv
 	$(BIN)/mypy seqaudio
 
 bench: venv
-	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file || exit 1; done
 
 results: venv
 	$(BIN)/python -m seqaudio.evaluation.results page

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
+# small tensors on two threads, beside another test process, wait more than they work; torch reads it at its import
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 8000  # hertz, of the made-up recordings
 

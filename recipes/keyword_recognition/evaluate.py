@@ -16,9 +16,11 @@ import numpy as np
 from seqaudio.batching import LabelledSequences, PaddedBatches
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
+from seqaudio.evaluation.keywords import guess_labels
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import read_results, record_test
+from seqaudio.models import KeywordModel
 from seqaudio.store import Store
 
 
@@ -43,8 +45,12 @@ def main(config: Config) -> None:
     # a clip that is of none of the run's labels counts as `unknown`, or stops the command
     ids = folder.vocabulary.encode(split.labels)
 
-    batches = PaddedBatches(LabelledSequences(split, ids), 256, max_steps=MAX_STEPS)
-    metrics = evaluate(folder.model(), batches)
+    model = folder.model()
+    assert isinstance(model, KeywordModel)
+    sequences = LabelledSequences(split, ids)
+    metrics = evaluate(model, PaddedBatches(sequences, 256, max_steps=MAX_STEPS))
+    conditions = guess_labels(model, sequences).by_condition(split.column("condition"))
+    metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
     neighbours = NearestNeighbours().fit(list(store["train"]), store["train"].labels)
     guesses = folder.vocabulary.encode(neighbours.predict(list(split)))
@@ -55,6 +61,8 @@ def main(config: Config) -> None:
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
         f"{metrics['nats_per_clip']:.4f} nats a clip; 5 nearest neighbours {100 * baseline['accuracy']:.2f} %"
     )
+    for name, (accuracy, count) in conditions.items():
+        print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class Config:
     noise: float = 0.4  # augmentation: deviation of noise added to each value
     time_masks: int = 2  # augmentation: stretches of up to 6 frames replaced by the clip's mean
     batch_size: int = 32  # clips
-    epochs: int = 30
+    epochs: int = 20
     learning_rate: float = 3e-3  # Adam
     weight_decay: float = 0.01
     clip_norm: float = 1.0  # largest norm of the gradient

@@ -47,7 +47,7 @@ class Config:
     layers: int = 1
     dropout: float = 0.2
     batch_size: int = 32  # lanes that run side by side; pieces a batch under full BPTT
-    epochs: int = 20
+    epochs: int = 8
     learning_rate: float = 4e-3  # Adam
     weight_decay: float = 0.0
     clip_norm: float = 1.0  # largest norm of the gradient

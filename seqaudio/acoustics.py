@@ -1,0 +1,204 @@
+"""What lies between a mouth and a microphone: a room, a noise, a level. NumPy on mono samples.
+
+    heard = reverberate(word, room_response(0.4, 6.0, rate, generator))
+    heard = at_level(heard, -24.0)
+    heard = unclipped(mix(heard, noise("babble", len(heard), rate, generator), snr=10.0))
+
+Whatever is random is drawn from the generator given. Samples are float32 in -1..1; levels are in decibels relative to
+full scale (dBFS), of the root mean square: a square wave from -1 to 1 has 0 dBFS, a sine 3 less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from seqaudio.features.settings import Hertz, Seconds
+from seqaudio.registry import Registry
+
+Decibels = float
+Noise = Callable[[int, int, np.random.Generator], np.ndarray]
+
+ACTIVE_RANGE: Decibels = 40.0  # quieter than the peak by more than this is not counted as speech
+PEAK: Decibels = -1.0  # highest sample that `unclipped` leaves, relative to full scale
+LOWEST: Hertz = 20.0  # of coloured noise
+FIRST_REFLECTION: Seconds = 0.002  # 0.7 m longer than the direct path
+TALKERS = 6  # voices in babble: enough that no single one is understood
+SYLLABLES: Hertz = 5.0  # rate at which a talker's level goes up and down, at most
+MAINS: tuple[Hertz, ...] = (50.0, 60.0)
+HARMONICS = 12  # of the mains in hum
+
+NOISES: Registry[Noise] = Registry("noise")
+
+
+def noise(kind: str, count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Noise of a kind in NOISES, [count] float32 with a root mean square of 1.
+
+    Raises:
+        OptionError: no such kind.
+        ValueError: count below 2.
+    """
+    make = NOISES[kind]
+    if count < 2:
+        raise ValueError(f"{count} samples of noise, expected at least 2")
+    samples = make(count, sample_rate, generator)
+    unit: np.ndarray = samples / np.sqrt(np.mean(np.square(samples)))
+    return unit.astype(np.float32)
+
+
+def coloured(count: int, exponent: float, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Gaussian noise [count] float64 whose power falls with frequency as 1 / f^exponent: 0 white, 1 pink, 2 brown.
+
+    Below 20 Hz there is none: it would take most of a brown noise's power, and microphones do not pass it.
+    """
+    frequencies = np.maximum(np.fft.rfftfreq(count, 1 / sample_rate), LOWEST / 2)
+    return _shaped(generator.standard_normal(count), frequencies ** (-exponent / 2) * (frequencies >= LOWEST))
+
+
+@NOISES.register("white")
+def _white(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Equal power at all frequencies."""
+    return coloured(count, 0.0, sample_rate, generator)
+
+
+@NOISES.register("pink")
+def _pink(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Equal power in all octaves, as wind and distant traffic nearly have."""
+    return coloured(count, 1.0, sample_rate, generator)
+
+
+@NOISES.register("brown")
+def _brown(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Rumble: most of the power at the lowest frequencies."""
+    return coloured(count, 2.0, sample_rate, generator)
+
+
+@NOISES.register("babble")
+def _babble(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """Several talkers at once: noise with the mean spectrum of speech, each talker swelling at the pace of syllables.
+
+    The spectrum is flat up to 500 Hz and falls by 9 dB an octave above, near the mean of many languages.
+    Source of the spectrum: Byrne et al. (1994), straightened.
+    """
+    frequencies = np.fft.rfftfreq(count, 1 / sample_rate)
+    gains = np.maximum(frequencies / 500.0, 1.0) ** -1.5
+    gains[frequencies < 60.0] = 0.0
+    slow = (frequencies <= SYLLABLES).astype(float)
+    total = np.zeros(count)
+    for _ in range(TALKERS):
+        swell = _shaped(generator.standard_normal(count), slow)
+        swell /= max(float(np.std(swell)), 1e-12)  # a stretch shorter than a syllable does not swell
+        total += np.exp(swell) * _shaped(generator.standard_normal(count), gains)
+    return total
+
+
+@NOISES.register("hum")
+def _hum(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
+    """The mains at 50 or 60 Hz and its harmonics in random strength, and a hiss 40 dB below it."""
+    time = np.arange(count) / sample_rate
+    mains = generator.choice(MAINS) * generator.uniform(0.998, 1.002)
+    total = np.zeros(count)
+    for harmonic in range(1, HARMONICS + 1):
+        strength, phase = generator.uniform(0.1, 1.0) / harmonic, generator.uniform(0.0, 2 * np.pi)
+        if harmonic * mains < sample_rate / 2:
+            total += strength * np.sin(2 * np.pi * harmonic * mains * time + phase)
+    return total + 0.01 * np.std(total) * generator.standard_normal(count)
+
+
+def room_response(
+    reverberation_time: Seconds, direct_to_reverberant: Decibels, sample_rate: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Impulse response of a room: the direct sound, then Gaussian noise that decays by 60 dB in the reverberation time.
+
+        h[0] = 1      h[n] = g w[n] 10^(-3 n / (rate RT60))      1 / sum h[1:]^2 = 10^(direct_to_reverberant / 10)
+
+    Returns:
+        [N] float32, N = RT60 * rate, at least one sample after the first reflection.
+    Raises:
+        ValueError: a reverberation time that is not positive.
+    Source: Polack (1988), the diffuse tail alone.
+    """
+    if not reverberation_time > 0:
+        raise ValueError(f"reverberation time {reverberation_time} s, expected a positive number")
+    first = max(1, round(FIRST_REFLECTION * sample_rate))
+    count = max(first + 1, round(reverberation_time * sample_rate))
+    decay = 10.0 ** (-3.0 * np.arange(count) / (sample_rate * reverberation_time))
+    response = generator.standard_normal(count) * decay
+    response[:first] = 0.0
+    response *= np.sqrt(10.0 ** (-direct_to_reverberant / 10) / np.sum(np.square(response)))
+    response[0] = 1.0
+    return response.astype(np.float32)
+
+
+def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Samples [N] as heard through an impulse response [M]: their convolution, [N + M - 1] float32."""
+    count = len(samples) + len(response) - 1
+    size = 1 << (count - 1).bit_length()
+    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
+    heard: np.ndarray = np.fft.irfft(spectrum, size)[:count].astype(np.float32)
+    return heard
+
+
+def active_part(samples: np.ndarray) -> slice:
+    """Where the speech is: from the first to the last sample that is at most 40 dB below the peak.
+
+    Raises:
+        ValueError: no sample differs from 0.
+    """
+    sizes = np.abs(samples)
+    if not np.any(sizes > 0):
+        raise ValueError(f"{len(samples)} samples without any sound, expected speech")
+    loud = np.flatnonzero(sizes >= sizes.max() * 10.0 ** (-ACTIVE_RANGE / 20))
+    return slice(int(loud[0]), int(loud[-1]) + 1)
+
+
+def level(samples: np.ndarray) -> Decibels:
+    """Root mean square [dBFS] of all samples; minus infinity for silence."""
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return 10.0 * np.log10(power) if power > 0 else -np.inf
+
+
+def amplify(samples: np.ndarray, decibels: Decibels) -> np.ndarray:
+    """Samples made louder, or quieter where `decibels` is negative."""
+    amplified: np.ndarray = (samples * 10.0 ** (decibels / 20)).astype(np.float32)
+    return amplified
+
+
+def at_level(samples: np.ndarray, decibels: Decibels) -> np.ndarray:
+    """Samples whose active part has that level [dBFS]. Raises ValueError for silence."""
+    return amplify(samples, decibels - level(samples[active_part(samples)]))
+
+
+def signal_to_noise(samples: np.ndarray, noise: np.ndarray) -> Decibels:
+    """How far the speech is above the noise, both [N], over the speech's active part."""
+    active = active_part(samples)
+    return level(samples[active]) - level(noise[active])
+
+
+def mix(samples: np.ndarray, noise: np.ndarray, snr: Decibels) -> np.ndarray:
+    """Speech with noise added, both [N], such that `signal_to_noise` is `snr`. The speech keeps its level.
+
+    Raises:
+        ValueError: another length of the noise; silence in place of speech, or of noise where there is speech.
+    """
+    if samples.shape != noise.shape:
+        raise ValueError(f"noise of shape {list(noise.shape)} for speech of shape {list(samples.shape)}")
+    now = signal_to_noise(samples, noise)
+    if np.isinf(now):
+        raise ValueError("the noise is silent where the speech is, so no gain gives a signal-to-noise ratio")
+    mixed: np.ndarray = samples + amplify(noise, now - snr)
+    return mixed
+
+
+def unclipped(samples: np.ndarray) -> np.ndarray:
+    """The samples, made quieter as a whole where their peak is above -1 dBFS."""
+    peak = float(np.max(np.abs(samples), initial=0.0))
+    highest = 10.0 ** (PEAK / 20)
+    return samples if peak <= highest else (samples * (highest / peak)).astype(samples.dtype)
+
+
+def _shaped(samples: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Samples [N] with the frequency k / N of their spectrum multiplied by gains[k]."""
+    shaped: np.ndarray = np.fft.irfft(np.fft.rfft(samples) * gains, len(samples))
+    return shaped

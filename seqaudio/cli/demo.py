@@ -1,0 +1,223 @@
+"""Hear and see it all in a few minutes: ten spoken words recognised, a chorale composed. Nothing is downloaded.
+
+Example: seqaudio demo --out demo
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from seqaudio.errors import OptionError, RunError
+from seqaudio.progress import say
+
+WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # set by whoever installed, so that the demo can tell the whole time
+MARK = "demo.json"  # tells a folder of the demo from any other
+BEATS = 16  # shortest chorale that is shown
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where to, and how much of it."""
+
+    out: Path = Path("demo")  # folder for the results; an interrupted demo goes on where it stopped
+    workers: int = min(os.cpu_count() or 1, 4)  # processes for the preparation
+    keyword_epochs: int = 8
+    chorale_epochs: int = 8
+    seed: int = 1
+    force: bool = False  # begin anew where a demo is there
+
+
+def main(config: Config) -> None:
+    """Prepare, train, evaluate and generate; print what came out and how long each part took."""
+    open_folder(config)
+    clock = Clock()
+    with clock.part("preparing"):
+        prepare(config)
+    with clock.part("training"):
+        train(config)
+    with clock.part("evaluating"):
+        words = evaluate(config, "keyword_recognition", config.out / "keywords-run")
+        music = evaluate(config, "music_generation", config.out / "chorales-run")
+    with clock.part("generating"):
+        piece = compose(config)
+    draw(config)
+    (config.out / "README.txt").write_text(readme(words, music, piece), encoding="utf-8")
+    say("")
+    print((config.out / "README.txt").read_text(encoding="utf-8"))
+    print(clock.table())
+
+
+class Clock:
+    """Seconds of each part, the installation too where it was timed."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        if os.environ.get(INSTALL_SECONDS, "").isdigit():
+            self.seconds["installing"] = float(os.environ[INSTALL_SECONDS])
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Time a part of the demo."""
+        say(f"--- {name}")
+        start = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - start
+
+    def table(self) -> str:
+        """A line a part, and the sum."""
+        rows = self.seconds | {"in all": sum(self.seconds.values())}
+        return "\n".join(f"{name:<11} {seconds:6.0f} s" for name, seconds in rows.items())
+
+
+def open_folder(config: Config) -> None:
+    """Make the folder, or go on in it. Raises OptionError for a folder that is no demo's."""
+    known = {"words": list(WORDS), "keyword_epochs": config.keyword_epochs, "chorale_epochs": config.chorale_epochs}
+    known["seed"] = config.seed
+    mark = config.out / MARK
+    if config.out.exists() and not mark.is_file() and any(config.out.iterdir()):
+        raise OptionError(f"{config.out} exists and is not a demo; choose another --out")
+    if mark.is_file() and config.force:
+        shutil.rmtree(config.out)
+    if mark.is_file() and json.loads(mark.read_text()) != known:
+        raise OptionError(f"{config.out} holds a demo with other options; give --force, or choose another --out")
+    config.out.mkdir(parents=True, exist_ok=True)
+    mark.write_text(json.dumps(known))
+
+
+def script(name: str) -> ModuleType:
+    """A preparation by its name."""
+    from seqaudio.cli.scripts import load, preparations
+
+    return load(preparations()[name])
+
+
+def recipe(name: str, file: str) -> ModuleType:
+    """train.py or evaluate.py of a recipe."""
+    from seqaudio.cli.scripts import load, recipes
+
+    return load(recipes(file)[name])
+
+
+def prepare(config: Config) -> None:
+    """Speak the words and read the chorales, unless that is done."""
+    keywords, chorales = config.out / "keywords-store", config.out / "chorales-store"
+    if not keywords.is_dir():
+        module = script("synthetic_keywords")
+        module.main(module.Config(words=WORDS, out=keywords, workers=config.workers, seed=config.seed))
+    if not chorales.is_dir():
+        module = script("bach_chorales")
+        module.main(module.Config(out=chorales, workers=config.workers))
+
+
+def train(config: Config) -> None:
+    """Train both recipes, or go on with them."""
+    plans: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs}),
+        ("music_generation", "chorales", {"epochs": config.chorale_epochs}),
+    )
+    for name, stem, options in plans:
+        run = config.out / f"{stem}-run"
+        if (run / "results.json").is_file():
+            continue
+        module = recipe(name, "train.py")
+        given = {"store": config.out / f"{stem}-store", "run": run, "seed": config.seed, "resume": run.exists()}
+        module.main(module.Config(**given, **options))
+
+
+def evaluate(config: Config, name: str, run: Path) -> dict[str, Any]:
+    """Read the test split once and return the run's results."""
+    from seqaudio.evaluation.results import read_results
+
+    if read_results(run)["test"] is None:
+        module = recipe(name, "evaluate.py")
+        module.main(module.Config(run=run, split="test"))
+    return read_results(run)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What was composed."""
+
+    seed: int
+    beats: float
+    voices: int
+    copied_beats: float  # longest run that a training piece holds too, in any key
+
+
+def compose(config: Config) -> Piece:
+    """Write chorale.mid, .wav and .png: the first piece, seed after seed, of at least 16 beats in several voices.
+
+    Raises RunError where none of ten seeds gives one.
+    """
+    import numpy as np
+
+    from seqaudio.bptt.run_folder import RunFolder
+    from seqaudio.cli import generate
+    from seqaudio.evaluation.copying import longest_copy
+    from seqaudio.notes.drawing import draw_piano_roll
+    from seqaudio.notes.rendering import render, write_wav
+    from seqaudio.notes.writing import write_midi
+    from seqaudio.store import Store
+
+    run = RunFolder(config.out / "chorales-run")
+    representation = generate.representation_of(run)
+    training = [representation.decode(ids.tolist()) for ids in Store(config.out / "chorales-store")["train"]]
+    file = config.out / "chorale.mid"
+    options = generate.Config(run=run.path, out=file, seed=config.seed, count=10, temperature=0.9, max_events=2000)
+    for number, notes in enumerate(generate.generate(run, options)):
+        seed = config.seed + number
+        beats = float(notes.end_tick.max(initial=0)) / notes.ticks_per_quarter
+        voices = len(np.unique(notes.track))
+        if beats >= BEATS and voices > 1:
+            break
+    else:
+        raise RunError(f"{run.path}: no piece of {BEATS} beats in several voices among ten; train longer")
+    command = f"seqaudio generate {run.path} --out {file} --temperature 0.9 --max-events 2000 --seed {seed}"
+    write_midi(notes, file, comments=[f"{generate.describe_model(run)}; {command}"])
+    write_wav(file.with_suffix(".wav"), render(notes))
+    draw_piano_roll(notes, file.with_suffix(".png"), title="A chorale, composed by an LSTM")
+    return Piece(seed, beats, voices, longest_copy(notes, training).beats)
+
+
+def draw(config: Config) -> None:
+    """Copy the pictures of the runs to where they are found."""
+    shutil.copy(config.out / "keywords-run" / "figures" / "confusion.png", config.out / "confusion.png")
+    shutil.copy(config.out / "chorales-run" / "figures" / "curves.png", config.out / "curves.png")
+
+
+def readme(words: dict[str, Any], music: dict[str, Any], piece: Piece) -> str:
+    """What each file is and what to try next."""
+    test = words["test"]
+    heard, clean, noisy = (f"{100 * test[name]:.1f} %" for name in ("accuracy", "accuracy_clean", "accuracy_noisy"))
+    nats = music["test"]["nats_per_event"]
+    trigram = music["baselines"]["Kneser-Ney trigram"]["test"]["nats_per_event"]
+    return f"""What the demo made
+
+confusion.png  which of the ten spoken words is taken for which, by voices that were never heard in training:
+               {heard} of {test["count"]:,} clips are right, {clean} of the clean and {noisy} of the noisy ones
+curves.png     how the model of music learned; on unseen chorales it needs {nats:.3f} nats an event,
+               a Kneser-Ney trigram {trigram:.3f}
+chorale.mid    a chorale of {piece.beats:g} beats in {piece.voices} voices, seed {piece.seed}, for a DAW or a score editor;
+               the longest run that it shares with a training piece, in any key, is {piece.copied_beats:g} beats
+chorale.wav    the same as sound
+chorale.png    the same as a picture
+
+What to try next, in this folder
+
+seqaudio generate chorales-run --out another.mid --seed 2 --wav --png     another chorale
+seqaudio prepare audio_folder --source FOLDER --out stores/mine           words of your own: FOLDER/label/*.wav
+seqaudio train keyword_recognition --store stores/mine --run runs/mine
+seqaudio recognize runs/mine recording.wav
+seqaudio prepare midi_folder --source FOLDER --out stores/tunes           music of your own
+seqaudio train music_generation --store stores/tunes --run runs/tunes
+"""

@@ -1,0 +1,124 @@
+"""How much of a generated piece stands note for note in the training set.
+
+A beat is a quarter. It is the notes that begin in it: where in the beat, how long, how far above the lowest of them.
+Two runs of beats are copies of each other where every beat is the same and all lie equally far apart in pitch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes import NoteSequence
+from seqaudio.notes.quantise import grid_steps
+
+STEPS = 12  # of a quarter: sixteenths and triplets
+_BORDER = -1  # the content of no beat: stands behind each piece, so that no run passes from one to the next
+_EMPTY = 0  # the content of a beat in which no note begins
+# odd numbers of 64 bits, one for each property of a note, and the steps of SplitMix64, which scatter their sum
+_KEYS = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xABC98388FB8FAC03], dtype=np.uint64)
+_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+
+
+@dataclass(frozen=True)
+class Copy:
+    """The longest copy. Nothing at all was found where `beats` is 0; the other fields then mean nothing."""
+
+    beats: int  # its length in quarters
+    piece: int  # place of the original among the training pieces
+    transposition: int  # semitones from the original up to the copy
+    start: int  # the beat of the generated piece with which it begins, counted from 0
+    original_start: float  # the quarter of the original with which it begins, counted from 0
+
+
+class CopySearch:
+    """Training pieces, made ready to be searched many times.
+
+    Args:
+        training: the pieces. Percussion is left out; parts, velocities and tempos make no difference. The original of
+            a copy may begin at any step of a beat.
+    """
+
+    def __init__(self, training: Iterable[NoteSequence]) -> None:
+        beats = [_beats(notes, early) for notes in training for early in range(STEPS)]
+        if not beats:
+            raise ValueError("got no training pieces, expected at least one")
+        self._content, self._lowest = (np.concatenate(columns) for columns in zip(*beats, strict=True))
+        lengths = np.array([len(content) for content, _ in beats])
+        self._begin = np.cumsum(lengths) - lengths  # where each piece begins, once for each step of a beat
+
+    def longest(self, notes: NoteSequence) -> Copy:
+        """The longest run of whole beats of `notes` that is in a training piece, in any key.
+
+        Of equally long runs the first. A run begins with a beat in which a note begins.
+
+        For beat i of the piece and beat j of the training set, L is the length of the run that ends with both, and
+        K the transposition of that run:
+
+            L(i, j) = 0                  contents differ
+                      L(i-1, j-1) + 1    no note begins, or the same K as in K(i-1, j-1)
+                      1                  another K: a run begins
+        """
+        content, lowest = _beats(notes, 0)
+        run = np.zeros(len(self._content) + 1, dtype=np.int64)  # run[j + 1] = L(i, j)
+        shift = np.zeros(len(self._content) + 1, dtype=np.int64)  # shift[j + 1] = K(i, j)
+        best = Copy(0, 0, 0, 0, 0.0)
+        for beat, (wanted, low) in enumerate(zip(content[:-1].tolist(), lowest[:-1].tolist(), strict=True)):
+            same = self._content == wanted
+            if wanted == _EMPTY:
+                goes_on = same & (run[:-1] > 0)
+                length = np.where(goes_on, run[:-1] + 1, 0)
+                shift[1:] = shift[:-1]
+            else:
+                transposition = low - self._lowest
+                goes_on = (run[:-1] > 0) & (transposition == shift[:-1])
+                length = np.where(same, np.where(goes_on, run[:-1] + 1, 1), 0)
+                shift[1:] = transposition
+            run[1:] = length
+            end = int(np.argmax(length))
+            if length[end] > best.beats:
+                best = self._copy(int(length[end]), int(shift[end + 1]), beat, end)
+        return best
+
+    def _copy(self, beats: int, transposition: int, beat: int, end: int) -> Copy:
+        """The copy of so many beats that ends with a beat of the piece and with one of the training set."""
+        row = int(np.searchsorted(self._begin, end, side="right")) - 1
+        piece, early = divmod(row, STEPS)
+        original = end - beats + 1 - int(self._begin[row]) - early / STEPS
+        return Copy(beats, piece, transposition, beat - beats + 1, original)
+
+
+def longest_copy(notes: NoteSequence, training: Sequence[NoteSequence]) -> Copy:
+    """`CopySearch(training).longest(notes)`, for a single piece."""
+    return CopySearch(training).longest(notes)
+
+
+def _beats(notes: NoteSequence, early: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Content and lowest pitch [beats + 1] of each beat, and a border; the first begins `early` steps before tick 0.
+
+    The content is a number of 63 bits, the same where the notes are the same but for their key. Two different beats
+    share one with a chance of 2^-63.
+    """
+    notes = notes.select(~notes.is_drum)
+    start, end = grid_steps(notes, STEPS)
+    beat, onset = np.divmod(start + early, STEPS)
+    count = -(-int((end + early).max(initial=0)) // STEPS)
+    pitch = notes.pitch.astype(np.int64)
+    lowest = np.full(count + 1, 128, dtype=np.int64)
+    np.minimum.at(lowest, beat, pitch)
+    properties = np.stack([onset, end - start, pitch - lowest[beat]], axis=1) + 1
+    numbers = np.zeros(count + 1, dtype=np.uint64)
+    # a sum over the notes, which does not depend on their order
+    np.add.at(numbers, beat, _scattered((properties.astype(np.uint64) * _KEYS).sum(axis=1)))
+    content = (numbers >> np.uint64(1)).astype(np.int64)
+    content[-1] = _BORDER
+    return content, lowest
+
+
+def _scattered(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    for shift, factor in _MIX:
+        numbers = (numbers ^ (numbers >> np.uint64(shift))) * np.uint64(factor)
+    return numbers

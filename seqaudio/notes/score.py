@@ -1,0 +1,127 @@
+"""Scores (MusicXML, Humdrum) into NoteSequences: the one place that calls music21."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from xml.etree import ElementTree
+from zipfile import BadZipFile
+
+from seqaudio.errors import InputFileError, SourceError
+from seqaudio.ledger import Reason
+from seqaudio.notes.sequence import NoteSequence, TimeSignature
+
+RESOLUTION = 480  # ticks per quarter
+
+
+def music21_corpus() -> Path:
+    """The folder of scores inside the package music21. Raises SourceError where that is not installed."""
+    spec = find_spec("music21")
+    if spec is None or spec.origin is None:
+        raise SourceError('music21, which carries the scores, is not installed; run pip install "seqaudio[chorales]"')
+    return Path(spec.origin).parent / "corpus"
+
+
+def read_score(path: Path) -> NoteSequence:
+    """A score as notes, each part a track of its name. Repeats are not played, grace notes are left out.
+
+    Tied notes become one. Where the first measure is an upbeat, the silence before it is filled in, so that tick 0
+    begins a bar.
+
+    Raises:
+        InputFileError: DAMAGED where music21 cannot read the file, NO_NOTES where nothing is in it.
+    """
+    music21 = _music21()
+    with _scratch_folder(music21):
+        try:
+            # without forceSource music21 would look for a pickle, and write one
+            score = music21.converter.parse(path, forceSource=True)
+        except (music21.exceptions21.Music21Exception, ElementTree.ParseError, BadZipFile, UnicodeError) as error:
+            raise InputFileError(path, Reason.DAMAGED, f"{type(error).__name__}: {error}") from None
+    parts = list(score.parts)
+    rows = [row for track, part in enumerate(parts) for row in _rows(part, track)]
+    if not rows:
+        raise InputFileError(path, Reason.NO_NOTES, f"{len(parts)} parts without a note")
+    upbeat = _missing_before(parts[0])
+    start, end, pitch, track = zip(*rows, strict=True)
+    return NoteSequence.from_columns(
+        [tick + upbeat for tick in start],
+        [tick + upbeat for tick in end],
+        pitch,
+        track=track,
+        ticks_per_quarter=RESOLUTION,
+        time_signatures=_metres(parts[0], upbeat),
+        track_names=[part.partName or "" for part in parts],
+    )
+
+
+def _music21() -> ModuleType:
+    """The package, imported by name: its import takes half a second, its types would be checked with ours."""
+    music21_corpus()
+    return import_module("music21")
+
+
+@contextmanager
+def _scratch_folder(music21: ModuleType) -> Iterator[None]:
+    """Give music21 a folder of its own for whatever it leaves behind, and take that away again."""
+    environment = music21.environment.Environment()
+    before = environment["directoryScratch"]
+    with tempfile.TemporaryDirectory() as folder:
+        environment["directoryScratch"] = folder
+        try:
+            yield
+        finally:
+            environment["directoryScratch"] = before
+
+
+def _rows(part: Any, track: int) -> list[list[int]]:
+    """[start, end, pitch, track] of the notes of one part, tied ones joined."""
+    rows: list[list[int]] = []
+    tied: dict[int, list[int]] = {}  # pitch -> the row that a tie carries on
+    for measure in part.getElementsByClass("Measure"):
+        for note in measure.recurse().notes:
+            if note.duration.isGrace:
+                continue
+            start = _ticks(measure.offset + note.getOffsetInHierarchy(measure))
+            end = start + _ticks(note.quarterLength)
+            tie = note.tie.type if note.tie else ""
+            for pitch in (sound.midi for sound in note.pitches):
+                row = tied.pop(pitch, None)
+                if row is not None and row[1] == start and tie in ("continue", "stop"):
+                    row[1] = end
+                else:
+                    row = [start, end, pitch, track]
+                    rows.append(row)
+                if tie in ("start", "continue"):
+                    tied[pitch] = row
+    return rows
+
+
+def _missing_before(part: Any) -> int:
+    """Ticks that the first measure lacks of a whole bar."""
+    measures = list(part.getElementsByClass("Measure"))
+    if len(measures) < 2:
+        return 0
+    return max(0, _ticks(measures[0].barDuration.quarterLength) - _ticks(measures[1].offset))
+
+
+def _metres(part: Any, upbeat: int) -> list[TimeSignature]:
+    metres = []
+    for measure in part.getElementsByClass("Measure"):
+        for metre in measure.getElementsByClass("TimeSignature"):
+            tick = _ticks(measure.offset + metre.offset)
+            # the first holds from the beginning of the bar that the upbeat fills
+            metres.append(TimeSignature(tick + upbeat if tick else 0, metre.numerator, metre.denominator))
+    return metres
+
+
+def _ticks(quarters: float | Fraction) -> int:
+    """The nearest tick; exact for what the resolution divides, such as 32nds and triplets."""
+    return round(quarters * RESOLUTION)

@@ -1,0 +1,40 @@
+"""What a preparation does with one score in four parts: read it, translate it into tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from seqaudio.errors import InputFileError
+from seqaudio.ledger import Reason
+from seqaudio.notes.chorale import VOICES
+from seqaudio.notes.representation import Representation
+from seqaudio.notes.score import read_score
+from seqaudio.prepare import Item, Row
+
+
+@dataclass(frozen=True)
+class ScorePreparation:
+    """A `Process` of `build_store`: the token row of a score for four voices.
+
+    Raises:
+        InputFileError: when called, what `read_score` raises; DUPLICATE; UNEXPECTED_NAME where the score has other
+            than four parts, or where the item comes without a split.
+    """
+
+    representation: Representation
+    copies: Mapping[str, str] = field(default_factory=dict)  # key of an item -> key of the item with the same notes
+
+    def __call__(self, item: Item) -> list[Row]:
+        if item.key in self.copies:
+            raise InputFileError(item.file, Reason.DUPLICATE, f"the notes of {self.copies[item.key]}")
+        notes = read_score(item.file)
+        parts = notes.track_names
+        if len(parts) != len(VOICES):
+            named = ", ".join(" ".join(part.split()) for part in parts)
+            detail = f"{len(parts)} parts ({named}), expected {len(VOICES)}"
+            raise InputFileError(item.file, Reason.UNEXPECTED_NAME, detail)
+        if not item.split:
+            raise InputFileError(item.file, Reason.UNEXPECTED_NAME, "no split is known for this name")
+        duration = self.representation.quantise(notes).duration
+        return [Row(item.id, self.representation.encode(notes), duration)]

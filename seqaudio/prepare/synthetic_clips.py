@@ -1,0 +1,153 @@
+"""What `data_prep/synthetic_keywords.py` does with each clip: speak it in a room, in noise, and extract its features.
+
+    item     id "yes/f3+en-gb/02/noisy", text "yes", speaker "f3+en-gb", condition "noisy"; without a text: silence
+    clip     [word] -> room -> place in the clip -> level -> background at a signal-to-noise ratio -> features
+
+Everything is drawn from a generator that depends on (seed, id) alone, so a clip is the same in any store and process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from seqaudio.acoustics import (
+    NOISES,
+    Decibels,
+    active_part,
+    amplify,
+    at_level,
+    mix,
+    noise,
+    reverberate,
+    room_response,
+    unclipped,
+)
+from seqaudio.errors import AudioError
+from seqaudio.features.preparation import _extractor, _one_thread
+from seqaudio.features.settings import FeatureSettings, Seconds
+from seqaudio.ledger import Reason
+from seqaudio.prepare.build import Item, Row
+from seqaudio.speech_synthesis import SPEEDS, speak
+
+CLEAN, NOISY = "clean", "noisy"  # conditions
+FASTER = 1.15  # how much a word's speed is raised when it does not fit
+MARGIN: Seconds = 0.05  # before and after a word
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """How clips vary. Pairs are the least and the greatest value; each is drawn uniformly for each clip."""
+
+    seconds: Seconds = 1.0  # of every clip
+    speed: tuple[int, int] = (110, 190)  # words per minute
+    pitch: tuple[int, int] = (25, 75)  # of 99; 50 is that of the voice
+    pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
+    reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.6)
+    direct_to_reverberant: tuple[Decibels, Decibels] = (0.0, 15.0)  # near to the microphone or far from it
+    level: tuple[Decibels, Decibels] = (-32.0, -14.0)  # dBFS of the word's active part
+    noisy_snr: tuple[Decibels, Decibels] = (0.0, 20.0)  # signal-to-noise ratio over the word's active part
+    clean_snr: tuple[Decibels, Decibels] = (40.0, 60.0)
+
+
+@dataclass(frozen=True)
+class SpeakClip:
+    """A `Process` for `build_store`: one word, near miss or silence becomes one row of frames [T, F].
+
+    Raises, when called:
+        AudioError: the synthesiser gives no sound for the text, or the word is longer than the clip at any speed.
+    """
+
+    features: FeatureSettings
+    clips: ClipSettings
+    seed: int
+
+    def __call__(self, item: Item) -> list[Row]:
+        import torch
+
+        samples = self.samples(item)
+        with _one_thread(), torch.inference_mode():
+            frames = _extractor(self.features)(torch.from_numpy(samples))
+        return [Row(item.id, frames.numpy(), len(samples) / self.features.sample_rate)]
+
+    def samples(self, item: Item) -> np.ndarray:
+        """The clip itself, [N] float32, N the same for all items; never clipped."""
+        speech, background = self.parts(item)
+        return unclipped(speech + background)
+
+    def parts(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
+        """The word in its room and the background, both [N] float32, before their sum is kept from clipping."""
+        draw = clip_generator(self.seed, item.id)
+        rate = self.features.sample_rate
+        count = round(self.clips.seconds * rate)
+        level = draw.uniform(*self.clips.level)
+        snr = draw.uniform(*(self.clips.noisy_snr if item.condition == NOISY else self.clips.clean_snr))
+        background = noise(str(draw.choice(list(NOISES))), count, rate, draw)
+        if not item.text:
+            # as loud as behind a word, so that the background does not tell whether there is one
+            return np.zeros(count, dtype=np.float32), amplify(background, level - snr)
+        word = self._word(item, count, draw)
+        response = room_response(
+            draw.uniform(*self.clips.reverberation_time), draw.uniform(*self.clips.direct_to_reverberant), rate, draw
+        )
+        margin = round(MARGIN * rate)
+        start = int(draw.integers(margin, count - margin - len(word) + 1))
+        speech = np.zeros(count, dtype=np.float32)
+        heard = reverberate(word, response)[: count - start]
+        speech[start : start + len(heard)] = heard
+        speech = at_level(speech, level)
+        return speech, mix(speech, background, snr) - speech
+
+    def _word(self, item: Item, count: int, draw: np.random.Generator) -> np.ndarray:
+        """The word alone, spoken faster than drawn if it would not fit into `count` samples."""
+        speed = int(draw.integers(*self.clips.speed, endpoint=True))
+        pitch = int(draw.integers(*self.clips.pitch, endpoint=True))
+        pitch_range = int(draw.integers(*self.clips.pitch_range, endpoint=True))
+        longest = count - 2 * round(MARGIN * self.features.sample_rate)
+        while True:
+            word = spoken_word(item.text, item.speaker, self.features.sample_rate, speed, pitch, pitch_range)
+            if not len(word):
+                raise AudioError(item.key, Reason.EMPTY, f"the synthesiser gives no sound for {item.text!r}")
+            if len(word) <= longest:
+                return word
+            if speed == SPEEDS[-1]:
+                raise AudioError(item.key, Reason.TOO_LONG, f"does not fit into {self.clips.seconds} s at {speed} wpm")
+            speed = min(SPEEDS[-1], round(speed * FASTER))
+
+
+def clip_generator(seed: int, name: str) -> np.random.Generator:
+    """The generator of a clip; equal arguments give equal draws on every machine."""
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
+    return np.random.default_rng((seed, int.from_bytes(digest, "little")))
+
+
+def speaker_name(variant: str, accent: str) -> str:
+    """The name of a voice in a store, such as f3+en-gb."""
+    return f"{variant}+{accent}"
+
+
+def spoken_word(
+    text: str, speaker: str, sample_rate: int, speed: int, pitch: int = 50, pitch_range: int = 50
+) -> np.ndarray:
+    """The active part of a word, [N] float32 at `sample_rate` hertz; empty where nothing is heard."""
+    variant, accent = speaker.split("+")
+    samples, rate = speak(text, accent, variant=variant, speed=speed, pitch=pitch, pitch_range=pitch_range)
+    if not np.any(samples):
+        return samples[:0]
+    word: np.ndarray = soxr.resample(samples[active_part(samples)], rate, sample_rate, quality="HQ")
+    return word
+
+
+def clip_seconds(texts: Iterable[str], speakers: Iterable[str], clips: ClipSettings) -> Seconds:
+    """A length of clips that holds each of the texts: the longest, spoken slowest by these speakers, and margins.
+
+    It is rounded up to a tenth of a second.
+    """
+    rate = 16_000
+    speakers = list(speakers)
+    longest = max(len(spoken_word(text, speaker, rate, clips.speed[0])) for text in texts for speaker in speakers)
+    return float(np.ceil(10 * (longest / rate + 2 * MARGIN)) / 10)
