@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,46 @@ def test_generated_music_is_repeatable_and_decodes(command: Command, tune_run: P
     settings = dict(RunFolder(tune_run).input["settings"]["representation"])
     representation = build_representation(settings.pop("name"), settings)
     assert representation.decode(representation.encode(notes)) == representation.quantise(notes)
+
+
+def test_twenty_pieces_are_read_alike_by_two_other_readers(command: Command, tune_run: Path, tmp_path: Path) -> None:
+    import pretty_midi
+    import symusic
+
+    options = ("--out", tmp_path / "piece.mid", "--count", "20", "--max-events", "300")
+    done = command("seqaudio", "generate", tune_run, *options)
+    assert done.returncode == 0, done.stderr
+    files = sorted(tmp_path.glob("*.mid"))
+    assert len(files) == 20
+    for file in files:
+        ours = read_midi(file)
+        theirs = [note for part in pretty_midi.PrettyMIDI(str(file)).instruments for note in part.notes]
+        others = [note for track in symusic.Score(str(file), ttype="Second").tracks for note in track.notes]
+        expected = sorted(zip(ours.start.round(4).tolist(), ours.pitch.tolist(), strict=True))
+        assert sorted((round(note.start, 4), note.pitch) for note in theirs) == expected
+        assert sorted((round(note.time, 4), note.pitch) for note in others) == expected
+
+
+def test_a_generated_file_tells_where_it_comes_from(command: Command, tune_run: Path, tmp_path: Path) -> None:
+    import mido
+
+    out = tmp_path / "x.mid"
+    assert command("seqaudio", "generate", tune_run, "--out", out, "--seed", "7").returncode == 0
+    texts = [message.text for message in mido.MidiFile(out).tracks[0] if message.type == "text"]
+    assert re.fullmatch(r"seqaudio \S+; model [0-9a-f]{16}; .*; seed 7", texts[0])
+
+
+def test_a_primer_is_the_beginning_of_the_piece(
+    command: Command, tune_run: Path, tune_folder: Path, tmp_path: Path
+) -> None:
+    primer, out = tune_folder / "tune03.mid", tmp_path / "x.mid"
+    done = command("seqaudio", "generate", tune_run, "--out", out, "--primer", primer, "--primer-events", "12")
+    assert done.returncode == 0, done.stderr
+    settings = dict(RunFolder(tune_run).input["settings"]["representation"])
+    representation = build_representation(settings.pop("name"), settings)
+    given, written = (representation.encode(read_midi(file)).tolist() for file in (primer, out))
+    assert written[:12] == given[:12]
+    assert len(written) > 12
 
 
 def test_full_bptt_over_whole_pieces_is_an_option(command: Command, tune_store: Path, tmp_path: Path) -> None:

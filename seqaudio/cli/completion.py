@@ -34,7 +34,7 @@ complete -o filenames -F _seqaudio seqaudio
 class Config:
     """Which shell."""
 
-    shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"
+    shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"  # which shell
 
 
 def main(config: Config) -> None:

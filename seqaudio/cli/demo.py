@@ -31,9 +31,9 @@ class Config:
 
     out: Path = Path("demo")  # folder for the results; an interrupted demo goes on where it stopped
     workers: int = min(os.cpu_count() or 1, 4)  # processes for the preparation
-    keyword_epochs: int = 8
-    chorale_epochs: int = 8
-    seed: int = 1
+    keyword_epochs: int = 8  # of training, over all clips
+    chorale_epochs: int = 8  # of training, over all chorales
+    seed: int = 1  # of the sounds, the trainings and the chorale
     force: bool = False  # begin anew where a demo is there
 
 
@@ -207,7 +207,7 @@ confusion.png  which of the ten spoken words is taken for which, by voices that 
                {heard} of {test["count"]:,} clips are right, {clean} of the clean and {noisy} of the noisy ones
 curves.png     how the model of music learned; on unseen chorales it needs {nats:.3f} nats an event,
                a Kneser-Ney trigram {trigram:.3f}
-chorale.mid    a chorale of {piece.beats:g} beats in {piece.voices} voices, seed {piece.seed}, for a DAW or a score editor;
+chorale.mid    a chorale of {piece.beats:g} beats in {piece.voices} voices, seed {piece.seed}, for a DAW or editor;
                the longest run that it shares with a training piece, in any key, is {piece.copied_beats:g} beats
 chorale.wav    the same as sound
 chorale.png    the same as a picture

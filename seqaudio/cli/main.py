@@ -32,7 +32,8 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png
 
 {commands}
-seqaudio COMMAND --help tells its options. --quiet leaves out progress, --debug shows where an error comes from.
+seqaudio COMMAND --help tells its options.
+--quiet leaves out progress; --debug shows where an error comes from.
 """
 
 

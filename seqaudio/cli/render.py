@@ -1,0 +1,57 @@
+"""A MIDI file as sound (WAV) and as a picture of its notes (PNG, a piano roll).
+
+Example: seqaudio render tune.mid --wav tune.wav --png tune.png
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from seqaudio.cli.outputs import check_output, written
+from seqaudio.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to render, and to which files: --wav, --png, or both."""
+
+    file: tyro.conf.Positional[Path]  # MIDI file
+    wav: Path | None = None  # sound to write, 16-bit stereo
+    png: Path | None = None  # piano roll to write
+    soundfont: Path | None = None  # instruments (.sf2 or .sf3); without it, a small General MIDI SoundFont
+    sample_rate: int = 44100  # hertz, of the sound
+    force: bool = False  # replace files that are there
+
+
+def main(config: Config) -> None:
+    """Read the file through the guarded parser, write what was asked for."""
+    check(config)
+
+    from seqaudio.notes import read_midi
+
+    notes = read_midi(config.file)
+    if config.wav is not None:
+        from seqaudio.notes.rendering import render, write_wav
+
+        samples = render(notes, config.sample_rate, config.soundfont)
+        with written(config.wav):
+            write_wav(config.wav, samples, config.sample_rate)
+        print(f"{config.wav}: {len(samples) / config.sample_rate:.1f} s, {len(notes):,} notes")
+    if config.png is not None:
+        from seqaudio.notes.drawing import draw_piano_roll
+
+        with written(config.png):
+            draw_piano_roll(notes, config.png, title=config.file.stem)
+        print(f"{config.png}: piano roll, {len(notes):,} notes")
+
+
+def check(config: Config) -> None:
+    """Raise OptionError for options that cannot work, before anything is read."""
+    if config.wav is None and config.png is None:
+        raise OptionError(f"nothing to write; give --wav {config.file.stem}.wav, --png {config.file.stem}.png, or both")
+    for option, path, suffix in (("--wav", config.wav, ".wav"), ("--png", config.png, ".png")):
+        if path is not None:
+            check_output(option, path, suffix, config.force)

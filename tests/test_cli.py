@@ -1,0 +1,132 @@
+"""The command: names, help, completion, what it tells of files."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import Command, assert_refused
+
+from seqaudio.cli.completion import script
+from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
+from seqaudio.cli.scripts import preparations, recipes
+
+
+def test_the_map_fits_one_screen_and_names_every_command() -> None:
+    lines = overview().splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 100
+    for name in SCRIPTS | COMMANDS:
+        assert any(line.strip().startswith(name) for line in lines)
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_every_command_shows_an_example_and_explains_each_option(name: str) -> None:
+    module = import_module(f"seqaudio.cli.{name}")
+    assert f"Example: seqaudio {name}" in (module.__doc__ or "")
+    source = Path(module.__file__ or "").read_text(encoding="utf-8")
+    for field in dataclasses.fields(module.Config):
+        assert re.search(rf"^    {field.name}: .*  # \S", source, re.MULTILINE), f"{name}: {field.name} has no comment"
+
+
+@pytest.mark.parametrize("path", [*preparations().values(), *recipes("train.py").values()], ids=str)
+def test_every_script_shows_its_command_and_runs_by_both_names(path: Path, command: Command) -> None:
+    kind, name = ("prepare", path.stem) if path.parent.name == "data_prep" else ("train", path.parent.name)
+    done = command("seqaudio", kind, name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"usage: seqaudio {kind} {name}" in done.stdout
+    assert path.name in done.stdout, "the docstring shows a command"
+
+
+@pytest.mark.parametrize("kind", ["prepare", "train", "evaluate"])
+def test_a_kind_of_script_alone_lists_what_there_is(kind: str, command: Command) -> None:
+    done = command("seqaudio", kind)
+    assert done.returncode == 0
+    for name in preparations() if kind == "prepare" else recipes(f"{kind}.py"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("prepare", "fsd"), ("did you mean fsdd",)),
+        (("train", "keyword"), ("keyword_recognition",)),
+        (("evaluate", "{none}"), ("not a run",)),
+        (("evaluate", "--split", "test"), ("no run was given",)),
+        (("info", "{none}"), ("no such file or folder",)),
+        (("info", "{empty}"), ("neither a store", "nor a run")),
+        (("recognize", "{none}", "{empty}"), ("has no recordings",)),
+        (("recognize", "{none}", "x.wav", "--json", "--csv"), ("exclude each other",)),
+    ],
+)
+def test_bad_names_are_one_line_and_exit_status_2(
+    command: Command, tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"none": tmp_path / "none", "empty": tmp_path / "empty"}
+    assert_refused(command("seqaudio", *(argument.format(**places) for argument in arguments)), *words)
+
+
+def test_info_tells_what_a_recording_and_a_tune_hold(command: Command, tune_folder: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.wav", 0.5 * np.sin(np.arange(8000) * 0.3), 8000)
+    done = command("seqaudio", "info", tmp_path / "tone.wav")
+    assert "1.000 s at 8,000 Hz" in done.stdout
+    assert "peak -6.0 dB" in done.stdout
+    done = command("seqaudio", "info", tune_folder / "tune00.mid")
+    assert "20 notes" in done.stdout
+    (tmp_path / "broken.mid").write_bytes(b"MThd")
+    assert_refused(command("seqaudio", "info", tmp_path / "broken.mid"), "truncated")
+
+
+def test_doctor_finds_everything_in_a_whole_installation(command: Command) -> None:
+    done = command("seqaudio", "doctor")
+    assert done.returncode == 0, done.stdout
+    assert "FAILS" not in done.stdout
+    assert "a note written and read back" in done.stdout
+
+
+def test_doctor_names_what_is_missing_and_the_remedy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    from seqaudio.cli import doctor
+
+    monkeypatch.setitem(sys.modules, "music21", None)
+    doctor.main(doctor.Config())
+    assert re.search(r"absent\s+chorales.*seqaudio\[chorales\]", capsys.readouterr().out)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SystemExit) as stop:
+        doctor.main(doctor.Config())
+    assert stop.value.code == 1
+    assert re.search(r"FAILS\s+stores", capsys.readouterr().out)
+
+
+def complete(text: str, shell: str, *words: str) -> list[str]:
+    """What the shell offers for the last word."""
+    line = " ".join(f"'{word}'" for word in words)
+    code = f"{text}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _seqaudio; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    done = subprocess.run([shell, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_completion_offers_commands_names_and_options() -> None:
+    text = script("bash")
+    assert set(SCRIPTS | COMMANDS) == set(complete(text, "bash", "seqaudio", ""))
+    assert complete(text, "bash", "seqaudio", "prepare", "fs") == ["fsdd"]
+    assert "--leave-out" in complete(text, "bash", "seqaudio", "prepare", "fsdd", "--")
+    assert "--temperature" in complete(text, "bash", "seqaudio", "generate", "run", "--t")
+    assert "compinit" in script("zsh")
+
+
+def test_quiet_leaves_out_progress(command: Command, tune_folder: Path, tmp_path: Path) -> None:
+    options = ("--source", tune_folder, "--out", tmp_path / "store", "--quiet")
+    assert command("seqaudio", "prepare", "midi_folder", *options).stderr == ""
+    run = ("--store", tmp_path / "store", "--epochs", "1", "--hidden-size", "8", "--device", "cpu")
+    loud = command("seqaudio", "train", "music_generation", "--run", tmp_path / "loud", *run)
+    quiet = command("seqaudio", "train", "music_generation", "--run", tmp_path / "quiet", *run, "--quiet")
+    assert "epoch 1/1" in loud.stderr
+    assert (quiet.returncode, quiet.stderr) == (0, "")
