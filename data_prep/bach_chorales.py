@@ -21,7 +21,7 @@ splits; --make-splits wrote it, from the notes of both, with the 16th-note grids
        key, note values and repeats: 345 of the 382 pieces are found in this way, in 357 of the 368 chorales. Pairs
        share either less than 0.45 or more than 0.6, so that the border could lie anywhere between
     2  versions of one chorale stay together; where the set has them in several splits, the strictest wins: test
-       before valid, valid before train
+       before valid, valid before train. A melody may be in several splits in other harmonies, as it is in that set
     3  the 11 chorales that the set does not have stay with those of their melody, again in the strictest split, or
        go by the hash of their name: 10 % valid, 10 % test
 """
@@ -45,7 +45,8 @@ from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
 from seqaudio.notes import NoteSequence, Representation, build_representation
-from seqaudio.notes.chorale import ANDANTE, VOICES, ChoraleRepresentation
+from seqaudio.notes.chorale import ANDANTE, ChoraleRepresentation
+from seqaudio.notes.chorale_grammar import VOICES
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.notes.score_preparation import ScorePreparation
@@ -80,7 +81,7 @@ class Config:
     """Options of the preparation."""
 
     out: Path  # new folder for the store; with --make-splits, the table to write
-    representation: Literal["chorale", "performance"] = "chorale"  # voices on a grid, or events of all voices
+    representation: Literal["chorale", "performance"] = "chorale"  # four voices by steps, or the events of all
     workers: int = 1  # processes
     limit: int | None = None  # take only N scores, drawn by their names, for a trial
     force: bool = False  # replace a store that is there

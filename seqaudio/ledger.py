@@ -37,6 +37,7 @@ class Reason(StrEnum):
     TOO_LONG = "too_long"
     NO_NOTES = "no_notes"
     PERCUSSION_ONLY = "percussion_only"
+    OTHER_PARTS = "other_parts"  # not the voices or instruments that the representation is made for
     PARSER_CRASHED = "parser_crashed"  # the guarded parser died on it
     PARSER_TIMEOUT = "parser_timeout"  # the guarded parser passed its deadline
     DUPLICATE = "duplicate"  # the same content came before under another name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
+import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, read_midi, resolve_overlaps
 from seqaudio.notes.pretty_midi_objects import from_pretty_midi, to_pretty_midi
-from seqaudio.notes.writing import key_name, midi_bytes, write_midi
+from seqaudio.notes.writing import instrument_name, key_name, midi_bytes, write_midi
 
 # a key for each tonic that pretty_midi tells apart, in the spelling that comes back
 KEYS = [KeySignature(0, sharps, minor) for minor in (False, True) for sharps in range(-5, 7)]
@@ -94,6 +96,14 @@ def tune(**more: object) -> NoteSequence:
     return NoteSequence.from_columns([0, 480], [480, 960], [60, 62], **more)  # type: ignore[arg-type]
 
 
+def named(notes: NoteSequence) -> NoteSequence:
+    """The piece with each nameless track named after its instrument, as files have it; one program a track."""
+    names = list(notes.track_names)
+    for track, program, drum in zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True):
+        names[track] = names[track] or instrument_name(program, drum)
+    return dataclasses.replace(notes, track_names=tuple(names))
+
+
 def test_equal_notes_give_equal_bytes() -> None:
     assert midi_bytes(tune(), ["a"]) == midi_bytes(tune(), ["a"])
     assert midi_bytes(tune(), ["a"]) != midi_bytes(tune(), ["b"])
@@ -102,8 +112,9 @@ def test_equal_notes_give_equal_bytes() -> None:
 def test_literal_bytes_of_one_note() -> None:
     notes = NoteSequence.from_columns([0], [480], [60], velocity=80)
     header = "4d546864 00000006 0001 0002 01e0"
-    conductor = "4d54726b 0000000b 00ff5103 07a120 00ff2f00"
-    piano = "4d54726b 00000010 00c000 00903c50 8360803c00 00ff2f00"
+    conductor = "4d54726b 0000000c 00ff5103 07a120 8f00ff2f00"  # the end mark comes after 1920 ticks, 4 quarters
+    name = b"Acoustic Grand Piano".hex()
+    piano = f"4d54726b 00000029 00ff0314 {name} 00c000 00903c50 8360803c00 8b20ff2f00"  # 1440 after the note's end
     assert midi_bytes(notes) == bytes.fromhex(header + conductor + piano)
 
 
@@ -132,7 +143,7 @@ def test_the_conductor_carries_comments_tempos_metres_and_keys() -> None:
         (0, "time_signature"),
         (0, "key_signature"),
         (480, "set_tempo"),
-        (0, "end_of_track"),
+        (960, "end_of_track"),
     ]
     assert [message.text for message in file.tracks[0][:2]] == ["first", "zweite – ü"]
     assert file.tracks[1].name == "flute"
@@ -164,7 +175,7 @@ def test_more_parts_than_channels_go_to_another_port() -> None:
         places.append((port, next(message.channel for message in track if message.type == "note_on")))
     assert len(set(places)) == 33
     assert all(channel != 9 for _, channel in places)
-    assert read_midi(midi_bytes(notes)) == notes
+    assert read_midi(midi_bytes(notes)) == named(notes)
 
 
 @pytest.mark.parametrize("minor", [False, True])
@@ -180,12 +191,12 @@ def test_keys_have_their_usual_names() -> None:
 
 def test_notes_without_length_and_repeats_come_back() -> None:
     notes = NoteSequence.from_columns([0, 480, 480, 960], [480, 480, 960, 960], [60, 60, 60, 60])
-    assert read_midi(midi_bytes(notes)) == notes
+    assert read_midi(midi_bytes(notes)) == named(notes)
 
 
 def test_overlaps_come_back_and_a_note_inside_another_is_refused() -> None:
     overlapping = NoteSequence.from_columns([0, 240], [480, 720], [60, 60], velocity=[10, 20])
-    assert read_midi(midi_bytes(overlapping)) == overlapping
+    assert read_midi(midi_bytes(overlapping)) == named(overlapping)
     nested = NoteSequence.from_columns([0, 240], [480, 300], [60, 60], track_names=["organ"])
     with pytest.raises(ValueError, match=r"organ: pitch 60 at ticks 0\.\.480 and again at 240\.\.300 inside it"):
         midi_bytes(nested)
@@ -195,6 +206,106 @@ def test_overlaps_come_back_and_a_note_inside_another_is_refused() -> None:
 def test_a_silence_that_midi_cannot_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="268435456 ticks without an event"):
         midi_bytes(NoteSequence.from_columns([2**28], [2**28 + 480], [60]))
+
+
+METRES = [
+    ((), 1920),  # without a metre four quarters are a bar
+    ((TimeSignature(0, 3, 4),), 1440),
+    ((TimeSignature(0, 6, 8),), 1440),
+    ((TimeSignature(0, 7, 8),), 1680),
+    ((TimeSignature(0, 2, 2),), 1920),
+    ((TimeSignature(0, 4, 4), TimeSignature(1920, 3, 4)), 1440),
+]
+
+
+@pytest.mark.parametrize(("metres", "bar"), METRES)
+@pytest.mark.parametrize("ending", [-480, 0, 1])
+def test_every_track_ends_when_the_last_bar_is_full(metres: tuple[TimeSignature, ...], bar: int, ending: int) -> None:
+    before = metres[-1].tick if metres else 0
+    last = before + 2 * bar + ending  # inside the second bar, at its end, just inside the third
+    notes = NoteSequence.from_columns([0, last - 240], [240, last], [60, 36], track=[0, 1], time_signatures=metres)
+    data = midi_bytes(notes)
+    ends = [sum(message.time for message in track) for track in mido.MidiFile(file=io.BytesIO(data)).tracks]
+    expected = before + (3 if ending > 0 else 2) * bar
+    assert ends == [expected] * 3
+    downbeats = pretty_midi.PrettyMIDI(io.BytesIO(data)).get_downbeats()
+    assert np.isclose(notes.seconds([expected - bar]), downbeats, atol=1e-6).any(), "the last bar begins at a bar line"
+
+
+def test_a_note_without_length_at_a_bar_line_gets_its_bar() -> None:
+    notes = NoteSequence.from_columns([0, 1920], [480, 1920], [60, 60])
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes)))
+    assert [sum(message.time for message in track) for track in file.tracks] == [3840, 3840]
+
+
+def test_a_tempo_behind_the_last_note_lies_in_the_last_bar() -> None:
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(tune(tempos=[(2000, 400_000)]))))
+    assert [sum(message.time for message in track) for track in file.tracks] == [3840, 3840]
+
+
+def test_a_track_that_ends_long_before_the_others_is_written_all_the_same() -> None:
+    notes = NoteSequence.from_columns(
+        [0, 2**27, 2**28, 2**28 + 2**27], [480, 2**27 + 480, 2**28 + 480, 2**28 + 2**27 + 480], 60, track=[0, 1, 1, 1]
+    )
+    assert len(read_midi(midi_bytes(notes))) == 4
+
+
+def test_three_readers_find_the_same_tracks_bars_and_end() -> None:
+    notes = NoteSequence.from_columns(
+        [0, 720, 0, 0, 1440],
+        [720, 1440, 1440, 240, 1680],
+        [72, 74, 48, 36, 38],
+        program=[73, 73, 42, 0, 0],
+        track=[0, 0, 1, 2, 2],
+        is_drum=[False, False, False, True, True],
+        tempos=[(0, 600_000)],
+        time_signatures=[TimeSignature(0, 6, 8)],
+        key_signatures=[KeySignature(0, -1)],
+        track_names=["Flute", "Cello", "Kit"],
+    )
+    data = midi_bytes(notes)
+    parts = {("Flute", 73, False), ("Cello", 42, False), ("Kit", 0, True)}
+
+    theirs = pretty_midi.PrettyMIDI(io.BytesIO(data))
+    assert {(part.name, part.program, part.is_drum) for part in theirs.instruments} == parts
+    assert [(m.time, m.numerator, m.denominator) for m in theirs.time_signature_changes] == [(0.0, 6, 8)]
+    assert [pretty_midi.key_number_to_key_name(key.key_number) for key in theirs.key_signature_changes] == ["F Major"]
+    np.testing.assert_allclose(theirs.get_downbeats()[:2], [0.0, 1.8])  # a bar of 6/8 at 0.6 s a quarter
+    assert theirs.get_end_time() == pytest.approx(2.1)
+
+    score = symusic.Score.from_midi(data)
+    assert {(track.name, track.program, track.is_drum) for track in score.tracks} == parts
+    assert [(m.time, m.numerator, m.denominator) for m in score.time_signatures] == [(0, 6, 8)]
+    assert (score.ticks_per_quarter, score.end()) == (480, 1680)
+
+    file = mido.MidiFile(file=io.BytesIO(data))
+    assert (file.type, file.ticks_per_beat) == (1, 480)
+    assert [track.name for track in file.tracks[1:]] == ["Flute", "Cello", "Kit"]
+    at_start = {message.type for track in file.tracks for message in track[:5] if message.time == 0}
+    assert {"set_tempo", "time_signature", "key_signature", "track_name", "program_change"} <= at_start
+    assert [sum(message.time for message in track) for track in file.tracks] == [2880] * 4, "two bars of 6/8"
+    assert file.length == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6, 8, 12, 24])
+def test_notes_of_a_grid_are_written_exactly_on_that_grid(steps: int) -> None:
+    onsets = np.arange(0, 7 * steps, 2)
+    notes = NoteSequence.from_columns(onsets, onsets + 1, [60], ticks_per_quarter=steps)
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes)))
+    places, now = [], 0
+    for message in file.tracks[1]:
+        now += message.time
+        places += [now] if message.type == "note_on" else []
+    assert file.ticks_per_beat == 480
+    assert places == [480 * onset // steps for onset in onsets.tolist()]
+
+
+def test_nameless_tracks_are_named_after_their_instruments() -> None:
+    notes = NoteSequence.from_columns(
+        [0, 0, 0], [9, 9, 9], [60, 60, 36], program=[19, 40, 25], track=[0, 1, 2], is_drum=[False, False, True]
+    )
+    file = mido.MidiFile(file=io.BytesIO(midi_bytes(notes)))
+    assert [track.name for track in file.tracks[1:]] == ["Church Organ", "Violin", "Drums"]
 
 
 def test_no_notes_give_a_file_with_a_conductor_alone() -> None:
@@ -247,4 +358,4 @@ def test_real_pieces_come_back_from_their_own_writing(data_folder: Path) -> None
     for path in sorted((data_folder / "music" / "nottingham" / "midi").glob("*.mid"))[::50]:
         notes = quantise(read_midi(path), 24)
         found = read_midi(midi_bytes(notes))
-        assert found == notes.rescaled(480)
+        assert found == named(notes.rescaled(480))

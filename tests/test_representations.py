@@ -202,7 +202,7 @@ def test_fractions_are_no_ids() -> None:
 
 
 def test_names_lead_to_representations() -> None:
-    assert list(REPRESENTATIONS) == ["melody", "performance"]
+    assert sorted(REPRESENTATIONS) == ["chorale", "melody", "performance"]
     assert build_representation("performance") == PerformanceRepresentation()
     assert build_representation("melody", {"steps_per_quarter": 8}) == MelodyRepresentation(steps_per_quarter=8)
 

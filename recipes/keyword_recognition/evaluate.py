@@ -16,6 +16,7 @@ import numpy as np
 from seqaudio.batching import LabelledSequences, PaddedBatches
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
+from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.keywords import guess_labels
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.neighbours import NearestNeighbours
@@ -49,12 +50,15 @@ def main(config: Config) -> None:
     assert isinstance(model, KeywordModel)
     sequences = LabelledSequences(split, ids)
     metrics = evaluate(model, PaddedBatches(sequences, 256, max_steps=MAX_STEPS))
-    conditions = guess_labels(model, sequences).by_condition(split.column("condition"))
+    guesses = guess_labels(model, sequences)
+    conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
     neighbours = NearestNeighbours().fit(list(store["train"]), store["train"].labels)
     guesses = folder.vocabulary.encode(neighbours.predict(list(split)))
     baseline = {"accuracy": float(np.mean(guesses == ids))}
+    title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
+    draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
         record_test(config.run, metrics, {"5-nearest-neighbours": baseline}, store.fingerprint)
     print(

@@ -27,6 +27,7 @@ from seqaudio.bptt import (
 )
 from seqaudio.cli.options import run
 from seqaudio.device import resolve_device
+from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import command_line, results
@@ -56,9 +57,9 @@ class Config:
     offset: float = 0.4  # augmentation: deviation of a constant added to each feature
     noise: float = 0.4  # augmentation: deviation of noise added to each value
     time_masks: int = 2  # augmentation: stretches of up to 6 frames replaced by the clip's mean
-    batch_size: int = 32  # clips
-    epochs: int = 20
-    learning_rate: float = 3e-3  # Adam
+    batch_size: int = 64  # clips
+    epochs: int = 24
+    learning_rate: float = 4e-3  # Adam
     weight_decay: float = 0.01
     clip_norm: float = 1.0  # largest norm of the gradient
     bptt: Literal["full", "truncated"] = "full"  # truncated needs a loss at each step and is refused here
@@ -153,6 +154,7 @@ def main(config: Config) -> None:
         command=command_line(),
     )
     write_json(config.run / "results.json", outcome)
+    draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"))
     print(
         f"validation accuracy {100 * best['accuracy']:.2f} % of {best['count']:,} clips "
         f"(5 nearest neighbours {100 * hits:.2f} %), {trainer.at.seconds:.0f} s; "

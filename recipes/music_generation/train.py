@@ -27,6 +27,7 @@ from seqaudio.bptt import (
 )
 from seqaudio.cli.options import run
 from seqaudio.device import resolve_device
+from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import command_line, results
@@ -124,6 +125,7 @@ def main(config: Config) -> None:
         command=command_line(),
     )
     write_json(config.run / "results.json", outcome)
+    draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"))
     beside = ", ".join(f"{name} {scores['valid']['nats_per_event']:.4f}" for name, scores in baselines.items())
     print(
         f"validation {best['nats_per_event']:.4f} nats an event over {best['count']:,} events ({beside}), "

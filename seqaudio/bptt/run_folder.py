@@ -112,6 +112,12 @@ class RunFolder:
     def resume_folder(self) -> Path:
         return self.path / "resume"
 
+    def figure(self, name: str) -> Path:
+        """Where the picture `name` of this run belongs."""
+        folder = self.path / "figures"
+        folder.mkdir(exist_ok=True)
+        return folder / f"{name}.png"
+
     def save_weights(self, model: Model) -> None:
         """Keep these weights as the run's model."""
         save_tensors(self.path / "model.safetensors", model.state_dict())

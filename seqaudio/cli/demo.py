@@ -123,7 +123,7 @@ def train(config: Config) -> None:
     """Train both recipes, or go on with them."""
     plans: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs}),
-        ("music_generation", "chorales", {"epochs": config.chorale_epochs}),
+        ("music_generation", "chorales", {"epochs": config.chorale_epochs, "batch_size": 16}),
     )
     for name, stem, options in plans:
         run = config.out / f"{stem}-run"

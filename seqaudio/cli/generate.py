@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 import seqaudio
+from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError
 
 if TYPE_CHECKING:
@@ -52,15 +53,16 @@ def main(config: Config) -> None:
     run.require("music_generation", "generating music")
     provenance = f"{describe_model(run)}; {command()}"
     for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
-        write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
-        if config.wav:
-            from seqaudio.notes.rendering import render, write_wav
+        with written(path):
+            write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
+            if config.wav:
+                from seqaudio.notes.rendering import render, write_wav
 
-            write_wav(path.with_suffix(".wav"), render(notes))
-        if config.png:
-            from seqaudio.notes.drawing import draw_piano_roll
+                write_wav(path.with_suffix(".wav"), render(notes))
+            if config.png:
+                from seqaudio.notes.drawing import draw_piano_roll
 
-            draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
+                draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
         print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}")
 
 
@@ -125,15 +127,12 @@ def check(config: Config) -> None:
         value = getattr(config, name)
         if value is not None and value < 1:
             raise OptionError(f"--{name.replace('_', '-')} {value}, expected at least 1")
-    if config.out.suffix.lower() not in (".mid", ".midi"):
-        raise OptionError(f"--out {config.out}: expected the name of a MIDI file, such as {config.out.stem}.mid")
-    if not config.out.resolve().parent.is_dir():
-        raise OptionError(f"{config.out.parent}: no such folder; make it first, or choose another --out")
     for _, path in pieces(config):
-        wanted = [path, *(path.with_suffix(s) for s, asked in ((".wav", config.wav), (".png", config.png)) if asked)]
-        for file in wanted:
-            if file.exists() and not config.force:
-                raise OptionError(f"{file} exists; give --force to replace it, or choose another --out")
+        check_output("--out", path, ".mid", config.force)
+        if config.wav:
+            check_output("--out", path.with_suffix(".wav"), ".wav", config.force)
+        if config.png:
+            check_output("--out", path.with_suffix(".png"), ".png", config.force)
 
 
 def describe_model(run: RunFolder) -> str:

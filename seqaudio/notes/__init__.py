@@ -5,6 +5,7 @@
 None of it needs torch.
 """
 
+from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.melody import MelodyRepresentation
 from seqaudio.notes.performance import PerformanceRepresentation
 from seqaudio.notes.pretty_midi_objects import from_pretty_midi, to_pretty_midi
@@ -16,6 +17,7 @@ from seqaudio.notes.writing import midi_bytes, write_midi
 
 __all__ = [
     "REPRESENTATIONS",
+    "ChoraleRepresentation",
     "Grammar",
     "KeySignature",
     "MelodyRepresentation",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,6 +19,12 @@ class Bar:
     start: Fraction
     end: Fraction
     beat: Fraction  # ticks from one beat to the next
+    metre: TimeSignature  # that holds in it
+
+    @property
+    def metre_name(self) -> str:
+        """Such as `6/8`."""
+        return f"{self.metre.numerator}/{self.metre.denominator}"
 
     @property
     def beats(self) -> Iterator[Fraction]:
@@ -39,24 +44,23 @@ def bars(notes: NoteSequence) -> Iterator[Bar]:
     last = _last_tick(notes) if len(notes) else 0
     spans = _spans(notes)
     for place, metre in enumerate(spans):
-        until = Fraction(spans[place + 1].tick if place + 1 < len(spans) else last)
+        until = spans[place + 1].tick if place + 1 < len(spans) else last
         compound = metre.denominator >= 8 and metre.numerator % 3 == 0 and metre.numerator > 3
         beat = _ticks(notes, 3 if compound else 1, metre.denominator)
         start = Fraction(metre.tick)
         while start < min(until, last):
             end = start + _ticks(notes, metre.numerator, metre.denominator)
-            yield Bar(start, end if place + 1 == len(spans) else min(end, until), beat)
+            yield Bar(start, end if place + 1 == len(spans) else min(end, Fraction(until)), beat, metre)
             start = end
 
 
 def end_of_last_bar(notes: NoteSequence) -> int:
     """The first tick at or behind all notes, tempos and signatures with which a bar is full."""
-    signatures = (*notes.time_signatures, *notes.key_signatures)
-    last = max([0, int(notes.tempo_tick[-1]), *(signature.tick for signature in signatures)])
-    if len(notes):
-        last = max(last, _last_tick(notes))
-    spans = _spans(notes)
-    metre = spans[bisect_right([span.tick for span in spans], last) - 1]
+    ticks = [int(notes.tempo_tick[-1])]
+    ticks += [metre.tick for metre in notes.time_signatures]
+    ticks += [key.tick for key in notes.key_signatures]
+    last = max([*ticks, _last_tick(notes)] if len(notes) else ticks)
+    metre = _spans(notes)[-1]  # no time signature comes after `last`
     length = _ticks(notes, metre.numerator, metre.denominator)
     return ceil(metre.tick + ceil((last - metre.tick) / length) * length)
 
@@ -68,7 +72,8 @@ def _last_tick(notes: NoteSequence) -> int:
 
 def _spans(notes: NoteSequence) -> list[TimeSignature]:
     """The time signatures from tick 0 on, of two at one tick the later given."""
-    latest = {0: COMMON_TIME} | {metre.tick: metre for metre in notes.time_signatures}
+    latest = {0: COMMON_TIME}
+    latest.update((metre.tick, metre) for metre in notes.time_signatures)
     return [latest[tick] for tick in sorted(latest)]
 
 

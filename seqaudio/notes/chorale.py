@@ -1,54 +1,50 @@
-"""Four voices on a grid: at each step, from the soprano down, a note begins, goes on, or there is a rest."""
+"""Four voices on a grid: at each step where something changes, what every voice does, from the soprano down."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
+from seqaudio.notes.chorale_grammar import METRES, VOICES, ChoraleGrammar, ChoraleIds
 from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.representation import FIRST_ID, REPRESENTATIONS, Grammar, Representation, refuse_special
+from seqaudio.notes.representation import REPRESENTATIONS, Grammar, Representation
 from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
-from seqaudio.vocabulary import EOS
 
-VOICES = ("Soprano", "Alto", "Tenor", "Bass")  # in the order of the tokens of a step
-METRES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; the first where a piece has none of them
-BAR_QUARTERS = (4, 3, 6)
 ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute
-
-REST = FIRST_ID
-HOLD = FIRST_ID + 1
-NOTE = FIRST_ID + 2  # the id of pitch 0
-METRE = NOTE + 128  # the id of the first metre
-SIZE = METRE + len(METRES)
 
 
 @REPRESENTATIONS.register("chorale")
 @dataclass(frozen=True)
 class ChoraleRepresentation(Representation):
-    """One token a voice and step, voice by voice within the step; the metre in front.
+    """The metre, then bar for bar the steps at which a voice begins or ends a note, with one token for each voice.
 
         id          token        meaning
         0, 1, 2     PAD BOS EOS
-        3           rest         the voice is silent in this step
-        4           hold         its note before goes on; only after a note or a hold of the same voice
+        3           rest         the voice is silent
+        4           hold         its note goes on
         5 + p       note_p       pitch p begins, p in 0..127, both inclusive
         133 + m     metre_4/4, metre_3/4, metre_3/2; the first token, and nowhere else
+        136         bar          a bar begins
+        137 + k     step_k       step k of this bar, counted from 0; soprano, alto, tenor and bass follow
 
-    A stream is metre, then bars of 4 x steps tokens: soprano, alto, tenor, bass of step 0, soprano of step 1, ... The
-    first bar begins at tick 0, so an upbeat has rests before it. The last bar is filled with rests rather than holds:
-    the last notes keep their lengths. A piece ends with the first bar behind which nothing sounds.
+    Steps without a change are not written: what sounds goes on, at EOS up to the end of the bar. A last chord that is
+    shorter has rests behind it, and so bars are always full. The first bar begins at tick 0, so that an upbeat has a
+    later step as its first. A piece ends with the first bar behind which nothing sounds.
 
     Voices are the tracks of those names; where they are not all there, the first four tracks with notes, percussion
     left out. Each is made one voice as `MelodyRepresentation` does it. Voices may cross and meet. Of several metres
-    the first holds throughout; velocities, programs and tempo are not written, `quantise` sets them.
+    the first holds throughout, and 4/4 where it is none of the three; velocities, programs and tempo are not written,
+    `quantise` sets them.
 
-    Source: the grid with holds is that of Hadjeres et al. (2017), "DeepBach"; the voices one after the other, that of
-    Liang et al. (2017), "Automatic stylistic composition of Bach chorales with deep LSTM".
+    Source: steps of four voices in one stream with a mark before each, as in Liang et al. (2017), "Automatic stylistic
+    composition of Bach chorales with deep LSTM". That steps without a change are left out and the others have their
+    place in the bar written is ours: half as many tokens, and a small network does not have to count beats.
     """
 
     name: ClassVar[str] = "chorale"
@@ -59,21 +55,27 @@ class ChoraleRepresentation(Representation):
     tempo: int = ANDANTE  # microseconds per quarter of what is decoded
 
     def __post_init__(self) -> None:
-        if not 1 <= self.steps_per_quarter <= 960:
-            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..960")
+        if not 1 <= self.steps_per_quarter <= 48:
+            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
         if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
             raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
         if not 1 <= self.tempo <= HIGHEST_TEMPO:
             raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
 
-    @property
-    def event_tokens(self) -> tuple[str, ...]:
-        return ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)), *(f"metre_{metre}" for metre in METRES))
+    @cached_property
+    def ids(self) -> ChoraleIds:
+        return ChoraleIds(self.steps_per_quarter)
 
     @property
-    def bar_steps(self) -> tuple[int, ...]:
-        """Steps of a bar of each metre."""
-        return tuple(quarters * self.steps_per_quarter for quarters in BAR_QUARTERS)
+    def event_tokens(self) -> tuple[str, ...]:
+        return (
+            "rest",
+            "hold",
+            *(f"note_{pitch}" for pitch in range(128)),
+            *(f"metre_{metre}" for metre in METRES),
+            "bar",
+            *(f"step_{step}" for step in range(max(self.ids.bar_steps))),
+        )
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
         line = MelodyRepresentation(self.steps_per_quarter)
@@ -85,24 +87,48 @@ class ChoraleRepresentation(Representation):
         notes = self.quantise(notes)
         if not len(notes):
             return np.zeros(0, dtype=np.int64)
-        metre = _metre(notes)
-        steps = self.bar_steps[metre]
-        bars = -(-int(notes.end_tick.max()) // steps)
-        grid = np.full((bars * steps, len(VOICES)), REST, dtype=np.int64)
-        columns = (notes.start_tick, notes.end_tick, notes.track)
-        for start, end, voice in zip(*(column.tolist() for column in columns), strict=True):
-            grid[start:end, voice] = HOLD
-        grid[notes.start_tick, notes.track] = NOTE + notes.pitch
-        return np.concatenate([[METRE + metre], grid.ravel()])
+        ids, metre = self.ids, _metre(notes)
+        steps = ids.bar_steps[metre]
+        grid = self._grid(notes, -(-int(notes.end_tick.max()) // steps) * steps)
+        before = np.concatenate([np.full((1, len(VOICES)), ids.rest), grid[:-1]])
+        changed = ((grid >= ids.note) | ((grid == ids.rest) & (before != ids.rest))).any(axis=1)
+        stream = [ids.metre + metre]
+        for place in range(len(grid)):
+            step = place % steps
+            if step == 0:
+                stream.append(ids.bar)
+            if changed[place]:
+                stream += [ids.step + step, *grid[place].tolist()]
+        return np.array(stream, dtype=np.int64)
 
     def grammar(self) -> Grammar:
-        return ChoraleGrammar(self.bar_steps)
+        return ChoraleGrammar(self.ids)
 
     def _notes(self, events: list[int]) -> NoteSequence:
         if not events:
             return self._sequence([], 0)
-        grid = np.array(events[1:], dtype=np.int64).reshape(-1, len(VOICES))
-        return self._sequence([_line(column) for column in grid.T], events[0] - METRE)
+        ids = self.ids
+        metre = events[0] - ids.metre
+        steps = ids.bar_steps[metre]
+        grid = np.full((events.count(ids.bar) * steps, len(VOICES)), ids.hold, dtype=np.int64)
+        grid[:1] = ids.rest
+        bar = -1
+        for place, token in enumerate(events):
+            if token == ids.bar:
+                bar += 1
+            elif token >= ids.step:
+                grid[bar * steps + token - ids.step] = events[place + 1 : place + 1 + len(VOICES)]
+        return self._sequence([_line(column, ids) for column in grid.T], metre)
+
+    def _grid(self, notes: NoteSequence, length: int) -> npt.NDArray[np.int64]:
+        """[length, 4] what each voice does at each step: a rest, a hold or a note."""
+        ids = self.ids
+        grid = np.full((length, len(VOICES)), ids.rest, dtype=np.int64)
+        columns = (notes.start_tick, notes.end_tick, notes.track)
+        for start, end, voice in zip(*(column.tolist() for column in columns), strict=True):
+            grid[start:end, voice] = ids.hold
+        grid[notes.start_tick, notes.track] = ids.note + notes.pitch
+        return grid
 
     def _sequence(self, lines: list[npt.NDArray[np.int64]], metre: int) -> NoteSequence:
         """From starts, ends and pitches [3, N] of each voice, from the soprano down; no metre without notes."""
@@ -142,79 +168,9 @@ def _metre(notes: NoteSequence) -> int:
     return METRES.index(names[0]) if names and names[0] in METRES else 0
 
 
-def _line(column: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Starts, ends and pitches [3, N] of the notes in the tokens [T] of one voice."""
-    start = np.flatnonzero(column >= NOTE)
-    borders = np.append(np.flatnonzero(column != HOLD), len(column))
+def _line(column: npt.NDArray[np.int64], ids: ChoraleIds) -> npt.NDArray[np.int64]:
+    """Starts, ends and pitches [3, N] of the notes in one voice of the grid; what a rest goes on with is a rest."""
+    start = np.flatnonzero(column >= ids.note)
+    borders = np.append(np.flatnonzero(column != ids.hold), len(column))
     end = borders[np.searchsorted(borders, start, side="right")]
-    return np.stack([start, end, column[start] - NOTE])
-
-
-class ChoraleGrammar(Grammar):
-    """The metre first; then whole bars, the last of which is not silent; a hold needs a note of its voice before it."""
-
-    def __init__(self, bar_steps: tuple[int, ...]) -> None:
-        self._bars = tuple(len(VOICES) * steps for steps in bar_steps)  # tokens of a bar of each metre
-        self._bar = 0  # tokens of a bar of this piece; 0 before the metre
-        self._place = 0  # tokens of the present bar so far; 0 where a bar is full
-        self._sounding = [False] * len(VOICES)
-        self._heard = False  # whether something sounds in the present bar, or in the one just filled
-        self._ended = False
-
-    @property
-    def _can_end(self) -> bool:
-        return not self._bar or (self._place == 0 and self._heard)
-
-    @property
-    def _last_chance(self) -> bool:
-        """Whether a rest now would leave the present bar silent."""
-        return self._place == self._bar - 1 and not self._heard
-
-    def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        legal = np.zeros(SIZE, dtype=np.bool_)
-        if self._ended:
-            return legal
-        legal[EOS] = self._can_end
-        if not self._bar:
-            legal[METRE:] = [room is None or 1 + bar <= room for bar in self._bars]
-            return legal
-        left = self._bar - self._place
-        if room is None or left <= room:
-            legal[NOTE:METRE] = True
-            legal[HOLD] = self._sounding[self._place % len(VOICES)]
-            # behind a silent bar another must follow
-            legal[REST] = room is None or not self._last_chance or 1 + self._bar <= room
-        return legal
-
-    def push(self, token: int) -> None:
-        refuse_special(token, SIZE)
-        if self._ended:
-            raise ValueError("nothing follows <eos>")
-        if token == EOS:
-            self._push_end()
-        elif token >= METRE:
-            if self._bar:
-                raise ValueError("the metre stands at the beginning and nowhere else")
-            self._bar = self._bars[token - METRE]
-        elif not self._bar:
-            raise ValueError("a metre must come before the first bar")
-        else:
-            self._push_voice(token)
-
-    def _push_voice(self, token: int) -> None:
-        voice = self._place % len(VOICES)
-        if token == HOLD and not self._sounding[voice]:
-            raise ValueError(f"no note of the {VOICES[voice].lower()} sounds that could be held")
-        self._sounding[voice] = token != REST
-        self._heard = token != REST or (self._heard and self._place > 0)
-        self._place = (self._place + 1) % self._bar
-
-    def _push_end(self) -> None:
-        if self._place:
-            raise ValueError(f"the bar has {self._place} of its {self._bar} tokens")
-        if not self._can_end:
-            raise ValueError("a piece does not end with a silent bar")
-        self._ended = True
-
-    def shortest_end(self) -> int:
-        return 0 if self._ended or self._can_end else self._bar - self._place
+    return np.stack([start, end, column[start] - ids.note])

@@ -11,8 +11,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from xml.etree import ElementTree
-from zipfile import BadZipFile
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
@@ -43,8 +41,9 @@ def read_score(path: Path) -> NoteSequence:
         try:
             # without forceSource music21 would look for a pickle, and write one
             score = music21.converter.parse(path, forceSource=True)
-        except (music21.exceptions21.Music21Exception, ElementTree.ParseError, BadZipFile, UnicodeError) as error:
-            raise InputFileError(path, Reason.DAMAGED, f"{type(error).__name__}: {error}") from None
+        except Exception as error:
+            # music21 lets through whatever its parsers stumble over
+            raise InputFileError(path, Reason.DAMAGED, f"{type(error).__name__}: {error}") from error
     parts = list(score.parts)
     rows = [row for track, part in enumerate(parts) for row in _rows(part, track)]
     if not rows:

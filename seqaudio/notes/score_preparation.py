@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
-from seqaudio.notes.chorale import VOICES
+from seqaudio.notes.chorale_grammar import VOICES
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.score import read_score
 from seqaudio.prepare import Item, Row
@@ -18,7 +18,7 @@ class ScorePreparation:
     """A `Process` of `build_store`: the token row of a score for four voices.
 
     Raises:
-        InputFileError: when called, what `read_score` raises; DUPLICATE; UNEXPECTED_NAME where the score has other
+        InputFileError: when called, what `read_score` raises; DUPLICATE; OTHER_PARTS where the score has other
             than four parts, or where the item comes without a split.
     """
 
@@ -33,7 +33,7 @@ class ScorePreparation:
         if len(parts) != len(VOICES):
             named = ", ".join(" ".join(part.split()) for part in parts)
             detail = f"{len(parts)} parts ({named}), expected {len(VOICES)}"
-            raise InputFileError(item.file, Reason.UNEXPECTED_NAME, detail)
+            raise InputFileError(item.file, Reason.OTHER_PARTS, detail)
         if not item.split:
             raise InputFileError(item.file, Reason.UNEXPECTED_NAME, "no split is known for this name")
         duration = self.representation.quantise(notes).duration

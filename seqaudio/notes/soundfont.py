@@ -1,31 +1,253 @@
-"""Which instruments a SoundFont has, and how a piece makes do with them."""
+"""SoundFont 2 files: which instruments they have, and which samples sound for a key and velocity.
+
+Everything a file says about itself is checked, so that no index leads out of it.
+Source: E-mu Systems (2006), SoundFont Technical Specification 2.04; sections in brackets.
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import NoteSequence
 
 PERCUSSION_BANK = 128
-_CHUNK = struct.Struct("<4sI")  # kind and length
-_PRESET = struct.Struct("<20sHH14x")  # name, program, bank; source: SoundFont Technical Specification 2.04, 7.2
+OPEN_FILTER = 13_500  # absolute cents: a filter from there on changes nothing
+_COMPRESSED, _IN_ROM = 0x10, 0x8000  # kinds of samples that hold no plain numbers
+
+_RECORDS = {  # [7.2 to 7.10]
+    b"phdr": np.dtype([("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("rest", "V12")]),
+    b"pbag": np.dtype([("generator", "<u2"), ("modulator", "<u2")]),
+    b"pgen": np.dtype([("kind", "<u2"), ("amount", "<i2")]),
+    b"inst": np.dtype([("name", "S20"), ("bag", "<u2")]),
+    b"ibag": np.dtype([("generator", "<u2"), ("modulator", "<u2")]),
+    b"igen": np.dtype([("kind", "<u2"), ("amount", "<i2")]),
+    b"shdr": np.dtype(
+        [
+            ("name", "S20"),
+            ("start", "<u4"),
+            ("end", "<u4"),
+            ("loop_start", "<u4"),
+            ("loop_end", "<u4"),
+            ("rate", "<u4"),
+            ("pitch", "u1"),
+            ("correction", "i1"),
+            ("link", "<u2"),
+            ("kind", "<u2"),
+        ]
+    ),
+}
+_Records = npt.NDArray[np.void]
+_Generators = dict[int, int]
+
+# generators by number [8.1.2], and what they are where a file does not say
+_START, _END, _LOOP_START, _LOOP_END = (0, 4), (1, 12), (2, 45), (3, 50)  # offsets: samples, and 32768 samples
+_INSTRUMENT, _KEYS, _VELOCITIES, _SAMPLE = 41, 43, 44, 53
+_DEFAULTS: _Generators = dict.fromkeys(range(59), 0) | {
+    8: OPEN_FILTER,
+    **dict.fromkeys((21, 23, 25, 26, 27, 28, 30, 33, 34, 35, 36, 38), -12_000),
+    **dict.fromkeys((46, 47, 58), -1),
+    56: 100,
+}
+# of the preset's zones these are ignored [8.5]
+_INSTRUMENT_ONLY = {0, 1, 2, 3, 4, 12, 45, 46, 47, 50, 54, 57, 58}
 
 
 @dataclass(frozen=True)
-class SoundFont:
-    """The General MIDI programs that a SoundFont (SF2, or SF3 with compressed samples) can play."""
+class Envelope:
+    """Up, and down to a level that lasts until release. Times are in seconds, for key 60."""
 
-    path: Path
-    melodic: frozenset[int]  # programs of bank 0
-    percussion: frozenset[int]  # drum kits
+    delay: float
+    attack: float
+    hold: float
+    decay: float  # for the whole way down: 100 dB of volume, 1 of modulation
+    sustain: float  # decibels below the peak, or the share of the peak that remains
+    release: float
+    hold_cents: float  # the hold is longer by so many timecents for each key below 60
+    decay_cents: float
+
+
+@dataclass(frozen=True)
+class Oscillator:
+    """A slow triangle from -1 to 1, beginning at 0, and what it moves."""
+
+    delay: float  # seconds
+    frequency: float  # hertz
+    pitch: float  # cents
+    cutoff: float = 0.0  # cents
+    volume: float = 0.0  # decibels
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One sample as it sounds over a range of keys and velocities (both inclusive)."""
+
+    keys: tuple[int, int]
+    velocities: tuple[int, int]
+    samples: npt.NDArray[np.int16]  # [n]
+    loop: tuple[int, int] | None  # first sample of it, and first behind it
+    rate: int  # hertz
+    root: float  # key, with its fraction, at which the sample sounds as recorded
+    scale: float  # cents from key to key
+    tuning: float  # cents
+    attenuation: float  # decibels
+    pan: float  # -1 left .. 1 right
+    cutoff: float  # of the low-pass filter, absolute cents: 0 is 8.176 Hz
+    resonance: float  # decibels
+    volume_envelope: Envelope
+    modulation_envelope: Envelope
+    envelope_pitch: float  # cents that the modulation envelope adds at its peak
+    envelope_cutoff: float  # cents
+    oscillators: tuple[Oscillator, Oscillator]
+    exclusive: int  # of such a class only one note sounds at a time; 0: no class
+    fixed_key: int  # sounds whatever key is struck; -1: the key that is struck
+    fixed_velocity: int
+
+
+class SoundFont:
+    """The instruments of a file, by General MIDI program.
+
+    Raises:
+        OptionError: the file is missing, cut, damaged, no SoundFont, or holds compressed samples (SF3).
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            self._chunks = _chunks(self.path.read_bytes())
+            self._check()
+        except OSError as error:
+            raise OptionError(
+                f"{path}: {error.strerror or type(error).__name__}; expected a SoundFont (.sf2)"
+            ) from None
+        except (ValueError, struct.error) as error:
+            raise OptionError(f"{path}: {error}; expected a SoundFont (.sf2)") from None
+        heads = self._table(b"phdr")[:-1]
+        self._presets = {(int(head["bank"]), int(head["program"])): n for n, head in enumerate(heads)}
+        self.melodic = frozenset(program for bank, program in self._presets if bank == 0)
+        self.percussion = frozenset(program for bank, program in self._presets if bank == PERCUSSION_BANK)
+        if not self.melodic and not self.percussion:
+            raise OptionError(f"{path}: has no instrument in bank 0 or {PERCUSSION_BANK}; try another SoundFont")
+
+    def zones(self, program: int, drum: bool) -> list[Zone]:
+        """All zones of a program, or of a drum kit. Raises OptionError where its samples are not in the file."""
+        preset = self._presets[PERCUSSION_BANK if drum else 0, program]
+        found = []
+        for of_preset in self._generators(b"phdr", b"pbag", b"pgen", preset, _INSTRUMENT):
+            for of_instrument in self._generators(b"inst", b"ibag", b"igen", of_preset[_INSTRUMENT], _SAMPLE):
+                zone = self._zone(of_preset, of_instrument)
+                if zone is not None:
+                    found.append(zone)
+        return found
+
+    @cached_property
+    def _samples(self) -> npt.NDArray[np.int16]:
+        data = self._chunks[b"smpl"]
+        return np.frombuffer(data, "<i2", len(data) // 2)
+
+    def _table(self, kind: bytes) -> _Records:
+        return np.frombuffer(self._chunks[kind], _RECORDS[kind])
+
+    def _check(self) -> None:
+        """Raise ValueError where a chunk is missing or odd, or an index leads out of its table."""
+        for kind, records in _RECORDS.items():
+            data = self._chunks.get(kind, b"")
+            if len(data) < records.itemsize or len(data) % records.itemsize:
+                raise ValueError(f"chunk {kind.decode()} has {len(data)} bytes, not some records of {records.itemsize}")
+        if b"smpl" not in self._chunks:
+            raise ValueError("has no chunk smpl")
+        for kind, field, target in (
+            (b"phdr", "bag", b"pbag"),
+            (b"inst", "bag", b"ibag"),
+            (b"pbag", "generator", b"pgen"),
+            (b"ibag", "generator", b"igen"),
+        ):
+            index = self._table(kind)[field].astype(np.int64)
+            if (np.diff(index) < 0).any() or index[-1] >= len(self._table(target)):
+                raise ValueError(f"chunk {kind.decode()} leads out of {target.decode()}")
+        for kind, generator, target in ((b"pgen", _INSTRUMENT, b"inst"), (b"igen", _SAMPLE, b"shdr")):
+            table = self._table(kind)[:-1]
+            index = table["amount"][table["kind"] == generator].astype(np.uint16)
+            if (index >= len(self._table(target)) - 1).any():
+                raise ValueError(f"chunk {kind.decode()} leads out of {target.decode()}")
+
+    def _generators(self, head: bytes, bag: bytes, table: bytes, number: int, last: int) -> Iterator[_Generators]:
+        """Those of each zone that ends with the generator `last`; others stand in a first, global zone."""
+        first, end = self._table(head)["bag"][[number, number + 1]].tolist()
+        borders = self._table(bag)["generator"][first : end + 1].tolist()
+        shared: _Generators = {}
+        for begin, until in zip(borders[:-1], borders[1:], strict=True):
+            records = self._table(table)[begin:until]
+            own = dict(zip(records["kind"].tolist(), records["amount"].tolist(), strict=True))
+            if last in own:
+                yield shared | own
+            elif begin == borders[0]:
+                shared = own
+
+    def _zone(self, of_preset: _Generators, of_instrument: _Generators) -> Zone | None:
+        """The two levels together: the preset's generators add to the instrument's [9.4]; None for an empty range."""
+        keys = _range(of_preset, of_instrument, _KEYS)
+        velocities = _range(of_preset, of_instrument, _VELOCITIES)
+        head = self._table(b"shdr")[of_instrument[_SAMPLE]]
+        values = _DEFAULTS | of_instrument
+        for kind, amount in of_preset.items():
+            if kind in values and kind not in _INSTRUMENT_ONLY:
+                values[kind] += amount
+        if keys[0] > keys[1] or velocities[0] > velocities[1]:
+            return None
+        samples, loop = self._sample(head, values)
+        root = values[58] if 0 <= values[58] <= 127 else int(head["pitch"])
+        return Zone(
+            keys=keys,
+            velocities=velocities,
+            samples=samples,
+            loop=loop if values[54] in (1, 3) else None,
+            rate=int(head["rate"]),
+            root=(root if root <= 127 else 60) - int(head["correction"]) / 100,
+            scale=values[56],
+            tuning=100 * values[51] + values[52],
+            # hardware and other players attenuate by 0.4 of what the specification says, and fonts are made for them
+            attenuation=0.4 * values[48] / 10,
+            pan=float(np.clip(values[17] / 500, -1, 1)),
+            cutoff=values[8],
+            resonance=float(np.clip(values[9] / 10, 0, 96)),
+            volume_envelope=_envelope(values, (33, 34, 35, 36, 38, 39, 40), float(np.clip(values[37] / 10, 0, 144))),
+            modulation_envelope=_envelope(
+                values, (25, 26, 27, 28, 30, 31, 32), float(np.clip(1 - values[29] / 1000, 0, 1))
+            ),
+            envelope_pitch=values[7],
+            envelope_cutoff=values[11],
+            oscillators=(
+                Oscillator(_seconds(values[21]), _hertz(values[22]), values[5], values[10], values[13] / 10),
+                Oscillator(_seconds(values[23]), _hertz(values[24]), values[6]),
+            ),
+            exclusive=values[57],
+            fixed_key=values[46],
+            fixed_velocity=values[47],
+        )
+
+    def _sample(self, head: np.void, values: _Generators) -> tuple[npt.NDArray[np.int16], tuple[int, int] | None]:
+        """The sample of a zone, and its loop where it makes sense. Raises OptionError for what cannot be played."""
+        if int(head["kind"]) & (_COMPRESSED | _IN_ROM):
+            raise OptionError(f"{self.path}: its samples are compressed or elsewhere; expected an uncompressed .sf2")
+
+        def place(field: str, generators: tuple[int, int]) -> int:
+            fine, coarse = generators
+            return int(head[field]) + values[fine] + 32_768 * values[coarse]
+
+        start, end = place("start", _START), place("end", _END)
+        if not 0 <= start < end - 1 < len(self._samples) or not 400 <= int(head["rate"]) <= 200_000:
+            raise OptionError(f"{self.path}: damaged, a sample leads out of the file; try another SoundFont")
+        loop = place("loop_start", _LOOP_START) - start, place("loop_end", _LOOP_END) - start
+        return self._samples[start:end], loop if 0 <= loop[0] < loop[1] - 1 < end - start else None
 
 
 def general_midi_soundfont() -> Path:
@@ -37,26 +259,11 @@ def general_midi_soundfont() -> Path:
     return path
 
 
-def read_soundfont(path: Path) -> SoundFont:
-    """Read the list of instruments. Raises OptionError for a file that is missing, cut or no SoundFont."""
-    try:
-        with path.open("rb") as file:
-            presets = list(_presets(file, path.stat().st_size))
-    except OSError as error:
-        raise OptionError(f"{path}: {error.strerror or type(error).__name__}; expected a SoundFont (.sf2)") from None
-    except (ValueError, struct.error) as error:
-        raise OptionError(f"{path}: {error}; expected a SoundFont (.sf2), such as TimGM6mb.sf2") from None
-    melodic = frozenset(program for program, bank in presets if bank == 0)
-    percussion = frozenset(program for program, bank in presets if bank == PERCUSSION_BANK)
-    if not melodic and not percussion:
-        raise OptionError(f"{path}: has no instrument in bank 0 or {PERCUSSION_BANK}; try another SoundFont")
-    return SoundFont(path, melodic, percussion)
-
-
 def fit_programs(notes: NoteSequence, font: SoundFont) -> tuple[NoteSequence, list[str]]:
-    """The piece with programs that the SoundFont has, and a line for each exchange; what nothing can play is left out.
+    """The piece with programs that the SoundFont has, and a line for each exchange.
 
-    An instrument that is missing is played by the lowest program, a drum kit by the lowest kit.
+    An instrument that is missing is played by the lowest program, a drum kit by the lowest kit; what has neither is
+    left out.
     """
     program, keep, remarks = notes.program.copy(), np.ones(len(notes), np.bool_), []
     for drum, there, what in ((False, font.melodic, "program"), (True, font.percussion, "drum kit")):
@@ -69,35 +276,59 @@ def fit_programs(notes: NoteSequence, font: SoundFont) -> tuple[NoteSequence, li
             else:
                 keep &= ~which
                 remarks.append(f"{font.path.name} has no {what} at all; {what} {missing} is left out")
-    return notes.with_columns(program=program).select(keep) if keep.all() else _without(notes, program, keep), remarks
+    return notes.select(keep).with_columns(program=program[keep]), remarks
 
 
-def _presets(file: BinaryIO, size: int) -> Iterator[tuple[int, int]]:
-    """Program and bank of each preset. Raises ValueError for what is not of the format."""
-    kind, length = _CHUNK.unpack(_exactly(file, _CHUNK.size))
-    if kind != b"RIFF" or _exactly(file, 4) != b"sfbk":
-        raise ValueError("is no SoundFont")
-    if _CHUNK.size + length > size:
-        raise ValueError(f"its header promises {_CHUNK.size + length} bytes, {size} are there")
-    _seek_chunk(file, b"LIST", b"pdta")
-    length = _seek_chunk(file, b"phdr")
-    records = length // _PRESET.size - 1  # the last is an end mark
-    for name, program, bank in _PRESET.iter_unpack(_exactly(file, records * _PRESET.size)):
-        del name
-        yield program, bank
+def _chunks(data: bytes) -> dict[bytes, bytes]:
+    """The chunks inside the lists of a RIFF file [4]. Raises ValueError for what is no SoundFont, or cut."""
+    if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
+        raise ValueError(f"begins with {data[:12]!r}, which is no SoundFont")
+    (promised,) = struct.unpack_from("<I", data, 4)
+    if len(data) < 8 + promised:
+        raise ValueError(f"its header promises {8 + promised} bytes, {len(data)} are there")
+    found: dict[bytes, bytes] = {}
+    place = 12
+    while place + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, place)
+        place += 8
+        if kind == b"LIST":
+            place += 4  # its chunks stand one after the other, as if there were no list around them
+            continue
+        if place + length > len(data):
+            raise ValueError(f"chunk {kind!r} promises {length} bytes, {len(data) - place} are there")
+        found[kind] = data[place : place + length]
+        place += length + length % 2
+    return found
 
 
-def _seek_chunk(file: BinaryIO, kind: bytes, form: bytes = b"") -> int:
-    """Go to the content of the next chunk of a kind, past its form; the length of the content."""
-    while True:
-        found, length = _CHUNK.unpack(_exactly(file, _CHUNK.size))
-        if found == kind and (not form or _exactly(file, len(form)) == form):
-            return int(length) - len(form)
-        file.seek(length + length % 2 - (len(form) if found == kind else 0), 1)
+def _range(of_preset: _Generators, of_instrument: _Generators, kind: int) -> tuple[int, int]:
+    """Lowest and highest key or velocity that lie in both; the amounts are two bytes, low then high."""
+    low, high = 0, 127
+    for generators in (of_preset, of_instrument):
+        if kind in generators:
+            first, last = struct.unpack("BB", struct.pack("<h", generators[kind]))
+            low, high = max(low, first), min(high, last)
+    return low, high
 
 
-def _exactly(file: BinaryIO, count: int) -> bytes:
-    data = file.read(max(count, 0))
-    if len(data) != count:
-        raise ValueError("has no list of instruments where one is expected")
-    return data
+def _envelope(values: _Generators, kinds: tuple[int, int, int, int, int, int, int], sustain: float) -> Envelope:
+    delay, attack, hold, decay, release, hold_cents, decay_cents = (values[kind] for kind in kinds)
+    return Envelope(
+        delay=_seconds(delay),
+        attack=_seconds(attack),
+        hold=_seconds(hold),
+        decay=_seconds(decay),
+        sustain=sustain,
+        release=_seconds(release),
+        hold_cents=hold_cents,
+        decay_cents=decay_cents,
+    )
+
+
+def _seconds(timecents: int) -> float:
+    """2^(tc / 1200), between 1 ms and 100 s; -12000 and less is nothing."""
+    return 0.0 if timecents <= -12_000 else float(np.clip(2.0 ** (timecents / 1200), 0.001, 100.0))
+
+
+def _hertz(cents: int) -> float:
+    return 8.176 * 2.0 ** (float(np.clip(cents, -16_000, 4_500)) / 1200)

@@ -33,18 +33,18 @@ def windows(pitches: npt.NDArray[np.int64], width: int) -> Windows:
     """Every `width` successive sonorities of pitches [T, V].
 
     A sonority is a row that differs from the one before; silence is left out. Pitches count in semitones above the
-    lowest of the window's first sonority, without their octave.
+    last voice, usually the bass, that sounds in the window's first sonority, without their octave.
     """
     pitches = pitches[(pitches != SILENT).any(axis=1)]
     changed = np.ones(len(pitches), dtype=np.bool_)
     changed[1:] = (pitches[1:] != pitches[:-1]).any(axis=1)
     pitches = pitches[changed]
     silent = pitches == SILENT
-    lowest = np.where(silent, np.iinfo(np.int64).max, pitches).min(axis=1)
+    last = pitches.shape[1] - 1 - np.argmax(~silent[:, ::-1], axis=1)  # [S] the last voice that sounds
     found = set()
     for first in range(len(pitches) - width + 1):
         view = slice(first, first + width)
-        intervals = np.where(silent[view], SILENT, (pitches[view] - lowest[first]) % 12)
+        intervals = np.where(silent[view], SILENT, (pitches[view] - pitches[first, last[first]]) % 12)
         found.add(intervals.astype(np.int8).tobytes())
     return frozenset(found)
 

@@ -10,6 +10,7 @@ import mido  # type: ignore[import-untyped]  # ships no type information
 import numpy as np
 
 from seqaudio.files import write_bytes
+from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.sequence import NoteSequence
 
 RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5
@@ -27,9 +28,10 @@ def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = 
     """Write a format 1 file, whole or not at all. Equal notes give equal bytes.
 
     The resolution is 480 ticks per quarter where every tick has an exact place there, otherwise that of the notes.
-    The conductor track holds comments (text events), tempos, metres and keys. Each (track, program, drum) is a track
-    of its own with its own channel, drums on channel 10; from the sixteenth melodic part on channels are used again,
-    on another port.
+    The conductor track holds comments (text events), tempos, and metres and keys where the piece has them: none is made
+    up, and without a metre the format itself means 4/4. Each (track, program, drum) is a track of its own with its own
+    channel, drums on channel 10; from the sixteenth melodic part on channels are used again, on another port. A
+    nameless track is given the name of its instrument. All tracks end together, when the last bar is full.
 
     Args:
         comments: text events at tick 0, such as where the piece comes from.
@@ -47,9 +49,10 @@ def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolu
     """The bytes of the file that `write_midi` writes, or the same at the notes' own resolution."""
     notes = notes if keep_resolution else _at_resolution(notes)
     file = mido.MidiFile(type=1, ticks_per_beat=notes.ticks_per_quarter, charset="utf-8")
-    file.tracks.append(_track(_conductor(notes, comments)))
+    end = end_of_last_bar(notes)
+    file.tracks.append(_track(_conductor(notes, comments), end))
     for part, channel, port in _channels(_parts(notes)):
-        file.tracks.append(_track(_events(notes, part, channel, port)))
+        file.tracks.append(_track(_events(notes, part, channel, port), end))
     content = io.BytesIO()
     file.save(file=content)
     return content.getvalue()
@@ -58,6 +61,13 @@ def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolu
 def key_name(sharps: int, minor: bool) -> str:
     """The name of a key as mido and pretty_midi write it: `Eb`, `F#m`."""
     return _MINOR[sharps + 7] + "m" if minor else _MAJOR[sharps + 7]
+
+
+def instrument_name(program: int, drum: bool) -> str:
+    """The General MIDI name of a program counted from 0: `Church Organ`; `Drums` of any kit."""
+    from pretty_midi.constants import INSTRUMENT_MAP
+
+    return "Drums" if drum else str(INSTRUMENT_MAP[program])
 
 
 def _at_resolution(notes: NoteSequence) -> NoteSequence:
@@ -104,9 +114,8 @@ def _events(notes: NoteSequence, part: _Part, channel: int, port: int) -> list[_
     track, program, drum = part
     notes = notes.select((notes.track == track) & (notes.program == program) & (notes.is_drum == drum))
     _refuse_nested(notes, notes.track_names[track] or f"track {track}")
-    timed: list[_Timed] = []
-    if notes.track_names[track]:
-        timed.append((0, 0, mido.MetaMessage("track_name", name=notes.track_names[track])))
+    name = notes.track_names[track] or instrument_name(program, drum)
+    timed: list[_Timed] = [(0, 0, mido.MetaMessage("track_name", name=name))]
     if port:
         timed.append((0, 0, mido.MetaMessage("midi_port", port=port)))
     timed.append((0, 0, mido.Message("program_change", channel=channel, program=program)))
@@ -132,7 +141,7 @@ def _refuse_nested(notes: NoteSequence, name: str) -> None:
         )
 
 
-def _track(timed: list[_Timed]) -> mido.MidiTrack:
+def _track(timed: list[_Timed], end: int) -> mido.MidiTrack:
     track = mido.MidiTrack()
     now = 0
     for tick, _, message in sorted(timed, key=lambda event: event[:2]):
@@ -140,4 +149,6 @@ def _track(timed: list[_Timed]) -> mido.MidiTrack:
             raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {_LONGEST_WAIT}; quantise first")
         track.append(message.copy(time=tick - now))
         now = tick
+    # behind a silence that is longer than the format holds, the track ends early
+    track.append(mido.MetaMessage("end_of_track", time=min(end - now, _LONGEST_WAIT)))
     return track

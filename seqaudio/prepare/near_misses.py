@@ -1,20 +1,21 @@
 """Words that are nearly a keyword, so that a recogniser learns to reject what only resembles one.
 
-A near miss is a keyword with one or two of its phonemes exchanged for others of the same kind, vowel for vowel and
-consonant for consonant. Which phonemes an accent has is learnt from words that need no translation: digits are read
+A near miss is a keyword with a vowel and a consonant exchanged for others: "yes" may become "yeg", no, "yug" or "mas".
+Which phonemes an accent has is learnt from words that need no translation: digits are read
 as numbers in nearly every language, and pictures by their names in about fifty.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from seqaudio.errors import OptionError
-from seqaudio.speech_synthesis import WORD_GAP, phonemes
+from seqaudio.prepare.synthetic_clips import clip_generator
+from seqaudio.speech_synthesis import WORD_GAP, phonemes, spell
 
 NUMBERS = (*range(13), *range(20, 101, 10), 1000, 1_000_000)
 EMOJI = "🐱🐶🐴🐷🐟🐦🌳🌹🍎🍞🧀🔥💧🌙⭐🌍🏠🚗🚲📖🔑🎁👂👄🦷🧦🪑🐑🦊🎸"
@@ -56,32 +57,68 @@ class Inventory:
         bare = (_bare(mnemonic) for mnemonic in mnemonics)
         return tuple(self.sounds.get(mnemonic, mnemonic) for mnemonic in bare if mnemonic != WORD_GAP)
 
-    def others(self, mnemonic: str) -> list[str]:
-        """Phonemes of the same kind and another sound; none for a pause, a tone or a phoneme of unknown kind."""
+    def kind(self, mnemonic: str) -> tuple[str, ...]:
+        """The phonemes that may take its place; none for a pause, a tone or a phoneme that is not known."""
         sound = self.sounds.get(_bare(mnemonic), "")
-        kind = self.vowels if _is_vowel(sound) else self.consonants if _is_consonant(sound) else ()
-        return [other for other in kind if self.sounds[other] != sound]
+        return self.vowels if _is_vowel(sound) else self.consonants if _is_consonant(sound) else ()
+
+    def exchange(self, mnemonic: str, generator: np.random.Generator) -> str:
+        """Another phoneme of the same kind, with the same stress; the same where there is no other."""
+        bare = _bare(mnemonic)
+        others = [other for other in self.kind(mnemonic) if self.sounds[other] != self.sounds[bare]]
+        stress = mnemonic[: len(mnemonic) - len(bare)]
+        return stress + str(generator.choice(others)) if others else mnemonic
+
+
+@dataclass(frozen=True)
+class NearMisses:
+    """Near misses of keywords in one accent."""
+
+    keywords: tuple[tuple[str, ...], ...]  # phonemes of those that can be spoken from their phonemes
+    inventory: Inventory
+    heard: frozenset[Sounds]  # how all keywords sound
+    seed: int
+
+    @classmethod
+    def of(cls, words: dict[str, list[str]], accent: str, seed: int) -> NearMisses:
+        """Near misses of words, given with their phonemes.
+
+        Raises:
+            OptionError: every word is read in another language, so that none can be spoken from its phonemes.
+        """
+        inventory = Inventory.of(accent, tuple(words))
+        native = tuple(tuple(word) for word in words.values() if is_native(word))
+        if not native:
+            raise OptionError(f"{accent} reads all words in another language; name that one, or give --unknown 0")
+        return cls(native, inventory, frozenset(map(inventory.sounds_of, words.values())), seed)
+
+    def draw(self, name: str, number: int) -> str:
+        """The text of the clip of that name, for `speak`. Keywords take turns by the number."""
+        keyword = self.keywords[number % len(self.keywords)]
+        generator = clip_generator(self.seed, f"{name}/near miss")
+        return spell(near_miss(keyword, self.inventory, self.heard, generator))
 
 
 def near_miss(
-    keyword: Sequence[str], inventory: Inventory, keywords: set[Sounds], generator: np.random.Generator
+    keyword: Sequence[str], inventory: Inventory, heard: Set[Sounds], generator: np.random.Generator
 ) -> list[str]:
-    """The phonemes of a keyword with one or two exchanged, such that it sounds like none of the keywords.
+    """The phonemes of a keyword with a vowel and a consonant exchanged, as far as it has both.
+
+    The result sounds like none of the words in `heard`.
 
     Raises:
         OptionError: the word has no phoneme that could be exchanged, or every exchange gives a keyword.
     """
-    places = [place for place, mnemonic in enumerate(keyword) if inventory.others(mnemonic)]
-    for _ in range(ATTEMPTS if places else 0):
+    for _ in range(ATTEMPTS):
         missed = list(keyword)
-        for place in generator.permutation(places)[: generator.integers(1, 3)]:
-            stress = keyword[place][: -len(_bare(keyword[place]))]
-            missed[place] = stress + str(generator.choice(inventory.others(keyword[place])))
-        if inventory.sounds_of(missed) not in keywords:
+        for kind in (inventory.vowels, inventory.consonants):
+            places = [place for place, mnemonic in enumerate(keyword) if inventory.kind(mnemonic) == kind]
+            if places:
+                place = int(generator.choice(places))
+                missed[place] = inventory.exchange(keyword[place], generator)
+        if inventory.sounds_of(missed) not in heard:
             return missed
-    raise OptionError(
-        f"the word with the phonemes {' '.join(keyword)} has no near miss; choose another word, or --unknown 0"
-    )
+    raise OptionError(f"the phonemes {' '.join(keyword)} have no near miss; choose another word, or --unknown 0")
 
 
 def is_native(mnemonics: Sequence[str]) -> bool:

@@ -9,7 +9,7 @@ Everything is drawn from a generator that depends on (seed, id) alone, so a clip
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ from seqaudio.speech_synthesis import SPEEDS, speak
 CLEAN, NOISY = "clean", "noisy"  # conditions
 FASTER = 1.15  # how much a word's speed is raised when it does not fit
 MARGIN: Seconds = 0.05  # before and after a word
+SAMPLED = 8  # of so many items one is spoken to find the length of clips
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class ClipSettings:
     """How clips vary. Pairs are the least and the greatest value; each is drawn uniformly for each clip."""
 
     seconds: Seconds = 1.0  # of every clip
-    speed: tuple[int, int] = (110, 190)  # words per minute
-    pitch: tuple[int, int] = (25, 75)  # of 99; 50 is that of the voice
+    speed: tuple[int, int] = (140, 210)  # words per minute
+    pitch: tuple[int, int] = (35, 65)  # of 99; 50 is that of the voice
     pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
-    reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.6)
-    direct_to_reverberant: tuple[Decibels, Decibels] = (0.0, 15.0)  # near to the microphone or far from it
+    reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.4)
+    direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # near to the microphone or far from it
     level: tuple[Decibels, Decibels] = (-32.0, -14.0)  # dBFS of the word's active part
     noisy_snr: tuple[Decibels, Decibels] = (0.0, 20.0)  # signal-to-noise ratio over the word's active part
     clean_snr: tuple[Decibels, Decibels] = (40.0, 60.0)
@@ -142,12 +143,12 @@ def spoken_word(
     return word
 
 
-def clip_seconds(texts: Iterable[str], speakers: Iterable[str], clips: ClipSettings) -> Seconds:
-    """A length of clips that holds each of the texts: the longest, spoken slowest by these speakers, and margins.
+def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
+    """A length for all clips: the longest word of every eighth item, spoken slowest, with its margins.
 
-    It is rounded up to a tenth of a second.
+    It is rounded up to a tenth of a second. A word that is longer still is spoken faster, see `SpeakClip`.
     """
     rate = 16_000
-    speakers = list(speakers)
-    longest = max(len(spoken_word(text, speaker, rate, clips.speed[0])) for text in texts for speaker in speakers)
+    spoken = [item for item in items if item.text][::SAMPLED]
+    longest = max(len(spoken_word(item.text, item.speaker, rate, clips.speed[0])) for item in spoken)
     return float(np.ceil(10 * (longest / rate + 2 * MARGIN)) / 10)

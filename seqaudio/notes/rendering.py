@@ -1,0 +1,116 @@
+"""Notes into sound: a SoundFont plays them, or where that cannot be, plain sines do; and sound into a WAV file."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from seqaudio.errors import OptionError, SeqAudioError
+from seqaudio.files import write_bytes
+from seqaudio.notes.sequence import NoteSequence
+from seqaudio.notes.sine_tones import sine_tones
+from seqaudio.notes.soundfont import SoundFont, fit_programs, general_midi_soundfont
+from seqaudio.notes.soundfont_player import LONGEST_NOTE, PLAYING_RATE, play
+
+SAMPLE_RATE = 44_100  # hertz
+SAMPLE_RATES = range(8000, 192_001)
+LONGEST = 3600.0  # seconds of a piece
+PEAK = 10 ** (-1 / 20)  # -1 dBFS
+FADE_IN, FADE_OUT = 0.002, 0.05  # seconds
+INAUDIBLE = 10 ** (-70 / 20)  # of the peak
+
+Samples = npt.NDArray[np.float32]
+
+
+def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path | None = None) -> Samples:
+    """Samples [N, 2] of a piece, left and right, with its highest peak at -1 dBFS. Equal notes give equal samples.
+
+    The sound begins at tick 0, with a fade of 2 ms against clicks, and ends when the last note has died away, at the
+    latest 6 s behind its end. The instruments are those of `soundfont`, without one those of the General MIDI font
+    that pretty_midi brings. Programs that a font lacks are played by its lowest, with a warning on stderr. Where the
+    font that pretty_midi brings cannot be played, `sine_tones` sound instead, with a warning too.
+
+    Raises:
+        OptionError: no notes, a piece of more than an hour, a sample rate (hertz) outside 8000..192000, a `soundfont`
+            that cannot be played or has no sound for any of the notes.
+    """
+    if sample_rate not in SAMPLE_RATES:
+        raise OptionError(
+            f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz, such as {SAMPLE_RATE}"
+        )
+    if not len(notes):
+        raise OptionError("the piece has no notes, so there is nothing to hear")
+    if notes.duration > LONGEST:
+        raise OptionError(f"the piece lasts {notes.duration:,.0f} s, expected at most {LONGEST:,.0f} s; cut it first")
+    if soundfont is not None:
+        return _finished(_play(notes, sample_rate, soundfont), notes.duration, sample_rate)
+    try:
+        samples = _play(notes, sample_rate, general_midi_soundfont())
+    except SeqAudioError as error:
+        _warn(f"{error}; sine tones are heard instead")
+        samples = sine_tones(notes, sample_rate)
+        if not samples.any():
+            raise OptionError(f"no note sounds below {sample_rate / 2:g} Hz, half the sample rate; raise it") from None
+    return _finished(samples, notes.duration, sample_rate)
+
+
+def write_wav(path: Path | str, samples: Samples, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write samples [N] or [N, channels], full scale -1..1, as 16-bit PCM, whole or not at all.
+
+    Raises:
+        ValueError: a sample beyond full scale, which would be clipped, or one that is not finite.
+        OSError: the folder is missing or may not be written to.
+    """
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not peak <= 1.0:
+        raise ValueError(f"samples up to {peak:g}, expected at most 1; scale them first")
+    content = io.BytesIO()
+    soundfile.write(content, samples, sample_rate, subtype="PCM_16", format="WAV")
+    write_bytes(Path(path), content.getvalue())
+
+
+def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
+    """Samples [N, 2] up to the end of the last release. Raises OptionError where the SoundFont does not do."""
+    font = SoundFont(path)
+    fitting, remarks = fit_programs(notes, font)
+    if not len(fitting):
+        raise OptionError(f"{path}: has no instrument for any note of the piece; try another SoundFont")
+    samples = play(fitting, font)
+    if not samples.any():
+        raise OptionError(f"{path}: has no sound for any note of the piece; try another SoundFont")
+    if held := int(np.count_nonzero(notes.end - notes.start > LONGEST_NOTE)):
+        remarks.append(f"{held:,} notes last longer than {LONGEST_NOTE:.0f} s and are released then")
+    for remark in remarks:
+        _warn(remark)
+    if sample_rate == PLAYING_RATE:
+        return samples
+    return np.asarray(soxr.resample(samples, PLAYING_RATE, sample_rate, quality="HQ"), dtype=np.float32)
+
+
+def _finished(samples: Samples, duration: float, sample_rate: int) -> Samples:
+    """Cut where nothing is heard any more, but not before the last note's end; faded and normalised."""
+    loudness = np.abs(samples).max(axis=1)
+    audible = np.flatnonzero(loudness > INAUDIBLE * loudness.max())[-1] + 1
+    fade_in, fade_out = round(FADE_IN * sample_rate), round(FADE_OUT * sample_rate)
+    length = max(int(np.ceil(duration * sample_rate)), min(audible + fade_out, len(samples)))
+    finished = np.zeros((length, 2), dtype=np.float32)
+    finished[: len(samples)] = samples[:length]
+    finished[:fade_in] *= _rise(fade_in)
+    finished[-fade_out:] *= _rise(fade_out)[::-1]
+    finished *= np.float32(PEAK / np.abs(finished).max())
+    return finished
+
+
+def _rise(count: int) -> Samples:
+    """Half a cosine from 0 up to 1, [count, 1]."""
+    return (0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, count)))[:, None].astype(np.float32)
+
+
+def _warn(line: str) -> None:
+    print(f"warning: {' '.join(line.split())}", file=sys.stderr, flush=True)

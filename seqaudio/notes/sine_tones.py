@@ -1,0 +1,62 @@
+"""Notes as sums of sines: plain, but it needs neither a SoundFont nor a synthesiser."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes.sequence import NoteSequence
+
+PARTIALS = (1.0, 0.5, 0.25, 0.12, 0.06)  # amplitude of the fundamental and of the overtones above it
+ATTACK = 0.005  # seconds, a linear rise
+RELEASE = 0.12  # seconds behind the note's end, a linear fall
+DECAY = 1.2  # seconds in which middle C falls to 1/e; an octave higher in half the time
+DRUM_DECAY = 0.05  # seconds
+SHORTEST = 0.02  # seconds, of a note
+WIDTH = 0.6  # of the stereo image: 0 all in the middle, 1 the outer tracks at the sides
+
+
+def sine_tones(notes: NoteSequence, sample_rate: int) -> npt.NDArray[np.float32]:
+    """Samples [N, 2] of a piece, N up to the end of the last release; not normalised.
+
+        x(t) = (velocity / 127)^2 e(t) sum_k a_k exp(-k t / d) sin(2 pi k f t),   d = DECAY * 261.6 Hz / f
+
+    e(t) is the rise and fall. Partials at or above half the sample rate are left out. Percussion is noise, bright for
+    high keys. Tracks lie side by side from left to right at constant power.
+    """
+    total = int(np.ceil((notes.duration + SHORTEST + RELEASE) * sample_rate)) + 1
+    mix = np.zeros((total, 2), dtype=np.float32)
+    gains = _pan(len(notes.track_names))
+    columns = (notes.start, notes.end, notes.pitch, notes.velocity, notes.track, notes.is_drum)
+    for start, end, pitch, velocity, track, drum in zip(*(column.tolist() for column in columns), strict=True):
+        first = round(start * sample_rate)
+        held = max(end - start, SHORTEST)
+        time = np.arange(min(round((held + RELEASE) * sample_rate), total - first)) / sample_rate
+        tone = _drum(pitch, time) if drum else _tone(pitch, time, sample_rate)
+        tone *= (velocity / 127) ** 2 * np.minimum(1.0, np.minimum(time / ATTACK, (held + RELEASE - time) / RELEASE))
+        mix[first : first + len(time)] += (tone[:, None] * gains[track]).astype(np.float32)
+    return mix
+
+
+def _tone(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.NDArray[np.float64]:
+    frequency = 440.0 * 2.0 ** ((pitch - 69) / 12)
+    decay = DECAY * 261.63 / frequency
+    tone = np.zeros_like(time)
+    for number, amplitude in enumerate(PARTIALS, start=1):
+        if number * frequency < sample_rate / 2:
+            tone += amplitude * np.exp(-number * time / decay) * np.sin(2 * np.pi * number * frequency * time)
+    return tone
+
+
+def _drum(pitch: int, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Noise, equal for equal keys; a low key is the noise smoothed over more samples."""
+    noise = np.random.default_rng(pitch).standard_normal(len(time)) * np.exp(-time / DRUM_DECAY)
+    smooth = max(1, 64 - pitch)
+    return np.convolve(noise, np.full(smooth, smooth**-0.5), mode="full")[: len(time)]
+
+
+def _pan(tracks: int) -> npt.NDArray[np.float64]:
+    """Left and right gain of each track [tracks, 2]; their squares sum to 1."""
+    place = np.linspace(-WIDTH, WIDTH, tracks) if tracks > 1 else np.zeros(1)
+    angle = (place + 1) * np.pi / 4
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -1,0 +1,225 @@
+"""Notes played on a SoundFont: samples looped, tuned, filtered and shaped by their envelopes.
+
+Left out are reverb and chorus, modulators other than that of velocity on volume, and what the modulation envelope does
+after release. symusic's player is not used: it ignores velocities, and plays most fonts at other pitches than asked.
+Source: E-mu Systems (2006), SoundFont Technical Specification 2.04, sections 8 and 9.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes.sequence import NoteSequence
+from seqaudio.notes.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
+
+PLAYING_RATE = 44_100  # hertz, of what `play` returns
+SHORTEST_NOTE, LONGEST_NOTE = 0.01, 60.0  # seconds; a longer note is released then
+LONGEST_RELEASE = 6.0  # seconds
+CHOKED_RELEASE = 0.05  # seconds, of a note that another of its exclusive class ends
+SILENT = 80.0  # decibels below the peak where a release is over
+FRAME, HOP = 512, 256  # samples; within a frame the filter stands still
+FRAMES_AT_ONCE = 2048  # so that a long note takes little memory
+SAMPLES_AT_ONCE = 1 << 18
+
+_Floats = npt.NDArray[np.float64]
+_Group = dict[tuple[int, int], list["_Voice"]]  # by zone (its id) and key
+
+
+@dataclass
+class _Voice:
+    """One note on one zone."""
+
+    start: float  # seconds
+    held: float  # seconds
+    velocity: int
+    release: float  # seconds for 100 dB
+
+    @property
+    def seconds(self) -> float:
+        """How long it is heard."""
+        return self.held + min(self.release * SILENT / 100, LONGEST_RELEASE)
+
+    def choke(self, time: float) -> None:
+        """End it by then."""
+        if time < self.start + self.seconds:
+            self.held, self.release = min(self.held, time - self.start), CHOKED_RELEASE
+
+
+def play(notes: NoteSequence, font: SoundFont) -> npt.NDArray[np.float32]:
+    """Samples [N, 2] at 44,100 hertz, up to 6 s behind the last note's end; not normalised.
+
+    The font must have each (program, is_drum) of the notes; `fit_programs` sees to that. Notes of more than 60 s are
+    released then. A voice sounds
+
+        x(t) = (velocity / 127)^2  10^(-attenuation / 20)  v(t)  (f * s)(t)
+
+    with volume envelope v, low-pass filter f and looped sample s.
+
+    Raises OptionError where samples that are needed are not in the file.
+    """
+    instruments = {
+        (program, drum): font.zones(program, drum)
+        for program, drum in sorted(set(zip(notes.program.tolist(), notes.is_drum.tolist(), strict=True)))
+    }
+    total = round((notes.duration + LONGEST_RELEASE) * PLAYING_RATE)
+    mix = np.zeros((total, 2), dtype=np.float32)
+    zones = {id(zone): zone for of_instrument in instruments.values() for zone in of_instrument}
+    # the notes of one zone and key share their sound; velocity and length are laid over it
+    for (zone_id, key), voices in _voices(notes, instruments).items():
+        zone = zones[zone_id]
+        sound = _sound(zone, key, max(round(voice.seconds * PLAYING_RATE) for voice in voices))
+        angle = (zone.pan + 1) * np.pi / 4
+        sides = np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
+        for voice in voices:
+            first = round(voice.start * PLAYING_RATE)
+            count = min(round(voice.seconds * PLAYING_RATE), len(sound), total - first)
+            gain = (voice.velocity / 127) ** 2 * 10 ** (-zone.attenuation / 20)
+            shaped = gain * _volume(zone.volume_envelope, key, voice, count) * sound[:count]
+            mix[first : first + count] += shaped.astype(np.float32)[:, None] * sides
+    return mix
+
+
+def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]) -> _Group:
+    """What sounds, by zone and key."""
+    grouped: _Group = defaultdict(list)
+    last: dict[tuple[int, ...], list[_Voice]] = {}  # voices that the next note of their class ends
+    columns = (notes.start, notes.end, notes.pitch, notes.velocity, notes.track, notes.program, notes.is_drum)
+    for start, end, pitch, velocity, *part in zip(*(column.tolist() for column in columns), strict=True):
+        classes: dict[tuple[int, ...], list[_Voice]] = defaultdict(list)
+        for zone in instruments[part[1], part[2]]:
+            if not zone.keys[0] <= pitch <= zone.keys[1] or not zone.velocities[0] <= velocity <= zone.velocities[1]:
+                continue
+            key = pitch if zone.fixed_key < 0 else zone.fixed_key
+            loud = velocity if zone.fixed_velocity < 0 else zone.fixed_velocity
+            voice = _Voice(
+                start, min(max(end - start, SHORTEST_NOTE), LONGEST_NOTE), loud, zone.volume_envelope.release
+            )
+            grouped[id(zone), key].append(voice)
+            if zone.exclusive:
+                classes[*part, zone.exclusive].append(voice)
+        for kind, voices in classes.items():
+            for before in last.get(kind, ()):
+                before.choke(start)
+            last[kind] = voices
+    return grouped
+
+
+def _sound(zone: Zone, key: int, count: int) -> _Floats:
+    """The sample at the pitch of a key, looped and filtered, without its volume: at most `count` samples."""
+    cents = np.clip((key - zone.root) * zone.scale + zone.tuning, -12_000, 12_000)
+    parts = []
+    place = 0.0
+    for first in range(0, count, SAMPLES_AT_ONCE):
+        time = np.arange(first, min(first + SAMPLES_AT_ONCE, count)) / PLAYING_RATE
+        bent = cents + zone.envelope_pitch * _modulation(zone.modulation_envelope, key, time)
+        for oscillator in zone.oscillators:
+            bent = bent + oscillator.pitch * _triangle(oscillator, time)
+        steps = zone.rate / PLAYING_RATE * 2.0 ** (np.clip(bent, -14_400, 14_400) / 1200)
+        behind = place + np.cumsum(steps)
+        parts.append(_read(zone, behind - steps))
+        place = float(behind[-1])
+        if len(parts[-1]) < len(time):
+            break
+    sound = np.concatenate(parts)
+    sound = _filtered(zone, key, sound)
+    for oscillator in zone.oscillators:
+        if oscillator.volume:
+            sound *= 10 ** (oscillator.volume * _triangle(oscillator, _times(len(sound))) / 20)
+    return sound
+
+
+def _times(count: int) -> _Floats:
+    return np.arange(count) / PLAYING_RATE
+
+
+def _read(zone: Zone, places: _Floats) -> _Floats:
+    """The sample at fractional places, by cubic Hermite interpolation; up to its end where it has no loop."""
+    samples = zone.samples
+    if zone.loop is None:
+        places = places[: int(np.searchsorted(places, len(samples) - 1))]
+    before = np.floor(places).astype(np.int64)
+    x = places - before
+    a, b, c, d = (_at(samples, zone.loop, before + offset) for offset in (-1, 0, 1, 2))
+    slope, rest = (c - a) / 2, (d - b) / 2
+    return b + x * (slope + x * (3 * (c - b) - 2 * slope - rest + x * (2 * (b - c) + slope + rest)))
+
+
+def _at(samples: npt.NDArray[np.int16], loop: tuple[int, int] | None, index: npt.NDArray[np.int64]) -> _Floats:
+    if loop is not None:
+        first, end = loop
+        index = np.where(index < end, index, first + (index - first) % (end - first))
+    return samples[np.clip(index, 0, len(samples) - 1)] / 32_768
+
+
+def _filtered(zone: Zone, key: int, sound: _Floats) -> _Floats:
+    """A two-pole low-pass filter whose cutoff moves, applied in overlapping frames by its magnitude.
+
+    |H|^2 = g / ((1 - r^2)^2 + r^2 / q^2),   r = f / cutoff,   q = 10^(resonance / 20) / sqrt 2
+    """
+    moves = zone.envelope_cutoff or any(oscillator.cutoff for oscillator in zone.oscillators)
+    if not len(sound) or (zone.cutoff >= OPEN_FILTER and not moves):
+        return sound
+    frames = -(-len(sound) // HOP) + 1
+    padded = np.zeros((frames + 1) * HOP)
+    padded[HOP : HOP + len(sound)] = sound
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)  # with its shifts by half it sums to 1
+    q = 10 ** (zone.resonance / 20) / np.sqrt(2)
+    frequency = np.fft.rfftfreq(2 * FRAME, 1 / PLAYING_RATE)
+    result = np.zeros((frames + 3, HOP))  # a frame's answer reaches half a frame to both sides
+    views = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
+    for first in range(0, frames, FRAMES_AT_ONCE):
+        part = views[first : first + FRAMES_AT_ONCE] * window
+        time = np.arange(first, first + len(part)) * (HOP / PLAYING_RATE)  # of the frame's middle
+        cents = zone.cutoff + zone.envelope_cutoff * _modulation(zone.modulation_envelope, key, time)
+        for oscillator in zone.oscillators:
+            cents = cents + oscillator.cutoff * _triangle(oscillator, time)
+        cutoff = 8.176 * 2 ** (np.clip(cents, 1_500, OPEN_FILTER) / 1200)
+        r2 = (frequency / cutoff[:, None]) ** 2
+        magnitude = np.sqrt(10 ** (-zone.resonance / 20) / ((1 - r2) ** 2 + r2 / q**2))
+        magnitude[cents >= OPEN_FILTER] = 1.0
+        answer = np.fft.irfft(np.fft.rfft(part, n=2 * FRAME) * magnitude)
+        # what the filter puts before its frame has gone around to the end
+        pieces = np.roll(answer, HOP, axis=1).reshape(len(part), 4, HOP)
+        for place in range(4):
+            result[first + place : first + place + len(part)] += pieces[:, place]
+    return result.ravel()[2 * HOP : 2 * HOP + len(sound)]
+
+
+def _volume(envelope: Envelope, key: int, voice: _Voice, count: int) -> _Floats:
+    """Amplitude [count]: attack linear, decay and release linear in decibels."""
+    time = _times(count)
+    held = int(np.searchsorted(time, voice.held))
+    amplitude = _level(envelope, key, time[:held])
+    release = max(voice.release, 0.005)  # shorter ones would click
+    fall = 10 ** (-5 * (time[held:] - voice.held) / release)
+    return np.concatenate([amplitude, _level(envelope, key, np.array([voice.held])) * fall])
+
+
+def _level(envelope: Envelope, key: int, time: _Floats) -> _Floats:
+    """Amplitude before release."""
+    rise = np.clip((time - envelope.delay) / max(envelope.attack, 1e-6), 0.0, 1.0)
+    top = envelope.delay + envelope.attack + _for_key(envelope.hold, envelope.hold_cents, key)
+    down = _for_key(envelope.decay, envelope.decay_cents, key) * envelope.sustain / 100
+    decibels = np.interp(time, [top, top + max(down, 1e-6)], [0.0, -envelope.sustain])
+    return np.asarray(rise * 10 ** (decibels / 20))
+
+
+def _modulation(envelope: Envelope, key: int, time: _Floats) -> _Floats:
+    """The modulation envelope, 0..1, linear throughout."""
+    rise = np.clip((time - envelope.delay) / max(envelope.attack, 1e-6), 0.0, 1.0)
+    top = envelope.delay + envelope.attack + _for_key(envelope.hold, envelope.hold_cents, key)
+    decay = max(_for_key(envelope.decay, envelope.decay_cents, key), 1e-6)
+    return np.asarray(rise * np.clip(1 - (time - top) / decay, envelope.sustain, 1.0))
+
+
+def _for_key(seconds: float, timecents: float, key: int) -> float:
+    return seconds * 2.0 ** (timecents * (60 - key) / 1200)
+
+
+def _triangle(oscillator: Oscillator, time: _Floats) -> _Floats:
+    phase = np.maximum(time - oscillator.delay, 0.0) * oscillator.frequency
+    return np.asarray(1 - np.abs((4 * phase + 3) % 4 - 2))
