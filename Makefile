@@ -6,9 +6,14 @@ JOBS   ?= 2
 # one thread a test process: two processes with two threads each would only wait for each other
 PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help venv test test-all lint bench results clean
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo venv test test-all lint bench results clean
 
 help:
+	@echo "make demo      hear and see it all: words recognised, a chorale composed"
 	@echo "make test      what every change must pass, under 12 minutes on two cores"
 	@echo "make test-all  the same and the long checks"
 	@echo "make lint      ruff and mypy"
@@ -16,12 +21,23 @@ help:
 	@echo "make results   docs/results.md from docs/results/*.json"
 
 $(VENV)/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
+	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt hatchling editables
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[test,lint]'
+	$(INSTALL) hatchling editables
+	$(INSTALL) --no-build-isolation --editable '.[test,lint]'
 	touch $@
+
+# lighter than what the tests need, and timed, so that the demo can tell the whole time
+$(VENV)/ready-demo: pyproject.toml constraints.txt
+	@$(CHECK_PYTHON)
+	@echo "installing into $(VENV); most of the download is torch"
+	@start=$$(date +%s) && $(PYTHON) -m venv $(VENV) && $(INSTALL) hatchling editables && \
+	  $(INSTALL) --no-build-isolation --editable '.[demo]' && \
+	  echo $$(($$(date +%s) - start)) > $(VENV)/install-seconds
+	@touch $@
+
+demo: $(VENV)/ready-demo
+	@SEQAUDIO_INSTALL_SECONDS=$$(cat $(VENV)/install-seconds) $(BIN)/seqaudio demo --out demo
 
 venv: $(VENV)/ready
 

@@ -83,11 +83,11 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command() -> Command:
     """Run a script of the project, or `seqaudio`, as a user would: command("data_prep/fsdd.py", "--out", ...)."""
 
-    def run(*arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str | Path, folder: Path = ROOT, timeout: float = 280) -> subprocess.CompletedProcess[str]:
         first, *rest = map(str, arguments)
         program = ["-m", "seqaudio.cli.main"] if first == "seqaudio" else [str(ROOT / first)]
         return subprocess.run(
-            [sys.executable, *program, *rest], cwd=folder, capture_output=True, text=True, timeout=280, check=False
+            [sys.executable, *program, *rest], cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
         )
 
     return run

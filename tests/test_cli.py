@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import Command, assert_refused
 
+from conftest import Command, assert_refused
 from seqaudio.cli.completion import script
 from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
 from seqaudio.cli.scripts import preparations, recipes
@@ -92,7 +92,9 @@ def test_doctor_finds_everything_in_a_whole_installation(command: Command) -> No
     assert "a note written and read back" in done.stdout
 
 
-def test_doctor_names_what_is_missing_and_the_remedy(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+def test_doctor_names_what_is_missing_and_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from seqaudio.cli import doctor
 
     monkeypatch.setitem(sys.modules, "music21", None)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,8 @@ _DEFAULTS: _Generators = dict.fromkeys(range(59), 0) | {
     **dict.fromkeys((46, 47, 58), -1),
     56: 100,
 }
-# of the preset's zones these are ignored [8.5]
-_INSTRUMENT_ONLY = {0, 1, 2, 3, 4, 12, 45, 46, 47, 50, 54, 57, 58}
+# these mean nothing, or something else, in a preset's zones [8.5]
+_INSTRUMENT_ONLY = {0, 1, 2, 3, 4, 12, 41, 43, 44, 45, 46, 47, 50, 54, 57, 58}
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Zone:
     oscillators: tuple[Oscillator, Oscillator]
     exclusive: int  # of such a class only one note sounds at a time; 0: no class
     fixed_key: int  # sounds whatever key is struck; -1: the key that is struck
-    fixed_velocity: int
+    fixed_velocity: int  # likewise
 
 
 class SoundFont:
@@ -184,7 +185,7 @@ class SoundFont:
         first, end = self._table(head)["bag"][[number, number + 1]].tolist()
         borders = self._table(bag)["generator"][first : end + 1].tolist()
         shared: _Generators = {}
-        for begin, until in zip(borders[:-1], borders[1:], strict=True):
+        for begin, until in pairwise(borders):
             records = self._table(table)[begin:until]
             own = dict(zip(records["kind"].tolist(), records["amount"].tolist(), strict=True))
             if last in own:
@@ -215,7 +216,7 @@ class SoundFont:
             scale=values[56],
             tuning=100 * values[51] + values[52],
             # hardware and other players attenuate by 0.4 of what the specification says, and fonts are made for them
-            attenuation=0.4 * values[48] / 10,
+            attenuation=float(np.clip(0.4 * values[48] / 10, 0, 144)),
             pan=float(np.clip(values[17] / 500, -1, 1)),
             cutoff=values[8],
             resonance=float(np.clip(values[9] / 10, 0, 96)),
@@ -230,8 +231,8 @@ class SoundFont:
                 Oscillator(_seconds(values[23]), _hertz(values[24]), values[6]),
             ),
             exclusive=values[57],
-            fixed_key=values[46],
-            fixed_velocity=values[47],
+            fixed_key=values[46] if 0 <= values[46] <= 127 else -1,
+            fixed_velocity=values[47] if 1 <= values[47] <= 127 else -1,
         )
 
     def _sample(self, head: np.void, values: _Generators) -> tuple[npt.NDArray[np.int16], tuple[int, int] | None]:

@@ -173,7 +173,7 @@ def _filtered(zone: Zone, key: int, sound: _Floats) -> _Floats:
     views = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     for first in range(0, frames, FRAMES_AT_ONCE):
         part = views[first : first + FRAMES_AT_ONCE] * window
-        time = np.arange(first, first + len(part)) * (HOP / PLAYING_RATE)  # of the frame's middle
+        time = _times(first + len(part))[first:] * HOP  # of the middle of each frame
         cents = zone.cutoff + zone.envelope_cutoff * _modulation(zone.modulation_envelope, key, time)
         for oscillator in zone.oscillators:
             cents = cents + oscillator.cutoff * _triangle(oscillator, time)
@@ -217,7 +217,7 @@ def _modulation(envelope: Envelope, key: int, time: _Floats) -> _Floats:
 
 
 def _for_key(seconds: float, timecents: float, key: int) -> float:
-    return seconds * 2.0 ** (timecents * (60 - key) / 1200)
+    return seconds * 2.0 ** (float(np.clip(timecents * (60 - key), -12_000, 12_000)) / 1200)
 
 
 def _triangle(oscillator: Oscillator, time: _Floats) -> _Floats:

@@ -1,0 +1,72 @@
+"""The README keeps its word: every command parses, and, in the long tests, runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import tyro
+
+from conftest import ROOT, Command
+from seqaudio.cli.main import COMMANDS
+from seqaudio.cli.scripts import load, preparations, recipes
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_readme_shows_commands() -> None:
+    assert len(SHELL) > 12
+    assert all(line.startswith("seqaudio ") for line in SHELL)
+
+
+@pytest.mark.parametrize("line", SHELL)
+def test_every_readme_command_is_understood(line: str) -> None:
+    _, name, *rest = shlex.split(line)
+    if name == "prepare":
+        module = load(preparations()[rest.pop(0)])
+    elif name == "train":
+        module = load(recipes("train.py")[rest.pop(0)])
+    elif name == "evaluate":
+        module = load(recipes("evaluate.py")["keyword_recognition"])
+        rest = ["--run", *rest]
+    else:
+        assert name in COMMANDS
+        module = import_module(f"seqaudio.cli.{name}")
+    tyro.cli(module.Config, args=rest)
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_every_readme_example_runs(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_first_two_commands_are_targets() -> None:
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\S+)  ", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", targets, re.MULTILINE)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for place in re.findall(r"\]\(([^)#]+)\)", README):
+        if "://" not in place:
+            assert (ROOT / place).exists(), place
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_readme_command_runs(command: Command, word_folder: Path, tune_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(word_folder, tmp_path / "WORDS")
+    shutil.copytree(tune_folder, tmp_path / "TUNES")
+    shutil.copy(word_folder / "one" / "s0_0.wav", tmp_path / "RECORDING.wav")
+    shutil.copy(tune_folder / "tune00.mid", tmp_path / "TUNE.mid")
+    for line in SHELL:
+        done = command(*shlex.split(line), folder=tmp_path, timeout=1800)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    for name in ("tune.mid", "tune.wav", "tune.png", "chorale.mid", "chorale.wav", "chorale.png", "recording.png"):
+        assert (tmp_path / name).stat().st_size > 100
