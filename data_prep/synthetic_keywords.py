@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -65,10 +65,10 @@ class Config:
     words: tuple[str, ...] = ()  # the keywords, each a label
     language: str = "en"  # a language, spoken in its most usual accent, or an accent such as en-us
     voices: int | None = None  # how many different ones; all by default
-    takes: int = 5  # clips of a word by a voice
+    takes: int = 4  # clips of a word by a voice
     noisy_percent: float = 50.0  # of the clips
-    unknown: int = 4  # training clips of near misses for each of a word (others: as many); 0: no such class
-    silence: int = 1  # training clips of background for each of a word (others: as many); 0: no such class
+    unknown: int = 4  # near misses to train on for each clip of a word (elsewhere 1); 0: no such class
+    silence: int = 1  # clips of background to train on for each clip of a word (elsewhere 1); 0: no such class
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
     features: str = "default"  # feature preset: default (13 MFCC), log_mel
@@ -88,7 +88,7 @@ def main(config: Config) -> None:
     words = check_words(config.words, accent)
     items = list_items(config, words, accent, deal_voices(config))
     clips = ClipSettings()
-    clips = replace(clips, seconds=clip_seconds(items, clips))
+    clips = replace(clips, seconds=clip_seconds([item for item in items if item.label in words], clips))
     store = build_store(
         config.out,
         hash_sample(items, config.limit),
@@ -175,11 +175,8 @@ def list_items(config: Config, words: dict[str, list[str]], accent: str, splits:
     """Every clip with its label, text, split and condition."""
     misses = NearMisses.of(words, accent, config.seed) if config.unknown else None
     items = []
-    for label, clips in (*dict.fromkeys(words, 1).items(), (UNKNOWN, config.unknown), (SILENCE, config.silence)):
-        # the near misses to learn from may be many; validation and test weigh all classes alike
-        each = {"train": clips * config.takes, "valid": min(clips, 1) * config.takes, "test": min(clips, 1) * config.takes}
-        takes = ((variant, take) for variant, split in splits.items() for take in range(each[split]))
-        for number, (variant, take) in enumerate(takes):
+    for label, share in (*dict.fromkeys(words, 1).items(), (UNKNOWN, config.unknown), (SILENCE, config.silence)):
+        for number, (variant, take) in enumerate(list_takes(config, share, splits)):
             condition = NOISY if is_noisy(number, config.noisy_percent) else CLEAN
             if label == SILENCE:
                 name = f"{SILENCE}/{number:04d}/{condition}"
@@ -187,9 +184,16 @@ def list_items(config: Config, words: dict[str, list[str]], accent: str, splits:
                 continue
             speaker = speaker_name(variant, accent)
             name = f"{label}/{speaker}/{take:02d}/{condition}"
-            text = misses.draw(name, number) if misses and label == UNKNOWN else label
+            text = misses.draw(name) if misses and label == UNKNOWN else label
             items.append(Item(name, None, name, splits[variant], label, text, speaker, condition))
     return items
+
+
+def list_takes(config: Config, share: int, splits: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """Voices with the numbers of their takes. Only training has more of a class: the other splits weigh all alike."""
+    for variant, split in splits.items():
+        for take in range(config.takes * (share if split == "train" else min(share, 1))):
+            yield variant, take
 
 
 def is_noisy(number: int, percent: float) -> bool:

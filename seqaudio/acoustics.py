@@ -84,12 +84,12 @@ def _babble(count: int, sample_rate: int, generator: np.random.Generator) -> np.
     frequencies = np.fft.rfftfreq(count, 1 / sample_rate)
     gains = np.maximum(frequencies / 500.0, 1.0) ** -1.5
     gains[frequencies < 60.0] = 0.0
-    slow = (frequencies <= SYLLABLES).astype(float)
+    slow = ((frequencies > 0.0) & (frequencies <= SYLLABLES)).astype(float)
     total = np.zeros(count)
     for _ in range(TALKERS):
         swell = _shaped(generator.standard_normal(count), slow)
-        swell /= max(float(np.std(swell)), 1e-12)  # a stretch shorter than a syllable does not swell
-        total += np.exp(swell) * _shaped(generator.standard_normal(count), gains)
+        deviation = np.std(swell) or 1.0  # a stretch shorter than a syllable does not swell
+        total += np.exp(swell / deviation) * _shaped(generator.standard_normal(count), gains)
     return total
 
 
@@ -177,7 +177,17 @@ def signal_to_noise(samples: np.ndarray, noise: np.ndarray) -> Decibels:
 
 
 def mix(samples: np.ndarray, noise: np.ndarray, snr: Decibels) -> np.ndarray:
-    """Speech with noise added, both [N], such that `signal_to_noise` is `snr`. The speech keeps its level.
+    """Speech with noise added, both [N], at a signal-to-noise ratio. The speech keeps its level.
+
+    Raises:
+        ValueError: as `noise_at`.
+    """
+    mixed: np.ndarray = samples + noise_at(snr, samples, noise)
+    return mixed
+
+
+def noise_at(snr: Decibels, samples: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """The noise made as loud as gives that `signal_to_noise` with the speech, both [N].
 
     Raises:
         ValueError: another length of the noise; silence in place of speech, or of noise where there is speech.
@@ -187,8 +197,7 @@ def mix(samples: np.ndarray, noise: np.ndarray, snr: Decibels) -> np.ndarray:
     now = signal_to_noise(samples, noise)
     if np.isinf(now):
         raise ValueError("the noise is silent where the speech is, so no gain gives a signal-to-noise ratio")
-    mixed: np.ndarray = samples + amplify(noise, now - snr)
-    return mixed
+    return amplify(noise, now - snr)
 
 
 def unclipped(samples: np.ndarray) -> np.ndarray:

@@ -38,6 +38,13 @@ def save_png(figure: Figure, path: Path | str) -> None:
     write_bytes(Path(path), content.getvalue())
 
 
+def add_title(figure: Figure, title: str) -> None:
+    """Write a title into the upper left corner, cut to the width of the figure."""
+    width, height = figure.get_size_inches()
+    fitting = plain(title, int((width - 0.3) / 0.13))  # inches that a letter of this size takes
+    figure.text(0.15 / width, 1 - 0.12 / height, fitting, fontsize=13, weight="bold", color=INK, va="top")
+
+
 def plain(text: str, longest: int = 60) -> str:
     """Text as it stands, on one line: no formula between dollar signs, a box for what the font cannot draw, cut."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 SMALLEST = 7  # points
-TOLERANCE = 1.0  # pixels that boxes of two texts may share: they are wider than the glyphs
+TOLERANCE = 1.0  # pixels that the boxes of two texts may share: they are larger than the glyphs
 
 
 def assert_legible(figure: Figure) -> None:
     """Check every text of a figure as it is drawn."""
     figure.canvas.draw()
-    edge = figure.bbox
-    boxes = []
-    for text in texts(figure):
-        box = text.get_window_extent()
-        inside = box.x0 >= edge.x0 and box.x1 <= edge.x1 and box.y0 >= edge.y0 and box.y1 <= edge.y1
-        assert inside, f"{text.get_text()!r} reaches over the edge"
+    found = texts(figure)
+    assert found, "nothing is written"
+    boxes = np.array([text.get_window_extent().extents for text in found])  # [N, 4] left, bottom, right, top
+    edge = figure.bbox.extents
+    for text, box in zip(found, boxes, strict=True):
+        assert (box[:2] >= edge[:2]).all() and (box[2:] <= edge[2:]).all(), f"{text.get_text()!r} is over the edge"
         assert text.get_fontsize() >= SMALLEST, text.get_text()
-        boxes.append((text.get_text(), box))
-    for place, (first, box) in enumerate(boxes):
-        for second, other in boxes[place + 1 :]:
-            width = min(box.x1, other.x1) - max(box.x0, other.x0)
-            height = min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert min(width, height) <= TOLERANCE, f"{first!r} overlaps {second!r}"
+    shared = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    overlaps = np.argwhere(np.triu(shared.min(axis=2) > TOLERANCE, k=1)).tolist()
+    assert not overlaps, [(found[first].get_text(), found[second].get_text()) for first, second in overlaps[:5]]
 
 
 def texts(figure: Figure) -> list[Text]:
     """The texts that are seen."""
-    found = [text for text in figure.findobj(Text) if isinstance(text, Text)]
-    return [text for text in found if text.get_visible() and text.get_text().strip() and _shown(text)]
+    return [text for text in _all_texts(figure) if text.get_visible() and text.get_text().strip()]
 
 
 def words(figure: Figure) -> list[str]:
@@ -38,18 +38,21 @@ def words(figure: Figure) -> list[str]:
     return [text.get_text() for text in texts(figure)]
 
 
-def _shown(text: Text) -> bool:
-    """Labels of ticks beyond the limits of their axes, and of axes whose labels are off, are not drawn."""
-    axes = text.axes
-    if axes is None:
-        return True
-    for axis in (axes.xaxis, axes.yaxis):
-        for minor in (False, True):
-            for tick in axis.get_minor_ticks() if minor else axis.get_major_ticks():
-                if text in (tick.label1, tick.label2):
-                    low, high = sorted(axis.get_view_interval())
-                    return (
-                        low <= tick.get_loc() <= high
-                        and (tick.label1 if text is tick.label1 else tick.label2).get_visible()
-                    )
-    return True
+def _all_texts(figure: Figure) -> Iterator[Text]:
+    yield from figure.texts
+    for legend in (*figure.legends, *(axes.get_legend() for axes in figure.axes)):
+        yield from legend.get_texts() if legend is not None else ()
+    for axes in figure.axes:
+        yield from axes.texts
+        for axis in (axes.xaxis, axes.yaxis):
+            yield axis.label
+            yield from _tick_labels(axis)
+
+
+def _tick_labels(axis: Axis) -> Iterator[Text]:
+    """Ticks beyond the limits of the axis are not drawn."""
+    low, high = sorted(axis.get_view_interval())
+    for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
+        if low <= tick.get_loc() <= high:
+            yield tick.label1
+            yield tick.label2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_beats_follow_the_denominator_and_go_by_threes_in_compound_time(metre: t
     places = list(bar.beats)
     assert len(places) == beats
     assert places[0] == 0
-    assert all(later - earlier == bar.end / beats for earlier, later in zip(places, places[1:], strict=False))
+    assert all(later - earlier == bar.end / beats for earlier, later in pairwise(places))
 
 
 def test_a_bar_line_between_two_ticks_is_exact_and_the_end_is_rounded_up() -> None:

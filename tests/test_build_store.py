@@ -248,3 +248,21 @@ def test_another_plan_starts_from_nothing(tmp_path: Path) -> None:
     store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
     build_store(tmp_path / "fresh", items, NumberToFrames(), FEATURES)
     assert bytes_of(store.path) == bytes_of(tmp_path / "fresh")
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """An input that no file holds, with a remark and a condition."""
+
+    def __call__(self, item: Item) -> list[Row]:
+        return [Row(item.id, frames_of(5), 0.05, condition="noisy" if item.id == "b" else "", remark="made up")]
+
+
+def test_inputs_need_no_file(tmp_path: Path) -> None:
+    items = [Item(name, None, name, split="train", condition="clean") for name in ("a", "b")]
+    store = build_store(tmp_path / "store", items, Spoken(), FEATURES)
+    assert store["train"].column("condition") == ["clean", "noisy"]
+    entries = read_ledger(tmp_path / "store" / "ledger.tsv")
+    assert [(entry.detail, entry.sha256) for entry in entries] == [("made up", "")] * 2
+    with pytest.raises(ValueError, match="not a file"):
+        _ = items[0].file

@@ -53,6 +53,15 @@ def test_a_page_has_a_row_a_run_and_its_command(tmp_path: Path) -> None:
     assert text.count("`train.py --store words --run r`") == 2
 
 
+def test_seeds_are_summed_up(tmp_path: Path) -> None:
+    for seed, accuracy in ((1, 0.98), (2, 0.99), (3, 1.0)):
+        (tmp_path / f"gru_{seed}.json").write_text(json.dumps(outcome(accuracy)))
+    (tmp_path / "lstm_1.json").write_text(json.dumps(outcome(0.5)))
+    text = results.page(tmp_path)
+    assert "- gru: 3 seeds, mean 99.00 %, standard deviation 1.00 %, from 98.00 % to 100.00 %" in text
+    assert "- lstm:" not in text
+
+
 def test_only_a_run_whose_test_split_was_read_is_published(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

@@ -55,8 +55,8 @@ def main(config: Config) -> None:
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
     neighbours = NearestNeighbours().fit(list(store["train"]), store["train"].labels)
-    guesses = folder.vocabulary.encode(neighbours.predict(list(split)))
-    baseline = {"accuracy": float(np.mean(guesses == ids))}
+    nearest = folder.vocabulary.encode(neighbours.predict(list(split)))
+    baseline = {"accuracy": float(np.mean(nearest == ids))}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":

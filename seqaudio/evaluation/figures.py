@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
-from seqaudio.pictures import GRID, INK, INKS, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
 
 COLOURS = "Greys"  # of the shares: white for none, black for all
 DARK = 0.5  # share from which text on the cell is white
@@ -70,7 +70,7 @@ def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figur
     figure.subplots_adjust(
         left=0.095, right=0.975, hspace=0.09, bottom=0.5 / figure.get_figheight(), top=1 - 0.5 / figure.get_figheight()
     )
-    figure.text(0.015, 1 - 0.12 / figure.get_figheight(), plain(title, 80), fontsize=13, weight="bold", va="top")
+    add_title(figure, title)
     series = {"training": [line["train_loss"] for line in epochs]}
     for name in losses:
         what = "validation" if len(losses) == 1 else f"validation, {_words(name)}"
@@ -144,7 +144,7 @@ def confusion_figure(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: Sequenc
     axes.set_ylabel("true label", fontsize=10, color=INK)
     right, total = int(np.trace(counts)), int(counts.sum())
     summary = f"{right:,} of {total:,} right ({100 * right / max(total, 1):.2f} %)"
-    figure.text(0.15 / width, 1 - 0.12 / height, plain(title), fontsize=13, weight="bold", color=INK, va="top")
+    add_title(figure, title)
     figure.text(0.15 / width, 1 - 0.42 / height, summary, fontsize=10, color=INK, va="top")
     return figure
 
@@ -188,7 +188,13 @@ def _draw_series(
     if best is not None:
         axes.axvline(numbers[best], color="#7a7a7a", linewidth=1.0, linestyle=(0, (2, 2)), zorder=0.5)
         text = f"best: epoch {numbers[best]}, {values[best]:.4g} {'%' if '%' in label else ''}".strip()
-        star = {"marker": "*", "markersize": 13, "color": "white", "markeredgecolor": INK, "linestyle": ""}
+        star: dict[str, Any] = {
+            "marker": "*",
+            "markersize": 13,
+            "color": "white",
+            "markeredgecolor": INK,
+            "linestyle": "",
+        }
         axes.plot([numbers[best]], [values[best]], zorder=5, label=text, **star)
     axes.set_ylabel(label, fontsize=10, color=INK)
     axes.grid(color=GRID, linewidth=0.5, alpha=0.6)

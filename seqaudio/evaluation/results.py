@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
+import statistics
 import sys
 import time
 from importlib.metadata import version
@@ -151,7 +153,28 @@ def _table(recipe: str, runs: dict[str, dict[str, Any]]) -> str:
     lines += ["", f"Valid and test are `{'`, `'.join(metrics)}`. The commands:", ""]
     for name, data in runs.items():
         lines.append(f"- {name}: `{data['command']}` ({data['machine']}, torch {data['versions']['torch']})")
+    lines += _over_seeds(runs)
     return "\n".join([*lines, ""])
+
+
+def _over_seeds(runs: dict[str, dict[str, Any]]) -> list[str]:
+    """Mean and spread of runs that are named alike but for a number behind `_`: those of other seeds."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for name, data in runs.items():
+        groups.setdefault(re.sub(r"_\d+$", "", name), []).append(data)
+    lines = []
+    for name, group in groups.items():
+        if len(group) < 2:
+            continue
+        metric = main_metric(group[0]["test"])
+        values = [data["test"][metric] for data in group]
+        mean, spread = statistics.mean(values), statistics.stdev(values)
+        lines.append(
+            f"- {name}: {len(group)} seeds, mean {_number(metric, mean)}, "
+            f"standard deviation {_number(metric, spread)}, "
+            f"from {_number(metric, min(values))} to {_number(metric, max(values))}"
+        )
+    return ["", "Over seeds, on test:", "", *lines] if lines else []
 
 
 def main_metric(metrics: dict[str, float]) -> str:

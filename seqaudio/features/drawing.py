@@ -14,7 +14,7 @@ from seqaudio.audio import Recording
 from seqaudio.features.extractor import FeatureExtractor
 from seqaudio.features.mel import mel_edges
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.pictures import GRID, INK, INKS, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, save_png
 
 COLUMNS = 1600  # of the picture; longer recordings are gathered, several samples or frames a column
 COLOURS = "cividis"  # dark to light, in grey too
@@ -46,8 +46,7 @@ def recording_figure(recording: Recording, settings: FeatureSettings, title: str
     with torch.inference_mode():
         features = FeatureExtractor(settings)(torch.from_numpy(recording.samples)).numpy()
     figure = new_figure(WIDTH, HEIGHT)
-    if title:
-        figure.text(0.015, 0.98, plain(title, 90), fontsize=13, weight="bold", color=INK, va="top")
+    add_title(figure, title)
     upper = figure.add_axes((LEFT, 0.66, RIGHT - LEFT, 0.25))
     lower = figure.add_axes((LEFT, 0.11, RIGHT - LEFT, 0.49), sharex=upper)
     _draw_waveform(upper, recording)

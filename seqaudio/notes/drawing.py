@@ -19,7 +19,7 @@ from seqaudio.errors import OptionError
 from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.notes.writing import instrument_name
-from seqaudio.pictures import GRID, HATCHES, INK, INKS, new_figure, plain, save_png
+from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
 
 MOST_QUARTERS = 20_000  # some hours of music; beyond, a picture shows nothing
 MOST_ROWS = 20  # a longer piece has longer rows, drawn smaller
@@ -130,13 +130,11 @@ class _Picture:
             self._draw_row(row, self.head + 0.2 + number * (ROW_GAP + self.row_height))
 
     def _draw_head(self, title: str) -> None:
-        if title:
-            place = 1 - 0.15 / self.height
-            self.figure.text(0.2 / self.width, place, plain(title), fontsize=13, weight="bold", color=INK, va="top")
+        add_title(self.figure, title)
         self.figure.legend(
             handles=[part.handle for part in self.parts],
             loc="upper left",
-            bbox_to_anchor=(0.2 / self.width, 1 - (TITLE_HEIGHT * bool(title) + 0.05) / self.height),
+            bbox_to_anchor=(0.15 / self.width, 1 - (TITLE_HEIGHT * bool(title) + 0.05) / self.height),
             ncols=self.columns,
             fontsize=9,
             frameon=False,

@@ -33,8 +33,9 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
 
     The sound begins at tick 0, with a fade of 2 ms against clicks, and ends when the last note has died away, at the
     latest 6 s behind its end. The instruments are those of `soundfont`, without one those of the General MIDI font
-    that pretty_midi brings. Programs that a font lacks are played by its lowest, with a warning on stderr. Where the
-    font that pretty_midi brings cannot be played, `sine_tones` sound instead, with a warning too.
+    that pretty_midi brings. Programs that a font lacks are played by its lowest, notes of more than a minute released
+    then, each with a warning on stderr. Where the font that pretty_midi brings cannot be played, `sine_tones` sound
+    instead, with a warning too.
 
     Raises:
         OptionError: no notes, a piece of more than an hour, a sample rate (hertz) outside 8000..192000, a `soundfont`
@@ -67,7 +68,7 @@ def write_wav(path: Path | str, samples: Samples, sample_rate: int = SAMPLE_RATE
         ValueError: a sample beyond full scale, which would be clipped, or one that is not finite.
         OSError: the folder is missing or may not be written to.
     """
-    peak = float(np.abs(samples).max(initial=0.0))
+    peak = _peak(samples)
     if not peak <= 1.0:
         raise ValueError(f"samples up to {peak:g}, expected at most 1; scale them first")
     content = io.BytesIO()
@@ -85,7 +86,9 @@ def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
     if not samples.any():
         raise OptionError(f"{path}: has no sound for any note of the piece; try another SoundFont")
     if held := int(np.count_nonzero(notes.end - notes.start > LONGEST_NOTE)):
-        remarks.append(f"{held:,} notes last longer than {LONGEST_NOTE:.0f} s and are released then")
+        remarks.append(
+            f"notes that last longer than {LONGEST_NOTE:.0f} s are released then ({held:,} of {len(notes):,})"
+        )
     for remark in remarks:
         _warn(remark)
     if sample_rate == PLAYING_RATE:
@@ -94,17 +97,21 @@ def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
 
 
 def _finished(samples: Samples, duration: float, sample_rate: int) -> Samples:
-    """Cut where nothing is heard any more, but not before the last note's end; faded and normalised."""
-    loudness = np.abs(samples).max(axis=1)
-    audible = np.flatnonzero(loudness > INAUDIBLE * loudness.max())[-1] + 1
+    """Cut where nothing is heard any more, but not before the last note's end; faded and normalised, in place."""
+    peak = _peak(samples)
+    end = int(np.ceil(duration * sample_rate))
+    audible = np.flatnonzero(np.abs(samples[end:]).max(axis=1) > INAUDIBLE * peak)
     fade_in, fade_out = round(FADE_IN * sample_rate), round(FADE_OUT * sample_rate)
-    length = max(int(np.ceil(duration * sample_rate)), min(audible + fade_out, len(samples)))
-    finished = np.zeros((length, 2), dtype=np.float32)
-    finished[: len(samples)] = samples[:length]
+    finished = samples[: end + (int(audible[-1]) + 1 + fade_out if len(audible) else 0)]
     finished[:fade_in] *= _rise(fade_in)
     finished[-fade_out:] *= _rise(fade_out)[::-1]
-    finished *= np.float32(PEAK / np.abs(finished).max())
+    finished *= np.float32(PEAK / _peak(finished))
     return finished
+
+
+def _peak(samples: Samples) -> float:
+    """The largest absolute value, without a copy of the samples; NaN where one is."""
+    return float(np.maximum(samples.max(initial=0.0), -samples.min(initial=0.0)))
 
 
 def _rise(count: int) -> Samples:

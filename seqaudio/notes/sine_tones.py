@@ -12,6 +12,7 @@ ATTACK = 0.005  # seconds, a linear rise
 RELEASE = 0.12  # seconds behind the note's end, a linear fall
 DECAY = 1.2  # seconds in which middle C falls to 1/e; an octave higher in half the time
 DRUM_DECAY = 0.05  # seconds
+LOW_DRUMS = (35, 36, 41, 43, 45, 47, 48, 50, 61, 64, 66)  # General MIDI's bass drums, toms, low bongo, conga, timbale
 SHORTEST = 0.02  # seconds, of a note
 WIDTH = 0.6  # of the stereo image: 0 all in the middle, 1 the outer tracks at the sides
 
@@ -21,8 +22,8 @@ def sine_tones(notes: NoteSequence, sample_rate: int) -> npt.NDArray[np.float32]
 
         x(t) = (velocity / 127)^2 e(t) sum_k a_k exp(-k t / d) sin(2 pi k f t),   d = DECAY * 261.6 Hz / f
 
-    e(t) is the rise and fall. Partials at or above half the sample rate are left out. Percussion is noise, bright for
-    high keys. Tracks lie side by side from left to right at constant power.
+    e(t) is the rise and fall. Partials at or above half the sample rate are left out. Percussion is noise. Tracks lie
+    side by side from left to right at constant power.
     """
     total = int(np.ceil((notes.duration + SHORTEST + RELEASE) * sample_rate)) + 1
     mix = np.zeros((total, 2), dtype=np.float32)
@@ -32,7 +33,7 @@ def sine_tones(notes: NoteSequence, sample_rate: int) -> npt.NDArray[np.float32]
         first = round(start * sample_rate)
         held = max(end - start, SHORTEST)
         time = np.arange(min(round((held + RELEASE) * sample_rate), total - first)) / sample_rate
-        tone = _drum(pitch, time) if drum else _tone(pitch, time, sample_rate)
+        tone = _drum(pitch, time, sample_rate) if drum else _tone(pitch, time, sample_rate)
         tone *= (velocity / 127) ** 2 * np.minimum(1.0, np.minimum(time / ATTACK, (held + RELEASE - time) / RELEASE))
         mix[first : first + len(time)] += (tone[:, None] * gains[track]).astype(np.float32)
     return mix
@@ -48,10 +49,10 @@ def _tone(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.ND
     return tone
 
 
-def _drum(pitch: int, time: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Noise, equal for equal keys; a low key is the noise smoothed over more samples."""
+def _drum(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.NDArray[np.float64]:
+    """Noise, equal for equal keys; that of drums with a low tone is smoothed over 3 ms."""
     noise = np.random.default_rng(pitch).standard_normal(len(time)) * np.exp(-time / DRUM_DECAY)
-    smooth = max(1, 64 - pitch)
+    smooth = round(0.003 * sample_rate) if pitch in LOW_DRUMS else 1
     return np.convolve(noise, np.full(smooth, smooth**-0.5), mode="full")[: len(time)]
 
 

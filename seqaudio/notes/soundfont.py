@@ -332,4 +332,4 @@ def _seconds(timecents: int) -> float:
 
 
 def _hertz(cents: int) -> float:
-    return 8.176 * 2.0 ** (float(np.clip(cents, -16_000, 4_500)) / 1200)
+    return float(8.176 * 2.0 ** (np.clip(cents, -16_000, 4_500) / 1200))

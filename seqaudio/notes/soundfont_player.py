@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.notes.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
+from seqaudio.progress import progress
 
 PLAYING_RATE = 44_100  # hertz, of what `play` returns
 SHORTEST_NOTE, LONGEST_NOTE = 0.01, 60.0  # seconds; a longer note is released then
@@ -68,19 +69,26 @@ def play(notes: NoteSequence, font: SoundFont) -> npt.NDArray[np.float32]:
     total = round((notes.duration + LONGEST_RELEASE) * PLAYING_RATE)
     mix = np.zeros((total, 2), dtype=np.float32)
     zones = {id(zone): zone for of_instrument in instruments.values() for zone in of_instrument}
-    # the notes of one zone and key share their sound; velocity and length are laid over it
-    for (zone_id, key), voices in _voices(notes, instruments).items():
-        zone = zones[zone_id]
-        sound = _sound(zone, key, max(round(voice.seconds * PLAYING_RATE) for voice in voices))
-        angle = (zone.pan + 1) * np.pi / 4
-        sides = np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
-        for voice in voices:
-            first = round(voice.start * PLAYING_RATE)
-            count = min(round(voice.seconds * PLAYING_RATE), len(sound), total - first)
-            gain = (voice.velocity / 127) ** 2 * 10 ** (-zone.attenuation / 20)
-            shaped = gain * _volume(zone.volume_envelope, key, voice, count) * sound[:count]
-            mix[first : first + count] += shaped.astype(np.float32)[:, None] * sides
+    grouped = _voices(notes, instruments)
+    with progress("rendering", sum(map(len, grouped.values())), "voices") as advance:
+        # the notes of one zone and key share their sound; velocity and length are laid over it
+        for (zone_id, key), voices in grouped.items():
+            _add(mix, zones[zone_id], key, voices)
+            advance(len(voices))
     return mix
+
+
+def _add(mix: npt.NDArray[np.float32], zone: Zone, key: int, voices: list[_Voice]) -> None:
+    """Add all notes of one zone and key to the mix [N, 2]."""
+    sound = _sound(zone, key, max(round(voice.seconds * PLAYING_RATE) for voice in voices))
+    angle = (zone.pan + 1) * np.pi / 4
+    sides = np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
+    for voice in voices:
+        first = round(voice.start * PLAYING_RATE)
+        count = min(round(voice.seconds * PLAYING_RATE), len(sound), len(mix) - first)
+        gain = (voice.velocity / 127) ** 2 * 10 ** (-zone.attenuation / 20)
+        shaped = gain * _volume(zone.volume_envelope, key, voice, count) * sound[:count]
+        mix[first : first + count] += shaped.astype(np.float32)[:, None] * sides
 
 
 def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]) -> _Group:
@@ -217,7 +225,7 @@ def _modulation(envelope: Envelope, key: int, time: _Floats) -> _Floats:
 
 
 def _for_key(seconds: float, timecents: float, key: int) -> float:
-    return seconds * 2.0 ** (float(np.clip(timecents * (60 - key), -12_000, 12_000)) / 1200)
+    return float(seconds * 2.0 ** (np.clip(timecents * (60 - key), -12_000, 12_000) / 1200))
 
 
 def _triangle(oscillator: Oscillator, time: _Floats) -> _Floats:

@@ -1,8 +1,8 @@
 """Words that are nearly a keyword, so that a recogniser learns to reject what only resembles one.
 
-A near miss is a keyword with a vowel and a consonant exchanged for others: "yes" may become "yeg", no, "yug" or "mas".
-Which phonemes an accent has is learnt from words that need no translation: digits are read
-as numbers in nearly every language, and pictures by their names in about fifty.
+A near miss is a keyword with one vowel and one consonant exchanged for others: "yes" may become "yam" or "joes". Which
+phonemes an accent has is learnt from words that need no translation: digits are read as numbers in nearly every
+language, and pictures by their names in about fifty.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ class NearMisses:
             raise OptionError(f"{accent} reads all words in another language; name that one, or give --unknown 0")
         return cls(native, inventory, frozenset(map(inventory.sounds_of, words.values())), seed)
 
-    def draw(self, name: str, number: int) -> str:
-        """The text of the clip of that name, for `speak`. Keywords take turns by the number."""
-        keyword = self.keywords[number % len(self.keywords)]
+    def draw(self, name: str) -> str:
+        """The text of the clip of that name, for `speak`: a near miss of any of the keywords."""
         generator = clip_generator(self.seed, f"{name}/near miss")
+        keyword = self.keywords[generator.integers(len(self.keywords))]
         return spell(near_miss(keyword, self.inventory, self.heard, generator))
 
 

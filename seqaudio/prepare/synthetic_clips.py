@@ -9,6 +9,7 @@ Everything is drawn from a generator that depends on (seed, id) alone, so a clip
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ from seqaudio.acoustics import (
     active_part,
     amplify,
     at_level,
-    mix,
     noise,
+    noise_at,
     reverberate,
     room_response,
     unclipped,
@@ -45,7 +46,7 @@ class ClipSettings:
     """How clips vary. Pairs are the least and the greatest value; each is drawn uniformly for each clip."""
 
     seconds: Seconds = 1.0  # of every clip
-    speed: tuple[int, int] = (140, 210)  # words per minute
+    speed: tuple[int, int] = (150, 220)  # words per minute
     pitch: tuple[int, int] = (35, 65)  # of 99; 50 is that of the voice
     pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
     reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.4)
@@ -101,7 +102,7 @@ class SpeakClip:
         heard = reverberate(word, response)[: count - start]
         speech[start : start + len(heard)] = heard
         speech = at_level(speech, level)
-        return speech, mix(speech, background, snr) - speech
+        return speech, noise_at(snr, speech, background)
 
     def _word(self, item: Item, count: int, draw: np.random.Generator) -> np.ndarray:
         """The word alone, spoken faster than drawn if it would not fit into `count` samples."""
@@ -148,7 +149,6 @@ def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
 
     It is rounded up to a tenth of a second. A word that is longer still is spoken faster, see `SpeakClip`.
     """
-    rate = 16_000
-    spoken = [item for item in items if item.text][::SAMPLED]
-    longest = max(len(spoken_word(item.text, item.speaker, rate, clips.speed[0])) for item in spoken)
-    return float(np.ceil(10 * (longest / rate + 2 * MARGIN)) / 10)
+    rate = 16_000  # of this measurement
+    words = (spoken_word(item.text, item.speaker, rate, clips.speed[0]) for item in items[::SAMPLED])
+    return math.ceil(10 * (max(map(len, words)) / rate + 2 * MARGIN)) / 10
