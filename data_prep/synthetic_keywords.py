@@ -4,15 +4,20 @@
     data_prep/synthetic_keywords.py --words evet hayır aç kapat --language tr --out stores/komut
 
     Classes     the words; `unknown`, near misses of them (prepare/near_misses.py); `silence`, background only
-    Voices      espeak-ng's variants but for robots, echoes and whispers
+    Voices      50 of espeak-ng's variants: no robots, echoes, whispers, nor one voice under two names
     Takes       speed, pitch, room, level, kind and strength of the background differ (prepare/synthetic_clips.py)
-    Licence     espeak-ng is GPL-3.0-or-later and comes with `pip install "seqaudio[tts]"`; sounds made with it are free
+    Licence     espeak-ng is GPL-3.0-or-later, `pip install "seqaudio[tts]"`; a store holds none of it
 
-Half of the clips of every split are noisy: 0 to 20 dB above white, pink or brown noise, babble or hum; the others are
-40 to 60 dB above it. The column `condition` tells which. All clips of a store have the same length, which the longest
-word decides.
+Half of the clips are noisy: 0 to 20 dB above white, pink or brown noise, babble or hum; the others are 40 to 60 dB
+above it. The column `condition` tells which. All clips of a store are as long as the longest word needs.
 
-Splits are by voice: no voice, nor a variation of it, is in two of them. Ten words with the defaults give
+Splits are by voice: validation and test are voices that training never heard, and all classes weigh alike in them,
+while training has four times as many near misses as clips of a word. Ten words with the defaults give
+
+    train 2,280 clips by 38 voices, valid 288 by 6, test 288 by 6, of 0.8 s each
+
+in 25 s on two cores; 14 epochs of recipes/keyword_recognition/train.py then recognise 98 % of the validation clips: all
+that are clean, 96 % of the noisy ones.
 """
 
 from __future__ import annotations

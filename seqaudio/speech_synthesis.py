@@ -37,7 +37,7 @@ IPA = 0x02  # phoneme mode: names of the International Phonetic Alphabet
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 CHARACTERS = 1  # espeak_POSITION_TYPE
 
-SPEEDS = range(80, 451)  # words per minute; outside these espeak-ng clamps, or cuts the sound
+SPEEDS = range(80, 451)  # words per minute, the range that its documentation gives
 PITCHES = range(100)  # steps of pitch and of pitch range; 50 is what the voice file says
 QUIETER = 50  # of the library's 100: loud variants then stay clear of its limiter
 # one buffer for a whole utterance: the echo that follows the last word is lost unless it fits beside it
