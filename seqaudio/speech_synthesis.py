@@ -17,6 +17,7 @@ import ctypes
 import difflib
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -235,8 +236,6 @@ def _alone(work: Callable[[], Result]) -> Result:
 
 
 def _loader() -> ModuleType:
-    if os.name != "posix":
-        raise SourceError(f"speech synthesis needs Linux or macOS, this is {os.name}; prepare the store there")
     try:
         import espeakng_loader
     except ImportError:
@@ -265,22 +264,43 @@ def _espeak() -> Iterator[Any]:
             raise SourceError(f"espeak-ng finds no voices in {data}; {INSTALL}")
         # noise of breath: of most variants from the library's own generator, of some from the C library's
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
-        ctypes.CDLL(None).srand(1)
+        _c_library().srand(1)
         try:
             yield library
         finally:
             library.espeak_Terminate()
     finally:
-        _ctypes.dlclose(library._handle)
+        _unload(library._handle)
 
 
-def _is_loaded(path: str) -> bool:
-    try:
-        held = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
-    except OSError:
-        return False
-    _ctypes.dlclose(held._handle)
-    return True
+if sys.platform == "win32":  # written after the systems' documentation, never run
+
+    def _c_library() -> ctypes.CDLL:
+        return ctypes.CDLL("ucrtbase")
+
+    def _unload(handle: int) -> None:
+        _ctypes.FreeLibrary(handle)
+
+    def _is_loaded(path: str) -> bool:
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.GetModuleHandleW.restype = ctypes.c_void_p
+        return bool(kernel.GetModuleHandleW(ctypes.c_wchar_p(path)))
+
+else:
+
+    def _c_library() -> ctypes.CDLL:
+        return ctypes.CDLL(None)
+
+    def _unload(handle: int) -> None:
+        _ctypes.dlclose(handle)
+
+    def _is_loaded(path: str) -> bool:
+        try:
+            held = ctypes.CDLL(path, mode=os.RTLD_NOLOAD | os.RTLD_LAZY)
+        except OSError:
+            return False
+        _ctypes.dlclose(held._handle)
+        return True
 
 
 def _synthesise(text: bytes, file: str, parameters: dict[int, int]) -> tuple[np.ndarray, int]:

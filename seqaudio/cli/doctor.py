@@ -94,11 +94,9 @@ def _midi() -> str:
 
 
 def _speech() -> str:
-    import espeakng_loader
+    from seqaudio.speech_synthesis import library_version
 
-    if not os.path.exists(espeakng_loader.get_library_path()):  # noqa: PTH110  # a plain string of another package
-        raise RuntimeError("espeakng_loader has no library for this system")
-    return f"espeakng-loader {_version('espeakng_loader')}"
+    return f"espeak-ng {library_version()}"
 
 
 PLAIN = "install seqaudio again"
