@@ -46,6 +46,14 @@ def test_every_readme_example_runs(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 
 
+def test_every_readme_figure_stands_in_the_results() -> None:
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    figures = re.findall(r"\d+\.\d\d %|\d\.\d{4}", README)
+    assert len(figures) >= 6
+    for figure in figures:
+        assert figure in results, figure
+
+
 def test_the_first_two_commands_are_targets() -> None:
     targets = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"^make (\S+)  ", README, re.MULTILINE):
