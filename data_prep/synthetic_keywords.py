@@ -72,7 +72,7 @@ class Config:
     voices: int | None = None  # how many different ones; all by default
     takes: int = 6  # clips of a word by a voice
     noisy_percent: float = 50.0  # of the clips
-    unknown: int = 2  # near misses to train on for each clip of a word (elsewhere 1); 0: no such class
+    unknown: int = 3  # near misses to train on for each clip of a word (elsewhere 1); 0: no such class
     silence: int = 1  # clips of background to train on for each clip of a word (elsewhere 1); 0: no such class
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
