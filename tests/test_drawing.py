@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from legibility import assert_legible, words
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgb
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from conftest import Command, assert_refused
+from legibility import assert_legible, words
 from seqaudio.audio import Recording
 from seqaudio.cli import show as show_command
 from seqaudio.errors import AudioError, OptionError

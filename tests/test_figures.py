@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from legibility import assert_legible, words
 from PIL import Image
 
+from legibility import assert_legible, words
 from seqaudio.errors import RunError
 from seqaudio.evaluation.figures import (
     confusion_counts,
