@@ -16,8 +16,8 @@ while training has three times as many near misses as clips of a word. Ten words
 
     train 3,192 clips by 38 voices, valid 432 by 6, test 432 by 6, of 0.8 s each
 
-in 20 s on two cores. What a model makes of them stands in docs/results.md, run demo_keywords: the six voices of the test
-lie further from those of training than the six of validation do.
+in 20 s on two cores. What a model makes of them stands in docs/results.md, run demo_keywords: the six voices of the
+test lie further from those of training than the six of validation do.
 """
 
 from __future__ import annotations
