@@ -47,6 +47,12 @@ def is_audio_name(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
+def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
+    """Samples [N] or [N, channels] at `wanted` hertz instead of `rate`, by soxr's HQ; the same type, float32 or 64."""
+    resampled: np.ndarray = soxr.resample(samples, rate, wanted, quality="HQ")
+    return resampled
+
+
 def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0) -> Recording:
     """Read one recording, whatever libsndfile decodes: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE.
 
@@ -79,7 +85,7 @@ def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: fl
         first = int(np.argmin(np.isfinite(samples)))
         raise AudioError(path, Reason.NOT_FINITE, f"sample {first} of {len(samples)} is {samples[first]}")
     if sample_rate is not None and sample_rate != rate:
-        samples = soxr.resample(samples, rate, sample_rate, quality="HQ")
+        samples = resample(samples, rate, sample_rate)
         rate = sample_rate
     return Recording(samples, rate)
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from seqaudio.audio import read_audio
 from seqaudio.errors import AudioError
 from seqaudio.features.settings import FeatureSettings, Seconds
@@ -47,11 +49,16 @@ class ExtractFeatures:
                 f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
                 f"{self.settings.window_samples}",
             )
-        import torch
+        return [Row(item.id, extract_frames(recording.samples, self.settings), recording.seconds)]
 
-        with _one_thread(), torch.inference_mode():
-            frames = _extractor(self.settings)(torch.from_numpy(recording.samples))
-        return [Row(item.id, frames.numpy(), recording.seconds)]
+
+def extract_frames(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """Frames [T, F] float32 of one recording's samples [N] at the rate of the settings; torch works on one thread."""
+    import torch
+
+    with _one_thread(), torch.inference_mode():
+        frames: np.ndarray = _extractor(settings)(torch.from_numpy(samples)).numpy()
+    return frames
 
 
 @functools.lru_cache(maxsize=4)

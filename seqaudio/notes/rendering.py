@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 
+from seqaudio.audio import resample
 from seqaudio.errors import OptionError, SeqAudioError
 from seqaudio.files import write_bytes
 from seqaudio.notes.sequence import NoteSequence
@@ -93,7 +93,7 @@ def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
         _warn(remark)
     if sample_rate == PLAYING_RATE:
         return samples
-    return np.asarray(soxr.resample(samples, PLAYING_RATE, sample_rate, quality="HQ"), dtype=np.float32)
+    return np.asarray(resample(samples, PLAYING_RATE, sample_rate), dtype=np.float32)
 
 
 def _finished(samples: Samples, duration: float, sample_rate: int) -> Samples:

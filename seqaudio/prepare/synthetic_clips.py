@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 
 from seqaudio.acoustics import (
     NOISES,
@@ -28,8 +27,9 @@ from seqaudio.acoustics import (
     room_response,
     unclipped,
 )
+from seqaudio.audio import resample
 from seqaudio.errors import AudioError
-from seqaudio.features.preparation import _extractor, _one_thread
+from seqaudio.features.preparation import extract_frames
 from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
@@ -70,12 +70,8 @@ class SpeakClip:
     seed: int
 
     def __call__(self, item: Item) -> list[Row]:
-        import torch
-
         samples = self.samples(item)
-        with _one_thread(), torch.inference_mode():
-            frames = _extractor(self.features)(torch.from_numpy(samples))
-        return [Row(item.id, frames.numpy(), len(samples) / self.features.sample_rate)]
+        return [Row(item.id, extract_frames(samples, self.features), len(samples) / self.features.sample_rate)]
 
     def samples(self, item: Item) -> np.ndarray:
         """The clip itself, [N] float32, N the same for all items; never clipped."""
@@ -153,8 +149,7 @@ def spoken_word(
     samples, rate = speak(text, accent, variant=variant, speed=slower, pitch=pitch, pitch_range=pitch_range)
     if not np.any(samples):
         return samples[:0]
-    word: np.ndarray = soxr.resample(samples[active_part(samples)], rate * throat, sample_rate, quality="HQ")
-    return word
+    return resample(samples[active_part(samples)], rate * throat, sample_rate)
 
 
 def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
