@@ -59,7 +59,6 @@ class Position:
     skipped: int = 0  # updates without a finite gradient, since the start
     skipped_in_a_row: int = 0
     best: float | None = None
-    best_epoch: int = -1
     metrics_bytes: int = 0  # length of metrics.jsonl
     best_metrics: dict[str, float] = field(default_factory=dict)
 
@@ -186,7 +185,7 @@ class Trainer:
         score = metrics[name]
         better = self.at.best is None or (score > self.at.best if direction == "max" else score < self.at.best)
         if better:
-            self.at.best, self.at.best_epoch, self.at.best_metrics = score, self.at.epoch, metrics
+            self.at.best, self.at.best_metrics = score, metrics
             self.run.save_weights(self.model)
         self.at.seconds += time.monotonic() - started
         log(
