@@ -35,6 +35,7 @@ from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
 from seqaudio.prepare import Item, build_store
 from seqaudio.prepare.build import check_output
+from seqaudio.prepare.drawn_voices import drawn_names
 from seqaudio.prepare.near_misses import NearMisses
 from seqaudio.prepare.splits import check_percentages, hash_sample
 from seqaudio.prepare.synthetic_clips import (
@@ -69,8 +70,9 @@ class Config:
     out: Path  # new folder for the store
     words: tuple[str, ...] = ()  # the keywords, each a label
     language: str = "en"  # a language, spoken in its most usual accent, or an accent such as en-us
-    voices: int | None = None  # how many different ones; all by default
-    takes: int = 6  # clips of a word by a voice
+    voices: int | None = None  # how many of espeak-ng's own; all by default
+    takes: int = 6  # clips of a word by each of them
+    drawn_voices: int = 500  # more voices to train on, drawn at random, that speak each word once
     noisy_percent: float = 50.0  # of the clips
     unknown: int = 3  # near misses to train on for each clip of a word (elsewhere 1); 0: no such class
     silence: int = 1  # clips of background to train on for each clip of a word (elsewhere 1); 0: no such class
@@ -119,6 +121,8 @@ def check_options(config: Config) -> None:
         raise OptionError(f"--takes {config.takes}, expected at least 1")
     if not 0 <= config.noisy_percent <= 100:
         raise OptionError(f"--noisy-percent {config.noisy_percent}, expected 0 to 100")
+    if config.drawn_voices < 0:
+        raise OptionError(f"--drawn-voices {config.drawn_voices}, expected 0 or more")
     for name in ("unknown", "silence"):
         if getattr(config, name) < 0:
             raise OptionError(f"--{name} {getattr(config, name)}, expected 0 (no such class) or more")
@@ -180,17 +184,20 @@ def list_items(config: Config, words: dict[str, list[str]], accent: str, splits:
     """Every clip with its label, text, split and condition."""
     misses = NearMisses.of(words, accent, config.seed) if config.unknown else None
     items = []
-    for label, share in (*dict.fromkeys(words, 1).items(), (UNKNOWN, config.unknown), (SILENCE, config.silence)):
+    shares = dict.fromkeys(words, 1) | {UNKNOWN: config.unknown, SILENCE: config.silence}
+    for place, (label, share) in enumerate(shares.items()):
         for number, (variant, take) in enumerate(list_takes(config, share, splits)):
-            condition = NOISY if is_noisy(number, config.noisy_percent) else CLEAN
+            split = splits.get(variant, "train")
+            # from another place for each label, so that a drawn voice is heard in both conditions
+            condition = NOISY if is_noisy(number + place, config.noisy_percent) else CLEAN
             if label == SILENCE:
                 name = f"{SILENCE}/{number:04d}/{condition}"
-                items.append(Item(name, None, name, splits[variant], SILENCE, condition=condition))
+                items.append(Item(name, None, name, split, SILENCE, condition=condition))
                 continue
             speaker = speaker_name(variant, accent)
             name = f"{label}/{speaker}/{take:02d}/{condition}"
             text = misses.draw(name) if misses and label == UNKNOWN else label
-            items.append(Item(name, None, name, splits[variant], label, text, speaker, condition))
+            items.append(Item(name, None, name, split, label, text, speaker, condition))
     return items
 
 
@@ -198,6 +205,9 @@ def list_takes(config: Config, share: int, splits: dict[str, str]) -> Iterator[t
     """Voices with the numbers of their takes. Only training has more of a class: the other splits weigh all alike."""
     for variant, split in splits.items():
         for take in range(config.takes * (share if split == "train" else min(share, 1))):
+            yield variant, take
+    for variant in drawn_names(config.drawn_voices):
+        for take in range(share):
             yield variant, take
 
 

@@ -18,10 +18,12 @@ import difflib
 import functools
 import os
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,6 +45,7 @@ PITCHES = range(100)  # steps of pitch and of pitch range; 50 is what the voice 
 QUIETER = 50  # of the library's 100: loud variants then stay clear of its limiter
 # one buffer for a whole utterance: the echo that follows the last word is lost unless it fits beside it
 BUFFER_MILLISECONDS = 60_000
+LONGEST_PATH = 59  # bytes of the name of a voice file outside of the library's data
 SEPARATOR = "\x1f"  # between phonemes; no mnemonic holds it, and many hold an underscore
 WORD_GAP = " "  # between the phonemes of two words
 INSTALL = 'pip install "seqaudio[tts]"'
@@ -97,6 +100,7 @@ def speak(
     voice: str = "en",
     *,
     variant: str = "",
+    timbre: str = "",
     speed: int = 175,
     pitch: int = 50,
     pitch_range: int = 50,
@@ -106,7 +110,9 @@ def speak(
     Args:
         text: words, or phonemes in double brackets as `spell` writes them; both may be mixed.
         voice: a language or one of its accents, see `voices`; a language takes its first accent.
-        variant: a timbre, see `variants`; empty: the plain one.
+        variant: a timbre by its name, see `variants`; empty: the plain one.
+        timbre: one that has no name yet, as the lines of a voice variant, such as "formant 1 110 90 120"; espeak-ng's
+            documentation of voices tells what there is. It cannot stand beside a variant.
         speed: words per minute, 80 to 450.
         pitch: 0 (deep) to 99 (high), 50 is that of the variant; each step is about 1.4 %.
         pitch_range: 0 (monotone) to 99 (lively).
@@ -114,7 +120,8 @@ def speak(
         Samples [N] float32 in -1..1 and their rate in hertz.
 
     Raises:
-        OptionError: an unknown voice or variant, a value out of its range, a text that cannot be encoded.
+        OptionError: an unknown voice or variant, a variant and a timbre, a value out of its range, a text that cannot
+            be encoded.
         SourceError: espeak-ng is not installed, or cannot be loaded afresh.
     """
     for name, value, allowed in (
@@ -125,6 +132,8 @@ def speak(
         if value not in allowed:
             raise OptionError(f"{name} {value}, expected a whole number from {allowed[0]} to {allowed[-1]}")
     file = _voice_file(voice)
+    if variant and timbre:
+        raise OptionError(f"the variant {variant!r} and a timbre are given, expected one of the two")
     if variant:
         known = [each.name for each in variants()]
         if variant not in known:
@@ -132,7 +141,7 @@ def speak(
         file += f"+{variant}"
     encoded = _encode(text)
     parameters = {RATE: speed, VOLUME: QUIETER, PITCH: pitch, RANGE: pitch_range}
-    return _alone(lambda: _synthesise(encoded, file, parameters))
+    return _alone(lambda: _synthesise(encoded, file, parameters, timbre))
 
 
 def phonemes(text: str, voice: str = "en", *, ipa: bool = False) -> list[str]:
@@ -273,6 +282,33 @@ def _espeak() -> Iterator[Any]:
         _unload(library._handle)
 
 
+@contextmanager
+def _voice_with(timbre: str, file: str) -> Iterator[str]:
+    """A file of its own for the accent in `file` with a timbre; the file itself without one.
+
+    Raises SourceError where the library cannot read from the folder of temporary files.
+    """
+    if not timbre:
+        yield file
+        return
+    # no prefix: the library has room for few characters
+    handle, name = tempfile.mkstemp(prefix="")
+    try:
+        # it lowers capitals, which does no harm where file names are the same in capitals
+        if len(os.fsencode(name)) > LONGEST_PATH or not os.path.exists(name.lower()):
+            raise SourceError(
+                f"{name}: espeak-ng reads a voice from a path of at most {LONGEST_PATH} bytes without capitals; "
+                f"set TMPDIR to such a folder"
+            )
+        accent = Path(_loader().get_data_path(), "lang", file).read_text(encoding="utf-8")
+        with open(handle, "w", encoding="utf-8", closefd=False) as lines:
+            lines.write(f"{accent}\n{timbre}\n")
+        yield name
+    finally:
+        os.close(handle)
+        os.unlink(name)
+
+
 if sys.platform == "win32":  # written after the systems' documentation, never run
 
     def _c_library() -> ctypes.CDLL:
@@ -303,7 +339,7 @@ else:
         return True
 
 
-def _synthesise(text: bytes, file: str, parameters: dict[int, int]) -> tuple[np.ndarray, int]:
+def _synthesise(text: bytes, file: str, parameters: dict[int, int], timbre: str) -> tuple[np.ndarray, int]:
     blocks: list[bytes] = []
 
     def receive(samples: int | None, count: int, events: int | None) -> int:
@@ -313,9 +349,9 @@ def _synthesise(text: bytes, file: str, parameters: dict[int, int]) -> tuple[np.
         return 0  # go on
 
     callback = _Callback(receive)
-    with _espeak() as library:
+    with _voice_with(timbre, file) as voice, _espeak() as library:
         library.espeak_SetSynthCallback(callback)
-        _choose(library, file)
+        _choose(library, voice)
         for parameter, value in parameters.items():
             library.espeak_SetParameter(parameter, value, 0)
         size = ctypes.c_size_t(len(text))
@@ -348,7 +384,8 @@ def _translate(text: bytes, file: str, ipa: bool) -> list[str]:
 
 
 def _choose(library: Any, file: str) -> None:
-    failed = library.espeak_SetVoiceByName(file.encode())
+    set_voice = library.espeak_ng_SetVoiceByFile if os.path.isabs(file) else library.espeak_SetVoiceByName
+    failed = set_voice(os.fsencode(file))
     if failed:
         raise SourceError(f"espeak-ng could not read its voice {file} (error {failed}); {INSTALL}")
 

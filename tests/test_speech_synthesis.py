@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -146,6 +147,39 @@ def test_every_variant_speaks() -> None:
         samples, _ = speak("seven", variant=variant.name)
         assert np.abs(samples).max() > 0.01, variant
         assert np.abs(samples).max() <= 1.0, variant
+
+
+@pytest.mark.parametrize("accent", ["en-gb", "en-us", "tr", "cmn"])
+def test_the_lines_of_a_variant_are_that_variant(accent: str) -> None:
+    import espeakng_loader
+
+    lines = Path(espeakng_loader.get_data_path(), "voices", "!v", "f3").read_text()
+    named, _ = speak("seven", accent, variant="f3")
+    assert np.array_equal(speak("seven", accent, timbre=lines)[0], named)
+    assert not np.array_equal(speak("seven", accent, timbre="formant 1 130 100 100")[0], named)
+
+
+def test_a_timbre_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(prefix="") as folder:
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        speak("yes", timbre="pitch 100 120")
+        assert not any(Path(folder).iterdir())
+
+
+def test_a_variant_and_a_timbre_are_refused() -> None:
+    with pytest.raises(OptionError, match="'f3' and a timbre are given, expected one"):
+        speak("yes", variant="f3", timbre="pitch 100 120")
+
+
+def test_a_temporary_folder_that_the_library_cannot_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / ("long" * 20)
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    with pytest.raises(SourceError, match="at most 59 bytes without capitals; set TMPDIR"):
+        speak("yes", timbre="pitch 100 120")
+    assert not any(folder.iterdir())
 
 
 def test_the_echo_after_the_last_word_is_whole() -> None:

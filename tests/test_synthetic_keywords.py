@@ -20,6 +20,7 @@ from seqaudio.errors import AudioError, OptionError, StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item
+from seqaudio.prepare.drawn_voices import draw_timbre, drawn_names
 from seqaudio.prepare.near_misses import Inventory, NearMisses, is_native, near_miss
 from seqaudio.prepare.synthetic_clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
 from seqaudio.speech_synthesis import phonemes, speak, variants
@@ -44,7 +45,7 @@ synthetic_keywords = script()
 
 
 def prepare(out: Path, **options: object) -> Store:
-    given = {"words": WORDS, "voices": 8, "takes": 2, "unknown": 2, **options}
+    given = {"words": WORDS, "voices": 8, "takes": 2, "unknown": 2, "drawn_voices": 4, **options}
     synthetic_keywords.main(synthetic_keywords.Config(out, **given))
     return Store(out)
 
@@ -76,8 +77,8 @@ def test_words_near_misses_and_silence_are_the_classes(store: Store) -> None:
     assert voices == {"train": 6, "valid": 1, "test": 1}
     for split in SPLITS:
         twice = 2 if split == "train" else 1  # near misses to learn from are more
-        expected = {"no": 2, "yes": 2, "unknown": 2 * twice, "silence": 2}
-        assert Counter(store[split].labels) == {label: n * voices[split] for label, n in expected.items()}
+        takes = 2 * voices[split] + (4 if split == "train" else 0)  # drawn voices speak each word once
+        assert Counter(store[split].labels) == {"no": takes, "yes": takes, "unknown": twice * takes, "silence": takes}
 
 
 def config(**options: object) -> object:
@@ -90,6 +91,21 @@ def test_no_voice_is_in_two_splits(store: Store) -> None:
     assert heard["train"].isdisjoint(heard["valid"] | heard["test"])
     assert heard["valid"].isdisjoint(heard["test"])
     assert all(name.endswith("+en-gb") for names in heard.values() for name in names)
+
+
+def test_drawn_voices_are_for_training_alone(store: Store) -> None:
+    drawn = {f"drawn-{number:04d}+en-gb" for number in range(4)}
+    assert drawn < set(store["train"].column("speaker"))
+    assert not any(name.startswith("drawn") for split in ("valid", "test") for name in store[split].column("speaker"))
+
+
+def test_drawn_voices_differ_and_repeat() -> None:
+    names = drawn_names(30)
+    timbres = [draw_timbre(name) for name in names]
+    assert timbres == [draw_timbre(name) for name in names]
+    words = [speak("seven", timbre=timbre)[0] for timbre in timbres]
+    assert len({word.tobytes() for word in words}) == len(names)
+    assert all(level(word) > -60 for word in words)
 
 
 def test_every_split_has_women_and_men() -> None:
@@ -348,6 +364,7 @@ def test_words_read_in_another_language_have_no_near_misses() -> None:
         ({"voices": 51}, "--voices 51, expected 1 to 50"),
         ({"voices": 2}, "--voices 2 leaves none for train"),
         ({"takes": 0}, "--takes 0, expected at least 1"),
+        ({"drawn_voices": -1}, "--drawn-voices -1, expected 0 or more"),
         ({"noisy_percent": 101.0}, "--noisy-percent 101.0, expected 0 to 100"),
         ({"unknown": -1}, "--unknown -1, expected 0"),
         ({"words": ("yes",), "unknown": 0, "silence": 0}, "one class alone leaves nothing to recognise"),
@@ -373,7 +390,7 @@ def test_the_command_ends_with_one_line_for_a_word_without_sound(command: Comman
 
 
 def test_the_command_writes_a_store_and_says_what_it_holds(command: Command, tmp_path: Path) -> None:
-    options = ("--voices", "8", "--takes", "1", "--unknown", "1", "--limit", "30")
+    options = ("--voices", "8", "--takes", "1", "--drawn-voices", "0", "--unknown", "1", "--limit", "30")
     done = command(
         "data_prep/synthetic_keywords.py",
         "--words",

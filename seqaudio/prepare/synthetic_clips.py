@@ -33,6 +33,7 @@ from seqaudio.features.preparation import extract_frames
 from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.drawn_voices import draw_timbre, is_drawn
 from seqaudio.speech_synthesis import SPEEDS, speak
 
 CLEAN, NOISY = "clean", "noisy"  # conditions
@@ -49,7 +50,6 @@ class ClipSettings:
     speed: tuple[int, int] = (150, 220)  # words per minute
     pitch: tuple[int, int] = (35, 65)  # of 99; 50 is that of the voice
     pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
-    throat: tuple[float, float] = (0.8, 1.35)  # training clips only: shift of all resonances, as by other throats
     reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.4)
     direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # near to the microphone or far from it
     level: tuple[Decibels, Decibels] = (-32.0, -14.0)  # dBFS of the word's active part
@@ -106,11 +106,9 @@ class SpeakClip:
         speed = int(draw.integers(*self.clips.speed, endpoint=True))
         pitch = int(draw.integers(*self.clips.pitch, endpoint=True))
         pitch_range = int(draw.integers(*self.clips.pitch_range, endpoint=True))
-        # few voices learn from, many are met: training hears each of them from smaller and larger heads as well
-        throat = math.exp(draw.uniform(*np.log(self.clips.throat))) if item.split == "train" else 1.0
         longest = count - 2 * round(MARGIN * self.features.sample_rate)
         while True:
-            word = spoken_word(item.text, item.speaker, self.features.sample_rate, speed, pitch, pitch_range, throat)
+            word = spoken_word(item.text, item.speaker, self.features.sample_rate, speed, pitch, pitch_range)
             if not len(word):
                 raise AudioError(item.key, Reason.EMPTY, f"the synthesiser gives no sound for {item.text!r}")
             if len(word) <= longest:
@@ -127,29 +125,20 @@ def clip_generator(seed: int, name: str) -> np.random.Generator:
 
 
 def speaker_name(variant: str, accent: str) -> str:
-    """The name of a voice in a store, such as f3+en-gb."""
+    """The name of a voice in a store, such as f3+en-gb or drawn-0017+en-gb."""
     return f"{variant}+{accent}"
 
 
 def spoken_word(
-    text: str,
-    speaker: str,
-    sample_rate: int,
-    speed: int,
-    pitch: int = 50,
-    pitch_range: int = 50,
-    throat: float = 1.0,
+    text: str, speaker: str, sample_rate: int, speed: int, pitch: int = 50, pitch_range: int = 50
 ) -> np.ndarray:
-    """The active part of a word, [N] float32 at `sample_rate` hertz; empty where nothing is heard.
-
-    throat: the word is spoken slower and played faster by that factor, which moves pitch and resonances alike.
-    """
+    """The active part of a word, [N] float32 at `sample_rate` hertz; empty where nothing is heard."""
     variant, accent = speaker.split("+")
-    slower = min(max(round(speed / throat), SPEEDS[0]), SPEEDS[-1])
-    samples, rate = speak(text, accent, variant=variant, speed=slower, pitch=pitch, pitch_range=pitch_range)
+    voice = {"timbre": draw_timbre(variant)} if is_drawn(variant) else {"variant": variant}
+    samples, rate = speak(text, accent, **voice, speed=speed, pitch=pitch, pitch_range=pitch_range)
     if not np.any(samples):
         return samples[:0]
-    return resample(samples[active_part(samples)], rate * throat, sample_rate)
+    return resample(samples[active_part(samples)], rate, sample_rate)
 
 
 def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
