@@ -7,8 +7,20 @@ import pytest
 import torch
 from torch import nn
 
-from seqaudio.cells import CELLS, AffineCell, GRUCell, LSTMCell, LSTMState
+from seqaudio.cells import (
+    CELLS,
+    AffineCell,
+    GRUCell,
+    LayerNormGRUCell,
+    LSTMCell,
+    LSTMState,
+    MinGRUCell,
+    MinLSTMCell,
+    PeepholeLSTMCell,
+    ProjectedLSTMCell,
+)
 from seqaudio.errors import OptionError
+from seqaudio.layers import Unrolled, build_layer
 from seqaudio.state import batch_size, flatten, map_state, tensors
 
 B, F, H = 4, 3, 5  # all different, so that a swapped matrix shows
@@ -44,34 +56,107 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def elman_equations(x, state, W, U, b, c):
-    hidden = np.tanh(W @ x + b + U @ state["hidden"] + c)
-    return {"hidden": hidden}
+def normalised(values):
+    return (values - values.mean()) / np.sqrt(values.var() + 1e-5)
 
 
-def elman_relu_equations(x, state, W, U, b, c):
-    hidden = np.maximum(0, W @ x + b + U @ state["hidden"] + c)
-    return {"hidden": hidden}
+def plain_sums(x, h, p, gates):
+    """W x + b and U h + b' by gate."""
+    return np.split(p["weight_ih"] @ x + p["bias_ih"], gates), np.split(p["weight_hh"] @ h + p["bias_hh"], gates)
 
 
-def lstm_equations(x, state, W, U, b, c):
-    i, f, g, o = np.split(W @ x + b + U @ state["hidden"] + c, 4)
-    memory = sigmoid(f) * state["memory"] + sigmoid(i) * np.tanh(g)
-    return {"hidden": sigmoid(o) * np.tanh(memory), "memory": memory}
+def normalised_sums(x, h, p, gates):
+    """The same with each product normalised over all gates, scaled and shifted."""
+    of_x = normalised(p["weight_ih"] @ x) * p["gain_ih"] + p["bias_ih"]
+    of_h = normalised(p["weight_hh"] @ h) * p["gain_hh"] + p["bias_hh"]
+    return np.split(of_x, gates), np.split(of_h, gates)
 
 
-def gru_equations(x, state, W, U, b, c):
-    (x_r, x_z, x_n), (h_r, h_z, h_n) = np.split(W @ x + b, 3), np.split(U @ state["hidden"] + c, 3)
+def elman_equations(x, state, p):
+    (of_x,), (of_h,) = plain_sums(x, state["hidden"], p, 1)
+    return {"hidden": np.tanh(of_x + of_h)}
+
+
+def elman_relu_equations(x, state, p):
+    (of_x,), (of_h,) = plain_sums(x, state["hidden"], p, 1)
+    return {"hidden": np.maximum(0, of_x + of_h)}
+
+
+def lstm_memory(sums, memory):
+    i, f, g, o = (of_x + of_h for of_x, of_h in zip(*sums, strict=True))
+    return sigmoid(f) * memory + sigmoid(i) * np.tanh(g), sigmoid(o)
+
+
+def lstm_equations(x, state, p):
+    memory, o = lstm_memory(plain_sums(x, state["hidden"], p, 4), state["memory"])
+    return {"hidden": o * np.tanh(memory), "memory": memory}
+
+
+def projected_lstm_equations(x, state, p):
+    memory, o = lstm_memory(plain_sums(x, state["hidden"], p, 4), state["memory"])
+    return {"hidden": p["weight_hr"] @ (o * np.tanh(memory)), "memory": memory}
+
+
+def layer_norm_lstm_equations(x, state, p):
+    memory, o = lstm_memory(normalised_sums(x, state["hidden"], p, 4), state["memory"])
+    return {"hidden": o * np.tanh(normalised(memory) * p["gain_memory"] + p["bias_memory"]), "memory": memory}
+
+
+def peephole_lstm_equations(x, state, p):
+    sums = plain_sums(x, state["hidden"], p, 4)
+    i, f, g, o = (of_x + of_h for of_x, of_h in zip(*sums, strict=True))
+    to_i, to_f, to_o = p["weight_peephole"]
+    f, i = sigmoid(f + to_f * state["memory"]), sigmoid(i + to_i * state["memory"])
+    memory = f * state["memory"] + i * np.tanh(g)
+    return {"hidden": sigmoid(o + to_o * memory) * np.tanh(memory), "memory": memory}
+
+
+def gru_after(sums, hidden):
+    (x_r, x_z, x_n), (h_r, h_z, h_n) = sums
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
-    return {"hidden": (1 - z) * np.tanh(x_n + r * h_n) + z * state["hidden"]}
+    return {"hidden": (1 - z) * np.tanh(x_n + r * h_n) + z * hidden}
+
+
+def gru_equations(x, state, p):
+    return gru_after(plain_sums(x, state["hidden"], p, 3), state["hidden"])
+
+
+def layer_norm_gru_equations(x, state, p):
+    return gru_after(normalised_sums(x, state["hidden"], p, 3), state["hidden"])
+
+
+def gru_reset_before_equations(x, state, p):
+    (x_r, x_z, x_n), (h_r, h_z, _) = plain_sums(x, state["hidden"], p, 3)
+    r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
+    n = np.tanh(x_n + p["weight_hh"][2 * H :] @ (r * state["hidden"]) + p["bias_hh"][2 * H :])
+    return {"hidden": (1 - z) * n + z * state["hidden"]}
+
+
+def min_gru_equations(x, state, p):
+    z, n = np.split(p["weight_ih"] @ x + p["bias_ih"], 2)
+    return {"hidden": (1 - sigmoid(z)) * state["hidden"] + sigmoid(z) * n}
+
+
+def min_lstm_equations(x, state, p):
+    f, i, n = np.split(p["weight_ih"] @ x + p["bias_ih"], 3)
+    f, i = sigmoid(f), sigmoid(i)
+    return {"hidden": f / (f + i) * state["hidden"] + i / (f + i) * n}
 
 
 EQUATIONS = {
     "elman": elman_equations,
     "elman_relu": elman_relu_equations,
     "lstm": lstm_equations,
+    "peephole_lstm": peephole_lstm_equations,
+    "projected_lstm": projected_lstm_equations,
+    "layer_norm_lstm": layer_norm_lstm_equations,
     "gru": gru_equations,
+    "gru_reset_before": gru_reset_before_equations,
+    "layer_norm_gru": layer_norm_gru_equations,
+    "min_gru": min_gru_equations,
+    "min_lstm": min_lstm_equations,
 }
+AFFINE = [name for name in EQUATIONS if issubclass(CELLS[name], AffineCell)]
 TORCH_CELLS = {
     "elman": nn.RNNCell(F, H),
     "elman_relu": nn.RNNCell(F, H, nonlinearity="relu"),
@@ -80,17 +165,15 @@ TORCH_CELLS = {
 }
 
 
-@pytest.mark.parametrize("name", list(EQUATIONS))
-def test_step_follows_the_equations(name):
-    cell = CELLS[name](F, H).double()
+def test_step_follows_the_equations(cell, request):
+    equations = EQUATIONS[request.node.callspec.params["cell"]]
     inputs, state = torch.randn(B, F).double(), random_state(cell)
-    nn.init.normal_(cell.bias_ih)
-    nn.init.normal_(cell.bias_hh)
     outputs, next_state = cell(inputs, state)
-    matrices = [p.detach().numpy() for p in (cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)]
+    parameters = {name: parameter.detach().numpy() for name, parameter in cell.named_parameters()}
     for row in range(B):
         before = {key: tensor[row].numpy() for key, tensor in flatten(state).items()}
-        expected = EQUATIONS[name](inputs[row].numpy(), before, *matrices)
+        expected = equations(inputs[row].numpy(), before, parameters)
+        assert expected.keys() == flatten(next_state).keys()
         np.testing.assert_allclose(outputs[row].detach().numpy(), expected["hidden"], atol=1e-12)
         for key, tensor in flatten(next_state).items():
             np.testing.assert_allclose(tensor[row].detach().numpy(), expected[key], atol=1e-12)
@@ -109,10 +192,22 @@ def test_weights_move_one_to_one_from_torch(name):
     torch.testing.assert_close(tuple(next_state), expected, atol=1e-12, rtol=0)
 
 
-def test_affine_cells_without_equations_here_are_noticed():
-    """A cell on the shared parameters has its equations written out a second time above."""
-    affine = {name for name in CELLS if issubclass(CELLS[name], AffineCell)}
-    assert affine <= EQUATIONS.keys()
+@pytest.mark.parametrize("projection", [1, 2, 4])
+def test_projected_weights_move_one_to_one_from_torch(projection):
+    reference = nn.LSTM(F, H, proj_size=projection).double()
+    cell = ProjectedLSTMCell(F, H, projection).double()
+    cell.load_state_dict({name.removesuffix("_l0"): tensor for name, tensor in reference.state_dict().items()})
+    inputs, state = torch.randn(B, F).double(), random_state(cell)
+    outputs, next_state = cell(inputs, state)
+    expected, (hidden, memory) = reference(inputs[None], tuple(tensor[None] for tensor in state))
+    torch.testing.assert_close(outputs, expected[0], atol=1e-12, rtol=0)
+    torch.testing.assert_close(tuple(next_state), (hidden[0], memory[0]), atol=1e-12, rtol=0)
+
+
+def test_cells_without_equations_here_are_noticed():
+    """A cell of this package has its equations written out a second time above."""
+    ours = {name for name in CELLS if CELLS[name].__module__.startswith("seqaudio.")}
+    assert ours == EQUATIONS.keys()
 
 
 def test_spec_names_and_shapes_are_those_of_the_state(cell):
@@ -126,7 +221,8 @@ def test_spec_names_and_shapes_are_those_of_the_state(cell):
 def test_output_has_the_promised_width(cell):
     outputs, _ = cell(torch.randn(B, F).double(), cell.initial_state(B))
     assert outputs.shape == (B, cell.output_size)
-    assert (cell.input_size, cell.output_size) == (F, H)
+    assert cell.input_size == F
+    assert cell.output_size == (H // 2 if isinstance(cell, ProjectedLSTMCell) else H)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
@@ -194,11 +290,11 @@ def test_sizes_are_positive(sizes):
         LSTMCell(*sizes)
 
 
-@pytest.mark.parametrize("name", list(EQUATIONS))
+@pytest.mark.parametrize("name", AFFINE)
 def test_recurrent_weights_start_orthogonal_in_every_gate(name):
     cell = CELLS[name](F, H)
     for gate in cell.weight_hh.detach().split(H):
-        torch.testing.assert_close(gate @ gate.T, torch.eye(H), atol=1e-5, rtol=0)
+        torch.testing.assert_close(gate.T @ gate, torch.eye(cell.output_size), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", list(EQUATIONS))
@@ -213,6 +309,8 @@ def test_forget_gate_starts_open_and_other_biases_at_zero():
     assert cell.bias_ih.tolist() == [0.0] * H + [1.0] * H + [0.0] * (2 * H)
     assert cell.bias_hh.tolist() == [0.0] * (4 * H)
     assert not GRUCell(F, H).bias_ih.any()
+    for name in ("peephole_lstm", "projected_lstm", "layer_norm_lstm"):
+        assert torch.equal(CELLS[name](F, H).bias_ih, cell.bias_ih)
 
 
 def test_memory_of_an_open_gate_outlives_the_hidden_state():
@@ -224,6 +322,113 @@ def test_memory_of_an_open_gate_outlives_the_hidden_state():
     _, state = cell(torch.randn(B, F), LSTMState(torch.randn(B, H), memory))
     assert torch.equal(state.memory, memory)
     torch.testing.assert_close(state.hidden, 0.5 * torch.tanh(memory))
+
+
+def test_peephole_cell_starts_as_an_lstm():
+    lstm, peephole = LSTMCell(F, H), PeepholeLSTMCell(F, H)
+    peephole.load_state_dict(lstm.state_dict(), strict=False)
+    inputs, state = torch.randn(B, F), random_state(lstm)
+    torch.testing.assert_close(peephole(inputs, state), lstm(inputs, state), atol=1e-7, rtol=0)
+
+
+def test_normalised_products_do_not_see_the_scale_of_the_weights():
+    cell = LayerNormGRUCell(F, H).double()
+    inputs, state = torch.randn(B, F).double(), random_state(cell)
+    expected, _ = cell(inputs, state)
+    with torch.no_grad():
+        cell.weight_ih.mul_(70)
+        cell.weight_hh.mul_(0.3)
+    torch.testing.assert_close(cell(inputs, state)[0], expected, atol=1e-4, rtol=0)  # the epsilon is not scaled
+
+
+def test_projection_is_no_wider_than_the_memory():
+    with pytest.raises(ValueError, match="projection of 5 values to 6"):
+        ProjectedLSTMCell(F, H, 6)
+
+
+@pytest.mark.parametrize("kind", [MinGRUCell, MinLSTMCell])
+def test_coefficients_of_a_whole_sequence_are_those_of_its_steps(kind):
+    cell = kind(F, H).double()
+    frames = torch.randn(7, B, F).double()
+    for whole, steps in zip(cell.coefficients(frames), zip(*map(cell.coefficients, frames), strict=True), strict=True):
+        torch.testing.assert_close(whole, torch.stack(steps), atol=1e-14, rtol=0)
+
+
+@pytest.mark.parametrize("kind", [MinGRUCell, MinLSTMCell])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_minimal_step_moves_between_the_old_state_and_the_candidate(kind, scale):
+    """The weights of the two lie in 0..1 and add up to one, where gates underflow too."""
+    cell = kind(F, H)
+    nn.init.zeros_(cell.weight_ih[-H:].detach())
+    nn.init.ones_(cell.bias_ih[-H:].detach())  # the candidate is one
+    kept, new = cell.coefficients(scale * torch.randn(50, F))
+    assert ((kept >= 0) & (kept <= 1)).all()
+    torch.testing.assert_close(kept + new, torch.ones(50, H), atol=1e-6, rtol=0)
+
+
+def test_minimal_lstm_shares_evenly_where_both_gates_are_shut():
+    cell = MinLSTMCell(F, H)
+    nn.init.zeros_(cell.weight_ih)
+    nn.init.constant_(cell.bias_ih, -1e4)
+    kept, _ = cell.coefficients(torch.randn(B, F))
+    assert kept.eq(0.5).all()
+
+
+# ---- the state before the first step
+
+
+def test_learned_start_is_zero_so_far_and_named_as_the_state(cell):
+    before = set(cell.state_dict())
+    cell.learn_initial_state()
+    assert set(cell.state_dict()) - before == {f"start.{name}" for name in cell.state_spec()}
+    assert not any(tensor.any() for tensor in tensors(cell.initial_state(B)))
+
+
+def test_names_of_parameters_tell_nothing_of_a_start_that_is_not_learned(cell):
+    assert not any(name.startswith("start") for name in cell.state_dict())
+
+
+def test_learned_start_stands_in_every_row(cell):
+    cell.learn_initial_state()
+    for parameter in cell.start.values():
+        nn.init.normal_(parameter)
+    for name, tensor in flatten(cell.initial_state(B)).items():
+        assert torch.equal(tensor, cell.start[name].detach().expand(B, -1))
+
+
+def test_learning_the_start_twice_keeps_what_was_learned(cell):
+    cell.learn_initial_state()
+    learned = cell.start["hidden"]
+    nn.init.normal_(learned)
+    cell.learn_initial_state()
+    assert cell.start["hidden"] is learned
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["loop", "fastest"])
+def test_learned_start_is_trained_by_every_row_and_by_every_reset(cell, fused):
+    cell.learn_initial_state()
+    for parameter in cell.start.values():
+        nn.init.normal_(parameter)
+    layer = build_layer(cell, fused)
+    inputs, given = torch.randn(6, B, F).double(), random_state(cell)
+    resets = torch.zeros(6, B, dtype=torch.bool)
+    resets[2, 1] = resets[5, 1] = True
+    starts = list(cell.start.values())
+
+    total = layer(inputs)[0].sum()
+    pieces = sum(Unrolled(cell)(inputs[:, row : row + 1])[0].sum() for row in range(B))
+    assert_gradients_equal(total, pieces, starts)
+
+    total = layer(inputs, given, resets=resets)[0].sum()
+    # row 1 starts anew twice, the others go on from the state that was given
+    pieces = sum(Unrolled(cell)(inputs[a:b, 1:2])[0].sum() for a, b in ((2, 5), (5, 6)))
+    assert_gradients_equal(total, pieces, starts)
+
+
+def assert_gradients_equal(one, other, parameters):
+    for a, b in zip(torch.autograd.grad(one, parameters), torch.autograd.grad(other, parameters), strict=True):
+        assert a.any()
+        torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
 
 
 def test_unknown_cell_suggests_the_nearest():

@@ -1,4 +1,4 @@
-"""The parameters that Elman, LSTM and GRU cells share: affine maps of the frame and of the previous output."""
+"""The parameters that Elman, LSTM and GRU cells share: affine maps of the frame and of the previous hidden state."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ from seqaudio.state import StateT
 
 
 class AffineCell(Cell[StateT]):
-    """A cell whose G gates are affine in the inputs x [B, F] and in the previous hidden state h [B, H].
+    """A cell whose G gates are affine in the inputs x [B, F] and in the previous hidden state h [B, P].
 
     Names, shapes and gate order are those of torch.nn's cells, so weights move one to one:
-    weight_ih [G H, F], weight_hh [G H, H], bias_ih [G H], bias_hh [G H].
+    weight_ih [G H, F], weight_hh [G H, P], bias_ih [G H], bias_hh [G H]. P is H, except in a projected cell.
+
+    `forward` takes one more argument, `recurrent` [B, P]: what the recurrent weights multiply in place of the
+    previous hidden state. Dropout on the recurrent connection goes there, so that what a cell carries over by other
+    ways than its weights, such as z * h in a GRU, is not dropped along with it.
 
     Initialisation, for each gate by itself: weight_ih uniform within sqrt(6 / (F + H)) (Glorot & Bengio 2010),
     weight_hh orthogonal (Saxe et al. 2014), so that repeated products neither grow nor shrink, biases zero.
@@ -24,13 +28,18 @@ class AffineCell(Cell[StateT]):
 
     gates: ClassVar[int]
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
-        super().__init__(input_size, hidden_size)
+    def __init__(self, input_size: int, hidden_size: int, output_size: int | None = None) -> None:
+        super().__init__(input_size, hidden_size if output_size is None else output_size)
+        self.hidden_size = hidden_size
         self.weight_ih = nn.Parameter(torch.empty(self.gates * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(self.gates * hidden_size, hidden_size))
+        self.weight_hh = nn.Parameter(torch.empty(self.gates * hidden_size, self.output_size))
         self.bias_ih = nn.Parameter(torch.empty(self.gates * hidden_size))
         self.bias_hh = nn.Parameter(torch.empty(self.gates * hidden_size))
+        self.add_parameters()
         self.reset_parameters()
+
+    def add_parameters(self) -> None:
+        """Make what a kind of cell has beside the four, empty; `reset_parameters` fills it."""
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -50,6 +59,6 @@ class AffineCell(Cell[StateT]):
         """U h + b' for each gate: G tensors [B, H]."""
         return F.linear(hidden, self.weight_hh, self.bias_hh).chunk(self.gates, dim=1)
 
-    def zeros(self, batch_size: int) -> Tensor:
-        """[B, H] of zeros on the device and in the type of the weights."""
-        return self.weight_hh.new_zeros(batch_size, self.output_size)
+    def zeros(self, batch_size: int, width: int | None = None) -> Tensor:
+        """[B, width] of zeros on the device and in the type of the weights; the width of the outputs by default."""
+        return self.weight_hh.new_zeros(batch_size, self.output_size if width is None else width)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, Generic
 
+import torch
 from torch import Tensor, nn
 
 from seqaudio.registry import Registry
-from seqaudio.state import StateT, flatten
+from seqaudio.state import StateT, flatten, unflatten
 
 
 class Cell(nn.Module, ABC, Generic[StateT]):
     """One step of a recurrence over a batch of independent rows.
 
-    A registered cell is made from (input_size, hidden_size) alone; a wrapper holds a cell and is a cell.
+    A registered cell is made from (input_size, hidden_size) alone, and its output is the field `hidden` of its next
+    state. A wrapper holds a cell and is a cell.
+
+    The first state is zero until `learn_initial_state`; from then on it is made of the parameters `start`.
 
     Args:
         input_size: F, the width of one frame.
@@ -27,18 +31,45 @@ class Cell(nn.Module, ABC, Generic[StateT]):
             raise ValueError(f"a cell has positive sizes, got {input_size} inputs and {output_size} outputs")
         self.input_size = input_size
         self.output_size = output_size
+        self.start: nn.ParameterDict | None = None
 
     @abstractmethod
     def forward(self, inputs: Tensor, state: StateT) -> tuple[Tensor, StateT]:
         """One step: inputs [B, F] and the previous state to outputs [B, H] and the next state."""
 
     @abstractmethod
+    def zero_state(self, batch_size: int) -> StateT:
+        """A state of zeros, on the cell's own device and in its own type."""
+
     def initial_state(self, batch_size: int) -> StateT:
-        """The state before the first step, on the cell's own device and in its own type."""
+        """The state before the first step: zeros, or the learned start, the same for every row."""
+        state = self.zero_state(batch_size)
+        if self.start is None:
+            return state
+        return unflatten(state, {name: zeros + self.start[_key(name)] for name, zeros in flatten(state).items()})
+
+    @torch.no_grad()
+    def learn_initial_state(self) -> None:
+        """Make each tensor of the first state a parameter, `start.hidden` and so on, [1, ...], zero so far.
+
+        A second call changes nothing. Call it before the optimiser is given the parameters.
+        """
+        if self.start is None:
+            state = flatten(self.zero_state(1))
+            self.start = nn.ParameterDict({_key(name): nn.Parameter(zeros) for name, zeros in state.items()})
+
+    def begin_window(self) -> None:
+        """Called before the first step of each window; passed on to the cells that this one holds.
+
+        What is drawn once a window, such as dropped weights, is drawn here.
+        """
+        for part in self.children():
+            if isinstance(part, Cell):
+                part.begin_window()
 
     def state_spec(self) -> dict[str, tuple[int, ...]]:
         """Names of the state's tensors (as `seqaudio.state.flatten` gives them) to shapes without the batch."""
-        return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(self.initial_state(1)).items()}
+        return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(self.zero_state(1)).items()}
 
     def check_width(self, inputs: Tensor) -> None:
         """Raise ValueError where inputs are not [B, input_size]."""
@@ -50,6 +81,11 @@ class Cell(nn.Module, ABC, Generic[StateT]):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.output_size}"
+
+
+def _key(name: str) -> str:
+    """The name of a state's tensor as that of a parameter, which may hold no dot and may not be empty."""
+    return name.replace(".", "_") or "state"
 
 
 CELLS: Registry[type[Cell[Any]]] = Registry("cell")

@@ -26,6 +26,7 @@ class ElmanCell(AffineCell[ElmanState]):
     Args:
         inputs: [B, F] float, one frame per row.
         state: ElmanState(hidden [B, H]) of the previous step.
+        recurrent: see AffineCell.
     Returns:
         outputs [B, H] and the next ElmanState.
     Raises:
@@ -34,16 +35,16 @@ class ElmanCell(AffineCell[ElmanState]):
 
     gates = 1
 
-    def forward(self, inputs: Tensor, state: ElmanState) -> tuple[Tensor, ElmanState]:
+    def forward(self, inputs: Tensor, state: ElmanState, recurrent: Tensor | None = None) -> tuple[Tensor, ElmanState]:
         self.check_width(inputs)
-        (x,), (h,) = self.from_inputs(inputs), self.from_hidden(state.hidden)
+        (x,), (h,) = self.from_inputs(inputs), self.from_hidden(state.hidden if recurrent is None else recurrent)
         hidden = self.activation(x + h)
         return hidden, ElmanState(hidden)
 
     def activation(self, total: Tensor) -> Tensor:
         return torch.tanh(total)
 
-    def initial_state(self, batch_size: int) -> ElmanState:
+    def zero_state(self, batch_size: int) -> ElmanState:
         return ElmanState(self.zeros(batch_size))
 
 

@@ -28,6 +28,7 @@ class GRUCell(AffineCell[GRUState]):
     Args:
         inputs: [B, F] float, one frame per row.
         state: GRUState(hidden [B, H]) of the previous step.
+        recurrent: see AffineCell.
     Returns:
         outputs [B, H] and the next GRUState.
     Raises:
@@ -36,15 +37,15 @@ class GRUCell(AffineCell[GRUState]):
 
     gates = 3
 
-    def forward(self, inputs: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
+    def forward(self, inputs: Tensor, state: GRUState, recurrent: Tensor | None = None) -> tuple[Tensor, GRUState]:
         self.check_width(inputs)
         x_r, x_z, x_n = self.from_inputs(inputs)
-        h_r, h_z, h_n = self.from_hidden(state.hidden)
+        h_r, h_z, h_n = self.from_hidden(state.hidden if recurrent is None else recurrent)
         r = torch.sigmoid(x_r + h_r)
         z = torch.sigmoid(x_z + h_z)
         n = torch.tanh(x_n + r * h_n)
         hidden = (1 - z) * n + z * state.hidden
         return hidden, GRUState(hidden)
 
-    def initial_state(self, batch_size: int) -> GRUState:
+    def zero_state(self, batch_size: int) -> GRUState:
         return GRUState(self.zeros(batch_size))

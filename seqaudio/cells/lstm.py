@@ -31,6 +31,7 @@ class LSTMCell(AffineCell[LSTMState]):
     Args:
         inputs: [B, F] float, one frame per row.
         state: LSTMState(hidden [B, H], memory [B, H]) of the previous step.
+        recurrent: see AffineCell.
     Returns:
         outputs [B, H] and the next LSTMState.
     Raises:
@@ -44,13 +45,17 @@ class LSTMCell(AffineCell[LSTMState]):
         forget_bias = self.bias_ih.detach().chunk(4)[1]
         nn.init.ones_(forget_bias)
 
-    def forward(self, inputs: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
+    def forward(self, inputs: Tensor, state: LSTMState, recurrent: Tensor | None = None) -> tuple[Tensor, LSTMState]:
         self.check_width(inputs)
-        totals = zip(self.from_inputs(inputs), self.from_hidden(state.hidden), strict=True)
-        i, f, g, o = (x + h for x, h in totals)
+        from_hidden = self.from_hidden(state.hidden if recurrent is None else recurrent)
+        i, f, g, o = (x + h for x, h in zip(self.from_inputs(inputs), from_hidden, strict=True))
         memory = torch.sigmoid(f) * state.memory + torch.sigmoid(i) * torch.tanh(g)
-        hidden = torch.sigmoid(o) * torch.tanh(memory)
+        hidden = torch.sigmoid(o) * self.read(memory)
         return hidden, LSTMState(hidden, memory)
 
-    def initial_state(self, batch_size: int) -> LSTMState:
+    def read(self, memory: Tensor) -> Tensor:
+        """What the output gate lets out, [B, H]."""
+        return torch.tanh(memory)
+
+    def zero_state(self, batch_size: int) -> LSTMState:
         return LSTMState(self.zeros(batch_size), self.zeros(batch_size))

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from seqaudio.cells import CELLS, Cell
+import torch
+
+from seqaudio.cells import Cell, Reset, build_cell
+from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer
 from seqaudio.layers.bidirectional import Bidirectional
 from seqaudio.layers.fused import FUSED
 from seqaudio.layers.stack import Stack
 from seqaudio.layers.unrolled import Unrolled
 
+WIDEST = 2**20  # hidden units; a count that does not reach its budget by then never will
+
 
 def build_layer(cell: Cell[Any], fused: bool = True) -> Layer:
-    """The fused layer of a cell where there is one and it is wanted, `Unrolled` otherwise."""
+    """The fused layer of a cell where there is one and it is wanted, `Unrolled` otherwise, as for every wrapper."""
     if fused and type(cell) in FUSED:
         return FUSED[type(cell)](cell)
     return Unrolled(cell)
@@ -27,19 +33,90 @@ def build_stack(
     bidirectional: bool = False,
     dropout: float = 0.0,
     fused: bool = True,
+    initialisation: str = "",
+    learned_state: bool = False,
 ) -> Stack:
     """A stack of equal layers, the same parameters and names whether fused or not.
 
-    cell_name: a name in `seqaudio.cells.CELLS`; an unknown one raises OptionError with the nearest.
-    input_size: F. hidden_size: H of one direction; outputs have H, or 2 H where bidirectional.
+    cell_name: as `seqaudio.cells.build_cell` reads it: a name in CELLS, with wrappers such as "lstm+zoneout=0.1".
+    input_size: F. hidden_size: H of one direction; outputs have H, or 2 H where bidirectional (a projected cell has
+    fewer, see `Stack.output_size`).
     layers: at least one. dropout: between layers, while training.
+    initialisation: of every cell, such as "chrono=784". learned_state: first states are parameters.
+    Raises OptionError where a specification makes no sense, alone or beside the sizes.
     """
-    cell_type = CELLS[cell_name]
+
+    def layer(width: int) -> Layer:
+        cell = build_cell(cell_name, width, hidden_size, initialisation)
+        if isinstance(cell, Reset) and (layers > 1 or bidirectional):
+            raise OptionError(
+                f"{cell_name} reads its resets from the frames, which only the first layer of one direction sees; "
+                f"pass resets to the layers instead"
+            )
+        if learned_state:
+            cell.learn_initial_state()
+        return build_layer(cell, fused)
+
     stack: list[Layer] = []
     for _ in range(layers):
         width = stack[-1].output_size if stack else input_size
-        layer = build_layer(cell_type(width, hidden_size), fused)
-        if bidirectional:
-            layer = Bidirectional(layer, build_layer(cell_type(width, hidden_size), fused))
-        stack.append(layer)
+        stack.append(Bidirectional(layer(width), layer(width)) if bidirectional else layer(width))
     return Stack(stack, dropout)
+
+
+def build(
+    cell: str,
+    input_size: int,
+    hidden_size: int | None = None,
+    *,
+    parameters: int | None = None,
+    layers: int = 1,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    fused: bool = True,
+    initialisation: str = "",
+    learned_state: bool = False,
+) -> Stack:
+    """A stack as `build_stack` makes it, of a given width or of a given number of parameters.
+
+    hidden_size, parameters: exactly one of them; a budget takes the width whose number of parameters is nearest.
+    Raises OptionError where both or neither are given, or where the narrowest stack exceeds the budget by far.
+    """
+
+    def stack(width: int, initialisation: str) -> Stack:
+        return build_stack(
+            cell, input_size, width, layers, bidirectional, dropout, fused, initialisation, learned_state
+        )
+
+    def count(width: int) -> int:
+        with torch.device("meta"):  # nothing is allocated, and no random number is drawn
+            return sum(parameter.numel() for parameter in stack(width, "").parameters())
+
+    match hidden_size, parameters:
+        case int(), None:
+            width = hidden_size
+        case None, int():
+            width = width_for(count, parameters)
+        case _:
+            raise OptionError(f"got hidden_size {hidden_size} and parameters {parameters}, expected one of the two")
+    return stack(width, initialisation)
+
+
+def width_for(count: Callable[[int], int], parameters: int) -> int:
+    """The width, 1 or more, at which `count` is nearest to a number of parameters.
+
+    count: a width to a number of parameters, which grows with it; a model with parts of its own counts them along.
+    Raises OptionError where width 1 takes more than twice the budget, or no width reaches it.
+    """
+    least = count(1)
+    if least > 2 * parameters:
+        raise OptionError(f"got a budget of {parameters} parameters, width 1 takes {least} already; raise the budget")
+    narrow, wide = 1, 2
+    while count(wide) < parameters:
+        if wide >= WIDEST:
+            raise OptionError(f"got a budget of {parameters} parameters, width {wide} takes {count(wide)}; lower it")
+        narrow, wide = wide, 2 * wide
+    while wide - narrow > 1:
+        middle = (narrow + wide) // 2
+        narrow, wide = (middle, wide) if count(middle) < parameters else (narrow, middle)
+    return min((narrow, wide), key=lambda width: abs(count(width) - parameters))

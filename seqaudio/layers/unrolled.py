@@ -27,6 +27,7 @@ class Unrolled(Layer):
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         inputs, state, _, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
+        self.cell.begin_window()
         T, B, _ = inputs.shape
         anew = set(reset_steps)
         outputs = []

@@ -1,0 +1,86 @@
+"""Dropout whose masks last a whole sequence."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from seqaudio.cells.affine import AffineCell
+from seqaudio.cells.base import Cell
+from seqaudio.cells.wrappers.base import WRAPPERS, Wrapper, check_probability, core_cell, core_state, state_fields
+from seqaudio.errors import OptionError
+
+
+class DropoutState(NamedTuple):
+    cell: Any  # state of the held cell
+    inputs_mask: Tensor  # [B, F]: 0 where an input is dropped, else 1 / (1 - p)
+    hidden_mask: Tensor  # [B, H], the same for the recurrent connection
+
+
+@WRAPPERS.register("variational_dropout")
+class VariationalDropout(Wrapper):
+    """While training, drops the same inputs and the same recurrent connections at every step of a sequence.
+
+        h' = cell(m_x * x, U (m_h * h))
+
+    The masks m are drawn for each row in `initial_state` and travel in the state, so a reset draws new ones for its
+    row, and a state that is carried on keeps its own. Only what the recurrent weights U see is masked: the memory,
+    or z * h in a GRU, is carried whole. In evaluation nothing is dropped. Source: Gal & Ghahramani (2016).
+
+    Args:
+        cell: any cell for the inputs; one with recurrent weights (AffineCell) for the hidden state.
+        inputs, hidden: probabilities of being dropped, 0 <= p < 1.
+    Raises:
+        OptionError: the state has no hidden units, there are no recurrent weights, or a number is no probability.
+    """
+
+    def __init__(self, cell: Cell[Any], inputs: float = 0.25, hidden: float = 0.25) -> None:
+        super().__init__(cell)
+        check_probability("variational_dropout", "inputs", inputs)
+        check_probability("variational_dropout", "hidden", hidden)
+        state_fields("variational_dropout", cell)
+        core = core_cell(cell)
+        if hidden and not isinstance(core, AffineCell):
+            raise OptionError(
+                f"variational_dropout got hidden {hidden} for {type(core).__name__}, which has no recurrent weights; "
+                f"write variational_dropout={inputs:g},0"
+            )
+        self.inputs = inputs
+        self.hidden = hidden
+
+    def forward(self, inputs: Tensor, state: DropoutState, *recurrent: Tensor) -> tuple[Tensor, DropoutState]:
+        self.check_width(inputs)
+        if self.training:
+            inputs = inputs * state.inputs_mask
+            if self.hidden:
+                hidden = recurrent[0] if recurrent else core_state(self, state).hidden
+                recurrent = (hidden * state.hidden_mask,)
+        outputs, inner = super().forward(inputs, state.cell, *recurrent)
+        return outputs, state._replace(cell=inner)
+
+    def zero_state(self, batch_size: int) -> DropoutState:
+        """The held cell's zeros, and masks that drop nothing."""
+        return self._around(self.cell.zero_state(batch_size), drop=False)
+
+    def initial_state(self, batch_size: int) -> DropoutState:
+        """The held cell's first state, and masks newly drawn while training."""
+        return self._around(self.cell.initial_state(batch_size), drop=self.training)
+
+    def _around(self, inner: Any, drop: bool) -> DropoutState:
+        hidden = core_state(self.cell, inner).hidden
+        return DropoutState(
+            inner,
+            F.dropout(hidden.new_ones(len(hidden), self.input_size), self.inputs, drop),
+            F.dropout(hidden.new_ones(hidden.shape), self.hidden, drop),
+        )
+
+    def unwrap(self, state: DropoutState) -> Any:
+        return state.cell
+
+    def rewrap(self, state: DropoutState, inner: Any) -> DropoutState:
+        return state._replace(cell=inner)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, inputs={self.inputs}, hidden={self.hidden}"
