@@ -11,6 +11,7 @@ each lane. Steps after a lane's end lie beyond its length.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,15 @@ import torch
 from seqaudio.batching.batch import Batch
 from seqaudio.store import Split
 from seqaudio.vocabulary import BOS, EOS, PAD
+
+
+class Piece(NamedTuple):
+    """A stretch of one sequence that lies in a lane."""
+
+    row: int  # of the split
+    offset: int  # of its first step inside the sequence; 0 where the sequence begins here
+    start: int  # of its first step inside the lane
+    steps: int
 
 
 class Lanes:
@@ -53,9 +63,30 @@ class Lanes:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         order = self.order(epoch)
-        ends = np.cumsum(self.split.lengths[order] + 1)  # where each sequence of the stream ends
+        ends = self._ends(order)
         for number in range(start, len(self)):
             yield self._window(order, ends, number)
+
+    def pieces(self, epoch: int, lane: int, start: int, end: int) -> Iterator[Piece]:
+        """What lies in steps start..end (end excluded) of a lane, in order of time; ends where the lane does."""
+        order = self.order(epoch)
+        return self._pieces(order, self._ends(order), lane, start, end)
+
+    def _ends(self, order: np.ndarray) -> np.ndarray:
+        """Where each sequence of the stream ends."""
+        ends: np.ndarray = np.cumsum(self.split.lengths[order] + 1)
+        return ends
+
+    def _pieces(self, order: np.ndarray, ends: np.ndarray, lane: int, start: int, end: int) -> Iterator[Piece]:
+        begin = lane * self.lane_length  # of the lane in the stream
+        position, last = begin + start, min(begin + min(end, self.lane_length), self.total)
+        while position < last:
+            rank = int(np.searchsorted(ends, position, side="right"))
+            row = int(order[rank])
+            offset = position - (int(ends[rank]) - int(self.split.lengths[row]) - 1)
+            steps = min(last, int(ends[rank])) - position
+            yield Piece(row, offset, position - begin, steps)
+            position += steps
 
     def _window(self, order: np.ndarray, ends: np.ndarray, number: int) -> Batch:
         shape = (self.window, self.lanes)
@@ -63,21 +94,15 @@ class Lanes:
         targets = np.full(shape, PAD, dtype=np.int64)
         resets = np.zeros(shape, dtype=np.bool_)
         lengths = np.zeros(self.lanes, dtype=np.int64)
+        first = number * self.window
         for lane in range(self.lanes):
-            first = lane * self.lane_length + number * self.window
-            last = min(first + self.window, (lane + 1) * self.lane_length, self.total)
-            lengths[lane] = max(last - first, 0)
-            position = first
-            while position < last:
-                rank = int(np.searchsorted(ends, position, side="right"))
-                ids = self.split.sequence(int(order[rank]))
-                offset = position - (int(ends[rank]) - len(ids) - 1)  # of the step inside its sequence
-                steps = min(last - position, len(ids) + 1 - offset)
-                here = slice(position - first, position - first + steps)
+            for row, offset, start, steps in self._pieces(order, ends, lane, first, first + self.window):
+                ids = self.split.sequence(row)
+                here = slice(start - first, start - first + steps)
                 inputs[here, lane] = _with_mark_before(ids, offset, steps)
                 targets[here, lane] = _with_mark_after(ids, offset, steps)
-                resets[position - first, lane] = offset == 0
-                position += steps
+                resets[start - first, lane] = offset == 0
+                lengths[lane] += steps
         if number == 0:
             resets[0] = True
         return Batch(
