@@ -3,4 +3,20 @@
 Importing the package imports nothing heavy; torch is loaded by the rooms that compute.
 """
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seqaudio.probing import probe
+
+__all__ = ["__version__", "probe"]
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """`seqaudio.probe`, which brings torch along, when it is first asked for."""
+    if name == "probe":
+        from seqaudio.probing import probe
+
+        return probe
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

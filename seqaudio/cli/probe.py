@@ -1,0 +1,84 @@
+"""How far gradients reach back in a trained model, over sequences of a store.
+
+Example: seqaudio probe runs/nottingham_lstm stores/nottingham --png reach.png
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+from seqaudio.cli.outputs import check_output, written
+from seqaudio.errors import OptionError
+
+if TYPE_CHECKING:
+    from seqaudio.batching import Batch
+    from seqaudio.bptt import RunFolder
+    from seqaudio.store import Store
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to probe, and how."""
+
+    run: tyro.conf.Positional[Path]  # folder that a recipe's train.py made
+    store: tyro.conf.Positional[Path]  # of the kind that the run was trained on
+    split: Literal["train", "valid"] = "valid"  # the test split stays closed
+    sequences: int = 8  # rows, spread evenly over the split
+    steps: int = 256  # of each row at most, from its start
+    anchors: int = 16  # steps t whose loss is followed back, spread evenly over each row
+    lags: int | None = None  # longest way back; by default about half of the steps
+    double: bool = False  # compute in float64: gradients below 1e-38 are told apart
+    png: Path | None = None  # picture to write
+    json: bool = False  # print all curves and numbers as JSON instead of the table
+    force: bool = False  # replace a picture that is there
+
+
+def main(config: Config) -> None:
+    """Probe the model on real rows; print the table, draw the picture."""
+    if config.png is not None:
+        check_output("--png", config.png, ".png", config.force)
+    if config.sequences < 1 or config.steps < 2:
+        raise OptionError(
+            f"got --sequences {config.sequences} and --steps {config.steps}, expected at least 1 sequence and 2 steps"
+        )
+
+    from seqaudio.bptt import RunFolder
+    from seqaudio.probing import probe
+    from seqaudio.store import Store
+
+    folder, store = RunFolder(config.run), Store(config.store)
+    folder.check_store(store)
+    batch = rows(folder, store, config.split, config.sequences, config.steps)
+    report = probe(folder.model(), batch, anchors=config.anchors, lags=config.lags, double=config.double)
+    print(json.dumps(report.to_dict()) if config.json else report)
+    if config.png is not None:
+        with written(config.png):
+            report.draw(config.png, title=config.run.name)
+
+
+def rows(folder: RunFolder, store: Store, split: str, sequences: int, steps: int) -> Batch:
+    """A batch of `sequences` rows spread evenly over a split, cut after `steps` steps, as the run's recipe makes it.
+
+    Raises OptionError where the store has neither tokens nor labelled features.
+    """
+    import numpy as np
+
+    from seqaudio.batching import LabelledSequences, TokenSequences
+    from seqaudio.batching.padded import Collate
+
+    held = store[split]
+    collate: Collate
+    if store.kind == "tokens":
+        collate = TokenSequences(held)
+    elif store.kind == "features":
+        collate = LabelledSequences(held, folder.vocabulary.encode(held.labels))
+    else:
+        raise OptionError(f"{store.path} holds {store.kind}, expected tokens or features; use seqaudio.probe in Python")
+    chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
+    batch = collate(chosen, 0)
+    return batch.slice_time(0, min(steps, batch.steps))

@@ -1,0 +1,24 @@
+"""How far gradients reach back through time, in any recurrent module.
+
+`probe` measures; a `Report` tells, draws and files what was found; `EpochProbe` measures while a model is trained.
+"""
+
+from seqaudio.probing.drawing import draw_reports, reports_figure
+from seqaudio.probing.epochs import EpochProbe
+from seqaudio.probing.measure import probe
+from seqaudio.probing.report import LayerReport, Report
+from seqaudio.probing.verdict import EXPLODED, FADED, VANISHED, Verdict, judge
+
+__all__ = [
+    "EXPLODED",
+    "FADED",
+    "VANISHED",
+    "EpochProbe",
+    "LayerReport",
+    "Report",
+    "Verdict",
+    "draw_reports",
+    "judge",
+    "probe",
+    "reports_figure",
+]

@@ -1,0 +1,86 @@
+"""Norms of gradients with respect to earlier states, by one backward pass an anchor."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from seqaudio.probing.anchors import Anchors
+from seqaudio.probing.recording import Record
+from seqaudio.probing.tracing import Trace
+
+
+def lag_norms(trace: Trace, anchors: Anchors) -> list[dict[str, Tensor]]:
+    """For each record, part by part of its state: norms of dL_t/ds_{t-k}, [A, B, K + 1] float64, NaN where no step is.
+
+    A row's loss depends on its own states alone, so the rows of an anchor, each at its own step, share a backward pass.
+    """
+    T, _ = trace.counted.shape
+    own = [_own_steps(record, trace, anchors.steps) for record in trace.records]  # [A, B] each
+    found: list[dict[str, Tensor]] = [{} for _ in trace.records]
+    for anchor, taken in enumerate(anchors.taken):
+        ranges = []
+        for steps in own:
+            here = steps[anchor][taken]
+            ranges.append(range(max(int(here.min()) - anchors.lags, 0), min(int(here.max()) + 1, T)))
+        norms = _norms(_loss_at(trace, anchors.steps[anchor], taken), trace.records, ranges)
+        for place, parts in enumerate(norms):
+            lags = own[place][anchor] - torch.arange(anchors.lags + 1)[:, None]  # [K + 1, B] steps to look at
+            there = taken & (lags >= _own_starts(trace.records[place], trace, anchors.steps[anchor]))
+            rows = torch.arange(lags.shape[1])
+            for part, values in parts.items():
+                index = (lags - ranges[place].start).clamp(0, len(values) - 1)
+                seen = torch.where(there, values[index, rows], torch.nan).T  # [B, K + 1]
+                found[place].setdefault(part, torch.full((len(anchors.steps), *seen.shape), torch.nan).double())
+                found[place][part][anchor] = seen
+    return found
+
+
+def total_norms(trace: Trace) -> list[Tensor]:
+    """For each record: norms of dL/ds_t, L the total loss: [T, B] in its own order, NaN in the padding."""
+    T, _ = trace.counted.shape
+    steps = torch.arange(T)[:, None] < trace.lengths
+    every = _norms(trace.total, trace.records, [range(T)] * len(trace.records))
+    return [torch.where(steps, _together(parts), torch.nan) for parts in every]
+
+
+def _loss_at(trace: Trace, steps: Tensor, taken: Tensor) -> Tensor:
+    rows = torch.arange(len(steps))
+    return trace.losses[steps[taken].to(trace.losses.device), rows[taken].to(trace.losses.device)].sum()
+
+
+def _norms(loss: Tensor, records: list[Record], ranges: list[range]) -> list[dict[str, Tensor]]:
+    """Norms of dL/ds of each record, part and row: [steps of the range, B] float64 on the CPU."""
+    wanted = [
+        (place, part, record.steps[step].after[part])
+        for place, (record, steps) in enumerate(zip(records, ranges, strict=True))
+        for part in record.parts()
+        for step in steps
+    ]
+    gradients = torch.autograd.grad(
+        loss, [tensor for _, _, tensor in wanted], retain_graph=True, materialize_grads=True
+    )
+    norms: list[dict[str, list[Tensor]]] = [{} for _ in records]
+    for (place, part, _), gradient in zip(wanted, gradients, strict=True):
+        norms[place].setdefault(part, []).append(gradient.flatten(1).double().norm(dim=1))
+    return [{part: torch.stack(values).cpu() for part, values in parts.items()} for parts in norms]
+
+
+def _together(parts: dict[str, Tensor]) -> Tensor:
+    """The norm of all parts of a state from those of each."""
+    norms: Tensor = torch.linalg.vector_norm(torch.stack(list(parts.values())), dim=0)
+    return norms
+
+
+def _own_steps(record: Record, trace: Trace, steps: Tensor) -> Tensor:
+    """Anchors [A, B] in a record's own order of time."""
+    if not record.backward:
+        return steps
+    return trace.lengths - 1 - steps
+
+
+def _own_starts(record: Record, trace: Trace, steps: Tensor) -> Tensor:
+    """[B]: the step before which a gradient of the anchors [B] cannot reach, in a record's own order of time."""
+    if record.backward:
+        return torch.zeros_like(steps)
+    return trace.starts.gather(0, steps[None])[0]
