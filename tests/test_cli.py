@@ -43,6 +43,7 @@ def test_every_script_shows_its_command_and_runs_by_both_names(path: Path, comma
     assert done.returncode == 0, done.stderr
     assert f"usage: seqaudio {kind} {name}" in done.stdout
     assert path.name in done.stdout, "the docstring shows a command"
+    assert "--use FILE" in done.stdout
 
 
 @pytest.mark.parametrize("kind", ["prepare", "train", "evaluate"])
@@ -62,6 +63,8 @@ def test_a_kind_of_script_alone_lists_what_there_is(kind: str, command: Command)
         (("evaluate", "--split", "test"), ("no run was given",)),
         (("info", "{none}"), ("no such file or folder",)),
         (("info", "{empty}"), ("neither a store", "nor a run")),
+        (("info",), ("expected one thing", "--cells")),
+        (("info", "{empty}", "--cells"), ("expected one thing", "--cells")),
         (("recognize", "{none}", "{empty}"), ("has no recordings",)),
         (("recognize", "{none}", "x.wav", "--json", "--csv"), ("exclude each other",)),
     ],
@@ -83,6 +86,18 @@ def test_info_tells_what_a_recording_and_a_tune_hold(command: Command, tune_fold
     assert "20 notes" in done.stdout
     (tmp_path / "broken.mid").write_bytes(b"MThd")
     assert_refused(command("seqaudio", "info", tmp_path / "broken.mid"), "truncated")
+
+
+def test_info_lists_what_the_options_of_a_cell_understand(capsys: pytest.CaptureFixture[str]) -> None:
+    from seqaudio.cells import CELLS, INITIALISATIONS, WRAPPERS
+    from seqaudio.cli import info
+
+    info.main(info.Config(cells=True))
+    lines = capsys.readouterr().out.splitlines()
+    listed = [re.match(r"  (\w+)\S* +\S", line) for line in lines if line.startswith("  ")]
+    assert [entry and entry[1] for entry in listed] == [*CELLS, *WRAPPERS, *INITIALISATIONS]
+    assert any(line.startswith("  zoneout=0.05,0.5 ") for line in lines)
+    assert any(line.startswith("  chrono=LONGEST_LAG ") for line in lines)
 
 
 def test_doctor_finds_everything_in_a_whole_installation(command: Command) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from seqaudio.batching import Batch
 from seqaudio.cells import CELLS
 from seqaudio.errors import OptionError, RunError
-from seqaudio.models import EventModel, KeywordModel, build_model
+from seqaudio.models import EventModel, KeywordModel, build_model, choose_width, width_within
 
 T, B, F, V = 11, 4, 5, 9
 LENGTHS = torch.tensor([11, 7, 1, 0])
@@ -156,3 +156,64 @@ def test_models_are_built_by_name_from_plain_arguments() -> None:
         build_model("event", {})
     with pytest.raises(RunError, match="width"):
         build_model("events", {"width": 3})
+
+
+SIZES = {"events": {"vocabulary_size": V, "embedding_size": 6}, "keyword": {"input_size": F, "classes": 3}}
+
+
+@pytest.mark.parametrize("name", list(SIZES))
+def test_initialisation_and_first_state_reach_every_layer(name: str) -> None:
+    arguments = SIZES[name] | {"cell": "lstm", "hidden_size": 7, "layers": 2}
+    model = build_model(name, arguments | {"initialisation": "forget_bias=3", "learned_state": True})
+    state = model.state_dict()
+    for layer in range(2):
+        assert state[f"layers.layers.{layer}.cell.bias_ih"][7:14].eq(3).all()
+        assert state[f"layers.layers.{layer}.cell.start.memory"].shape == (1, 7)
+    with pytest.raises(OptionError, match="identity needs"):
+        build_model(name, arguments | {"initialisation": "identity"})
+
+
+@pytest.mark.parametrize("name", list(SIZES))
+def test_arguments_of_runs_from_before_are_complete(name: str) -> None:
+    torch.manual_seed(1)
+    before = build_model(name, SIZES[name] | {"cell": "gru", "hidden_size": 7, "layers": 2, "dropout": 0.1})
+    torch.manual_seed(1)
+    arguments = SIZES[name] | {"cell": "gru", "hidden_size": 7, "layers": 2, "dropout": 0.1}
+    after = build_model(name, arguments | {"initialisation": "", "learned_state": False})
+    assert before.state_dict().keys() == after.state_dict().keys()
+    assert all(map(torch.equal, before.state_dict().values(), after.state_dict().values()))
+
+
+@pytest.mark.parametrize("name", list(SIZES))
+@pytest.mark.parametrize("cell", ["gru", "projected_lstm+zoneout", "min_lstm"])
+def test_a_budget_takes_the_width_at_which_the_whole_model_is_nearest(name: str, cell: str) -> None:
+    arguments = SIZES[name] | {"cell": cell, "layers": 2, "learned_state": True, "initialisation": "chrono=9"}
+    generator = torch.get_rng_state()
+    width = width_within(name, arguments, 4000)
+    assert torch.equal(torch.get_rng_state(), generator)
+    away = {
+        other: abs(build_model(name, arguments | {"hidden_size": other}).parameter_count() - 4000)
+        for other in (width - 1, width, width + 1)
+    }
+    assert away[width] == min(away.values()) < 300
+
+
+def test_a_width_is_given_or_budgeted_or_the_default() -> None:
+    arguments = SIZES["keyword"]
+    assert choose_width("keyword", arguments, hidden_size=None, parameters=None, default=12) == 12
+    assert choose_width("keyword", arguments, hidden_size=5, parameters=None, default=12) == 5
+    budgeted = choose_width("keyword", arguments, hidden_size=None, parameters=4000, default=12)
+    assert budgeted == width_within("keyword", arguments, 4000) != 12
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"hidden_size": 5, "parameters": 4000}, "hidden_size 5 and parameters 4000 exclude each other"),
+        ({"hidden_size": 0, "parameters": None}, "hidden_size 0, expected at least 1"),
+        ({"hidden_size": None, "parameters": 10}, "budget of 10 parameters"),
+    ],
+)
+def test_a_width_that_cannot_be_is_refused(given: dict[str, int | None], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        choose_width("keyword", SIZES["keyword"], **given, default=12)

@@ -1,12 +1,13 @@
-"""What a store, a run, a MIDI file or a recording holds.
+"""What a store, a run, a MIDI file or a recording holds; which cells there are.
 
 Example: seqaudio info stores/fsdd
 """
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import tyro
 
 from seqaudio.errors import OptionError
+from seqaudio.extensions import listed
 from seqaudio.ledger import read_ledger, summarise
 from seqaudio.store import SPLITS, Store
 
@@ -24,12 +26,15 @@ MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 class Config:
     """What to look at."""
 
-    path: tyro.conf.Positional[Path]  # store, run, MIDI file or recording
+    path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
+    cells: bool = False  # list what --cell and --initialisation understand, with what --use registers
 
 
 def main(config: Config) -> None:
     """Print the description of whatever is there."""
-    print("\n".join(describe(config.path)))
+    if config.cells == (config.path is not None):
+        raise OptionError("expected one thing to look at: a store, a run, a MIDI file or a recording, or else --cells")
+    print("\n".join(describe(config.path) if config.path is not None else describe_cells()))
 
 
 def describe(path: Path) -> Iterator[str]:
@@ -45,6 +50,35 @@ def describe(path: Path) -> Iterator[str]:
     if path.suffix.lower() in MIDI_SUFFIXES:
         return describe_midi(path)
     return describe_recording(path)
+
+
+def describe_cells() -> Iterator[str]:
+    """Lines that name each cell, wrapper and initialisation, with the numbers it takes."""
+    from seqaudio.cells import CELLS, INITIALISATIONS, WRAPPERS
+
+    yield "cells, for --cell:"
+    for name in CELLS:
+        yield _entry(name, CELLS[name])
+    yield "wrappers, each behind a cell or a wrapper, as in --cell lstm+zoneout=0.1,0.5+residual (here: the defaults):"
+    for name in WRAPPERS:
+        yield _entry(_form(name, WRAPPERS[name]), WRAPPERS[name])
+    yield "initialisations, one after the other, as in --initialisation orthogonal+forget_bias=2:"
+    for name in INITIALISATIONS:
+        yield _entry(_form(name, INITIALISATIONS[name]), INITIALISATIONS[name])
+
+
+def _form(name: str, function: Callable[..., Any]) -> str:
+    """How it is written with its numbers: `zoneout=0.05,0.5`, or `chrono=LONGEST_LAG` where one has no default."""
+    _, *numbers = inspect.signature(function).parameters.values()
+    if not numbers:
+        return name
+    empty = inspect.Parameter.empty
+    return f"{name}=" + ",".join(n.name.upper() if n.default is empty else f"{n.default:g}" for n in numbers)
+
+
+def _entry(form: str, thing: object) -> str:
+    first = (inspect.getdoc(thing) or "no description").splitlines()[0]
+    return f"  {form:<29} {first.removeprefix('One step of a ')}"
 
 
 def describe_store(store: Store) -> Iterator[str]:
@@ -87,6 +121,8 @@ def describe_run(path: Path) -> Iterator[str]:
     yield f"  input: {run.input['kind']} {json.dumps(run.input['settings'])}"
     names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
     yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
+    if run.extensions:
+        yield f"  made with --use: {listed(run.extensions)}"
     if run.metrics_file.is_file():
         yield f"  epochs: {len(run.metrics_file.read_bytes().splitlines())} done"
     results = path / "results.json"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import seqaudio
-from seqaudio.cli.options import guarded, run
+from seqaudio.cli.options import guarded, run, take_shared
+from seqaudio.errors import OptionError
 
 SCRIPTS = {
     "prepare": "recordings or MIDI to a store: one preparation a corpus",
@@ -19,7 +20,8 @@ COMMANDS = {
     "generate": "new music as MIDI, sound and picture",
     "render": "MIDI to sound and to a piano roll",
     "show": "a recording's waveform and features as a picture",
-    "info": "what a store, a run, a MIDI file or a recording holds",
+    "info": "what a store, a run, a MIDI file or a recording holds; the cells",
+    "probe": "how far back gradients reach in a trained model",
     "doctor": "what of the installation works",
     "demo": "hear and see it all in a few minutes",
     "completion": "tab completion for a shell",
@@ -33,7 +35,8 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
 
 {commands}
 seqaudio COMMAND --help tells its options.
---quiet leaves out progress; --debug shows where an error comes from.
+--use FILE first runs a Python file of yours, which registers cells; --quiet leaves out progress;
+--debug shows where an error comes from.
 """
 
 
@@ -45,24 +48,30 @@ def overview() -> str:
 
 def main(arguments: Sequence[str]) -> None:
     """Run one command and exit."""
-    if not arguments or arguments[0] in ("-h", "--help"):
+    sys.exit(guarded(lambda: dispatch(arguments), debug="--debug" in arguments))
+
+
+def dispatch(arguments: Sequence[str]) -> None:
+    """Run one command. Raises OptionError where none has that name."""
+    shared, own = take_shared(arguments)
+    if not own or own[0] in ("-h", "--help"):
         print(overview(), end="")
-        sys.exit(0)
-    name, *rest = arguments
+        return
+    name, *rest = own
+    rest += shared.words()  # behind the command's own, of which the first may be a name
     if name == "--version":
         print(seqaudio.__version__)
-        sys.exit(0)
-    if name in SCRIPTS:
+    elif name in SCRIPTS:
         from seqaudio.cli.scripts import run_script
 
-        sys.exit(guarded(lambda: run_script(name, rest), debug="--debug" in rest))
-    if name not in COMMANDS:
+        run_script(name, rest)
+    elif name in COMMANDS:
+        room = import_module(f"seqaudio.cli.{name}")
+        run(room.Config, room.main, room.__doc__, rest, program=f"seqaudio {name}")
+    else:
         from seqaudio.registry import did_you_mean
 
-        print(f"error: no command is called {name!r}; {did_you_mean(name, [*SCRIPTS, *COMMANDS])}", file=sys.stderr)
-        sys.exit(2)
-    room = import_module(f"seqaudio.cli.{name}")
-    run(room.Config, room.main, room.__doc__, rest, program=f"seqaudio {name}")
+        raise OptionError(f"no command is called {name!r}; {did_you_mean(name, [*SCRIPTS, *COMMANDS])}")
 
 
 def entry() -> None:

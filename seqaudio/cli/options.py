@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from seqaudio import progress
+from seqaudio import extensions, progress
 from seqaudio.errors import SeqAudioError
 
 Config = TypeVar("Config")
 
 INTERRUPTED = 130  # the shell's status for Ctrl-C
+HELP = """Anywhere among the options:
+  --use FILE   first run a Python file of yours, which registers cells; repeatable
+  --quiet      leave out progress
+  --debug      show where an error comes from"""
+
+
+class Shared(NamedTuple):
+    """The options that every script and command understands, anywhere among its own."""
+
+    use: list[Path]
+    quiet: bool
+    debug: bool
+
+    def words(self) -> list[str]:
+        """The same as arguments."""
+        files = [f"{extensions.OPTION}={file}" for file in self.use]
+        return [*files, *["--quiet"] * self.quiet, *["--debug"] * self.debug]
+
+
+def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
+    """The shared options and all other arguments. Raises OptionError for a `--use` without a file."""
+    rest, use = extensions.take_option(arguments)
+    own = [argument for argument in rest if argument not in ("--quiet", "--debug")]
+    return Shared(use, "--quiet" in rest, "--debug" in rest), own
 
 
 def guarded(action: Callable[[], None], debug: bool = False) -> int:
@@ -38,14 +63,20 @@ def run(
 ) -> None:
     """Make the command line of a frozen dataclass, call `main` with what was given, and exit.
 
-    Anywhere among the options, `--debug` shows the traceback of an error and `--quiet` leaves out progress. Exit
-    status: 0, or 2 for a bad option or input.
+    The files of `--use` are run before `main` and after the options were understood. Exit status: 0, or 2 for a bad
+    option or input.
     """
     import tyro
 
     given = list(sys.argv[1:] if arguments is None else arguments)
-    debug, progress.quiet = "--debug" in given, "--quiet" in given
-    given = [argument for argument in given if argument not in ("--debug", "--quiet")]
     doc = description if description is not None else sys.modules[main.__module__].__doc__
-    parsed = tyro.cli(config, args=given, description=doc, prog=program)
-    sys.exit(guarded(lambda: main(parsed), debug))
+
+    def action() -> None:
+        shared, own = take_shared(given)
+        progress.quiet = shared.quiet
+        parsed = tyro.cli(config, args=own, description=f"{(doc or '').strip()}\n\n{HELP}", prog=program)
+        for file in shared.use:
+            extensions.use(file)
+        main(parsed)
+
+    sys.exit(guarded(action, debug="--debug" in given))

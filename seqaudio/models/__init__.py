@@ -6,10 +6,24 @@ from typing import Any
 
 from seqaudio.errors import RunError
 from seqaudio.models.base import MODELS, Model
+from seqaudio.models.budget import choose_width, width_within
 from seqaudio.models.events import EventModel
 from seqaudio.models.keyword import KeywordModel, KeywordState
+from seqaudio.models.recall import RecallModel
+from seqaudio.models.series import SeriesModel
 
-__all__ = ["MODELS", "EventModel", "KeywordModel", "KeywordState", "Model", "build_model"]
+__all__ = [
+    "MODELS",
+    "EventModel",
+    "KeywordModel",
+    "KeywordState",
+    "Model",
+    "RecallModel",
+    "SeriesModel",
+    "build_model",
+    "choose_width",
+    "width_within",
+]
 
 
 def build_model(name: str, arguments: dict[str, Any]) -> Model:

@@ -23,7 +23,8 @@ class EventModel(Model):
     Args:
         vocabulary_size: V, the number of token ids.
         embedding_size: width of a token's vector.
-        cell, hidden_size, layers: of the recurrent stack.
+        cell, hidden_size, layers, initialisation, learned_state: of the recurrent stack, as
+            `seqaudio.layers.build.build_stack` takes them.
         dropout: probability, on the embedding, between the layers and before the softmax.
     """
 
@@ -37,13 +38,23 @@ class EventModel(Model):
         hidden_size: int = 256,
         layers: int = 1,
         dropout: float = 0.0,
+        initialisation: str = "",
+        learned_state: bool = False,
     ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
         self.embedding = nn.Embedding(vocabulary_size, embedding_size)
         self.dropout = nn.Dropout(dropout)
-        self.layers = build_stack(cell, embedding_size, hidden_size, layers=layers, dropout=dropout)
-        self.output = nn.Linear(hidden_size, vocabulary_size)
+        self.layers = build_stack(
+            cell,
+            embedding_size,
+            hidden_size,
+            layers=layers,
+            dropout=dropout,
+            initialisation=initialisation,
+            learned_state=learned_state,
+        )
+        self.output = nn.Linear(self.layers.output_size, vocabulary_size)
 
     def initial_state(self, batch_size: int) -> State:
         return self.layers.initial_state(batch_size)

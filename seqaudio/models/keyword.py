@@ -40,7 +40,8 @@ class KeywordModel(Model):
     Args:
         input_size: F, features a frame.
         classes: number of labels.
-        cell, hidden_size, layers, bidirectional: of the recurrent stack.
+        cell, hidden_size, layers, bidirectional, initialisation, learned_state: of the recurrent stack, as
+            `seqaudio.layers.build.build_stack` takes them.
         dropout: probability, between the layers and before the softmax.
         mean_prior: K, frames.
 
@@ -61,13 +62,22 @@ class KeywordModel(Model):
         dropout: float = 0.3,
         bidirectional: bool = False,
         mean_prior: float = 10.0,
+        initialisation: str = "",
+        learned_state: bool = False,
     ) -> None:
         super().__init__()
         self.mean_prior = mean_prior
         self.register_buffer("mean", torch.zeros(input_size))
         self.register_buffer("std", torch.ones(input_size))
         self.layers = build_stack(
-            cell, input_size, hidden_size, layers=layers, dropout=dropout, bidirectional=bidirectional
+            cell,
+            input_size,
+            hidden_size,
+            layers=layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            initialisation=initialisation,
+            learned_state=learned_state,
         )
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(self.layers.output_size, classes)

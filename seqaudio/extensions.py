@@ -1,0 +1,102 @@
+"""A user's own Python files, which register cells, wrappers, initialisations or models: `--use my_cells.py`.
+
+A file is run where it is asked for, and nowhere else: a run keeps the names and hashes of the files that it was made
+with, and loading it never runs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+from seqaudio.errors import OptionError
+
+OPTION = "--use"
+
+
+class Extension(NamedTuple):
+    """A file of Python code, told by its content."""
+
+    file: str  # its name; the folder is nobody's business
+    sha256: str  # of its bytes, in hexadecimal
+
+    def __str__(self) -> str:
+        return f"{self.file} (sha256 {self.sha256[:12]})"
+
+
+_used: dict[str, Extension] = {}  # by sha256, in the order in which they were run
+
+
+def used() -> tuple[Extension, ...]:
+    """The files that this process has run."""
+    return tuple(_used.values())
+
+
+def use(path: Path | str) -> Extension:
+    """Run a file, so that what it registers can be named; a second time changes nothing.
+
+    The bytes that are hashed are those that run. The file stands alone: it can import what is installed, not what
+    lies beside it, since the hash would not tell of that.
+
+    Raises OptionError where there is no such file, or with the type and text of what the file raised.
+    """
+    path = Path(path)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OptionError(f"{OPTION} {path}: {reason}; name a Python file that registers cells") from None
+    extension = Extension(path.name, hashlib.sha256(source).hexdigest())
+    if extension.sha256 in _used:
+        return extension
+    module = ModuleType(f"seqaudio_extension_{extension.sha256[:12]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look their module up while they are made
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+    except (Exception, SystemExit) as error:  # whatever the user's code raises becomes one line
+        del sys.modules[module.__name__]
+        raise OptionError(f"{OPTION} {path}: {_place(error, path)}{type(error).__name__}: {error}") from error
+    _used[extension.sha256] = extension
+    return extension
+
+
+def take_option(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """The arguments without each `--use FILE` or `--use=FILE`, and the files.
+
+    Raises OptionError where the last `--use` names none.
+    """
+    rest: list[str] = []
+    files: list[Path] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != OPTION:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value:
+            raise OptionError(f"{OPTION} names no file; write {OPTION} my_cells.py")
+        files.append(Path(value))
+    return rest, files
+
+
+def missing(wanted: Iterable[Extension]) -> list[Extension]:
+    """Those of the wanted files whose very content this process has not run."""
+    return [extension for extension in wanted if extension.sha256 not in _used]
+
+
+def listed(extensions: Iterable[Extension]) -> str:
+    """The files with their hashes, as messages list them."""
+    return ", ".join(map(str, extensions)) or "none"
+
+
+def _place(error: BaseException, path: Path) -> str:
+    """`line 3: ` where the file itself was running; a SyntaxError tells its line by itself."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f"line {lines[-1]}: " if lines else ""

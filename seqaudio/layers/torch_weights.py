@@ -1,0 +1,152 @@
+"""Weights from and to torch.nn.RNN, LSTM and GRU: all layers, both directions, projections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqaudio.cells import ElmanCell, ElmanReLUCell, GRUCell, LSTMCell, ProjectedLSTMCell
+from seqaudio.errors import OptionError
+from seqaudio.layers.base import Layer
+from seqaudio.layers.bidirectional import Bidirectional
+from seqaudio.layers.build import build_layer
+from seqaudio.layers.fused_layer import FusedLayer
+from seqaudio.layers.stack import Stack
+from seqaudio.layers.unrolled import Unrolled
+
+TorchLayers = nn.RNN | nn.LSTM | nn.GRU
+TorchCell = ElmanCell | ElmanReLUCell | LSTMCell | ProjectedLSTMCell | GRUCell
+
+CELLS_OF_TORCH = (ElmanCell, ElmanReLUCell, LSTMCell, ProjectedLSTMCell, GRUCell)
+SUFFIXES = ("", "_reverse")  # of the names of a direction's parameters
+
+
+@torch.no_grad()
+def from_torch(module: TorchLayers) -> Stack:
+    """A stack that computes what a module of torch.nn does, on its device, in its type and mode.
+
+    The weights are copied. Sequences are [T, B, F], whatever the module's batch_first. Where the module has no biases
+    (bias=False) those of the stack are zero and take no gradient, so it does without them in training too. No random
+    number is drawn.
+
+    Raises OptionError for anything but nn.RNN, nn.LSTM and nn.GRU; a subclass too, since it may compute something else.
+    """
+    if type(module) not in (nn.RNN, nn.LSTM, nn.GRU):
+        raise OptionError(
+            f"got {type(module).__name__}, expected torch.nn.RNN, LSTM or GRU itself; give the part it holds"
+        )
+    stack: list[Layer] = []
+    for number in range(module.num_layers):
+        width = stack[-1].output_size if stack else module.input_size
+        layers = []
+        for suffix in SUFFIXES[: 1 + module.bidirectional]:
+            cell = _cell_like(module, width)
+            for name, parameter in cell.named_parameters():
+                if module.bias or not _is_bias(name):
+                    parameter.copy_(_parameter(module, name, number, suffix))
+                else:
+                    parameter.zero_().requires_grad_(False)
+            layers.append(build_layer(cell))
+        stack.append(Bidirectional(*layers) if module.bidirectional else layers[0])
+    return Stack(stack, module.dropout).train(module.training)
+
+
+@torch.no_grad()
+def to_torch(stack: Stack) -> TorchLayers:
+    """The inverse of `from_torch`: the module of torch.nn that computes what a stack does.
+
+    The weights are copied; batch_first is off. Where no bias takes a gradient and all are zero, bias=False.
+
+    Raises OptionError where torch.nn has no such module: for wrappers and other cells, for a learned initial state, and
+    for layers or directions that differ in cell or width.
+    """
+    layers = [_cells(layer) for layer in stack.layers]
+    module = _module_like(layers, stack)
+    for number, cells in enumerate(layers):
+        for cell, suffix in zip(cells, SUFFIXES, strict=False):
+            for name, parameter in cell.named_parameters():
+                if module.bias or not _is_bias(name):
+                    _parameter(module, name, number, suffix).copy_(parameter)
+    return module.train(stack.training)
+
+
+def _is_bias(name: str) -> bool:
+    return name.startswith("bias")
+
+
+def _parameter(module: TorchLayers, name: str, layer: int, suffix: str) -> Tensor:
+    """What torch.nn calls a cell's parameter in one layer and direction."""
+    parameter: Tensor = getattr(module, f"{name}_l{layer}{suffix}")
+    return parameter
+
+
+def _cell_like(module: TorchLayers, input_size: int) -> TorchCell:
+    """The cell of a module's layer, its weights not yet written."""
+    with torch.device("meta"):  # the cell's own initialisation would draw random numbers
+        cell = _cell_of(module, input_size)
+    like = next(module.parameters())
+    return cell.to(like.dtype).to_empty(device=like.device)
+
+
+def _cell_of(module: TorchLayers, input_size: int) -> TorchCell:
+    """The cell of one layer of a module, for frames of `input_size`."""
+    if isinstance(module, nn.GRU):
+        return GRUCell(input_size, module.hidden_size)
+    if isinstance(module, nn.RNN):
+        return (ElmanReLUCell if module.nonlinearity == "relu" else ElmanCell)(input_size, module.hidden_size)
+    if module.proj_size:
+        return ProjectedLSTMCell(input_size, module.hidden_size, module.proj_size)
+    return LSTMCell(input_size, module.hidden_size)
+
+
+def _cells(layer: nn.Module) -> list[TorchCell]:
+    """The cells of a layer's directions. Raises OptionError where torch.nn has none such."""
+    directions = [layer.forward_layer, layer.backward_layer] if isinstance(layer, Bidirectional) else [layer]
+    cells: list[TorchCell] = []
+    for direction in directions:
+        part = direction.cell if isinstance(direction, Unrolled | FusedLayer) else direction
+        if type(part) not in CELLS_OF_TORCH:
+            known = ", ".join(cell.__name__ for cell in CELLS_OF_TORCH)
+            raise OptionError(f"torch.nn has no layer of {type(part).__name__}; it has those of {known}")
+        if part.start is not None:
+            raise OptionError("got a learned initial state, which no layer of torch.nn has; turn learned_state off")
+        cells.append(part)
+    return cells
+
+
+def _module_like(layers: list[list[TorchCell]], stack: Stack) -> TorchLayers:
+    """The module of torch.nn for the cells of each layer, its weights not yet written."""
+    kinds = {(len(cells), type(cell), cell.hidden_size, cell.output_size) for cells in layers for cell in cells}
+    if len(kinds) > 1:
+        found = ", ".join("/".join(f"{type(cell).__name__}({cell.extra_repr()})" for cell in cells) for cells in layers)
+        raise OptionError(f"got layers {found}; torch.nn stacks equal cells of equal width, convert them one by one")
+    ((directions, kind, hidden_size, output_size),) = kinds
+    named = [item for cells in layers for cell in cells for item in cell.named_parameters()]
+    options: dict[str, Any] = {
+        "num_layers": len(layers),
+        "bias": any(_is_bias(name) and (bias.requires_grad or bool(bias.any())) for name, bias in named),
+        "dropout": stack.dropout.p if len(layers) > 1 else 0.0,  # torch.nn warns where there is nothing between
+        "bidirectional": directions == 2,
+    }
+    with torch.device("meta"):
+        module = _module_of(kind, stack.input_size, hidden_size, output_size, options)
+    _, like = named[0]
+    return module.to(like.dtype).to_empty(device=like.device)
+
+
+def _module_of(
+    kind: type[TorchCell], input_size: int, hidden_size: int, output_size: int, options: dict[str, Any]
+) -> TorchLayers:
+    """torch.nn's layers of one kind of cell."""
+    if kind is GRUCell:
+        return nn.GRU(input_size, hidden_size, **options)
+    if kind is LSTMCell:
+        return nn.LSTM(input_size, hidden_size, **options)
+    if kind is ProjectedLSTMCell:
+        if output_size == hidden_size:
+            raise OptionError(f"got a projection of {hidden_size} values to as many, torch.nn.LSTM has fewer; widen it")
+        return nn.LSTM(input_size, hidden_size, proj_size=output_size, **options)
+    nonlinearity = "relu" if kind is ElmanReLUCell else "tanh"
+    return nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, **options)
