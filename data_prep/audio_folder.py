@@ -57,7 +57,7 @@ class Config:
     test_percent: float = 10.0  # of the recordings without a given split
     name: str = ""  # of the corpus, for the store's description
     licence: str = ""  # of the corpus, for the store's description
-    features: str = "default"  # feature preset: default (13 MFCC), log_mel
+    features: str = "default"  # feature preset: default (13 MFCC), keywords, log_mel
     sample_rate: int = 16000  # hertz; recordings of another rate are resampled
     workers: int = 1  # processes
     limit: int | None = None  # take only N recordings, drawn by their names, for a trial

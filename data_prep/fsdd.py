@@ -56,7 +56,7 @@ class Config:
     out: Path  # new folder for the store
     leave_out: str = ""  # speaker to keep for the test; empty: the official split
     download: bool = False  # fetch the corpus (about 16 MB) into the source folder first
-    features: str = "default"  # feature preset: default (13 MFCC), log_mel
+    features: str = "default"  # feature preset: default (13 MFCC), keywords, log_mel
     sample_rate: int = 8000  # hertz
     workers: int = 1  # processes
     limit: int | None = None  # take only N recordings, drawn by their names, for a trial

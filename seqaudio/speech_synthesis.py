@@ -295,7 +295,7 @@ def _voice_with(timbre: str, file: str) -> Iterator[str]:
     handle, name = tempfile.mkstemp(prefix="")
     try:
         # it lowers capitals, which does no harm where file names are the same in capitals
-        if len(os.fsencode(name)) > LONGEST_PATH or not os.path.exists(name.lower()):
+        if len(os.fsencode(name)) > LONGEST_PATH or not Path(name.lower()).exists():
             raise SourceError(
                 f"{name}: espeak-ng reads a voice from a path of at most {LONGEST_PATH} bytes without capitals; "
                 f"set TMPDIR to such a folder"
@@ -306,7 +306,7 @@ def _voice_with(timbre: str, file: str) -> Iterator[str]:
         yield name
     finally:
         os.close(handle)
-        os.unlink(name)
+        Path(name).unlink()
 
 
 if sys.platform == "win32":  # written after the systems' documentation, never run
@@ -384,7 +384,7 @@ def _translate(text: bytes, file: str, ipa: bool) -> list[str]:
 
 
 def _choose(library: Any, file: str) -> None:
-    set_voice = library.espeak_ng_SetVoiceByFile if os.path.isabs(file) else library.espeak_SetVoiceByName
+    set_voice = library.espeak_ng_SetVoiceByFile if Path(file).is_absolute() else library.espeak_SetVoiceByName
     failed = set_voice(os.fsencode(file))
     if failed:
         raise SourceError(f"espeak-ng could not read its voice {file} (error {failed}); {INSTALL}")

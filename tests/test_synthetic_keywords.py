@@ -134,12 +134,20 @@ def test_all_clips_have_the_same_length(store: Store) -> None:
     assert lengths == {FeatureSettings().frames(round(durations.pop() * RATE))}
 
 
-def test_half_of_the_clips_are_noisy(store: Store) -> None:
+def test_half_of_the_clips_are_noisy_and_more_of_those_to_train_on(store: Store) -> None:
     for split in SPLITS:
         for label in store.names:
             rows = zip(store[split].labels, store[split].column("condition"), strict=True)
-            conditions = Counter(condition for of, condition in rows if of == label)
-            assert conditions["noisy"] == conditions["clean"]
+            conditions = [condition for of, condition in rows if of == label]
+            share = conditions.count("noisy") / len(conditions)
+            assert share == (pytest.approx(0.75, abs=0.07) if split == "train" else 0.5)
+
+
+def test_a_drawn_voice_is_heard_in_both_conditions() -> None:
+    words = {word: phonemes(word, "en-gb") for word in ("yes", "no", "up", "down", "left")}
+    items = synthetic_keywords.list_items(config(drawn_voices=8), words, "en-gb", {})
+    heard = {(item.speaker, item.condition) for item in items if item.speaker}
+    assert len(heard) == 16
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(0, 0), (10, 10), (33, 33), (50, 50), (100, 100)])
@@ -366,6 +374,7 @@ def test_words_read_in_another_language_have_no_near_misses() -> None:
         ({"takes": 0}, "--takes 0, expected at least 1"),
         ({"drawn_voices": -1}, "--drawn-voices -1, expected 0 or more"),
         ({"noisy_percent": 101.0}, "--noisy-percent 101.0, expected 0 to 100"),
+        ({"noisy_training": -1.0}, "--noisy-training -1.0, expected 0 to 100"),
         ({"unknown": -1}, "--unknown -1, expected 0"),
         ({"words": ("yes",), "unknown": 0, "silence": 0}, "one class alone leaves nothing to recognise"),
         ({"valid_percent": 60.0, "test_percent": 40.0}, "less than 100 together"),
