@@ -71,6 +71,7 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     import torch
 
     from seqaudio.decoding.sampling import sample
+    from seqaudio.notes.keys import with_key
 
     representation = representation_of(run)
     model = run.model()
@@ -88,7 +89,7 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
-        yield representation.decode(ids)
+        yield with_key(representation.decode(ids))
 
 
 def representation_of(run: RunFolder) -> Representation:

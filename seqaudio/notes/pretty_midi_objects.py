@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqaudio.notes.keys import RELATIVE_MAJOR, signs_of_major
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 from seqaudio.notes.writing import midi_bytes
 
 if TYPE_CHECKING:
     import pretty_midi
-
-# sharps of the major key on each pitch class, C first; of two spellings the one with fewer signs, F# rather than Gb
-_SHARPS = (0, -5, 2, -3, 4, -1, 6, 1, -4, 3, -2, 5)
 
 
 def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
@@ -84,5 +82,4 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
 def _key(tick: int, number: int) -> KeySignature:
     """`number`: 0..11 for the major keys from C up, 12..23 for the minor ones."""
     minor, tonic = divmod(number, 12)
-    # a minor key has the signs of the major key a minor third above
-    return KeySignature(tick, _SHARPS[(tonic + 3 * minor) % 12], bool(minor))
+    return KeySignature(tick, signs_of_major((tonic + RELATIVE_MAJOR * minor) % 12), bool(minor))
