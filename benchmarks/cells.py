@@ -2,9 +2,17 @@
 
     python benchmarks/cells.py [--json]
 
-Ratios are ours / torch's (medians of 15 rounds): 1 is equal, below 1 is faster. `ragged_vs_plain` is a ragged batch
-(mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence against
-ours on the same batch: 2 means that packing takes twice as long.
+Ratios are ours / torch's (medians of 15 rounds): 1 is equal, below 1 is faster. Shapes (T, B, F, H):
+
+    A = (100, 64, 40, 256)     fused_lstm, fused_gru, fused_elman, layer_norm_lstm, peephole_lstm, layer_norm_gru
+    B = (100, 16, 40, 512)     layer_norm_lstm_b, peephole_lstm_b
+    C = (500, 1, 64, 256)      layer_norm_lstm_c, peephole_lstm_c
+    (1000, 16, 40, 256)        min_gru
+
+LSTM kinds are measured against nn.LSTM, GRU kinds against nn.GRU, Elman against nn.RNN. `ragged_vs_plain` is a ragged
+batch (mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence
+against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM of which a row
+starts anew at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps.
 """
 
 from __future__ import annotations
@@ -16,14 +24,16 @@ import torch
 from _interleaved import interleave, ratio, report
 from torch import Tensor, nn
 
-from seqaudio.cells import ElmanCell, GRUCell, LSTMCell
-from seqaudio.layers import FusedElman, FusedGRU, FusedLSTM, Unrolled
+from seqaudio.cells import CELLS, LSTMCell
+from seqaudio.layers import Unrolled, build_layer
 
-T, B, F, H = 100, 64, 40, 256
+A, B, C, LONG = (100, 64, 40, 256), (100, 16, 40, 512), (500, 1, 64, 256), (1000, 16, 40, 256)
+TORCH_LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
+Rivals = dict[str, Callable[[], object]]
 
 
-def backward(call: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], None]:
-    """Work of one training step on the same inputs."""
+def training_step(call: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], None]:
+    """Forward and backward on the same inputs."""
 
     def work() -> None:
         call(inputs).square().mean().backward()
@@ -31,37 +41,78 @@ def backward(call: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], N
     return work
 
 
-def main() -> None:
-    """Measure and print."""
-    torch.manual_seed(1)
-    inputs = torch.randn(T, B, F, requires_grad=True)
-    lengths = torch.randint(T // 2, T + 1, (B,))
+def frames(shape: tuple[int, ...]) -> Tensor:
+    return torch.randn(shape[:3], requires_grad=True)
+
+
+def torch_layer(name: str, shape: tuple[int, ...], inputs: Tensor) -> Callable[[], None]:
+    layer = TORCH_LAYERS[name](*shape[2:])
+    return training_step(lambda x: layer(x)[0], inputs)
+
+
+def our_layer(name: str, shape: tuple[int, ...], inputs: Tensor) -> Callable[[], None]:
+    layer = build_layer(CELLS[name](*shape[2:]))
+    return training_step(lambda x: layer(x)[0], inputs)
+
+
+def lstms_of_unequal_rows(inputs: Tensor) -> Rivals:
+    """The same ragged batch padded through our layer and packed through torch's, and one with resets."""
+    T, rows, F = inputs.shape
+    lengths = torch.randint(T // 2, T + 1, (rows,))
     lengths[0] = T
-    packed_lstm = nn.LSTM(F, H)
+    resets = torch.zeros(T, rows, dtype=torch.bool)
+    resets[torch.arange(0, T, 2), torch.randint(rows, (T // 2,))] = True
+    ours, torchs = build_layer(LSTMCell(F, A[3])), nn.LSTM(F, A[3])
 
     def packed(x: Tensor) -> Tensor:
         sequence = nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
-        return nn.utils.rnn.pad_packed_sequence(packed_lstm(sequence)[0])[0]
+        return nn.utils.rnn.pad_packed_sequence(torchs(sequence)[0])[0]
 
-    plain = {"lstm": nn.LSTM(F, H), "gru": nn.GRU(F, H), "elman": nn.RNN(F, H)}
-    ours = {"lstm": FusedLSTM(LSTMCell(F, H)), "gru": FusedGRU(GRUCell(F, H)), "elman": FusedElman(ElmanCell(F, H))}
-    unrolled = Unrolled(LSTMCell(F, H))
-    rivals: dict[str, Callable[[], object]] = {}
-    for name in plain:
-        rivals[f"torch_{name}"] = backward(lambda x, layer=plain[name]: layer(x)[0], inputs)
-        rivals[f"fused_{name}"] = backward(lambda x, layer=ours[name]: layer(x)[0], inputs)
-    rivals["ragged_lstm"] = backward(lambda x: ours["lstm"](x, lengths=lengths)[0], inputs)
-    rivals["packed_lstm"] = backward(packed, inputs)
-    rivals["unrolled_lstm"] = backward(lambda x: unrolled(x)[0], inputs)
+    return {
+        "ragged_lstm": training_step(lambda x: ours(x, lengths=lengths)[0], inputs),
+        "packed_lstm": training_step(packed, inputs),
+        "resets_lstm": training_step(lambda x: ours(x, resets=resets)[0], inputs),
+    }
 
-    seconds = interleave(rivals)
-    ratios = {f"fused_{name}": ratio(seconds, f"fused_{name}", f"torch_{name}") for name in plain}
-    ratios["ragged_vs_plain"] = ratio(seconds, "ragged_lstm", "torch_lstm")
-    ratios["packed_vs_ragged"] = ratio(seconds, "packed_lstm", "ragged_lstm")
-    ratios["unrolled_lstm"] = ratio(seconds, "unrolled_lstm", "torch_lstm")
-    absolute = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
-    title = f"T={T} B={B} F={F} H={H}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-    report(title, ratios, absolute)
+
+def main() -> None:
+    """Measure and print."""
+    torch.manual_seed(1)
+    ratios: dict[str, float] = {}
+    absolute: dict[str, float] = {}
+
+    def measure(rivals: Rivals, suffix: str, compared: dict[str, tuple[str, str]]) -> None:
+        seconds = interleave(rivals)
+        ratios.update({name + suffix: ratio(seconds, *pair) for name, pair in compared.items()})
+        absolute.update({name + suffix: 1000 * statistics.median(values) for name, values in seconds.items()})
+
+    x = frames(A)
+    rivals: Rivals = {f"torch_{name}": torch_layer(name, A, x) for name in TORCH_LAYERS}
+    rivals |= {f"fused_{name}": our_layer(name, A, x) for name in TORCH_LAYERS}
+    rivals |= {name: our_layer(name, A, x) for name in ("layer_norm_lstm", "peephole_lstm", "layer_norm_gru")}
+    rivals |= lstms_of_unequal_rows(x)
+    unrolled = Unrolled(LSTMCell(*A[2:]))
+    rivals["unrolled_lstm"] = training_step(lambda x: unrolled(x)[0], x)
+    compared = {f"fused_{name}": (f"fused_{name}", f"torch_{name}") for name in TORCH_LAYERS}
+    compared |= {name: (name, "torch_lstm") for name in ("layer_norm_lstm", "peephole_lstm", "unrolled_lstm")}
+    compared |= {
+        "layer_norm_gru": ("layer_norm_gru", "torch_gru"),
+        "ragged_vs_plain": ("ragged_lstm", "torch_lstm"),
+        "packed_vs_ragged": ("packed_lstm", "ragged_lstm"),
+        "resets_vs_plain": ("resets_lstm", "torch_lstm"),
+    }
+    measure(rivals, "", compared)
+
+    for shape, suffix in ((B, "_b"), (C, "_c")):
+        x = frames(shape)
+        names = ("layer_norm_lstm", "peephole_lstm")
+        rivals = {"torch_lstm": torch_layer("lstm", shape, x)} | {name: our_layer(name, shape, x) for name in names}
+        measure(rivals, suffix, {name: (name, "torch_lstm") for name in names})
+
+    x = frames(LONG)
+    rivals = {"torch_gru_long": torch_layer("gru", LONG, x), "min_gru": our_layer("min_gru", LONG, x)}
+    measure(rivals, "", {"min_gru": ("min_gru", "torch_gru_long")})
+    report(f"{torch.get_num_threads()} threads, torch {torch.__version__}", ratios, absolute)
 
 
 if __name__ == "__main__":

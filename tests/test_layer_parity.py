@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqaudio.cells import CELLS
-from seqaudio.layers import FUSED, build_layer, build_stack
+from seqaudio.layers import FUSED, build_stack
 from seqaudio.state import flatten, map_state, tensors
 
 T, B, F, H = 13, 7, 4, 6
@@ -117,41 +117,6 @@ def test_fused_runs_under_autocast_near_full_precision(name):
         outputs, _ = fused(inputs, None, LENGTHS, RESETS)
     scale = expected.abs().max().item()
     torch.testing.assert_close(outputs.float(), expected, atol=0.05 * scale, rtol=0)
-
-
-# ---- the kernel runs
-
-
-KERNELS = {"elman": "aten::rnn_tanh", "elman_relu": "aten::rnn_relu", "lstm": "aten::lstm", "gru": "aten::gru"}
-
-
-def kernel_calls(name, layer, inputs, *arguments):
-    activities = [torch.profiler.ProfilerActivity.CPU]
-    with torch.profiler.profile(activities=activities, acc_events=True) as profile:
-        layer(inputs, None, *arguments)
-    return {event.key: event.count for event in profile.key_averages()}.get(KERNELS[name], 0)
-
-
-@pytest.mark.parametrize("name", FUSED_NAMES)
-def test_kernel_is_called_once_for_a_plain_window(name):
-    layer, inputs = build_layer(CELLS[name](F, H)), torch.randn(T, B, F)
-    assert kernel_calls(name, layer, inputs) == 1
-    assert kernel_calls(name, layer, inputs, torch.full((B,), T), torch.zeros(T, B, dtype=torch.bool)) == 1
-
-
-@pytest.mark.parametrize("name", FUSED_NAMES)
-def test_kernel_is_called_once_for_a_ragged_batch(name):
-    assert kernel_calls(name, build_layer(CELLS[name](F, H)), torch.randn(T, B, F), LENGTHS) == 1
-
-
-@pytest.mark.parametrize("name", FUSED_NAMES)
-def test_kernel_is_called_once_for_each_piece_between_resets(name):
-    resets = torch.zeros(T, B, dtype=torch.bool)
-    resets[0, 0] = resets[4, 1] = resets[4, 5] = resets[5, 0] = resets[12, 6] = True
-    assert kernel_calls(name, build_layer(CELLS[name](F, H)), torch.randn(T, B, F), None, resets) == 4
-    # rows 1 and 0 end at step 5, so that what is asked of them at step 5 and later does not cut
-    lengths = torch.tensor([5, 5, 13, 13, 13, 13, 12])
-    assert kernel_calls(name, build_layer(CELLS[name](F, H)), torch.randn(T, B, F), lengths, resets) == 2
 
 
 # ---- against torch.nn

@@ -232,12 +232,12 @@ def test_final_state_survives_much_padding(kind, name):
     assert_states_close(final, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", list(CELLS))
+@pytest.mark.parametrize("name", [name for name in CELLS if hasattr(CELLS[name](F, H), "weight_hh")])
 def test_state_that_would_explode_in_the_padding_stays_out_of_gradients(name):
     layer = build_layer(CELLS[name](F, H))
     with torch.no_grad():
         for gate in layer.cell.weight_hh.split(H):
-            gate.copy_(3 * torch.eye(H))  # 3^200 is more than float32 can hold
+            gate.copy_(3 * torch.eye(*gate.shape))  # 3^200 is more than float32 can hold
     inputs, lengths = torch.rand(200, B, F), torch.tensor([3, 1, 0, 4, 2, 200 if name != "elman_relu" else 4])
     outputs, final = layer(inputs, lengths=lengths)
     total = outputs.sum() + sum(tensor.sum() for tensor in tensors(final))
@@ -365,16 +365,17 @@ class Counter(Cell[CounterState]):
 
     def __init__(self) -> None:
         super().__init__(1, 2)
-        self.start = nn.Parameter(torch.tensor([100.0, 10.0]))
+        self.learn_initial_state()
+        nn.init.constant_(self.start["count"], 100.0)
+        nn.init.constant_(self.start["total"], 10.0)
 
     def forward(self, inputs, state):
         self.check_width(inputs)
         state = CounterState(state.count + 1, state.total + inputs)
         return torch.cat(state, dim=1), state
 
-    def initial_state(self, batch_size):
-        count, total = self.start.expand(batch_size, 2).split(1, dim=1)
-        return CounterState(count, total)
+    def zero_state(self, batch_size):
+        return CounterState(torch.zeros(batch_size, 1), torch.zeros(batch_size, 1))
 
 
 def column(outputs, row, feature):
@@ -430,9 +431,11 @@ def test_learned_initial_state_is_trained_once_for_every_fresh_start():
     resets = torch.tensor([[0, 0, 0], [1, 0, 1], [0, 0, 0], [0, 0, 1]], dtype=torch.bool)
     outputs, _ = layer(ONES, resets=resets)
     last = outputs[3, :, 0].sum()
-    assert torch.autograd.grad(last, layer.cell.start)[0].tolist() == [3.0, 0.0]
+    assert torch.autograd.grad(last, layer.cell.start["count"])[0].item() == 3
     outputs, _ = layer(ONES, CounterState(torch.zeros(3, 1), torch.zeros(3, 1)), resets=resets)
-    assert torch.autograd.grad(outputs[3, :, 0].sum(), layer.cell.start)[0].tolist() == [2.0, 0.0]
+    counted, total = layer.cell.start.values()
+    assert torch.autograd.grad(outputs[3, :, 0].sum(), counted, retain_graph=True)[0].item() == 2
+    assert torch.autograd.grad(outputs[3, :, 1].sum(), total)[0].item() == 2
 
 
 def test_stack_carries_the_state_of_every_layer():
@@ -454,7 +457,7 @@ class Echo(Cell[tuple]):
     def forward(self, inputs, state):
         return inputs, state
 
-    def initial_state(self, batch_size):
+    def zero_state(self, batch_size):
         return ()
 
 

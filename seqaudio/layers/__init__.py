@@ -6,8 +6,18 @@ Every layer is called `(inputs [T, B, F], state=None, lengths=None, resets=None)
 from seqaudio.layers.base import Layer
 from seqaudio.layers.bidirectional import Bidirectional, BidirectionalState
 from seqaudio.layers.build import build_layer, build_stack
-from seqaudio.layers.fused import FUSED, FusedElman, FusedGRU, FusedLayer, FusedLSTM
+from seqaudio.layers.fused import (
+    FUSED,
+    FusedElman,
+    FusedGRU,
+    FusedLayerNormGRU,
+    FusedLayerNormLSTM,
+    FusedLSTM,
+    FusedPeepholeLSTM,
+)
+from seqaudio.layers.fused_layer import FusedLayer
 from seqaudio.layers.lengths import flip, mask
+from seqaudio.layers.scan import ScanLayer
 from seqaudio.layers.stack import Stack
 from seqaudio.layers.unrolled import Unrolled
 
@@ -19,7 +29,11 @@ __all__ = [
     "FusedGRU",
     "FusedLSTM",
     "FusedLayer",
+    "FusedLayerNormGRU",
+    "FusedLayerNormLSTM",
+    "FusedPeepholeLSTM",
     "Layer",
+    "ScanLayer",
     "Stack",
     "Unrolled",
     "build_layer",

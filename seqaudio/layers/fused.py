@@ -1,179 +1,176 @@
-"""Elman, LSTM and GRU layers on torch's fused kernels: the numbers of `Unrolled` in less time.
+"""Cells over whole sequences in fused code: the numbers of `Unrolled` in less time.
 
-A fused layer holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and
-`step` is the cell's own. The kernels know neither resets nor lengths:
-
-- The window is cut at the steps where any row is reset, one kernel call for each piece.
-- Rows are run padded, never packed: on the CPU a packed sequence leaves the fast kernel. The hidden state at a
-  row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
-  frame, is carried there unchanged, see `FusedLSTM`.
+Products with the inputs are taken for all steps at once; what remains of a step is one product and one kernel.
+`kernels/choice.py` says which kernel that is.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from itertools import pairwise
-from typing import Any, ClassVar, Generic
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from seqaudio.cells import (
-    AffineCell,
     Cell,
     ElmanCell,
     ElmanReLUCell,
-    ElmanState,
     GRUCell,
     GRUState,
+    LayerNormGRUCell,
+    LayerNormLSTMCell,
     LSTMCell,
     LSTMState,
+    PeepholeLSTMCell,
 )
-from seqaudio.layers.base import Layer
-from seqaudio.layers.lengths import mask
-from seqaudio.state import State, StateT, select
-
-HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
-
-
-class FusedLayer(Layer, Generic[StateT]):
-    """A cell run by a kernel that computes exactly that cell.
-
-    Raises TypeError for any other cell, a subclass too: the kernel would pass over what it changes.
-    """
-
-    cells: ClassVar[tuple[type[AffineCell[Any]], ...]]
-
-    def __init__(self, cell: AffineCell[StateT]) -> None:
-        if type(cell) not in self.cells:
-            expected = " or ".join(known.__name__ for known in self.cells)
-            raise TypeError(
-                f"{type(self).__name__} runs {expected} exactly, got {type(cell).__name__}; use Unrolled(cell)"
-            )
-        super().__init__(cell.input_size, cell.output_size)
-        self.cell = cell
-
-    @abstractmethod
-    def run(self, inputs: Tensor, state: StateT, lengths: Tensor | None) -> tuple[Tensor, StateT]:
-        """One kernel call, T > 0. Outputs in the padding are arbitrary but finite; the state is at each length."""
-
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        inputs, state, lengths, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
-        T, B, _ = inputs.shape
-        outputs = []
-        for start, end in pairwise(sorted({0, *reset_steps, T})):
-            if resets is not None:
-                state = select(resets[start], self.initial_state(B), state)
-            ahead = None if lengths is None else (lengths - start).clamp(0, end - start)
-            output, state = self.run(inputs[start:end], state, ahead)  # type: ignore[arg-type]  # the cell's state
-            outputs.append(output)
-        if not outputs:
-            return inputs.new_zeros(0, B, self.output_size), state
-        whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-        return whole if valid is None else torch.where(valid[..., None], whole, 0), state
-
-    def initial_state(self, batch_size: int) -> State:
-        return self.cell.initial_state(batch_size)
-
-    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        result: tuple[Tensor, State] = self.cell(inputs, state)
-        return result
+from seqaudio.layers import kernels, torch_kernels
+from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.fused_layer import CellT, FusedLayer
+from seqaudio.layers.scan import ScanLayer
+from seqaudio.state import State, map_state, tensors
 
 
-class FusedElman(FusedLayer[ElmanState]):
-    """`ElmanCell` or `ElmanReLUCell` over a sequence.
-
-    A rectified state may grow without bound, in the padding too, and zero times infinity would reach the gradients:
-    one more input, 1 in the padding and 0 elsewhere, with the weight -HOLD keeps it at zero there.
-    """
+class FusedElman(FusedLayer[ElmanCell]):
+    """`ElmanCell` or `ElmanReLUCell` over a sequence."""
 
     cells = (ElmanCell, ElmanReLUCell)
 
-    def run(self, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
-        rectified = isinstance(self.cell, ElmanReLUCell)
-        weights = _weights(self.cell)
-        if rectified and lengths is not None:
-            inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD])
-        kernel = torch.rnn_relu if rectified else torch.rnn_tanh
-        outputs, hidden = _call(kernel, inputs, state.hidden[None], weights)
-        return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        return torch_kernels.in_pieces(torch_kernels.elman, self.cell, sequences, start)
 
 
-class FusedGRU(FusedLayer[GRUState]):
+class RecurrenceLayer(FusedLayer[CellT]):
+    """A cell run by a recurrence of ours, under autocast too in the type of its weights."""
+
+    @abstractmethod
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        """The layer over T > 0 frames, without autocast."""
+
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        inputs, state = sequences.inputs, sequences.state
+        dtype = next(self.cell.parameters()).dtype
+        if torch.is_autocast_enabled(inputs.device.type):
+            inputs, state = inputs.to(dtype), map_state(lambda tensor: tensor.to(dtype), state)
+            sequences = sequences._replace(inputs=inputs, state=state)
+        types = {inputs.dtype, *(tensor.dtype for tensor in tensors(state))}
+        if types != {dtype}:
+            got = " and ".join(sorted(map(str, types)))
+            raise TypeError(
+                f"got inputs and state of {got} beside weights of {dtype}; convert the layer or the tensors"
+            )
+        with torch.autocast(inputs.device.type, enabled=False):
+            return self.recur(sequences, start)
+
+
+class FusedLSTM(RecurrenceLayer[LSTMCell]):
+    """`LSTMCell` over a sequence."""
+
+    cells = (LSTMCell,)
+
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        if kernels.torch_serves_lstm(self.cell.weight_hh, sequences.resets):
+            return torch_kernels.in_pieces(torch_kernels.lstm, self.cell, sequences, start)
+        return super().run(sequences, start)
+
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        return _lstm(self.cell, None, sequences, start)
+
+
+class FusedPeepholeLSTM(RecurrenceLayer[PeepholeLSTMCell]):
+    """`PeepholeLSTMCell` over a sequence."""
+
+    cells = (PeepholeLSTMCell,)
+
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        return _lstm(self.cell, self.cell.weight_peephole, sequences, start)
+
+
+class FusedGRU(RecurrenceLayer[GRUCell]):
     """`GRUCell` over a sequence."""
 
     cells = (GRUCell,)
 
-    def run(self, inputs: Tensor, state: GRUState, lengths: Tensor | None) -> tuple[Tensor, GRUState]:
-        outputs, hidden = _call(torch.gru, inputs, state.hidden[None], _weights(self.cell))
-        return outputs, GRUState(_at_length(outputs, hidden[0], state.hidden, lengths))
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        if kernels.torch_serves_gru(self.cell.weight_hh):
+            return torch_kernels.in_pieces(torch_kernels.gru, self.cell, sequences, start)
+        return super().run(sequences, start)
+
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
+        (W_r, W_z, W_n), (b_r, b_z, b_n) = cell.weight_ih.chunk(3), cell.bias_ih.chunk(3)
+        (c_r, c_z, c_n) = cell.bias_hh.chunk(3)
+        weight, bias = torch.cat([W_n, W_r, W_z]), torch.cat([b_n, b_r + c_r, b_z + c_z])
+        outputs, hidden = kernels.apply(
+            kernels.GRURecurrence,
+            kernels.steps("gru", cell.weight_hh),
+            kernels.affine(inputs, weight, bias),
+            *(cell.weight_hh, c_n, *state, *_parts(start, state), lengths, resets),
+        )
+        return outputs, GRUState(hidden)
 
 
-class FusedLSTM(FusedLayer[LSTMState]):
-    """`LSTMCell` over a sequence.
+class FusedLayerNormLSTM(RecurrenceLayer[LayerNormLSTMCell]):
+    """`LayerNormLSTMCell` over a sequence."""
 
-    Where rows differ in length, each frame gets one more input p, 1 in the padding and 0 elsewhere, whose weight
-    is -HOLD to the input gate and HOLD to the forget gate. In the padding then, to the last bit,
+    cells = (LayerNormLSTMCell,)
 
-        i = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
+        outputs, *final = kernels.apply(
+            kernels.LayerNormLSTMRecurrence,
+            kernels.steps("layer_norm_lstm", cell.weight_hh),
+            kernels.affine(inputs, cell.weight_ih),
+            *(cell.weight_hh, cell.gain_ih, cell.gain_hh, cell.bias_ih + cell.bias_hh),
+            *(cell.gain_memory, cell.bias_memory, *state, *_parts(start, state), lengths, resets),
+        )
+        return outputs, LSTMState(*final)
 
-    so the memory after the last frame is the memory at the row's length, and so is its gradient: both gates are
-    saturated and pass nothing on. Real frames see p = 0 and are what they were.
-    """
 
-    cells = (LSTMCell,)
+class FusedLayerNormGRU(RecurrenceLayer[LayerNormGRUCell]):
+    """`LayerNormGRUCell` over a sequence."""
 
-    def run(self, inputs: Tensor, state: LSTMState, lengths: Tensor | None) -> tuple[Tensor, LSTMState]:
-        weights = _weights(self.cell)
-        if lengths is not None:
-            inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD, HOLD, 0.0, 0.0])  # i, f, g, o
-        initial = [state.hidden[None], state.memory[None]]
-        outputs, hidden, memory = _call(torch.lstm, inputs, initial, weights)
-        return outputs, LSTMState(_at_length(outputs, hidden[0], state.hidden, lengths), memory[0])
+    cells = (LayerNormGRUCell,)
+
+    def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
+        outputs, hidden = kernels.apply(
+            kernels.LayerNormGRURecurrence,
+            kernels.steps("layer_norm_gru", cell.weight_hh),
+            kernels.affine(inputs, cell.weight_ih),
+            *(cell.weight_hh, cell.gain_ih, cell.bias_ih, cell.gain_hh, cell.bias_hh),
+            *(*state, *_parts(start, state), lengths, resets),
+        )
+        return outputs, GRUState(hidden)
 
 
 FUSED: dict[type[Cell[Any]], Callable[[Any], Layer]] = {
-    cell: layer for layer in (FusedElman, FusedLSTM, FusedGRU) for cell in layer.cells
+    cell: layer
+    for layer in (
+        FusedElman,
+        FusedLSTM,
+        FusedPeepholeLSTM,
+        FusedGRU,
+        FusedLayerNormLSTM,
+        FusedLayerNormGRU,
+        ScanLayer,
+    )
+    for cell in layer.cells
 }
 
 
-def _weights(cell: AffineCell[Any]) -> list[Tensor]:
-    return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+def _lstm(cell: LSTMCell, peephole: Tensor | None, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+    inputs, state, lengths, _, resets, _ = sequences
+    outputs, *final = kernels.apply(
+        kernels.LSTMRecurrence,
+        kernels.steps("lstm", cell.weight_hh),
+        kernels.affine(inputs, cell.weight_ih, cell.bias_ih + cell.bias_hh),
+        *(cell.weight_hh, peephole, *state, *_parts(start, state), lengths, resets),
+    )
+    return outputs, LSTMState(*final)
 
 
-def _mark_padding(
-    inputs: Tensor, weights: list[Tensor], lengths: Tensor, pull: list[float]
-) -> tuple[Tensor, list[Tensor]]:
-    """One more input, 1 in the padding and 0 elsewhere; `pull` is its weight to the units of each gate."""
-    weight_ih, *others = weights
-    padding = ~mask(lengths, len(inputs)).to(inputs.device)
-    column = weight_ih.new_tensor(pull).repeat_interleave(len(weight_ih) // len(pull))
-    marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
-    return marked, [torch.cat([weight_ih, column[:, None]], dim=1), *others]
-
-
-def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:
-    if inputs.is_cuda:
-        # cuDNN warns about weights that are not one block in this order, and copies them by itself
-        block = torch.cat([weight.flatten() for weight in weights])
-        sizes = [weight.numel() for weight in weights]
-        weights = [part.view_as(weight) for part, weight in zip(torch.split(block, sizes), weights, strict=True)]
-    # cuDNN keeps what backward needs only when it trains; there is no dropout in here that this could turn on
-    train = torch.is_grad_enabled()
-    return kernel(inputs, state, weights, True, 1, 0.0, train, False, False)
-
-
-def _at_length(outputs: Tensor, last: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:
-    """[B, H]: the output at each row's last real frame, or the state before where it has none."""
-    if lengths is None:
-        return last
-    lengths = lengths.to(outputs.device)
-    frames = (lengths - 1).clamp(min=0)[None, :, None].expand(1, -1, outputs.shape[2])
-    return torch.where(lengths[:, None] > 0, outputs.gather(0, frames)[0], before)
+def _parts(start: Any, state: State) -> tuple[Tensor | None, ...]:
+    """The tensors of the start, or as many None."""
+    return tuple(start) if start is not None else (None,) * len(state)

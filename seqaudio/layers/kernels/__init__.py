@@ -1,0 +1,24 @@
+"""Recurrences over whole windows, forward and backward in one call, and the rule of what runs where."""
+
+from seqaudio.layers.kernels.affine import affine
+from seqaudio.layers.kernels.choice import compiled_serves, steps, torch_serves_gru, torch_serves_lstm
+from seqaudio.layers.kernels.gru import GRURecurrence
+from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRURecurrence
+from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMRecurrence
+from seqaudio.layers.kernels.loop import apply
+from seqaudio.layers.kernels.lstm import LSTMRecurrence
+from seqaudio.layers.kernels.scan import linear_scan
+
+__all__ = [
+    "GRURecurrence",
+    "LSTMRecurrence",
+    "LayerNormGRURecurrence",
+    "LayerNormLSTMRecurrence",
+    "affine",
+    "apply",
+    "compiled_serves",
+    "linear_scan",
+    "steps",
+    "torch_serves_gru",
+    "torch_serves_lstm",
+]

@@ -1,0 +1,59 @@
+"""What runs where. Decided here alone, from measurements; `benchmarks/cells.py` repeats them.
+
+    Elman                      torch's kernel
+    LSTM, GRU                  torch's kernel on every device but the CPU (cuDNN on CUDA) and in half precision
+    LSTM on the CPU            torch's kernel in float32, which is oneDNN's; ours where rows are reset, since torch's
+                               would be called for each piece in between, and in float64, which oneDNN does not serve
+    GRU on the CPU             ours: torch has no fused one there
+    peephole, layer norm       ours
+    minGRU, minLSTM            our scan
+
+Ours is compiled by numba for float32 and float64 on the CPU, and made of torch operations otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+
+import torch
+from torch import Tensor
+
+from seqaudio.layers.kernels.loop import Steps
+from seqaudio.progress import say
+
+COMPILED_TYPES = (torch.float32, torch.float64)
+
+
+@functools.cache
+def numba_is_there() -> bool:
+    """Whether numba can be imported; says so once where it cannot."""
+    try:
+        importlib.import_module("numba")
+    except ImportError as error:
+        say(f"recurrent layers run as torch operations, several times slower: {error}; pip install numba")
+        return False
+    return True
+
+
+def compiled_serves(like: Tensor) -> bool:
+    """Whether compiled kernels run tensors of this device and type. What traces torch operations cannot see them."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return like.device.type == "cpu" and like.dtype in COMPILED_TYPES and not traced and numba_is_there()
+
+
+def torch_serves_lstm(like: Tensor, resets: Tensor | None) -> bool:
+    """Whether torch's own kernel runs a plain LSTM."""
+    return not compiled_serves(like) or (like.dtype == torch.float32 and resets is None)
+
+
+def torch_serves_gru(like: Tensor) -> bool:
+    """Whether torch's own kernel runs a plain GRU."""
+    return not compiled_serves(like)
+
+
+def steps(name: str, like: Tensor) -> Steps:
+    """The steps of `lstm`, `gru`, `layer_norm_lstm` or `layer_norm_gru` for tensors of this device and type."""
+    room = "compiled" if compiled_serves(like) else "operations"
+    found: Steps = importlib.import_module(f"seqaudio.layers.kernels.{room}.{name}").STEPS
+    return found

@@ -1,0 +1,1 @@
+"""The steps of the recurrences as kernels that numba compiles. Importing this room imports numba."""

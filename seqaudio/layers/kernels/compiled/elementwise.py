@@ -1,0 +1,101 @@
+"""Exponentials that vectorise: polynomials instead of calls into the C library, exact to a few last bits.
+
+`sigmoid` and `tanh` of a float32 stay float32, so constants take the type of their argument. NaN stays NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from seqaudio.layers.kernels.compiled.jit import ORDERED, compiled
+
+LOG2_E = 1.4426950408889634
+
+# float32: ln 2 in two parts, the first so short that n times it is exact
+LOG2_E_32 = np.float32(LOG2_E)
+LN2_HIGH_32, LN2_LOW_32 = np.float32(0.69287109375), np.float32(2.7608680994530943e-4)
+ROUND_32 = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the low bits
+LIMIT_32 = np.float32(87)  # exp of it is finite, and of its negative a normal number
+ONE_32 = np.float32(1)
+C2_32, C3_32, C4_32, C5_32, C6_32, C7_32 = (np.float32(1 / math.factorial(k)) for k in range(2, 8))
+
+# float64: the same
+LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+ROUND = 1.5 * 2.0**52
+LIMIT = 708.0
+C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(k) for k in range(2, 14))
+
+
+def expm1(x: Any) -> Any:
+    """exp(x) - 1; in compiled code |x| is limited to 87 (float32) or 708 (float64).
+
+    x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1), where exp(r) - 1 is the
+    Taylor series up to the power at which the rest is below half a last bit, and 2^n is put together from its bits.
+    """
+    return math.expm1(x)
+
+
+@overload(expm1, jit_options={"fastmath": ORDERED, "error_model": "numpy"})
+def _expm1(x: Any) -> Callable[[Any], Any]:
+    return _expm1_32 if x == types.float32 else _expm1_64
+
+
+def _expm1_32(x: Any) -> Any:
+    x = LIMIT_32 if x > LIMIT_32 else x
+    x = -LIMIT_32 if x < -LIMIT_32 else x
+    shifted = x * LOG2_E_32 + ROUND_32
+    n = shifted - ROUND_32
+    r = (x - n * LN2_HIGH_32) - n * LN2_LOW_32
+    bits = (np.float32(shifted).view(np.int32) << 23) + (127 << 23)
+    power = np.int32(bits).view(np.float32)
+    p = C7_32 * r + C6_32
+    p = p * r + C5_32
+    p = p * r + C4_32
+    p = p * r + C3_32
+    p = p * r + C2_32
+    p = p * r * r + r
+    return p * power + (power - ONE_32)
+
+
+def _expm1_64(x: Any) -> Any:
+    x = LIMIT if x > LIMIT else x
+    x = -LIMIT if x < -LIMIT else x
+    shifted = x * LOG2_E + ROUND
+    n = shifted - ROUND
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    bits = (np.float64(shifted).view(np.int64) << 52) + (1023 << 52)
+    power = np.int64(bits).view(np.float64)
+    p = C13 * r + C12
+    p = p * r + C11
+    p = p * r + C10
+    p = p * r + C9
+    p = p * r + C8
+    p = p * r + C7
+    p = p * r + C6
+    p = p * r + C5
+    p = p * r + C4
+    p = p * r + C3
+    p = p * r + C2
+    p = p * r * r + r
+    return p * power + (power - 1.0)
+
+
+@compiled
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), in the type of x."""
+    one = type(x)(1)
+    return one / (one + one + expm1(-x))
+
+
+@compiled
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent, in the type of x; small arguments keep all their digits."""
+    two = type(x)(2)
+    e = expm1(-two * abs(x))
+    return math.copysign(-e / (e + two), x)

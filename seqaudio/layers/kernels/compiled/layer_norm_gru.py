@@ -1,0 +1,120 @@
+"""The steps of the GRU with layer normalisation, compiled."""
+
+from __future__ import annotations
+
+from seqaudio.layers.kernels.compiled.gru import blend, blend_back
+from seqaudio.layers.kernels.compiled.jit import compiled
+from seqaudio.layers.kernels.compiled.rows import (
+    Row,
+    add,
+    add_multiplied,
+    add_product,
+    carry,
+    copy,
+    fill,
+    multiply,
+    normalise,
+    normalise_gradient,
+    receive,
+    set_product,
+    sigmoid_row,
+    skip,
+    tanh_row,
+    times,
+    times_sigmoid_slope,
+    times_tanh_slope,
+)
+from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRUGradients, LayerNormGRUTape
+from seqaudio.layers.kernels.loop import Steps
+
+
+@compiled
+def scale_and_shift(target: Row, normalised: Row, gain: Row, bias: Row) -> None:
+    """normalised * gain + bias"""
+    for k in range(len(target)):
+        target[k] = normalised[k] * gain[k] + bias[k]
+
+
+@compiled
+def open_gates(gates: Row, x: Row, gain_x: Row, bias_x: Row, h: Row, gain_h: Row, bias_h: Row) -> None:
+    """r, z, n, and the part of n that r lets through, side by side, from both normalised maps."""
+    H = len(gates) // 4
+    r, both, n, recalled = gates[:H], gates[: 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
+    scale_and_shift(gates[: 3 * H], x, gain_x, bias_x)
+    scale_and_shift(recalled, h[2 * H :], gain_h[2 * H :], bias_h[2 * H :])
+    add(both, bias_h)
+    add_product(both, h, gain_h)
+    sigmoid_row(both)
+    add_product(n, r, recalled)
+    tanh_row(n)
+
+
+@compiled
+def step(t: int, tape: LayerNormGRUTape) -> None:
+    _, B, H = tape.outputs.shape
+    gates = tape.gates
+    z, n = gates[H : 2 * H], gates[2 * H : 3 * H]
+    for b in range(B):
+        output = tape.outputs[t, b]
+        if t >= tape.window.lengths[b]:
+            fill(output, 0)
+            skip(t, b, tape.hidden)
+            continue
+        x, h = tape.from_inputs[t, b], tape.products[t, b]
+        tape.scales[t, 0, b] = normalise(x)
+        tape.scales[t, 1, b] = normalise(h)
+        open_gates(gates, x, tape.gain_inputs, tape.bias_inputs, h, tape.gain_hidden, tape.bias_hidden)
+        blend(output, n, z, tape.hidden.before[t, b])
+        carry(t, b, output, tape.hidden, tape.window)
+
+
+@compiled
+def step_back(t: int, tape: LayerNormGRUGradients) -> None:
+    _, B, H = tape.d_outputs.shape
+    gates = tape.gates
+    r, z, n, recalled = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
+    for b in range(B):
+        d_x, d_product = tape.d_from_inputs[t, b], tape.d_products[t, b]
+        if t >= tape.window.lengths[b]:
+            fill(d_x, 0)
+            fill(d_product, 0)
+            continue
+        receive(t, b, tape.hidden, tape.window)
+        x, h, d_h = tape.from_inputs[t, b], tape.products[t, b], tape.hidden.running[b]
+        d_r, d_z, d_n = d_x[:H], d_x[H : 2 * H], d_x[2 * H :]
+        open_gates(gates, x, tape.gain_inputs, tape.bias_inputs, h, tape.gain_hidden, tape.bias_hidden)
+
+        add(d_h, tape.d_outputs[t, b])
+        blend_back(d_n, d_z, d_h, n, z, tape.before[t, b])
+        times_sigmoid_slope(d_z, z)
+        times_tanh_slope(d_n, n)
+        set_product(d_r, d_n, recalled)
+        times_sigmoid_slope(d_r, r)
+        copy(d_product[: 2 * H], d_x)
+        set_product(d_product[2 * H :], d_n, r)
+
+        add(tape.d_bias_inputs, d_x)
+        add_product(tape.d_gain_inputs, d_x, x)
+        times(d_x, tape.gain_inputs)
+        normalise_gradient(d_x, x, tape.scales[t, 0, b])
+        add(tape.d_bias_hidden, d_product)
+        add_product(tape.d_gain_hidden, d_product, h)
+        times(d_product, tape.gain_hidden)
+        normalise_gradient(d_product, h, tape.scales[t, 1, b])
+
+
+@compiled
+def sequence(tape: LayerNormGRUTape) -> None:
+    for t in range(len(tape.outputs)):
+        multiply(tape.hidden.before[t], tape.weight, tape.products[t])
+        step(t, tape)
+
+
+@compiled
+def sequence_back(tape: LayerNormGRUGradients) -> None:
+    for t in range(len(tape.d_outputs) - 1, -1, -1):
+        step_back(t, tape)
+        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.running)
+
+
+STEPS = Steps(step, step_back, sequence, sequence_back)

@@ -1,0 +1,146 @@
+"""The steps of the LSTM with layer normalisation, compiled."""
+
+from __future__ import annotations
+
+from seqaudio.layers.kernels.compiled.elementwise import tanh
+from seqaudio.layers.kernels.compiled.jit import compiled
+from seqaudio.layers.kernels.compiled.lstm import remember
+from seqaudio.layers.kernels.compiled.rows import (
+    Row,
+    add,
+    add_multiplied,
+    add_product,
+    carry,
+    copy,
+    fill,
+    multiply,
+    normalise,
+    normalise_gradient,
+    receive,
+    set_product,
+    sigmoid_row,
+    skip,
+    tanh_row,
+    times,
+    times_sigmoid_slope,
+    times_tanh_slope,
+)
+from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMGradients, LayerNormLSTMTape
+from seqaudio.layers.kernels.loop import Steps
+
+
+@compiled
+def sum_of_maps(total: Row, x: Row, gain_x: Row, h: Row, gain_h: Row, bias: Row) -> None:
+    """LN(W x) * gain_ih + LN(U h) * gain_hh + both biases, x and h being normalised already."""
+    for k in range(len(total)):
+        total[k] = x[k] * gain_x[k] + h[k] * gain_h[k] + bias[k]
+
+
+@compiled
+def tanh_of_map(target: Row, normalised: Row, gain: Row, bias: Row) -> None:
+    """tanh(normalised * gain + bias)"""
+    for k in range(len(target)):
+        target[k] = tanh(normalised[k] * gain[k] + bias[k])
+
+
+@compiled
+def open_gates(gates: Row, x: Row, gain_x: Row, h: Row, gain_h: Row, bias: Row) -> None:
+    """i, f, g and o from both normalised maps."""
+    H = len(gates) // 4
+    sum_of_maps(gates, x, gain_x, h, gain_h, bias)
+    sigmoid_row(gates[: 2 * H])
+    tanh_row(gates[2 * H : 3 * H])
+    sigmoid_row(gates[3 * H :])
+
+
+@compiled
+def step(t: int, tape: LayerNormLSTMTape) -> None:
+    _, B, H = tape.outputs.shape
+    gates, read = tape.gates, tape.read
+    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
+    for b in range(B):
+        output = tape.outputs[t, b]
+        if t >= tape.window.lengths[b]:
+            fill(output, 0)
+            skip(t, b, tape.hidden)
+            skip(t, b, tape.memory)
+            continue
+        x, h = tape.from_inputs[t, b], tape.products[t, b]
+        c, c_next = tape.memory.before[t, b], tape.memory.before[t + 1, b]
+        tape.scales[t, 0, b] = normalise(x)
+        tape.scales[t, 1, b] = normalise(h)
+        open_gates(gates, x, tape.gain_inputs, h, tape.gain_hidden, tape.bias)
+        remember(c_next, i, f, g, c)
+        copy(read, c_next)
+        normalise(read)
+        tanh_of_map(output, read, tape.gain_memory, tape.bias_memory)
+        times(output, o)
+        carry(t, b, output, tape.hidden, tape.window)
+        carry(t, b, c_next, tape.memory, tape.window)
+
+
+@compiled
+def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
+    _, B, H = tape.d_outputs.shape
+    gates, normalised, read = tape.gates, tape.scratch[0], tape.scratch[1]
+    i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
+    for b in range(B):
+        d_x, d_gates = tape.d_from_inputs[t, b], tape.d_products[t, b]
+        if t >= tape.window.lengths[b]:
+            fill(d_x, 0)
+            fill(d_gates, 0)
+            continue
+        receive(t, b, tape.hidden, tape.window)
+        receive(t, b, tape.memory, tape.window)
+        x, h, c = tape.from_inputs[t, b], tape.products[t, b], tape.memory_before[t, b]
+        d_i, d_f, d_g, d_o = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
+        d_h, d_c = tape.hidden.running[b], tape.memory.running[b]
+        open_gates(gates, x, tape.gain_inputs, h, tape.gain_hidden, tape.bias)
+        remember(normalised, i, f, g, c)
+        scale = normalise(normalised)
+        tanh_of_map(read, normalised, tape.gain_memory, tape.bias_memory)
+
+        add(d_h, tape.d_outputs[t, b])
+        set_product(d_o, d_h, read)
+        times_sigmoid_slope(d_o, o)
+        times(d_h, o)
+        times_tanh_slope(d_h, read)
+        add(tape.d_bias_memory, d_h)
+        add_product(tape.d_gain_memory, d_h, normalised)
+        times(d_h, tape.gain_memory)
+        normalise_gradient(d_h, normalised, scale)
+        add(d_c, d_h)
+
+        set_product(d_i, d_c, g)
+        times_sigmoid_slope(d_i, i)
+        set_product(d_f, d_c, c)
+        times_sigmoid_slope(d_f, f)
+        set_product(d_g, d_c, i)
+        times_tanh_slope(d_g, g)
+        times(d_c, f)
+        fill(d_h, 0)
+
+        add(tape.d_bias, d_gates)
+        add_product(tape.d_gain_inputs, d_gates, x)
+        add_product(tape.d_gain_hidden, d_gates, h)
+        set_product(d_x, d_gates, tape.gain_inputs)
+        normalise_gradient(d_x, x, tape.scales[t, 0, b])
+        times(d_gates, tape.gain_hidden)
+        normalise_gradient(d_gates, h, tape.scales[t, 1, b])
+
+
+@compiled
+def sequence(tape: LayerNormLSTMTape) -> None:
+    for t in range(len(tape.outputs)):
+        multiply(tape.hidden.before[t], tape.weight, tape.products[t])
+        step(t, tape)
+
+
+@compiled
+def sequence_back(tape: LayerNormLSTMGradients) -> None:
+    for t in range(len(tape.d_outputs) - 1, -1, -1):
+        step_back(t, tape)
+        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.running)
+
+
+STEPS = Steps(step, step_back, sequence, sequence_back)

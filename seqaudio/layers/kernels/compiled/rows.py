@@ -1,0 +1,181 @@
+"""Loops over single rows, from which the steps are made.
+
+Each loop touches few arrays: LLVM proves at run time that they do not overlap, and does not vectorise a loop where
+that takes too many comparisons. Numbers are taken in the type of the rows, since a literal would widen float32.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, TypeAlias
+
+import numpy.typing as npt
+
+from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
+from seqaudio.layers.kernels.compiled.jit import compiled
+from seqaudio.layers.kernels.states import StateGradient, StateTape, Window
+
+Row: TypeAlias = npt.NDArray[Any]  # [H] or [G H], contiguous
+Matrix: TypeAlias = npt.NDArray[Any]
+
+EPSILON = 1e-5  # added to the variance
+
+
+@compiled
+def fill(row: Row, value: float) -> None:
+    for k in range(len(row)):
+        row[k] = value
+
+
+@compiled
+def copy(target: Row, source: Row) -> None:
+    for k in range(len(target)):
+        target[k] = source[k]
+
+
+@compiled
+def add(target: Row, source: Row) -> None:
+    for k in range(len(target)):
+        target[k] += source[k]
+
+
+@compiled
+def add_product(target: Row, a: Row, b: Row) -> None:
+    for k in range(len(target)):
+        target[k] += a[k] * b[k]
+
+
+@compiled
+def set_product(target: Row, a: Row, b: Row) -> None:
+    for k in range(len(target)):
+        target[k] = a[k] * b[k]
+
+
+@compiled
+def times(target: Row, source: Row) -> None:
+    for k in range(len(target)):
+        target[k] *= source[k]
+
+
+@compiled
+def sigmoid_row(row: Row) -> None:
+    for k in range(len(row)):
+        row[k] = sigmoid(row[k])
+
+
+@compiled
+def tanh_row(row: Row) -> None:
+    for k in range(len(row)):
+        row[k] = tanh(row[k])
+
+
+@compiled
+def times_sigmoid_slope(gradient: Row, s: Row) -> None:
+    """Back through s = sigmoid(.): gradient * s (1 - s)."""
+    for k in range(len(gradient)):
+        gradient[k] *= s[k] - s[k] * s[k]
+
+
+@compiled
+def times_tanh_slope(gradient: Row, y: Row) -> None:
+    """Back through y = tanh(.): gradient * (1 - y^2)."""
+    for k in range(len(gradient)):
+        gradient[k] -= gradient[k] * y[k] * y[k]
+
+
+@compiled
+def normalise(row: Row) -> Any:
+    """Layer normalisation of one row in place; returns 1 / sqrt(variance + epsilon)."""
+    real = row.dtype.type
+    count = real(len(row))
+    total = real(0)
+    for k in range(len(row)):
+        total += row[k]
+    mean = total / count
+    squares = real(0)
+    for k in range(len(row)):
+        row[k] -= mean
+        squares += row[k] * row[k]
+    scale = real(1) / math.sqrt(squares / count + real(EPSILON))
+    for k in range(len(row)):
+        row[k] *= scale
+    return scale
+
+
+@compiled
+def normalise_gradient(gradient: Row, normalised: Row, scale: float) -> None:
+    """Back through `normalise`, in place."""
+    real = gradient.dtype.type
+    count = real(len(gradient))
+    total, along = real(0), real(0)
+    for k in range(len(gradient)):
+        total += gradient[k]
+        along += gradient[k] * normalised[k]
+    total /= count
+    along /= count
+    for k in range(len(gradient)):
+        gradient[k] = (gradient[k] - total - normalised[k] * along) * scale
+
+
+# ---- products for batches so small that torch's would mostly wait: the matrix passes through the cache once
+
+
+@compiled
+def multiply(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
+    """products [B, M] = rows [B, N] times the transpose of matrix [M, N]."""
+    for m in range(len(matrix)):
+        weights = matrix[m]
+        for b in range(len(rows)):
+            row = rows[b]
+            total = row.dtype.type(0)
+            for k in range(len(row)):
+                total += row[k] * weights[k]
+            products[b, m] = total
+
+
+@compiled
+def add_multiplied(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
+    """products [B, N] += rows [B, M] times matrix [M, N], four rows of the matrix at a time."""
+    M = len(matrix)
+    fours = M - M % 4
+    for m in range(0, fours, 4):
+        w0, w1, w2, w3 = matrix[m], matrix[m + 1], matrix[m + 2], matrix[m + 3]
+        for b in range(len(rows)):
+            r0, r1, r2, r3 = rows[b, m], rows[b, m + 1], rows[b, m + 2], rows[b, m + 3]
+            product = products[b]
+            for k in range(len(product)):
+                product[k] += r0 * w0[k] + r1 * w1[k] + r2 * w2[k] + r3 * w3[k]
+    for m in range(fours, M):
+        weights = matrix[m]
+        for b in range(len(rows)):
+            product = products[b]
+            for k in range(len(product)):
+                product[k] += rows[b, m] * weights[k]
+
+
+# ---- states between steps
+
+
+@compiled
+def carry(t: int, b: int, value: Row, state: StateTape, window: Window) -> None:
+    """Hand the state of row b after step t on: to step t + 1 or, after the last frame, out of the window."""
+    copy(state.before[t + 1, b], state.start[b] if window.resets[t + 1, b] else value)
+    if t + 1 == window.lengths[b]:
+        copy(state.final[b], value)
+
+
+@compiled
+def receive(t: int, b: int, gradient: StateGradient, window: Window) -> None:
+    """Make `running` the gradient of the state of row b after step t, as far as it comes from later steps."""
+    running = gradient.running[b]
+    if window.resets[t + 1, b]:
+        add(gradient.start[b], running)
+        fill(running, 0)
+    if t + 1 == window.lengths[b]:
+        copy(running, gradient.final[b])
+
+
+@compiled
+def skip(t: int, b: int, state: StateTape) -> None:
+    """A frame of padding: what the next step would consume is never looked at, but has to be finite."""
+    fill(state.before[t + 1, b], 0)

@@ -1,0 +1,159 @@
+"""The GRU with layer normalisation, reset applied after the matrix product, over a window."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.states import (
+    Array,
+    StateGradient,
+    StateTape,
+    Window,
+    gradients_of_origins,
+    output_room,
+    room,
+    state_gradient,
+    state_tape,
+    sums,
+    window,
+)
+
+
+class LayerNormGRUTape(NamedTuple):
+    """What the steps read and leave behind."""
+
+    from_inputs: Array  # [T, B, 3 H], in: W x; out: the same normalised
+    products: Array  # [T, B, 3 H], in: U h; out: the same normalised
+    scales: Array  # [T, 2, B], 1 / sqrt(variance + epsilon) of both
+    weight: Array  # U [3 H, H]
+    gain_inputs: Array  # [3 H]
+    bias_inputs: Array  # b [3 H]
+    gain_hidden: Array  # [3 H]
+    bias_hidden: Array  # b' [3 H]
+    hidden: StateTape
+    outputs: Array  # [T, B, H]
+    gates: Array  # [4 H], r, z, n of the row at hand, and LN(U h) * gain + b' of n
+    window: Window
+
+
+class LayerNormGRUGradients(NamedTuple):
+    """What the steps read and leave behind on the way back; d_ is a gradient."""
+
+    from_inputs: Array
+    products: Array
+    scales: Array
+    weight: Array
+    gain_inputs: Array
+    bias_inputs: Array
+    gain_hidden: Array
+    bias_hidden: Array
+    before: Array  # [T + 1, B, H]
+    d_outputs: Array  # [T, B, H], comes in from outside
+    d_from_inputs: Array  # [T, B, 3 H]
+    d_products: Array  # [T, B, 3 H]
+    d_gain_inputs: Array  # [3 H], and the next three: sums over rows and steps
+    d_bias_inputs: Array  # [3 H]
+    d_gain_hidden: Array  # [3 H]
+    d_bias_hidden: Array  # [3 H]
+    hidden: StateGradient
+    gates: Array  # [4 H], as on the way forward
+    window: Window
+
+
+class LayerNormGRURecurrence(torch.autograd.Function):
+    """From the products with the inputs to outputs and final state.
+
+    Fresh memory costs more than arithmetic here, so the gates are not kept but made anew on the way back.
+
+    Args:
+        steps: those of `compiled.layer_norm_gru` or `operations.layer_norm_gru`.
+        from_inputs: W x [T, B, 3 H], stacked r, z, n; the call takes its memory over.
+        weight: U [3 H, H].
+        gain_inputs, bias_inputs: [3 H], of LN(W x). gain_hidden, bias_hidden: [3 H], of LN(U h).
+        hidden: [B, H] before the first step.
+        start: [B, H] that resets put in its place; None where there are no resets.
+        lengths: [B] int64, resets: [T, B] bool; None as in a layer.
+    Returns:
+        outputs [T, B, H], zero in the padding, and hidden [B, H] after each row's last frame.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        steps: Steps,
+        from_inputs: Tensor,
+        weight: Tensor,
+        gain_inputs: Tensor,
+        bias_inputs: Tensor,
+        gain_hidden: Tensor,
+        bias_hidden: Tensor,
+        hidden: Tensor,
+        start: Tensor | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        T, B, _ = from_inputs.shape
+        marks = window(lengths, resets, from_inputs)
+        from_inputs = from_inputs.detach()
+        parameters = (weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden)
+        weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden = (p.detach().contiguous() for p in parameters)
+        hidden_tape = state_tape(hidden, start, marks)
+        tape = LayerNormGRUTape(
+            from_inputs=from_inputs,
+            products=room(*from_inputs.shape, like=weight),
+            scales=from_inputs.new_empty(T, 2, B),
+            weight=weight,
+            gain_inputs=gain_inputs,
+            bias_inputs=bias_inputs,
+            gain_hidden=gain_hidden,
+            bias_hidden=bias_hidden,
+            hidden=hidden_tape,
+            outputs=output_room(hidden_tape, marks),
+            gates=from_inputs.new_empty(4 * hidden.shape[1]),
+            window=marks,
+        )
+        go_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        ctx.steps, ctx.flags = steps, marks[2:]
+        ctx.save_for_backward(
+            *(from_inputs, tape.products, tape.scales, hidden_tape.before),
+            *(weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *marks[:2]),
+        )
+        return tape.outputs, tape.hidden.final
+
+    @staticmethod
+    @backward_once
+    def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
+        from_inputs, products, scales, before, *others = ctx.saved_tensors
+        weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *marks = others
+        H = d_hidden.shape[1]
+        tape = LayerNormGRUGradients(
+            from_inputs=from_inputs,
+            products=products,
+            scales=scales,
+            weight=weight,
+            gain_inputs=gain_inputs,
+            bias_inputs=bias_inputs,
+            gain_hidden=gain_hidden,
+            bias_hidden=bias_hidden,
+            before=before,
+            d_outputs=d_outputs.contiguous(),
+            d_from_inputs=room(*products.shape, like=weight),
+            d_products=room(*products.shape, like=weight),
+            d_gain_inputs=sums(3 * H, like=weight),
+            d_bias_inputs=sums(3 * H, like=weight),
+            d_gain_hidden=sums(3 * H, like=weight),
+            d_bias_hidden=sums(3 * H, like=weight),
+            hidden=state_gradient(d_hidden),
+            gates=weight.new_empty(4 * H),
+            window=Window(*marks, *ctx.flags),
+        )
+        go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running)
+        d_weight = tape.d_products.flatten(0, 1).t() @ before[:-1].flatten(0, 1)
+        d_hidden, d_start = gradients_of_origins(tape.hidden, tape.window)
+        summed = (tape.d_gain_inputs, tape.d_bias_inputs, tape.d_gain_hidden, tape.d_bias_hidden)
+        d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
+        return None, tape.d_from_inputs, *d_parameters, d_hidden, d_start, None, None

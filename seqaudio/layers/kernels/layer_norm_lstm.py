@@ -1,0 +1,179 @@
+"""The LSTM with layer normalisation, over a window."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.states import (
+    Array,
+    StateGradient,
+    StateTape,
+    Window,
+    gradients_of_origins,
+    output_room,
+    room,
+    state_gradient,
+    state_tape,
+    sums,
+    window,
+)
+
+
+class LayerNormLSTMTape(NamedTuple):
+    """What the steps read and leave behind."""
+
+    from_inputs: Array  # [T, B, 4 H], in: W x; out: the same normalised
+    products: Array  # [T, B, 4 H], in: U h; out: the same normalised
+    scales: Array  # [T, 2, B], 1 / sqrt(variance + epsilon) of both
+    weight: Array  # U [4 H, H]
+    gain_inputs: Array  # [4 H]
+    gain_hidden: Array  # [4 H]
+    bias: Array  # b + b' [4 H]
+    gain_memory: Array  # [H]
+    bias_memory: Array  # [H]
+    hidden: StateTape
+    memory: StateTape
+    outputs: Array  # [T, B, H]
+    gates: Array  # [4 H], i, f, g, o of the row at hand
+    read: Array  # [H], the normalised memory of the row at hand
+    window: Window
+
+
+class LayerNormLSTMGradients(NamedTuple):
+    """What the steps read and leave behind on the way back; d_ is a gradient."""
+
+    from_inputs: Array
+    products: Array
+    scales: Array
+    weight: Array
+    gain_inputs: Array
+    gain_hidden: Array
+    bias: Array
+    gain_memory: Array
+    bias_memory: Array
+    memory_before: Array  # [T + 1, B, H]
+    d_outputs: Array  # [T, B, H], comes in from outside
+    d_from_inputs: Array  # [T, B, 4 H]
+    d_products: Array  # [T, B, 4 H]
+    d_gain_inputs: Array  # [4 H], and the next four: sums over rows and steps
+    d_gain_hidden: Array  # [4 H]
+    d_bias: Array  # [4 H]
+    d_gain_memory: Array  # [H]
+    d_bias_memory: Array  # [H]
+    hidden: StateGradient
+    memory: StateGradient
+    gates: Array  # [4 H], i, f, g, o of the row at hand
+    scratch: Array  # [2, H], its normalised memory and the tanh of that
+    window: Window
+
+
+class LayerNormLSTMRecurrence(torch.autograd.Function):
+    """From the products with the inputs to outputs and final states.
+
+    Fresh memory costs more than arithmetic here, so the gates are not kept but made anew on the way back.
+
+    Args:
+        steps: those of `compiled.layer_norm_lstm` or `operations.layer_norm_lstm`.
+        from_inputs: W x [T, B, 4 H], stacked i, f, g, o; the call takes its memory over.
+        weight: U [4 H, H].
+        gain_inputs, gain_hidden, bias: [4 H], of LN(W x), of LN(U h), and the sum of both maps' biases.
+        gain_memory, bias_memory: [H].
+        hidden, memory: [B, H] before the first step.
+        start_hidden, start_memory: [B, H] that resets put in their place; None where there are no resets.
+        lengths: [B] int64, resets: [T, B] bool; None as in a layer.
+    Returns:
+        outputs [T, B, H], zero in the padding, and hidden and memory [B, H] after each row's last frame.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        steps: Steps,
+        from_inputs: Tensor,
+        weight: Tensor,
+        gain_inputs: Tensor,
+        gain_hidden: Tensor,
+        bias: Tensor,
+        gain_memory: Tensor,
+        bias_memory: Tensor,
+        hidden: Tensor,
+        memory: Tensor,
+        start_hidden: Tensor | None,
+        start_memory: Tensor | None,
+        lengths: Tensor | None,
+        resets: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        T, B, _ = from_inputs.shape
+        marks = window(lengths, resets, from_inputs)
+        from_inputs = from_inputs.detach()
+        parameters = (weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory)
+        weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory = (p.detach().contiguous() for p in parameters)
+        hidden_tape = state_tape(hidden, start_hidden, marks)
+        tape = LayerNormLSTMTape(
+            from_inputs=from_inputs,
+            products=room(*from_inputs.shape, like=weight),
+            scales=from_inputs.new_empty(T, 2, B),
+            weight=weight,
+            gain_inputs=gain_inputs,
+            gain_hidden=gain_hidden,
+            bias=bias,
+            gain_memory=gain_memory,
+            bias_memory=bias_memory,
+            hidden=hidden_tape,
+            memory=state_tape(memory, start_memory, marks),
+            outputs=output_room(hidden_tape, marks),
+            gates=torch.empty_like(bias),
+            read=torch.empty_like(bias_memory),
+            window=marks,
+        )
+        go_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        ctx.steps, ctx.flags = steps, marks[2:]
+        ctx.save_for_backward(
+            *(from_inputs, tape.products, tape.scales, hidden_tape.before, tape.memory.before),
+            *(weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *marks[:2]),
+        )
+        return tape.outputs, tape.hidden.final, tape.memory.final
+
+    @staticmethod
+    @backward_once
+    def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor, d_memory: Tensor) -> tuple[Tensor | None, ...]:
+        from_inputs, products, scales, hidden_before, memory_before, *others = ctx.saved_tensors
+        weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *marks = others
+        H = d_hidden.shape[1]
+        tape = LayerNormLSTMGradients(
+            from_inputs=from_inputs,
+            products=products,
+            scales=scales,
+            weight=weight,
+            gain_inputs=gain_inputs,
+            gain_hidden=gain_hidden,
+            bias=bias,
+            gain_memory=gain_memory,
+            bias_memory=bias_memory,
+            memory_before=memory_before,
+            d_outputs=d_outputs.contiguous(),
+            d_from_inputs=room(*products.shape, like=weight),
+            d_products=room(*products.shape, like=weight),
+            d_gain_inputs=sums(4 * H, like=weight),
+            d_gain_hidden=sums(4 * H, like=weight),
+            d_bias=sums(4 * H, like=weight),
+            d_gain_memory=sums(H, like=weight),
+            d_bias_memory=sums(H, like=weight),
+            hidden=state_gradient(d_hidden),
+            memory=state_gradient(d_memory),
+            gates=torch.empty_like(bias),
+            scratch=weight.new_empty(2, H),
+            window=Window(*marks, *ctx.flags),
+        )
+        go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running)
+        d_weight = tape.d_products.flatten(0, 1).t() @ hidden_before[:-1].flatten(0, 1)
+        d_hidden, d_start_hidden = gradients_of_origins(tape.hidden, tape.window)
+        d_memory, d_start_memory = gradients_of_origins(tape.memory, tape.window)
+        summed = (tape.d_gain_inputs, tape.d_gain_hidden, tape.d_bias, tape.d_gain_memory, tape.d_bias_memory)
+        d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
+        d_states = (d_hidden, d_memory, d_start_hidden, d_start_memory)
+        return None, tape.d_from_inputs, *d_parameters, *d_states, None, None

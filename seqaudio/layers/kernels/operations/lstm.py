@@ -1,0 +1,49 @@
+"""The steps of the LSTM, with or without peepholes, in torch operations."""
+
+from __future__ import annotations
+
+import torch
+
+from seqaudio.layers.kernels.loop import Steps
+from seqaudio.layers.kernels.lstm import LSTMGradients, LSTMTape
+from seqaudio.layers.kernels.operations.states import carry, real, receive
+
+aten = torch.ops.aten
+
+
+def step(t: int, tape: LSTMTape) -> None:
+    c, gates = tape.memory.before[t], tape.gates[t].add_(tape.products)
+    (i, f, g, o), (p_i, p_f, p_o) = gates.chunk(4, dim=1), tape.peephole
+    i.addcmul_(p_i, c).sigmoid_()
+    f.addcmul_(p_f, c).sigmoid_()
+    g.tanh_()
+    c_next = torch.mul(f, c).addcmul_(i, g)
+    o.addcmul_(p_o, c_next).sigmoid_()
+    output = c_next.tanh().mul_(o)
+    tape.outputs[t].copy_(real(t, output, tape.window))
+    carry(t, output, tape.hidden, tape.window)
+    carry(t, c_next, tape.memory, tape.window)
+
+
+def step_back(t: int, tape: LSTMGradients) -> None:
+    receive(t, tape.hidden, tape.window)
+    receive(t, tape.memory, tape.window)
+    c, d_h, d_c = tape.memory_before[t], tape.hidden.running, tape.memory.running
+    (i, f, g, o), (p_i, p_f, p_o) = tape.gates[t].chunk(4, dim=1), tape.peephole
+    d_i, d_f, d_g, d_o = tape.d_gates[t].chunk(4, dim=1)
+    c_next = torch.mul(f, c).addcmul_(i, g)
+    read = c_next.tanh()
+
+    d_h.add_(real(t, tape.d_outputs[t], tape.window))
+    aten.sigmoid_backward.grad_input(d_h * read, o, grad_input=d_o)
+    d_c.add_(aten.tanh_backward(d_h.mul_(o), read)).addcmul_(p_o, d_o)
+    aten.sigmoid_backward.grad_input(d_c * g, i, grad_input=d_i)
+    aten.sigmoid_backward.grad_input(d_c * c, f, grad_input=d_f)
+    aten.tanh_backward.grad_input(d_c * i, g, grad_input=d_g)
+    for row, products in zip(tape.d_peephole, (d_i * c, d_f * c, d_o * c_next), strict=True):
+        row.add_(products.sum(0))
+    d_c.mul_(f).addcmul_(p_i, d_i).addcmul_(p_f, d_f)
+    d_h.zero_()
+
+
+STEPS = Steps(step, step_back)

@@ -1,0 +1,117 @@
+"""Elman, LSTM and GRU cells on torch's own kernels, which know neither resets nor lengths.
+
+- The window is cut at the steps where any row is reset, one kernel call for each piece.
+- Rows are run padded, never packed: on the CPU a packed sequence leaves the fast kernel. The hidden state at a
+  row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
+  frame, is carried there unchanged, see `lstm`.
+
+Each kernel is called as (cell, inputs [T, B, F], state, lengths), T > 0, and returns outputs [T, B, H], in the padding
+arbitrary but finite, and the state after each row's last frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqaudio.cells import AffineCell, ElmanCell, ElmanReLUCell, ElmanState, GRUCell, GRUState, LSTMCell, LSTMState
+from seqaudio.layers.base import Sequences
+from seqaudio.layers.lengths import mask
+from seqaudio.state import State, select
+
+HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
+
+Kernel = Callable[[Any, Tensor, Any, Tensor | None], tuple[Tensor, Any]]
+
+
+def in_pieces(kernel: Kernel, cell: AffineCell[Any], sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+    """Run a kernel between the steps where rows begin anew from `start`."""
+    inputs, state, lengths, valid, resets, reset_steps = sequences
+    outputs = []
+    for begin, end in pairwise(sorted({0, *reset_steps, len(inputs)})):
+        if resets is not None:
+            state = select(resets[begin], start, state)
+        ahead = None if lengths is None else (lengths - begin).clamp(0, end - begin)
+        output, state = kernel(cell, inputs[begin:end], state, ahead)
+        outputs.append(output)
+    whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return whole if valid is None else torch.where(valid[..., None], whole, 0), state
+
+
+def elman(cell: ElmanCell, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
+    """`ElmanCell` or `ElmanReLUCell`.
+
+    A rectified state may grow without bound, in the padding too, and zero times infinity would reach the gradients:
+    one more input, 1 in the padding and 0 elsewhere, with the weight -HOLD keeps it at zero there.
+    """
+    rectified = isinstance(cell, ElmanReLUCell)
+    weights = _weights(cell)
+    if rectified and lengths is not None:
+        inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD])
+    kernel = torch.rnn_relu if rectified else torch.rnn_tanh
+    outputs, hidden = _call(kernel, inputs, state.hidden[None], weights)
+    return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
+
+
+def gru(cell: GRUCell, inputs: Tensor, state: GRUState, lengths: Tensor | None) -> tuple[Tensor, GRUState]:
+    """`GRUCell`."""
+    outputs, hidden = _call(torch.gru, inputs, state.hidden[None], _weights(cell))
+    return outputs, GRUState(_at_length(outputs, hidden[0], state.hidden, lengths))
+
+
+def lstm(cell: LSTMCell, inputs: Tensor, state: LSTMState, lengths: Tensor | None) -> tuple[Tensor, LSTMState]:
+    """`LSTMCell`.
+
+    Where rows differ in length, each frame gets one more input p, 1 in the padding and 0 elsewhere, whose weight
+    is -HOLD to the input gate and HOLD to the forget gate. In the padding then, to the last bit,
+
+        i = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c
+
+    so the memory after the last frame is the memory at the row's length, and so is its gradient: both gates are
+    saturated and pass nothing on. Real frames see p = 0 and are what they were.
+    """
+    weights = _weights(cell)
+    if lengths is not None:
+        inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD, HOLD, 0.0, 0.0])  # i, f, g, o
+    initial = [state.hidden[None], state.memory[None]]
+    outputs, hidden, memory = _call(torch.lstm, inputs, initial, weights)
+    return outputs, LSTMState(_at_length(outputs, hidden[0], state.hidden, lengths), memory[0])
+
+
+def _weights(cell: AffineCell[Any]) -> list[Tensor]:
+    return [cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh]
+
+
+def _mark_padding(
+    inputs: Tensor, weights: list[Tensor], lengths: Tensor, pull: list[float]
+) -> tuple[Tensor, list[Tensor]]:
+    """One more input, 1 in the padding and 0 elsewhere; `pull` is its weight to the units of each gate."""
+    weight_ih, *others = weights
+    padding = ~mask(lengths, len(inputs)).to(inputs.device)
+    column = weight_ih.new_tensor(pull).repeat_interleave(len(weight_ih) // len(pull))
+    marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
+    return marked, [torch.cat([weight_ih, column[:, None]], dim=1), *others]
+
+
+def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:
+    if inputs.is_cuda:
+        # cuDNN warns about weights that are not one block in this order, and copies them by itself
+        block = torch.cat([weight.flatten() for weight in weights])
+        sizes = [weight.numel() for weight in weights]
+        weights = [part.view_as(weight) for part, weight in zip(torch.split(block, sizes), weights, strict=True)]
+    # cuDNN keeps what backward needs only when it trains; there is no dropout in here that this could turn on
+    train = torch.is_grad_enabled()
+    return kernel(inputs, state, weights, True, 1, 0.0, train, False, False)
+
+
+def _at_length(outputs: Tensor, last: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:
+    """[B, H]: the output at each row's last real frame, or the state before where it has none."""
+    if lengths is None:
+        return last
+    lengths = lengths.to(outputs.device)
+    frames = (lengths - 1).clamp(min=0)[None, :, None].expand(1, -1, outputs.shape[2])
+    return torch.where(lengths[:, None] > 0, outputs.gather(0, frames)[0], before)
