@@ -76,5 +76,14 @@ def test_every_readme_command_runs(command: Command, word_folder: Path, tune_fol
     for line in SHELL:
         done = command(*shlex.split(line), folder=tmp_path, timeout=1800)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
-    for name in ("tune.mid", "tune.wav", "tune.png", "chorale.mid", "chorale.wav", "chorale.png", "recording.png", "reach.png"):
+    for name in (
+        "tune.mid",
+        "tune.wav",
+        "tune.png",
+        "chorale.mid",
+        "chorale.wav",
+        "chorale.png",
+        "recording.png",
+        "reach.png",
+    ):
         assert (tmp_path / name).stat().st_size > 100

@@ -21,6 +21,8 @@ COMMANDS = {
     "render": "MIDI to sound and to a piano roll",
     "show": "a recording's waveform and features as a picture",
     "info": "what a store, a run, a MIDI file or a recording holds; the cells",
+    "sweep": "a grid of trainings, one after the other",
+    "compare": "whether runs differ beyond their seeds",
     "probe": "how far back gradients reach in a trained model",
     "doctor": "what of the installation works",
     "demo": "hear and see it all in a few minutes",

@@ -1,0 +1,142 @@
+"""A grid of settings for a recipe: `cell=gru,lstm` times `layers=1,2` times seeds, as runs with names and arguments."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from seqaudio.errors import OptionError
+from seqaudio.registry import did_you_mean
+
+OWN = {
+    "run": "--out",
+    "seed": "--seeds",
+    "resume": "nothing, an interrupted run is resumed",
+}  # and what to give instead
+FLAGS = {"true": True, "false": False}
+
+Fields = Mapping[str, "dataclasses.Field[Any]"]  # a recipe's options by name
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One point of the grid."""
+
+    name: str  # of its folder
+    words: tuple[str, ...]  # arguments of train.py
+    config: Any  # the same as the recipe's Config
+
+
+def plan(
+    recipe: ModuleType, out: Path, vary: Sequence[str], seeds: Sequence[int], options: Sequence[str]
+) -> list[PlannedRun]:
+    """All runs of a grid, seeds innermost.
+
+    Args:
+        recipe: module of its train.py.
+        vary: `NAME=VALUE,VALUE` each. Where a value holds a comma, `;` separates them.
+        options: arguments that all runs share.
+
+    Raises OptionError for an option that the recipe does not have, a value it cannot read, two runs of one name.
+    """
+    fields: Fields = {field.name: field for field in dataclasses.fields(recipe.Config)}
+    axes = [_axis(text, fields) for text in vary]
+    names = [name for name, _ in axes]
+    if len(set(names)) < len(names):
+        raise OptionError(f"--vary is given twice for one option: {', '.join(names)}; give all its values at once")
+    _check_options(options, fields, names)
+    runs = []
+    for chosen, seed in itertools.product(itertools.product(*(values for _, values in axes)), seeds):
+        point = list(zip(names, chosen, strict=True))
+        name = "_".join(f"{option}-{_file_name(value)}" for option, value in [*point, ("seed", str(seed))])
+        varied = [_word(fields[option], value) for option, value in point]
+        words = (*options, *varied, f"--seed={seed}", f"--run={out / name}")
+        runs.append(PlannedRun(name, words, read_options(recipe, words)))
+    folders = [run.name for run in runs]
+    if twice := [folder for folder in folders if folders.count(folder) > 1]:
+        raise OptionError(f"two runs would be called {twice[0]}; give each value, option and seed once")
+    return runs
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0,1,2` as numbers. Raises OptionError for anything else."""
+    if not re.fullmatch(r"\d+(,\d+)*", text):
+        raise OptionError(f"--seeds {text}: expected whole numbers from 0 on with commas between, such as 0,1,2")
+    return [int(seed) for seed in text.split(",")]
+
+
+def read_options(recipe: ModuleType, words: Sequence[str]) -> Any:
+    """The recipe's Config from its arguments. Raises OptionError with what is wrong in one line."""
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            return tyro.cli(recipe.Config, args=list(words))
+    except SystemExit:
+        raise OptionError(f"{_complaint(said.getvalue())}; got {' '.join(words)}") from None
+
+
+def _complaint(box: str) -> str:
+    """What is wrong, out of what tyro draws: a title, that, a rule, general help; another rule may follow the title."""
+    lines = [line.strip(" │") for line in box.splitlines()[1:]]
+    is_text = re.compile(r"\w").search
+    from_it = itertools.dropwhile(lambda line: not is_text(line), lines)
+    return " ".join(itertools.takewhile(is_text, from_it)).rstrip(".")
+
+
+def _axis(text: str, fields: Fields) -> tuple[str, list[str]]:
+    name, equals, values = text.partition("=")
+    name = name.strip().removeprefix("--").replace("-", "_")
+    if not equals or not name:
+        raise OptionError(f"--vary {text}: expected NAME=VALUE,VALUE, such as cell=gru,lstm")
+    if name in OWN:
+        raise OptionError(f"--vary {text}: the sweep sets --{name} itself; give {OWN[name]}")
+    if name == "store":
+        raise OptionError(f"--vary {text}: figures of different stores do not compare; make a sweep for each store")
+    if name not in fields:
+        raise OptionError(f"--vary {text}: the recipe has no option {name}; {did_you_mean(name, list(fields))}")
+    return name, values.split(";" if ";" in values else ",")
+
+
+def _check_options(options: Sequence[str], fields: Fields, varied: Sequence[str]) -> None:
+    given = [option.partition("=")[0][2:].replace("-", "_") for option in options if option.startswith("--")]
+    given = [name.removeprefix("no_") if name not in fields else name for name in given]
+    for name in given:
+        if name in OWN:
+            raise OptionError(f"--{name}: the sweep sets it itself; give {OWN[name]}")
+        if name in varied:
+            raise OptionError(f"--{name} is given behind -- and varied too; leave out one of them")
+        if name not in fields:
+            known = [_option(field) for field in fields]
+            raise OptionError(f"the recipe has no option {_option(name)}; {did_you_mean(_option(name), known)}")
+    for name, field in fields.items():
+        no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if no_default and name not in (*OWN, *given, *varied):
+            raise OptionError(
+                f"the recipe needs {_option(name)}; give it behind the other options, as in -- {_option(name)} X"
+            )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _word(field: dataclasses.Field[Any], value: str) -> str:
+    if not isinstance(field.default, bool):
+        return f"{_option(field.name)}={value}"
+    if value.lower() not in FLAGS:
+        raise OptionError(f"--vary {field.name}={value}: expected true or false")
+    return _option(field.name) if FLAGS[value.lower()] else _option(f"no_{field.name}")
+
+
+def _file_name(value: str) -> str:
+    return re.sub(r"[^\w.+-]", "-", value) or "none"

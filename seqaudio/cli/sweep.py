@@ -1,0 +1,205 @@
+"""A grid of trainings, one after the other: each combination of the values, with each seed.
+
+Example: seqaudio sweep keyword_recognition --vary cell=gru,lstm --out runs/cells -- --store stores/fsdd
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from seqaudio.cli.grid import PlannedRun, parse_seeds, plan
+from seqaudio.cli.options import take_shared
+from seqaudio.cli.outputs import written
+from seqaudio.cli.scripts import load, recipes
+from seqaudio.errors import OptionError, RunError
+from seqaudio.progress import say
+from seqaudio.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from seqaudio.evaluation.run_groups import FinishedRun
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which grid of which recipe. The same command again goes on where an interrupted sweep stopped."""
+
+    recipe: tyro.conf.Positional[str]  # as `seqaudio train` lists them
+    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # NAME=VALUE,VALUE; repeatable; `;` where values have commas
+    out: Path = Path("runs/sweep")  # folder of the run folders
+    seeds: str = "1,2,3"  # fewer than three cannot be compared
+    options: tyro.conf.Positional[tuple[str, ...]] = ()  # behind --: options of the recipe that all runs share
+
+
+def main(config: Config) -> None:
+    """Train what is not there yet; a line a run, then a table, the best on validation first.
+
+    Exit status 1 where a run failed. The others are trained all the same.
+    """
+    scripts = recipes("train.py")
+    if config.recipe not in scripts:
+        raise OptionError(f"no recipe is called {config.recipe!r}; {did_you_mean(config.recipe, list(scripts))}")
+    runs = plan(load(scripts[config.recipe]), config.out, config.vary, parse_seeds(config.seeds), config.options)
+    for run in runs:
+        check_earlier(config.recipe, config.out / run.name, run.config)
+    with written(config.out):
+        config.out.mkdir(parents=True, exist_ok=True)
+
+    with terminated_like_interrupted():
+        failures = train_all(config.recipe, runs, config.out)
+    for line in table([config.out / run.name for run in runs if run.name not in failures]):
+        print(line)
+    if failures:
+        for name, reason in failures.items():
+            print(f"error: {name} failed: {reason}", file=sys.stderr)
+        sys.exit(1)
+    print(f"next: seqaudio compare {config.out}")
+
+
+def train_all(recipe: str, runs: Sequence[PlannedRun], out: Path) -> dict[str, str]:
+    """Train each run that is not finished, print a line a run; the reasons of those that failed, by name."""
+    failures: dict[str, str] = {}
+    for number, run in enumerate(runs, start=1):
+        folder = out / run.name
+        before = (folder / "results.json").is_file()
+        say(f"run {number} of {len(runs)}: {run.name}" + (", finished before" if before else ""))
+        reason = None if before else train(recipe, run, folder)
+        if reason is not None:
+            failures[run.name] = reason
+        outcome = reached(folder) if reason is None else f"failed: {reason}"
+        print(f"{number}/{len(runs)} {run.name}: {outcome}", flush=True)
+    return failures
+
+
+def check_earlier(recipe: str, folder: Path, config: Any) -> None:
+    """Raise RunError where a folder of an earlier sweep holds anything but this very run."""
+    if not folder.exists() or never_began(folder):
+        return
+
+    from seqaudio import extensions
+    from seqaudio.bptt.run_folder import RunFolder, run_settings
+    from seqaudio.store import Store
+
+    run = RunFolder(folder)
+    run.require(recipe, "this sweep")
+    wanted = json.loads(json.dumps(run_settings(config))) | {"use": extensions.listed(extensions.used())}
+    there = run.settings | {"use": extensions.listed(run.extensions)}
+    if "store" in wanted:
+        wanted["store"], there["store"] = Store(config.store).fingerprint, run.config["store"]
+    for name, value in wanted.items():
+        if there.get(name) != value:
+            raise RunError(
+                f"{folder} was made with {name} = {there.get(name)!r}, now it is {value!r}; "
+                f"give the same options, or choose another --out"
+            )
+
+
+def never_began(folder: Path) -> bool:
+    """Whether a training ended here before it wrote its configuration: there is nothing to go on with."""
+    return folder.is_dir() and {file.name for file in folder.iterdir()} <= {"config.json.partial"}
+
+
+def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
+    """Train one run, or go on with it, in a process of its own, so that a crash ends that one only.
+
+    Its progress goes to stderr. Returns None, or in one line why it failed.
+    Raises KeyboardInterrupt after the run was saved.
+    """
+    shared = take_shared(sys.argv[1:])[0].words()
+    if folder.exists() and never_began(folder):
+        shutil.rmtree(folder)
+    words = [*run.words, *["--resume"] * folder.exists(), *shared]
+    last = ""
+    with subprocess.Popen(
+        [sys.executable, "-m", "seqaudio.cli.main", "train", recipe, *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # Ctrl-C reaches it once, through us: a second one would keep it from saving
+    ) as child:
+        assert child.stderr is not None
+        try:
+            for line in child.stderr:
+                say(line.rstrip())
+                last = line.strip() or last
+            code = child.wait()
+        except KeyboardInterrupt:
+            _stop(child)
+            raise KeyboardInterrupt(f"in {run.name}; the same command goes on") from None
+    if code == 0:
+        return None
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return last.removeprefix("error: ") or f"exit status {code}"
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    """Let a training save and end; a second Ctrl-C ends it at once."""
+    try:
+        if os.name != "nt":  # where Ctrl-C reaches every process of the console
+            child.send_signal(signal.SIGINT)
+        child.communicate()
+    except KeyboardInterrupt:
+        child.kill()
+        child.wait()
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM does what Ctrl-C does: the training must not go on by itself, beside a sweep that is started again."""
+
+    def interrupt(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def reached(folder: Path) -> str:
+    """What a finished run reached on validation, in how long."""
+    from seqaudio.evaluation.comparison import format_value
+    from seqaudio.evaluation.results import main_metric, read_results
+
+    data = read_results(folder)
+    metric = main_metric(data["valid"])
+    return f"{metric} {format_value(metric, data['valid'][metric])}, {data['wall_seconds']:,.0f} s"
+
+
+def table(folders: Sequence[Path]) -> Iterator[str]:
+    """Finished runs by their validation, the best first; a table for each problem, as a recipe may vary that too."""
+    from seqaudio.evaluation.run_groups import read_run
+
+    problems: dict[str, list[FinishedRun]] = {}
+    for folder in folders:
+        run = read_run(folder)
+        problems.setdefault(run.store, []).append(run)
+    for runs in problems.values():
+        yield from _table_of(runs)
+
+
+def _table_of(runs: Sequence[FinishedRun]) -> Iterator[str]:
+    from seqaudio.evaluation.comparison import better_when, format_value
+    from seqaudio.evaluation.results import main_metric
+
+    metric = main_metric(dict(runs[0].valid))
+    width = max(len("run"), *(len(run.path.name) for run in runs))
+    yield f"  {'run':<{width}} {metric:>16} {'parameters':>11} {'seconds':>9}"
+    for run in sorted(runs, key=lambda run: run.valid[metric], reverse=better_when(metric) == "higher"):
+        value = format_value(metric, run.valid[metric])
+        yield f"  {run.path.name:<{width}} {value:>16} {run.parameters:>11,} {run.seconds:>9,.0f}"

@@ -1,0 +1,150 @@
+"""Finished runs, grouped where they differ in the seed only."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from seqaudio.bptt.run_folder import RunFolder
+from seqaudio.errors import OptionError, RunError
+from seqaudio.evaluation.results import read_results
+from seqaudio.extensions import listed
+
+# settings that say where something lies; its hash, which is compared instead, says what it is
+PLACES = ("store", "start_from", "config")
+SPLITS = ("valid", "test")
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run is and what it reached."""
+
+    path: Path
+    recipe: str
+    store: str  # fingerprint
+    seed: int
+    settings: Mapping[str, Any]  # all that decides what it computes, besides store and seed
+    valid: Mapping[str, float]
+    test: Mapping[str, float] | None  # the last reading of the test split of the very store that it was trained on
+    test_reads: int  # how often a test split was read, of whichever store
+    parameters: int
+    seconds: float  # of the training
+    machine: str
+
+
+@dataclass(frozen=True)
+class RunGroup:
+    """Runs that differ in the seed only."""
+
+    name: str  # the settings that tell it from the other groups
+    runs: tuple[FinishedRun, ...]  # by ascending seed
+
+    def values(self, metric: str, split: str) -> dict[int, float] | None:
+        """A metric of each run by its seed; None where a run has none for that split. split: valid or test."""
+        figures = {run.seed: run.valid if split == "valid" else run.test for run in self.runs}
+        found = {seed: held[metric] for seed, held in figures.items() if held is not None and metric in held}
+        return found if len(found) == len(self.runs) else None
+
+    def summary(self, metric: str, split: str) -> dict[str, Any] | None:
+        """Mean and standard deviation over the runs, with the values by seed; no deviation for a single run."""
+        values = self.values(metric, split)
+        if values is None:
+            return None
+        spread = statistics.stdev(values.values()) if len(values) > 1 else None
+        return {"mean": statistics.mean(values.values()), "sd": spread, "by_seed": values}
+
+
+def run_folders(paths: Iterable[Path]) -> list[Path]:
+    """The folders as given; one that is no run but holds runs, as a sweep's does, stands for them."""
+    found: list[Path] = []
+    for path in paths:
+        inside = () if (path / "config.json").is_file() else sorted(path.glob("*/config.json"))
+        found += [file.parent for file in inside] or [path]
+    return found
+
+
+def read_run(path: Path) -> FinishedRun:
+    """A run as it is compared. Raises RunError where the folder is no run, is not finished or is damaged."""
+    folder = RunFolder(path)
+    data = read_results(path)
+    config = folder.config
+    # the model's own arguments tell what was chosen where a setting left it open, as the width for --parameters
+    settings = folder.settings | config["model"]["arguments"] | {"use": listed(folder.extensions)}
+    if config["parent"] is not None:
+        settings["parent"] = json.dumps(config["parent"], sort_keys=True)
+    try:
+        test, reads = _test_readings(path / "test_reads.tsv", config["store"])
+        return FinishedRun(
+            path=path,
+            recipe=folder.recipe,
+            store=config["store"],
+            seed=folder.settings["seed"],
+            settings={name: value for name, value in settings.items() if name not in ("seed", *PLACES)},
+            valid=data["valid"],
+            test=test,
+            test_reads=reads,
+            parameters=data["parameters"],
+            seconds=data["wall_seconds"],
+            machine=data["machine"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{path}: damaged ({type(error).__name__}: {error}); train it again") from None
+
+
+def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int]:
+    """The metrics of the last reading of the test split of `store`, and how many readings there are of any."""
+    if not file.is_file():
+        return None, 0
+    lines = [line.split("\t", 2) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    of_store: list[dict[str, float]] = [json.loads(metrics) for _, read, metrics in lines if read == store]
+    return (of_store[-1] if of_store else None), len(lines)
+
+
+def group_runs(runs: Sequence[FinishedRun]) -> list[RunGroup]:
+    """Runs of equal settings together, in the order in which each group first appears.
+
+    Raises OptionError for runs of different recipes or stores, and for two of equal settings and seed.
+    """
+    if not runs:
+        raise OptionError("no run was given; name at least one run folder")
+    first = runs[0]
+    for run in runs[1:]:
+        for what, expected, got in (("recipe", first.recipe, run.recipe), ("store", first.store[:16], run.store[:16])):
+            if got != expected:
+                raise OptionError(
+                    f"{first.path} is of {what} {expected}, {run.path} of {got}: figures of different {what}s do not "
+                    f"compare; give runs of one {what}"
+                )
+    groups: dict[str, list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
+    for members in groups.values():
+        members.sort(key=lambda run: run.seed)
+        for before, run in pairwise(members):
+            if run.seed == before.seed:
+                raise OptionError(
+                    f"{before.path} and {run.path} have equal settings and seed {run.seed}: one result counted twice; "
+                    f"leave one of them out"
+                )
+    names = _names([members[0].settings for members in groups.values()])
+    return [RunGroup(name, tuple(members)) for name, members in zip(names, groups.values(), strict=True)]
+
+
+def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each group those of its settings that are not the same in all."""
+    if len(settings) == 1:
+        return ["all runs"]
+    known = list(dict.fromkeys(name for held in settings for name in held))
+    telling = [name for name in known if len({json.dumps(held.get(name)) for held in settings}) > 1]
+    return [", ".join(f"{name}={_shown(held.get(name))}" for name in telling) for held in settings]
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == "":
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
