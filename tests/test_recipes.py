@@ -12,6 +12,7 @@ import pytest
 
 from conftest import Command, assert_refused
 from seqaudio.bptt import RunFolder
+from seqaudio.cli.scripts import load, recipes
 from seqaudio.notes import build_representation, read_midi
 from seqaudio.store import Store
 
@@ -174,6 +175,27 @@ def test_a_primer_is_the_beginning_of_the_piece(
     assert len(written) > 12
 
 
+@pytest.mark.parametrize(("recipe", "store"), [(KEYWORDS, "word_store"), (MUSIC, "tune_store")])
+def test_a_budget_a_wrapped_cell_and_its_start_are_options(
+    recipe: str, store: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    module = load(recipes("train.py")[Path(recipe).name])
+    options = {"cell": "projected_lstm+zoneout=0.1", "parameters": 60_000, "layers": 1, "learned_state": True}
+    module.main(
+        module.Config(
+            store=request.getfixturevalue(store), run=tmp_path / "run", epochs=1, limit=8, device="cpu",
+            initialisation="orthogonal+chrono=20", **options,
+        )
+    )  # fmt: skip
+    run = RunFolder(tmp_path / "run")
+    assert run.settings["hidden_size"] is None
+    arguments = run.config["model"]["arguments"]
+    assert arguments["cell"] == options["cell"]
+    assert run.model().layers.output_size == arguments["hidden_size"] // 2
+    assert "layers.layers.0.cell.cell.start.memory" in run.weights()
+    assert results(run.path)["parameters"] == pytest.approx(60_000, rel=0.02)
+
+
 def test_full_bptt_over_whole_pieces_is_an_option(command: Command, tune_store: Path, tmp_path: Path) -> None:
     done = command(
         f"{MUSIC}/train.py", "--store", tune_store, "--run", tmp_path / "run", "--epochs", "2", "--bptt", "full", *SMALL
@@ -190,6 +212,14 @@ def test_full_bptt_over_whole_pieces_is_an_option(command: Command, tune_store: 
         ((f"{MUSIC}/train.py", "--store", "{tunes}", "--run", "{tune_run}"), ("exists", "--resume")),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--cell", "gruu"), ("did you mean gru",)),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--bptt", "truncated"), ("--bptt full",)),
+        (
+            (f"{MUSIC}/train.py", "--store", "{tunes}", "--run", "{new}", "--hidden-size", "8", "--parameters", "9000"),
+            ("hidden_size 8", "parameters 9000", "exclude"),
+        ),
+        (
+            (f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--initialisation", "chrono"),
+            ("write chrono=LONGEST_LAG",),
+        ),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{none}", "--resume"), ("no such folder",)),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--epochs", "0"), ("--epochs 0",)),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--device", "toaster"), ("toaster", "auto")),

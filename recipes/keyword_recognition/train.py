@@ -10,43 +10,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 
 from seqaudio.batching import LabelledSequences, PaddedBatches
-from seqaudio.bptt import (
-    FullBPTT,
-    RunFolder,
-    Strategy,
-    Trainer,
-    TrainerSettings,
-    TruncatedBPTT,
-    run_settings,
-)
+from seqaudio.bptt import RunFolder, Trainer, TrainingOptions, begin_with, launch, run_settings
 from seqaudio.cli.options import run
-from seqaudio.device import resolve_device
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.features.augmentation import Augmentation, augment
-from seqaudio.features.settings import FeatureSettings
+from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.files import write_json
-from seqaudio.models import KeywordModel, build_model
+from seqaudio.models import KeywordModel, build_model, choose_width
 from seqaudio.store import Store
 
+TIME_MASK: Seconds = 0.06  # longest
 
-@dataclass(frozen=True)
-class Config:
+
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingOptions):
     """Options of the training."""
 
     store: Path  # features with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
-    run: Path  # new folder for config.json, metrics.jsonl, model.safetensors, results.json
-    cell: str = "gru"  # recurrent cell: elman, lstm, gru
-    hidden_size: int = 128  # units a layer
+    cell: str = "gru"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
+    hidden_size: int | None = None  # units a layer; 128 where neither this nor --parameters is given
+    parameters: int | None = None  # of the whole model, instead: picks the width that comes nearest
     layers: int = 2
+    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; empty is the cell's own
+    learned_state: bool = False  # the state before the first frame is learned; zero otherwise
     bidirectional: bool = False  # better on whole clips, but cannot listen to a stream
     dropout: float = 0.3
     mean_prior: float = 10.0  # frames of the training mean that a clip's own running mean starts from; 0 = off
@@ -56,18 +50,11 @@ class Config:
     tilt: float = 15.0  # augmentation: largest change from the lowest to the highest frequency, in decibels
     offset: float = 0.4  # augmentation: deviation of a constant added to each feature
     noise: float = 0.4  # augmentation: deviation of noise added to each value
-    time_masks: int = 2  # augmentation: stretches of up to 6 frames replaced by the clip's mean
+    time_masks: int = 2  # augmentation: stretches of up to 60 ms replaced by the clip's mean
     batch_size: int = 64  # clips
-    epochs: int = 24
-    learning_rate: float = 4e-3  # Adam
-    weight_decay: float = 0.01
-    clip_norm: float = 1.0  # largest norm of the gradient
-    bptt: Literal["full", "truncated"] = "full"  # truncated needs a loss at each step and is refused here
-    advance: int = 128  # steps a window of truncated BPTT
-    seed: int = 1
-    device: str = "auto"
-    limit: int | None = None  # train on the first N clips only, for a trial
-    resume: bool = False  # go on with an interrupted run
+    epochs: int = 24  # passes over the training split
+    learning_rate: float = 4e-3  # Adam; the highest of the schedule
+    weight_decay: float = 0.01  # apart from the gradient
 
 
 def main(config: Config) -> None:
@@ -76,19 +63,22 @@ def main(config: Config) -> None:
     store.require("features", "keyword recognition")
     labels = store.names
     train, valid = store["train"].head(config.limit), store["valid"]
-    device = resolve_device(config.device)
 
     torch.manual_seed(config.seed)
     arguments = {
         "input_size": train.sequence(0).shape[1],
         "classes": len(labels),
         "cell": config.cell,
-        "hidden_size": config.hidden_size,
         "layers": config.layers,
         "dropout": config.dropout,
         "bidirectional": config.bidirectional,
         "mean_prior": config.mean_prior,
+        "initialisation": config.initialisation,
+        "learned_state": config.learned_state,
     }
+    arguments["hidden_size"] = choose_width(
+        "keyword", arguments, hidden_size=config.hidden_size, parameters=config.parameters, default=128
+    )
     model = build_model("keyword", arguments)
     assert isinstance(model, KeywordModel)
     if store.normalisation:
@@ -103,7 +93,7 @@ def main(config: Config) -> None:
         offset=config.offset,
         noise=config.noise,
         time_masks=config.time_masks,
-        time_mask_frames=6,
+        time_mask_frames=round(TIME_MASK / settings.frame_shift),
     )
 
     def transform(frames: np.ndarray, epoch: int, name: str) -> np.ndarray:
@@ -113,34 +103,36 @@ def main(config: Config) -> None:
         LabelledSequences(train, labels.encode(train.labels), transform), config.batch_size, seed=config.seed
     )
     valid_batches = PaddedBatches(LabelledSequences(valid, labels.encode(valid.labels)), 256, max_steps=MAX_STEPS)
-    strategy: Strategy = FullBPTT() if config.bptt == "full" else TruncatedBPTT(config.advance)
+    strategy = config.strategy()
     strategy.check(model)
-    training = TrainerSettings(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    parent = begin_with(config.start_from, model, store, "keyword_recognition")
 
-    folder = RunFolder.create(
-        config.run,
-        recipe="keyword_recognition",
-        settings=run_settings(config),
-        model={"name": "keyword", "arguments": arguments},
-        store=store,
-        resume=config.resume,
+    processes = launch(config.devices, config.device)
+    processes.on_first(
+        lambda: RunFolder.create(
+            config.run,
+            recipe="keyword_recognition",
+            settings=run_settings(config),
+            model={"name": "keyword", "arguments": arguments},
+            store=store,
+            resume=config.resume,
+            parent=parent,
+        )
     )
+    folder = RunFolder(config.run)
     trainer = Trainer(
         model,
         strategy,
         train_batches,
-        validate=lambda: evaluate(model, valid_batches, device),
+        validate=lambda: evaluate(model, valid_batches, processes.device),
         run=folder,
-        settings=training,
+        settings=config,
         select=("nats_per_clip", "min"),
-        device=device,
+        processes=processes,
     )
     best = trainer.fit()
+    if not processes.first:
+        return
 
     neighbours = NearestNeighbours().fit(list(train), train.labels)
     hits = np.mean(np.array(neighbours.predict(list(valid))) == np.array(valid.labels))

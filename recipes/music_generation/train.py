@@ -11,53 +11,49 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from seqaudio.batching import Lanes, PaddedBatches, Source, TokenSequences
 from seqaudio.bptt import (
-    FullBPTT,
     RunFolder,
-    Strategy,
+    StrategyName,
     Trainer,
-    TrainerSettings,
+    TrainingOptions,
     TruncatedBPTT,
+    begin_with,
+    launch,
     run_settings,
 )
 from seqaudio.cli.options import run
-from seqaudio.device import resolve_device
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.files import write_json
-from seqaudio.models import build_model
+from seqaudio.models import build_model, choose_width
 from seqaudio.store import Store
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(TrainingOptions):
     """Options of the training."""
 
     store: Path  # tokens, as data_prep/midi_folder.py makes them
-    run: Path  # new folder for config.json, metrics.jsonl, model.safetensors, results.json
-    cell: str = "lstm"  # recurrent cell: elman, lstm, gru
+    cell: str = "lstm"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
     embedding_size: int = 128
-    hidden_size: int = 256  # units a layer
+    hidden_size: int | None = None  # units a layer; 256 where neither this nor --parameters is given
+    parameters: int | None = None  # of the whole model, instead: picks the width that comes nearest
     layers: int = 1
+    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; empty is the cell's own
+    learned_state: bool = False  # the state before the first event is learned; zero otherwise
     dropout: float = 0.2
     batch_size: int = 32  # lanes that run side by side; pieces a batch under full BPTT
-    epochs: int = 8
-    learning_rate: float = 4e-3  # Adam
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0  # largest norm of the gradient
-    bptt: Literal["full", "truncated"] = "truncated"
-    advance: int = 128  # steps a window of truncated BPTT, which is also how far the gradient reaches
-    seed: int = 1
-    device: str = "auto"
-    limit: int | None = None  # train on the first N pieces only, for a trial
-    resume: bool = False  # go on with an interrupted run
+    epochs: int = 8  # passes over the training split
+    learning_rate: float = 4e-3  # Adam; the highest of the schedule
+    bptt: StrategyName = (
+        "truncated"  # how far gradients reach (docs/bptt.md): truncated runs over lanes, the others over pieces
+    )
 
 
 def main(config: Config) -> None:
@@ -65,54 +61,58 @@ def main(config: Config) -> None:
     store = Store(config.store)
     store.require("tokens", "music generation")
     train, valid = store["train"].head(config.limit), store["valid"]
-    device = resolve_device(config.device)
 
     torch.manual_seed(config.seed)
     arguments = {
         "vocabulary_size": len(store.names),
         "embedding_size": config.embedding_size,
         "cell": config.cell,
-        "hidden_size": config.hidden_size,
         "layers": config.layers,
         "dropout": config.dropout,
+        "initialisation": config.initialisation,
+        "learned_state": config.learned_state,
     }
+    arguments["hidden_size"] = choose_width(
+        "events", arguments, hidden_size=config.hidden_size, parameters=config.parameters, default=256
+    )
     model = build_model("events", arguments)
-    strategy: Strategy
+    strategy = config.strategy()
+    strategy.check(model)
     train_batches: Source
-    if config.bptt == "truncated":
-        strategy = TruncatedBPTT(config.advance)
-        train_batches = Lanes(train, config.batch_size, config.advance, seed=config.seed)
+    if isinstance(strategy, TruncatedBPTT):
+        train_batches = Lanes(train, config.batch_size, strategy.batch_steps, seed=config.seed)
     else:
-        strategy = FullBPTT()
         train_batches = PaddedBatches(TokenSequences(train), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
     # whole pieces: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
-    training = TrainerSettings(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        clip_norm=config.clip_norm,
-    )
+    parent = begin_with(config.start_from, model, store, "music_generation")
 
-    folder = RunFolder.create(
-        config.run,
-        recipe="music_generation",
-        settings=run_settings(config),
-        model={"name": "events", "arguments": arguments},
-        store=store,
-        resume=config.resume,
+    processes = launch(config.devices, config.device)
+    processes.on_first(
+        lambda: RunFolder.create(
+            config.run,
+            recipe="music_generation",
+            settings=run_settings(config),
+            model={"name": "events", "arguments": arguments},
+            store=store,
+            resume=config.resume,
+            parent=parent,
+        )
     )
+    folder = RunFolder(config.run)
     trainer = Trainer(
         model,
         strategy,
         train_batches,
-        validate=lambda: evaluate(model, valid_batches, device),
+        validate=lambda: evaluate(model, valid_batches, processes.device),
         run=folder,
-        settings=training,
+        settings=config,
         select=("nats_per_event", "min"),
-        device=device,
+        processes=processes,
     )
     best = trainer.fit()
+    if not processes.first:
+        return
 
     baselines = {name: {"valid": scores} for name, scores in ngram_baselines(store, train, valid, valid).items()}
     outcome = results(

@@ -1,7 +1,29 @@
-"""From a store to tensors: padded batches of whole sequences, and endless lanes for truncated BPTT."""
+"""From a store, or from a rule, to tensors: padded batches, endless lanes for truncated BPTT, memory tasks."""
 
 from seqaudio.batching.batch import Batch, Source
 from seqaudio.batching.lanes import Lanes
+from seqaudio.batching.memory_tasks import (
+    MEMORY_TASKS,
+    AddingProblem,
+    CopyProblem,
+    GeneratedBatches,
+    MemoryTask,
+    held_out,
+)
 from seqaudio.batching.padded import Collate, LabelledSequences, PaddedBatches, TokenSequences
 
-__all__ = ["Batch", "Collate", "LabelledSequences", "Lanes", "PaddedBatches", "Source", "TokenSequences"]
+__all__ = [
+    "MEMORY_TASKS",
+    "AddingProblem",
+    "Batch",
+    "Collate",
+    "CopyProblem",
+    "GeneratedBatches",
+    "LabelledSequences",
+    "Lanes",
+    "MemoryTask",
+    "PaddedBatches",
+    "Source",
+    "TokenSequences",
+    "held_out",
+]

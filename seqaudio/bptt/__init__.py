@@ -1,6 +1,11 @@
 """Backpropagation through time: strategies, the one Trainer, checkpoints and run folders."""
 
+from seqaudio.bptt.interruption import Interrupted
+from seqaudio.bptt.options import TrainingOptions
+from seqaudio.bptt.processes import Processes, launch
 from seqaudio.bptt.run_folder import RunFolder, run_settings
+from seqaudio.bptt.settings import TrainerSettings
+from seqaudio.bptt.start_from import begin_with
 from seqaudio.bptt.strategies import (
     ADVANCE,
     CheckpointedBPTT,
@@ -10,18 +15,23 @@ from seqaudio.bptt.strategies import (
     TruncatedBPTT,
     strategy_from,
 )
-from seqaudio.bptt.trainer import Trainer, TrainerSettings
+from seqaudio.bptt.trainer import Trainer
 
 __all__ = [
     "ADVANCE",
     "CheckpointedBPTT",
     "FullBPTT",
+    "Interrupted",
+    "Processes",
     "RunFolder",
     "Strategy",
     "StrategyName",
     "Trainer",
     "TrainerSettings",
+    "TrainingOptions",
     "TruncatedBPTT",
+    "begin_with",
+    "launch",
     "run_settings",
     "strategy_from",
 ]

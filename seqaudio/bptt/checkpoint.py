@@ -1,9 +1,10 @@
 """All that a training needs to go on to the bit: tensors in safetensors, the rest in JSON, both checksummed.
 
-    resume/step-000001234.safetensors   model, optimiser, generators, carried state
-    resume/step-000001234.json          position, sums of the epoch, checksum of the file beside it
+    resume/epoch-00003-batch-0000120.safetensors   model, optimiser, averaged weights, generators, carried state
+    resume/epoch-00003-batch-0000120.json          position, sums of the epoch, checksum of the file beside it
 
-The JSON is written last: without it the tensors do not count. The last two checkpoints are kept.
+The JSON is written last: without it the tensors do not count. No two checkpoints of a training share a place, so that
+none is written over another: the last two are kept.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from seqaudio.errors import RunError
 from seqaudio.files import sha256_of, write_bytes, write_json
 
 KEPT = 2
+PATTERN = "epoch-*.json"  # in the order of their names
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -37,14 +39,17 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise RunError(f"{path}: not a readable safetensors file ({error})") from None
 
 
-def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
-    """Keep a checkpoint of optimiser step `step` and drop those older than the last two."""
+def save_checkpoint(folder: Path, place: tuple[int, int], tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
+    """Keep a checkpoint and drop those older than the last two.
+
+    place: epochs that are done, and batches of the next.
+    """
     folder.mkdir(exist_ok=True)
-    stem = f"step-{step:09d}"
+    stem = "epoch-{:05d}-batch-{:07d}".format(*place)
     save_tensors(folder / f"{stem}.safetensors", tensors)
     checksum = sha256_of(folder / f"{stem}.safetensors")
-    write_json(folder / f"{stem}.json", {"step": step, "sha256": checksum, "data": data})
-    for old in sorted(folder.glob("step-*.json"))[:-KEPT]:
+    write_json(folder / f"{stem}.json", {"sha256": checksum, "data": data})
+    for old in sorted(folder.glob(PATTERN))[:-KEPT]:
         old.unlink()
         old.with_suffix(".safetensors").unlink(missing_ok=True)
 
@@ -54,7 +59,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
 
     A damaged one is passed over with a warning and the one before it is used. Raises RunError where all are damaged.
     """
-    found = sorted(folder.glob("step-*.json"), reverse=True)
+    found = sorted(folder.glob(PATTERN), reverse=True)
     for file in found:
         tensors = file.with_suffix(".safetensors")
         try:

@@ -1,6 +1,8 @@
 """A run: one folder that holds all of a training and all that its model needs to be used.
 
-config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint
+config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint, the run
+                   whose weights it began with (name and hash), and the user's own files that were in use (the same);
+                   loading a run never runs them
 metrics.jsonl      a line an epoch; TensorBoard files in tensorboard/
 model.safetensors  the weights that were best on validation
 resume/            checkpoints, see `checkpoint.py`
@@ -12,19 +14,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from seqaudio import extensions
 from seqaudio.bptt.checkpoint import load_tensors, save_tensors
-from seqaudio.errors import RunError
+from seqaudio.errors import OptionError, RunError
+from seqaudio.extensions import Extension
 from seqaudio.files import write_json
 from seqaudio.models import Model, build_model
 from seqaudio.store import Store
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
+OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # options that may differ when it is resumed
 
 
 class RunFolder:
@@ -48,6 +54,7 @@ class RunFolder:
             self.settings: dict[str, Any] = self.config["settings"]
             self.input: dict[str, Any] = self.config["input"]
             self.vocabulary = Vocabulary(tuple(self.config["vocabulary"]))
+            self.extensions = tuple(Extension(**extension) for extension in self.config.get("use", ()))
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"{file}: damaged ({error})") from None
 
@@ -61,13 +68,16 @@ class RunFolder:
         model: dict[str, Any],
         store: Store,
         resume: bool,
+        parent: dict[str, str] | None = None,
     ) -> RunFolder:
         """Make the folder of a new run, or open that of an interrupted one.
 
         Args:
             model: {"name": ..., "arguments": {...}}, as `build_model` takes them.
             store: the run takes over its kind, settings, vocabulary and fingerprint.
-            resume: the folder is expected to be there, made with the same settings from the same store.
+            resume: the folder is expected to be there, made with the same settings from the same store and with the
+            same user's files, to the byte: what is resumed ends equal to what was never interrupted.
+            parent: name and hash of the run whose weights this one began with.
 
         Raises RunError where `resume` and the folder disagree; both sides are named.
         """
@@ -79,7 +89,8 @@ class RunFolder:
             "input": {"kind": store.kind, "settings": store.settings},
             "vocabulary": list(store.names),
             "store": store.fingerprint,
-            "parent": None,
+            "use": [extension._asdict() for extension in extensions.used()],
+            "parent": parent,
         }
         if not resume:
             if path.exists():
@@ -88,7 +99,13 @@ class RunFolder:
             write_json(path / "config.json", config)
             return cls(path)
         run = cls(path)
-        for name in ("recipe", "store", "model"):
+        before, now = run.extensions, extensions.used()
+        if {extension.sha256 for extension in before} != {extension.sha256 for extension in now}:
+            raise RunError(
+                f"{path} was made with --use {extensions.listed(before)}, now it is {extensions.listed(now)}; "
+                f"give the very file again, or choose another --run"
+            )
+        for name in ("recipe", "store", "model", "parent"):
             if run.config[name] != config[name]:
                 raise RunError(
                     f"{path} was made with {name} {_short(run.config[name])}, now it is {_short(config[name])}; "
@@ -130,14 +147,39 @@ class RunFolder:
         return load_tensors(file)
 
     def model(self) -> Model:
-        """The trained model, ready for use: evaluation mode, on the CPU."""
-        model = build_model(self.config["model"]["name"], self.config["model"]["arguments"])
+        """The trained model, ready for use: evaluation mode, on the CPU.
+
+        Where it was made with other content of a user's file than is in use now, a line on stderr warns.
+        Raises RunError where weights and configuration do not fit, or where the file that defines a part of the model
+        is not in use; it is named.
+        """
+        model = self._untrained_model()
         try:
             model.load_state_dict(self.weights())
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
             raise RunError(f"{self.path}: model.safetensors does not fit config.json ({first})") from None
         return model.eval()
+
+    def _untrained_model(self) -> Model:
+        missing = extensions.missing(self.extensions)
+        try:
+            model = build_model(self.config["model"]["name"], self.config["model"]["arguments"])
+        except OptionError as error:
+            if not missing:
+                raise
+            raise RunError(
+                f"{self.path}: made with {extensions.listed(missing)}, give --use {missing[0].file} if you trust it; "
+                f"without it, {error}"
+            ) from None
+        if missing and extensions.used():
+            print(
+                f"warning: {self.path} was made with {extensions.listed(missing)}, "
+                f"in use is {extensions.listed(extensions.used())}; its figures may differ",
+                file=sys.stderr,
+                flush=True,
+            )
+        return model
 
     def require(self, recipe: str, use: str) -> None:
         """Raise RunError unless the run was made by `recipe`; `use` says what wanted it."""
@@ -159,7 +201,7 @@ def run_settings(config: Any) -> dict[str, Any]:
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in dataclasses.asdict(config).items()
-        if name not in ("run", "resume", "device")
+        if name not in OF_A_SESSION
     }
 
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
-import os
-import signal
+import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -18,62 +14,33 @@ from torch import Tensor
 
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
+from seqaudio.bptt.interruption import Interrupted, interruptible
+from seqaudio.bptt.logs import Log, logs
+from seqaudio.bptt.pace import Pace, affordable
+from seqaudio.bptt.position import Position, Sums
+from seqaudio.bptt.precision import BFloat16Mixed
+from seqaudio.bptt.processes import Processes
 from seqaudio.bptt.run_folder import RunFolder
-from seqaudio.bptt.strategies import Strategy
-from seqaudio.errors import OptionError, RunError
+from seqaudio.bptt.schedules import Progress, rate_factor
+from seqaudio.bptt.settings import TrainerSettings
+from seqaudio.bptt.strategies import Carried, Strategy
+from seqaudio.bptt.updater import Outcome, Updater
+from seqaudio.errors import RunError
 from seqaudio.models import Model
 from seqaudio.progress import progress, say
-from seqaudio.state import State, flatten, unflatten
 
 NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
-
-
-@dataclass(frozen=True)
-class TrainerSettings:
-    """The optimiser (Adam with decoupled weight decay) and its schedule."""
-
-    epochs: int
-    learning_rate: float = 1e-3  # highest, reached after the warm-up, then half a cosine down to zero
-    warmup: float = 0.02  # share of the training over which the rate rises from zero
-    weight_decay: float = 0.0  # Loshchilov & Hutter (2019)
-    clip_norm: float = 1.0  # largest norm of the whole gradient; 0 = off
-    checkpoint_seconds: float = 60.0  # between two checkpoints inside an epoch
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise OptionError(f"--epochs {self.epochs}, expected at least 1")
-
-
-@dataclass
-class Position:
-    """Where a training stands; all of it goes into the checkpoint."""
-
-    epoch: int = 0
-    batch: int = 0  # batches of this epoch that are done
-    step: int = 0  # optimiser steps since the start
-    seconds: float = 0.0  # of training, validation included, over all sessions
-    total: float = 0.0  # loss of this epoch so far, in nats
-    count: int = 0
-    updates: int = 0  # of this epoch
-    clipped: int = 0
-    skipped: int = 0  # updates without a finite gradient, since the start
-    skipped_in_a_row: int = 0
-    best: float | None = None
-    metrics_bytes: int = 0  # length of metrics.jsonl
-    best_metrics: dict[str, float] = field(default_factory=dict)
-
-
-class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, after the checkpoint is written."""
+INTERRUPTED = 130  # exit status of a process beside the first; the first tells how to go on
 
 
 class Trainer:
     """Trains a model into a run folder.
 
     Args:
-        source: batches of an epoch; where it `continues`, the state is carried from batch to batch.
+        source: batches of an epoch; where it `continues`, what the strategy carries goes from batch to batch.
         validate: metrics of the model on the validation split; called after each epoch.
         select: the metric that chooses the best epoch, and whether "max" or "min" of it is best.
+        processes: those that train together, all of them with equal arguments; they tell the device.
     """
 
     def __init__(
@@ -86,108 +53,150 @@ class Trainer:
         settings: TrainerSettings,
         select: tuple[str, str],
         device: torch.device | str = "cpu",
+        processes: Processes | None = None,
     ) -> None:
         strategy.check(model)
-        self.model = model.to(device)
+        self.processes = processes or Processes(device)
+        self.device = self.processes.device
+        self.model = model.to(self.device)
         self.strategy = strategy
-        self.source = source
+        self.source = self.processes.rows_of(source)
+        self.batches = len(source)  # an epoch; of some sources slow to count
         self.validate = validate
         self.run = run
         self.settings = settings
         self.select = select
-        self.device = torch.device(device)
-        self.at = Position()
-        self.carried: State | None = None
-        self.optimiser = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
-        self._last_checkpoint = time.monotonic()
+        self.at = Position(epochs=settings.epochs)
+        self.carried: Carried | None = None
+        self.updater = Updater(model, settings)
+        self._pace = Pace(60 * settings.minutes) if settings.minutes else None
+        self._in_precision = BFloat16Mixed(model, self.device) if settings.precision == "bf16-mixed" else model
+        self._clock = self._last_checkpoint = time.monotonic()
 
     def fit(self) -> dict[str, float]:
-        """Train to the last epoch; the validation metrics of the best one, whose weights the run then holds.
+        """Train to the end; the validation metrics of the best epoch, whose weights the run then holds.
 
         Raises RunError where the gradient is not finite many times in a row; Interrupted on Ctrl-C, after saving.
         """
-        if self._restore():
-            say(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
-        with self._logs() as log, _interruptible() as interrupted:
-            for epoch in range(self.at.epoch, self.settings.epochs):
-                started = time.monotonic()
+        self._clock = time.monotonic()
+        self._restore_or_begin()
+        with self._logs() as log, interruptible() as interrupted:
+            while not self._ended():
                 self.model.train()
-                what = f"epoch {epoch + 1}/{self.settings.epochs}"
-                with progress(what, len(self.source), "batches", self.at.batch) as advance:
-                    for batch in self.source.epoch(epoch, self.at.batch):
+                what = f"epoch {self.at.epoch + 1}/{self.at.epochs + bool(self.at.rest)}"
+                with progress(what, self.batches, "batches", self.at.batch) as advance:
+                    for batch in self.source.epoch(self.at.epoch, self.at.batch):
+                        if self.at.rest_done:
+                            break
                         self._train_on(batch.to(self.device))
                         advance(1, f"loss {self.at.total / max(self.at.count, 1):.3f}")
-                        if interrupted() or self._checkpoint_due():
-                            self.at.seconds += time.monotonic() - started
-                            started = time.monotonic()
+                        stop, save, settle = self.processes.agree(
+                            interrupted(), self._checkpoint_due(), self._speed_known()
+                        )
+                        if settle:
+                            self._settle_length()
+                        if stop or save:
                             self._save()
-                        if interrupted():
-                            raise Interrupted(f"saved; go on with --run {self.run.path} --resume")
-                self._finish_epoch(started, log)
+                        if stop:
+                            self._leave()
+                self._finish_epoch(log)
         return self.at.best_metrics
 
+    def _ended(self) -> bool:
+        if self.settings.patience and self.at.stale >= self.settings.patience:
+            say(f"no better epoch in {self.at.stale}: the training ends early")
+            return True
+        return self.at.finished and self.at.settled
+
+    def _leave(self) -> None:
+        if not self.processes.first:
+            sys.exit(INTERRUPTED)
+        raise Interrupted(f"saved; go on with --run {self.run.path} --resume")
+
+    # --- one batch, one update ---
+
     def _train_on(self, batch: Batch) -> None:
+        if self._pace:
+            self._pace.start()
         carried = self.carried if self.source.continues else None
-        for window in self.strategy.windows(batch):
-            self.optimiser.zero_grad(set_to_none=True)
-            total, count, carried = self.strategy.backward(self.model, window, carried)
-            self._update(total, count)
+        for window in self.strategy.windows(batch, (self.at.epoch, self.at.batch)):
+            if not self.at.pending.windows:
+                self.updater.optimiser.zero_grad(set_to_none=True)
+            total, count = 0.0, 0
+            if window.rows:  # none where there are more processes than rows
+                total, count, carried = self.strategy.backward(self._in_precision, window, carried)
+            self.at.pending.add(total, count, self.strategy.rate_factor(window))
+            if self.at.pending.windows == self.settings.accumulate and not self._update():
+                carried = None  # what is not finite would be carried on for ever
         self.carried = carried if self.source.continues else None
         self.at.batch += 1
+        if self._pace:
+            self._pace.stop()
 
-    def _update(self, total: float, count: int) -> None:
-        """One optimiser step on gradients of a summed loss: divide once, clip, step."""
-        if not count:
-            return
-        parameters = [parameter for parameter in self.model.parameters() if parameter.grad is not None]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        torch._foreach_div_(gradients, count)
-        norm = torch.nn.utils.get_total_norm(gradients)
-        finite = math.isfinite(float(norm)) and math.isfinite(total)
+    def _update(self) -> bool:
+        """One optimiser step on gradients of summed losses: sum over processes, divide once, clip, step.
+
+        False where the gradient is not finite: then nothing is changed.
+        """
+        sums, self.at.pending = self.at.pending, Sums()
+        self.processes.add([value for value in self.model.parameters() if value.requires_grad], sums)
+        if not sums.count:
+            return True
         self.at.updates += 1
-        if not finite:
-            self._skip()
-            return
+        rate = self._learning_rate() * sums.rate / sums.windows
+        finite = math.isfinite(sums.total)
+        outcome = self.updater.update(sums.count, rate, self.at.step + 1) if finite else Outcome.NOT_FINITE
+        if outcome is Outcome.NOT_FINITE:
+            self._skip(sums)
+            return False
         self.at.skipped_in_a_row = 0
-        if self.settings.clip_norm:
-            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
-            self.at.clipped += int(float(norm) > self.settings.clip_norm)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate()
-        self.optimiser.step()
+        self.at.clipped += outcome is Outcome.CLIPPED
         self.at.step += 1
-        self.at.total += total
-        self.at.count += count
+        self.at.total += sums.total
+        self.at.count += sums.count
+        return True
 
-    def _skip(self) -> None:
+    def _skip(self, sums: Sums) -> None:
         self.at.skipped += 1
         self.at.skipped_in_a_row += 1
+        if self.at.skipped_in_a_row == 1:
+            names = self.updater.not_finite()
+            self.at.trouble = (
+                f"at step {self.at.step}, batch {self.at.batch + 1} of epoch {self.at.epoch + 1}, with a loss of "
+                f"{sums.total / sums.count:.4g} in the gradient of {names[0] if names else 'all weights together'}"
+                + f" and {len(names) - 1} more"
+                * (len(names) > 1)
+            )
         if self.at.skipped_in_a_row >= NON_FINITE_LIMIT:
             raise RunError(
-                f"the gradient was not finite in {NON_FINITE_LIMIT} updates in a row, the first at step "
-                f"{self.at.step} of epoch {self.at.epoch + 1}; lower --learning-rate or --clip-norm"
+                f"the gradient was not finite in {NON_FINITE_LIMIT} updates in a row, the first {self.at.trouble}; "
+                f"lower --learning-rate or --clip-norm"
             )
 
     def _learning_rate(self) -> float:
-        done = (self.at.epoch + self.at.batch / len(self.source)) / self.settings.epochs
-        peak, warmup = self.settings.learning_rate, self.settings.warmup
-        if done < warmup:
-            # the first update has a rate above zero
-            return peak * (done + 1 / (len(self.source) * self.settings.epochs)) / warmup if warmup else peak
-        return peak * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
+        now = Progress(self.at.done(self.batches), 1 / (self.batches * self.at.epochs + self.at.rest), self.at.halved)
+        return self.settings.learning_rate * rate_factor(self.settings.schedule, now, self.settings.warmup)
 
-    def _finish_epoch(self, started: float, log: Callable[[dict[str, Any]], None]) -> None:
+    # --- one epoch ---
+
+    def _finish_epoch(self, log: Log) -> None:
+        if self.at.pending.windows:
+            self._update()  # fewer windows than --accumulate are left
         self.model.eval()
-        metrics = self.validate()
-        name, direction = self.select
-        score = metrics[name]
-        better = self.at.best is None or (score > self.at.best if direction == "max" else score < self.at.best)
+        average = self.updater.average
+        with average.in_place() if average and self.at.step else nullcontext():
+            metrics = self._validated()
+            better = self._is_better(metrics)
+            if better and self.processes.first:
+                self.run.save_weights(self.model)
+        rate = self._learning_rate()  # before the plateau counts this epoch
         if better:
-            self.at.best, self.at.best_metrics = score, metrics
-            self.run.save_weights(self.model)
-        self.at.seconds += time.monotonic() - started
+            self.at.best, self.at.best_metrics, self.at.stale = metrics[self.select[0]], metrics, 0
+        else:
+            self.at.stale += 1
+            halve = self.settings.schedule == "plateau" and self.at.stale % self.settings.plateau_patience == 0
+            self.at.halved += int(halve)
+        self._tick()
         log(
             {
                 "epoch": self.at.epoch + 1,
@@ -195,7 +204,7 @@ class Trainer:
                 "train_loss": self.at.total / max(self.at.count, 1),
                 "valid": metrics,
                 "best": better,
-                "learning_rate": self._learning_rate(),
+                "learning_rate": rate,
                 "clipped": self.at.clipped / max(self.at.updates, 1),
                 "skipped": self.at.skipped,
                 "seconds": round(self.at.seconds, 3),
@@ -206,107 +215,109 @@ class Trainer:
         self.at.total = 0.0
         self._save()
 
+    def _validated(self) -> dict[str, float]:
+        """The metrics that the first process measures, in all of them: what follows from them is one decision."""
+        metrics: dict[str, float] = self.processes.share(self.validate() if self.processes.first else None)
+        return metrics
+
+    def _is_better(self, metrics: dict[str, float]) -> bool:
+        name, direction = self.select
+        if self.at.best is None:
+            return True
+        return metrics[name] > self.at.best if direction == "max" else metrics[name] < self.at.best
+
+    def _logs(self) -> AbstractContextManager[Log]:
+        return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line: None)
+
+    # --- how long it lasts ---
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.at.seconds += now - self._clock
+        self._clock = now
+
+    def _measure_validation(self) -> None:
+        """For --minutes: the seconds of one validation, on the untrained model."""
+        self.model.eval()
+        start = time.monotonic()
+        self._validated()
+        self.at.validation_seconds = self.processes.share(time.monotonic() - start)
+        self.at.settled = False
+
+    def _speed_known(self) -> bool:
+        return self._pace is not None and not self.at.settled and self._pace.known
+
+    def _settle_length(self) -> None:
+        """For --minutes: from the measured speed to the number of epochs, once."""
+        self._tick()
+        assert self._pace is not None
+        left, batch_seconds = self.processes.share([self._pace.budget - self.at.seconds, self._pace.batch_seconds])
+        self.at.epochs, self.at.rest = affordable(
+            left, batch_seconds, self.at.validation_seconds, self.at.epoch, self.at.batch, self.batches
+        )
+        self.at.settled, self._pace = True, None
+        say(
+            f"--minutes {self.settings.minutes:g} at {1000 * batch_seconds:.1f} ms a batch: {self.at.epochs:,} epochs "
+            f"of {self.batches:,} batches" + f" and {self.at.rest:,} batches" * bool(self.at.rest)
+        )
+
     # --- checkpoints ---
 
     def _checkpoint_due(self) -> bool:
         return time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
 
     def _save(self) -> None:
+        self._tick()
         tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for number, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": value for name, value in values.items()}
-        tensors["generator.cpu"] = torch.get_rng_state()
-        if self.device.type == "cuda":
-            tensors["generator.cuda"] = torch.cuda.get_rng_state(self.device)
-        if self.carried is not None:
-            tensors |= flatten(self.carried, "carried")
-        save_checkpoint(self.run.resume_folder, self.at.step, tensors, dataclasses.asdict(self.at))
+        tensors |= self.updater.tensors()
+        tensors |= self.processes.gather(self._own())
+        if self.processes.first:
+            place = (self.at.epoch, self.at.batch)
+            save_checkpoint(self.run.resume_folder, place, tensors, self.at.to_dict())
         self._last_checkpoint = time.monotonic()
 
-    def _restore(self) -> bool:
+    def _own(self) -> dict[str, Tensor]:
+        """What differs from process to process: generators, carried states, gradients that wait for an update."""
+        own = {"generator.cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            own["generator.cuda"] = torch.cuda.get_rng_state(self.device)
+        if self.carried is not None:
+            own |= {f"carried.{name}": value for name, value in self.carried.tensors().items()}
+        if self.at.pending.windows:
+            for name, value in self.model.named_parameters():
+                own[f"gradient.{name}"] = torch.zeros_like(value) if value.grad is None else value.grad
+            # alike in all processes, so that they can be gathered
+            own["has_gradient"] = torch.tensor([value.grad is not None for value in self.model.parameters()])
+        return own
+
+    def _restore_or_begin(self) -> None:
         found = load_checkpoint(self.run.resume_folder)
-        if found is None:
-            return False
-        tensors, data = found
-        self.at = Position(**data)
+        if found is not None:
+            self._restore(*found)
+            say(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
+            return
+        if self._pace:
+            self._measure_validation()
+        if not self.processes.first:
+            torch.manual_seed(torch.initial_seed() + self.processes.rank)  # other units are dropped in other rows
+
+    def _restore(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
+        self.at = Position.from_dict(data)
         self.model.load_state_dict(_part(tensors, "model."))
-        state = self.optimiser.state_dict()
-        for name, value in _part(tensors, "optimiser.").items():
-            number, key = name.split(".", 1)
-            state["state"].setdefault(int(number), {})[key] = value
-        self.optimiser.load_state_dict(state)
-        carried = {name: value.to(self.device) for name, value in tensors.items() if name.startswith("carried")}
-        if carried:
-            rows = next(iter(carried.values())).shape[0]
-            self.carried = unflatten(self.model.initial_state(rows), carried, "carried")
-        torch.set_rng_state(tensors["generator.cpu"])
-        if "generator.cuda" in tensors and self.device.type == "cuda":
-            torch.cuda.set_rng_state(tensors["generator.cuda"], self.device)
-        return True
-
-    # --- logs ---
-
-    @contextmanager
-    def _logs(self) -> Iterator[Callable[[dict[str, Any]], None]]:
-        """Yields what writes an epoch's line to metrics.jsonl, to TensorBoard and to the terminal."""
-        from torch.utils.tensorboard import SummaryWriter
-
-        with self.run.metrics_file.open("ab") as file:
-            file.truncate(self.at.metrics_bytes)  # lines after the checkpoint are written again
-            purge = self.at.step + 1 if self.at.step else None
-            board = SummaryWriter(str(self.run.path / "tensorboard"), purge_step=purge)
-
-            def log(line: dict[str, Any]) -> None:
-                file.write((json.dumps(line) + "\n").encode())
-                file.flush()
-                os.fsync(file.fileno())
-                self.at.metrics_bytes = file.tell()
-                for name, value in _scalars(line):
-                    board.add_scalar(name, value, self.at.step)
-                board.flush()
-                say(_describe(line, self.settings.epochs))
-
-            try:
-                yield log
-            finally:
-                board.close()
+        self.updater.load(tensors)
+        if self.at.settled:
+            self._pace = None
+        own = self.processes.own(tensors)
+        if carried := _part(own, "carried."):
+            self.carried = Carried.from_tensors(self.model, carried, self.device)
+        if waiting := _part(own, "gradient."):
+            for (name, value), present in zip(self.model.named_parameters(), own["has_gradient"], strict=True):
+                value.grad = waiting[name].to(self.device) if present else None
+        # after all else: a first state may draw
+        torch.set_rng_state(own["generator.cpu"])
+        if "generator.cuda" in own and self.device.type == "cuda":
+            torch.cuda.set_rng_state(own["generator.cuda"], self.device)
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    for name in ("train_loss", "learning_rate", "clipped"):
-        yield f"train/{name.removeprefix('train_')}", line[name]
-    for name, value in line["valid"].items():
-        yield f"valid/{name}", value
-
-
-def _describe(line: dict[str, Any], epochs: int) -> str:
-    valid = ", ".join(f"{name} {value:.4f}" for name, value in line["valid"].items() if name != "count")
-    mark = " *" if line["best"] else ""
-    return f"epoch {line['epoch']}/{epochs}: train loss {line['train_loss']:.4f}, valid {valid}{mark}"
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields whether Ctrl-C was pressed, so that a training stops between two batches; a second one stops at once."""
-    pressed = False
-
-    def note(number: int, frame: object) -> None:
-        nonlocal pressed
-        del number, frame
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    try:
-        before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread, which alone receives signals
-        yield lambda: False
-        return
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from seqaudio import extensions, progress
+from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
 
 Config = TypeVar("Config")
@@ -74,6 +75,7 @@ def run(
     def action() -> None:
         shared, own = take_shared(given)
         progress.quiet = shared.quiet
+        own = with_options_of_run(config, own)
         parsed = tyro.cli(config, args=own, description=f"{(doc or '').strip()}\n\n{HELP}", prog=program)
         for file in shared.use:
             extensions.use(file)

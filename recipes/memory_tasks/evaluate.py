@@ -1,0 +1,46 @@
+"""How well a trained memory solves its problem on a split, beside the best constant guess.
+
+    recipes/memory_tasks/evaluate.py --run runs/adding --split test
+
+Each reading of the test split is a line in the run's `test_reads.tsv`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqaudio.batching import MEMORY_TASKS, held_out
+from seqaudio.bptt import RunFolder
+from seqaudio.cli.options import run
+from seqaudio.evaluation.metrics import evaluate
+from seqaudio.evaluation.results import read_results, record_test
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of the evaluation."""
+
+    run: Path  # folder that train.py made
+    split: Literal["valid", "test"] = "valid"
+
+
+def main(config: Config) -> None:
+    """Print the figures; on the test split, record them."""
+    folder = RunFolder(config.run)
+    folder.require("memory_tasks", "this recipe")
+    read_results(config.run)
+    task = MEMORY_TASKS[folder.input["settings"]["name"]](folder.input["settings"]["length"])
+
+    sequences = held_out(task, config.split)
+    metrics = evaluate(folder.model(), sequences)
+    guess = task.constant_guess(sequences)
+    if config.split == "test":
+        record_test(config.run, metrics, {"constant guess": guess}, task.fingerprint)
+    figures = ", ".join(f"{name} {metrics[name]:.5f} (constant guess {guess[name]:.4f})" for name in guess)
+    print(f"{config.split} {figures}; {task.name} over {task.length:,} steps, {sequences.sequences:,} sequences")
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,57 @@
+"""What a training tells of itself after each epoch: a line in metrics.jsonl, TensorBoard, a line on the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from seqaudio.bptt.position import Position
+from seqaudio.bptt.run_folder import RunFolder
+from seqaudio.progress import say
+
+
+class Log(Protocol):
+    """`log(line)` writes an epoch's line everywhere."""
+
+    def __call__(self, line: dict[str, Any]) -> None: ...
+
+
+@contextmanager
+def logs(run: RunFolder, at: Position) -> Iterator[Log]:
+    """Yields the writer of epochs' lines. Lines behind the position, of a session that was cut off, are dropped."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    with run.metrics_file.open("ab") as file:
+        file.truncate(at.metrics_bytes)
+        board = SummaryWriter(str(run.path / "tensorboard"), purge_step=at.step + 1 if at.step else None)
+
+        def log(line: dict[str, Any]) -> None:
+            file.write((json.dumps(line) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+            at.metrics_bytes = file.tell()
+            for name, value in _scalars(line):
+                board.add_scalar(name, value, at.step)
+            board.flush()
+            say(_describe(line, at.epochs + bool(at.rest)))
+
+        try:
+            yield log
+        finally:
+            board.close()
+
+
+def _scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for name in ("train_loss", "learning_rate", "clipped"):
+        yield f"train/{name.removeprefix('train_')}", line[name]
+    for name, value in line["valid"].items():
+        yield f"valid/{name}", value
+
+
+def _describe(line: dict[str, Any], epochs: int) -> str:
+    valid = ", ".join(f"{name} {value:.4f}" for name, value in line["valid"].items() if name != "count")
+    mark = " *" if line["best"] else ""
+    return f"epoch {line['epoch']}/{epochs}: train loss {line['train_loss']:.4f}, valid {valid}{mark}"

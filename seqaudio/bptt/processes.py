@@ -1,0 +1,207 @@
+"""One training in several processes: each has some rows of every batch, the gradients are summed.
+
+    seqaudio train NAME --devices 2 ...                                       Fabric starts the second process
+    torchrun --nproc-per-node 2 recipes/NAME/train.py --devices 2 ...         torchrun has started both
+
+Every process reads the same batches and takes rows r, r + n, r + 2n of them, so all have equally many windows, equally
+long. A process whose rows are empty adds zero. The loss is a sum with a count; one sum over processes of gradients and
+counts, then one division by the count, give what one process would have computed, whatever the lengths of the rows.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from seqaudio import progress
+from seqaudio.batching import Batch, Source
+from seqaudio.bptt.position import Sums
+from seqaudio.device import resolve_device
+from seqaudio.errors import OptionError
+
+REFUSED = 2  # exit status of a process beside the first, which has told why
+
+
+class Processes:
+    """The processes of a training. This class itself is the usual case: one.
+
+    rank: 0 for the first, which alone writes. count: how many there are. device: where this one computes.
+    """
+
+    rank = 0
+    count = 1
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def rows_of(self, source: Source) -> Source:
+        """The batches of a source with the rows of this process."""
+        return source
+
+    def agree(self, *wishes: bool) -> tuple[bool, ...]:
+        """Each wish that any process has."""
+        return wishes
+
+    def share(self, value: Any) -> Any:
+        """The value of the first process, which goes through JSON."""
+        return value
+
+    def add(self, parameters: Sequence[Tensor], sums: Sums) -> None:
+        """Replace the gradients of the parameters, and the sums, by those over all processes."""
+
+    def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of every process: the first's by their names, those of process r behind `rank.r.`."""
+        return dict(tensors)
+
+    def own(self, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What this process gave to `gather`."""
+        return dict(gathered)
+
+    def on_first(self, action: Callable[[], object]) -> None:
+        """Do something in the first process while the others wait; where it raises, they end without a word."""
+        action()
+
+
+class SeveralProcesses(Processes):
+    """Processes that `launch` has started, joined by torch.distributed."""
+
+    def __init__(self, device: torch.device, rank: int, count: int) -> None:
+        super().__init__(device)
+        self.rank = rank
+        self.count = count
+
+    def rows_of(self, source: Source) -> Source:
+        return RowsOf(source, self.rank, self.count)
+
+    def agree(self, *wishes: bool) -> tuple[bool, ...]:
+        flags = torch.tensor(wishes, dtype=torch.int32, device=self.device)
+        distributed.all_reduce(flags, distributed.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in flags.tolist())
+
+    def share(self, value: Any) -> Any:
+        text = torch.tensor(list(json.dumps(value).encode()) if self.first else [], dtype=torch.uint8)
+        size = torch.tensor([len(text)], device=self.device)
+        distributed.broadcast(size, 0)
+        content = text.to(self.device) if self.first else torch.empty(int(size), dtype=torch.uint8, device=self.device)
+        distributed.broadcast(content, 0)
+        return json.loads(bytes(content.tolist()))
+
+    def add(self, parameters: Sequence[Tensor], sums: Sums) -> None:
+        """One reduction of everything, end to end in one tensor.
+
+        Counts travel in the gradients' type: up to 2^24 an update they are exact in float32. A parameter without a
+        gradient in every process stays without one.
+        """
+        like = parameters[0]
+        numbers = [sums.total, float(sums.count), sums.rate, *(float(value.grad is not None) for value in parameters)]
+        gradients = [torch.zeros_like(value) if value.grad is None else value.grad for value in parameters]
+        flat = torch.cat([like.new_tensor(numbers), *(gradient.reshape(-1) for gradient in gradients)])
+        distributed.all_reduce(flat)
+        heads, *parts = torch.split(flat, [len(numbers), *(gradient.numel() for gradient in gradients)])
+        sums.total, count, rate, *present = heads.tolist()
+        sums.count, sums.rate = round(count), rate / self.count
+        for parameter, part, has_gradient in zip(parameters, parts, present, strict=True):
+            parameter.grad = part.view_as(parameter) if has_gradient else None
+
+    def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        gathered: dict[str, Tensor] = {}
+        for name, tensor in tensors.items():
+            here = tensor.detach().to(self.device).contiguous()
+            parts = [torch.empty_like(here) for _ in range(self.count)]
+            distributed.all_gather(parts, here)
+            gathered[name] = parts[0]
+            gathered |= {f"rank.{rank}.{name}": part for rank, part in enumerate(parts) if rank}
+        return gathered
+
+    def own(self, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        if self.first:
+            return {name: value for name, value in gathered.items() if not name.startswith("rank.")}
+        prefix = f"rank.{self.rank}."
+        return {name.removeprefix(prefix): value for name, value in gathered.items() if name.startswith(prefix)}
+
+    def on_first(self, action: Callable[[], object]) -> None:
+        done = False
+        try:
+            if self.first:
+                action()
+                done = True
+        finally:
+            done = self.share(done)
+        if not done:
+            sys.exit(REFUSED)
+
+
+class RowsOf:
+    """The rows r, r + n, r + 2n of every batch of a source.
+
+    Raises OptionError, at the first batch, where lanes cannot be dealt out equally.
+    """
+
+    def __init__(self, source: Source, rank: int, count: int) -> None:
+        self.source = source
+        self.rank = rank
+        self.count = count
+        self.continues = source.continues
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        for batch in self.source.epoch(epoch, start):
+            if self.continues and batch.rows % self.count:
+                raise OptionError(
+                    f"{batch.rows} lanes for {self.count} processes, expected as many for each; "
+                    f"try --batch-size {self.count * -(-batch.rows // self.count)}"
+                )
+            yield take_rows(batch, slice(self.rank, None, self.count))
+
+
+def take_rows(batch: Batch, rows: slice) -> Batch:
+    """Some rows of a batch, padded as far as all of them are."""
+    first = {"lengths", "target_lengths"}  # [B]; labels are [B] too, and all else has the time before the rows
+    taken = {
+        field.name: value[rows] if field.name in first or value.dim() == 1 else value[:, rows]
+        for field in dataclasses.fields(batch)
+        if isinstance(value := getattr(batch, field.name), Tensor)
+    }
+    return dataclasses.replace(batch, **taken, ids=batch.ids[rows])
+
+
+def launch(devices: int, device: str) -> Processes:
+    """The processes of a training; where `devices` is more than 1 and torchrun has not started them, start them.
+
+    devices: processes on each machine, a GPU each where there are GPUs. device: as `resolve_device` takes it.
+    Raises OptionError where there are fewer devices, or where torchrun started another number.
+    """
+    started = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else None
+    if devices < 1 or (started is not None and started != devices):
+        expected = "at least 1" if started is None else f"{started}, since torchrun started as many"
+        raise OptionError(f"--devices {devices}, expected {expected}")
+    chosen = resolve_device(device)
+    if devices == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes(chosen)
+    if chosen.type == "cuda" and torch.cuda.device_count() < devices:
+        raise OptionError(f"--devices {devices}, but torch sees {torch.cuda.device_count()} GPUs; try --device cpu")
+
+    from lightning_fabric import Fabric  # 3 s, for those alone who need it
+
+    nodes = int(os.environ.get("WORLD_SIZE", str(devices))) // devices
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces itself on stderr
+    fabric = Fabric(accelerator=chosen.type, devices=devices, num_nodes=nodes, strategy="ddp")
+    fabric.launch()
+    atexit.register(distributed.destroy_process_group)  # its threads would outlive the interpreter, which aborts
+    progress.quiet = progress.quiet or fabric.global_rank > 0
+    return SeveralProcesses(fabric.device, fabric.global_rank, fabric.world_size)

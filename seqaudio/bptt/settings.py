@@ -1,0 +1,60 @@
+"""What a training does with the gradients that a strategy hands it. Recipes inherit these fields as their options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seqaudio.bptt.schedules import SCHEDULES
+from seqaudio.errors import OptionError
+from seqaudio.registry import did_you_mean
+
+ScheduleName = Literal["cosine", "constant", "one-cycle", "plateau"]
+Precision = Literal["32-true", "bf16-mixed"]
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """The optimiser (Adam with decoupled weight decay), its schedule, and when a training ends.
+
+    Raises OptionError where a number is out of its range or two do not go together.
+    """
+
+    epochs: int  # passes over the training split
+    learning_rate: float = 1e-3  # Adam; the highest of the schedule
+    schedule: ScheduleName = "cosine"  # of the learning rate; bptt/schedules.py has their equations
+    warmup: float | None = None  # share of the training over which the rate rises; 0.02, for one-cycle 0.3
+    weight_decay: float = 0.0  # apart from the gradient, Loshchilov & Hutter (2019)
+    clip_norm: float = 1.0  # largest norm of the whole gradient; 0 = off
+    clip_value: float = 0.0  # largest absolute value of its elements, after clip_norm; 0 = off
+    accumulate: int = 1  # batches, or windows of truncated BPTT, an update
+    average: float = 0.0  # such as 0.999: the average of the last 1,000 or so weights is validated and kept; 0 = off
+    patience: int = 0  # epochs without a better one after which the training ends; 0 = off
+    plateau_patience: int = 2  # the same, after which schedule plateau halves the rate
+    minutes: float | None = None  # fit the number of epochs to this time by the measured speed, validation included
+    precision: Precision = "32-true"  # bf16-mixed: matrix products in bfloat16, weights and sums in float32
+    checkpoint_seconds: float = 60.0  # between two checkpoints inside an epoch
+
+    def __post_init__(self) -> None:
+        if self.schedule not in SCHEDULES:
+            raise OptionError(f"no schedule is called {self.schedule!r}; {did_you_mean(self.schedule, [*SCHEDULES])}")
+        self._expect("epochs", self.epochs >= 1, "at least 1")
+        self._expect("learning_rate", self.learning_rate > 0, "more than 0")
+        self._expect("warmup", self.warmup is None or 0 <= self.warmup < 1, "a share of the training, under 1")
+        self._expect("clip_norm", self.clip_norm >= 0, "0 (off) or more")
+        self._expect("clip_value", self.clip_value >= 0, "0 (off) or more")
+        self._expect("accumulate", self.accumulate >= 1, "at least 1")
+        self._expect("average", 0 <= self.average < 1, "0 (off) or more and under 1, such as 0.999")
+        self._expect("patience", self.patience >= 0, "0 (off) or more epochs")
+        self._expect("plateau_patience", self.plateau_patience >= 1, "at least 1 epoch")
+        self._expect("minutes", self.minutes is None or self.minutes > 0, "more than 0")
+        self._expect("precision", self.precision in ("32-true", "bf16-mixed"), "32-true or bf16-mixed")
+        if self.schedule == "plateau" and 0 < self.patience <= self.plateau_patience:
+            raise OptionError(
+                f"--patience {self.patience} beside --plateau-patience {self.plateau_patience}: the training would end "
+                f"before the rate is halved once; give a larger --patience"
+            )
+
+    def _expect(self, name: str, fits: bool, what: str) -> None:
+        if not fits:
+            raise OptionError(f"--{name.replace('_', '-')} {getattr(self, name)}, expected {what}")

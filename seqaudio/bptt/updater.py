@@ -1,0 +1,96 @@
+"""From gradients of a summed loss to new weights: divide once, clip, step, average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from enum import Enum
+
+import torch
+from torch import Tensor
+
+from seqaudio.bptt.averaging import WeightAverage
+from seqaudio.bptt.settings import TrainerSettings
+from seqaudio.models import Model
+
+
+class Outcome(Enum):
+    """What became of an update."""
+
+    DONE = "the weights are new"
+    CLIPPED = "the weights are new, the gradient was clipped"
+    NOT_FINITE = "the gradient is not finite, the weights are as they were"
+
+
+class Updater:
+    """The optimiser of a model, and the average of its weights where there is one.
+
+    Names of its tensors: `optimiser.0.exp_avg` and so on, `average.output.weight` and so on.
+    """
+
+    def __init__(self, model: Model, settings: TrainerSettings) -> None:
+        self.model = model
+        self.settings = settings
+        self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.average = WeightAverage(model, settings.average) if settings.average else None
+
+    def update(self, count: int, rate: float, number: int) -> Outcome:
+        """One step with the gradients that stand in the parameters.
+
+        count: what the summed loss counts. rate: of this step. number: of this update, from 1.
+        """
+        parameters = [value for value in self.model.parameters() if value.grad is not None]
+        gradients = [value.grad for value in parameters if value.grad is not None]
+        torch._foreach_div_(gradients, count)
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if not math.isfinite(float(norm)):
+            return Outcome.NOT_FINITE
+        clipped = self._clip(parameters, gradients, norm)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        if self.average:
+            self.average.update(number)
+        return Outcome.CLIPPED if clipped else Outcome.DONE
+
+    def _clip(self, parameters: list[torch.nn.Parameter], gradients: list[Tensor], norm: Tensor) -> bool:
+        """Bound the gradient's norm, then its elements; whether either was above its bound."""
+        clipped = False
+        if self.settings.clip_norm:
+            torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
+            clipped = float(norm) > self.settings.clip_norm
+        if self.settings.clip_value:
+            largest = max(float(value) for value in torch._foreach_norm(gradients, math.inf))
+            torch.nn.utils.clip_grad_value_(parameters, self.settings.clip_value)
+            clipped = clipped or largest > self.settings.clip_value
+        return clipped
+
+    def not_finite(self) -> list[str]:
+        """Names of the parameters whose gradient is not finite."""
+        return [
+            name
+            for name, value in self.model.named_parameters()
+            if value.grad is not None and not bool(value.grad.isfinite().all())
+        ]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that a later session needs to go on."""
+        named: dict[str, Tensor] = {}
+        for number, values in self.optimiser.state_dict()["state"].items():
+            named |= {f"optimiser.{number}.{name}": value for name, value in values.items()}
+        if self.average:
+            named |= {f"average.{name}": value for name, value in self.average.weights.items()}
+        return named
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """The inverse of `tensors`; other names are passed over."""
+        state = self.optimiser.state_dict()
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                _, number, key = name.split(".", 2)
+                state["state"].setdefault(int(number), {})[key] = value
+        self.optimiser.load_state_dict(state)
+        if self.average:
+            self.average.load({name: tensors[f"average.{name}"] for name in self.average.weights})

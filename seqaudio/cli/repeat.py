@@ -1,0 +1,53 @@
+"""`--config RUN/config.json` among a recipe's options: those of an earlier run, and what stands beside it wins."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from seqaudio.errors import OptionError, RunError
+
+OPTION = "--config"
+
+
+def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
+    """The arguments, behind those of the run that `--config` names; as they are without it.
+
+    config: the dataclass of the options. One without a field `config` takes no such option.
+    Raises RunError where the file is no run's or is one of another recipe, OptionError where none is named.
+    """
+    if not dataclasses.is_dataclass(config) or "config" not in (names := {f.name for f in dataclasses.fields(config)}):
+        return list(arguments)
+    file = _file(arguments)
+    if file is None:
+        return list(arguments)
+    try:
+        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        strange = sorted(settings.keys() - names)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{OPTION} {file}: not the config.json of a run ({type(error).__name__})") from None
+    if strange:
+        raise RunError(f"{OPTION} {file}: a run of another recipe, with the unknown {', '.join(strange)}")
+    words = [word for name, value in settings.items() for word in _words(name, value)]
+    return [*words, *arguments]
+
+
+def _file(arguments: Sequence[str]) -> Path | None:
+    for place, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if name == OPTION:
+            value = value if equals else "".join(arguments[place + 1 : place + 2])
+            if not value:
+                raise OptionError(f"{OPTION} names no file; write {OPTION} RUN/config.json")
+            return Path(value)
+    return None
+
+
+def _words(name: str, value: Any) -> list[str]:
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return [f"--{option}" if value else f"--no-{option}"]
+    return [f"--{option}={value}"]
