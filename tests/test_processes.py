@@ -215,3 +215,16 @@ def test_the_recipe_trains_in_two_processes_that_fabric_starts(command: Any, sto
     assert done.returncode == 2
     assert done.stderr.count("error: ") == 1
     assert "exists; give --resume" in done.stderr
+
+
+def test_threads_are_set_before_the_training_and_refused_below_one() -> None:
+    before = torch.get_num_threads()
+    try:
+        launch(1, "cpu", threads=2)
+        assert torch.get_num_threads() == 2
+        launch(1, "cpu")
+        assert torch.get_num_threads() == 2
+        with pytest.raises(OptionError, match="--threads 0, expected at least 1"):
+            launch(1, "cpu", threads=0)
+    finally:
+        torch.set_num_threads(before)

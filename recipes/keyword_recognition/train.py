@@ -107,7 +107,7 @@ def main(config: Config) -> None:
     strategy.check(model)
     parent = begin_with(config.start_from, model, store, "keyword_recognition")
 
-    processes = launch(config.devices, config.device)
+    processes = launch(config.devices, config.device, config.threads)
     processes.on_first(
         lambda: RunFolder.create(
             config.run,

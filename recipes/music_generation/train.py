@@ -87,7 +87,7 @@ def main(config: Config) -> None:
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
     parent = begin_with(config.start_from, model, store, "music_generation")
 
-    processes = launch(config.devices, config.device)
+    processes = launch(config.devices, config.device, config.threads)
     processes.on_first(
         lambda: RunFolder.create(
             config.run,

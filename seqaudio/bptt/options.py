@@ -29,6 +29,7 @@ class TrainingOptions(TrainerSettings, Folders):
     seed: int = 1
     device: str = "auto"
     devices: int = 1  # processes that train together, a GPU each where there are GPUs
+    threads: int = 1  # of the CPU in each process; wide nets on an idle machine gain from more, small ones lose
     limit: int | None = None  # train on the first N sequences only, for a trial
     start_from: Path | None = None  # a run whose weights this one begins with, where they fit
     config: Path | None = None  # config.json of a run to repeat; options given beside it win

@@ -180,12 +180,17 @@ def take_rows(batch: Batch, rows: slice) -> Batch:
     return dataclasses.replace(batch, **taken, ids=batch.ids[rows])
 
 
-def launch(devices: int, device: str) -> Processes:
+def launch(devices: int, device: str, threads: int | None = None) -> Processes:
     """The processes of a training; where `devices` is more than 1 and torchrun has not started them, start them.
 
     devices: processes on each machine, a GPU each where there are GPUs. device: as `resolve_device` takes it.
-    Raises OptionError where there are fewer devices, or where torchrun started another number.
+    threads: of torch on the CPU, in each process; None leaves them as they are.
+    Raises OptionError where there are fewer devices, where torchrun started another number, or without a thread.
     """
+    if threads is not None:
+        if threads < 1:
+            raise OptionError(f"--threads {threads}, expected at least 1")
+        torch.set_num_threads(threads)
     started = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else None
     if devices < 1 or (started is not None and started != devices):
         expected = "at least 1" if started is None else f"{started}, since torchrun started as many"

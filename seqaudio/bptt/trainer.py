@@ -161,11 +161,10 @@ class Trainer:
         self.at.skipped_in_a_row += 1
         if self.at.skipped_in_a_row == 1:
             names = self.updater.not_finite()
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
             self.at.trouble = (
                 f"at step {self.at.step}, batch {self.at.batch + 1} of epoch {self.at.epoch + 1}, with a loss of "
-                f"{sums.total / sums.count:.4g} in the gradient of {names[0] if names else 'all weights together'}"
-                + f" and {len(names) - 1} more"
-                * (len(names) > 1)
+                f"{sums.total / sums.count:.4g}, in {names[0] if names else 'the norm alone'}{others}"
             )
         if self.at.skipped_in_a_row >= NON_FINITE_LIMIT:
             raise RunError(
@@ -180,8 +179,8 @@ class Trainer:
     # --- one epoch ---
 
     def _finish_epoch(self, log: Log) -> None:
-        if self.at.pending.windows:
-            self._update()  # fewer windows than --accumulate are left
+        if self.at.pending.windows and not self._update():  # fewer windows than --accumulate were left
+            self.carried = None
         self.model.eval()
         average = self.updater.average
         with average.in_place() if average and self.at.step else nullcontext():
@@ -222,7 +221,7 @@ class Trainer:
 
     def _is_better(self, metrics: dict[str, float]) -> bool:
         name, direction = self.select
-        if self.at.best is None:
+        if self.at.best is None or math.isnan(self.at.best):
             return True
         return metrics[name] > self.at.best if direction == "max" else metrics[name] < self.at.best
 
