@@ -460,6 +460,12 @@ def test_a_training_that_gets_no_better_ends_early(store: Store, tmp_path: Path)
     assert again.fit()["nats_per_event"] == 1.0
 
 
+def test_an_epoch_whose_score_is_no_number_is_beaten_by_any_other(store: Store, tmp_path: Path) -> None:
+    training = trainer(store, tmp_path / "run", epochs=3)
+    scored(training, [math.nan, 2.0, math.nan])
+    assert training.fit()["nats_per_event"] == 2.0
+
+
 def test_the_rate_is_halved_where_the_validation_stands_still(store: Store, tmp_path: Path) -> None:
     training = trainer(store, tmp_path / "run", epochs=8, schedule="plateau", plateau_patience=2, warmup=0.0)
     scored(training, [3.0, 2.0, 2.5, 2.5, 2.5, 2.5, 1.0, 1.5])

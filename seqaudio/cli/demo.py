@@ -31,7 +31,7 @@ class Config:
 
     out: Path = Path("demo")  # folder for the results; an interrupted demo goes on where it stopped
     workers: int = min(os.cpu_count() or 1, 4)  # processes for the preparation
-    keyword_epochs: int = 9  # of training, over all clips
+    keyword_epochs: int = 12  # of training, over all clips
     chorale_epochs: int = 8  # of training, over all chorales
     seed: int = 1  # of the sounds, the trainings and the chorale
     force: bool = False  # begin anew where a demo is there
