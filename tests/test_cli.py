@@ -14,9 +14,12 @@ import pytest
 import soundfile
 
 from conftest import Command, assert_refused
+from made_up import token_store
+from seqaudio.cli import info
 from seqaudio.cli.completion import script
 from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
 from seqaudio.cli.scripts import preparations, recipes
+from seqaudio.errors import OptionError
 
 
 def test_the_map_fits_one_screen_and_names_every_command() -> None:
@@ -147,3 +150,24 @@ def test_quiet_leaves_out_progress(command: Command, tune_folder: Path, tmp_path
     quiet = command("seqaudio", "train", "music_generation", "--run", tmp_path / "quiet", *run, "--quiet")
     assert "epoch 1/1" in loud.stderr
     assert (quiet.returncode, quiet.stderr) == (0, "")
+
+
+def test_info_draws_the_lanes_of_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token_store(tmp_path / "store")
+    info.main(info.Config(tmp_path / "store", lanes=3, window=8))
+    drawn = capsys.readouterr().out.splitlines()
+    assert drawn[0].startswith(str(tmp_path / "store"))
+    assert [line[:8] for line in drawn[-3:]] == ["lane 0  ", "lane 1  ", "lane 2  "]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lanes": 0}, "--lanes 0 --window 128, expected at least 1"),
+        ({"lanes": 2, "path": None, "cells": True}, "--lanes 2 is for a store, got --cells"),
+    ],
+)
+def test_lanes_that_cannot_be_drawn_are_refused(options: dict[str, object], message: str, tmp_path: Path) -> None:
+    token_store(tmp_path / "store")
+    with pytest.raises(OptionError, match=message):
+        info.main(info.Config(**({"path": tmp_path / "store"} | options)))

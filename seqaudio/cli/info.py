@@ -9,6 +9,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Config:
     """What to look at."""
 
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
+    lanes: int | None = None  # draw how truncated BPTT lays a store of tokens into N lanes
+    window: int = 128  # steps of a window in that drawing
     cells: bool = False  # list what --cell and --initialisation understand, with what --use registers
 
 
@@ -34,7 +37,10 @@ def main(config: Config) -> None:
     """Print the description of whatever is there."""
     if config.cells == (config.path is not None):
         raise OptionError("expected one thing to look at: a store, a run, a MIDI file or a recording, or else --cells")
-    print("\n".join(describe(config.path) if config.path is not None else describe_cells()))
+    lines = describe(config.path) if config.path is not None else describe_cells()
+    if config.lanes is not None:
+        lines = chain(lines, describe_lanes(config))
+    print("\n".join(lines))
 
 
 def describe(path: Path) -> Iterator[str]:
@@ -50,6 +56,23 @@ def describe(path: Path) -> Iterator[str]:
     if path.suffix.lower() in MIDI_SUFFIXES:
         return describe_midi(path)
     return describe_recording(path)
+
+
+def describe_lanes(config: Config) -> Iterator[str]:
+    """Lines that draw the first windows of the training split's lanes, in the order of the store.
+
+    Raises OptionError for what is no store of tokens, and for numbers below one.
+    """
+    if config.path is None or not (config.path / "store.json").is_file():
+        raise OptionError(f"--lanes {config.lanes} is for a store, got {config.path or '--cells'}")
+    if min(config.lanes or 0, config.window) < 1:
+        raise OptionError(f"--lanes {config.lanes} --window {config.window}, expected at least 1 of each")
+    from seqaudio.batching import Lanes
+    from seqaudio.batching.lanes_text import draw_lanes
+
+    store = Store(config.path)
+    store.require("tokens", "drawing lanes")
+    return draw_lanes(Lanes(store["train"], config.lanes or 1, config.window))
 
 
 def describe_cells() -> Iterator[str]:
