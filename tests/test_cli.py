@@ -153,10 +153,10 @@ def test_quiet_leaves_out_progress(command: Command, tune_folder: Path, tmp_path
 
 
 def test_info_draws_the_lanes_of_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    token_store(tmp_path / "store")
-    info.main(info.Config(tmp_path / "store", lanes=3, window=8))
+    store = token_store(tmp_path)
+    info.main(info.Config(store.path, lanes=3, window=8))
     drawn = capsys.readouterr().out.splitlines()
-    assert drawn[0].startswith(str(tmp_path / "store"))
+    assert drawn[0].startswith(str(store.path))
     assert [line[:8] for line in drawn[-3:]] == ["lane 0  ", "lane 1  ", "lane 2  "]
 
 
@@ -168,6 +168,6 @@ def test_info_draws_the_lanes_of_a_store(tmp_path: Path, capsys: pytest.CaptureF
     ],
 )
 def test_lanes_that_cannot_be_drawn_are_refused(options: dict[str, object], message: str, tmp_path: Path) -> None:
-    token_store(tmp_path / "store")
+    store = token_store(tmp_path)
     with pytest.raises(OptionError, match=message):
-        info.main(info.Config(**({"path": tmp_path / "store"} | options)))
+        info.main(info.Config(**({"path": store.path} | options)))
