@@ -17,7 +17,7 @@ import pytest
 from conftest import ROOT, Command, assert_refused
 from seqaudio.acoustics import active_part, level, signal_to_noise
 from seqaudio.errors import AudioError, OptionError, StoreError
-from seqaudio.features import FeatureSettings
+from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item
 from seqaudio.prepare.drawn_voices import draw_timbre, drawn_names
@@ -131,7 +131,7 @@ def test_all_clips_have_the_same_length(store: Store) -> None:
     durations = {duration for split in SPLITS for duration in store[split].column("duration")}
     lengths = {length for split in SPLITS for length in store[split].lengths.tolist()}
     assert durations == {store.settings["clips"]["seconds"]}
-    assert lengths == {FeatureSettings().frames(round(durations.pop() * RATE))}
+    assert lengths == {feature_settings("keywords").frames(round(durations.pop() * RATE))}
 
 
 def test_half_of_the_clips_are_noisy_and_more_of_those_to_train_on(store: Store) -> None:
@@ -184,8 +184,8 @@ def test_another_seed_gives_other_clips_under_the_same_names(store: Store, tmp_p
 
 
 def test_a_limit_takes_clips_of_all_splits_and_classes(tmp_path: Path) -> None:
-    limited = prepare(tmp_path / "store", limit=40)
-    assert sum(len(limited[split]) for split in SPLITS) == 40
+    limited = prepare(tmp_path / "store", limit=60)
+    assert sum(len(limited[split]) for split in SPLITS) == 60
     assert len(set(column(limited, "label"))) == 4
 
 
