@@ -1,7 +1,7 @@
 """Compare cells on a memory problem: equal parameters, equal steps, the same learning rates tried for each.
 
     recipes/memory_tasks/study.py --out runs/memory --task adding
-    recipes/memory_tasks/study.py --out runs/memory --task copy --cells lstm lstm@chrono=800
+    recipes/memory_tasks/study.py --out runs/memory --task copy --cells lstm lstm@chrono=200
 
 Every cell is trained once with each learning rate; validation chooses, and the test split is read for the chosen run
 alone. Stop with Ctrl-C and go on with the same command: finished runs are kept.
@@ -54,6 +54,7 @@ class Config:
     steps: int = 1_500  # updates of every trial
     check_every: int = 250  # updates between two looks at validation
     batch_size: int = 20  # sequences
+    clip_norm: float = 1.0  # largest norm of the gradient
     seed: int = 1
     device: str = "auto"
     publish: Path | None = None  # folder that takes a copy of the results of each chosen run: docs/results
@@ -83,6 +84,7 @@ def options_of(config: Config, cell: str, learning_rate: float) -> Any:
         check_every=config.check_every,
         batch_size=config.batch_size,
         learning_rate=learning_rate,
+        clip_norm=config.clip_norm,
         seed=config.seed,
         device=config.device,
     )

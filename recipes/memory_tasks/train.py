@@ -1,7 +1,7 @@
 """Train on a problem that only a long memory solves: the adding problem, or the copy problem.
 
     recipes/memory_tasks/train.py --run runs/adding --task adding --cell lstm --initialisation chrono=600
-    recipes/memory_tasks/train.py --run runs/copy --task copy --cell lstm --initialisation chrono=800
+    recipes/memory_tasks/train.py --run runs/copy --task copy --cell layer_norm_lstm --initialisation chrono=200
 
 Sequences are drawn anew for every step, so nothing can be learnt by heart. The best check on validation is kept. The
 test split stays closed; `evaluate.py` opens it.
