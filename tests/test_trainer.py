@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from made_up import frame_store, token_store
 from seqaudio.batching import Batch, LabelledSequences, Lanes, PaddedBatches, TokenSequences
@@ -31,12 +32,14 @@ from seqaudio.bptt import (
     TruncatedBPTT,
 )
 from seqaudio.bptt.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from seqaudio.bptt.logs import Log
 from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import take_rows
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.models import EventModel, KeywordModel, build_model
+from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 
 STRATEGIES: dict[str, Strategy] = {
@@ -85,6 +88,7 @@ def trainer(
         folder,
         TrainerSettings(epochs, learning_rate=1e-2, **settings),
         select=("nats_per_event", "min"),
+        probe_on=probe_rows(store, store.names, sequences=2, steps=12),
     )
 
 
@@ -587,13 +591,62 @@ def test_a_run_without_weights_says_so(store: Store, tmp_path: Path) -> None:
 
 
 def test_tensorboard_holds_the_curves(store: Store, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     trainer(store, tmp_path / "run", epochs=2).fit()
     board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     board.Reload()
     values = [event.value for event in board.Scalars("valid/nats_per_event")]
     assert values == pytest.approx([line["valid"]["nats_per_event"] for line in untimed(tmp_path / "run")])
+
+
+def test_a_probed_training_tells_how_far_gradients_reach_and_is_otherwise_the_same(
+    store: Store, tmp_path: Path
+) -> None:
+    trainer(store, tmp_path / "plain", epochs=4).fit()
+    trainer(store, tmp_path / "probed", epochs=4, probe_every=2).fit()
+    lines = untimed(tmp_path / "probed")
+    assert ["probe" in line for line in lines] == [False, True, False, True]
+    assert [{name: line[name] for name in line if name != "probe"} for line in lines] == untimed(tmp_path / "plain")
+    assert lines[1]["probe"]["layer 2"]["verdict"] in ("vanishing", "exploding", "carries")
+    assert lines[1]["probe"] != lines[3]["probe"]
+    assert (tmp_path / "plain" / "model.safetensors").read_bytes() == (
+        tmp_path / "probed" / "model.safetensors"
+    ).read_bytes()
+    assert (tmp_path / "probed" / "figures" / "probe.png").stat().st_size > 10_000
+    events = EventAccumulator(str(tmp_path / "probed" / "tensorboard"))
+    events.Reload()
+    assert {"probe/layer_1/growth", "probe/layer_2/vanished"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"] == ["probe/curves"]
+
+
+def test_a_probed_training_that_was_cut_off_writes_the_same_lines(store: Store, tmp_path: Path) -> None:
+    trainer(store, tmp_path / "whole", epochs=4, probe_every=2).fit()
+    cut = trainer(store, tmp_path / "cut", epochs=4, probe_every=2)
+    finish = cut._finish_epoch
+
+    def stop_behind_the_second(log: Log) -> None:
+        finish(log)
+        if cut.at.epoch == 2:
+            raise KeyboardInterrupt
+
+    cut._finish_epoch = stop_behind_the_second  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit()
+    trainer(store, tmp_path / "cut", epochs=4, probe_every=2, resume=True).fit()
+    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_probe_without_rows_is_refused_at_once(store: Store, tmp_path: Path) -> None:
+    training = trainer(store, tmp_path / "run")
+    with pytest.raises(ValueError, match="give probe_on"):
+        Trainer(
+            training.model,
+            training.strategy,
+            training.source,
+            training.validate,
+            training.run,
+            TrainerSettings(1, probe_every=1),
+            training.select,
+        )
 
 
 def test_a_keyword_model_overfits_a_small_store(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from seqaudio.features.augmentation import Augmentation, augment
 from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.files import write_json
 from seqaudio.models import KeywordModel, build_model, choose_width
+from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 
 TIME_MASK: Seconds = 0.06  # longest
@@ -129,6 +130,7 @@ def main(config: Config) -> None:
         settings=config,
         select=("nats_per_clip", "min"),
         processes=processes,
+        probe_on=probe_rows(store, labels),
     )
     best = trainer.fit()
     if not processes.first:

@@ -33,6 +33,8 @@ MODEL_OF_TASK: dict[str, tuple[str, dict[str, Any]]] = {
     "copy": ("recall", {"vocabulary_size": CopyProblem.vocabulary_size}),
 }
 
+PROBED_ROWS = 8  # sequences of validation that --probe-every looks at
+
 
 @dataclass(frozen=True)
 class Config:
@@ -52,6 +54,7 @@ class Config:
     batch_size: int = 20  # sequences
     learning_rate: float = 1e-2  # Adam; half a cosine down to zero
     clip_norm: float = 1.0  # largest norm of the gradient
+    probe_every: int = 0  # checks between two looks at how far gradients reach; 0 = off
     seed: int = 1
     device: str = "auto"
     resume: bool = False  # go on with an interrupted run
@@ -107,6 +110,7 @@ def main(config: Config) -> None:
         epochs=config.steps // config.check_every,
         learning_rate=config.learning_rate,
         clip_norm=config.clip_norm,
+        probe_every=config.probe_every,
     )
 
     folder = RunFolder.create(
@@ -126,6 +130,7 @@ def main(config: Config) -> None:
         settings=training,
         select=(task.metric, "min"),
         device=device,
+        probe_on=next(GeneratedBatches(task, "valid", 1, PROBED_ROWS).epoch(0)),
     )
     best = trainer.fit()
 

@@ -32,6 +32,7 @@ from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.files import write_json
 from seqaudio.models import build_model, choose_width
+from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 
 
@@ -109,6 +110,7 @@ def main(config: Config) -> None:
         settings=config,
         select=("nats_per_event", "min"),
         processes=processes,
+        probe_on=probe_rows(store, store.names),
     )
     best = trainer.fit()
     if not processes.first:

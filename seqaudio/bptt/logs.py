@@ -10,13 +10,14 @@ from typing import Any, Protocol
 
 from seqaudio.bptt.position import Position
 from seqaudio.bptt.run_folder import RunFolder
+from seqaudio.probing import Report
 from seqaudio.progress import say
 
 
 class Log(Protocol):
-    """`log(line)` writes an epoch's line everywhere."""
+    """`log(line, report)` writes an epoch's line everywhere, and what a probe found where it was its turn."""
 
-    def __call__(self, line: dict[str, Any]) -> None: ...
+    def __call__(self, line: dict[str, Any], report: Report | None) -> None: ...
 
 
 @contextmanager
@@ -28,15 +29,22 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
         file.truncate(at.metrics_bytes)
         board = SummaryWriter(str(run.path / "tensorboard"), purge_step=at.step + 1 if at.step else None)
 
-        def log(line: dict[str, Any]) -> None:
+        def log(line: dict[str, Any], report: Report | None) -> None:
+            if report:
+                line = line | {"probe": report.numbers()}
             file.write((json.dumps(line) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
             at.metrics_bytes = file.tell()
             for name, value in _scalars(line):
                 board.add_scalar(name, value, at.step)
+            if report:
+                report.write(board, at.step)
+                report.draw(run.figure("probe"), title=f"epoch {line['epoch']}")
             board.flush()
             say(_describe(line, at.epochs + bool(at.rest)))
+            if report:
+                say(f"gradients: {report.verdict}")
 
         try:
             yield log

@@ -34,6 +34,7 @@ class TrainerSettings:
     minutes: float | None = None  # fit the number of epochs to this time by the measured speed, validation included
     precision: Precision = "32-true"  # bf16-mixed: matrix products in bfloat16, weights and sums in float32
     checkpoint_seconds: float = 60.0  # between two checkpoints inside an epoch
+    probe_every: int = 0  # epochs between two looks at how far gradients reach (docs/probe.md); 0 = off
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -48,6 +49,7 @@ class TrainerSettings:
         self._expect("patience", self.patience >= 0, "0 (off) or more epochs")
         self._expect("plateau_patience", self.plateau_patience >= 1, "at least 1 epoch")
         self._expect("minutes", self.minutes is None or self.minutes > 0, "more than 0")
+        self._expect("probe_every", self.probe_every >= 0, "0 (off) or more epochs")
         self._expect("precision", self.precision in ("32-true", "bf16-mixed"), "32-true or bf16-mixed")
         if self.schedule == "plateau" and 0 < self.patience <= self.plateau_patience:
             raise OptionError(

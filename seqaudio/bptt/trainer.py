@@ -27,6 +27,7 @@ from seqaudio.bptt.strategies import Carried, Strategy
 from seqaudio.bptt.updater import Outcome, Updater
 from seqaudio.errors import RunError
 from seqaudio.models import Model
+from seqaudio.probing import EpochProbe
 from seqaudio.progress import progress, say
 
 NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
@@ -41,6 +42,7 @@ class Trainer:
         validate: metrics of the model on the validation split; called after each epoch.
         select: the metric that chooses the best epoch, and whether "max" or "min" of it is best.
         processes: those that train together, all of them with equal arguments; they tell the device.
+        probe_on: the rows that `settings.probe_every` looks at.
     """
 
     def __init__(
@@ -54,7 +56,10 @@ class Trainer:
         select: tuple[str, str],
         device: torch.device | str = "cpu",
         processes: Processes | None = None,
+        probe_on: Batch | None = None,
     ) -> None:
+        if settings.probe_every and probe_on is None:
+            raise ValueError("settings.probe_every is given, but no rows to look at: give probe_on")
         strategy.check(model)
         self.processes = processes or Processes(device)
         self.device = self.processes.device
@@ -69,6 +74,7 @@ class Trainer:
         self.at = Position(epochs=settings.epochs)
         self.carried: Carried | None = None
         self.updater = Updater(model, settings)
+        self.probe = EpochProbe(probe_on, settings.probe_every) if probe_on and settings.probe_every else None
         self._pace = Pace(60 * settings.minutes) if settings.minutes else None
         self._in_precision = BFloat16Mixed(model, self.device) if settings.precision == "bf16-mixed" else model
         self._clock = self._last_checkpoint = time.monotonic()
@@ -185,6 +191,7 @@ class Trainer:
         average = self.updater.average
         with average.in_place() if average and self.at.step else nullcontext():
             metrics = self._validated()
+            report = self.probe(self.model, self.at.epoch + 1) if self.probe and self.processes.first else None
             better = self._is_better(metrics)
             if better and self.processes.first:
                 self.run.save_weights(self.model)
@@ -207,7 +214,8 @@ class Trainer:
                 "clipped": self.at.clipped / max(self.at.updates, 1),
                 "skipped": self.at.skipped,
                 "seconds": round(self.at.seconds, 3),
-            }
+            },
+            report,
         )
         self.at.epoch += 1
         self.at.batch = self.at.count = self.at.updates = self.at.clipped = 0
@@ -226,7 +234,7 @@ class Trainer:
         return metrics[name] > self.at.best if direction == "max" else metrics[name] < self.at.best
 
     def _logs(self) -> AbstractContextManager[Log]:
-        return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line: None)
+        return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line, report: None)
 
     # --- how long it lasts ---
 
@@ -236,11 +244,16 @@ class Trainer:
         self._clock = now
 
     def _measure_validation(self) -> None:
-        """For --minutes: the seconds of one validation, on the untrained model."""
+        """For --minutes: the seconds that an epoch's end takes, validation and probe, on the untrained model."""
         self.model.eval()
         start = time.monotonic()
         self._validated()
-        self.at.validation_seconds = self.processes.share(time.monotonic() - start)
+        seconds = time.monotonic() - start
+        if self.probe and self.processes.first:
+            start = time.monotonic()
+            self.probe.look(self.model)
+            seconds += (time.monotonic() - start) / self.probe.every
+        self.at.validation_seconds = self.processes.share(seconds)
         self.at.settled = False
 
     def _speed_known(self) -> bool:

@@ -8,17 +8,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import tyro
 
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError
-
-if TYPE_CHECKING:
-    from seqaudio.batching import Batch
-    from seqaudio.bptt import RunFolder
-    from seqaudio.store import Store
 
 
 @dataclass(frozen=True)
@@ -48,37 +43,14 @@ def main(config: Config) -> None:
         )
 
     from seqaudio.bptt import RunFolder
-    from seqaudio.probing import probe
+    from seqaudio.probing import probe, probe_rows
     from seqaudio.store import Store
 
     folder, store = RunFolder(config.run), Store(config.store)
     folder.check_store(store)
-    batch = rows(folder, store, config.split, config.sequences, config.steps)
+    batch = probe_rows(store, folder.vocabulary, config.split, config.sequences, config.steps)
     report = probe(folder.model(), batch, anchors=config.anchors, lags=config.lags, double=config.double)
     print(json.dumps(report.to_dict()) if config.json else report)
     if config.png is not None:
         with written(config.png):
             report.draw(config.png, title=config.run.name)
-
-
-def rows(folder: RunFolder, store: Store, split: str, sequences: int, steps: int) -> Batch:
-    """A batch of `sequences` rows spread evenly over a split, cut after `steps` steps, as the run's recipe makes it.
-
-    Raises OptionError where the store has neither tokens nor labelled features.
-    """
-    import numpy as np
-
-    from seqaudio.batching import LabelledSequences, TokenSequences
-    from seqaudio.batching.padded import Collate
-
-    held = store[split]
-    collate: Collate
-    if store.kind == "tokens":
-        collate = TokenSequences(held)
-    elif store.kind == "features":
-        collate = LabelledSequences(held, folder.vocabulary.encode(held.labels))
-    else:
-        raise OptionError(f"{store.path} holds {store.kind}, expected tokens or features; use seqaudio.probe in Python")
-    chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
-    batch = collate(chosen, 0)
-    return batch.slice_time(0, min(steps, batch.steps))

@@ -7,6 +7,7 @@ from seqaudio.probing.drawing import draw_reports, reports_figure
 from seqaudio.probing.epochs import EpochProbe
 from seqaudio.probing.measure import probe
 from seqaudio.probing.report import LayerReport, Report
+from seqaudio.probing.rows import probe_rows
 from seqaudio.probing.verdict import EXPLODED, FADED, VANISHED, Verdict, judge
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "draw_reports",
     "judge",
     "probe",
+    "probe_rows",
     "reports_figure",
 ]

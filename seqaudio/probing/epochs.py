@@ -31,7 +31,9 @@ class EpochProbe:
 
     def __call__(self, model: Model, epoch: int) -> Report | None:
         """The report on a model after `epoch` epochs (counted from 1), None where it is not the turn of one."""
-        if epoch % self.every:
-            return None
+        return self.look(model) if epoch % self.every == 0 else None
+
+    def look(self, model: Model) -> Report:
+        """The report on a model, now."""
         device = next(model.parameters()).device
         return probe(model, self.batch.to(device), anchors=self.anchors, lags=self.lags, jacobians=self.jacobians)
