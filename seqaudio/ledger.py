@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
 COLUMNS = ("path", "status", "reason", "detail", "seconds", "split", "rows", "sha256")
+HEADER = "\t".join(COLUMNS) + "\n"
 
 
 class Status(StrEnum):
@@ -29,7 +29,9 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # the operating system would not let it be read
     EMPTY = "empty"  # no bytes, or no samples
     NOT_AUDIO = "not_audio"
+    NEEDS_EXTRA = "needs_extra"  # read where an extra is installed; the detail names it
     NOT_MIDI = "not_midi"
+    NOT_TEXT = "not_text"  # bytes that are no UTF-8
     TRUNCATED = "truncated"  # ends before its header says it should
     DAMAGED = "damaged"  # of the right kind, but breaks its own format
     NOT_FINITE = "not_finite"  # NaN or infinite samples
@@ -61,6 +63,8 @@ class LedgerEntry:
 
 def encode_field(text: str) -> str:
     """Percent-encode control characters, `%` and bytes that are no UTF-8, so that a line is one line."""
+    if text.isprintable() and "%" not in text:
+        return text
     raw = text.encode("utf-8", "surrogateescape")
     try:
         safe = raw.decode("utf-8")
@@ -71,50 +75,45 @@ def encode_field(text: str) -> str:
 
 def decode_field(text: str) -> str:
     """The inverse of `encode_field`."""
-    return unquote_to_bytes(text).decode("utf-8", "surrogateescape")
+    return unquote_to_bytes(text).decode("utf-8", "surrogateescape") if "%" in text else text
+
+
+def ledger_line(entry: LedgerEntry) -> str:
+    """An entry as a line of `ledger.tsv`, its line feed included."""
+    seconds = "" if entry.seconds is None else f"{entry.seconds:.6f}"
+    fields = (entry.path, entry.status, entry.reason, entry.detail, seconds, entry.split, str(entry.rows), entry.sha256)
+    return "\t".join(map(encode_field, fields)) + "\n"
+
+
+def decode_line(line: str) -> LedgerEntry:
+    """The inverse of `ledger_line`. Raises ValueError for a line that is not of the format."""
+    name, status, reason, detail, seconds, split, rows, sha256 = map(decode_field, line.rstrip("\n").split("\t"))
+    return LedgerEntry(
+        path=name,
+        status=Status(status),
+        reason=Reason(reason),
+        detail=detail,
+        seconds=float(seconds) if seconds else None,
+        split=split,
+        rows=int(rows),
+        sha256=sha256,
+    )
 
 
 def write_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
     """Write `ledger.tsv`, one line an input in the order given."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\t".join(COLUMNS) + "\n")
-        for entry in entries:
-            seconds = "" if entry.seconds is None else f"{entry.seconds:.6f}"
-            fields = (
-                entry.path,
-                entry.status,
-                entry.reason,
-                entry.detail,
-                seconds,
-                entry.split,
-                str(entry.rows),
-            )
-            file.write("\t".join(encode_field(field) for field in (*fields, entry.sha256)) + "\n")
+        file.write(HEADER)
+        file.writelines(map(ledger_line, entries))
 
 
 def read_ledger(path: Path) -> list[LedgerEntry]:
     """Read `ledger.tsv` back. Raises ValueError where a line is not of the format."""
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise ValueError(f"{path}: columns {header}, expected {list(COLUMNS)}")
-        entries = []
-        for fields in reader:
-            name, status, reason, detail, seconds, split, rows, sha256 = map(decode_field, fields)
-            entries.append(
-                LedgerEntry(
-                    path=name,
-                    status=Status(status),
-                    reason=Reason(reason),
-                    detail=detail,
-                    seconds=float(seconds) if seconds else None,
-                    split=split,
-                    rows=int(rows),
-                    sha256=sha256,
-                )
-            )
-    return entries
+    with path.open(encoding="utf-8", newline="\n") as file:
+        header = file.readline()
+        if header != HEADER:
+            raise ValueError(f"{path}: columns {header.split()}, expected {list(COLUMNS)}")
+        return [decode_line(line) for line in file]
 
 
 def summarise(entries: Iterable[LedgerEntry]) -> str:

@@ -145,6 +145,17 @@ def test_no_gradient_reaches_a_step_before_the_cut() -> None:
     assert reached == [[*range(max(0, end - 6), end)] for end in (2, 4, 6, 8, 10, 12)]
 
 
+def test_without_carrying_windows_are_strangers() -> None:
+    net, data = model(), batch()
+    zeroed, total, count = gradients(TruncatedBPTT(4, carry=False), net, data)
+    alone = [gradients(FullBPTT(), net, data.slice_time(start, start + 4)) for start in range(0, T, 4)]
+    assert_equal(zeroed, {name: sum(part[name] for part, _, _ in alone) for name in zeroed})  # type: ignore[misc]
+    assert (total, count) == (pytest.approx(sum(loss for _, loss, _ in alone)), sum(n for _, _, n in alone))
+    carried, other, _ = gradients(TruncatedBPTT(4), net, data)
+    assert abs(other - total) > 1e-3
+    assert any((carried[name] - zeroed[name]).abs().max() > 1e-3 for name in carried)
+
+
 def test_what_is_carried_holds_no_graph() -> None:
     strategy, net = TruncatedBPTT(2, 6), model("gru")
     carried = None
@@ -365,6 +376,7 @@ def test_models_with_one_loss_a_sequence_refuse_to_be_cut_with_the_reason(strate
         ({"bptt": "truncated"}, TruncatedBPTT(128)),
         ({"bptt": "truncated", "advance": 64, "reach": 128}, TruncatedBPTT(64, 128)),
         ({"bptt": "truncated", "spread": 20, "seed": 3}, TruncatedBPTT(128, spread=20, seed=3)),
+        ({"bptt": "truncated", "carry": False}, TruncatedBPTT(128, carry=False)),
         ({"bptt": "checkpointed"}, CheckpointedBPTT()),
         ({"bptt": "checkpointed", "segments": 9, "seed": 3}, CheckpointedBPTT(9)),
     ],
@@ -386,6 +398,8 @@ def test_options_make_a_strategy(options: dict[str, int], strategy: Strategy) ->
         ({"bptt": "truncated", "advance": 64, "spread": 32}, "--spread 32 .*less than half"),
         ({"bptt": "truncated", "spread": -1}, "--spread -1 .*0 or more"),
         ({"bptt": "truncated", "reach": 256, "spread": 5}, "--spread 5 beside --reach 256.*leave out"),
+        ({"bptt": "truncated", "reach": 256, "carry": False}, "--no-carry beside --reach 256.*leave out"),
+        ({"bptt": "full", "carry": False}, "--no-carry beside --bptt full, it belongs to --bptt truncated"),
         ({"bptt": "checkpointed", "segments": 0}, "--segments 0, expected at least 1"),
     ],
 )

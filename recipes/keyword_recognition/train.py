@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from seqaudio.batching import LabelledSequences, PaddedBatches
-from seqaudio.bptt import RunFolder, Trainer, TrainingOptions, begin_with, launch, run_settings
+from seqaudio.bptt import TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
@@ -63,11 +63,11 @@ def main(config: Config) -> None:
     store = Store(config.store)
     store.require("features", "keyword recognition")
     labels = store.names
-    train, valid = store["train"].head(config.limit), store["valid"]
+    training, valid = store["train"].head(config.limit), store["valid"]
 
     torch.manual_seed(config.seed)
     arguments = {
-        "input_size": train.sequence(0).shape[1],
+        "input_size": training.sequence(0).shape[1],
         "classes": len(labels),
         "cell": config.cell,
         "layers": config.layers,
@@ -101,57 +101,40 @@ def main(config: Config) -> None:
         return augment(frames, settings, augmentation, (config.seed, epoch, name))
 
     train_batches = PaddedBatches(
-        LabelledSequences(train, labels.encode(train.labels), transform), config.batch_size, seed=config.seed
+        LabelledSequences(training, labels.encode(training.labels), transform), config.batch_size, seed=config.seed
     )
     valid_batches = PaddedBatches(LabelledSequences(valid, labels.encode(valid.labels)), 256, max_steps=MAX_STEPS)
-    strategy = config.strategy()
-    strategy.check(model)
-    parent = begin_with(config.start_from, model, store, "keyword_recognition")
-
-    processes = launch(config.devices, config.device, config.threads)
-    processes.on_first(
-        lambda: RunFolder.create(
-            config.run,
-            recipe="keyword_recognition",
-            settings=run_settings(config),
-            model={"name": "keyword", "arguments": arguments},
-            store=store,
-            resume=config.resume,
-            parent=parent,
-        )
-    )
-    folder = RunFolder(config.run)
-    trainer = Trainer(
+    trained = train(
         model,
-        strategy,
+        arguments,
         train_batches,
-        validate=lambda: evaluate(model, valid_batches, processes.device),
-        run=folder,
-        settings=config,
+        config,
+        recipe="keyword_recognition",
+        name="keyword",
+        store=store,
+        validate=lambda device: evaluate(model, valid_batches, device),
         select=("nats_per_clip", "min"),
-        processes=processes,
         probe_on=probe_rows(store, labels),
     )
-    best = trainer.fit()
-    if not processes.first:
+    if trained is None:
         return
 
-    neighbours = NearestNeighbours().fit(list(train), train.labels)
+    neighbours = NearestNeighbours().fit(list(training), training.labels)
     hits = np.mean(np.array(neighbours.predict(list(valid))) == np.array(valid.labels))
     outcome = results(
         recipe="keyword_recognition",
         seed=config.seed,
-        valid=best,
+        valid=trained.best,
         baselines={"5-nearest-neighbours": {"valid": {"accuracy": float(hits)}}},
         parameters=model.parameter_count(),
-        wall_seconds=trainer.at.seconds,
+        wall_seconds=trained.seconds,
         command=command_line(),
     )
     write_json(config.run / "results.json", outcome)
-    draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"))
+    draw_curves(read_metrics(trained.folder.metrics_file), trained.folder.figure("curves"))
     print(
-        f"validation accuracy {100 * best['accuracy']:.2f} % of {best['count']:,} clips "
-        f"(5 nearest neighbours {100 * hits:.2f} %), {trainer.at.seconds:.0f} s; "
+        f"validation accuracy {100 * trained.best['accuracy']:.2f} % of {trained.best['count']:,} clips "
+        f"(5 nearest neighbours {100 * hits:.2f} %), {trained.seconds:.0f} s; "
         f"next: recipes/keyword_recognition/evaluate.py --run {config.run} --split test"
     )
 

@@ -16,6 +16,7 @@ from seqaudio.bptt.strategies import (
     strategy_from,
 )
 from seqaudio.bptt.trainer import Trainer
+from seqaudio.bptt.training import Trained, token_source, train
 
 __all__ = [
     "ADVANCE",
@@ -26,6 +27,7 @@ __all__ = [
     "RunFolder",
     "Strategy",
     "StrategyName",
+    "Trained",
     "Trainer",
     "TrainerSettings",
     "TrainingOptions",
@@ -34,4 +36,6 @@ __all__ = [
     "launch",
     "run_settings",
     "strategy_from",
+    "token_source",
+    "train",
 ]

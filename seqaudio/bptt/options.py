@@ -25,6 +25,7 @@ class TrainingOptions(TrainerSettings, Folders):
     advance: int | None = None  # of truncated: steps a window, 128 where none are given
     reach: int | None = None  # of truncated: steps that the gradient reaches back, a multiple of advance
     spread: int | None = None  # of truncated: steps by which a window's border is moved at random, at most
+    carry: bool = True  # of truncated: the state goes on from window to window; --no-carry zeroes it, for comparison
     segments: int | None = None  # of checkpointed: parts of a batch; the root of its steps where none are given
     seed: int = 1
     device: str = "auto"
@@ -42,6 +43,7 @@ class TrainingOptions(TrainerSettings, Folders):
             advance=self.advance,
             reach=self.reach,
             spread=self.spread,
+            carry=None if self.carry else False,  # what all strategies do needs no saying
             segments=self.segments,
             seed=self.seed,
         )

@@ -20,3 +20,8 @@ def evaluate(model: Model, source: Source, device: torch.device | str = "cpu") -
             held[0] += total
             held[1] += count
     return {name: total / count for name, (total, count) in sums.items()} | {"count": next(iter(sums.values()))[1]}
+
+
+def per_character(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics of a model whose events are characters, named so."""
+    return {name.replace("_per_event", "_per_character"): value for name, value in metrics.items()}

@@ -7,6 +7,7 @@ from typing import Any
 from seqaudio.errors import RunError
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.budget import choose_width, width_within
+from seqaudio.models.event_options import EventModelOptions
 from seqaudio.models.events import EventModel
 from seqaudio.models.keyword import KeywordModel, KeywordState
 from seqaudio.models.recall import RecallModel
@@ -15,6 +16,7 @@ from seqaudio.models.series import SeriesModel
 __all__ = [
     "MODELS",
     "EventModel",
+    "EventModelOptions",
     "KeywordModel",
     "KeywordState",
     "Model",

@@ -15,18 +15,18 @@ def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences
     """A batch of `sequences` rows spread evenly over a split, cut after `steps` steps, as a recipe makes it.
 
     Args:
-        labels: of the model; what it has learned, in its order. Of no effect where the store holds tokens.
+        labels: of the model; what it has learned, in its order. Of no effect where the store holds tokens or text.
     Raises:
-        OptionError: the store has neither tokens nor labelled features.
+        OptionError: the store has neither tokens nor text nor labelled features.
     """
     held = store[split]
     collate: Collate
-    if store.kind == "tokens":
+    if store.kind in ("tokens", "text"):
         collate = TokenSequences(held)
     elif store.kind == "features":
         collate = LabelledSequences(held, labels.encode(held.labels))
     else:
-        raise OptionError(f"{store.path} holds {store.kind}, expected tokens or features; use seqaudio.probe in Python")
+        raise OptionError(f"{store.path} holds {store.kind}, expected tokens, text or features; use seqaudio.probe")
     chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
     batch = collate(chosen, 0)
     return batch.slice_time(0, min(steps, batch.steps))

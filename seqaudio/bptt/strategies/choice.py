@@ -17,7 +17,7 @@ ADVANCE = 128  # steps a window of truncated BPTT where none are given
 
 TAKES: dict[str, tuple[str, ...]] = {
     "full": (),
-    "truncated": ("advance", "reach", "spread"),
+    "truncated": ("advance", "reach", "spread", "carry"),
     "checkpointed": ("segments",),
 }
 
@@ -29,6 +29,7 @@ def strategy_from(
     reach: int | None = None,
     spread: int | None = None,
     segments: int | None = None,
+    carry: bool | None = None,
     seed: int = 0,
 ) -> Strategy:
     """The strategy called `bptt`. None stands for an option that was not given.
@@ -38,15 +39,22 @@ def strategy_from(
     """
     if bptt not in TAKES:
         raise OptionError(f"no strategy is called {bptt!r}; {did_you_mean(bptt, list(TAKES))}")
-    given = {"advance": advance, "reach": reach, "spread": spread, "segments": segments}
+    given = {"advance": advance, "reach": reach, "spread": spread, "carry": carry, "segments": segments}
     for option, value in given.items():
         if value is not None and option not in TAKES[bptt]:
             owner = next(name for name, options in TAKES.items() if option in options)
             raise OptionError(
-                f"--{option} {value} beside --bptt {bptt}, it belongs to --bptt {owner}; leave one of them out"
+                f"{_spelt(option, value)} beside --bptt {bptt}, it belongs to --bptt {owner}; leave one of them out"
             )
     if bptt == "full":
         return FullBPTT()
     if bptt == "checkpointed":
         return CheckpointedBPTT(segments)
-    return TruncatedBPTT(ADVANCE if advance is None else advance, reach, spread or 0, seed)
+    return TruncatedBPTT(ADVANCE if advance is None else advance, reach, spread or 0, seed, carry is not False)
+
+
+def _spelt(option: str, value: int | bool) -> str:
+    """An option as it stands on a command line."""
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"

@@ -38,6 +38,8 @@ class TruncatedBPTT(Strategy):
         reach: k2, a multiple of k1; None is k1.
         spread: steps by which a border moves at most, less than half a window; needs reach = advance.
         seed: of the borders.
+        carry: False begins every window with the model's first state, as if the past before it had not been. Nothing
+            is gained by it: it is there to be compared with.
     Raises:
         OptionError: a number is out of its range, or two do not go together.
     """
@@ -46,6 +48,7 @@ class TruncatedBPTT(Strategy):
     reach: int | None = None
     spread: int = 0
     seed: int = 0
+    carry: bool = True
 
     def __post_init__(self) -> None:
         if self.advance < 1:
@@ -63,6 +66,11 @@ class TruncatedBPTT(Strategy):
             raise OptionError(
                 f"--spread {self.spread} beside --reach {self.reach}: windows of drawn lengths are not run again; "
                 f"leave out --reach, or --spread"
+            )
+        if not self.carry and self.windows_run > 1:
+            raise OptionError(
+                f"--no-carry beside --reach {self.reach}: without a carried state nothing lies before the window; "
+                f"leave out one of them"
             )
 
     @property
@@ -92,13 +100,15 @@ class TruncatedBPTT(Strategy):
             yield batch.slice_time(start, end)
 
     def backward(self, model: Model, window: Batch, carried: Carried | None) -> tuple[float, int, Carried]:
-        before = carried or Carried(None)
+        before = carried if carried and self.carry else Carried(None)
         state, borders = before.state, [before.state]
         for earlier in before.again:
             _, _, state = model.loss(earlier, state)  # for the graph: its loss was counted when it was the newest
             borders.append(detach(state))
         total, count, state = model.loss(window, state)
         total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        if not self.carry:
+            return float(total.detach()), count, Carried(None)
         borders.append(detach(state))
 
         again = (*before.again, window)
