@@ -108,8 +108,7 @@ class GRURecurrence(torch.autograd.Function):
             window=Window(*marks, *ctx.flags),
         )
         d_products = gradients.d_gates[:, :, H:]
-        go_back(ctx.steps, gradients, d_products, weight, gradients.hidden.running)
-        d_weight = d_products.flatten(0, 1).t() @ before[:-1].flatten(0, 1)
+        d_weight = go_back(ctx.steps, gradients, d_products, weight, gradients.hidden.running, before)
         d_bias = d_products[:, :, 2 * H :].sum((0, 1))
         d_hidden, d_start = gradients_of_origins(gradients.hidden, gradients.window)
         return None, gradients.d_gates[:, :, : 3 * H], d_weight, d_bias, d_hidden, d_start, None, None

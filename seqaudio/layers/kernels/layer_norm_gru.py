@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward, products_room
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -54,7 +54,7 @@ class LayerNormGRUGradients(NamedTuple):
     before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], comes in from outside
     d_from_inputs: Array  # [T, B, 3 H]
-    d_products: Array  # [T, B, 3 H]
+    d_products: Array  # [T, B, 3 H], or of so many steps as `products_room` has
     d_gain_inputs: Array  # [3 H], and the next three: sums over rows and steps
     d_bias_inputs: Array  # [3 H]
     d_gain_hidden: Array  # [3 H]
@@ -142,7 +142,7 @@ class LayerNormGRURecurrence(torch.autograd.Function):
             before=before,
             d_outputs=d_outputs.contiguous(),
             d_from_inputs=room(*products.shape, like=weight),
-            d_products=room(*products.shape, like=weight),
+            d_products=products_room(products),
             d_gain_inputs=sums(3 * H, like=weight),
             d_bias_inputs=sums(3 * H, like=weight),
             d_gain_hidden=sums(3 * H, like=weight),
@@ -151,8 +151,7 @@ class LayerNormGRURecurrence(torch.autograd.Function):
             gates=weight.new_empty(4 * H),
             window=Window(*marks, *ctx.flags),
         )
-        go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running)
-        d_weight = tape.d_products.flatten(0, 1).t() @ before[:-1].flatten(0, 1)
+        d_weight = go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running, before)
         d_hidden, d_start = gradients_of_origins(tape.hidden, tape.window)
         summed = (tape.d_gain_inputs, tape.d_bias_inputs, tape.d_gain_hidden, tape.d_bias_hidden)
         d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward, products_room
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -58,7 +58,7 @@ class LayerNormLSTMGradients(NamedTuple):
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], comes in from outside
     d_from_inputs: Array  # [T, B, 4 H]
-    d_products: Array  # [T, B, 4 H]
+    d_products: Array  # [T, B, 4 H], or of so many steps as `products_room` has
     d_gain_inputs: Array  # [4 H], and the next four: sums over rows and steps
     d_gain_hidden: Array  # [4 H]
     d_bias: Array  # [4 H]
@@ -68,6 +68,7 @@ class LayerNormLSTMGradients(NamedTuple):
     memory: StateGradient
     gates: Array  # [4 H], i, f, g, o of the row at hand
     scratch: Array  # [2, H], its normalised memory and the tanh of that
+    step_sums: Array  # [14, H], the five sums over the rows of one step
     window: Window
 
 
@@ -157,7 +158,7 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
             d_from_inputs=room(*products.shape, like=weight),
-            d_products=room(*products.shape, like=weight),
+            d_products=products_room(products),
             d_gain_inputs=sums(4 * H, like=weight),
             d_gain_hidden=sums(4 * H, like=weight),
             d_bias=sums(4 * H, like=weight),
@@ -167,10 +168,10 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             memory=state_gradient(d_memory),
             gates=torch.empty_like(bias),
             scratch=weight.new_empty(2, H),
+            step_sums=weight.new_empty(14, H),
             window=Window(*marks, *ctx.flags),
         )
-        go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running)
-        d_weight = tape.d_products.flatten(0, 1).t() @ hidden_before[:-1].flatten(0, 1)
+        d_weight = go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running, hidden_before)
         d_hidden, d_start_hidden = gradients_of_origins(tape.hidden, tape.window)
         d_memory, d_start_memory = gradients_of_origins(tape.memory, tape.window)
         summed = (tape.d_gain_inputs, tape.d_gain_hidden, tape.d_bias, tape.d_gain_memory, tape.d_bias_memory)

@@ -112,8 +112,7 @@ class LSTMRecurrence(torch.autograd.Function):
             window=Window(*marks, *ctx.flags),
         )
         d_gates, running = gradients.d_gates, gradients.hidden.running
-        go_back(ctx.steps, gradients, d_gates, weight, running)
-        d_weight = d_gates.flatten(0, 1).t() @ hidden_before[:-1].flatten(0, 1)
+        d_weight = go_back(ctx.steps, gradients, d_gates, weight, running, hidden_before)
         d_hidden, d_start_hidden = gradients_of_origins(gradients.hidden, gradients.window)
         d_memory, d_start_memory = gradients_of_origins(gradients.memory, gradients.window)
         d_peephole = gradients.d_peephole.to(peephole.dtype) if ctx.needs_input_grad[3] else None

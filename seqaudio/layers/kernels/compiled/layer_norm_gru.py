@@ -71,10 +71,11 @@ def step(t: int, tape: LayerNormGRUTape) -> None:
 @compiled
 def step_back(t: int, tape: LayerNormGRUGradients) -> None:
     _, B, H = tape.d_outputs.shape
+    products = tape.d_products[t % len(tape.d_products)]
     gates = tape.gates
     r, z, n, recalled = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     for b in range(B):
-        d_x, d_product = tape.d_from_inputs[t, b], tape.d_products[t, b]
+        d_x, d_product = tape.d_from_inputs[t, b], products[b]
         if t >= tape.window.lengths[b]:
             fill(d_x, 0)
             fill(d_product, 0)

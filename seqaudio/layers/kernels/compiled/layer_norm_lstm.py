@@ -82,10 +82,16 @@ def step(t: int, tape: LayerNormLSTMTape) -> None:
 @compiled
 def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
     _, B, H = tape.d_outputs.shape
+    products = tape.d_products[t % len(tape.d_products)]
     gates, normalised, read = tape.gates, tape.scratch[0], tape.scratch[1]
     i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
+    # rows are summed in their own type, steps in the wide one: mixing types in a row's loop would halve its speed
+    sums = tape.step_sums.reshape(-1)
+    d_bias, d_gain_inputs, d_gain_hidden = sums[: 4 * H], sums[4 * H : 8 * H], sums[8 * H : 12 * H]
+    d_gain_memory, d_bias_memory = sums[12 * H : 13 * H], sums[13 * H :]
+    fill(sums, 0)
     for b in range(B):
-        d_x, d_gates = tape.d_from_inputs[t, b], tape.d_products[t, b]
+        d_x, d_gates = tape.d_from_inputs[t, b], products[b]
         if t >= tape.window.lengths[b]:
             fill(d_x, 0)
             fill(d_gates, 0)
@@ -105,8 +111,8 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         times_sigmoid_slope(d_o, o)
         times(d_h, o)
         times_tanh_slope(d_h, read)
-        add(tape.d_bias_memory, d_h)
-        add_product(tape.d_gain_memory, d_h, normalised)
+        add(d_bias_memory, d_h)
+        add_product(d_gain_memory, d_h, normalised)
         times(d_h, tape.gain_memory)
         normalise_gradient(d_h, normalised, scale)
         add(d_c, d_h)
@@ -120,13 +126,18 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         times(d_c, f)
         fill(d_h, 0)
 
-        add(tape.d_bias, d_gates)
-        add_product(tape.d_gain_inputs, d_gates, x)
-        add_product(tape.d_gain_hidden, d_gates, h)
+        add(d_bias, d_gates)
+        add_product(d_gain_inputs, d_gates, x)
+        add_product(d_gain_hidden, d_gates, h)
         set_product(d_x, d_gates, tape.gain_inputs)
         normalise_gradient(d_x, x, tape.scales[t, 0, b])
         times(d_gates, tape.gain_hidden)
         normalise_gradient(d_gates, h, tape.scales[t, 1, b])
+    add(tape.d_bias, d_bias)
+    add(tape.d_gain_inputs, d_gain_inputs)
+    add(tape.d_gain_hidden, d_gain_hidden)
+    add(tape.d_gain_memory, d_gain_memory)
+    add(tape.d_bias_memory, d_bias_memory)
 
 
 @compiled

@@ -37,7 +37,7 @@ def step_back(t: int, tape: LayerNormGRUGradients) -> None:
     H = tape.d_outputs.shape[2]
     x, h, before, d_h = tape.from_inputs[t], tape.products[t], tape.before[t], tape.hidden.running
     r, z, n, recalled = open_gates(x, h, tape)
-    d_x, d_product = tape.d_from_inputs[t], tape.d_products[t]
+    d_x, d_product = tape.d_from_inputs[t], tape.d_products[t % len(tape.d_products)]
     d_r, d_z, d_n = d_x.chunk(3, dim=1)
 
     d_h.add_(real(t, tape.d_outputs[t], tape.window))

@@ -41,7 +41,7 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         *(tape.hidden.running, tape.memory.running),
     )
     i, f, g, o = open_gates(x, h, tape)
-    d_x, d_gates = tape.d_from_inputs[t], tape.d_products[t]
+    d_x, d_gates = tape.d_from_inputs[t], tape.d_products[t % len(tape.d_products)]
     d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=1)
     scale = torch.empty_like(c[:, 0])
     normalised = normalise(torch.mul(f, c).addcmul_(i, g), scale)
