@@ -139,6 +139,8 @@ def test_completion_offers_commands_names_and_options() -> None:
     assert complete(text, "bash", "seqaudio", "prepare", "fs") == ["fsdd"]
     assert "--leave-out" in complete(text, "bash", "seqaudio", "prepare", "fsdd", "--")
     assert "--temperature" in complete(text, "bash", "seqaudio", "generate", "run", "--t")
+    assert "--no-carry" in complete(text, "bash", "seqaudio", "train", "language_modelling", "--no")
+    assert complete(text, "bash", "seqaudio", "evaluate", "run", "--u") == ["--use"]
     assert "compinit" in script("zsh")
 
 

@@ -16,6 +16,7 @@ import tyro
 from seqaudio.cli.main import COMMANDS, SCRIPTS
 from seqaudio.cli.scripts import load, preparations, recipes
 
+SHARED = ("--use", "--quiet", "--debug", "--help")  # what every command takes
 SCRIPT = """# {shell} completion of seqaudio; made by `seqaudio completion {shell}`
 {head}_seqaudio() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
@@ -49,7 +50,7 @@ def script(shell: str) -> str:
         cases.append(f'    2:{command}:*) words="{" ".join(scripts)}" ;;')
         for name, path in scripts.items():
             cases.append(f'    *:{command}:{name}) words="{options(load(path))}" ;;')
-    cases.append('    *:evaluate:*) words="--run --store --split" ;;')
+    cases.append(f'    *:evaluate:*) words="{" ".join(("--run --store --split", *SHARED))}" ;;')
     modules = {command: import_module(f"seqaudio.cli.{command}") for command in COMMANDS}
     cases += [f'    *:{command}:*) words="{options(module)}" ;;' for command, module in modules.items()]
     head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
@@ -59,5 +60,6 @@ def script(shell: str) -> str:
 def options(module: ModuleType) -> str:
     """The options of a command as one string; positional arguments are files and complete as such."""
     fields = dataclasses.fields(module.Config)
-    names = [field.name for field in fields if "Positional" not in str(field.type)]
-    return " ".join(f"--{name.replace('_', '-')}" for name in names)
+    named = [field for field in fields if "Positional" not in str(field.type)]
+    words = [f"--{'no-' * (field.default is True)}{field.name.replace('_', '-')}" for field in named]
+    return " ".join((*words, *SHARED))

@@ -19,6 +19,7 @@ from seqaudio.layers.fused_layer import FusedLayer
 from seqaudio.layers.lengths import flip, mask
 from seqaudio.layers.scan import ScanLayer
 from seqaudio.layers.stack import Stack
+from seqaudio.layers.torch_weights import from_torch, to_torch
 from seqaudio.layers.unrolled import Unrolled
 
 __all__ = [
@@ -39,5 +40,7 @@ __all__ = [
     "build_layer",
     "build_stack",
     "flip",
+    "from_torch",
     "mask",
+    "to_torch",
 ]
