@@ -1,12 +1,19 @@
-"""Labelled recordings of one's own to a store: a folder for each label, or a table.
+"""Recordings of one's own to a store: a folder for each label, or a table with labels or texts.
 
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/label/*.wav
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/train/label/*.wav, also valid, test
-    data_prep/audio_folder.py --source table.csv --out stores/mine       paths relative to the table's folder
+    data_prep/audio_folder.py --source table.csv --out stores/mine       files relative to the table's folder
+    data_prep/audio_folder.py --source FOLDER --table lists/table.tsv --out stores/mine \\
+        --path-column file --label-column word --speaker-column who     files relative to FOLDER
 
-Every format that libsndfile decodes, at any rate, with any number of channels. Recordings without a given split are
-put into one by a hash of their speaker, where it is known, otherwise of their file name; a corpus with a training and
-a test split but no valid one has `--valid-percent` of its training recordings put there.
+Every format that libsndfile decodes, at any rate, with any number of channels; with the extra `media` the sound of M4A,
+WebM and videos too. A table has columns `path` or `audio`, `label`, `text`, `split`, `speaker` and `condition`, or
+others that the options name; it needs the first and a label or a text. Labels and texts are kept in Unicode normal
+form C.
+
+Recordings without a given split are put into one by a hash of their speaker, where it is known, otherwise of their file
+name; a corpus with a training and a test split but no valid one has `--valid-percent` of its training recordings put
+there.
 """
 
 from __future__ import annotations
@@ -14,21 +21,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.features import feature_settings
-from seqaudio.features.preparation import ExtractFeatures
 from seqaudio.ledger import encode_field
-from seqaudio.prepare import Item, build_store
-from seqaudio.prepare.splits import check_percentages, hash_sample, hash_split
-from seqaudio.prepare.tables import read_table
-from seqaudio.store import StoreDescription
+from seqaudio.prepare import Item
+from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
+from seqaudio.prepare.splits import check_percentages, hash_split
+from seqaudio.prepare.tables import listed_file, read_table
 
 SPLIT_NAMES = {
     "train": "train",
@@ -40,54 +48,54 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+# fields of an Item with the names that their columns usually have
+COLUMNS = {
+    "path": ("path", "audio"),
+    "label": ("label",),
+    "text": ("text",),
+    "split": ("split",),
+    "speaker": ("speaker",),
+    "condition": ("condition",),
+}
+PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 
 
-@dataclass(frozen=True)
-class Config:
-    """Options of the preparation."""
+@dataclass(frozen=True, kw_only=True)
+class Config(SpeechOptions):
+    """Options of the preparation. A column that is not named is taken where the table has it."""
 
-    source: Path  # folder of folders named after labels, or a CSV or TSV table
-    out: Path  # new folder for the store
-    path_column: str = "path"  # table: column of the files
-    label_column: str = "label"  # table: column of the labels
-    split_column: str = "split"  # table: column of the splits, if it has one
-    speaker_column: str = "speaker"  # table: column of the speakers, if it has one
+    table: Path | None = None  # CSV or TSV table of the recordings in the source folder
+    path_column: PathColumn = None  # table: the files; `path` or `audio` where none is named
+    label_column: str | None = None  # table: the labels; `label` where none is named
+    text_column: str | None = None  # table: the words that are spoken; `text` where none is named
+    split_column: str | None = None  # table: the splits; `split` where none is named
+    speaker_column: str | None = None  # table: the speakers; `speaker` where none is named
+    condition_column: str | None = None  # table: clean, noisy ...; `condition` where none is named
     speaker_pattern: str = ""  # folder: the speaker in a file name, a regular expression such as "(.+)_nohash_"
     valid_percent: float = 10.0  # of the recordings without a given split
     test_percent: float = 10.0  # of the recordings without a given split
     name: str = ""  # of the corpus, for the store's description
     licence: str = ""  # of the corpus, for the store's description
-    features: str = "default"  # feature preset: default (13 MFCC), keywords, log_mel
-    sample_rate: int = 16000  # hertz; recordings of another rate are resampled
-    workers: int = 1  # processes
-    limit: int | None = None  # take only N recordings, drawn by their names, for a trial
-    force: bool = False  # replace a store that is there
 
 
 def main(config: Config) -> None:
     """Prepare the store and say what it holds."""
-    settings = feature_settings(config.features, config.sample_rate)
     check_percentages(config.valid_percent, config.test_percent)
-    if config.source.is_dir():
+    if config.source.is_file() and config.table is not None:
+        raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    if config.table is not None:
+        items = list_table(config.table, config.source, config)
+    elif config.source.is_dir():
         items = list_folder(config.source, config.speaker_pattern)
     elif config.source.is_file():
-        items = list_table(config)
+        items = list_table(config.source, config.source.parent, config)
     else:
         raise SourceError(f"{config.source}: no such file or folder; give a folder of recordings, or a table")
-    store = build_store(
-        config.out,
-        hash_sample(fill_splits(items, config.valid_percent, config.test_percent), config.limit),
-        ExtractFeatures(settings),
-        StoreDescription(
-            kind="features",
-            settings={"features": settings.to_dict()},
-            sources=(config.name,) if config.name else (),
-            licence=config.licence,
-            normalise=True,
-        ),
-        workers=config.workers,
-        force=config.force,
-        limit=config.limit,
+    store = build_speech_store(
+        config,
+        fill_splits(items, config.valid_percent, config.test_percent),
+        source=config.name,
+        licence=config.licence,
     )
     print("\n".join(describe_store(store)))
 
@@ -112,34 +120,42 @@ def list_folder(source: Path, speaker_pattern: str) -> list[Item]:
     return items
 
 
-def list_table(config: Config) -> list[Item]:
-    """Every row of a table, in its order."""
-    given = [config.path_column, config.label_column]
-    # a column that is named by default need not be there
-    given += [name for name in (config.split_column, config.speaker_column) if name not in ("split", "speaker")]
-    folder = config.source.parent
+def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
+    """Every row of a table, in its order; its files are relative to `folder`."""
+    given = [name for name in (getattr(config, f"{field}_column") for field in COLUMNS) if name is not None]
+    rows = read_table(table, given)
+    columns = choose_columns(table, list(rows[0]), config)
     items = []
     seen = Counter[str]()
-    for number, row in enumerate(read_table(config.source, given), start=1):
-        place = row[config.path_column]
+    for number, row in enumerate(rows, start=1):
+        fields = {field: row[name] for field, name in columns.items()}
+        place, split = fields.pop("path"), fields.pop("split", "")
         seen[place] += 1
-        key = place if place and seen[place] == 1 else f"{place or config.source.name}#{number}"
-        name = row.get(config.split_column, "")
-        if name and name.lower() not in SPLIT_NAMES:
+        key = place if place and seen[place] == 1 else f"{place or table.name}#{number}"
+        if split and split.lower() not in SPLIT_NAMES:
             raise SourceError(
-                f"{config.source}, row {number}: split {name!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
+                f"{table}, row {number}: split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
             )
-        items.append(
-            Item(
-                key,
-                folder / place,
-                encode_field(key),
-                split=SPLIT_NAMES[name.lower()] if name else "",
-                label=row[config.label_column],
-                speaker=row.get(config.speaker_column, ""),
-            )
-        )
+        split = SPLIT_NAMES[split.lower()] if split else ""
+        items.append(Item(key, listed_file(folder, place), encode_field(key), split, **fields))
     return items
+
+
+def choose_columns(table: Path, names: Sequence[str], config: Config) -> Mapping[str, str]:
+    """The column of each field of an Item: the one that an option names, or else one of the usual names."""
+    columns = {}
+    for field, usual in COLUMNS.items():
+        named = getattr(config, f"{field}_column")
+        found = named if named is not None else next((name for name in usual if name in names), None)
+        if found is not None:
+            columns[field] = found
+    if "path" not in columns:
+        raise SourceError(f"{table}: has no column 'path' or 'audio'; name one by --path-column: {', '.join(names)}")
+    if "label" not in columns and "text" not in columns:
+        raise SourceError(
+            f"{table}: has no column 'label' or 'text'; name one by --label-column or --text-column: {', '.join(names)}"
+        )
+    return columns
 
 
 def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float) -> list[Item]:

@@ -30,13 +30,11 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -44,24 +42,31 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
-from seqaudio.notes import NoteSequence, Representation, build_representation
-from seqaudio.notes.chorale import ANDANTE, ChoraleRepresentation
-from seqaudio.notes.chorale_grammar import VOICES
+from seqaudio.notes import NoteSequence
+from seqaudio.notes.chorale import ChoraleRepresentation
+from seqaudio.notes.four_voices import ANDANTE, VOICES
+from seqaudio.notes.near_duplicates import STRICTEST
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.notes.score_preparation import ScorePreparation
 from seqaudio.notes.variants import Windows, families, likeness, sounding, windows
-from seqaudio.prepare import Item, build_store
-from seqaudio.prepare.splits import hash_sample, hash_split
+from seqaudio.prepare.items import Item
+from seqaudio.prepare.note_options import (
+    NoteStoreOptions,
+    RepresentationOptions,
+    build_note_store,
+    chosen_representation,
+    expect_counts,
+)
+from seqaudio.prepare.splits import hash_split
 from seqaudio.progress import progress
-from seqaudio.store import StoreDescription
 
 TABLE = Path(__file__).with_name("bach_chorales.tsv")
 COLUMNS = ("work", "split", "jsb", "same_as")
 SUFFIXES = (".mxl", ".xml", ".krn")
 CHUNK = 16  # scores of a chunk: each takes a tenth of a second, and all workers shall end together
 EXPECTED = {"train": 222, "valid": 71, "test": 74}
-STRICTEST = ("test", "valid", "train")
+SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid", "performance", "miditok")}
 SONORITIES = 4  # successive sonorities of a window: four voices tell pieces apart soon
 MELODY = 8  # successive notes of a window of the soprano alone, whose steps are often alike
 ALIKE = 0.5  # share of windows from which on two pieces are versions of each other
@@ -76,16 +81,12 @@ class Line:
     same_as: str = ""  # the score before it that has the same notes
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(RepresentationOptions, NoteStoreOptions):
     """Options of the preparation."""
 
-    out: Path  # new folder for the store; with --make-splits, the table to write
-    representation: Literal["chorale", "performance"] = "chorale"  # four voices by steps, or the events of all
-    workers: int = 1  # processes
-    limit: int | None = None  # take only N scores, drawn by their names, for a trial
-    force: bool = False  # replace a store that is there
-    make_splits: Path | None = None  # Jsb16thSeparated.json: write the table of splits instead of a store
+    representation: str = "chorale"  # how notes are written; docs/representations.md has them all
+    make_splits: Path | None = None  # Jsb16thSeparated.json: write the table of splits to --out instead of a store
 
 
 def main(config: Config) -> None:
@@ -95,33 +96,18 @@ def main(config: Config) -> None:
         make_splits(config.make_splits, scores, config.out, config.workers)
         return
     table = read_table(TABLE)
-    representation = representation_of(config)
-    items = [Item(name, path, name, table[name].split if name in table else "") for name, path in scores.items()]
-    store = build_store(
-        config.out,
-        hash_sample(items, config.limit),
-        ScorePreparation(representation, {name: line.same_as for name, line in table.items() if line.same_as}),
-        StoreDescription(
-            kind="tokens",
-            settings={"representation": {"name": representation.name, **representation.settings()}},
-            vocabulary=representation.tokens,
-            sources=("Bach chorales in the corpus of music21",),
-            licence="music in the public domain, encodings distributed with music21",
-        ),
-        workers=config.workers,
-        force=config.force,
-        limit=config.limit,
+    representation = chosen_representation(config, SETTINGS)
+    store = build_note_store(
+        config,
+        [Item(name, path, name, table[name].split if name in table else "") for name, path in scores.items()],
+        source="Bach chorales in the corpus of music21",
+        licence="music in the public domain, encodings distributed with music21",
+        representation=representation,
+        process=ScorePreparation(representation, {name: line.same_as for name, line in table.items() if line.same_as}),
         chunk=CHUNK,
     )
     print("\n".join(describe_store(store)))
-    found = {split: count.rows for split, count in store.counts.items()}
-    if config.limit is None and found != EXPECTED:
-        print(f"warning: {found} chorales, {EXPECTED} expected; this music21 has another corpus", file=sys.stderr)
-
-
-def representation_of(config: Config) -> Representation:
-    """The representation that was asked for, at the tempo of a chorale."""
-    return build_representation(config.representation, {"tempo": ANDANTE})
+    expect_counts(store, EXPECTED, config.limit)
 
 
 def list_scores(folder: Path) -> dict[str, Path]:

@@ -34,10 +34,12 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
+from seqaudio.features.preparation import speech_description
 from seqaudio.prepare import Item, build_store
 from seqaudio.prepare.build import check_output
 from seqaudio.prepare.drawn_voices import drawn_names
 from seqaudio.prepare.near_misses import NearMisses
+from seqaudio.prepare.speech_options import StoreOptions, chosen_executor
 from seqaudio.prepare.splits import check_percentages, hash_sample
 from seqaudio.prepare.synthetic_clips import (
     CLEAN,
@@ -48,7 +50,6 @@ from seqaudio.prepare.synthetic_clips import (
     speaker_name,
 )
 from seqaudio.speech_synthesis import Variant, library_version, phonemes, variants, voices
-from seqaudio.store import StoreDescription
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 LEFT_OUT = re.compile(
@@ -65,7 +66,7 @@ LEFT_OUT = re.compile(
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(StoreOptions):
     """Options of the preparation."""
 
     out: Path  # new folder for the store
@@ -81,38 +82,35 @@ class Config:
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
     features: str = "keywords"  # feature preset: keywords (20 MFCC of 40 ms), default (13 MFCC of 25 ms), log_mel
-    sample_rate: int = 16000  # hertz
     seed: int = 1  # decides what differs between takes
-    workers: int = 1  # processes
-    limit: int | None = None  # take only N clips, drawn by their names, for a trial
-    force: bool = False  # replace a store that is there
 
 
 def main(config: Config) -> None:
     """Prepare the store and say what it holds."""
     check_options(config)
-    check_output(config.out, config.force)
+    check_output(config.out, config.force or config.update)
     features = feature_settings(config.features, config.sample_rate)
     accent = voices(config.language)[0]
     words = check_words(config.words, accent)
     items = list_items(config, words, accent, deal_voices(config))
     clips = ClipSettings()
     clips = replace(clips, seconds=clip_seconds([item for item in items if item.label in words], clips))
-    store = build_store(
-        config.out,
-        hash_sample(items, config.limit),
-        SpeakClip(features, clips, config.seed),
-        StoreDescription(
-            kind="features",
-            settings={"features": features.to_dict(), "clips": asdict(clips)},
-            sources=(f"espeak-ng {library_version()}, {accent}",),
-            licence="made without recordings",
-            normalise=True,
-        ),
-        workers=config.workers,
-        force=config.force,
-        limit=config.limit,
-    )
+    with chosen_executor(config) as executor:
+        store = build_store(
+            config.out,
+            hash_sample(items, config.limit),
+            SpeakClip(features, clips, config.seed),
+            speech_description(
+                features,
+                sources=(f"espeak-ng {library_version()}, {accent}",),
+                licence="made without recordings",
+                others={"clips": asdict(clips)},
+            ),
+            workers=config.workers,
+            force=config.force,
+            update=config.update,
+            executor=executor,
+        )
     print("\n".join(describe_store(store)))
 
 

@@ -14,10 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seqaudio.features.settings import Hertz, Seconds
+from seqaudio.features.settings import Decibels, Hertz, Seconds
 from seqaudio.registry import Registry
 
-Decibels = float
 Noise = Callable[[int, int, np.random.Generator], np.ndarray]
 
 ACTIVE_RANGE: Decibels = 40.0  # quieter than the peak by more than this is not counted as speech
@@ -28,6 +27,10 @@ TALKERS = 6  # voices in babble: enough that no single one is understood
 SYLLABLES: Hertz = 5.0  # rate at which a talker's level goes up and down, at most
 MAINS: tuple[Hertz, ...] = (50.0, 60.0)
 HARMONICS = 12  # of the mains in hum
+TELEPHONE: tuple[Hertz, Hertz] = (300.0, 3400.0)  # what a telephone line passes
+SLOPE = 0.25  # octaves over which `band_limit` goes from the band to what lies outside
+STOPPED: Decibels = -60.0  # what `band_limit` leaves outside: no line is perfect
+DIRECT_SOUND: Decibels = -20.0  # of a recorded impulse response: the first sample that near to the peak is the start
 
 NOISES: Registry[Noise] = Registry("noise")
 
@@ -131,6 +134,31 @@ def room_response(
     return response.astype(np.float32)
 
 
+def recorded_response(samples: np.ndarray) -> np.ndarray:
+    """A recorded impulse response [N] as `reverberate` takes it: from the direct sound on, its peak 1.
+
+    What is before the direct sound is the time that sound took to the microphone; it would only shift the speech.
+
+    Raises:
+        ValueError: silence.
+    """
+    sizes = np.abs(samples)
+    peak = float(sizes.max(initial=0.0))
+    if not peak:
+        raise ValueError(f"{len(samples)} samples of silence, expected an impulse response")
+    start = int(np.argmax(sizes >= peak * 10.0 ** (DIRECT_SOUND / 20)))
+    response: np.ndarray = (samples[start:] / peak).astype(np.float32)
+    return response
+
+
+def in_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Samples [N] in a room of impulse response [M], as long and as loud as before: [N] float32; silence stays."""
+    heard = reverberate(samples, response)[: len(samples)]
+    if not (np.any(samples) and np.any(heard)):
+        return heard
+    return at_level(heard, level(samples[active_part(samples)]))
+
+
 def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     """Samples [N] as heard through an impulse response [M]: their convolution, [N + M - 1] float32."""
     count = len(samples) + len(response) - 1
@@ -138,6 +166,23 @@ def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
     spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
     heard: np.ndarray = np.fft.irfft(spectrum, size)[:count].astype(np.float32)
     return heard
+
+
+def band_limit(samples: np.ndarray, low: Hertz, high: Hertz, sample_rate: int) -> np.ndarray:
+    """Samples [N] of which 60 dB are taken below `low` and above `high`, over a quarter octave each, [N] float32.
+
+    Raises:
+        ValueError: not 0 < low < high.
+    """
+    if not 0 < low < high:
+        raise ValueError(f"a band from {low} to {high} Hz, expected 0 < low < high")
+    count = len(samples)
+    size = 1 << (2 * count - 1).bit_length()  # the zeros keep the end from ringing into the beginning
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1e-3))
+    outside = np.maximum(np.log2(low) - octaves, octaves - np.log2(high))  # octaves beyond the band
+    gains = 10.0 ** (STOPPED / 20 * np.clip(outside / SLOPE, 0.0, 1.0))
+    limited: np.ndarray = np.fft.irfft(np.fft.rfft(samples, size) * gains, size)[:count].astype(np.float32)
+    return limited
 
 
 def active_part(samples: np.ndarray) -> slice:

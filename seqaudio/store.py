@@ -1,12 +1,15 @@
 """Sequences on disk: a folder of memory-mapped Arrow files, one a split, described by `store.json`.
 
-    STORE/train.arrow  valid.arrow  test.arrow   Arrow IPC files, uncompressed
+    STORE/train.arrow  valid.arrow  test.arrow   Arrow IPC files, uncompressed; a large split has several
+                                                 (train-00000.arrow, train-00001.arrow ...)
     STORE/store.json                             kind, settings, vocabulary, normalisation, counts, fingerprint
     STORE/ledger.tsv                             what became of every input
+    STORE/inputs.tsv                             a fingerprint of every input and its rows, by which `--update` goes
 
 Columns: `id`, `sequence` (`large_list` of frames, samples or token ids), `length`, `label`, `text`, `speaker`,
-`condition` (such as clean or noisy), `duration` (seconds). Equal inputs give equal bytes: nothing in a store tells
-time, host or path.
+`condition` (such as clean or noisy), `duration` (seconds). A store of samples that keeps statistics of their features
+has `moments` too: of each training row the number of frames, their sums [F] and the sums of their squares [F]. Equal
+inputs give equal bytes: nothing in a store tells time, host or path.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ from seqaudio.vocabulary import Vocabulary
 FORMAT = 1
 KINDS = ("audio", "features", "tokens", "roll", "text", "series")
 SPLITS = ("train", "valid", "test")
+LEDGER = "ledger.tsv"
+INPUTS = "inputs.tsv"
+INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
+MOMENTS = "moments"  # the column
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,11 @@ class StoreDescription:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind {self.kind!r}, expected one of {KINDS}")
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Whether rows carry the sums that normalisation comes from: those of samples cannot be taken from the row."""
+        return self.normalise and self.kind == "audio"
 
 
 @dataclass(frozen=True)
@@ -75,9 +87,9 @@ def sequence_type(kind: str, width: int | None, vocabulary_size: int) -> pa.Data
     return pa.large_list(pa.int16() if vocabulary_size < 2**15 else pa.int32())
 
 
-def schema(sequences: pa.DataType) -> pa.Schema:
-    """Arrow schema of a split."""
-    return pa.schema(
+def schema(sequences: pa.DataType, moments: bool = False) -> pa.Schema:
+    """Arrow schema of a split, with or without the column of moments."""
+    fields = pa.schema(
         [
             ("id", pa.string()),
             ("sequence", sequences),
@@ -89,6 +101,12 @@ def schema(sequences: pa.DataType) -> pa.Schema:
             ("duration", pa.float64()),
         ]
     )
+    return fields.append(pa.field(MOMENTS, pa.list_(pa.float64()))) if moments else fields
+
+
+def shard_name(split: str, number: int | None) -> str:
+    """The file of a split, or one of its several."""
+    return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
 
 
 def sequence_array(sequences: list[np.ndarray], kind: pa.DataType) -> pa.Array:
@@ -97,24 +115,29 @@ def sequence_array(sequences: list[np.ndarray], kind: pa.DataType) -> pa.Array:
     np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
     if pa.types.is_fixed_size_list(kind.value_type):
         width, scalar = kind.value_type.list_size, kind.value_type.value_type
-        flat = np.concatenate([np.zeros((0, width)), *sequences]).astype(scalar.to_pandas_dtype())
+        flat = _joined(sequences, (0, width), scalar)
         values = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind.value_type)
     else:
-        flat = np.concatenate([np.zeros(0, dtype=np.int64), *sequences])
-        values = pa.array(flat.astype(kind.value_type.to_pandas_dtype()))
+        values = pa.array(_joined(sequences, (0,), kind.value_type))
     return pa.LargeListArray.from_arrays(pa.array(offsets), values)
 
 
-class Split:
-    """The sequences of one split, memory-mapped. `split.sequence(i)` is a view that costs no copy."""
+def _joined(sequences: list[np.ndarray], empty: tuple[int, ...], scalar: pa.DataType) -> np.ndarray:
+    kind = scalar.to_pandas_dtype()
+    parts = [np.zeros(empty, dtype=kind), *sequences]
+    return np.concatenate(parts, dtype=kind, casting="unsafe")  # ids are int64 until here
 
-    def __init__(self, path: Path) -> None:
-        try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
-            self._batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
-        except (OSError, pa.ArrowException) as error:
-            raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
-        self.path = path
+
+class Split:
+    """The sequences of one split, memory-mapped from its files. `split.sequence(i)` is a view that costs no copy.
+
+    Raises:
+        StoreError: a file is missing or damaged.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._batches = [batch for path in paths for batch in _record_batches(path)]
+        self.paths = paths
         self._values: list[np.ndarray] = []
         starts, lengths, owners = [], [], []
         for owner, batch in enumerate(self._batches):
@@ -127,6 +150,7 @@ class Split:
         empty = np.zeros(0, dtype=np.int64)
         self._starts = np.concatenate([empty, *starts])
         self._owners = np.concatenate([empty, *owners])
+        self._firsts = np.cumsum([0, *map(len, self._batches)])  # row that each record batch begins with
         self.lengths = np.concatenate([empty, *lengths])  # [N] int64, steps of each sequence
 
     def __len__(self) -> int:
@@ -148,6 +172,14 @@ class Split:
         view: np.ndarray = self._values[self._owners[row]][start : start + self.lengths[row]]
         return view
 
+    def fields(self, row: int) -> dict[str, Any]:
+        """All values of a row other than its sequence, by column."""
+        owner = int(self._owners[row])
+        batch = self._batches[owner]
+        place = row - int(self._firsts[owner])
+        names = (name for name in batch.schema.names if name != "sequence")
+        return {name: batch.column(name)[place].as_py() for name in names}
+
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self.sequence(row) for row in range(len(self)))
 
@@ -162,6 +194,14 @@ class Split:
     @cached_property
     def labels(self) -> list[str]:
         return self.column("label")
+
+
+def _record_batches(path: Path) -> list[pa.RecordBatch]:
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        return [reader.get_batch(index) for index in range(reader.num_record_batches)]
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
 
 
 def _flat_view(values: pa.Array) -> np.ndarray:
@@ -203,6 +243,7 @@ class Store:
             self.sources: tuple[str, ...] = tuple(data["sources"])
             self.licence: str = data["licence"]
             self.fingerprint: str = data["fingerprint"]
+            self.files: tuple[str, ...] = tuple(data["files"])  # the Arrow files
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{file}: damaged ({error}); prepare the store again") from None
         self._splits: dict[str, Split] = {}
@@ -212,13 +253,16 @@ class Store:
             if not self.counts.get(split, SplitCount(0, 0, 0.0)).rows:
                 filled = [name for name in SPLITS if name in self.counts and self.counts[name].rows]
                 raise StoreError(f"{self.path}: the split {split!r} is empty; it has {', '.join(filled)}")
-            self._splits[split] = Split(self.path / f"{split}.arrow")
+            names = sorted(name for name in self.files if name == f"{split}.arrow" or name.startswith(f"{split}-"))
+            self._splits[split] = Split(*(self.path / name for name in names))
         return self._splits[split]
 
-    def require(self, kind: str, use: str) -> None:
-        """Raise StoreError unless the store is of `kind`; `use` says what wanted it."""
-        if self.kind != kind:
-            raise StoreError(f"{self.path}: a store of kind {self.kind!r}, {use} needs {kind!r}")
+    def require(self, kind: str | tuple[str, ...], use: str) -> None:
+        """Raise StoreError unless the store is of `kind`, or of one of them; `use` says what wanted it."""
+        kinds = (kind,) if isinstance(kind, str) else kind
+        if self.kind not in kinds:
+            needed = " or ".join(map(repr, kinds))
+            raise StoreError(f"{self.path}: a store of kind {self.kind!r}, {use} needs {needed}")
 
     @property
     def names(self) -> Vocabulary:

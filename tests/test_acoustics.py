@@ -12,11 +12,14 @@ from seqaudio.acoustics import (
     active_part,
     amplify,
     at_level,
+    band_limit,
     coloured,
+    in_room,
     level,
     mix,
     noise,
     noise_at,
+    recorded_response,
     reverberate,
     room_response,
     signal_to_noise,
@@ -219,3 +222,58 @@ def test_what_would_clip_is_made_quieter_as_a_whole() -> None:
 def test_what_does_not_clip_is_left_alone() -> None:
     assert np.array_equal(unclipped(word()), word())
     assert not len(unclipped(np.zeros(0, dtype=np.float32)))
+
+
+# Recorded rooms
+
+
+def test_a_recorded_response_begins_with_the_direct_sound() -> None:
+    recorded = np.zeros(1000, dtype=np.float32)
+    recorded[300], recorded[301], recorded[500], recorded[20] = 0.2, -0.4, 0.1, 0.001
+    response = recorded_response(recorded)
+    assert len(response) == 700
+    np.testing.assert_allclose(response[[0, 1, 200]], [0.5, -1.0, 0.25])
+    with pytest.raises(ValueError, match="10 samples of silence, expected an impulse response"):
+        recorded_response(np.zeros(10, dtype=np.float32))
+
+
+def test_speech_in_a_room_keeps_its_length_and_level_and_fades_later() -> None:
+    samples = word()
+    heard = in_room(samples, room_response(0.4, 0.0, RATE, draw()))
+    assert heard.shape == samples.shape
+    assert heard.dtype == np.float32
+    assert level(heard[active_part(heard)]) == pytest.approx(level(samples[active_part(samples)]), abs=1e-3)
+    after = slice(11_200, None)  # the word has ended
+    assert level(samples[after]) == -np.inf
+    assert level(heard[after]) > level(heard) - 40
+
+
+def test_an_empty_room_and_silence_leave_sound_as_it_is() -> None:
+    np.testing.assert_allclose(in_room(word(), np.float32([1.0])), word(), atol=1e-6)
+    assert not np.any(in_room(np.zeros(500, dtype=np.float32), np.float32([1.0, 0.5])))
+
+
+# Bands
+
+
+@pytest.mark.parametrize(
+    ("hertz", "decibels"),
+    [(60.0, -60), (240.0, -60), (300.0, 0), (1000.0, 0), (3400.0, 0), (4200.0, -60), (7000.0, -60)],
+)
+def test_a_band_passes_and_what_lies_outside_is_stopped(hertz: float, decibels: float) -> None:
+    tone = np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE).astype(np.float32) * np.hanning(RATE).astype(np.float32)
+    limited = band_limit(tone, 300.0, 3400.0, RATE)
+    assert limited.shape == tone.shape
+    assert limited.dtype == np.float32
+    assert level(limited) - level(tone) == pytest.approx(decibels, abs=1.5)
+
+
+def test_the_end_does_not_ring_into_the_beginning() -> None:
+    samples = np.zeros(4000, dtype=np.float32)
+    samples[-200:] = 0.5
+    assert np.abs(band_limit(samples, 300.0, 3400.0, RATE)[:2000]).max() < 1e-3
+
+
+def test_a_band_upside_down_is_refused() -> None:
+    with pytest.raises(ValueError, match="a band from 3400 to 300 Hz"):
+        band_limit(word(), 3400, 300, RATE)

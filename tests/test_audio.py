@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-import seqaudio.audio
+import seqaudio.audio.sndfile
 from seqaudio.audio import is_audio_name, read_audio
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
@@ -91,7 +91,7 @@ def test_eight_channels_are_averaged(tmp_path: Path) -> None:
 def test_small_blocks_join_into_the_same_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path = write(tmp_path / name, noise(30000, channels=2))
     whole = read_audio(path).samples
-    monkeypatch.setattr(seqaudio.audio, "BLOCK_VALUES", 7000)
+    monkeypatch.setattr(seqaudio.audio.sndfile, "BLOCK_VALUES", 7000)
     np.testing.assert_allclose(read_audio(path).samples, whole, atol=1e-6)
 
 

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqaudio.errors import OptionError
-from seqaudio.features import Augmentation, FeatureExtractor, FeatureSettings, augment
+from seqaudio.features import Augmentation, FeatureExtractor, FeatureSettings, augment, feature_settings
 from seqaudio.features.augmentation import stretch_time, warp_vocal_tract
+from seqaudio.features.deltas import with_deltas
+from seqaudio.features.draws import keyed_generator
 from seqaudio.features.mel import mel_edges
-from seqaudio.features.mfcc import dct_matrix
+from seqaudio.features.mfcc import cepstral_matrix, dct_matrix
 
 MFCC = FeatureSettings()
 LOG_MEL = FeatureSettings(kind="log_mel")
@@ -235,3 +237,80 @@ def test_warping_cepstra_is_warping_their_smooth_spectrum() -> None:
 
 def test_a_flat_spectrum_stays_flat() -> None:
     np.testing.assert_allclose(warp_vocal_tract(np.full((3, 40), -7.0), LOG_MEL, 1.3), -7.0, atol=1e-12)
+
+
+# settings beyond the plain ones
+
+SPECS = [
+    "default+lifter=22",
+    "default+energy=true",
+    "default+decibels=true",
+    "default+spectrum=magnitude",
+    "log_mel+decibels=true+spectrum=magnitude",
+]
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_gain_is_that_of_a_louder_recording_whatever_the_settings(spec: str) -> None:
+    settings = feature_settings(spec)
+    samples = np.random.default_rng(0).normal(size=2000)
+    features = of_sound(settings, samples)
+    changed = augment(features, settings, replace(OFF, gain=12.0), KEY)
+    level = 12.0 * keyed_generator(KEY).uniform(-1.0, 1.0, size=4)[2]  # pace, warp, level, slope
+    np.testing.assert_allclose(changed, of_sound(settings, samples * 10 ** (level / 20)), atol=1e-9)
+
+
+@pytest.mark.parametrize("deltas", [1, 2])
+def test_deltas_are_those_of_the_changed_frames(deltas: int) -> None:
+    static, settings = feature_settings("default"), feature_settings(f"default+deltas={deltas}")
+    features = of_sound(settings, np.random.default_rng(0).normal(size=5000))
+    changed = augment(features, settings, Augmentation(frequency_masks=2), KEY)
+    of_static = augment(features[:, :13], static, Augmentation(frequency_masks=2), KEY)
+    np.testing.assert_array_equal(changed[:, :13], of_static)
+    expected = with_deltas(torch.from_numpy(of_static), deltas, 2)
+    np.testing.assert_allclose(changed, expected.numpy(), rtol=0, atol=1e-12)
+
+
+def test_liftered_cepstra_are_warped_as_plain_ones_are() -> None:
+    plain, liftered = feature_settings("default"), feature_settings("default+lifter=22")
+    samples = np.random.default_rng(0).normal(size=3000)
+    weights = cepstral_matrix(liftered)[0] / cepstral_matrix(plain)[0]
+    warped = warp_vocal_tract(of_sound(plain, samples), plain, 1.1)
+    np.testing.assert_allclose(
+        warp_vocal_tract(of_sound(liftered, samples), liftered, 1.1), warped * weights, rtol=0, atol=1e-9
+    )
+
+
+def test_a_warp_leaves_the_energy_of_a_frame_alone() -> None:
+    settings = feature_settings("default+energy=true")
+    features = of_sound(settings, np.random.default_rng(0).normal(size=3000))
+    warped = warp_vocal_tract(features, settings, 1.2)
+    np.testing.assert_allclose(warped[:, 0], features[:, 0], rtol=0, atol=1e-12)
+    assert np.abs(warped[:, 1:] - features[:, 1:]).max() > 0.1
+
+
+def test_frequency_masks_put_the_mean_over_few_filters_and_all_frames() -> None:
+    features = made_up_features(30, 40).astype(np.float64)
+    widths = []
+    for epoch in range(60):
+        options = replace(OFF, frequency_masks=1, frequency_mask_filters=8)
+        masked = augment(features, LOG_MEL, options, (0, epoch, ""))
+        changed = np.flatnonzero(np.any(np.abs(masked - features) > 1e-12, axis=0))
+        widths.append(len(changed))
+        assert np.array_equal(changed, np.arange(len(changed)) + (changed[0] if len(changed) else 0))
+        np.testing.assert_allclose(masked[:, changed], np.tile(features.mean(axis=0)[changed], (30, 1)), atol=1e-12)
+    assert (min(widths), max(widths)) == (0, 8)
+
+
+def test_frequency_masks_of_cepstra_are_those_of_their_smooth_spectrum() -> None:
+    dct = dct_matrix(40, 13)
+    options = replace(OFF, frequency_masks=2)
+    smooth = made_up_features(30).astype(np.float64) @ dct.T
+    expected = augment(smooth, LOG_MEL, options, KEY) @ dct
+    np.testing.assert_allclose(augment(smooth @ dct, MFCC, options, KEY), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("normalise", ["utterance", "sliding"])
+def test_normalised_features_are_refused(normalise: str) -> None:
+    with pytest.raises(OptionError, match=f"features with normalise={normalise} cannot be augmented"):
+        augment(made_up_features(), feature_settings(f"default+normalise={normalise}"), Augmentation(), KEY)

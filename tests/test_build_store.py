@@ -8,15 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seqaudio.errors import AudioError, OptionError, SourceError, StoreError
+from seqaudio.errors import AudioError, InputFileError, OptionError, SourceError, StoreError
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare import Item, Row, build_store
+from seqaudio.prepare import Item, Process, Row, build_store
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 
@@ -79,7 +81,7 @@ def test_normalisation_comes_from_training_frames_alone(tmp_path: Path) -> None:
     np.testing.assert_allclose(store.normalisation.std, frames.std(axis=0), rtol=1e-9)
 
 
-@pytest.mark.parametrize(("workers", "chunk"), [(2, 64), (1, 7), (2, 5)])
+@pytest.mark.parametrize(("workers", "chunk"), [(2, 64), (1, 7), (2, 5), (4, 3)])
 def test_workers_and_chunks_never_change_the_bytes(tmp_path: Path, workers: int, chunk: int) -> None:
     items = make_items(tmp_path / "in")
     build_store(tmp_path / "plain", items, NumberToFrames(), FEATURES)
@@ -87,10 +89,118 @@ def test_workers_and_chunks_never_change_the_bytes(tmp_path: Path, workers: int,
     assert bytes_of(tmp_path / "plain") == bytes_of(tmp_path / "other")
 
 
+@dataclass(frozen=True)
+class Together(NumberToFrames):
+    """The same, for several items at once; it cannot be called with one."""
+
+    def __call__(self, item: Item) -> list[Row]:
+        raise AssertionError(f"called with {item.id} alone")
+
+    def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
+        for item in items:
+            try:
+                yield NumberToFrames()(item)
+            except InputFileError as error:
+                yield error
+
+
+def test_a_process_for_many_items_gives_the_same_store(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    one = build_store(tmp_path / "one", items, NumberToFrames(), FEATURES)
+    many = build_store(tmp_path / "many", items, Together(), FEATURES)
+    assert one.fingerprint == many.fingerprint
+    assert read_ledger(one.path / "ledger.tsv") == read_ledger(many.path / "ledger.tsv")
+
+
+@pytest.mark.parametrize("process", [NumberToFrames(), Together()])
+def test_any_executor_serves_and_changes_no_byte(tmp_path: Path, process: Process) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "plain", items, process, FEATURES)
+    with ThreadPoolExecutor(3) as executor:
+        build_store(tmp_path / "other", items, process, FEATURES, chunk=4, executor=executor)
+    assert bytes_of(tmp_path / "plain") == bytes_of(tmp_path / "other")
+
+
+class Backwards(Executor):
+    """An executor that does what it was given last first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Future[int], Callable[[], int]]] = []
+
+    def submit(self, fn: Callable[..., int], /, *args: object, **kwargs: object) -> Future[int]:
+        future = Future[int]()
+        self.waiting.append((future, lambda: fn(*args, **kwargs)))
+        if len(self.waiting) == 15:
+            for waiting, work in reversed(self.waiting):
+                waiting.set_result(work())
+        return future
+
+
+def test_the_order_in_which_chunks_are_done_changes_no_byte(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "plain", items, NumberToFrames(), FEATURES)
+    build_store(tmp_path / "other", items, NumberToFrames(), FEATURES, chunk=4, executor=Backwards())
+    assert bytes_of(tmp_path / "plain") == bytes_of(tmp_path / "other")
+
+
+def test_a_worker_that_dies_is_told_and_its_work_can_go_on(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "plain", items, NumberToFrames(), FEATURES)
+    (tmp_path / "in" / "044.txt").write_text("die")
+    with pytest.raises(StoreError, match=r"a worker process died .* run the command again"):
+        build_store(tmp_path / "store", items, DiesOnce(), FEATURES, workers=2, chunk=4)
+    assert len(list((tmp_path / "store.partial").glob("chunk-*.json"))) >= 8
+    (tmp_path / "in" / "044.txt").write_text(str(44 % 13))
+    store = build_store(tmp_path / "store", items, DiesOnce(), FEATURES)
+    assert store.fingerprint == Store(tmp_path / "plain").fingerprint
+
+
+@dataclass(frozen=True)
+class DiesOnce(NumberToFrames):
+    """Ends its process on a file that says so."""
+
+    def __call__(self, item: Item) -> list[Row]:
+        if item.file.read_text() == "die":
+            time.sleep(0.5)  # the other worker is to finish something
+            os._exit(3)
+        return super().__call__(item)
+
+
+def test_large_splits_are_cut_into_shards_that_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = make_items(tmp_path / "in")
+    whole = build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
+    monkeypatch.setattr("seqaudio.prepare.merge.BATCH_BYTES", 200)
+    monkeypatch.setattr("seqaudio.prepare.merge.SHARD_BYTES", 500)
+    cut = build_store(tmp_path / "cut", items, NumberToFrames(), FEATURES)
+    other = build_store(tmp_path / "other", items, NumberToFrames(), FEATURES, chunk=3)
+    assert bytes_of(cut.path) == bytes_of(other.path)
+    assert {"train-00000.arrow", "train-00001.arrow", "valid-00000.arrow"} <= set(cut.files)
+    assert "train.arrow" not in cut.files
+    assert cut.normalisation == whole.normalisation
+    assert cut.counts == whole.counts
+    for split in SPLITS:
+        assert cut[split].ids == whole[split].ids
+        assert [cut[split].fields(row) for row in range(len(cut[split]))] == [
+            whole[split].fields(row) for row in range(len(whole[split]))
+        ]
+        for one, other_one in zip(whole[split], cut[split], strict=True):
+            np.testing.assert_array_equal(one, other_one)
+
+
+def test_a_row_larger_than_a_record_batch_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqaudio.prepare.merge.BATCH_BYTES", 10)
+    monkeypatch.setattr("seqaudio.prepare.rows.HELD_BYTES", 10)
+    items = make_items(tmp_path / "in", 12)
+    store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
+    wanted = [frames_of(n % 13) for n in range(0, 12, 3)]
+    for sequence, frames in zip(store["train"], wanted, strict=True):
+        np.testing.assert_array_equal(sequence, frames)
+
+
 def test_many_record_batches_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = make_items(tmp_path / "in")
     whole = build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
-    monkeypatch.setattr("seqaudio.prepare.build.BATCH_ROWS", 4)
+    monkeypatch.setattr("seqaudio.prepare.merge.BATCH_ROWS", 4)
     cut = build_store(tmp_path / "cut", items, NumberToFrames(), FEATURES)
     for split in SPLITS:
         for one, other in zip(whole[split], cut[split], strict=True):
@@ -237,6 +347,76 @@ def test_a_killed_preparation_goes_on_and_ends_in_equal_bytes(tmp_path: Path, wo
     assert again.wait(60) == 0
     assert kept == finished, "finished chunks were made again"
     assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("suffix", [".arrow", ".ledger.tsv", ".inputs.tsv", ".json"])
+def test_a_chunk_that_a_power_cut_tore_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES, chunk=4)
+
+    def breaks_off(*arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("seqaudio.prepare.build.merge_chunks", breaks_off)
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
+    torn = tmp_path / "store.partial" / f"chunk-000002{suffix}"
+    torn.write_bytes(torn.read_bytes()[:-7])
+    build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
+    assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "whole")
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    make_items(tmp_path / "in")
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent), folder=str(tmp_path), pause=0.2, workers=2))
+    process = subprocess.Popen([sys.executable, str(script)])
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "store.partial").glob("chunk-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    workers = [int(child) for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    assert len(workers) >= 2
+    process.kill()
+    process.wait()
+    while any(is_running(worker) for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_running(worker) for worker in workers)
+
+
+def is_running(process: int) -> bool:
+    """False for a process that ended, also where nobody has asked for its status yet."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("moment", ["before", "between", "after"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_move_that_was_interrupted_is_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, force: bool
+) -> None:
+    items = make_items(tmp_path / "in")
+    build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
+    if force:
+        build_store(tmp_path / "store", items[:9], NumberToFrames(), FEATURES)
+
+    def breaks_off(new: Path, place: Path) -> None:
+        if moment != "before" and place.exists():
+            place.replace(place.with_name("store.old"))
+        if moment == "after":
+            new.replace(place)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("seqaudio.prepare.partial.swap_folder", breaks_off)
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, force=force)
+    store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, force=force)
+    assert bytes_of(store.path) == bytes_of(tmp_path / "whole")
+    assert not (tmp_path / "store.partial").exists()
 
 
 def test_another_plan_starts_from_nothing(tmp_path: Path) -> None:

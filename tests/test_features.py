@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from seqaudio.audio import read_audio
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, feature_settings
+from seqaudio.features.bands import Bands
+from seqaudio.features.extractor import numba_is_there
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
 from seqaudio.features.preparation import ExtractFeatures
@@ -49,6 +51,14 @@ def made_up_sound(samples: int, seed: int = 1) -> np.ndarray:
     sound = level * draw.standard_normal(samples)
     sound[samples // 3 : samples // 2] = 0
     return sound
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def extract(settings: FeatureSettings, sound: np.ndarray, dtype: torch.dtype = torch.float64) -> np.ndarray:
@@ -282,8 +292,50 @@ def test_other_types_and_shapes_are_refused() -> None:
         extractor(torch.zeros(1, 2, 1000))
 
 
-def test_gradients_reach_the_samples() -> None:
-    settings = FeatureSettings(sample_rate=1000, frame_length=0.016, frame_shift=0.008, mels=4, coefficients=3)
+@pytest.mark.parametrize("spec", ["default", "default+deltas=2", "default+normalise=utterance", "kaldi"])
+def test_a_padded_row_with_its_length_is_the_recording_alone(spec: str) -> None:
+    settings = feature_settings(spec)
+    extractor = FeatureExtractor(settings)
+    lengths = [3000, 401, 2222]
+    rows = [torch.from_numpy(made_up_sound(length, length)).float() for length in lengths]
+    padded = torch.full((3, 3000), torch.nan)
+    for row, samples in zip(padded, rows, strict=True):
+        row[: len(samples)] = samples
+    batch = extractor(padded, torch.tensor(lengths))
+    for column, samples in enumerate(rows):
+        frames = settings.frames(len(samples))
+        assert torch.equal(batch[:frames, column], extractor(samples))
+        assert not batch[frames:, column].any()
+
+
+@pytest.mark.parametrize("spec", ["default", "hello_edge", "asr", "kaldi+deltas=1+energy=true", "torchaudio"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_bit_of_a_recording_depends_on_its_batch(spec: str, dtype: torch.dtype) -> None:
+    extractor = FeatureExtractor(feature_settings(spec), dtype)
+    for rows, samples in ((2, 16000), (5, 8273), (23, 3001), (3, 90000)):
+        batch = torch.from_numpy(made_up_sound(rows * samples, rows)).to(dtype).view(rows, samples)
+        together = extractor(batch)
+        for row in {0, rows // 2, rows - 1}:
+            assert torch.equal(together[:, row], extractor(batch[row]))
+
+
+def test_a_long_recording_is_worked_on_in_blocks_without_a_seam() -> None:
+    sound = made_up_sound(16000 * 5)
+    whole = extract(FeatureSettings(), sound)
+    for frame in (0, 399, 400, 401, len(whole) - 1):
+        alone = extract(FeatureSettings(), sound[160 * frame : 160 * frame + 400])
+        np.testing.assert_allclose(whole[frame : frame + 1], alone, rtol=0, atol=1e-10)
+
+
+FEW = {"sample_rate": 1000, "frame_length": 0.016, "frame_shift": 0.008, "mels": 4, "coefficients": 3}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"deltas": 2, "pre_emphasis": 0.9}, {"energy": True, "remove_mean": True}, {"decibels": True, "top_db": 6.0}],
+)
+def test_gradients_reach_the_samples(changes: dict[str, object]) -> None:
+    settings = FeatureSettings(**{**FEW, **changes})
     samples = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 30))).requires_grad_()
     assert torch.autograd.gradcheck(FeatureExtractor(settings, torch.float64), samples)
 
@@ -310,12 +362,56 @@ def test_settings_survive_json(kind: str, rate: int, length: int, mels: int, sca
     assert FeatureSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
 
 
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_presets_survive_json(name: str) -> None:
+    settings = feature_settings(name + "+deltas=2")
+    assert FeatureSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
+
+
+FIRST_FORMAT = {
+    "kind": "mfcc",
+    "sample_rate": 16000,
+    "frame_length": 0.025,
+    "frame_shift": 0.01,
+    "window": "hann",
+    "mels": 40,
+    "coefficients": 13,
+    "low": 20.0,
+    "high": None,
+    "scale": "htk",
+    "floor": 1e-10,
+}
+
+
+def test_stores_of_the_first_format_have_the_same_features_and_the_same_json() -> None:
+    settings = FeatureSettings.from_dict(FIRST_FORMAT)
+    assert settings == FeatureSettings()
+    assert settings.to_dict() == FIRST_FORMAT
+    assert replace(settings, deltas=1).to_dict() == {**FIRST_FORMAT, "deltas": 1}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"kind": "mffc"}, "kind 'mffc'; did you mean mfcc"),
         ({"scale": "bark"}, "scale 'bark'; known: htk, slaney"),
-        ({"window": "hamming"}, "window 'hamming'"),
+        ({"window": "hanning"}, "window 'hanning'; did you mean hann"),
+        ({"spectrum": "energy"}, "spectrum 'energy'; known: magnitude, power"),
+        ({"triangles": "bark"}, "triangles 'bark'; known: hertz, mel"),
+        ({"edges": "center"}, "edges 'center'"),
+        ({"normalise": "slide"}, "normalise 'slide'; did you mean sliding"),
+        ({"pre_emphasis": 1.1}, "pre_emphasis 1.1, expected 0 (off) to 1"),
+        ({"full_scale": 0.0}, "full_scale 0.0, expected a positive"),
+        ({"fft_points": 256}, "fft_points 256, expected the 400 of a frame"),
+        ({"lifter": -1.0}, "lifter -1.0, expected 0"),
+        ({"top_db": 0.0, "decibels": True}, "top_db 0.0, expected a positive"),
+        ({"top_db": 80.0}, "top_db without decibels"),
+        ({"kind": "log_mel", "energy": True}, "energy and lifter are of cepstra"),
+        ({"kind": "log_mel", "lifter": 22.0}, "energy and lifter are of cepstra"),
+        ({"energy": True, "top_db": 80.0, "decibels": True}, "energy and top_db do not go together"),
+        ({"deltas": 3}, "3 orders of deltas"),
+        ({"delta_width": 0}, "delta_width 0, expected at least 1"),
+        ({"normalise_frames": 1}, "normalise_frames 1, expected at least 2"),
         ({"sample_rate": 0}, "sample_rate 0 Hz"),
         ({"sample_rate": 11025}, "110.25 samples at 11025 Hz, expected a whole number; take 110/11025 s"),
         ({"frame_length": 0.0}, "is 0 samples"),
@@ -358,6 +454,50 @@ def test_every_preset_works_at_common_rates(name: str, rate: int) -> None:
     frames = extract(settings, made_up_sound(rate), torch.float32)
     assert frames.shape == (settings.frames(rate), settings.size)
     assert np.isfinite(frames).all()
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_every_preset_takes_a_recording_of_any_length_or_says_that_it_is_too_short(name: str) -> None:
+    settings = feature_settings(name)
+    extractor = FeatureExtractor(settings)
+    for samples in (*range(6), *(settings.least_samples + more for more in (-1, 0, 1)), 2999):
+        if settings.frames(max(samples, 0)):
+            assert samples >= settings.least_samples
+            assert extractor(torch.zeros(samples)).shape == (settings.frames(samples), settings.size)
+        else:
+            with pytest.raises(ValueError, match=rf"fewer than one frame of {settings.least_samples} "):
+                extractor(torch.zeros(max(samples, 0)))
+            assert samples < settings.least_samples
+
+
+def test_hello_edge_makes_49_frames_of_10_values_of_a_second() -> None:
+    settings = feature_settings("hello_edge")
+    assert (settings.frames(16000), settings.size) == (49, 10)
+
+
+def test_a_specification_changes_settings_of_a_preset() -> None:
+    settings = feature_settings("asr+mels=64+deltas=2+high=7000+decibels=true+top_db=none+window=povey", 48000)
+    changed = replace(feature_settings("asr", 48000), mels=64, deltas=2, high=7000.0, decibels=True, window="povey")
+    assert settings == changed
+    assert settings.size == 192
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("default+delta=2", "no feature setting is called 'delta'; did you mean deltas"),
+        ("default+deltas=two", "deltas=two: expected a whole number, as in deltas=0"),
+        ("default+deltas", "deltas=: expected a whole number"),
+        ("default+high=x", "high=x: expected a number, as in high=4000"),
+        ("default+energy=yes", "energy=yes: expected true or false, as in energy=false"),
+        ("default+kind=mel", "kind 'mel'"),
+        ("mfcc+deltas=1", "no feature preset is called 'mfcc'"),
+    ],
+)
+def test_a_specification_that_makes_no_sense_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        feature_settings(spec)
+    assert message in str(caught.value)
 
 
 def test_an_unknown_preset_is_named() -> None:
@@ -426,3 +566,60 @@ def test_real_speech_agrees_with_both_libraries(data_folder: Path) -> None:
     ours = extract(settings, recording.samples.astype(np.float64))
     for oracle in ORACLES.values():
         np.testing.assert_allclose(ours, oracle(settings, recording.samples.astype(np.float64)), rtol=0, atol=1e-9)
+
+
+# sums under the filters
+
+
+@pytest.mark.parametrize("spec", ["default", "asr+spectrum=magnitude", "torchaudio", "default+energy=true", "kaldi"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_compiled_sums_equal_those_of_torch(spec: str, dtype: torch.dtype) -> None:
+    settings = feature_settings(spec)
+    extractor = FeatureExtractor(settings, dtype)
+    for seconds in (0.03, 0.5, 2.1):
+        samples = torch.from_numpy(made_up_sound(round(seconds * 16000))).to(dtype)
+        by_torch = extractor(samples.clone().requires_grad_()).detach()
+        tolerance = 1e-9 if dtype == torch.float64 else 1e-3
+        torch.testing.assert_close(extractor(samples), by_torch, rtol=0, atol=tolerance)
+
+
+def test_preparation_does_not_take_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = FeatureExtractor(FeatureSettings())
+    monkeypatch.setattr(FeatureExtractor, "_logarithms_by_torch", lambda *_: pytest.fail("not compiled"))
+    extractor(torch.zeros(2, 16000))
+
+
+def test_without_numba_features_are_made_by_torch_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = FeatureExtractor(FeatureSettings())(torch.ones(8000))
+    monkeypatch.setitem(sys.modules, "numba", None)
+    numba_is_there.cache_clear()
+    try:
+        torch.testing.assert_close(FeatureExtractor(FeatureSettings())(torch.ones(8000)), expected, rtol=0, atol=1e-3)
+        assert "pip install numba" in "".join(capsys.readouterr())
+    finally:
+        monkeypatch.undo()
+        numba_is_there.cache_clear()
+
+
+def test_bands_are_filters_without_their_zeros() -> None:
+    filters = np.array([[0.0, 1.0, 0.0], [0.5, 2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, 0.0]])
+    bands = Bands.of(filters)
+    assert bands.first.tolist() == [1, 0, 0]
+    assert bands.last.tolist() == [2, 4, 0]
+    assert bands.weights.tolist() == [0.5, 1.0, 2.0, 0.0, 3.0]
+
+
+def test_the_page_names_every_preset_and_every_setting() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "features.md").read_text(encoding="utf-8")
+    names = [*PRESETS, *(field.name for field in fields(FeatureSettings))]
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+def test_sums_that_would_not_fit_are_refused() -> None:
+    from seqaudio.features.filter_sums import filter_sums
+
+    bands = Bands.of(np.ones((5, 2)))
+    with pytest.raises(ValueError, match=r"sums of shape \[9, 2\], expected at least \[16, 2\]"):
+        filter_sums(np.ones((9, 10)), False, bands, 1e-10, np.empty((8, 5)), np.empty((9, 2)))

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from conftest import Command, assert_refused
-from seqaudio.errors import MidiError, OptionError
+from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.notes import NoteSequence, build_representation, quantise, read_midi
 from seqaudio.notes.preparation import MidiPreparation, content_hash
 from seqaudio.notes.writing import midi_bytes, write_midi
-from seqaudio.prepare import Item
+from seqaudio.prepare import Item, build_store
+from seqaudio.prepare.note_options import midi_items, note_description
 from seqaudio.store import Store
 
 TUNES = 40
@@ -179,6 +180,36 @@ def test_a_file_of_several_songs_gives_a_row_for_each(tmp_path: Path) -> None:
     assert [row.duration for row in rows] == [0.5, 1.0]
 
 
+@pytest.mark.parametrize("name", ["melody", "performance", "roll"])
+def test_neither_workers_nor_chunks_change_a_byte(tune_folder: Path, tmp_path: Path, name: str) -> None:
+    representation = build_representation(name)
+    items = midi_items(tune_folder, "tunes")
+    description = note_description(representation)
+    for place, workers, chunk in (("one", 1, None), ("three", 3, 7), ("small", 1, 1)):
+        process = MidiPreparation(representation)
+        build_store(tmp_path / place, items, process, description, workers=workers, chunk=chunk)
+    for file in sorted((tmp_path / "one").iterdir()):
+        content = file.read_bytes()
+        assert (tmp_path / "three" / file.name).read_bytes() == content
+        assert (tmp_path / "small" / file.name).read_bytes() == content
+
+
+def test_many_files_give_the_rows_of_each_alone(tune_folder: Path) -> None:
+    items = midi_items(tune_folder, "tunes")
+    process = preparation()
+    for item, found in zip(items, process.many(items), strict=True):
+        try:
+            expected = process(item)
+        except MidiError as error:
+            assert isinstance(found, MidiError)
+            assert (found.reason, found.detail) == (error.reason, error.detail)
+            continue
+        assert not isinstance(found, InputFileError)
+        for row, other in zip(found, expected, strict=True):
+            assert np.array_equal(row.sequence, other.sequence)
+            assert dataclasses.replace(row, sequence=other.sequence).__dict__ == other.__dict__
+
+
 def test_a_given_split_is_kept(tmp_path: Path) -> None:
     write_midi(tune(1), tmp_path / "tune.mid")
     (row,) = preparation()(Item("tune.mid", tmp_path / "tune.mid", "tune", split="test"))
@@ -190,6 +221,54 @@ def test_pieces_beyond_the_limit_are_refused(tmp_path: Path) -> None:
     item = Item("tune.mid", tmp_path / "tune.mid", "tune")
     with pytest.raises(MidiError, match=r"too_long: 0 minutes, at most 0\.05 are taken"):
         preparation(longest_minutes=0.05)(item)
+
+
+def test_pieces_of_too_many_quarters_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    """At a microsecond a quarter two thousand million quarters last half an hour."""
+    far = bytes.fromhex("00ff5103000001 ffffff7f903c50 ffffff7f903c00 ffffff7f903c50 01903c00 00ff2f00")
+    head = bytes.fromhex("4d546864 00000006 0000 0001 0001 4d54726b")
+    (tmp_path / "far.mid").write_bytes(head + len(far).to_bytes(4, "big") + far)
+    item = Item("far.mid", tmp_path / "far.mid", "far")
+    with pytest.raises(MidiError, match="too_long: 805,306,366 quarters, at most 72,000 are taken"):
+        preparation()(item)
+
+
+def test_notes_that_the_representation_cannot_say_are_named_as_the_reason(tmp_path: Path) -> None:
+    write_midi(NoteSequence.from_columns([0, 480], [480, 960], [3, 5]), tmp_path / "low.mid")
+    item = Item("low.mid", tmp_path / "low.mid", "low")
+    with pytest.raises(MidiError, match="no_notes: no notes that roll can say"):
+        MidiPreparation(build_representation("roll"))(item)
+    assert len(preparation()(item)) == 1
+
+
+def test_the_pedal_holds_notes_where_that_is_asked_for(tmp_path: Path) -> None:
+    notes = NoteSequence.from_columns([0, 960], [240, 1200], [60, 64], pedals=[(0, 0, 960)])
+    write_midi(notes, tmp_path / "tune.mid")
+    item = Item("tune.mid", tmp_path / "tune.mid", "tune")
+    process = preparation()
+    for pedal, ends in (("kept", [6, 30]), ("applied", [24, 30])):
+        (row,) = dataclasses.replace(process, pedal=pedal)(item)
+        assert process.representation.decode(row.sequence).end_tick.tolist() == ends
+
+
+def test_edited_versions_of_a_piece_stay_together_unless_hashed(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "tunes"
+    folder.mkdir()
+    for seed in range(12):
+        plain = tune(seed)
+        pitch = plain.pitch.copy()
+        pitch[5] += 1
+        write_midi(plain, folder / f"{seed:02d}-plain.mid")
+        write_midi(plain.with_columns(pitch=pitch), folder / f"{seed:02d}-edited.mid")
+    together = {}
+    for versions in ("together", "hashed"):
+        options = ("--versions", versions, "--valid-percent", "30", "--test-percent", "30")
+        done = command("data_prep/midi_folder.py", "--source", folder, "--out", tmp_path / versions, *options)
+        assert done.returncode == 0, done.stderr
+        split = {entry.path: entry.split for entry in read_ledger(tmp_path / versions / "ledger.tsv")}
+        together[versions] = [split[f"{n:02d}-plain.mid"] == split[f"{n:02d}-edited.mid"] for n in range(12)]
+    assert all(together["together"])
+    assert not all(together["hashed"])
 
 
 def test_a_longest_piece_of_no_length_is_refused() -> None:

@@ -1,63 +1,39 @@
-"""The speech preparation scripts as a user runs them, on made-up recordings and on the real corpora."""
+"""The preparations of digits and of recordings of one's own as a user runs them; one corpus is the real one."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
+import unicodedata
 import zipfile
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 import soundfile
 
-from conftest import ROOT, Command, assert_refused, spoken
+from conftest import Command, assert_refused
+from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import OptionError, SourceError, StoreError
-from seqaudio.ledger import LedgerEntry, Status, read_ledger
+from seqaudio.prepare.corpus_folder import PublishedArchive
+from seqaudio.prepare.samples_digest import samples_digest
 from seqaudio.store import Store
 
-RATE = 8000
 SPEAKERS = ("ada", "ben", "cleo")
-
-
-def script(name: str) -> ModuleType:
-    """A data_prep script as a module."""
-    spec = importlib.util.spec_from_file_location(f"data_prep_{name}", ROOT / "data_prep" / f"{name}.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
 
 fsdd = script("fsdd")
 audio_folder = script("audio_folder")
 
 
 def prepare_fsdd(source: Path, out: Path, **options: object) -> Store:
-    fsdd.main(fsdd.Config(source, out, **options))
-    return Store(out)
+    return prepare(fsdd, source, out, **options)
 
 
 def prepare_folder(source: Path, out: Path, **options: object) -> Store:
-    audio_folder.main(audio_folder.Config(source, out, **{"sample_rate": RATE, **options}))
-    return Store(out)
-
-
-def refused(store: Store) -> dict[str, LedgerEntry]:
-    entries = read_ledger(store.path / "ledger.tsv")
-    return {entry.path: entry for entry in entries if entry.status is Status.REFUSED}
-
-
-def write_word(path: Path, word: int = 0, speaker: int = 0, take: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    samples = np.round(32767 * spoken(word, speaker, take)).astype(np.int16)  # so that FLAC and WAV hold the same
-    with path.open("wb") as file:
-        soundfile.write(file, samples, RATE, format=path.suffix[1:], subtype="PCM_16")
-    return path
+    return prepare(audio_folder, source, out, **options)
 
 
 def write_digits(folder: Path, suffix: str = ".wav", takes: int = 12) -> Path:
@@ -136,7 +112,8 @@ def test_odd_and_damaged_files_are_named_and_the_rest_is_kept(tmp_path: Path) ->
 
 def test_other_counts_than_expected_are_told(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepare_fsdd(digits, tmp_path / "out")
-    assert "warning: {'train': 12, 'valid': 30, 'test': 30}" in capsys.readouterr().err
+    told = "warning: train 12, valid 30, test 30; the whole corpus has train 2,400, valid 300, test 300"
+    assert told in capsys.readouterr().err
 
 
 def test_a_trial_takes_recordings_of_all_kinds(
@@ -176,70 +153,54 @@ def test_an_unknown_preset_or_rate_is_refused(digits: Path, tmp_path: Path) -> N
         prepare_fsdd(digits, tmp_path / "out", sample_rate=11025)
 
 
-# its download, from a file in place of the server
+# its archive, given or from a server on this machine
 
 
-def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> Path:
-    """Put an archive where the script downloads from; the folder it is to fill."""
-    (tmp_path / "server.zip").write_bytes(content)
-    monkeypatch.setattr(fsdd, "URL", (tmp_path / "server.zip").as_uri())
-    return tmp_path / "corpus"
-
-
-def archive(tmp_path: Path, recordings: Path) -> bytes:
-    """A ZIP laid out as a tag of a repository, with files that must not be unpacked."""
-    path = tmp_path / "made.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("corpus-1.0/README.md", "about the corpus")
-        file.writestr("corpus-1.0/recordings/notes.txt", "not a recording")
-        file.writestr("corpus-1.0/other/0_ada_0.wav", "not in recordings")
-        file.writestr("../../recordings/escaped.wav", "of no known name")
-        for number, wav in enumerate(sorted(recordings.iterdir())):
-            file.write(wav, f"{'../../' if number == 0 else 'corpus-1.0/'}recordings/{wav.name}")
-    return path.read_bytes()
+@pytest.fixture
+def server(digits: Path, tmp_path: Path) -> Path:
+    """A folder with digits.zip, laid out as a tag of a repository."""
+    folder = tmp_path / "server"
+    pack(folder / "digits.zip", digits, "digits-1.0")
+    with zipfile.ZipFile(folder / "digits.zip", "a") as file:
+        file.writestr("digits-1.0/README.md", "about the corpus")
+    return folder
 
 
 def test_a_download_is_unpacked_checked_and_prepared(
-    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Path, server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corpus = offer(tmp_path, monkeypatch, archive(tmp_path, digits / "recordings"))
-    monkeypatch.setattr(fsdd, "SAMPLES_SHA256", fsdd.samples_digest(digits / "recordings"))
-    store = prepare_fsdd(corpus, tmp_path / "out", download=True)
-    assert sum(count.rows for count in store.counts.values()) == 72
-    assert sorted(path.name for path in corpus.iterdir()) == ["recordings"]
-    assert sorted(path.name for path in (corpus / "recordings").iterdir()) == sorted(
-        path.name for path in (digits / "recordings").iterdir()
-    )
+    monkeypatch.setattr(fsdd, "SAMPLES_SHA256", samples_digest(digits / "recordings"))
+    with serving(server) as address:
+        monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive(f"{address}/digits.zip"))
+        store = prepare_fsdd(tmp_path / "corpus", tmp_path / "out", download=True)
+    assert sum(rows(store).values()) == 72
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == ["README.md", "recordings"]
+    given = prepare_fsdd(tmp_path / "other", tmp_path / "again", archive=server / "digits.zip")
+    assert given.fingerprint == store.fingerprint
 
 
 def test_a_corpus_that_is_there_is_not_fetched_again(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fsdd, "URL", "http://127.0.0.1:9/nothing")
+    monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive("http://127.0.0.1:9/nothing"))
     assert prepare_fsdd(digits, tmp_path / "out", download=True).counts["train"].rows == 12
 
 
-def test_a_download_of_other_samples_is_refused(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus = offer(tmp_path, monkeypatch, archive(tmp_path, digits / "recordings"))
-    with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
-        prepare_fsdd(corpus, tmp_path / "out", download=True)
-    assert not (corpus / "recordings").exists()
-
-
-def test_a_download_that_is_no_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    corpus = offer(tmp_path, monkeypatch, b"<html>log in first</html>")
-    with pytest.raises(SourceError, match="not an intact ZIP archive"):
-        prepare_fsdd(corpus, tmp_path / "out", download=True)
-    assert list(corpus.iterdir()) == []
+def test_a_download_of_other_samples_is_refused(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(server) as address:
+        monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive(f"{address}/digits.zip"))
+        with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
+            prepare_fsdd(tmp_path / "corpus", tmp_path / "out", download=True)
+    assert list((tmp_path / "corpus").iterdir()) == []
 
 
 def test_one_changed_sample_changes_the_digest(tmp_path: Path) -> None:
     folder = write_digits(tmp_path / "in", takes=1)
-    before = fsdd.samples_digest(folder)
+    before = samples_digest(folder)
     samples, _ = soundfile.read(folder / "1_ben_0.wav", dtype="int16")
     samples[100] += 1
     soundfile.write(folder / "1_ben_0.wav", samples, RATE)
-    assert fsdd.samples_digest(folder) != before
+    assert samples_digest(folder) != before
 
 
 # folders of one's own
@@ -428,10 +389,21 @@ def test_a_column_that_is_not_there_is_refused_with_those_there(tmp_path: Path, 
     write_word(tmp_path / "a.wav")
     table = write_table(tmp_path, "file,word\na.wav,yes\n")
     done = command("data_prep/audio_folder.py", "--source", table, "--out", tmp_path / "out")
-    assert_refused(done, "has no column 'path'; it has file, word")
+    assert_refused(done, "has no column 'path' or 'audio'; name one by --path-column: file, word")
+    with pytest.raises(SourceError, match="no column 'label' or 'text'; name one by --label-column or --text-column"):
+        prepare_folder(table, tmp_path / "out", path_column="file")
     columns = {"path_column": "file", "label_column": "word"}
     with pytest.raises(SourceError, match="has no column 'part'; it has file, word"):
         prepare_folder(table, tmp_path / "out", split_column="part", **columns)
+
+
+def test_a_column_of_other_things_than_files_is_named_row_by_row(tmp_path: Path) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write_table(tmp_path, f"path,label\na.wav,yes\n{300 * 'long '},yes\na.wav/b.wav,yes\n")
+    store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
+    reasons = [str(entry.reason) for entry in refused(store).values()]
+    assert reasons == ["unreadable", "unreadable"]
+    assert store["train"].ids == ["a.wav"]
 
 
 def test_an_unknown_split_is_refused_with_its_row(tmp_path: Path) -> None:
@@ -441,13 +413,95 @@ def test_an_unknown_split_is_refused_with_its_row(tmp_path: Path) -> None:
         prepare_folder(table, tmp_path / "out")
 
 
+def test_a_table_may_lie_elsewhere_and_tell_texts(tmp_path: Path) -> None:
+    for take in range(3):
+        write_word(tmp_path / "clips" / f"{take}.wav", take=take)
+    lists = write_table(
+        tmp_path / "lists",
+        "sound\tsaid\twho\thow\tpart\n0.wav\tgood morning\tada\tclean\ttrain\n1.wav\tgood night\tben\tnoisy\tdev\n"
+        "2.wav\tfarewell\tcleo\tclean\ttest\n",
+        "words.tsv",
+    )
+    columns = {"path": "sound", "text": "said", "speaker": "who", "condition": "how", "split": "part"}
+    options = {f"{field}_column": name for field, name in columns.items()}
+    store = prepare_folder(tmp_path / "clips", tmp_path / "out", table=lists, **options)
+    assert {split: store[split].column("text") for split in store.counts} == {
+        "train": ["good morning"],
+        "valid": ["good night"],
+        "test": ["farewell"],
+    }
+    assert store["valid"].column("condition") + store["valid"].column("speaker") == ["noisy", "ben"]
+    assert store["train"].labels == [""]
+    assert store.vocabulary is None
+
+
+def test_two_tables_are_one_too_many(tmp_path: Path) -> None:
+    table = write_table(tmp_path, "path,label\na.wav,yes\n")
+    with pytest.raises(OptionError, match="are two tables; give --source a folder"):
+        prepare_folder(table, tmp_path / "out", table=table)
+
+
+def test_accents_are_composed_however_disk_and_table_write_them(tmp_path: Path) -> None:
+    composed = {name: unicodedata.normalize("NFC", name) for name in ("Zoë", "größe", "né.wav")}
+    apart = {name: unicodedata.normalize("NFD", name) for name in composed}
+    write_word(tmp_path / apart["né.wav"])
+    table = write_table(
+        tmp_path, f"path,label,text,speaker\n{composed['né.wav']},{apart['größe']},{apart['größe']},{apart['Zoë']}\n"
+    )
+    store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
+    split = store["train"]
+    assert [split.labels, split.column("text"), split.column("speaker")] == [["größe"], ["größe"], ["Zoë"]]
+    assert store.names.names == ("größe",)
+
+
+# the options that all speech preparations share
+
+
+def test_samples_can_be_kept_in_place_of_features(digits: Path, tmp_path: Path) -> None:
+    kept, features = (prepare_fsdd(digits, tmp_path / keep, keep=keep) for keep in ("samples", "features"))
+    assert (kept.kind, features.kind) == ("audio", "features")
+    assert kept["test"].ids == features["test"].ids
+    samples, _ = soundfile.read(digits / "recordings" / "1_ben_0.wav", dtype="int16")
+    np.testing.assert_array_equal(kept["test"].sequence(kept["test"].ids.index("1_ben_0")), samples)
+    assert kept.normalisation
+    assert features.normalisation
+    np.testing.assert_allclose(kept.normalisation.mean, features.normalisation.mean, rtol=1e-6)
+
+
+def test_an_update_is_equal_to_preparing_anew(tmp_path: Path) -> None:
+    source = write_digits(tmp_path / "in")
+    prepare_fsdd(source, tmp_path / "out")
+    write_word(source / "1_ada_10.wav", word=2)
+    write_word(source / "0_dora_10.wav", speaker=3)
+    with pytest.raises(StoreError, match="--update to redo what changed"):
+        prepare_fsdd(source, tmp_path / "out")
+    updated = prepare_fsdd(source, tmp_path / "out", update=True)
+    assert updated.fingerprint == prepare_fsdd(source, tmp_path / "new").fingerprint
+    assert rows(updated)["train"] == 13
+
+
+def test_the_executor_of_a_cluster_does_the_work(digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    @contextmanager
+    def cluster(address: str) -> Iterator[Executor]:
+        asked.append(address)
+        with ThreadPoolExecutor(2) as threads:
+            yield threads
+
+    monkeypatch.setattr("seqaudio.prepare.speech_options.dask_executor", cluster)
+    store = prepare_fsdd(digits, tmp_path / "dask", dask="tcp://10.0.0.1:8786")
+    assert asked == ["tcp://10.0.0.1:8786"]
+    assert store.fingerprint == prepare_fsdd(digits, tmp_path / "here").fingerprint
+
+
 # real corpora
 
 
 @pytest.mark.data
 def test_the_digit_corpus_has_the_samples_and_counts_that_its_script_tells(data_folder: Path, tmp_path: Path) -> None:
     source = data_folder / "speech" / "fsdd"
-    assert fsdd.samples_digest(source / "recordings") == fsdd.SAMPLES_SHA256
+    assert samples_digest(source / "recordings") == fsdd.SAMPLES_SHA256
     items = fsdd.list_items(source, "theo")
     assert Counter(item.split for item in items) == fsdd.EXPECTED_LEFT_OUT
     store = prepare_fsdd(source, tmp_path / "out")
@@ -469,7 +523,8 @@ def test_a_folder_of_odd_formats_is_prepared_but_for_the_damaged_file(data_folde
 def test_speech_commands_keep_their_official_splits(data_folder: Path) -> None:
     columns = {"path_column": "file", "label_column": "word"}
     table = data_folder / "speech" / "speech_commands" / "index.tsv"
-    items = audio_folder.list_table(audio_folder.Config(table, Path("out"), **columns))
+    config = audio_folder.Config(source=table, out=Path("out"), **columns)
+    items = audio_folder.list_table(table, table.parent, config)
     assert Counter(item.split for item in items) == {"train": 2175, "valid": 505, "test": 497}
     speakers = [{item.speaker for item in items if item.split == split} for split in ("train", "valid", "test")]
     assert len(set.union(*speakers)) == sum(map(len, speakers)) == 986

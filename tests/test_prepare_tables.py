@@ -1,4 +1,4 @@
-"""Tables, hash splits and hash samples: what every preparation relies on."""
+"""Tables, lists, hash splits and hash samples: what every preparation relies on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare import Item
 from seqaudio.prepare.splits import hash_sample, hash_split
-from seqaudio.prepare.tables import read_table
+from seqaudio.prepare.tables import listed_file, read_lines, read_table
 
 
 def table(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
@@ -81,6 +81,7 @@ def test_a_missing_column_is_refused_with_those_there(tmp_path: Path) -> None:
         ("path,label\nx.wav,yes\ny.wav\n", "line 3: 1 fields, expected 2"),
         ("path,label\nx.wav,yes,sure\n", "line 2: 3 fields, expected 2"),
         (b"path,label\nx.wav,gr\xfc\xdfe\n", "not UTF-8"),
+        (b"path,label\nx\0.wav,yes\n", "line 2: has a NUL character; save the table as UTF-8"),
         ("path,label\nx.wav," + 200_000 * "a" + "\n", "line 2: field larger than field limit"),
     ],
 )
@@ -165,6 +166,41 @@ def test_a_smaller_sample_is_part_of_a_larger_one() -> None:
     assert set(hash_sample(items(500), 20)) < set(hash_sample(items(500), 21))
 
 
-@pytest.mark.parametrize("limit", [None, 10, 11, 0, -1])
-def test_no_limit_or_a_senseless_one_takes_all(limit: int | None) -> None:
-    assert hash_sample(items(10), limit) == items(10)  # `build_store` refuses a limit below 1
+@pytest.mark.parametrize("limit", [None, 10, 11])
+def test_no_limit_or_a_large_one_takes_all(limit: int | None) -> None:
+    assert hash_sample(items(10), limit) == items(10)
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_is_refused(limit: int) -> None:
+    with pytest.raises(OptionError, match=f"--limit {limit}, expected at least 1"):
+        hash_sample(items(10), limit)
+
+
+def test_only_the_columns_that_are_of_use_are_kept(tmp_path: Path) -> None:
+    path = table(tmp_path, "path,label,votes\nx.wav,yes,3\n")
+    assert read_table(path, ["votes"], only=["label", "path", "other"]) == [{"path": "x.wav", "label": "yes"}]
+
+
+# files and lists
+
+
+def test_a_file_is_found_under_either_form_of_its_accents(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "né.wav") for form in ("NFC", "NFD"))
+    (tmp_path / apart).touch()
+    assert listed_file(tmp_path, composed) == tmp_path / apart
+    (tmp_path / composed).touch()
+    assert listed_file(tmp_path, composed) == tmp_path / composed
+    assert listed_file(tmp_path, apart) == tmp_path / apart
+    assert listed_file(tmp_path, "none.wav") == tmp_path / "none.wav"
+    assert listed_file(tmp_path, 300 * "long") == tmp_path / (300 * "long")
+
+
+def test_lists_are_read_without_their_empty_lines(tmp_path: Path) -> None:
+    (tmp_path / "list").write_bytes("\ufeffbed/a.wav\r\n\n  größe/b.wav \n".encode())
+    assert read_lines(tmp_path / "list", "a list") == ["bed/a.wav", "größe/b.wav"]
+    with pytest.raises(SourceError, match="No such file or directory; expected a list of words"):
+        read_lines(tmp_path / "none", "a list of words")
+    (tmp_path / "list").write_bytes(b"\xff")
+    with pytest.raises(SourceError, match=r"not UTF-8 .* expected a list of words"):
+        read_lines(tmp_path / "list", "a list of words")

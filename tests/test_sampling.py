@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from seqaudio.decoding import sample
-from seqaudio.notes import MelodyRepresentation, PerformanceRepresentation, Representation
+from seqaudio.decoding import StepModel, sample, sample_roll
+from seqaudio.notes import (
+    ChoraleGridRepresentation,
+    MelodyRepresentation,
+    MidiTokRepresentation,
+    PerformanceRepresentation,
+    RollRepresentation,
+    TokenRepresentation,
+)
 from seqaudio.vocabulary import BOS, EOS
 
-REPRESENTATIONS: list[Representation] = [
+REPRESENTATIONS: list[TokenRepresentation] = [
     MelodyRepresentation(),
     PerformanceRepresentation(),
     PerformanceRepresentation(clock="second", velocity_bins=8),
+    ChoraleGridRepresentation(),
+    MidiTokRepresentation("REMI", steps_per_quarter=4),
+    MidiTokRepresentation("TSD", steps_per_quarter=4, programs=True),
 ]
-each = pytest.mark.parametrize("representation", REPRESENTATIONS, ids=["melody", "beat", "second"])
+each = pytest.mark.parametrize(
+    "representation", REPRESENTATIONS, ids=["melody", "beat", "second", "grid", "REMI", "TSD"]
+)
 
 
 class Random(nn.Module):
@@ -39,7 +54,7 @@ class Random(nn.Module):
 class Scripted:
     """Wants the tokens of a script, one after the other, whatever came before; keeps what it was given."""
 
-    def __init__(self, representation: Representation, wanted: list[int]) -> None:
+    def __init__(self, representation: TokenRepresentation, wanted: list[int]) -> None:
         self.size, self.wanted, self.given = len(representation.tokens), wanted, list[int]()
 
     def initial_state(self, batch_size: int) -> int:
@@ -72,21 +87,21 @@ def seeded(seed: int) -> torch.Generator:
 
 
 @each
-def test_every_sample_decodes_strictly_and_keeps_its_limit(representation: Representation) -> None:
+def test_every_sample_decodes_strictly_and_keeps_its_limit(representation: TokenRepresentation) -> None:
     model = Random(len(representation.tokens)).eval()
     lengths = set()
-    for seed in range(200):
+    for seed in range(100):
         limit = seed % 50
         events = sample(model, representation, generator=seeded(seed), max_events=limit, temperature=1.5)
         assert len(events) <= limit
         notes = representation.decode([BOS, *events, EOS])
         assert representation.encode(notes).tolist() == events
         lengths.add(len(events))
-    assert len(lengths) > 20
+    assert len(lengths) > 8
 
 
 @each
-def test_equal_seeds_give_equal_streams(representation: Representation) -> None:
+def test_equal_seeds_give_equal_streams(representation: TokenRepresentation) -> None:
     model = Random(len(representation.tokens)).eval()
     first, again, other = (
         sample(model, representation, generator=seeded(seed), max_events=80, minimum_events=40) for seed in (1, 1, 2)
@@ -105,7 +120,7 @@ def test_the_global_generator_is_left_alone() -> None:
 
 
 @each
-def test_a_model_that_never_ends_is_closed_at_the_limit(representation: Representation) -> None:
+def test_a_model_that_never_ends_is_closed_at_the_limit(representation: TokenRepresentation) -> None:
     logits = torch.zeros(len(representation.tokens))
     logits[EOS] = -1e9
     for limit in range(20, 32):
@@ -172,7 +187,7 @@ def test_a_low_temperature_takes_the_likeliest_and_a_high_one_spreads() -> None:
 
 
 @each
-def test_minimum_events_withholds_the_end(representation: Representation) -> None:
+def test_minimum_events_withholds_the_end(representation: TokenRepresentation) -> None:
     logits = torch.zeros(len(representation.tokens))
     logits[EOS] = 1e6
     assert sample(Constant(logits), representation, generator=seeded(1), max_events=60) == []
@@ -217,3 +232,93 @@ def test_a_model_in_training_mode_is_refused() -> None:
 def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="logits that are not numbers"):
         sample(Constant(torch.full((133,), value)), MelodyRepresentation(), generator=seeded(1))
+
+
+# rolls
+
+ROLLS = [RollRepresentation(), RollRepresentation(repeats="joined")]
+each_roll = pytest.mark.parametrize("roll", ROLLS, ids=["apart", "joined"])
+
+
+class RandomRoll(nn.Module):
+    """Untrained, for frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.cell = nn.GRUCell(88, 8)
+        self.output = nn.Linear(8, 88)
+
+    def initial_state(self, batch_size: int) -> Tensor:
+        return torch.zeros(batch_size, 8)
+
+    def step(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.cell(inputs, state)
+        return self.output(state) - 1, state
+
+
+class Echo:
+    """Wants the keys of its input; keeps what it was given."""
+
+    def __init__(self, loudness: float = 50.0) -> None:
+        self.loudness, self.given = loudness, list[list[int]]()
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def step(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
+        self.given.append(inputs[0].nonzero()[:, 0].tolist())
+        return (2 * inputs - 1) * self.loudness, None
+
+
+@each_roll
+def test_every_roll_decodes_strictly_and_keeps_its_limit(roll: RollRepresentation) -> None:
+    model = RandomRoll().eval()
+    for seed in range(20):
+        frames = sample_roll(model, roll, generator=seeded(seed), frames=2 * seed)
+        assert len(frames) <= 2 * seed
+        assert frames.dtype == np.uint8
+        np.testing.assert_array_equal(roll.encode(roll.decode(frames)), frames)
+
+
+@each_roll
+def test_equal_seeds_give_equal_rolls(roll: RollRepresentation) -> None:
+    model = RandomRoll().eval()
+    first, again, other = (sample_roll(model, roll, generator=seeded(seed), frames=16) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_first_frame_is_silent_and_every_frame_is_fed_back() -> None:
+    model = Echo()
+    primer = np.zeros((2, 88), dtype=np.uint8)
+    primer[:, [39, 43]] = 1
+    frames = sample_roll(model, ROLLS[0], generator=seeded(1), frames=6, primer=primer)
+    assert model.given == [[], *[[39, 43]] * 5]
+    assert frames.tolist() == [primer[0].tolist()] * 6
+
+
+def test_silent_steps_at_the_end_are_left_out() -> None:
+    assert sample_roll(Echo(), ROLLS[0], generator=seeded(1), frames=8).shape == (0, 88)
+    primer = np.zeros((4, 88), dtype=np.uint8)
+    primer[0:2, 39] = 1
+    assert len(sample_roll(Echo(), ROLLS[0], generator=seeded(1), frames=8, primer=primer)) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (Echo(), {"frames": 3}, "3 frames behind a primer of 0, expected multiples of 2"),
+        (Echo(), {"frames": 2, "temperature": 0.0}, "temperature 0"),
+        (Echo(float("nan")), {"frames": 2}, r"logits \[1, 88\], expected \[1, 88\] numbers"),
+        (RandomRoll().train(), {"frames": 2}, r"call model\.eval\(\) first"),
+        (
+            Echo(),
+            {"frames": 2, "primer": np.eye(2, 88, k=20, dtype=np.uint8)},
+            "primer, frame 1: pitch 42 begins in the second frame of a step",
+        ),
+    ],
+)
+def test_rolls_that_cannot_be_drawn_are_refused(model: StepModel, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        sample_roll(model, ROLLS[0], generator=seeded(1), **options)

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from seqaudio.batching import LabelledSequences, PaddedBatches
+from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.keywords import guess_labels
+from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
-from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.models import KeywordModel
 from seqaudio.store import Store
@@ -40,23 +37,20 @@ def main(config: Config) -> None:
     folder.require("keyword_recognition", "this recipe")
     read_results(config.run)
     store = Store(config.store or folder.settings["store"])
-    store.require("features", "keyword recognition")
+    store.require(("features", "audio"), "keyword recognition")
     folder.check_store(store)
     split = store[config.split]
     # a clip that is of none of the run's labels counts as `unknown`, or stops the command
-    ids = folder.vocabulary.encode(split.labels)
+    clips = labelled_clips(store, split, folder.vocabulary)
 
     model = folder.model()
     assert isinstance(model, KeywordModel)
-    sequences = LabelledSequences(split, ids)
-    metrics = evaluate(model, PaddedBatches(sequences, 256, max_steps=MAX_STEPS))
-    guesses = guess_labels(model, sequences)
+    metrics = evaluate(model, PaddedBatches(clips, 256, max_steps=MAX_STEPS))
+    guesses = guess_labels(model, clips)
     conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
-    neighbours = NearestNeighbours().fit(list(store["train"]), store["train"].labels)
-    nearest = folder.vocabulary.encode(neighbours.predict(list(split)))
-    baseline = {"accuracy": float(np.mean(nearest == ids))}
+    baseline = {"accuracy": neighbour_accuracy(labelled_clips(store, store["train"], folder.vocabulary), clips)}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":

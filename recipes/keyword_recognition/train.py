@@ -11,18 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from seqaudio.batching import LabelledSequences, PaddedBatches
+from seqaudio.batching import PaddedBatches, Transform, labelled_clips
 from seqaudio.bptt import TrainingOptions, train
 from seqaudio.cli.options import run
+from seqaudio.errors import OptionError
 from seqaudio.evaluation.figures import draw_curves, read_metrics
+from seqaudio.evaluation.keywords import neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
-from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.features.augmentation import Augmentation, augment
-from seqaudio.features.settings import FeatureSettings, Seconds
+from seqaudio.features.settings import Decibels, FeatureSettings, Seconds
+from seqaudio.features.waveform_augmentation import WaveformAugmentation, WaveformAugmenter
 from seqaudio.files import write_json
 from seqaudio.models import KeywordModel, build_model, choose_width
 from seqaudio.probing import probe_rows
@@ -35,7 +36,7 @@ TIME_MASK: Seconds = 0.06  # longest
 class Config(TrainingOptions):
     """Options of the training."""
 
-    store: Path  # features with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
+    store: Path  # features or samples with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
     cell: str = "gru"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
     hidden_size: int | None = None  # units a layer; 128 where neither this nor --parameters is given
     parameters: int | None = None  # of the whole model, instead: picks the width that comes nearest
@@ -45,6 +46,7 @@ class Config(TrainingOptions):
     bidirectional: bool = False  # better on whole clips, but cannot listen to a stream
     dropout: float = 0.3
     mean_prior: float = 10.0  # frames of the training mean that a clip's own running mean starts from; 0 = off
+    augment: bool = True  # --no-augment turns off all changes of features, whatever the next eight say
     time_stretch: float = 0.25  # augmentation, drawn anew for each clip and epoch: largest change of pace
     vocal_tract_warp: float = 0.2  # augmentation: largest shift of all frequencies, as by another speaker
     gain: float = 12.0  # augmentation: largest change of the level, in decibels
@@ -52,22 +54,77 @@ class Config(TrainingOptions):
     offset: float = 0.4  # augmentation: deviation of a constant added to each feature
     noise: float = 0.4  # augmentation: deviation of noise added to each value
     time_masks: int = 2  # augmentation: stretches of up to 60 ms replaced by the clip's mean
+    frequency_masks: int = 0  # augmentation: bands of filters replaced by the clip's mean
+    speed: float = 0.0  # augmentation of samples (prepare with --keep samples): largest change of speed and pitch
+    time_shift: Seconds = 0.0  # augmentation of samples: largest shift to either side
+    rooms: float = 0.0  # augmentation of samples: share of clips that are heard in a room
+    room_folder: Path | None = None  # recorded impulse responses for --rooms; without it they are synthetic
+    noisy: float = 0.0  # augmentation of samples: share of clips that get noise
+    noise_folder: Path | None = None  # recordings for --noisy; without it noises are synthetic
+    snr: tuple[Decibels, Decibels] = (0.0, 25.0)  # signal-to-noise ratio of --noisy, least and greatest
+    telephone: float = 0.0  # augmentation of samples: share of clips limited to 300 to 3400 Hz
     batch_size: int = 64  # clips
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # Adam; the highest of the schedule
     weight_decay: float = 0.01  # apart from the gradient
 
 
+def transform_of(config: Config, store: Store) -> Transform | None:
+    """The augmentation of features that the options name. Raises OptionError where the features cannot be changed."""
+    if not config.augment:
+        return None
+    settings = FeatureSettings.from_dict(store.settings["features"])
+    if settings.normalise != "none":
+        raise OptionError(
+            f"features with normalise={settings.normalise} cannot be augmented: they no longer tell the spectrum; give "
+            f"--no-augment, and augment samples instead (prepare with --keep samples)"
+        )
+    augmentation = Augmentation(
+        time_stretch=config.time_stretch,
+        vocal_tract_warp=config.vocal_tract_warp,
+        gain=config.gain,
+        tilt=config.tilt,
+        offset=config.offset,
+        noise=config.noise,
+        time_masks=config.time_masks,
+        time_mask_frames=round(TIME_MASK / settings.frame_shift),
+        frequency_masks=config.frequency_masks,
+    )
+    return lambda frames, epoch, name: augment(frames, settings, augmentation, (config.seed, epoch, name))
+
+
+def change_of(config: Config, store: Store) -> Transform | None:
+    """The augmentation of samples that the options name; None where all of it is off."""
+    if not (config.speed or config.time_shift or config.rooms or config.noisy or config.telephone):
+        return None
+    augmentation = WaveformAugmentation(
+        speed=config.speed,
+        time_shift=config.time_shift,
+        room=config.rooms,
+        room_folder=config.room_folder,
+        noise=config.noisy,
+        noise_folder=config.noise_folder,
+        snr=config.snr,
+        telephone=config.telephone,
+        gain=0.0,  # --gain changes the level of the features
+    )
+    settings = FeatureSettings.from_dict(store.settings["features"])
+    return WaveformAugmenter(augmentation, settings.sample_rate, config.seed)
+
+
 def main(config: Config) -> None:
     """Train, choose on validation, write results.json."""
     store = Store(config.store)
-    store.require("features", "keyword recognition")
+    store.require(("features", "audio"), "keyword recognition")
     labels = store.names
     training, valid = store["train"].head(config.limit), store["valid"]
+    train_clips = labelled_clips(store, training, labels, change_of(config, store), transform_of(config, store))
+    valid_clips = labelled_clips(store, valid, labels)
+    settings = FeatureSettings.from_dict(store.settings["features"])
 
     torch.manual_seed(config.seed)
     arguments = {
-        "input_size": training.sequence(0).shape[1],
+        "input_size": settings.size,
         "classes": len(labels),
         "cell": config.cell,
         "layers": config.layers,
@@ -85,25 +142,8 @@ def main(config: Config) -> None:
     if store.normalisation:
         model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
 
-    settings = FeatureSettings.from_dict(store.settings["features"])
-    augmentation = Augmentation(
-        time_stretch=config.time_stretch,
-        vocal_tract_warp=config.vocal_tract_warp,
-        gain=config.gain,
-        tilt=config.tilt,
-        offset=config.offset,
-        noise=config.noise,
-        time_masks=config.time_masks,
-        time_mask_frames=round(TIME_MASK / settings.frame_shift),
-    )
-
-    def transform(frames: np.ndarray, epoch: int, name: str) -> np.ndarray:
-        return augment(frames, settings, augmentation, (config.seed, epoch, name))
-
-    train_batches = PaddedBatches(
-        LabelledSequences(training, labels.encode(training.labels), transform), config.batch_size, seed=config.seed
-    )
-    valid_batches = PaddedBatches(LabelledSequences(valid, labels.encode(valid.labels)), 256, max_steps=MAX_STEPS)
+    train_batches = PaddedBatches(train_clips, config.batch_size, seed=config.seed)
+    valid_batches = PaddedBatches(valid_clips, 256, max_steps=MAX_STEPS)
     trained = train(
         model,
         arguments,
@@ -119,13 +159,12 @@ def main(config: Config) -> None:
     if trained is None:
         return
 
-    neighbours = NearestNeighbours().fit(list(training), training.labels)
-    hits = np.mean(np.array(neighbours.predict(list(valid))) == np.array(valid.labels))
+    hits = neighbour_accuracy(labelled_clips(store, training, labels), valid_clips)
     outcome = results(
         recipe="keyword_recognition",
         seed=config.seed,
         valid=trained.best,
-        baselines={"5-nearest-neighbours": {"valid": {"accuracy": float(hits)}}},
+        baselines={"5-nearest-neighbours": {"valid": {"accuracy": hits}}},
         parameters=model.parameter_count(),
         wall_seconds=trained.seconds,
         command=command_line(),

@@ -1,6 +1,7 @@
 """From a store, or from a rule, to tensors: padded batches, endless lanes for truncated BPTT, memory tasks."""
 
 from seqaudio.batching.batch import Batch, Source
+from seqaudio.batching.clips import Clips, labelled_clips
 from seqaudio.batching.lanes import Lanes
 from seqaudio.batching.memory_tasks import (
     MEMORY_TASKS,
@@ -10,20 +11,25 @@ from seqaudio.batching.memory_tasks import (
     MemoryTask,
     held_out,
 )
-from seqaudio.batching.padded import Collate, LabelledSequences, PaddedBatches, TokenSequences
+from seqaudio.batching.padded import Collate, LabelledSequences, PaddedBatches, TokenSequences, Transform
+from seqaudio.batching.recordings import LabelledRecordings
 
 __all__ = [
     "MEMORY_TASKS",
     "AddingProblem",
     "Batch",
+    "Clips",
     "Collate",
     "CopyProblem",
     "GeneratedBatches",
+    "LabelledRecordings",
     "LabelledSequences",
     "Lanes",
     "MemoryTask",
     "PaddedBatches",
     "Source",
     "TokenSequences",
+    "Transform",
     "held_out",
+    "labelled_clips",
 ]

@@ -41,9 +41,13 @@ class LabelledSequences:
     def lengths(self) -> np.ndarray:
         return self.split.lengths
 
+    def frames(self, row: int) -> np.ndarray:
+        """The frames [T, F] of a row as they were prepared."""
+        return self.split.sequence(row)
+
     def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
         ids = tuple(self.split.ids[row] for row in rows)
-        sequences = [self.split.sequence(row) for row in rows]
+        sequences = [self.frames(row) for row in rows]
         if self.transform is not None:
             sequences = [self.transform(frames, epoch, name) for frames, name in zip(sequences, ids, strict=True)]
         inputs, lengths = pad_frames(sequences)

@@ -188,12 +188,18 @@ class RunFolder:
 
     def check_store(self, store: Store) -> None:
         """Raise RunError where a store holds another kind of input than the run was trained on."""
-        if (store.kind, store.settings) == (self.input["kind"], self.input["settings"]):
+        if _seen(store.kind, store.settings) == _seen(self.input["kind"], self.input["settings"]):
             return
         raise RunError(
             f"{store.path} does not suit {self.path}: the store has {store.kind} {_short(store.settings)}, the run "
             f"was trained on {self.input['kind']} {_short(self.input['settings'])}; prepare it with the same settings"
         )
+
+
+def _seen(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What of a store a model sees: samples become features first, and the choice of clips is of no account."""
+    seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text")}
+    return "features" if kind == "audio" else kind, seen or settings
 
 
 def run_settings(config: Any) -> dict[str, Any]:

@@ -110,6 +110,9 @@ CHECKS = (
     Check("TensorBoard", _imports("tensorboard"), PLAIN, True),
     Check("speech synthesis", _speech, 'pip install "seqaudio[tts]" for data_prep/synthetic_keywords.py', False),
     Check("chorales", _imports("music21"), 'pip install "seqaudio[chorales]" for bach_chorales', False),
+    Check("m4a, WebM, video", _imports("av"), 'pip install "seqaudio[media]"', False),
+    Check("MidiTok", _imports("miditok"), 'pip install "seqaudio[miditok]" for its representations', False),
+    Check("Dask", _imports("distributed"), 'pip install "seqaudio[dask]" for --dask', False),
     Check("torchaudio", _imports("torchaudio"), "only tests use it: pip install the version of torch", False),
     Check("librosa", _imports("librosa"), "only tests use it", False),
 )

@@ -16,11 +16,11 @@ import tyro
 
 import seqaudio
 from seqaudio.cli.outputs import check_output, written
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, RunError
 
 if TYPE_CHECKING:
     from seqaudio.bptt.run_folder import RunFolder
-    from seqaudio.notes import NoteSequence, Representation
+    from seqaudio.notes import NoteSequence, Representation, TokenRepresentation
 
 SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
 
@@ -92,12 +92,15 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
         yield with_key(representation.decode(ids))
 
 
-def representation_of(run: RunFolder) -> Representation:
-    """The representation of the tokens that the run was trained on."""
-    from seqaudio.notes import build_representation
+def representation_of(run: RunFolder) -> TokenRepresentation:
+    """The representation of the tokens that the run was trained on. Raises RunError where it has none."""
+    from seqaudio.notes import TokenRepresentation, build_representation
 
     settings = dict(run.input["settings"]["representation"])
-    return build_representation(settings.pop("name"), settings)
+    representation = build_representation(settings.pop("name"), settings)
+    if not isinstance(representation, TokenRepresentation):
+        raise RunError(f"{run.path}: trained on {representation.name}, which has no tokens to draw; train on tokens")
+    return representation
 
 
 def encode_primer(representation: Representation, config: Config) -> list[int]:

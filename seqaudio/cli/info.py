@@ -71,7 +71,7 @@ def describe_lanes(config: Config) -> Iterator[str]:
     from seqaudio.batching.lanes_text import draw_lanes
 
     store = Store(config.path)
-    store.require("text" if store.kind == "text" else "tokens", "drawing lanes")
+    store.require(("tokens", "text"), "drawing lanes")
     return draw_lanes(Lanes(store["train"], config.lanes or 1, config.window))
 
 

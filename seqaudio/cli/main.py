@@ -21,6 +21,7 @@ COMMANDS = {
     "render": "MIDI to sound and to a piano roll",
     "show": "a recording's waveform and features as a picture",
     "info": "what a store, a run, a MIDI file or a recording holds; the cells",
+    "check": "whether a store is fit to train on",
     "sweep": "a grid of trainings, one after the other",
     "compare": "whether runs differ beyond their seeds",
     "probe": "how far back gradients reach in a trained model",
@@ -36,9 +37,8 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png
 
 {commands}
-seqaudio COMMAND --help tells its options.
---use FILE first runs a Python file of yours, which registers cells; --quiet leaves out progress;
---debug shows where an error comes from.
+seqaudio COMMAND --help tells its options. --use FILE first runs a Python file of yours, which
+registers cells; --quiet leaves out progress; --debug shows where an error comes from.
 """
 
 

@@ -1,4 +1,4 @@
-"""New token streams from a model, one token at a time, each of them legal in the grammar of the representation."""
+"""New streams of tokens, and rolls, from a model, a step at a time, each legal in the grammar of its representation."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqaudio.notes.representation import Grammar, Representation
+from seqaudio.notes.representation import Grammar, TokenRepresentation
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.notes.roll_grammar import KEYS
 from seqaudio.vocabulary import BOS, EOS
 
 
 class StepModel(Protocol):
-    """What sampling needs of a model: a state and a step. Every event model offers both."""
+    """What sampling needs of a model: a state and a step. Every model of events or of rolls offers both."""
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""
 
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Ids [B] and a state -> logits [B, V] of the next token and the next state."""
+        """Ids [B] or frames [B, 88], and a state -> logits [B, V] or [B, 88] of what comes next, and the state."""
 
 
 @torch.no_grad()
 def sample(
     model: StepModel,
-    representation: Representation,
+    representation: TokenRepresentation,
     *,
     generator: torch.Generator,
     temperature: float = 1.0,
@@ -78,6 +80,72 @@ def sample(
         logits, state = model.step(torch.tensor([token], device=generator.device), state)
 
 
+@torch.no_grad()
+def sample_roll(
+    model: StepModel,
+    representation: RollRepresentation,
+    *,
+    generator: torch.Generator,
+    frames: int,
+    temperature: float = 1.0,
+    primer: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draw one piano roll; `representation.decode` takes every result.
+
+        p(key k sounds at t) = sigmoid(logit_k / temperature)  where the grammar permits both, each key by itself
+
+    A roll has no end mark, so it is drawn to its length, and silent steps at its end are left out.
+
+    Args:
+        model: in evaluation mode, on the device of the generator; its first input is a frame of zeros.
+        generator: the only source of chance.
+        frames: most frames of the result, primer included, a multiple of the frames of a step.
+        temperature: above 0; below 1 only likelier keys, above 1 more of them.
+        primer: frames [T, 88] of whole steps to begin with.
+
+    Returns:
+        Frames [T, 88] uint8.
+
+    Raises:
+        ValueError: an argument out of its range, an illegal primer, a model in training mode, logits that are not
+            88 numbers.
+    """
+    roll = np.zeros((0, KEYS), dtype=np.uint8) if primer is None else np.asarray(primer, dtype=np.uint8)
+    _check(model, temperature, frames, len(roll))
+    step = representation.frames_per_step
+    if frames % step or len(roll) % step:
+        raise ValueError(f"{frames} frames behind a primer of {len(roll)}, expected multiples of {step}")
+    grammar = representation.grammar()
+    state = model.initial_state(1)
+    last = np.zeros(KEYS, dtype=np.uint8)
+    drawn: list[np.ndarray] = []
+    while len(drawn) < frames:
+        inputs = torch.from_numpy(last).to(generator.device, torch.get_default_dtype())
+        logits, state = model.step(inputs[None], state)
+        if logits.shape != (1, KEYS) or not logits.isfinite().all():
+            raise ValueError(f"logits {list(logits.shape)}, expected [1, {KEYS}] numbers")
+        if len(drawn) < len(roll):
+            last = roll[len(drawn)]
+        else:
+            last = _draw_keys(logits[0], grammar.legal(frames - len(drawn)), temperature, generator)
+        try:
+            grammar.push(last)
+        except ValueError as error:
+            raise ValueError(f"primer, frame {len(drawn)}: {error}") from None
+        drawn.append(last)
+    result = np.array(drawn, dtype=np.uint8).reshape(-1, KEYS)
+    sounding = np.flatnonzero(result.any(axis=1))
+    return result[: (int(sounding[-1]) // step + 1) * step if len(sounding) else 0]
+
+
+def _draw_keys(logits: Tensor, legal: np.ndarray, temperature: float, generator: torch.Generator) -> np.ndarray:
+    """A frame [88] from logits [88]; legal [2, 88] says whether each key may be silent, and may sound."""
+    chance = torch.rand(KEYS, generator=generator, device=generator.device)
+    sounds = (chance < torch.sigmoid(logits.float() / temperature)).cpu().numpy()
+    frame: np.ndarray = np.where(legal[0], sounds & legal[1], legal[1]).astype(np.uint8)
+    return frame
+
+
 def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torch.Generator) -> int:
     """One token from logits [V] among the legal [V]."""
     masked = logits.float().masked_fill(torch.from_numpy(~legal).to(logits.device), -torch.inf)
@@ -88,7 +156,7 @@ def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torc
 
 
 def _prime(
-    grammar: Grammar, representation: Representation, primer: Sequence[int] | None, max_events: int
+    grammar: Grammar, representation: TokenRepresentation, primer: Sequence[int] | None, max_events: int
 ) -> list[int]:
     events = [int(token) for token in primer or ()]
     for position, token in enumerate(events):

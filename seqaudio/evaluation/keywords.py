@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from seqaudio.batching import LabelledSequences, PaddedBatches
+from seqaudio.batching import Clips, PaddedBatches
 from seqaudio.evaluation.metrics import MAX_STEPS
+from seqaudio.evaluation.neighbours import NearestNeighbours
 from seqaudio.models import KeywordModel
 
 
@@ -35,7 +36,7 @@ class Guesses:
 
 
 @torch.no_grad()
-def guess_labels(model: KeywordModel, sequences: LabelledSequences, device: torch.device | str = "cpu") -> Guesses:
+def guess_labels(model: KeywordModel, sequences: Clips, device: torch.device | str = "cpu") -> Guesses:
     """The likeliest label of each row."""
     model.eval()
     guess = np.empty(len(sequences.lengths), dtype=np.int64)
@@ -44,3 +45,11 @@ def guess_labels(model: KeywordModel, sequences: LabelledSequences, device: torc
         logits, _ = model(batch.inputs.to(device), batch.lengths)
         guess[rows] = logits.argmax(dim=-1).cpu().numpy()
     return Guesses(truth=sequences.labels, guess=guess)
+
+
+def neighbour_accuracy(training: Clips, clips: Clips) -> float:
+    """Share of the clips whose label 5 nearest neighbours among the training clips tell."""
+    known = [training.frames(row) for row in range(len(training.labels))]
+    heard = (clips.frames(row) for row in range(len(clips.labels)))
+    guesses = NearestNeighbours().fit(known, training.labels.tolist()).predict(heard)
+    return float(np.mean(np.array(guesses) == clips.labels))

@@ -7,18 +7,19 @@ matter in which batch, process or order a row is read, and an interrupted traini
 from __future__ import annotations
 
 import functools
-import hashlib
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from seqaudio.errors import OptionError
+from seqaudio.features.draws import Key, keyed_generator
 from seqaudio.features.mel import mel_edges
-from seqaudio.features.mfcc import dct_matrix
+from seqaudio.features.mfcc import cepstral_matrix, smoothing_matrix
 from seqaudio.features.settings import FeatureSettings
+from seqaudio.features.slopes import slopes
 
-MASKED_AT_MOST = 0.25  # share of a recording that one time mask may cover, so that a short word is not lost
-NEPERS_PER_DECIBEL = np.log(10.0) / 10.0  # of power: features are natural logarithms of power
+MASKED_AT_MOST = 0.25  # share of a recording, or of the filters, that one mask may cover, so that no word is lost
+NEPERS_PER_DECIBEL = np.log(10.0) / 10.0  # of power: features are natural logarithms of power, unless in decibels
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Augmentation:
     noise: float = 0.0  # standard deviation of normal noise, new for each value
     time_masks: int = 2  # stretches of frames replaced by the recording's mean frame (SpecAugment)
     time_mask_frames: int = 6  # longest mask, in frames of the stretched recording
+    frequency_masks: int = 0  # stretches of mel filters replaced by their mean over the recording (SpecAugment)
+    frequency_mask_filters: int = 8  # widest mask
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -53,10 +56,10 @@ class Augmentation:
                 raise OptionError(f"{name} {getattr(self, name)}, expected less than 1; 0.1 is usual")
 
 
-def augment(
-    features: np.ndarray, settings: FeatureSettings, augmentation: Augmentation, key: tuple[int, int, str]
-) -> np.ndarray:
+def augment(features: np.ndarray, settings: FeatureSettings, augmentation: Augmentation, key: Key) -> np.ndarray:
     """Features of one recording as the given epoch sees them.
+
+    Deltas are computed anew from the changed frames.
 
     Args:
         features: [T, F] as `FeatureExtractor` gives them, not normalised.
@@ -66,12 +69,18 @@ def augment(
         [T', F], a new array of the same type; T' differs from T only where `time_stretch` is on.
     Raises:
         ValueError: no frame, or F is not that of the settings.
+        OptionError: the settings normalise, which undoes a level and hides the spectrum.
     """
     if features.ndim != 2 or not len(features) or features.shape[1] != settings.size:
         raise ValueError(f"features of shape {list(features.shape)}, expected [T >= 1, {settings.size}]")
-    generator = _generator(key)
+    if settings.normalise != "none":
+        raise OptionError(
+            f"features with normalise={settings.normalise} cannot be augmented: they no longer tell the spectrum; "
+            "keep samples and augment those, or prepare without normalise"
+        )
+    generator = keyed_generator(key)
     pace, warp, level, slope = generator.uniform(-1.0, 1.0, size=4)
-    result = features.copy()
+    result = features[:, : settings.static_size].copy()
     if augmentation.time_stretch:
         result = stretch_time(result, 1.0 + augmentation.time_stretch * pace)
     if augmentation.vocal_tract_warp:
@@ -81,14 +90,16 @@ def augment(
         decibels = augmentation.gain * level + augmentation.tilt * slope * across
         result += _log_mel_shift(decibels, settings).astype(result.dtype)
     if augmentation.offset:
-        offset = augmentation.offset * generator.standard_normal(settings.size)
+        offset = augmentation.offset * generator.standard_normal(settings.static_size)
         result += offset.astype(result.dtype)
     if augmentation.noise:
         noise = augmentation.noise * generator.standard_normal(result.shape)
         result += noise.astype(result.dtype)
     if augmentation.time_masks and augmentation.time_mask_frames:
         _mask_time(result, augmentation, generator)
-    return result
+    if augmentation.frequency_masks and augmentation.frequency_mask_filters:
+        result += _frequency_masks(result, settings, augmentation, generator).astype(result.dtype)
+    return _with_deltas(result, settings)
 
 
 def stretch_time(features: np.ndarray, factor: float) -> np.ndarray:
@@ -115,16 +126,11 @@ def warp_vocal_tract(features: np.ndarray, settings: FeatureSettings, factor: fl
     places = np.interp(peaks / factor, peaks, np.arange(settings.mels))
     warp = _reading_matrix(places)
     if settings.kind == "mfcc":
-        dct = _dct(settings)
-        warp = dct.T @ warp @ dct
+        warp = _back(settings) @ warp @ _forward(settings)
+        if settings.energy:  # of the frame as a whole, which no warp changes
+            warp[:, 0], warp[0, 0] = 0.0, 1.0
     warped: np.ndarray = features @ warp.astype(features.dtype)
     return warped
-
-
-def _generator(key: tuple[int, int, str]) -> np.random.Generator:
-    seed, epoch, row = key
-    digest = hashlib.blake2b(row.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return np.random.default_rng((seed, epoch, int.from_bytes(digest, "little")))
 
 
 def _reading_matrix(places: np.ndarray) -> np.ndarray:
@@ -140,10 +146,15 @@ def _reading_matrix(places: np.ndarray) -> np.ndarray:
 
 
 def _log_mel_shift(decibels: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """What a change of each mel filter's energy [M], in decibels, adds to the features [F]."""
-    shift: np.ndarray = decibels * NEPERS_PER_DECIBEL
+    """What a change of each mel filter's energy [M], in decibels, adds to the features [F] without deltas."""
+    shift: np.ndarray = decibels * (1.0 if settings.decibels else NEPERS_PER_DECIBEL)
+    energy = shift.mean()
+    if settings.spectrum == "magnitude":
+        shift = shift / 2
     if settings.kind == "mfcc":
-        shift = shift @ _dct(settings)
+        shift = shift @ _forward(settings)
+        if settings.energy:
+            shift[0] = energy
     return shift
 
 
@@ -158,11 +169,54 @@ def _mask_time(features: np.ndarray, augmentation: Augmentation, generator: np.r
         features[start : start + width] = mean
 
 
+def _frequency_masks(
+    features: np.ndarray, settings: FeatureSettings, augmentation: Augmentation, generator: np.random.Generator
+) -> np.ndarray:
+    """What hiding stretches of filters adds to the features: their deviation from the mean is taken away.
+
+    Of cepstra the masks hide what they say of those filters, their smoothed log-mel spectrum.
+
+    Source: Park et al. (2019).
+    """
+    M = settings.mels
+    widest = min(augmentation.frequency_mask_filters, int(MASKED_AT_MOST * M))
+    hidden = np.zeros(M)
+    for _ in range(augmentation.frequency_masks):
+        width = int(generator.integers(widest + 1))
+        start = int(generator.integers(M - width + 1))
+        hidden[start : start + width] = 1.0
+    deviation = features - features.mean(axis=0)
+    if settings.kind == "log_mel":
+        masked: np.ndarray = -deviation * hidden
+        return masked
+    change: np.ndarray = -((deviation @ _back(settings)) * hidden) @ _forward(settings)
+    if settings.energy:
+        change[:, 0] = 0.0
+    return change
+
+
+def _with_deltas(static: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """Frames [T, S] and their deltas [T, F], as `deltas.with_deltas` adds them."""
+    parts = [static]
+    for _ in range(settings.deltas):
+        wider = np.pad(parts[-1], ((settings.delta_width, settings.delta_width), (0, 0)), mode="edge")
+        parts.append(slopes(wider, settings.delta_width))
+    return np.concatenate(parts, axis=1) if settings.deltas else static
+
+
 @functools.lru_cache(maxsize=16)
 def _peaks(settings: FeatureSettings) -> np.ndarray:
     return mel_edges(settings)[1:-1]
 
 
 @functools.lru_cache(maxsize=16)
-def _dct(settings: FeatureSettings) -> np.ndarray:
-    return dct_matrix(settings.mels, settings.coefficients)
+def _forward(settings: FeatureSettings) -> np.ndarray:
+    return cepstral_matrix(settings)
+
+
+@functools.lru_cache(maxsize=16)
+def _back(settings: FeatureSettings) -> np.ndarray:
+    back = smoothing_matrix(settings)
+    if settings.energy:
+        back[0] = 0.0  # the 0th value is not a cepstrum
+    return back

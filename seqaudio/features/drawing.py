@@ -1,25 +1,37 @@
-"""A recording as a picture: its waveform above its features."""
+"""A recording as a picture: its waveform above its features, alone or beside what an augmentation makes of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
 from seqaudio.audio import Recording
 from seqaudio.features.extractor import FeatureExtractor
+from seqaudio.features.framing import first_sample
 from seqaudio.features.mel import mel_edges
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
 
 COLUMNS = 1600  # of the picture; longer recordings are gathered, several samples or frames a column
 COLOURS = "cividis"  # dark to light, in grey too
 WIDTH, HEIGHT = 10.0, 5.2  # inches
 LEFT, RIGHT = 0.1, 0.905  # of the width, of both axes; the colour bar stands beside
+GAP = 0.04  # of the width, between before and after
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is drawn in one column: a recording and its features [T, F]."""
+
+    recording: Recording
+    features: np.ndarray
 
 
 def draw_recording(recording: Recording, settings: FeatureSettings, path: Path | str, title: str = "") -> None:
@@ -37,25 +49,77 @@ def recording_figure(recording: Recording, settings: FeatureSettings, title: str
 
     Cepstra are drawn in standard deviations from the mean of their coefficient over the recording, since the 0th is
     ten times as large as the others; log-mel energies as they are, their filters named by their peak frequencies. A
-    column of the features stands in the middle of its frame.
+    column of the features stands in the middle of its frame. Deltas are left out.
 
     Raises ValueError as `draw_recording` does.
     """
-    if recording.sample_rate != settings.sample_rate:
-        raise ValueError(f"a recording of {recording.sample_rate} Hz, expected {settings.sample_rate} Hz; resample it")
-    with torch.inference_mode():
-        features = FeatureExtractor(settings)(torch.from_numpy(recording.samples)).numpy()
     figure = new_figure(WIDTH, HEIGHT)
     add_title(figure, title)
     upper = figure.add_axes((LEFT, 0.66, RIGHT - LEFT, 0.25))
     lower = figure.add_axes((LEFT, 0.11, RIGHT - LEFT, 0.49), sharex=upper)
-    _draw_waveform(upper, recording)
-    _draw_features(figure, lower, features, settings)
-    upper.set_xlim(0.0, recording.seconds)
+    _draw_columns(figure, [(upper, lower)], [sight(recording, settings)], settings)
     return figure
 
 
-def _draw_waveform(axes: Axes, recording: Recording) -> None:
+def augmentation_figure(
+    before: Sight, after: Sight, settings: FeatureSettings, title: str = "", change: str = ""
+) -> Figure:
+    """A recording to the left and what became of it to the right, on the same scales of time, level and colour.
+
+    Cepstra of both are drawn in standard deviations from the means of the left one. `change` says what was done.
+    """
+    figure = new_figure(WIDTH, HEIGHT + 0.5)
+    add_title(figure, title)
+    figure.text(LEFT, 0.885, "before", fontsize=10, weight="bold", color=INK)
+    width = (RIGHT - LEFT - GAP) / 2
+    columns: list[tuple[Axes, Axes]] = []
+    for column in range(2):
+        left = LEFT + column * (width + GAP)
+        first_upper, first_lower = columns[0] if columns else (None, None)
+        upper = figure.add_axes((left, 0.63, width, 0.24), sharex=first_upper, sharey=first_upper)
+        columns.append((upper, figure.add_axes((left, 0.11, width, 0.46), sharex=upper, sharey=first_lower)))
+    figure.text(LEFT + width + GAP, 0.885, "after", fontsize=10, weight="bold", color=INK)
+    figure.text(0.015, 0.928, plain(change, 120), fontsize=9, color=INK)
+    _draw_columns(figure, columns, [before, after], settings)
+    return figure
+
+
+def sight(recording: Recording, settings: FeatureSettings) -> Sight:
+    """A recording and its features. Raises ValueError as `draw_recording` does."""
+    if recording.sample_rate != settings.sample_rate:
+        raise ValueError(f"a recording of {recording.sample_rate} Hz, expected {settings.sample_rate} Hz; resample it")
+    with torch.inference_mode():
+        features = FeatureExtractor(settings)(torch.from_numpy(recording.samples)).numpy()
+    return Sight(recording, features)
+
+
+def _draw_columns(
+    figure: Figure, columns: list[tuple[Axes, Axes]], sights: list[Sight], settings: FeatureSettings
+) -> None:
+    """Waveform and features of each column, all on the scales of the first; one colour bar to the right."""
+    limit = max(*(float(np.abs(seen.recording.samples).max()) * 1.05 for seen in sights), 1e-3)
+    values = [seen.features[:, : settings.static_size].astype(np.float64) for seen in sights]
+    if settings.kind == "mfcc":
+        values = [_standardised(each, values[0]) for each in values]
+    low, high = np.percentile(_gathered(values[0]), (1, 99))
+    for column, ((upper, lower), seen, each) in enumerate(zip(columns, sights, values, strict=True)):
+        _draw_waveform(upper, seen.recording, limit)
+        image = _draw_features(lower, each, settings, (low, max(high, low + 1e-6)))
+        if column:
+            upper.tick_params(axis="y", labelleft=False)
+            lower.tick_params(axis="y", labelleft=False)
+        else:
+            _name_rows(upper, lower, settings)
+    columns[0][0].set_xlim(0.0, max(seen.recording.seconds for seen in sights))
+    beside = figure.add_axes((RIGHT + 0.015, lower.get_position().y0, 0.014, lower.get_position().height))
+    bar = figure.colorbar(image, cax=beside, extend="both")
+    logarithm = "decibels" if settings.decibels else "natural logarithm"
+    unit = "deviations from the coefficient's mean" if settings.kind == "mfcc" else f"log energy ({logarithm})"
+    bar.set_label(unit, fontsize=9, color=INK)
+    bar.ax.tick_params(labelsize=8, labelcolor=INK)
+
+
+def _draw_waveform(axes: Axes, recording: Recording, limit: float) -> None:
     samples, rate = recording.samples, recording.sample_rate
     each = -(-len(samples) // (2 * COLUMNS))
     if each == 1:
@@ -65,56 +129,50 @@ def _draw_waveform(axes: Axes, recording: Recording) -> None:
         padded = np.concatenate([samples, np.repeat(samples[-1:], -len(samples) % each)]).reshape(-1, each)
         time = (np.arange(len(padded)) + 0.5) * each / rate
         axes.fill_between(time, padded.min(axis=1), padded.max(axis=1), color=INKS[0], linewidth=0.4)
-    limit = max(float(np.abs(samples).max()) * 1.05, 1e-3)
     axes.set_ylim(-limit, limit)
-    axes.set_ylabel("amplitude\n(full scale ±1)", fontsize=9, color=INK)
     axes.grid(color=GRID, linewidth=0.5, alpha=0.6)
     axes.tick_params(axis="both", labelsize=9, labelcolor=INK)
     axes.tick_params(axis="x", labelbottom=False)
 
 
-def _draw_features(figure: Figure, axes: Axes, features: np.ndarray, settings: FeatureSettings) -> None:
-    T, F = features.shape
-    values = _standardised(features) if settings.kind == "mfcc" else features.astype(np.float64)
-    values = _gathered(values)
-    # the middle of frame t is at t H + W / 2; its column reaches half a hop to both sides
-    hop, middle = settings.hop_samples / settings.sample_rate, settings.window_samples / 2 / settings.sample_rate
-    edges = (middle - hop / 2, middle + (T - 0.5) * hop)
-    low, high = np.percentile(values, (1, 99))
+def _draw_features(axes: Axes, values: np.ndarray, settings: FeatureSettings, limits: tuple[float, float]) -> AxesImage:
+    T, F = values.shape
+    # the middle of a frame is W / 2 after its first sample; its column reaches half a hop to both sides
+    hop = settings.hop_samples / settings.sample_rate
+    middle = (first_sample(settings) + settings.window_samples / 2) / settings.sample_rate
     image = axes.imshow(
-        values.T,
+        _gathered(values).T,
         origin="lower",
         aspect="auto",
         interpolation="nearest",
         cmap=COLOURS,
-        vmin=low,
-        vmax=max(high, low + 1e-6),
-        extent=(*edges, -0.5, F - 0.5),
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(middle - hop / 2, middle + (T - 0.5) * hop, -0.5, F - 0.5),
     )
     axes.set_xlabel("time (seconds)", fontsize=9, color=INK)
     axes.tick_params(axis="both", labelsize=9, labelcolor=INK)
+    return image
+
+
+def _name_rows(upper: Axes, lower: Axes, settings: FeatureSettings) -> None:
+    """What the vertical axes mean."""
+    upper.set_ylabel("amplitude\n(full scale ±1)", fontsize=9, color=INK)
+    F = settings.static_size
     if settings.kind == "mfcc":
-        axes.set_ylabel("cepstral coefficient", fontsize=9, color=INK)
-        axes.set_yticks(range(0, F, 1 if F <= 14 else 2 if F <= 28 else 5))
-        unit = "deviations from the coefficient's mean"
-    else:
-        peaks = mel_edges(settings)[1:-1]
-        axes.set_ylabel("mel filter, peak in Hz", fontsize=9, color=INK)
-        axes.set_yticks(np.unique(np.linspace(0, F - 1, 7).round().astype(int)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{peaks[int(place)]:,.0f}"))
-        unit = "log energy (natural logarithm)"
-    beside = figure.add_axes((RIGHT + 0.015, axes.get_position().y0, 0.014, axes.get_position().height))
-    bar = figure.colorbar(image, cax=beside, extend="both")
-    bar.set_label(unit, fontsize=9, color=INK)
-    bar.ax.tick_params(labelsize=8, labelcolor=INK)
+        lower.set_ylabel("cepstral coefficient", fontsize=9, color=INK)
+        lower.set_yticks(range(0, F, 1 if F <= 14 else 2 if F <= 28 else 5))
+        return
+    peaks = mel_edges(settings)[1:-1]
+    lower.set_ylabel("mel filter, peak in Hz", fontsize=9, color=INK)
+    lower.set_yticks(np.unique(np.linspace(0, F - 1, 7).round().astype(int)))
+    lower.yaxis.set_major_formatter(FuncFormatter(lambda place, _: f"{peaks[int(place)]:,.0f}"))
 
 
-def _standardised(features: np.ndarray) -> np.ndarray:
-    """[T, F] float64, each feature with mean 0 and deviation 1 over the recording; a constant one is 0."""
-    values = features.astype(np.float64)
-    values -= values.mean(axis=0)
-    deviation = values.std(axis=0)
-    standardised: np.ndarray = values / np.where(deviation > 1e-9, deviation, 1.0)
+def _standardised(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """[T, F], in deviations from the mean of `like`; where `like` is constant, 1 is taken for its deviation."""
+    deviation = like.std(axis=0)
+    standardised: np.ndarray = (values - like.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
     return standardised
 
 

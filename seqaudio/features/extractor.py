@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
+from seqaudio.features.bands import ROWS, Bands
+from seqaudio.features.deltas import with_deltas
+from seqaudio.features.framing import cut_frames
 from seqaudio.features.mel import mel_filters
-from seqaudio.features.mfcc import dct_matrix
+from seqaudio.features.mfcc import cepstral_matrix
+from seqaudio.features.normalisation import normalise_sliding, normalise_utterance
 from seqaudio.features.settings import FeatureSettings
+from seqaudio.features.windows import window_function
+from seqaudio.progress import say
+
+BLOCK = 400  # frames worked on at once: their spectra stay in a core's cache, and long recordings take no more memory
+DECIBELS_PER_NEPER = 4.342944819032518  # 10 / ln 10
 
 
 class FeatureExtractor(nn.Module):
-    """Mel-frequency cepstra, or log-mel energies, of one recording or of a batch.
+    """Mel-frequency cepstra, or log-mel energies, of one recording or of several.
 
         S = |rfft(window * frame)|^2                     power spectrum, K bins
         E = log(max(S @ filters, floor))                 M log-mel energies, natural logarithm
         C = E @ dct                                      C cepstra, where settings.kind is "mfcc"
 
-    The result of a recording does not depend on what else is in the batch.
+    and what else the settings ask for: pre-emphasis before the window, a lifter within the DCT, deltas after it.
+    On the CPU the result of a recording does not depend, not even in its last bit, on what else is in the batch.
 
     Args:
         settings: what to compute.
@@ -28,31 +43,40 @@ class FeatureExtractor(nn.Module):
 
     window: Tensor  # [W]
     filters: Tensor  # [K, M]
-    dct: Tensor  # [M, C], of cepstra only
+    dct: Tensor  # [M, C], or [M + 1, C] where the frame's energy is the last of the energies; of cepstra only
 
     def __init__(self, settings: FeatureSettings, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.settings = settings
-        periodic = settings.window == "hann"
-        window = torch.hann_window(settings.window_samples, periodic=periodic, dtype=torch.float64)
+        window = torch.from_numpy(window_function(settings.window, settings.window_samples)) * settings.full_scale
         # settings make these again: they do not belong into a saved model
         self.register_buffer("window", window.to(dtype), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(mel_filters(settings)).to(dtype), persistent=False)
+        filters = mel_filters(settings)
+        self.bands = Bands.of(filters)
+        self.register_buffer("filters", torch.from_numpy(filters).to(dtype), persistent=False)
         if settings.kind == "mfcc":
-            dct = torch.from_numpy(dct_matrix(settings.mels, settings.coefficients))
+            dct = torch.from_numpy(cepstral_matrix(settings))
+            if settings.energy:
+                instead = functional.one_hot(torch.tensor([0]), settings.coefficients)
+                dct = torch.cat([dct * (1 - instead), instead])
+            if settings.decibels:
+                dct = dct * DECIBELS_PER_NEPER
             self.register_buffer("dct", dct.to(dtype), persistent=False)
 
-    def forward(self, samples: Tensor) -> Tensor:
+    def forward(self, samples: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Frames of samples, full scale -1..1 at `settings.sample_rate`.
 
         Args:
             samples: [N], or [B, N] for recordings of one length or padded at their ends.
+            lengths: [B] samples of each padded recording; needed where a frame sees more than its own samples
+                (deltas, edges, top_db, normalise), and none shorter than one frame.
         Returns:
-            [T, F], or [T, B, F], with T = 1 + (N - W) // H. Of a padded row the first `settings.frames(n)` count.
+            [T, F], or [T, B, F], with T = settings.frames(N). Beyond the frames of a row's length there are zeros;
+            without lengths the first `settings.frames(n)` of a padded row count.
         Raises:
-            ValueError: N < W, another number of dimensions, or samples of another type than the extractor's.
+            ValueError: too few samples for a frame, another number of dimensions, or samples of another type than the
+                extractor's.
         """
-        settings = self.settings
         if samples.dim() not in (1, 2):
             raise ValueError(f"samples of shape {list(samples.shape)}, expected [N] or [B, N]")
         if samples.dtype != self.window.dtype:
@@ -60,19 +84,123 @@ class FeatureExtractor(nn.Module):
                 f"samples are {samples.dtype}, the extractor computes in {self.window.dtype}; "
                 f"convert them, or make it with dtype={samples.dtype}"
             )
-        if samples.shape[-1] < settings.window_samples:
-            raise ValueError(
-                f"{samples.shape[-1]} samples are fewer than one frame of {settings.window_samples} "
-                f"({settings.frame_length} s at {settings.sample_rate} Hz)"
-            )
-        frames = samples.unfold(-1, settings.window_samples, settings.hop_samples)  # [..., T, W]
-        spectrum = torch.fft.rfft(frames * self.window, n=settings.fft_size)
-        power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
-        features: Tensor = (power @ self.filters).clamp(min=settings.floor).log()
+        counts = [samples.shape[-1]] if lengths is None else [int(length) for length in lengths]
+        self._check_counts(counts)
+        if lengths is None:
+            rows = samples if samples.dim() == 2 else samples[None]
+            features = self._with_context(self.static(cut_frames(rows, self.settings)))
+            return features.transpose(0, 1) if samples.dim() == 2 else features[0]
+        whole = (row[None, :count] for row, count in zip(samples, counts, strict=True))
+        return nn.utils.rnn.pad_sequence([self(recording)[:, 0] for recording in whole])
+
+    def static(self, frames: Tensor) -> Tensor:
+        """Cut frames [B, T, W] -> [B, T, C] cepstra or [B, T, M] log-mel energies, without deltas."""
+        settings = self.settings
+        gradients = torch.is_grad_enabled() and frames.requires_grad
+        compiled = compiled_serves(frames) and not gradients
+        logarithms = self._logarithms_by_numba(frames) if compiled else self._logarithms_by_torch(frames)
+        if settings.top_db is not None:
+            loudest = logarithms.amax(dim=(1, 2), keepdim=True)
+            logarithms = logarithms.maximum(loudest - settings.top_db / DECIBELS_PER_NEPER)
         if settings.kind == "mfcc":
-            features = features @ self.dct
-        return features if features.dim() == 2 else features.transpose(0, 1)
+            # one by one: the rounding of a product of matrices depends on their size
+            return torch.stack([recording @ self.dct for recording in logarithms])
+        return logarithms * DECIBELS_PER_NEPER if settings.decibels else logarithms
 
     def extra_repr(self) -> str:
         s = self.settings
         return f"{s.kind}, {s.size} values of {s.frame_length} s every {s.frame_shift} s at {s.sample_rate} Hz"
+
+    def _with_context(self, static: Tensor) -> Tensor:
+        """Whole recordings [B, T, S], their deltas added and normalised where the settings say so: [B, T, F]."""
+        settings = self.settings
+        if not settings.deltas and settings.normalise == "none":
+            return static
+        recordings = []
+        for frames in static:
+            features = with_deltas(frames, settings.deltas, settings.delta_width)
+            if settings.normalise == "utterance":
+                features = normalise_utterance(features)
+            elif settings.normalise == "sliding":
+                features = normalise_sliding(features, features[:0], settings.normalise_frames)
+            recordings.append(features)
+        return torch.stack(recordings)
+
+    def _logarithms_by_torch(self, frames: Tensor) -> Tensor:
+        """Frames [B, T, W] -> [B, T, M] log energies of the filters, [B, T, M + 1] where the frame's is asked."""
+        blocks = []
+        for block in torch.split(frames, BLOCK, dim=1):
+            centred = self._centred(block)
+            spectrum = torch.fft.rfft(self._emphasised(centred) * self.window, n=self.settings.fft_size)
+            power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
+            sums = (power.sqrt() if self.settings.spectrum == "magnitude" else power) @ self.filters
+            if self.settings.energy:
+                sums = torch.cat([sums, self._energy(centred)[..., None]], dim=-1)
+            blocks.append(sums.clamp(min=self.settings.floor).log())
+        return torch.cat(blocks, dim=1)
+
+    def _logarithms_by_numba(self, frames: Tensor) -> Tensor:
+        """The same, several short recordings or a part of a long one at a time."""
+        from seqaudio.features.filter_sums import filter_sums
+
+        (B, T, W), (K, M) = frames.shape, self.filters.shape
+        settings, magnitude = self.settings, self.settings.spectrum == "magnitude"
+        result = frames.new_empty(B * T + ROWS, M + settings.energy)  # the last sums may run on into spare rows
+        padded, tile = frames.new_empty(0, 0, 0), frames.new_empty(ROWS, K).numpy()
+        bands = self.bands.of_type(tile.dtype)
+        together = max(1, BLOCK // T)
+        for first in range(0, B, together):
+            for start in range(0, T, BLOCK):
+                centred = self._centred(frames[first : first + together, start : start + BLOCK])
+                if padded.shape[:2] != centred.shape[:2]:  # asking for memory would take as long as the work itself
+                    padded = frames.new_zeros(*centred.shape[:2], settings.fft_size)
+                torch.mul(self._emphasised(centred), self.window, out=padded[..., :W])
+                spectra = torch.view_as_real(torch.fft.rfft(padded)).view(-1, 2 * K).numpy()
+                place = first * T + start
+                sums = result[place : place + len(spectra) + ROWS].numpy()
+                filter_sums(spectra, magnitude, bands, settings.floor, tile, sums)
+                if settings.energy:
+                    energies = self._energy(centred).reshape(-1).numpy()
+                    sums[: len(spectra), M] = np.maximum(energies, settings.floor)
+                np.log(sums[: len(spectra)], out=sums[: len(spectra)])
+        return result[: B * T].view(B, T, -1)
+
+    def _centred(self, frames: Tensor) -> Tensor:
+        return frames - frames.mean(dim=-1, keepdim=True) if self.settings.remove_mean else frames
+
+    def _emphasised(self, frames: Tensor) -> Tensor:
+        if not self.settings.pre_emphasis:
+            return frames
+        before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
+        return frames - self.settings.pre_emphasis * before
+
+    def _energy(self, frames: Tensor) -> Tensor:
+        """Frames [..., W] before pre-emphasis and window -> their energies [...]."""
+        return frames.square().sum(dim=-1) * self.settings.full_scale**2
+
+    def _check_counts(self, counts: list[int]) -> None:
+        settings = self.settings
+        shortest = min(counts)
+        if not settings.frames(shortest):
+            raise ValueError(
+                f"{shortest} samples are fewer than one frame of {settings.least_samples} "
+                f"({settings.frame_length} s at {settings.sample_rate} Hz, edges {settings.edges})"
+            )
+
+
+@functools.cache
+def numba_is_there() -> bool:
+    """Whether numba can be imported; says so once where it cannot."""
+    try:
+        importlib.import_module("numba")
+    except ImportError as error:
+        say(f"features are made by torch operations, at half the speed: {error}; pip install numba")
+        return False
+    return True
+
+
+def compiled_serves(samples: Tensor) -> bool:
+    """Whether compiled sums take samples of this device and type. What traces torch operations cannot see them."""
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    known = samples.device.type == "cpu" and samples.dtype in (torch.float32, torch.float64)
+    return known and not traced and numba_is_there()

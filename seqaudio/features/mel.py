@@ -41,23 +41,26 @@ def mel_edges(settings: FeatureSettings) -> np.ndarray:
 
 
 def mel_filters(settings: FeatureSettings) -> np.ndarray:
-    """Filters [K, M] float64 over the K = fft_size // 2 + 1 bins of a power spectrum.
+    """Filters [K, M] float64 over the K = fft_size // 2 + 1 bins of a spectrum.
 
-    Each is a triangle in hertz with peak 1 (not of equal area).
+    Each is a triangle, in hertz or in mel, with peak 1; with `equal_area` it is divided by half its width in hertz.
 
     Raises:
-        OptionError: a filter lies between two bins and would see nothing.
+        OptionError: a filter lies between two bins and would see nothing, unless the settings allow that.
     """
     bins = np.arange(settings.fft_size // 2 + 1) * (settings.sample_rate / settings.fft_size)  # [K] hertz
     edges = mel_edges(settings)
+    peaks, widths = edges[1:-1], edges[2:] - edges[:-2]  # [M] hertz
+    if settings.triangles == "mel":
+        bins, edges = hertz_to_mel(bins, settings.scale), hertz_to_mel(edges, settings.scale)
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]  # [M] each
     rising = (bins[:, None] - lower) / (centre - lower)
     falling = (upper - bins[:, None]) / (upper - centre)
     filters: np.ndarray = np.maximum(0.0, np.minimum(rising, falling))
     blind = np.flatnonzero(filters.max(axis=0) == 0.0)
-    if len(blind):
+    if len(blind) and not settings.blind_filters:
         raise OptionError(
             f"{len(blind)} of {settings.mels} mel filters see no bin of the {settings.fft_size}-point spectrum "
-            f"(the first is around {centre[blind[0]]:.0f} Hz); take fewer mels, a longer frame or a higher low edge"
+            f"(the first is around {peaks[blind[0]]:.0f} Hz); take fewer mels, a longer frame or a higher low edge"
         )
-    return filters
+    return filters * (2.0 / widths) if settings.equal_area else filters

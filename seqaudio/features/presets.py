@@ -1,11 +1,14 @@
-"""Feature settings by name, for `--features NAME`."""
+"""Feature settings by name, for `--features NAME`, with changes behind it: `default+deltas=2+normalise=sliding`."""
 
 from __future__ import annotations
 
+import types
 from dataclasses import replace
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.registry import Registry
+from seqaudio.registry import Registry, did_you_mean
 
 PRESETS: Registry[FeatureSettings] = Registry("feature preset")
 
@@ -13,13 +16,105 @@ PRESETS.register("default")(FeatureSettings())
 PRESETS.register("log_mel")(FeatureSettings(kind="log_mel"))
 # long frames, half as many: words cost half the time to learn, and lose nothing that tells them apart
 PRESETS.register("keywords")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=20))
+# 49 frames of 10 values a second, for microcontrollers. Source: Zhang et al. (2017), Hello Edge
+PRESETS.register("hello_edge")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=10))
+PRESETS.register("asr")(FeatureSettings(kind="log_mel", mels=80))
+
+# what other toolkits give unless told otherwise; for whole recordings only
+
+# librosa.feature.mfcc(y=..., sr=22050)
+PRESETS.register("librosa")(
+    FeatureSettings(
+        sample_rate=22050,
+        frame_length=2048 / 22050,
+        frame_shift=512 / 22050,
+        mels=128,
+        coefficients=20,
+        low=0.0,
+        scale="slaney",
+        equal_area=True,
+        decibels=True,
+        top_db=80.0,
+        edges="zeros",
+    )
+)
+# torchaudio.transforms.MFCC(); some of its 128 filters lie between the bins of 400 points
+PRESETS.register("torchaudio")(
+    FeatureSettings(
+        frame_shift=0.0125,
+        mels=128,
+        coefficients=40,
+        low=0.0,
+        fft_points=400,
+        blind_filters=True,
+        decibels=True,
+        top_db=80.0,
+        edges="reflect",
+    )
+)
+# compute-mfcc-feats --use-energy=false --dither=0 --snip-edges=false
+PRESETS.register("kaldi")(
+    FeatureSettings(
+        window="povey",
+        mels=23,
+        floor=1.1920928955078125e-07,
+        pre_emphasis=0.97,
+        remove_mean=True,
+        full_scale=32768.0,
+        triangles="mel",
+        lifter=22.0,
+        edges="mirror",
+    )
+)
+
+IN_SAMPLES = ("librosa", "torchaudio")  # their frames are so many samples at any rate
 
 
-def feature_settings(preset: str, sample_rate: int | None = None) -> FeatureSettings:
-    """The settings of a preset, at another sample rate (hertz) where one is given.
+def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettings:
+    """The settings that a specification names, at another sample rate (hertz) where one is given.
+
+    spec: a preset, and after it any settings by name, such as "default+deltas=2" or "asr+mels=40+normalise=sliding".
 
     Raises:
-        OptionError: no such preset, or a rate at which its frames are not whole numbers of samples.
+        OptionError: no such preset or setting, a value that does not suit it, or a rate at which its frames are not
+            whole numbers of samples.
     """
+    preset, *changes = spec.split("+")
     settings = PRESETS[preset]
-    return settings if sample_rate is None else replace(settings, sample_rate=sample_rate)
+    values: dict[str, Any] = {} if sample_rate is None else {"sample_rate": sample_rate}
+    if sample_rate is not None and preset in IN_SAMPLES:
+        values["frame_length"] = settings.window_samples / sample_rate
+        values["frame_shift"] = settings.hop_samples / sample_rate
+    for change in changes:
+        name, value = _change(change)
+        values[name] = value
+    return replace(settings, **values)
+
+
+def _change(text: str) -> tuple[str, Any]:
+    """The name and the value that "name=value" gives a setting."""
+    name, _, value = text.partition("=")
+    known = get_type_hints(FeatureSettings)
+    if name not in known:
+        raise OptionError(f"no feature setting is called {name!r}; {did_you_mean(name, list(known))}")
+    return name, _value(name, value, known[name])
+
+
+def _value(name: str, text: str, kind: Any) -> Any:
+    """The text as the type of the setting."""
+    if get_origin(kind) in (types.UnionType, Union):  # the type, or None
+        if text == "none":
+            return None
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text]
+        return kind(text) if kind in (int, float) else text
+    except (ValueError, KeyError):
+        wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise OptionError(f"{name}={text}: expected {wanted}, as in {name}={_example(name)}") from None
+
+
+def _example(name: str) -> str:
+    value = getattr(FeatureSettings(), name)
+    return str(value).lower() if value is not None else "4000"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from seqaudio.errors import OptionError
@@ -10,9 +11,24 @@ from seqaudio.registry import did_you_mean
 
 Hertz = float
 Seconds = float
+Decibels = float
 Kind = Literal["mfcc", "log_mel"]
 Scale = Literal["htk", "slaney"]
-Window = Literal["hann", "hann_symmetric"]
+Window = Literal["hann", "hann_symmetric", "hamming", "hamming_symmetric", "blackman", "povey", "rectangular"]
+Spectrum = Literal["power", "magnitude"]
+Triangles = Literal["hertz", "mel"]
+Edges = Literal["none", "zeros", "reflect", "mirror"]
+Normalise = Literal["none", "utterance", "sliding"]
+
+CHOICES = {
+    "kind": Kind,
+    "scale": Scale,
+    "window": Window,
+    "spectrum": Spectrum,
+    "triangles": Triangles,
+    "edges": Edges,
+    "normalise": Normalise,
+}
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,9 @@ class FeatureSettings:
     """Log-mel energies or mel-frequency cepstra of frames that lie wholly within the recording.
 
     A frame of W samples, one every H samples: a recording of N >= W samples has T = 1 + (N - W) // H frames. Nothing
-    is padded, centred, dithered or scaled by the loudest frame, so a frame depends on its own W samples alone.
+    is padded, centred, dithered or scaled by the loudest frame, so a frame depends on its own W samples alone, and
+    with deltas on those of its neighbours. What gives that up (`edges`, `top_db`, `normalise="utterance"`) is there
+    for parity with other toolkits and for studies on whole recordings; `require_streaming` refuses it.
 
     Raises:
         OptionError: a value out of its range, a length that is not a whole number of samples.
@@ -30,19 +48,37 @@ class FeatureSettings:
     sample_rate: int = 16000  # hertz; recordings are resampled to it
     frame_length: Seconds = 0.025  # a whole number of samples
     frame_shift: Seconds = 0.010  # a whole number of samples
-    window: Window = "hann"  # periodic (the usual choice for spectra), or the symmetric variant
+    window: Window = "hann"  # periodic (the usual choice for spectra) unless the name says symmetric; povey is Kaldi's
     mels: int = 40  # triangular filters, equally spaced on the mel scale
     coefficients: int = 13  # cepstra kept, the 0th included; of no effect for log_mel
     low: Hertz = 20.0  # lower edge of the first filter
     high: Hertz | None = None  # upper edge of the last filter; None: half the sample rate
     scale: Scale = "htk"  # of the filters
-    floor: float = 1e-10  # least energy of a filter before the natural logarithm
+    floor: float = 1e-10  # least energy of a filter, or of a frame, before the logarithm
+
+    pre_emphasis: float = 0.0  # a in x[n] - a x[n-1] within each frame, its first sample standing for the one before
+    remove_mean: bool = False  # take each frame's mean away first, as Kaldi does
+    full_scale: float = 1.0  # what a sample of 1.0 counts; Kaldi reads 16-bit integers: 32768
+    fft_points: int | None = None  # of the spectrum, at least W; None: the smallest power of two
+    spectrum: Spectrum = "power"  # what the filters sum
+    equal_area: bool = False  # filters of area 1 (Slaney's), not of peak 1
+    triangles: Triangles = "hertz"  # the axis on which filters are straight; Kaldi's are in mel
+    blind_filters: bool = False  # let filters be that lie between two bins and see nothing; refused otherwise
+    decibels: bool = False  # 10 log10 in place of the natural logarithm
+    top_db: Decibels | None = None  # least value below the recording's loudest one; None: no such limit
+    lifter: float = 0.0  # L in 1 + L/2 sin(pi c / L), which multiplies cepstrum c; 0 is off, HTK's and Kaldi's usual 22
+    energy: bool = False  # the frame's log energy in place of the 0th cepstrum
+    deltas: int = 0  # orders of time derivatives after the values themselves: 0, 1 or 2
+    delta_width: int = 2  # frames to each side that a derivative is fitted to
+    edges: Edges = "none"  # frames over the recording's ends: none, centred over zeros or reflection, Kaldi's mirror
+    normalise: Normalise = "none"  # mean 0 and deviation 1 over the utterance, or over the frames just heard
+    normalise_frames: int = 300  # of the sliding normalisation
 
     def __post_init__(self) -> None:
-        for name, choices in (("kind", Kind), ("scale", Scale), ("window", Window)):
-            value = getattr(self, name)
-            if value not in get_args(choices):
-                raise OptionError(f"{name} {value!r}; {did_you_mean(str(value), list(get_args(choices)))}")
+        for name, kind in CHOICES.items():
+            value, known = getattr(self, name), list(get_args(kind))
+            if value not in known:
+                raise OptionError(f"{name} {value!r}; {did_you_mean(str(value), known)}")
         if self.sample_rate < 1:
             raise OptionError(f"sample_rate {self.sample_rate} Hz, expected a positive number")
         if self.hop_samples > self.window_samples:
@@ -58,21 +94,49 @@ class FeatureSettings:
             raise OptionError(f"{self.coefficients} coefficients of {self.mels} mels, expected 1 to {self.mels}")
         if not self.floor > 0:
             raise OptionError(f"floor {self.floor}, expected a positive energy, such as 1e-10")
+        self._check_frame()
+        self._check_values()
 
-    @property
+    def _check_frame(self) -> None:
+        if not 0 <= self.pre_emphasis <= 1:
+            raise OptionError(f"pre_emphasis {self.pre_emphasis}, expected 0 (off) to 1; 0.97 is usual")
+        if not self.full_scale > 0:
+            raise OptionError(f"full_scale {self.full_scale}, expected a positive number: 1 or 32768")
+        if self.fft_points is not None and self.fft_points < self.window_samples:
+            raise OptionError(f"fft_points {self.fft_points}, expected the {self.window_samples} of a frame, or more")
+
+    def _check_values(self) -> None:
+        if not self.lifter >= 0:
+            raise OptionError(f"lifter {self.lifter}, expected 0 (off) or more; 22 is usual")
+        if self.top_db is not None and not self.top_db > 0:
+            raise OptionError(f"top_db {self.top_db}, expected a positive number of decibels, such as 80, or none")
+        if self.top_db is not None and not self.decibels:
+            raise OptionError("top_db without decibels: its limit is in decibels; add decibels=true")
+        if self.kind == "log_mel" and (self.energy or self.lifter):
+            raise OptionError("energy and lifter are of cepstra, got kind log_mel; take kind mfcc, or leave them out")
+        if self.energy and self.top_db is not None:
+            raise OptionError("energy and top_db do not go together: the limit is of mel energies; leave one out")
+        if self.deltas not in (0, 1, 2):
+            raise OptionError(f"{self.deltas} orders of deltas, expected 0, 1 or 2")
+        if self.delta_width < 1:
+            raise OptionError(f"delta_width {self.delta_width}, expected at least 1 frame to each side; 2 is usual")
+        if self.normalise_frames < 2:
+            raise OptionError(f"normalise_frames {self.normalise_frames}, expected at least 2; 300 is usual")
+
+    @cached_property
     def window_samples(self) -> int:
         """W, samples of a frame."""
         return self._samples("frame_length")
 
-    @property
+    @cached_property
     def hop_samples(self) -> int:
         """H, samples from one frame to the next."""
         return self._samples("frame_shift")
 
-    @property
+    @cached_property
     def fft_size(self) -> int:
-        """The smallest power of two that holds a frame; the frame is followed by zeros."""
-        return 1 << (self.window_samples - 1).bit_length()
+        """Points of the spectrum; the frame is followed by zeros."""
+        return 1 << (self.window_samples - 1).bit_length() if self.fft_points is None else self.fft_points
 
     @property
     def top(self) -> Hertz:
@@ -80,17 +144,56 @@ class FeatureSettings:
         return self.sample_rate / 2 if self.high is None else self.high
 
     @property
-    def size(self) -> int:
-        """F, values of a frame."""
+    def static_size(self) -> int:
+        """Values of a frame without its deltas."""
         return self.coefficients if self.kind == "mfcc" else self.mels
 
+    @property
+    def size(self) -> int:
+        """F, values of a frame."""
+        return self.static_size * (1 + self.deltas)
+
+    @property
+    def lookahead(self) -> int:
+        """Frames after a frame that its deltas need."""
+        return self.deltas * self.delta_width
+
     def frames(self, samples: int) -> int:
-        """T, frames of a recording of that many samples; 0 where it is shorter than one frame."""
-        return max(0, 1 + (samples - self.window_samples) // self.hop_samples)
+        """T, frames of a recording of that many samples; 0 where it is too short for one."""
+        W, H = self.window_samples, self.hop_samples
+        if self.edges == "none":
+            return max(0, 1 + (samples - W) // H)
+        if self.edges == "mirror":
+            return (samples + H // 2) // H if samples >= W else 0
+        spare = self.fft_size // 2  # on each side
+        enough = samples > spare if self.edges == "reflect" else samples > 0
+        return 1 + (samples + 2 * spare - self.fft_size) // H if enough else 0
+
+    @property
+    def least_samples(self) -> int:
+        """Samples of the shortest recording that has a frame."""
+        if self.edges == "zeros":
+            return 1 + self.fft_size % 2
+        return self.fft_size // 2 + 1 if self.edges == "reflect" else self.window_samples
+
+    def require_streaming(self, use: str) -> None:
+        """Raise OptionError where a frame depends on the whole recording; `use` says what wanted it otherwise."""
+        whole = {
+            f"edges={self.edges}": self.edges != "none",
+            f"top_db={self.top_db}": self.top_db is not None,
+            f"normalise={self.normalise}": self.normalise == "utterance",
+        }
+        if any(whole.values()):
+            names = " and ".join(name for name, is_set in whole.items() if is_set)
+            raise OptionError(f"{use} goes frame by frame, but {names} needs the whole recording; take preset default")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` is the inverse."""
-        return asdict(self)
+        """Plain values for JSON; `from_dict` is the inverse.
+
+        Settings that not every store knows are left out at their default, so equal features have equal JSON.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if name in FIRST or value != defaults[name]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSettings:
@@ -113,3 +216,19 @@ class FeatureSettings:
                 f"take {near}/{self.sample_rate} s = {near / self.sample_rate:.12g} s, or another sample rate"
             )
         return whole
+
+
+# always written: the settings of the first format
+FIRST = (
+    "kind",
+    "sample_rate",
+    "frame_length",
+    "frame_shift",
+    "window",
+    "mels",
+    "coefficients",
+    "low",
+    "high",
+    "scale",
+    "floor",
+)

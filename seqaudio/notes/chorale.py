@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -11,17 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.chorale_grammar import METRES, VOICES, ChoraleGrammar, ChoraleIds
-from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, Representation
+from seqaudio.notes.chorale_grammar import METRES, ChoraleGrammar, ChoraleIds
+from seqaudio.notes.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
+from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
-
-ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute
+from seqaudio.notes.voice import NAMES, Voice, voice_from_tokens, voice_tokens
 
 
 @REPRESENTATIONS.register("chorale")
 @dataclass(frozen=True)
-class ChoraleRepresentation(Representation):
+class ChoraleRepresentation(TokenRepresentation):
     """The metre, then bar for bar the steps at which a voice begins or ends a note, with one token for each voice.
 
         id          token        meaning
@@ -37,10 +35,9 @@ class ChoraleRepresentation(Representation):
     shorter has rests behind it, and so bars are always full. The first bar begins at tick 0, so that an upbeat has a
     later step as its first. A piece ends with the first bar behind which nothing sounds.
 
-    Voices are the tracks of those names; where they are not all there, the first four tracks with notes, percussion
-    left out. Each is made one voice as `MelodyRepresentation` does it. Voices may cross and meet. Of several metres
-    the first holds throughout, and 4/4 where it is none of the three; velocities, programs and tempo are not written,
-    `quantise` sets them.
+    Which tracks are the voices is told by `four_voices`; they may cross and meet. Of several metres the first holds
+    throughout, and 4/4 where it is none of the three; velocities, programs and tempo are not written, `quantise` sets
+    them.
 
     Source: steps of four voices in one stream with a mark before each, as in Liang et al. (2017), "Automatic stylistic
     composition of Bach chorales with deep LSTM". That steps without a change are left out and the others have their
@@ -69,27 +66,25 @@ class ChoraleRepresentation(Representation):
     @property
     def event_tokens(self) -> tuple[str, ...]:
         return (
-            "rest",
-            "hold",
-            *(f"note_{pitch}" for pitch in range(128)),
+            *NAMES,
             *(f"metre_{metre}" for metre in METRES),
             "bar",
             *(f"step_{step}" for step in range(max(self.ids.bar_steps))),
         )
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
-        line = MelodyRepresentation(self.steps_per_quarter)
-        voices = [line.quantise(track) for track in _tracks(notes)]
-        lines = [np.stack([voice.start_tick, voice.end_tick, voice.pitch]) for voice in voices]
-        return self._sequence(lines, _metre(notes))
+        return self._sequence(four_voices(notes, self.steps_per_quarter), _metre(notes))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
-        notes = self.quantise(notes)
-        if not len(notes):
+        voices = four_voices(notes, self.steps_per_quarter)
+        length = max((int(voice.end.max(initial=0)) for voice in voices), default=0)
+        if not length:
             return np.zeros(0, dtype=np.int64)
         ids, metre = self.ids, _metre(notes)
         steps = ids.bar_steps[metre]
-        grid = self._grid(notes, -(-int(notes.end_tick.max()) // steps) * steps)
+        grid = np.full((-(-length // steps) * steps, len(VOICES)), ids.rest, dtype=np.int64)
+        for column, voice in enumerate(voices):
+            grid[:, column] = voice_tokens(voice, len(grid))
         before = np.concatenate([np.full((1, len(VOICES)), ids.rest), grid[:-1]])
         changed = ((grid >= ids.note) | ((grid == ids.rest) & (before != ids.rest))).any(axis=1)
         stream = [ids.metre + metre]
@@ -118,59 +113,23 @@ class ChoraleRepresentation(Representation):
                 bar += 1
             elif token >= ids.step:
                 grid[bar * steps + token - ids.step] = events[place + 1 : place + 1 + len(VOICES)]
-        return self._sequence([_line(column, ids) for column in grid.T], metre)
+        return self._sequence([voice_from_tokens(column) for column in grid.T], metre)
 
-    def _grid(self, notes: NoteSequence, length: int) -> npt.NDArray[np.int64]:
-        """[length, 4] what each voice does at each step: a rest, a hold or a note."""
-        ids = self.ids
-        grid = np.full((length, len(VOICES)), ids.rest, dtype=np.int64)
-        columns = (notes.start_tick, notes.end_tick, notes.track)
-        for start, end, voice in zip(*(column.tolist() for column in columns), strict=True):
-            grid[start:end, voice] = ids.hold
-        grid[notes.start_tick, notes.track] = ids.note + notes.pitch
-        return grid
-
-    def _sequence(self, lines: list[npt.NDArray[np.int64]], metre: int) -> NoteSequence:
-        """From starts, ends and pitches [3, N] of each voice, from the soprano down; no metre without notes."""
-        start, end, pitch = np.concatenate([np.zeros((3, 0), dtype=np.int64), *lines], axis=1)
-        track = np.repeat(np.arange(len(lines)), [line.shape[1] for line in lines])
+    def _sequence(self, voices: list[Voice], metre: int) -> NoteSequence:
+        """The voices as notes; no metre without notes."""
         numerator, denominator = map(int, METRES[metre].split("/"))
-        return NoteSequence.from_columns(
-            start,
-            end,
-            pitch,
-            self.velocity,
-            self.program,
-            track,
-            ticks_per_quarter=self.steps_per_quarter,
-            tempos=[(0, self.tempo)],
-            time_signatures=[TimeSignature(0, numerator, denominator)] if len(track) else [],
-            track_names=VOICES,
+        heard = any(len(voice.start) for voice in voices)
+        return notes_of_voices(
+            voices,
+            self.steps_per_quarter,
+            program=self.program,
+            velocity=self.velocity,
+            tempo=self.tempo,
+            time_signatures=[TimeSignature(0, numerator, denominator)] if heard else [],
         )
-
-
-def _tracks(notes: NoteSequence) -> Iterator[NoteSequence]:
-    """The notes of each voice, at most four, the soprano first."""
-    notes = notes.select(~notes.is_drum)
-    names = [name.strip().lower() for name in notes.track_names]
-    wanted = [voice.lower() for voice in VOICES]
-    if all(names.count(voice) == 1 for voice in wanted):
-        tracks = [names.index(voice) for voice in wanted]
-    else:
-        tracks = np.unique(notes.track)[: len(VOICES)].tolist()
-    for track in tracks:
-        yield notes.select(notes.track == track)
 
 
 def _metre(notes: NoteSequence) -> int:
     """The place in METRES of the first time signature; 0 without one, as in a MIDI file, or with another."""
     names = [f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures[:1]]
     return METRES.index(names[0]) if names and names[0] in METRES else 0
-
-
-def _line(column: npt.NDArray[np.int64], ids: ChoraleIds) -> npt.NDArray[np.int64]:
-    """Starts, ends and pitches [3, N] of the notes in one voice of the grid; what a rest goes on with is a rest."""
-    start = np.flatnonzero(column >= ids.note)
-    borders = np.append(np.flatnonzero(column != ids.hold), len(column))
-    end = borders[np.searchsorted(borders, start, side="right")]
-    return np.stack([start, end, column[start] - ids.note])

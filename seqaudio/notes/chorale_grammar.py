@@ -8,10 +8,11 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.representation import FIRST_ID, Grammar, refuse_special
+from seqaudio.notes.four_voices import VOICES
+from seqaudio.notes.representation import Grammar, refuse_special
+from seqaudio.notes.voice import BEHIND, HOLD, NOTE, REST
 from seqaudio.vocabulary import EOS
 
-VOICES = ("Soprano", "Alto", "Tenor", "Bass")  # in the order of the tokens of a step
 METRES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; the first where a piece has none of them
 BAR_QUARTERS = (4, 3, 6)
 
@@ -24,10 +25,10 @@ class ChoraleIds:
 
     steps_per_quarter: int
 
-    rest = FIRST_ID
-    hold = FIRST_ID + 1
-    note = FIRST_ID + 2
-    metre = note + 128
+    rest = REST
+    hold = HOLD
+    note = NOTE
+    metre = BEHIND
     bar = metre + len(METRES)
     step = bar + 1
 

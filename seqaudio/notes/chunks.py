@@ -1,7 +1,8 @@
 """The chunks of a Standard MIDI File, checked before any parser sees them.
 
 A song is the bytes of one ordinary file: `MThd` of six bytes, ticks per quarter, as many `MTrk` as promised. Odd but
-readable files are put into that form: RIFF wrappers, longer headers, chunks of other kinds, SMPTE clocks, format 2.
+readable files are put into that form: RIFF wrappers, longer headers, chunks of other kinds, SMPTE clocks, format 2,
+system exclusive messages in several packets.
 Source: Standard MIDI Files 1.0, MIDI Manufacturers Association (1996).
 """
 
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes.events import check_events
+from seqaudio.notes.events import check_events, without
 
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
@@ -34,7 +35,7 @@ class Song:
 @dataclass(frozen=True)
 class _Tracks:
     chunks: tuple[bytes, ...]  # the events of each
-    regular: bool  # the file holds these tracks and nothing else
+    regular: bool  # the file holds these tracks as they are, and nothing else
     remarks: tuple[str, ...]
 
 
@@ -112,7 +113,9 @@ def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks
             whole, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
             try:
-                check_events(events)
+                escapes = check_events(events)
+                if escapes:
+                    whole, events = False, without(events, escapes)
             except ValueError as error:
                 raise MidiError(name, Reason.DAMAGED, f"track {len(found)}, {error}") from None
             found.append(events)

@@ -25,17 +25,21 @@ _SHORT_METAS = re.compile(
 )
 _META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
 _END_OF_TRACK = b"\x2f"
+_LONGEST_WAIT = 0x0FFFFFFF  # ticks, four bytes of seven bits
 # system messages have no place in a file, but some writers leave these in; data bytes of each
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
 
-def check_events(track: bytes) -> None:
+def check_events(track: bytes) -> list[slice]:
     """Walk through one track up to its end mark, or its last byte where it has none.
+
+    Returns where escapes (0xF7) lie, packets of system exclusive messages that go on: the parser loses its way there.
 
     Raises:
         ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
             status, or an event that runs past the end; the byte is named.
     """
+    escapes = []
     place, running = 0, 0  # running: data bytes of the last status, which later messages may leave out
     while place < len(track):
         begin = place
@@ -53,8 +57,48 @@ def check_events(track: bytes) -> None:
             raise ValueError(f"byte {place}: a delta time that does not end")
         status = track[wait.end()]
         if status == _META and track[wait.end() + 1 : wait.end() + 2] == _END_OF_TRACK:
-            return
-        place = _behind(track, wait.end(), status, running)
+            break
+        end = _behind(track, wait.end(), status, running)
+        if status == _ESCAPE:
+            escapes.append(slice(place, end))
+        place = end
+    return escapes
+
+
+def without(track: bytes, events: list[slice]) -> bytes:
+    """The track without some of its events; the next one behind each waits longer.
+
+    Raises:
+        ValueError: a wait that is longer than a file can tell.
+    """
+    parts, place, wait = [], 0, 0
+    for event in events:
+        if event.start > place:
+            parts.append(_delayed(track[place : event.start], wait))
+            wait = 0
+        place = event.stop
+        wait += _wait_at(track, event.start)[0]
+    return b"".join((*parts, _delayed(track[place:], wait)))
+
+
+def _delayed(events: bytes, wait: int) -> bytes:
+    """Events of which the first waits so many ticks more."""
+    if not wait or not events:
+        return events
+    own, end = _wait_at(events, 0)
+    total = own + wait
+    if total > _LONGEST_WAIT:
+        raise ValueError(f"{total} ticks between two events, at most {_LONGEST_WAIT} can be told")
+    septets = [total >> shift & 0x7F for shift in (21, 14, 7, 0) if total >> shift or not shift]
+    return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]]) + events[end:]
+
+
+def _wait_at(events: bytes, place: int) -> tuple[int, int]:
+    """The delta time at a place, and the place behind it."""
+    wait = _LENGTH.match(events, place)
+    if wait is None:
+        raise ValueError(f"byte {place}: a delta time that does not end")
+    return _number(wait[0]), wait.end()
 
 
 def _end(pattern: re.Pattern[bytes], track: bytes, place: int) -> int:

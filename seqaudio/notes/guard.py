@@ -1,212 +1,71 @@
-"""A watched child process that parses MIDI: a file may kill it or hang it, and the next is read all the same."""
+"""MIDI through the guarded parser: no file can end or hang this process, and each is blamed for itself alone.
+
+Files go to the child several at a time. Where it fails on them, each of them is parsed alone; where it fails on one
+again, in a fresh child, that one is refused.
+"""
 
 from __future__ import annotations
 
-import atexit
-import json
-import os
 import struct
-import subprocess
-import sys
-import threading
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from seqaudio.errors import SeqAudioError
+from seqaudio.guard import ChildCrashedError, ChildTimeoutError, Guard, the_guard
+from seqaudio.ledger import Reason
 
-REQUEST = struct.Struct("<Q")  # these two as parser_child.py has them; it imports nothing of seqaudio
-REPLY = struct.Struct("<IQ")
 PARSER = Path(__file__).with_name("parser_child.py")
-START_DEADLINE = 60.0  # seconds for the imports of the child, on a machine with much else to do
-WATCH_INTERVAL = 0.1  # seconds between two looks at the clock
-READ_SIZE = 2**20  # bytes at once: a length that is nonsense must not reserve memory
+# parts of a file's deadline; the guard tries everything twice, and its child starts anew in between
+_TOGETHER, _ALONE, _LARGE = 0.15, 0.2, 0.35
+MOST_TOGETHER = 2**18  # bytes of files that are parsed together; a larger one alone
 
 
-class ParserCrashedError(Exception):
-    """The child died on a file; `str` tells its exit status."""
+@dataclass(frozen=True)
+class ReadingLimits:
+    """What one untrusted file may take."""
+
+    deadline: float = 2.0  # seconds in the parser, all tries together
+    memory: int = 400  # megabytes in the parser, beside what its libraries take; enforced on Linux
+    largest_file: int = 5  # megabytes: that many are parsed and encoded within this time and memory
+
+    def __post_init__(self) -> None:
+        if min(self.deadline, self.memory, self.largest_file) <= 0:
+            raise ValueError(f"{self}: every limit must be above 0")
 
 
-class ParserTimeoutError(Exception):
-    """The child was ended because a file took too long."""
+LIMITS = ReadingLimits()
 
 
-class ParserGuard:
-    """Sends files to a child process and brings the columns back. Starts the child when first asked.
+class Parsed(NamedTuple):
+    """What the parser says of some files, and the columns of their notes; both as in `parser_child.py`."""
 
-    Threads take turns; `the_guard` gives each process its own.
+    files: list[dict[str, Any]]
+    columns: bytes
 
-    Args:
-        megabytes: memory for a file in the child (enforced on Linux).
-        script: the program of the child, which talks as `parser_child` does.
+
+def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS) -> list[Parsed]:
+    """The parts of the replies, in the order of the files: one, or one a file where something went wrong.
+
+    Raises:
+        SeqAudioError: the parser does not start at all.
     """
-
-    def __init__(self, megabytes: int, script: Path = PARSER) -> None:
-        self.megabytes = megabytes
-        self.script = script
-        self._turn = threading.Lock()
-        self._child: _Child | None = None
-
-    def parse(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
-        """The child's reply and columns for the bytes of one file, within `deadline` seconds.
-
-        Where a child fails that has read other files before, one of those may have damaged it; so this file is given
-        to a fresh child before it is blamed.
-
-        Raises:
-            ParserCrashedError, ParserTimeoutError: a fresh child died, or took too long, too.
-            SeqAudioError: the child does not start.
-        """
-        with self._turn:
-            if self._child is not None and self._child.served:
-                try:
-                    return self._ask(data, deadline)
-                except (ParserCrashedError, ParserTimeoutError):
-                    self._end()
-            return self._ask(data, deadline)
-
-    def _ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
-        if self._child is None:
-            self._child = _Child(self.megabytes, self.script)
-        try:
-            return self._child.ask(data, deadline)
-        except BaseException:
-            # after Ctrl-C, too: a late reply would be taken for that of the next file
-            self._end()
-            raise
-
-    def _end(self) -> None:
-        if self._child is not None:
-            self._child.end()
-            self._child = None
-
-    def close(self) -> None:
-        """End the child; the next file starts another."""
-        with self._turn:
-            self._end()
-
-    def forget(self) -> None:
-        """Let go of a child that belongs to the process this one was forked from."""
-        if self._child is not None:
-            self._child.forget()
-        self._turn, self._child = threading.Lock(), None
+    share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MOST_TOGETHER else _LARGE
+    try:
+        return [_ask(files, share * limits.deadline, limits)]
+    except (ChildCrashedError, ChildTimeoutError) as error:
+        if len(files) > 1:
+            return [part for file in files for part in parse([file], limits)]
+        reason = Reason.PARSER_CRASHED if isinstance(error, ChildCrashedError) else Reason.PARSER_TIMEOUT
+        return [Parsed([{"reason": reason, "detail": str(error)}], b"")]
 
 
-class _Child:
-    """A running parser and the thread that ends it when its time is up."""
-
-    def __init__(self, megabytes: int, script: Path) -> None:
-        # one BLAS thread: each takes address space, of which the child has little
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        self._process = subprocess.Popen(
-            # -P: no module of the script's own folder shadows the standard library
-            [sys.executable, "-P", str(script), str(megabytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            env=environment,
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._requests, self._replies = self._process.stdin, self._process.stdout
-        self._clock = threading.Lock()
-        self._due: float | None = None
-        self._timed_out = False
-        self._ended = threading.Event()
-        threading.Thread(target=self._watch, name="midi-parser-watch", daemon=True).start()
-        self.served = 0
-        try:
-            self._within(START_DEADLINE, None)
-        except BaseException as error:
-            self.end()
-            if not isinstance(error, (ParserCrashedError, ParserTimeoutError)):
-                raise
-            raise SeqAudioError(
-                f"the MIDI parser does not start ({error}); try: {sys.executable} -c 'import numpy, symusic'"
-            ) from None
-
-    def ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
-        reply = self._within(deadline, data)
-        self.served += 1
-        return reply
-
-    def _within(self, deadline: float, data: bytes | None) -> tuple[dict[str, Any], bytes]:
-        """Send `data`, if any, and wait for a reply; the watching thread ends the child when time is up."""
-        with self._clock:
-            self._due = time.monotonic() + deadline
-        try:
-            if data is not None:
-                self._write(REQUEST.pack(len(data)) + data)
-            text_length, columns_length = REPLY.unpack(self._read(REPLY.size))
-            return json.loads(self._read(text_length)), self._read(columns_length)
-        except (OSError, EOFError):
-            status = self._process.wait()
-            if self._timed_out:
-                raise ParserTimeoutError(f"no reply within {deadline:g} s") from None
-            raise ParserCrashedError(f"the parser's process died with status {status}") from None
-        except ValueError:
-            raise ParserCrashedError("the parser's process sent nonsense") from None
-        finally:
-            with self._clock:
-                self._due = None
-
-    def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._requests.write(rest) :]
-
-    def _read(self, count: int) -> bytes:
-        parts = []
-        while count:
-            part = self._replies.read(min(count, READ_SIZE))
-            if not part:
-                raise EOFError
-            parts.append(part)
-            count -= len(part)
-        return b"".join(parts)
-
-    def _watch(self) -> None:
-        while not self._ended.wait(WATCH_INTERVAL):
-            with self._clock:
-                if self._due is not None and time.monotonic() > self._due:
-                    self._timed_out = True
-                    self._process.kill()
-                    return
-
-    def end(self) -> None:
-        self._ended.set()
-        self._process.kill()
-        self._process.wait()
-        self._requests.close()
-        self._replies.close()
-
-    def forget(self) -> None:
-        # the child ends when every write end of its stdin is closed, this copy too
-        self._requests.close()
-        self._replies.close()
-        self._process.returncode = 0  # not ours to wait for
-
-
-_guards: dict[int, ParserGuard] = {}
-
-
-def the_guard(megabytes: int) -> ParserGuard:
+def the_parser(megabytes: int) -> Guard:
     """The guard of this process for a limit of memory."""
-    if megabytes not in _guards:
-        _guards[megabytes] = ParserGuard(megabytes)
-    return _guards[megabytes]
+    return the_guard(PARSER, megabytes, "the MIDI parser", "numpy, symusic")
 
 
-def _close_all() -> None:
-    for guard in _guards.values():
-        guard.close()
-
-
-def _forget_all() -> None:
-    for guard in _guards.values():
-        guard.forget()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_all)
+def _ask(files: Sequence[bytes], deadline: float, limits: ReadingLimits) -> Parsed:
+    head = struct.pack(f"<I{len(files)}I", len(files), *map(len, files))
+    reply, columns = the_parser(limits.memory).ask(b"".join((head, *files)), deadline)
+    return Parsed(reply["files"], columns)

@@ -9,20 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.quantise import grid_steps
-from seqaudio.notes.representation import FIRST_ID, REPRESENTATIONS, Grammar, Representation, refuse_special
+from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
+from seqaudio.notes.voice import BEHIND, HOLD, NAMES, NOTE, REST, Voice, voice_from_tokens, voice_of, voice_tokens
 from seqaudio.vocabulary import EOS
-
-REST = FIRST_ID
-HOLD = FIRST_ID + 1
-NOTE = FIRST_ID + 2  # the id of pitch 0
-SIZE = NOTE + 128
 
 
 @REPRESENTATIONS.register("melody")
 @dataclass(frozen=True)
-class MelodyRepresentation(Representation):
+class MelodyRepresentation(TokenRepresentation):
     """Tokens of one step each.
 
         id          token        meaning
@@ -53,48 +48,20 @@ class MelodyRepresentation(Representation):
 
     @property
     def event_tokens(self) -> tuple[str, ...]:
-        return ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)))
+        return NAMES
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
-        notes = self._track(notes)
-        starts: list[int] = []
-        ends: list[int] = []
-        pitches: list[int] = []
-        begun, ended, sounding = -1, -1, -1
-        steps = zip(*(column.tolist() for column in grid_steps(notes, self.steps_per_quarter)), strict=True)
-        voices = zip(steps, notes.pitch.tolist(), strict=True)
-        for (start, end), pitch in sorted(voices, key=lambda voice: (voice[0][0], -voice[1], -voice[0][1])):
-            if start == begun or (start < ended and pitch < sounding):
-                continue
-            if start < ended:
-                ends[-1] = start
-            starts.append(start)
-            ends.append(end)
-            pitches.append(pitch)
-            begun, ended, sounding = start, end, pitch
-        return self._sequence(starts, ends, pitches)
+        return self._sequence(voice_of(self._track(notes), self.steps_per_quarter))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
-        notes = self.quantise(notes)
-        ids = np.full(notes.end_tick.max(initial=0), REST, dtype=np.int64)
-        for start, end in zip(notes.start_tick.tolist(), notes.end_tick.tolist(), strict=True):
-            ids[start + 1 : end] = HOLD
-        ids[notes.start_tick] = NOTE + notes.pitch
-        return ids
+        voice = voice_of(self._track(notes), self.steps_per_quarter)
+        return voice_tokens(voice, int(voice.end.max(initial=0)))
 
     def grammar(self) -> Grammar:
         return MelodyGrammar()
 
     def _notes(self, events: list[int]) -> NoteSequence:
-        starts: list[int] = []
-        ends: list[int] = []
-        for step, token in enumerate(events):
-            if token >= NOTE:
-                starts.append(step)
-                ends.append(step + 1)
-            elif token == HOLD:
-                ends[-1] = step + 1
-        return self._sequence(starts, ends, [token - NOTE for token in events if token >= NOTE])
+        return self._sequence(voice_from_tokens(np.array(events, dtype=np.int64)))
 
     def _track(self, notes: NoteSequence) -> NoteSequence:
         notes = notes.select(~notes.is_drum)
@@ -105,11 +72,11 @@ class MelodyRepresentation(Representation):
         chosen = tracks[0] if self.track == "first" else tracks[np.argmax(means)]
         return notes.select(notes.track == chosen)
 
-    def _sequence(self, starts: list[int], ends: list[int], pitches: list[int]) -> NoteSequence:
+    def _sequence(self, voice: Voice) -> NoteSequence:
         return NoteSequence.from_columns(
-            starts,
-            ends,
-            pitches,
+            voice.start,
+            voice.end,
+            voice.pitch,
             velocity=self.velocity,
             ticks_per_quarter=self.steps_per_quarter,
             tempos=[(0, self.tempo)],
@@ -127,7 +94,7 @@ class MelodyGrammar(Grammar):
         return self._last == REST
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        legal = np.zeros(SIZE, dtype=np.bool_)
+        legal = np.zeros(BEHIND, dtype=np.bool_)
         if self._last == EOS:
             return legal
         legal[EOS] = not self._resting
@@ -139,7 +106,7 @@ class MelodyGrammar(Grammar):
         return legal
 
     def push(self, token: int) -> None:
-        refuse_special(token, SIZE)
+        refuse_special(token, BEHIND)
         if self._last == EOS:
             raise ValueError("nothing follows <eos>")
         if token == HOLD and (self._last is None or self._resting):

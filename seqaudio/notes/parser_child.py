@@ -1,95 +1,102 @@
-"""The process that parses untrusted MIDI: bytes come in on stdin, columns go out on stdout, until stdin ends.
+"""The program that parses untrusted MIDI: whole files come in, columns go out. `guard.py` starts it by its own path.
 
-The parser's C++ aborts the process on some damaged files, so it lives here, alone, within a limit of memory.
-Run by path with that limit in megabytes as its argument; it imports nothing of seqaudio.
+The parser's C++ aborts the process on some damaged files, so it lives here, alone, within a limit of memory. What is
+known to harm it is refused before (`chunks.py`, `events.py`).
 
-    request   length uint64, bytes of a file
-    reply     length uint32 of the JSON, length uint64 of the columns, JSON, columns
+    request   count uint32, length uint32 of each file; the files
+    reply     JSON {"files": [...]}, and columns
 
-The JSON is {"error": text}, or resolution, tracks, tempos and signatures. The columns are those of all notes, track
-after track: start int32 [N], duration int32 [N], pitch int8 [N], velocity int8 [N].
+Each file is {"reason", "detail"} or {"songs": [...]}, each song {"error"} or what `_parse` says. The columns are those
+of all songs in order: start int32 [N], duration int32 [N], pitch int8 [N], velocity int8 [N] of the notes, track after
+track; tick int32 [K], microseconds per quarter int32 [K] of the tempos; tick int32 [P], duration int32 [P] of the
+pedals, track after track.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import struct
 import sys
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # seqaudio as the process has it that started this one
 
 import numpy as np  # noqa: F401  # symusic makes its columns of it: loaded before memory is limited
 import symusic
 
-REQUEST = struct.Struct("<Q")
-REPLY = struct.Struct("<IQ")
+from seqaudio.errors import MidiError
+from seqaudio.guarded_child import serve
+from seqaudio.notes.chunks import Song, songs_of
+
+NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
+TEMPO_COLUMNS = ("time", "mspq")
+PEDAL_COLUMNS = ("time", "duration")
+MOST_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
 
 
-def main(megabytes: int) -> None:
-    requests = sys.stdin.buffer
-    replies = os.fdopen(os.dup(1), "wb")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    # what the C++ prints must not mix with the replies
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    forbid_crash_reports()
-    limit_memory(megabytes)
-    answer(replies, {"ready": True})
-    while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        (length,) = REQUEST.unpack(head)
-        data = requests.read(length)  # where memory does not suffice, the process ends: half a request is no good
-        try:
-            reply, columns = parse(data)
-        except (RuntimeError, ValueError, MemoryError) as error:
-            reply, columns = {"error": str(error) or type(error).__name__}, b""
-        answer(replies, reply, columns)
+class _Columns:
+    """The events of all songs of a request, gathered in the parser's own lists."""
+
+    def __init__(self) -> None:
+        empty: Any = symusic.Score(480)
+        track: Any = symusic.Track()
+        self.tempos, self.notes, self.pedals = empty.tempos, track.notes, track.pedals
+
+    def packed(self) -> bytes:
+        events = ((self.notes, NOTE_COLUMNS), (self.tempos, TEMPO_COLUMNS), (self.pedals, PEDAL_COLUMNS))
+        arrays = ((found.numpy(), names) for found, names in events)
+        return b"".join(columns[name].tobytes() for columns, names in arrays for name in names)
 
 
-def parse(data: bytes) -> tuple[dict[str, Any], bytes]:
-    """What the module's docstring says of a reply. Tracks without notes are left out."""
-    score: Any = symusic.Score.from_midi(data)
-    tracks = [track for track in score.tracks if len(track.notes)]
-    notes = [track.notes.numpy() for track in tracks]
-    names = ("time", "duration", "pitch", "velocity")
-    reply = {
+def work(request: bytes) -> tuple[dict[str, Any], bytes]:
+    """What the module's docstring says of a reply."""
+    (count,) = struct.unpack_from("<I", request)
+    lengths = struct.unpack_from(f"<{count}I", request, 4)
+    place = 4 + 4 * count
+    columns, files = _Columns(), []
+    for length in lengths:
+        files.append(_read(request[place : place + length], columns))
+        place += length
+    return {"files": files}, columns.packed()
+
+
+def _read(data: bytes, columns: _Columns) -> dict[str, Any]:
+    try:
+        songs = songs_of(data, "")
+    except MidiError as error:
+        return {"reason": error.reason, "detail": error.detail}
+    return {"songs": [_parse(song, columns) for song in songs]}
+
+
+def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
+    """Resolution, maps, and of each track that has notes: name, program, drum, number of notes and of pedals."""
+    try:
+        score: Any = symusic.Score.from_midi(song.data)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        return {"error": " ".join((str(error) or type(error).__name__).split())}
+    if len(score.time_signatures) + len(score.key_signatures) > MOST_SIGNATURES:
+        return {"error": f"more than {MOST_SIGNATURES:,} metres and keys"}
+    tracks = []
+    for track in score.tracks:
+        notes = track.notes
+        if not len(notes):
+            continue
+        pedals = track.pedals
+        tracks.append((track.name, track.program, track.is_drum, len(notes), len(pedals)))
+        columns.notes.extend(notes)
+        columns.pedals.extend(pedals)
+    if song.tempo is None:
+        columns.tempos.extend(score.tempos)
+    return {
         "ticks_per_quarter": score.ticks_per_quarter,
-        "tracks": [(track.name, track.program, track.is_drum, len(track.notes)) for track in tracks],
-        "tempos": [(tempo.time, tempo.mspq) for tempo in score.tempos],
+        "tracks": tracks,
+        "tempo": song.tempo,
+        "tempos": 0 if song.tempo is not None else len(score.tempos),
         "time_signatures": [(s.time, s.numerator, s.denominator) for s in score.time_signatures],
         "key_signatures": [(s.time, s.key, s.tonality) for s in score.key_signatures],
+        "remarks": song.remarks,
     }
-    return reply, b"".join(columns[name].tobytes() for name in names for columns in notes)
-
-
-def answer(replies: BinaryIO, reply: dict[str, Any], columns: bytes = b"") -> None:
-    text = json.dumps(reply).encode()
-    replies.write(REPLY.pack(len(text), len(columns)) + text + columns)
-    replies.flush()
-
-
-def forbid_crash_reports() -> None:
-    """No dialogue and no core file when the parser dies."""
-    if sys.platform == "win32":
-        import ctypes
-
-        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)  # fail critical errors, no fault box
-    else:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def limit_memory(megabytes: int) -> None:
-    """Limit the address space to what the imports took and `megabytes` more; Linux alone enforces such a limit."""
-    if sys.platform == "linux":
-        import resource
-
-        with open("/proc/self/statm") as file:  # noqa: PTH123  # pathlib is not loaded here
-            pages = int(file.read().split()[0])
-        limit = pages * resource.getpagesize() + megabytes * 2**20
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    serve(work, int(sys.argv[1]))

@@ -10,14 +10,16 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.performance_grammar import PerformanceGrammar, PerformanceIds
-from seqaudio.notes.quantise import grid_steps, resolve_overlaps
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, Representation
+from seqaudio.notes.quantise import as_one_part, grid_steps
+from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_RESOLUTION, HIGHEST_TEMPO, NoteSequence
+
+Steps = npt.NDArray[np.int64]
 
 
 @REPRESENTATIONS.register("performance")
 @dataclass(frozen=True)
-class PerformanceRepresentation(Representation):
+class PerformanceRepresentation(TokenRepresentation):
     """Events in one canonical order. M is the longest shift, B the number of velocity bins.
 
         id                  token         meaning
@@ -71,6 +73,10 @@ class PerformanceRepresentation(Representation):
         return self.tempo * self.steps_per_second // 10**6
 
     @property
+    def timing(self) -> Literal["beat", "second"]:
+        return self.clock
+
+    @property
     def ids(self) -> PerformanceIds:
         longest = 4 * self.steps_per_quarter if self.clock == "beat" else self.steps_per_second
         return PerformanceIds(longest, self.velocity_bins)
@@ -86,6 +92,38 @@ class PerformanceRepresentation(Representation):
         )
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
+        return self._sequence(*self._steps(notes))
+
+    def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
+        start, end, pitch, bins = self._steps(notes)
+        # one integer an event, so that sorting them sorts all: time, end or beginning, pitch, velocity
+        begin = (start << 15) + (1 << 14) + (pitch << 7) + bins
+        events = np.sort(np.concatenate([(end << 15) + (pitch << 7), begin]))
+        time, pitch, bins = events >> 15, events >> 7 & 127, events & 127
+        begins = (events >> 14 & 1).astype(np.bool_)
+        return self._stream(time, begins, pitch, bins)
+
+    def _stream(self, time: Steps, begins: npt.NDArray[np.bool_], pitch: Steps, bins: Steps) -> npt.NDArray[np.int64]:
+        """The tokens of events [E] in their order."""
+        ids = self.ids
+        gaps = time.copy()
+        gaps[1:] -= time[:-1]
+        long_shifts = gaps // ids.longest_shift
+        short_shift = gaps - long_shifts * ids.longest_shift
+        shifted = short_shift > 0
+        changed = np.zeros(len(time), dtype=np.bool_)  # whether a velocity token stands before the event
+        velocities = bins[begins]
+        changed[begins] = np.append(True, velocities[1:] != velocities[:-1])[: len(velocities)]
+        # where each event's own token comes to stand, behind its shifts and its velocity
+        place = np.cumsum(long_shifts + shifted + changed + 1) - 1
+        stream = np.full(place[-1] + 1 if len(place) else 0, ids.shift(ids.longest_shift), dtype=np.int64)
+        stream[place] = np.where(begins, ids.on, ids.off) + pitch
+        stream[place[changed] - 1] = ids.velocity + bins[changed]
+        stream[(place - changed - 1)[shifted]] = ids.shift(0) + short_shift[shifted]
+        return stream
+
+    def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps, Steps]:
+        """Start, end, pitch and velocity bin of the notes that can be said, [N] each, by start and pitch."""
         notes = notes.select(~notes.is_drum)
         if self.clock == "beat":
             start, end = grid_steps(notes, self.steps_per_quarter)
@@ -93,29 +131,9 @@ class PerformanceRepresentation(Representation):
             start = np.floor(notes.start * self.steps_per_second + 0.5).astype(np.int64)
             end = np.floor(notes.end * self.steps_per_second + 0.5).astype(np.int64)
             end = np.maximum(end, start + 1)
-        return resolve_overlaps(self._sequence(start, end, notes.pitch, self._bins(notes.velocity)))
-
-    def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
-        notes = self.quantise(notes)
-        ids = self.ids
-        begins = np.repeat([False, True], len(notes))
-        time = np.concatenate([notes.end_tick, notes.start_tick])
-        pitch = np.tile(notes.pitch, 2)
-        bins = np.tile(self._bins(notes.velocity), 2)
-        order = np.lexsort((pitch, begins, time))
-        begins, time, pitch, bins = begins[order], time[order], pitch[order], bins[order]
-
-        long_shifts, short_shift = np.divmod(np.diff(time, prepend=0), ids.longest_shift)
-        changed = np.zeros(len(order), dtype=np.bool_)  # whether a velocity token stands before the event
-        changed[begins] = np.diff(bins[begins], prepend=-1) != 0
-        # where each event's own token comes to stand, behind its shifts and its velocity
-        place = np.cumsum(long_shifts + (short_shift > 0) + changed + 1) - 1
-        stream = np.full(place[-1] + 1 if len(place) else 0, ids.shift(ids.longest_shift), dtype=np.int64)
-        stream[place] = np.where(begins, ids.on, ids.off) + pitch
-        stream[place[changed] - 1] = ids.velocity + bins[changed]
-        shifted = short_shift > 0
-        stream[(place - changed - 1)[shifted]] = ids.shift(0) + short_shift[shifted]
-        return stream
+        pitch, bins = notes.pitch.astype(np.int64), self._bins(notes.velocity)
+        kept, end = as_one_part(start, end, pitch, bins)
+        return start[kept], end, pitch[kept], bins[kept]
 
     def grammar(self) -> Grammar:
         return PerformanceGrammar(self.ids)

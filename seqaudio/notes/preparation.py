@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from seqaudio.errors import MidiError, OptionError
+from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
+from seqaudio.notes.columns import sorted_by
+from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.quantise import grid_steps
-from seqaudio.notes.reading import read_songs
+from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare import Item, Row
 from seqaudio.prepare.splits import check_percentages, hash_split
 
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same
+_FASTEST = 300  # quarters a minute, on average: a damaged tempo must not make a grid without end
 
 
 @dataclass(frozen=True)
 class MidiPreparation:
-    """A `Process` of `build_store`: token rows of a MIDI file, one a song.
+    """A `Process` of `build_store`: the rows of a MIDI file, one a song.
 
     Raises:
         OptionError: percentages that `hash_split` refuses; a longest piece of no length.
-        MidiError: when called, what `read_songs` raises; PERCUSSION_ONLY and TOO_LONG.
+        MidiError: when called, what `read_songs` raises; PERCUSSION_ONLY and TOO_LONG; NO_NOTES where the
+            representation can say none of them.
     """
 
     representation: Representation
     valid_percent: float = 10.0
     test_percent: float = 10.0
     longest_minutes: float = 240.0  # longer pieces are refused: often a damaged file with a huge pause
+    pedal: Pedal = "kept"  # whether the sustain pedal holds notes (applied)
 
     def __post_init__(self) -> None:
         check_percentages(self.valid_percent, self.test_percent)
@@ -39,24 +45,50 @@ class MidiPreparation:
             raise OptionError(f"--longest-minutes {self.longest_minutes:g}, expected more than 0")
 
     def __call__(self, item: Item) -> list[Row]:
-        songs = read_songs(item.file)
+        (rows,) = self.many([item])
+        if isinstance(rows, InputFileError):
+            raise rows
+        return rows
+
+    def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
+        """The outcome of each item, in order. The next files are parsed while these are encoded."""
+        read = read_many((item.file for item in items), pedal=self.pedal)
+        for item, songs in zip(items, read, strict=True):
+            try:
+                yield songs if isinstance(songs, MidiError) else self._rows(item, songs)
+            except MidiError as error:
+                yield error
+
+    def _rows(self, item: Item, songs: Sequence[NoteSequence]) -> list[Row]:
         melodic = [song for song in songs if not song.is_drum.all()]
         if not melodic:
             raise MidiError(item.file, Reason.PERCUSSION_ONLY, "every note is percussion")
-        longest = max(song.duration for song in melodic)
-        if longest > self.longest_minutes * 60:
-            detail = f"{longest / 60:,.0f} minutes, at most {self.longest_minutes:g} are taken"
-            raise MidiError(item.file, Reason.TOO_LONG, detail)
-        return [
+        for song in melodic:
+            self._check_length(item, song)
+        rows = [
             Row(
                 id=item.id if len(melodic) == 1 else f"{item.id}#{number}",
                 sequence=self.representation.encode(song),
                 duration=song.duration,
                 split=item.split or self.split(song),
+                text=PieceFacts.of(song).to_text(),
                 remark="; ".join(song.remarks),
             )
             for number, song in enumerate(melodic, start=1)
         ]
+        rows = [row for row in rows if len(row.sequence)]
+        if not rows:
+            raise MidiError(item.file, Reason.NO_NOTES, f"no notes that {self.representation.name} can say")
+        return rows
+
+    def _check_length(self, item: Item, song: NoteSequence) -> None:
+        minutes = song.duration / 60
+        if minutes > self.longest_minutes:
+            detail = f"{minutes:,.0f} minutes, at most {self.longest_minutes:g} are taken"
+            raise MidiError(item.file, Reason.TOO_LONG, detail)
+        quarters, most = int(song.end_tick.max()) / song.ticks_per_quarter, self.longest_minutes * _FASTEST
+        if quarters > most:
+            raise MidiError(item.file, Reason.TOO_LONG, f"{quarters:,.0f} quarters, at most {most:,.0f} are taken")
 
     def split(self, song: NoteSequence) -> str:
         """train, valid or test, the same for every copy and transposition of a piece."""
@@ -72,8 +104,10 @@ def content_hash(song: NoteSequence) -> str:
     song = song.select(~song.is_drum)
     start, end = grid_steps(song, _CONTENT_STEPS)
     pitch = song.pitch.astype(np.int64)
-    order = np.lexsort((end, pitch, start))
-    notes = np.stack([start, end - start, pitch])[:, order]
+    order = sorted_by(start * 128 + pitch, end)
+    notes = np.empty((3, len(song)), dtype="<i8")
+    notes[0], notes[1], notes[2] = start[order], (end - start)[order], pitch[order]
     if len(song):
-        notes -= np.array([[notes[0, 0]], [0], [notes[2, 0]]])
-    return hashlib.sha256(notes.astype("<i8").tobytes()).hexdigest()
+        notes[0] -= notes[0, 0]
+        notes[2] -= notes[2, 0]
+    return hashlib.sha256(notes.tobytes()).hexdigest()

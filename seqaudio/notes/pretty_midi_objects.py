@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from seqaudio.notes.keys import RELATIVE_MAJOR, signs_of_major
+from seqaudio.notes.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 from seqaudio.notes.writing import midi_bytes
 
 if TYPE_CHECKING:
     import pretty_midi
 
+_PEDAL = 64  # the number of the control
+_PEDAL_DOWN = 64  # its least value for a pedal that holds
+
 
 def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
-    """A PrettyMIDI with one instrument for each (track, program, drum), in that order, and all maps.
+    """A PrettyMIDI with one instrument for each (track, program, drum), in that order, all maps and the pedals.
 
     Times are those of `NoteSequence.seconds`. Resolution and tempo map carry over exactly; of the keys pretty_midi
     knows twelve tonics, so B and Cb become one.
@@ -26,22 +31,27 @@ def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
     # pretty_midi takes a tempo map from a file alone
     silent = notes.select(np.zeros(len(notes), dtype=np.bool_))
     midi = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(silent, keep_resolution=True)))
-    parts: dict[tuple[int, int, bool], pretty_midi.Instrument] = {}
-    columns = (notes.track, notes.program, notes.is_drum, notes.velocity, notes.pitch, notes.start, notes.end)
-    for track, program, drum, velocity, pitch, start, end in zip(*(c.tolist() for c in columns), strict=True):
-        part = (track, program, drum)
-        if part not in parts:
-            parts[part] = pretty_midi.Instrument(program, drum, notes.track_names[track])
-        parts[part].notes.append(pretty_midi.Note(velocity, pitch, start, end))
-    midi.instruments = [parts[part] for part in sorted(parts)]
+    for part in parts_of(notes):
+        here = notes.select(part.of(notes))
+        instrument = pretty_midi.Instrument(part.program, part.is_drum, notes.track_names[part.track])
+        columns = (here.velocity, here.pitch, here.start, here.end)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        instrument.notes = [pretty_midi.Note(*row) for row in rows]
+        pedals = notes.pedals[notes.pedals[:, 0] == part.track]
+        for down, up in notes.seconds(pedals[:, 1:]).tolist():
+            instrument.control_changes += [
+                pretty_midi.ControlChange(_PEDAL, 127, down),
+                pretty_midi.ControlChange(_PEDAL, 0, up),
+            ]
+        midi.instruments.append(instrument)
     return midi
 
 
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
-    """The notes of a PrettyMIDI: each instrument that has notes becomes a track.
+    """The notes and pedals of a PrettyMIDI: each instrument that has notes becomes a track.
 
     A time between two ticks goes to the nearer one; what came from a file or from `to_pretty_midi` lies on ticks.
-    Bends, controls and lyrics are left out.
+    A pedal is down from a value of 64 on; one that never goes up is left out, as are bends, other controls and lyrics.
     """
     instruments = [instrument for instrument in midi.instruments if instrument.notes]
     rows = [
@@ -76,7 +86,25 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
         ],
         key_signatures=[_key(int(midi.time_to_tick(key.time)), key.key_number) for key in midi.key_signature_changes],
         track_names=[instrument.name for instrument in instruments] or None,
+        pedals=[pedal for track, instrument in enumerate(instruments) for pedal in _pedals(midi, instrument, track)],
     )
+
+
+def _pedals(
+    midi: pretty_midi.PrettyMIDI, instrument: pretty_midi.Instrument, track: int
+) -> Iterator[tuple[int, int, int]]:
+    """Track, and the ticks at which the pedal goes down and up."""
+    pressed = None
+    # events of one time stay in their order
+    for change in sorted(instrument.control_changes, key=lambda change: change.time):
+        if change.number != _PEDAL:
+            continue
+        tick = int(midi.time_to_tick(change.time))
+        if change.value >= _PEDAL_DOWN and pressed is None:
+            pressed = tick
+        elif change.value < _PEDAL_DOWN and pressed is not None:
+            yield track, pressed, tick
+            pressed = None
 
 
 def _key(tick: int, number: int) -> KeySignature:

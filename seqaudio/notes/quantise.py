@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.columns import sorted_by
 from seqaudio.notes.sequence import HIGHEST_RESOLUTION, KeySignature, NoteSequence, TimeSignature, tempo_map
 
 Signature = TypeVar("Signature", TimeSignature, KeySignature)
+Ticks = npt.NDArray[np.int64]
 
 
 def quantise(notes: NoteSequence, steps_per_quarter: int) -> NoteSequence:
@@ -29,14 +31,15 @@ def quantise(notes: NoteSequence, steps_per_quarter: int) -> NoteSequence:
     tempo_steps = nearest_step(notes.tempo_tick, notes.ticks_per_quarter, steps_per_quarter)
     tempo_tick, tempo = tempo_map(zip(tempo_steps.tolist(), notes.tempo.tolist(), strict=True))
     on_grid = replace(
-        notes,
+        notes.at_ticks(start, end, notes.pedals),
         ticks_per_quarter=steps_per_quarter,
         tempo_tick=tempo_tick,
         tempo=tempo,
         time_signatures=_moved(notes.time_signatures, notes.ticks_per_quarter, steps_per_quarter),
         key_signatures=_moved(notes.key_signatures, notes.ticks_per_quarter, steps_per_quarter),
+        pedals=_pedal_steps(notes, steps_per_quarter),
     )
-    return resolve_overlaps(on_grid.with_columns(start_tick=start, end_tick=end))
+    return resolve_overlaps(on_grid)
 
 
 def nearest_step(ticks: npt.NDArray[np.int64], ticks_per_quarter: int, steps_per_quarter: int) -> npt.NDArray[np.int64]:
@@ -56,23 +59,62 @@ def resolve_overlaps(notes: NoteSequence) -> NoteSequence:
 
     Of several that begin together the longest stays, of those the loudest. Repeated notes stay apart.
     """
-    part = (notes.track.astype(np.int64) * 128 + notes.program) * 2 + notes.is_drum
-    voice = part * 128 + notes.pitch
-    order = np.lexsort((notes.velocity, notes.end_tick, notes.start_tick, voice))
-    voice, start = voice[order], notes.start_tick[order]
-    same_voice = voice[1:] == voice[:-1]
-    last = np.ones(len(order), dtype=np.bool_)
-    last[:-1] = ~(same_voice & (start[1:] == start[:-1]))
-    kept = order[last]
-    voice, start, end = voice[last], start[last], notes.end_tick[kept]
-    end[:-1] = np.where(voice[1:] == voice[:-1], np.minimum(end[:-1], start[1:]), end[:-1])
-    keep = np.zeros(len(notes), dtype=np.bool_)
-    keep[kept] = True
-    ends = notes.end_tick.copy()
-    ends[kept] = end
-    if keep.all() and np.array_equal(ends, notes.end_tick):
+    kept, end = without_overlaps(voices(notes), notes.start_tick, notes.end_tick)
+    if kept is None and end is notes.end_tick:
         return notes
-    return notes.select(keep).with_columns(end_tick=ends[keep])
+    stayed = notes if kept is None else notes.select(kept)
+    return stayed.at_ticks(stayed.start_tick, end, notes.pedals)
+
+
+def without_overlaps(voice: npt.NDArray[Any], start: Ticks, end: Ticks) -> tuple[npt.NDArray[np.bool_] | None, Ticks]:
+    """Of the N notes which ones stay, [N], None where all do; and the ends of those that stay.
+
+    Args:
+        voice: [N] equal for notes that must not overlap.
+        start, end: [N]; the notes of a voice come by start, end and velocity.
+    """
+    order = np.argsort(voice, kind="stable")
+    ordered, begin, until = voice[order], start[order], end[order]
+    same = ordered[1:] == ordered[:-1]
+    if not (same & (until[:-1] > begin[1:])).any() and not (same & (begin[:-1] == begin[1:])).any():
+        return None, end
+    last = np.ones(len(order), dtype=np.bool_)
+    last[:-1] = ~(same & (begin[1:] == begin[:-1]))
+    ordered, begin, until = ordered[last], begin[last], until[last]
+    until[:-1] = np.where(ordered[1:] == ordered[:-1], np.minimum(until[:-1], begin[1:]), until[:-1])
+    ends = end.copy()
+    ends[order[last]] = until
+    keep = np.zeros(len(end), dtype=np.bool_)
+    keep[order[last]] = True
+    return keep, ends[keep]
+
+
+def as_one_part(
+    start: Ticks, end: Ticks, pitch: npt.NDArray[Any], loudness: Ticks | None = None
+) -> tuple[npt.NDArray[np.intp], Ticks]:
+    """What `resolve_overlaps` leaves of N notes when all of them are one part.
+
+    Returns:
+        places [M] of the notes that stay, in the order of start and pitch, and their ends [M].
+    """
+    pitch = pitch.astype(np.int64)
+    order = sorted_by(start * 128 + pitch, end, *(() if loudness is None else (loudness,)))
+    kept, ends = without_overlaps(pitch[order].astype(np.int16), start[order], end[order])
+    return order if kept is None else order[kept], ends
+
+
+def voices(notes: NoteSequence) -> npt.NDArray[np.int64] | npt.NDArray[np.int16]:
+    """[N] a number for each pitch of each part (track, program, drum)."""
+    if not (notes.track.any() or notes.program.any() or notes.is_drum.any()):
+        return notes.pitch  # sixteen bits are sorted faster
+    part = (notes.track.astype(np.int64) * 128 + notes.program) * 2 + notes.is_drum
+    return part * 128 + notes.pitch
+
+
+def _pedal_steps(notes: NoteSequence, steps_per_quarter: int) -> npt.NDArray[np.int64]:
+    """[P, 3] the pedals in steps; those that are down for no step are left out."""
+    down, up = (nearest_step(notes.pedals[:, place], notes.ticks_per_quarter, steps_per_quarter) for place in (1, 2))
+    return np.column_stack([notes.pedals[:, 0], down, up])[up > down]
 
 
 def _moved(signatures: Iterable[Signature], ticks_per_quarter: int, steps_per_quarter: int) -> tuple[Signature, ...]:

@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Literal, NamedTuple
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes.chunks import Song, songs_of
-from seqaudio.notes.guard import ParserCrashedError, ParserTimeoutError, the_guard
-from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
+from seqaudio.notes.assembly import Songs, assemble
+from seqaudio.notes.guard import LIMITS, MOST_TOGETHER, Parsed, ReadingLimits, parse
+from seqaudio.notes.pedals import apply_pedals
+from seqaudio.notes.sequence import NoteSequence
 
-_BYTES_PER_NOTE = 10  # start and duration int32, pitch and velocity int8
+__all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]
 
-
-@dataclass(frozen=True)
-class ReadingLimits:
-    """What one untrusted file may take."""
-
-    deadline: float = 2.0  # seconds in the parser
-    memory: int = 500  # megabytes in the parser, enforced on Linux
-    largest_file: int = 10  # megabytes; they take seconds to check at worst
-
-    def __post_init__(self) -> None:
-        if min(self.deadline, self.memory, self.largest_file) <= 0:
-            raise ValueError(f"{self}: every limit must be above 0")
+Source = Path | str | bytes
+Pedal = Literal["kept", "applied"]
+FIRST, TOGETHER = 4, 16  # files that are parsed together at first, when somebody waits for them, and at most
+AHEAD = 2  # batches that are parsed ahead
 
 
-LIMITS = ReadingLimits()
-
-
-def read_midi(source: Path | str | bytes, limits: ReadingLimits = LIMITS) -> NoteSequence:
+def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedal = "kept") -> NoteSequence:
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took; notes that are never
@@ -44,6 +34,8 @@ def read_midi(source: Path | str | bytes, limits: ReadingLimits = LIMITS) -> Not
 
     Args:
         source: a path, or the bytes of a file.
+        pedal: `kept` leaves notes as they were played, where pretty_midi and scores have their ends, and tells the
+            sustain pedal beside them (`NoteSequence.pedals`); `applied` lets it hold them, as they sound.
 
     Raises:
         MidiError: MISSING or UNREADABLE, EMPTY, NOT_MIDI, TRUNCATED, DAMAGED (format 2 with several songs too:
@@ -51,100 +43,95 @@ def read_midi(source: Path | str | bytes, limits: ReadingLimits = LIMITS) -> Not
             PARSER_TIMEOUT.
         SeqAudioError: the parser does not start at all.
     """
-    data, name = _load(source, limits)
-    songs = songs_of(data, name)
+    songs = read_songs(source, limits, pedal)
     if len(songs) > 1:
-        raise MidiError(name, Reason.DAMAGED, f"{len(songs)} songs in one file of format 2; use read_songs")
-    return _parse(songs[0], name, limits)
+        detail = f"{len(songs)} songs in one file of format 2; use read_songs"
+        raise MidiError(_name(source), Reason.DAMAGED, detail)
+    return songs[0]
 
 
-def read_songs(source: Path | str | bytes, limits: ReadingLimits = LIMITS) -> tuple[NoteSequence, ...]:
+def read_songs(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedal = "kept") -> Songs:
     """As `read_midi`, for files of format 2 too: one NoteSequence a song, songs without notes left out."""
-    data, name = _load(source, limits)
-    songs = songs_of(data, name)
-    if len(songs) == 1:
-        return (_parse(songs[0], name, limits),)
-    sequences = []
-    for song in songs:
-        try:
-            sequences.append(_parse(song, name, limits))
-        except MidiError as error:
-            if error.reason is not Reason.NO_NOTES:
-                raise
-    if not sequences:
-        raise MidiError(name, Reason.NO_NOTES, f"no notes in any of {len(songs)} songs")
-    return tuple(sequences)
+    batch = _Batch([_name(source)], [_load(source, limits)])
+    (made,) = _made(batch, _parse(batch, limits), pedal)
+    if isinstance(made, MidiError):
+        raise made
+    return made
 
 
-def _load(source: Path | str | bytes, limits: ReadingLimits) -> tuple[bytes, Path | str]:
+def read_many(
+    sources: Iterable[Source], limits: ReadingLimits = LIMITS, pedal: Pedal = "kept"
+) -> Iterator[Songs | MidiError]:
+    """What `read_songs` gives or raises, for each of many files in order. The next ones are parsed meanwhile.
+
+    Raises SeqAudioError where the parser does not start at all.
+    """
+    with ThreadPoolExecutor(1, "midi") as parser:
+        ahead = deque[tuple[_Batch, Future[list[Parsed]]]]()
+        for batch in _batches(sources, limits):
+            ahead.append((batch, parser.submit(_parse, batch, limits)))
+            if len(ahead) > AHEAD:
+                ready, parsed = ahead.popleft()
+                yield from _made(ready, parsed.result(), pedal)
+        for ready, parsed in ahead:
+            yield from _made(ready, parsed.result(), pedal)
+
+
+class _Batch(NamedTuple):
+    """Files that are parsed together: their names, and their bytes, or why there are none."""
+
+    names: list[str]
+    files: list[bytes | MidiError]
+
+
+def _batches(sources: Iterable[Source], limits: ReadingLimits) -> Iterator[_Batch]:
+    batch, size, most = _Batch([], []), 0, FIRST
+    for source in sources:
+        file = _load(source, limits)
+        more = len(file) if isinstance(file, bytes) else 0
+        if batch.files and (len(batch.files) == most or size + more > MOST_TOGETHER):
+            yield batch
+            batch, size, most = _Batch([], []), 0, min(2 * most, TOGETHER)
+        batch.names.append(_name(source))
+        batch.files.append(file)
+        size += more
+    if batch.files:
+        yield batch
+
+
+def _name(source: Source) -> str:
+    return "<bytes>" if isinstance(source, bytes) else str(source)
+
+
+def _load(source: Source, limits: ReadingLimits) -> bytes | MidiError:
     most = limits.largest_file * 10**6
     if isinstance(source, bytes):
-        data, name = source, "<bytes>"
+        data = source
     else:
-        name = str(source)
         try:
-            with Path(source).open("rb", buffering=0) as file:
+            path = source if isinstance(source, Path) else Path(source)
+            with path.open("rb", buffering=0) as file:
                 data = file.read(most + 1)
         except FileNotFoundError:
-            raise MidiError(source, Reason.MISSING, "no such file") from None
+            return MidiError(source, Reason.MISSING, "no such file")
         except OSError as error:
-            raise MidiError(source, Reason.UNREADABLE, error.strerror or type(error).__name__) from None
+            return MidiError(source, Reason.UNREADABLE, error.strerror or type(error).__name__)
     if len(data) > most:
-        raise MidiError(name, Reason.TOO_LONG, f"more than {limits.largest_file} megabytes of MIDI")
-    return data, name
+        return MidiError(_name(source), Reason.TOO_LONG, f"more than {limits.largest_file} megabytes of MIDI")
+    return data
 
 
-def _parse(song: Song, name: Path | str, limits: ReadingLimits) -> NoteSequence:
-    try:
-        reply, columns = the_guard(limits.memory).parse(song.data, limits.deadline)
-    except ParserCrashedError as error:
-        raise MidiError(name, Reason.PARSER_CRASHED, str(error)) from None
-    except ParserTimeoutError as error:
-        raise MidiError(name, Reason.PARSER_TIMEOUT, str(error)) from None
-    if "error" in reply:
-        raise MidiError(name, Reason.DAMAGED, " ".join(reply["error"].split()))
-    count = sum(notes for _, _, _, notes in reply["tracks"])
-    if len(columns) != _BYTES_PER_NOTE * count:
-        raise MidiError(name, Reason.PARSER_CRASHED, f"{len(columns)} bytes from the parser for {count} notes")
-    if count == 0:
-        raise MidiError(name, Reason.NO_NOTES, "no note that is struck and released")
-    try:
-        return _sequence(song, reply, columns, count)
-    except ValueError as error:
-        raise MidiError(name, Reason.DAMAGED, str(error)) from None
+def _parse(batch: _Batch, limits: ReadingLimits) -> list[Parsed]:
+    files = [file for file in batch.files if isinstance(file, bytes)]
+    return parse(files, limits) if files else []
 
 
-def _sequence(song: Song, reply: dict[str, Any], columns: bytes, count: int) -> NoteSequence:
-    """Put a reply together. Raises ValueError for what no piece can have: a tempo of 0, ticks beyond int32."""
-    start, duration = np.frombuffer(columns, "<i4", 2 * count).reshape(2, count).astype(np.int64)
-    pitch, velocity = np.frombuffer(columns, np.int8, offset=8 * count).reshape(2, count).astype(np.int16)
-    names, programs, drums, sizes = zip(*reply["tracks"], strict=True)
-    remarks = list(song.remarks)
-    return NoteSequence.from_columns(
-        start,
-        start + duration,
-        pitch,
-        velocity,
-        np.repeat(np.array(programs, dtype=np.int16), sizes),
-        np.repeat(np.arange(len(names), dtype=np.int16), sizes),
-        np.repeat(np.array(drums, dtype=np.bool_), sizes),
-        ticks_per_quarter=reply["ticks_per_quarter"],
-        tempos=reply["tempos"] if song.tempo is None else [(0, song.tempo)],
-        time_signatures=_signatures(TimeSignature, reply["time_signatures"], remarks),
-        key_signatures=_signatures(KeySignature, reply["key_signatures"], remarks),
-        track_names=names,
-        remarks=remarks,
-    )
-
-
-def _signatures(kind: type[Any], found: Iterable[tuple[int, int, int]], remarks: list[str]) -> list[Any]:
-    """Those of the signatures that make sense; of two at one tick the later."""
-    latest = {}
-    for tick, first, second in found:
-        try:
-            if kind is KeySignature and second not in (0, 1):
-                raise ValueError(f"mode {second} at tick {tick}: expected 0 for major or 1 for minor")
-            latest[tick] = kind(tick, first, bool(second) if kind is KeySignature else second)
-        except ValueError as error:
-            remarks.append(f"left out: {error}")
-    return list(latest.values())
+def _made(batch: _Batch, parsed: list[Parsed], pedal: Pedal) -> Iterator[Songs | MidiError]:
+    pairs = zip(batch.names, batch.files, strict=True)
+    names = (name for name, file in pairs if isinstance(file, bytes))
+    made = chain.from_iterable(assemble(part, [next(names) for _ in part.files]) for part in parsed)
+    for file in batch.files:
+        found = file if isinstance(file, MidiError) else next(made)
+        if pedal == "applied" and not isinstance(found, MidiError):
+            found = tuple(map(apply_pedals, found))
+        yield found

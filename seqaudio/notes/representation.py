@@ -1,4 +1,4 @@
-"""What every way of writing notes as tokens offers, and the registry of those ways."""
+"""What every way of writing notes down for a model offers, and the registry of those ways."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from operator import index
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -46,21 +46,53 @@ class Grammar(ABC):
 
 @dataclass(frozen=True)
 class Representation(ABC):
-    """A two-way translation between notes and token ids. Subclasses are frozen dataclasses of their settings.
+    """A two-way translation between notes and what a model reads. Subclasses are frozen dataclasses of their settings.
 
     decode(encode(quantise(n))) == quantise(n)  and  quantise(quantise(n)) == quantise(n)
+
+    Nearly all are TokenRepresentations; a roll of keys is not.
     """
 
     name: ClassVar[str]
+    kind: ClassVar[Literal["tokens", "roll"]]  # of the store that holds what is encoded
+
+    @property
+    def timing(self) -> Literal["beat", "second"]:
+        """What `quantise` leaves in its place as well as steps can: beats in quarters, or times in seconds."""
+        return "beat"
+
+    @property
+    @abstractmethod
+    def vocabulary(self) -> tuple[str, ...] | None:
+        """The names of the ids for a store; None where there are no ids."""
+
+    @abstractmethod
+    def quantise(self, notes: NoteSequence) -> NoteSequence:
+        """What of the notes can be said; the rest is dropped, nothing is invented."""
+
+    @abstractmethod
+    def encode(self, notes: NoteSequence) -> npt.NDArray[Any]:
+        """`quantise(notes)` for a model: ids [N] or frames [T, F]."""
+
+    @abstractmethod
+    def decode(self, encoded: Any) -> NoteSequence:
+        """The notes of what was encoded. Raises ValueError for what `encode` never gives; nothing is repaired."""
+
+    def settings(self) -> dict[str, Any]:
+        """The settings as JSON; `build_representation(name, settings)` makes an equal representation."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TokenRepresentation(Representation):
+    """Notes as a stream of token ids behind a grammar."""
+
+    kind: ClassVar[Literal["tokens", "roll"]] = "tokens"
 
     @property
     @abstractmethod
     def event_tokens(self) -> tuple[str, ...]:
         """The tokens behind PAD, BOS and EOS, in the order of their ids."""
-
-    @abstractmethod
-    def quantise(self, notes: NoteSequence) -> NoteSequence:
-        """What of the notes the tokens can say; the rest is dropped, nothing is invented."""
 
     @abstractmethod
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
@@ -79,9 +111,9 @@ class Representation(ABC):
         """Every token as a readable string; the id is its place."""
         return SPECIAL_TOKENS + self.event_tokens
 
-    def settings(self) -> dict[str, Any]:
-        """The settings as JSON; `build_representation(name, settings)` makes an equal representation."""
-        return asdict(self)
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        return self.tokens
 
     def decode(self, ids: Iterable[int]) -> NoteSequence:
         """The notes of a whole stream, with or without BOS before and EOS behind. Nothing is repaired.
@@ -115,12 +147,17 @@ REPRESENTATIONS: Registry[type[Representation]] = Registry("representation")
 def build_representation(name: str, settings: dict[str, Any] | None = None) -> Representation:
     """A representation by name, from JSON settings; those not given keep their defaults.
 
+    What stands behind a colon is the value of the first setting: `miditok:TSD` is `miditok` with the tokeniser TSD.
+
     Raises:
         OptionError: an unknown name or setting, or a value that makes no sense.
     """
+    name, colon, first = name.partition(":")
     kind = REPRESENTATIONS[name]
     defaults = {field.name: field.default for field in fields(kind)}
-    settings = settings or {}
+    settings = dict(settings or {})
+    if colon:
+        settings[next(iter(defaults), "")] = first
     for setting, value in settings.items():
         if setting not in defaults:
             raise OptionError(f"{name} has no setting {setting!r}; {did_you_mean(setting, list(defaults))}")

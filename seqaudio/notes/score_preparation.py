@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
-from seqaudio.notes.chorale_grammar import VOICES
+from seqaudio.notes.four_voices import VOICES
+from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.score import read_score
 from seqaudio.prepare import Item, Row
@@ -37,4 +38,4 @@ class ScorePreparation:
         if not item.split:
             raise InputFileError(item.file, Reason.UNEXPECTED_NAME, "no split is known for this name")
         duration = self.representation.quantise(notes).duration
-        return [Row(item.id, self.representation.encode(notes), duration)]
+        return [Row(item.id, self.representation.encode(notes), duration, text=PieceFacts.of(notes).to_text())]

@@ -3,38 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.columns import (
+    HIGHEST_TICK,
+    HIGHEST_VALUE,
+    TICK,
+    TYPES,
+    check_bounds,
+    check_column,
+    check_notes,
+    converted,
+    in_order,
+    order_of,
+)
+
+__all__ = [
+    "DEFAULT_TEMPO",
+    "HIGHEST_RESOLUTION",
+    "HIGHEST_TEMPO",
+    "HIGHEST_TICK",
+    "HIGHEST_VALUE",
+    "KeySignature",
+    "NoteSequence",
+    "TimeSignature",
+    "tempo_map",
+]
+
 DEFAULT_TEMPO = 500_000  # microseconds per quarter: 120 quarters a minute, what a file without a tempo means
 HIGHEST_TEMPO = 0xFFFFFF  # inclusive; a tempo event has three bytes
 HIGHEST_RESOLUTION = 0x7FFF  # ticks per quarter, inclusive; the header has fifteen bits
-HIGHEST_TICK = 2**38  # inclusive; ticks * microseconds then stay within int64
-HIGHEST_VALUE = 127  # pitch, velocity and program, inclusive
 
-_COLUMNS: dict[str, np.dtype[Any]] = {
-    "start_tick": np.dtype(np.int64),
-    "end_tick": np.dtype(np.int64),
-    "pitch": np.dtype(np.int16),
-    "velocity": np.dtype(np.int16),
-    "program": np.dtype(np.int16),
-    "track": np.dtype(np.int16),
-    "is_drum": np.dtype(np.bool_),
-}
-_TICKS = _COLUMNS["start_tick"]
-# inclusive bounds of the columns; the upper bound of `track` follows from the track names
-_BOUNDS = {
-    "start_tick": (0, HIGHEST_TICK),
-    "end_tick": (0, HIGHEST_TICK),
-    "pitch": (0, HIGHEST_VALUE),
-    "velocity": (1, HIGHEST_VALUE),  # 0 would be a note-off
-    "program": (0, HIGHEST_VALUE),
-    "track": (0, 2**15 - 1),
-}
+_PEDAL_COLUMNS = 3
 
 
 @dataclass(frozen=True, order=True)
@@ -70,11 +75,12 @@ class NoteSequence:
     """A piece of music as N notes in columns, ordered by (start, pitch, end, track, program, drum, velocity).
 
     `NoteSequence.from_columns` makes one from lists and scalars in any order; the constructor itself only checks.
-    The columns are read-only. Two sequences are equal when all but their remarks are.
+    The columns are read-only. Two sequences are equal when all but their remarks are. Notes end where their keys are
+    released; `pedals` tell when the sustain pedal of a track was down, and `apply_pedals` lets it hold the notes.
 
     Raises:
         ValueError: a column of another type or length, a value outside its bounds, notes out of order, a tempo
-            map that does not begin at tick 0 or does not rise.
+            map that does not begin at tick 0 or does not rise, a pedal of no track or that goes up before it is down.
     """
 
     start_tick: npt.NDArray[np.int64]  # [N]
@@ -91,6 +97,8 @@ class NoteSequence:
     key_signatures: tuple[KeySignature, ...] = ()
     track_names: tuple[str, ...] = ("",)
     remarks: tuple[str, ...] = ()  # what a reader had to leave out or put right
+    # [P, 3] track, tick from which the pedal is down, tick at which it goes up; by (down, track)
+    pedals: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, _PEDAL_COLUMNS), np.int64))
 
     @classmethod
     def from_columns(
@@ -109,6 +117,7 @@ class NoteSequence:
         key_signatures: Iterable[KeySignature] = (),
         track_names: Sequence[str] | None = None,
         remarks: Sequence[str] = (),
+        pedals: npt.ArrayLike = (),
     ) -> NoteSequence:
         """Convert, broadcast and sort the columns.
 
@@ -116,22 +125,24 @@ class NoteSequence:
             tempos: (tick, microseconds per quarter), put in order by `tempo_map`; 120 quarters a minute hold before
                 the first.
             track_names: without them every track is nameless.
+            pedals: [P, 3] as the field, in any order.
         """
         given = (start_tick, end_tick, pitch, velocity, program, track, is_drum)
-        columns = {name: _column(name, values) for name, values in zip(_COLUMNS, given, strict=True)}
+        columns: dict[str, Any] = {name: converted(name, values) for name, values in zip(TYPES, given, strict=True)}
         count = len(columns["start_tick"])
         for name, column in columns.items():
             if len(column) != count:
                 if len(column) != 1:
                     raise ValueError(f"{name} has {len(column)} values, start_tick has {count}")
                 columns[name] = np.repeat(column, count)
-        if not _is_sorted(columns):
-            order = np.lexsort(_sort_keys(columns))
+        order = order_of(columns)
+        if order is not None:
             columns = {name: column[order] for name, column in columns.items()}
         if track_names is None:
             track_names = ("",) * (int(columns["track"].max(initial=0)) + 1)
         tempo_tick, tempo = tempo_map(tempos)
-        return cls(
+        down = np.asarray(pedals, dtype=np.int64).reshape(-1, _PEDAL_COLUMNS)
+        made = cls.trusted(
             **columns,
             ticks_per_quarter=ticks_per_quarter,
             tempo_tick=tempo_tick,
@@ -140,42 +151,67 @@ class NoteSequence:
             key_signatures=tuple(sorted(key_signatures, key=lambda signature: signature.tick)),
             track_names=tuple(track_names),
             remarks=tuple(remarks),
+            pedals=down[np.lexsort((down[:, 0], down[:, 1]))] if len(down) else down,
         )
+        made._check()
+        return made
+
+    @classmethod
+    def trusted(cls, *, locked: bool = False, **parts: Any) -> NoteSequence:
+        """A sequence of parts, all of them, that are known to be right, without a check.
+
+        `locked` says that the arrays are read-only already; otherwise the sequence gets views that are.
+        """
+        made = object.__new__(cls)
+        made.__dict__.update(parts)
+        if not locked:
+            made._lock()
+        return made
 
     def __post_init__(self) -> None:
-        for name, kind in _COLUMNS.items():
-            _check_column(name, getattr(self, name), kind, len(self))
+        for name, kind in TYPES.items():
+            check_column(name, getattr(self, name), kind, len(self))
+        check_column("tempo_tick", self.tempo_tick, TICK, len(self.tempo_tick))
+        check_column("tempo", self.tempo, TICK, len(self.tempo_tick))
+        self._check()
+        if not in_order({name: getattr(self, name) for name in TYPES}):
+            raise ValueError("the notes are not in order; NoteSequence.from_columns sorts them")
+        self._lock()
+
+    def _check(self) -> None:
+        """What is neither a matter of types nor of order."""
         if len(self):
-            self._check_notes()
+            check_notes({name: getattr(self, name) for name in TYPES}, len(self.track_names))
         if not 1 <= self.ticks_per_quarter <= HIGHEST_RESOLUTION:
             raise ValueError(f"{self.ticks_per_quarter} ticks per quarter, expected 1..{HIGHEST_RESOLUTION}")
-        self._check_maps()
-        for name in (*_COLUMNS, "tempo_tick", "tempo"):
-            view = getattr(self, name).view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
-
-    def _check_notes(self) -> None:
-        bounds = _BOUNDS | {"track": (0, len(self.track_names) - 1)}
-        for name, (low, high) in bounds.items():
-            _check_bounds(name, getattr(self, name), low, high)
-        if (self.end_tick < self.start_tick).any():
-            raise ValueError("a note ends before it starts")
-        if not _is_sorted({name: getattr(self, name) for name in _COLUMNS}):
-            raise ValueError("the notes are not in order; NoteSequence.from_columns sorts them")
-
-    def _check_maps(self) -> None:
-        _check_column("tempo_tick", self.tempo_tick, _TICKS, len(self.tempo_tick))
-        _check_column("tempo", self.tempo, _TICKS, len(self.tempo_tick))
         ticks = self.tempo_tick
         if len(ticks) == 0 or ticks[0] != 0 or (ticks[1:] <= ticks[:-1]).any():
             raise ValueError(f"the tempo map must begin at tick 0 and rise, got ticks {ticks[:5]}")
-        _check_bounds("tempo_tick", ticks, 0, HIGHEST_TICK)
-        _check_bounds("tempo (microseconds per quarter)", self.tempo, 1, HIGHEST_TEMPO)
+        check_bounds("tempo_tick", ticks, 0, HIGHEST_TICK)
+        check_bounds("tempo (microseconds per quarter)", self.tempo, 1, HIGHEST_TEMPO)
         for signatures in (self.time_signatures, self.key_signatures):
             places = [signature.tick for signature in signatures]
             if places != sorted(places):
                 raise ValueError(f"signatures must come in the order of their ticks, got {places[:5]}")
+        self._check_pedals()
+
+    def _check_pedals(self) -> None:
+        if self.pedals.ndim != 2 or self.pedals.shape[1] != _PEDAL_COLUMNS or self.pedals.dtype != TICK:
+            raise ValueError(f"pedals are {self.pedals.dtype} {list(self.pedals.shape)}, expected int64 [P, 3]")
+        if not len(self.pedals):
+            return
+        track, down, up = self.pedals.T
+        check_bounds("track of a pedal", track, 0, len(self.track_names) - 1)
+        check_bounds("tick of a pedal", self.pedals[:, 1:], 0, HIGHEST_TICK)
+        if (up < down).any() or (down[1:] < down[:-1]).any():
+            raise ValueError("pedals must come in the order of their ticks, and go up behind where they go down")
+
+    def _lock(self) -> None:
+        for name in (*TYPES, "tempo_tick", "tempo", "pedals"):
+            array = self.__dict__[name]
+            if array.flags.writeable:
+                self.__dict__[name] = array = array.view()
+                array.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.start_tick)
@@ -183,7 +219,7 @@ class NoteSequence:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NoteSequence):
             return NotImplemented
-        columns = (*_COLUMNS, "tempo_tick", "tempo")
+        columns = (*TYPES, "tempo_tick", "tempo", "pedals")
         plain = ("ticks_per_quarter", "time_signatures", "key_signatures", "track_names")
         return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
             np.array_equal(getattr(self, name), getattr(other, name)) for name in columns
@@ -197,8 +233,9 @@ class NoteSequence:
     @cached_property
     def _elapsed(self) -> npt.NDArray[np.int64]:
         """[K] ticks times microseconds per quarter, summed up to the beginning of each tempo."""
-        spans = np.diff(self.tempo_tick) * self.tempo[:-1]
-        return np.concatenate([np.zeros(1, np.int64), np.cumsum(spans)])
+        elapsed = np.zeros(len(self.tempo), dtype=np.int64)
+        np.cumsum((self.tempo_tick[1:] - self.tempo_tick[:-1]) * self.tempo[:-1], out=elapsed[1:])
+        return elapsed
 
     def seconds(self, ticks: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Time of ticks in seconds, through the tempo map.
@@ -229,23 +266,44 @@ class NoteSequence:
     @cached_property
     def duration(self) -> float:
         """Seconds from tick 0 to the end of the last note; 0 without notes."""
-        return float(self.seconds(self.end_tick.max(initial=0)))
+        # as `seconds` reckons, without its arrays
+        last = int(self.end_tick.max(initial=0))
+        index = int(self.tempo_tick.searchsorted(last, side="right")) - 1
+        elapsed = int(self._elapsed[index]) + (last - int(self.tempo_tick[index])) * int(self.tempo[index])
+        return elapsed / (self.ticks_per_quarter * 1e6)
 
     def select(self, which: npt.NDArray[np.bool_]) -> NoteSequence:
-        """The notes for which `which` [N] is true; maps and names stay."""
-        return replace(self, **{name: getattr(self, name)[which] for name in _COLUMNS})
+        """The notes for which `which` [N] is true; maps, names and pedals stay."""
+        if which.all():
+            return self
+        return self._with(**{name: getattr(self, name)[which] for name in TYPES})
 
     def with_columns(self, **columns: npt.ArrayLike) -> NoteSequence:
-        """The same piece with some columns replaced, in order again."""
-        return NoteSequence.from_columns(
-            **{name: columns.get(name, getattr(self, name)) for name in _COLUMNS},
-            ticks_per_quarter=self.ticks_per_quarter,
-            tempos=zip(self.tempo_tick.tolist(), self.tempo.tolist(), strict=True),
-            time_signatures=self.time_signatures,
-            key_signatures=self.key_signatures,
-            track_names=self.track_names,
-            remarks=self.remarks,
+        """The same piece with some columns replaced, in order again.
+
+        Pedals stay where notes keep their ticks and tracks; where those change, nobody knows when the pedal was down.
+        """
+        kept = not columns.keys() & {"start_tick", "end_tick", "track"}
+        made = NoteSequence.from_columns(
+            **{name: columns.get(name, getattr(self, name)) for name in TYPES}, track_names=self.track_names
         )
+        moved = {name: getattr(made, name) for name in TYPES}
+        return self._with(**moved, pedals=self.pedals if kept else made.pedals)
+
+    def at_ticks(
+        self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], pedals: npt.NDArray[np.int64]
+    ) -> NoteSequence:
+        """The notes at other ticks [N], and the pedals there, all known to be right; in order again."""
+        columns = {name: getattr(self, name) for name in TYPES} | {"start_tick": start, "end_tick": end}
+        order = order_of(columns)
+        if order is not None:
+            columns = {name: column[order] for name, column in columns.items()}
+        return self._with(**columns, pedals=pedals)
+
+    def _with(self, **parts: Any) -> NoteSequence:
+        """The same but for parts that are known to be right."""
+        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        return NoteSequence.trusted(**(own | parts))
 
     def rescaled(self, ticks_per_quarter: int) -> NoteSequence:
         """The same piece at another resolution. Raises ValueError where a tick would not fall on a tick."""
@@ -270,6 +328,7 @@ class NoteSequence:
             end_tick=scale(self.end_tick),
             ticks_per_quarter=ticks_per_quarter,
             tempo_tick=scale(self.tempo_tick),
+            pedals=np.column_stack([self.pedals[:, 0], scale(self.pedals[:, 1]), scale(self.pedals[:, 2])]),
             time_signatures=tuple(replace(s, tick=moved(s.tick)) for s in self.time_signatures),
             key_signatures=tuple(replace(s, tick=moved(s.tick)) for s in self.key_signatures),
         )
@@ -286,48 +345,5 @@ def tempo_map(tempos: Iterable[tuple[int, int]]) -> tuple[npt.NDArray[np.int64],
     for tick in sorted(latest):
         if not changes or latest[tick] != changes[-1][1]:
             changes.append((tick, latest[tick]))
-    ticks, values = np.array(changes, dtype=np.int64).T
-    return ticks.copy(), values.copy()
-
-
-def _column(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """One column in its own type. Raises ValueError for fractions and for values that the type cannot hold."""
-    column = np.atleast_1d(np.asarray(values))
-    kind = _COLUMNS[name]
-    if column.dtype == kind:
-        return column
-    if column.size == 0:
-        return column.astype(kind)
-    if kind.kind != column.dtype.kind and not (kind.kind == "i" and column.dtype.kind == "u"):
-        raise ValueError(f"{name} is {column.dtype}, expected {kind}")
-    # before the narrowing, or 65,596 would pass for pitch 60
-    _check_bounds(name, column, *_BOUNDS[name])
-    return column.astype(kind)
-
-
-def _check_column(name: str, column: object, kind: np.dtype[Any], count: int) -> None:
-    if not isinstance(column, np.ndarray) or column.dtype != kind or column.shape != (count,):
-        found = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
-        raise ValueError(f"{name} is {found}, expected {kind} [{count}]")
-
-
-def _check_bounds(name: str, values: npt.NDArray[Any], low: int, high: int) -> None:
-    lowest, highest = values.min(), values.max()
-    if lowest < low or highest > high:
-        raise ValueError(f"{name} in {lowest}..{highest}, expected {low}..{high}")
-
-
-def _sort_keys(columns: dict[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], ...]:
-    """Keys for `np.lexsort`, the first in importance last."""
-    track, pitch = columns["track"].astype(np.int64), columns["pitch"]
-    rest = ((track * 128 + columns["program"]) * 2 + columns["is_drum"]) * 128 + columns["velocity"]
-    return rest, columns["end_tick"], columns["start_tick"] * 128 + pitch
-
-
-def _is_sorted(columns: dict[str, npt.NDArray[Any]]) -> bool:
-    first = columns["start_tick"] * 128 + columns["pitch"]
-    rising = first[1:] > first[:-1]
-    if rising.all():
-        return True  # the common case: no two notes of one pitch begin together
-    keys = _sort_keys(columns)
-    return bool((np.lexsort(keys) == np.arange(len(first))).all())
+    ticks, values = zip(*changes, strict=True)
+    return np.array(ticks, dtype=np.int64), np.array(values, dtype=np.int64)

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqaudio.files import write_bytes
 from seqaudio.notes.bars import end_of_last_bar
+from seqaudio.notes.parts import Part, parts_of
 from seqaudio.notes.sequence import NoteSequence
 
 RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5
@@ -21,7 +22,7 @@ _MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#",
 
 _LONGEST_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
 
-_Part = tuple[int, int, bool]  # track, program, drum
+_PEDAL = 64  # the control of the sustain pedal; down from 64 on
 
 
 def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = ()) -> None:
@@ -31,7 +32,8 @@ def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = 
     The conductor track holds comments (text events), tempos, and metres and keys where the piece has them: none is made
     up, and without a metre the format itself means 4/4. Each (track, program, drum) is a track of its own with its own
     channel, drums on channel 10; from the sixteenth melodic part on channels are used again, on another port. A
-    nameless track is given the name of its instrument. All tracks end together, when the last bar is full.
+    nameless track is given the name of its instrument. Pedals are written for each part of their track. All tracks end
+    together, when the last bar is full.
 
     Args:
         comments: text events at tick 0, such as where the piece comes from.
@@ -51,7 +53,7 @@ def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolu
     file = mido.MidiFile(type=1, ticks_per_beat=notes.ticks_per_quarter, charset="utf-8")
     end = end_of_last_bar(notes)
     file.tracks.append(_track(_conductor(notes, comments), end))
-    for part, channel, port in _channels(_parts(notes)):
+    for part, channel, port in _channels(parts_of(notes)):
         file.tracks.append(_track(_events(notes, part, channel, port), end))
     content = io.BytesIO()
     file.save(file=content)
@@ -72,20 +74,16 @@ def instrument_name(program: int, drum: bool) -> str:
 
 def _at_resolution(notes: NoteSequence) -> NoteSequence:
     signatures = [metre.tick for metre in notes.time_signatures] + [key.tick for key in notes.key_signatures]
-    ticks = np.concatenate([notes.start_tick, notes.end_tick, notes.tempo_tick, np.array(signatures, np.int64)])
+    events = (notes.start_tick, notes.end_tick, notes.tempo_tick, notes.pedals[:, 1:].ravel())
+    ticks = np.concatenate([*events, np.array(signatures, np.int64)])
     exact = not (ticks * RESOLUTION % notes.ticks_per_quarter).any()
     return notes.rescaled(RESOLUTION) if exact else notes
 
 
-def _parts(notes: NoteSequence) -> list[_Part]:
-    rows = zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True)
-    return sorted(set(rows))
-
-
-def _channels(parts: list[_Part]) -> Iterator[tuple[_Part, int, int]]:
+def _channels(parts: list[Part]) -> Iterator[tuple[Part, int, int]]:
     melodic = drums = 0
     for part in parts:
-        if part[2]:
+        if part.is_drum:
             yield part, DRUM_CHANNEL, drums
             drums += 1
         else:
@@ -110,21 +108,24 @@ def _conductor(notes: NoteSequence, comments: Sequence[str]) -> list[_Timed]:
     return timed
 
 
-def _events(notes: NoteSequence, part: _Part, channel: int, port: int) -> list[_Timed]:
-    track, program, drum = part
-    notes = notes.select((notes.track == track) & (notes.program == program) & (notes.is_drum == drum))
-    _refuse_nested(notes, notes.track_names[track] or f"track {track}")
-    name = notes.track_names[track] or instrument_name(program, drum)
+def _events(notes: NoteSequence, part: Part, channel: int, port: int) -> list[_Timed]:
+    notes = notes.select(part.of(notes))
+    given = notes.track_names[part.track]
+    _refuse_nested(notes, given or f"track {part.track}")
+    name = given or instrument_name(part.program, part.is_drum)
     timed: list[_Timed] = [(0, 0, mido.MetaMessage("track_name", name=name))]
     if port:
         timed.append((0, 0, mido.MetaMessage("midi_port", port=port)))
-    timed.append((0, 0, mido.Message("program_change", channel=channel, program=program)))
+    timed.append((0, 0, mido.Message("program_change", channel=channel, program=part.program)))
     columns = (notes.start_tick, notes.end_tick, notes.pitch, notes.velocity)
     for start, end, pitch, velocity in zip(*(column.tolist() for column in columns), strict=True):
         on = mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)
         off = mido.Message("note_off", channel=channel, note=pitch, velocity=0)
         # ends come first, or a note struck again would be ended at once; a note without length ends behind its start
         timed += [(start, 2, on), (end, 1 if end > start else 3, off)]
+    for _, down, up in notes.pedals[notes.pedals[:, 0] == part.track].tolist():
+        press, release = (mido.Message("control_change", channel=channel, control=_PEDAL, value=v) for v in (127, 0))
+        timed += [(down, 2, press), (up, 1 if up > down else 3, release)]
     return timed
 
 

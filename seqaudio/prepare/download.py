@@ -38,7 +38,7 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     if urlsplit(url).scheme not in ("http", "https", "file"):
         raise OptionError(f"cannot download {url!r}, expected an http, https or file address")
     if target.exists():
-        _check(target, url, sha256, size, "delete it to fetch it again")
+        check_file(target, url, sha256, size, "delete it to fetch it again")
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
@@ -54,7 +54,7 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     except (OSError, http.client.HTTPException) as error:
         raise SourceError(f"{url}: the download broke off ({_words(error)}); run the command again") from None
     try:
-        _check(partial, url, sha256, size, "run the command again")
+        check_file(partial, url, sha256, size, "run the command again")
     except SourceError:
         partial.unlink()
         raise
@@ -114,8 +114,8 @@ def _silent(items: int = 1, note: str = "") -> None:
     """Progress without a total has nothing to show."""
 
 
-def _check(file: Path, url: str, sha256: str | None, size: int | None, remedy: str) -> None:
-    """Raise SourceError unless a file has the expected size and checksum."""
+def check_file(file: Path, url: str, sha256: str | None, size: int | None, remedy: str) -> None:
+    """Raise SourceError unless a file from `url` has the expected size and checksum; `remedy` says what to do then."""
     there = file.stat().st_size
     if size is not None and there != size:
         raise SourceError(f"{file.name} from {url} has {there:,} bytes, expected {size:,}; {remedy}")

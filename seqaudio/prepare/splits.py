@@ -17,10 +17,15 @@ def hash_sample(items: Sequence[Item], limit: int | None) -> list[Item]:
     """The `limit` items whose ids have the least SHA-256, in their order; all of them where `limit` is None.
 
     The first items of a sorted corpus are often of one label or speaker; these are of all.
+
+    Raises:
+        OptionError: a limit below 1.
     """
-    if limit is None or not 0 < limit < len(items):
+    if limit is not None and limit < 1:
+        raise OptionError(f"--limit {limit}, expected at least 1")
+    if limit is None or limit >= len(items):
         return list(items)
-    by_hash = sorted(range(len(items)), key=lambda index: _fraction(items[index].id))
+    by_hash = sorted(range(len(items)), key=lambda index: hash_fraction(items[index].id))
     return [items[index] for index in sorted(by_hash[:limit])]
 
 
@@ -38,14 +43,14 @@ def hash_split(key: str, valid_percent: float, test_percent: float) -> SplitName
         OptionError: a negative percentage, or nothing left to train on.
     """
     check_percentages(valid_percent, test_percent)
-    percent = 100.0 * _fraction(key)
+    percent = 100.0 * hash_fraction(key)
     if percent < valid_percent:
         return "valid"
     return "test" if percent < valid_percent + test_percent else "train"
 
 
-def _fraction(key: str) -> float:
-    """SHA-256 of a name as a fraction of its range, in [0, 1)."""
+def hash_fraction(key: str) -> float:
+    """SHA-256 of a name, in normal form C, as a fraction of its range, in [0, 1): equal everywhere."""
     normal = unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(normal).digest()[:6], "big") / 2**48  # 48 bits are exact in a float
 

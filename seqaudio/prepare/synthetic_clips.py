@@ -17,7 +17,6 @@ import numpy as np
 
 from seqaudio.acoustics import (
     NOISES,
-    Decibels,
     active_part,
     amplify,
     at_level,
@@ -30,7 +29,7 @@ from seqaudio.acoustics import (
 from seqaudio.audio import resample
 from seqaudio.errors import AudioError
 from seqaudio.features.preparation import extract_frames
-from seqaudio.features.settings import FeatureSettings, Seconds
+from seqaudio.features.settings import Decibels, FeatureSettings, Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.drawn_voices import draw_timbre, is_drawn

@@ -1,8 +1,9 @@
-"""Tables that list a corpus: CSV or TSV with a line of column names."""
+"""Tables that list a corpus: CSV or TSV with a line of column names; plain lists."""
 
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t")
 
 
-def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | None = None) -> list[dict[str, str]]:
     """The rows of a table, each a map from column name to text, in their order.
 
     UTF-8, with or without a byte order mark. A `.tsv` has tabs and no quoting, as corpora write it; any other file
@@ -25,6 +26,7 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
 
     Args:
         columns: names that must be there.
+        only: names to keep; a table of a million rows has many that are of no use. None keeps all.
     Raises:
         SourceError: no such file, not UTF-8, a column missing or named twice, a row of another width, no rows.
     """
@@ -35,16 +37,19 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
             reader = _reader(path, file, first)
             names = [name.strip() for name in next(reader, [])]
             _check_names(path, names, columns)
+            kept = [(name, index) for index, name in enumerate(names) if only is None or name in only]
             rows = []
             for fields in reader:
                 if not any(fields):
                     continue
+                if any("\0" in field for field in fields):
+                    raise SourceError(f"{path}, line {reader.line_num}: has a NUL character; save the table as UTF-8")
                 if len(fields) != len(names):
                     raise SourceError(
                         f"{path}, line {reader.line_num}: {len(fields)} fields, expected {len(names)} as in the line "
                         f"of column names"
                     )
-                rows.append({name: field.strip() for name, field in zip(names, fields, strict=True)})
+                rows.append({name: fields[index].strip() for name, index in kept})
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a CSV or TSV table") from None
     except UnicodeDecodeError as error:
@@ -54,6 +59,37 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     if not rows:
         raise SourceError(f"{path}: has no rows below its column names")
     return rows
+
+
+def read_lines(path: Path, expected: str) -> list[str]:
+    """The lines of a list in UTF-8 that belongs to a corpus, without those that are empty.
+
+    Raises SourceError for a file that is missing or no text; `expected` says what it should have been.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; expected {expected}") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); expected {expected}") from None
+    return [line.strip() for line in lines if line.strip()]
+
+
+def listed_file(folder: Path, name: str) -> Path:
+    """The file that a table names, relative to `folder`.
+
+    Accents can be stored in two ways, and the table may have another one than the disk: where there is no file under
+    the name as written, the file under its normal form C or D is taken.
+    """
+    forms = (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+    return next((folder / form for form in forms if _exists(folder / form)), folder / name)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long for the disk, such as that of another column
+        return False
 
 
 def _reader(path: Path, file: Iterable[str], first: str) -> Reader:

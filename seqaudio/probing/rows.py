@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from seqaudio.batching import Batch, LabelledSequences, TokenSequences
-from seqaudio.batching.padded import Collate
+from seqaudio.batching import Batch, Collate, TokenSequences, labelled_clips
 from seqaudio.errors import OptionError
 from seqaudio.store import Store
 from seqaudio.vocabulary import Vocabulary
@@ -17,16 +16,16 @@ def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences
     Args:
         labels: of the model; what it has learned, in its order. Of no effect where the store holds tokens or text.
     Raises:
-        OptionError: the store has neither tokens nor text nor labelled features.
+        OptionError: the store has neither tokens nor text nor labelled clips.
     """
     held = store[split]
     collate: Collate
     if store.kind in ("tokens", "text"):
         collate = TokenSequences(held)
-    elif store.kind == "features":
-        collate = LabelledSequences(held, labels.encode(held.labels))
+    elif store.kind in ("features", "audio"):
+        collate = labelled_clips(store, held, labels)
     else:
-        raise OptionError(f"{store.path} holds {store.kind}, expected tokens, text or features; use seqaudio.probe")
+        raise OptionError(f"{store.path} holds {store.kind}, expected tokens, text or clips; use seqaudio.probe")
     chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
     batch = collate(chosen, 0)
     return batch.slice_time(0, min(steps, batch.steps))

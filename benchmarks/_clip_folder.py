@@ -1,0 +1,202 @@
+"""A folder of one-second clips made into a store, beside a librosa loop that saves NumPy files.
+
+    folder_vs_librosa   the loop's time / ours, for 20,000 WAV files of 16 kHz and 16 bits and 13 cepstra of 40 filters.
+                        Ours uses two worker processes and also checks every file, hashes it, takes statistics of the
+                        training split and syncs the store to the disk; the loop is one process, as people write it.
+                        Start-up (imports, the first extraction, starting the workers) is excluded on both sides. The
+                        loop does one half of the files before ours and the other half after, so that a change of
+                        the machine's load hits both.
+    memory_flat         peak memory of a preparation of 20,000 files / that of 2,000, in one process each, less what the
+                        process held before: after the imports, with the list of inputs made. 1 means that memory does
+                        not depend on the number of files.
+
+Every measurement runs in a fresh process. Linux only, for the memory.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from seqaudio import progress
+from seqaudio.features import FeatureSettings
+from seqaudio.features.preparation import ExtractFeatures, speech_description
+from seqaudio.prepare import Item, build_store
+
+FILES, SMALL = 20_000, 1_000
+SPLITS = ("train",) * 8 + ("valid", "test")
+WARMING_UP = 64  # files
+WORKERS = 2
+SETTINGS = FeatureSettings()
+
+
+def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
+    """Ratios, and what they come from, in milliseconds for all files and mebibytes. `small` takes fewer files."""
+    count = SMALL if small else FILES
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_clips(folder / "clips", count)
+        loop = Child("librosa", folder)
+        ours = Child("seqaudio", folder)
+        seconds_loop = loop.ask(0, count // 2)
+        seconds_ours = ours.ask(0, count)
+        seconds_loop += loop.ask(count // 2, count)
+        loop.end()
+        ours.end()
+        memory = {files: peak_of(folder, files) for files in (count // 10, count)}
+    ratios = {
+        "folder_vs_librosa": seconds_loop / seconds_ours,
+        "memory_flat": memory[count] / memory[count // 10],
+    }
+    absolute = {"folder_seqaudio": 1000 * seconds_ours, "folder_librosa": 1000 * seconds_loop}
+    absolute |= {f"memory_{files}_files_MiB": peak for files, peak in memory.items()}
+    return ratios, absolute
+
+
+def make_clips(folder: Path, count: int) -> None:
+    """WAV files of one second of noise, no two alike."""
+    folder.mkdir()
+    noise = (0.1 * np.random.default_rng(0).standard_normal(16_000 + count)).astype(np.float32)
+    for number in range(count):
+        soundfile.write(folder / f"{number:05d}.wav", noise[number : number + 16_000], 16_000)
+
+
+class Child:
+    """A rival in a process of its own, warmed up; it is told which files to do and says how long they took."""
+
+    def __init__(self, rival: str, folder: Path) -> None:
+        command = [sys.executable, __file__, rival, str(folder)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.read()
+
+    def ask(self, start: int, end: int) -> float:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{start} {end}\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def read(self) -> float:
+        assert self.process.stdout is not None
+        return float(json.loads(self.process.stdout.readline()))
+
+    def end(self) -> None:
+        self.process.communicate()
+
+
+def peak_of(folder: Path, files: int) -> float:
+    """What `memory` prints in a fresh process."""
+    command = [sys.executable, __file__, "memory", str(folder), str(files)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def items_of(folder: Path, count: int | None = None) -> list[Item]:
+    """The first clips, or all; four fifths of them to train on, with ten labels."""
+    paths = sorted((folder / "clips").iterdir())[:count]
+    return [
+        Item(path.name, path, path.stem, SPLITS[number % 10], label=f"label {number // 10 % 10}")
+        for number, path in enumerate(paths)
+    ]
+
+
+def serve_seqaudio(folder: Path) -> None:
+    """Prepare stores, with workers that are there already."""
+    items = items_of(folder)
+    process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)
+    with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
+
+        def prepare(start: int, end: int) -> float:
+            begun = time.perf_counter()
+            build_store(folder / "store", items[start:end], process, description, force=True, executor=pool)
+            return time.perf_counter() - begun
+
+        ready: set[int] = set()
+        while len(ready) < WORKERS:
+            ready |= set(pool.map(extract_once, [str(path) for path in sorted((folder / "clips").iterdir())[:8]]))
+        prepare(0, WARMING_UP)
+        answer(prepare)
+
+
+def extract_once(path: str) -> int:
+    """Load all that a worker needs; the number of its process."""
+    ExtractFeatures(SETTINGS)(Item(path, Path(path), path, "train", label="yes"))
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def serve_librosa(folder: Path) -> None:
+    """Load, extract, save, one file after the other."""
+    import librosa
+
+    paths = sorted((folder / "clips").iterdir())
+    (folder / "numpy").mkdir()
+
+    def loop(start: int, end: int) -> float:
+        begun = time.perf_counter()
+        for path in paths[start:end]:
+            samples, rate = librosa.load(path, sr=None)
+            cepstra = librosa.feature.mfcc(
+                y=samples,
+                sr=rate,
+                n_mfcc=SETTINGS.coefficients,
+                n_mels=SETTINGS.mels,
+                fmin=SETTINGS.low,
+                htk=True,
+                norm=None,
+                n_fft=SETTINGS.fft_size,
+                win_length=SETTINGS.window_samples,
+                hop_length=SETTINGS.hop_samples,
+                center=False,
+            )
+            np.save(folder / "numpy" / f"{path.stem}.npy", cepstra)
+        return time.perf_counter() - begun
+
+    loop(0, WARMING_UP)
+    answer(loop)
+
+
+def answer(work: Callable[[int, int], float]) -> None:
+    """Say that all is loaded, then how long each range of files takes."""
+    print(0.0, flush=True)
+    for line in sys.stdin:
+        start, end = map(int, line.split())
+        print(work(start, end), flush=True)
+
+
+def memory(folder: Path, files: int) -> None:
+    """Print the mebibytes that a preparation in this process takes at its peak."""
+    importlib.import_module("seqaudio.features.extractor")  # imported at the first use, torch and all
+
+    items = items_of(folder, files)
+    process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)
+    baseline = status("VmRSS")
+    build_store(folder / "store", items, process, description, force=True)
+    print(status("VmHWM") - baseline)
+
+
+def status(field: str) -> float:
+    """Mebibytes of this process: VmRSS is the resident set now, VmHWM its peak so far."""
+    found = re.search(rf"^{field}:\s+(\d+) kB$", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+    if found is None:
+        raise SystemExit(f"/proc/self/status has no {field}; this benchmark needs Linux")
+    return int(found[1]) / 1024
+
+
+if __name__ == "__main__":
+    progress.quiet = True
+    if sys.argv[1] == "memory":
+        memory(Path(sys.argv[2]), int(sys.argv[3]))
+    else:
+        {"seqaudio": serve_seqaudio, "librosa": serve_librosa}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,126 @@
+"""A language of Common Voice to a store; tried on a made-up corpus of its layout, never yet on the real one.
+
+    data_prep/common_voice.py --source cv-corpus-17.0-2024-03-15/tr --out stores/turkish
+    data_prep/common_voice.py --source cv-corpus-17.0-2024-03-15/tr --out stores/turkish_more --tables validated
+    data_prep/common_voice.py --source NEW_FOLDER --out stores/turkish --archive cv-corpus-17.0-2024-03-15-tr.tar.gz
+
+    Content    sentences read by volunteers, MP3, mostly 32 or 48 kHz; how many depends on language and release
+    Source     https://commonvoice.mozilla.org, whose form has to be filled in: hence no --download
+    Licence    CC0 1.0; its terms forbid to find out who a speaker is
+    Cite       R. Ardila et al., "Common Voice: a massively-multilingual speech corpus" (2020)
+    Names      train.tsv, dev.tsv, test.tsv, validated.tsv with columns client_id, path, sentence, locale and others;
+               clips/{path}
+
+The text is the sentence as it stands, in Unicode normal form C; the speaker is the client_id. Splits:
+
+    official     train.tsv, dev.tsv, test.tsv: no speaker in two of them, one recording of a sentence
+    validated    everything that two listeners approved of, often many times as much: 10 % of the speakers validate and
+                 10 % are the test, by the hash of their client_id
+
+--words keeps the recordings whose sentence is one of these words, with the word as their label: the releases with
+single words, yes, no and figures, are a corpus of keywords in many languages.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.errors import OptionError
+from seqaudio.ledger import encode_field
+from seqaudio.prepare import Item
+from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.speech_options import ArchiveOptions, build_speech_store
+from seqaudio.prepare.splits import hash_split
+from seqaudio.prepare.tables import listed_file, read_table
+
+PUBLISHED = PublishedArchive("https://commonvoice.mozilla.org")
+TABLES = {
+    "official": {"train": "train.tsv", "valid": "dev.tsv", "test": "test.tsv"},
+    "validated": {"": "validated.tsv"},
+}
+COLUMNS = ("client_id", "path", "sentence")
+VALID_PERCENT, TEST_PERCENT = 10.0, 10.0  # of the speakers of validated.tsv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(ArchiveOptions):
+    """Options of the preparation."""
+
+    tables: Literal["official", "validated"] = "official"  # which tables decide what is taken, and the splits
+    words: tuple[str, ...] = ()  # keep these words alone, as labels of keywords; none: whole sentences
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    fill_folder(config.source, "clips", PUBLISHED, archive=config.archive)
+    items = list_items(config.source, config.tables)
+    if config.words:
+        items = keep_words(items, config.words)
+    store = build_speech_store(config, items, source=f"Common Voice {locale_of(config.source)}", licence="CC0 1.0")
+    print("\n".join(describe_store(store)))
+
+
+def list_items(source: Path, tables: str = "official") -> list[Item]:
+    """Every row of the tables, in their order."""
+    items = []
+    speakers: dict[str, str] = {}
+    shared = set()  # by two splits
+    for split, name in TABLES[tables].items():
+        for row in read_table(source / name, COLUMNS, only=COLUMNS):
+            path, speaker = row["path"], row["client_id"]
+            if not Path(path).suffix:
+                path += ".mp3"  # the first releases left it out
+            place = split or hash_split(speaker, VALID_PERCENT, TEST_PERCENT)
+            if speakers.setdefault(speaker, place) != place:
+                shared.add(speaker)
+            key = f"clips/{path}"
+            items.append(
+                Item(
+                    key,
+                    listed_file(source / "clips", path),
+                    encode_field(key),
+                    place,
+                    text=row["sentence"],
+                    speaker=speaker,
+                )
+            )
+    if shared:
+        print(f"warning: speakers in two splits: {len(shared):,}; are the tables of one release?", file=sys.stderr)
+    return items
+
+
+def keep_words(items: Sequence[Item], words: Sequence[str]) -> list[Item]:
+    """The recordings of these words alone, which become their labels; case and full stops do not matter.
+
+    Raises OptionError where a word is nobody's sentence.
+    """
+    labels = {plain(word): unicodedata.normalize("NFC", word) for word in words}
+    kept = [replace(item, label=labels[plain(item.text)]) for item in items if plain(item.text) in labels]
+    missing = set(labels.values()) - {item.label for item in kept}
+    if missing:
+        raise OptionError(
+            f"--words: nobody says {', '.join(sorted(missing))} alone; this release may have no single words"
+        )
+    return kept
+
+
+def plain(text: str) -> str:
+    """A text for comparison: normal form C, lower case, without punctuation at its ends."""
+    return unicodedata.normalize("NFC", text).casefold().strip(" .!?¿¡,;:\"'。！？،")
+
+
+def locale_of(source: Path) -> str:
+    """The language as the tables write it, such as `tr` or `zh-CN`; empty where they have no such column."""
+    table = next((source / name for name in ("train.tsv", "validated.tsv") if (source / name).is_file()), None)
+    return "" if table is None else read_table(table, only=["locale"])[0].get("locale", "")
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,72 @@
+"""JS Fakes to a store; --download is tried on a local server only, not yet on the real one.
+
+    data_prep/js_fakes.py --source FOLDER --out stores/fakes --workers 2
+    data_prep/js_fakes.py --source NEW_FOLDER --out stores/fakes --download
+
+    Content    500 chorales in four parts in the style of Bach, composed by a neural network and chosen by ear
+    Source     https://github.com/omarperacha/js-fakes
+    Licence    CC BY 4.0
+    Cite       O. Peracha, "JS Fake Chorales: a synthetic dataset of polyphonic music with human annotation" (2021)
+    Names      midi/{number}.mid
+
+Splits by content, 10 % valid and 10 % test, in chorales of train / valid / test: 399 / 53 / 48. Chorales that share
+phrases stay together. The network had learned from Bach's chorales: do not test on bach_chorales.py, jsb_chorales.py or
+polyphonic.py what was trained on these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.notes.four_voices import ANDANTE
+from seqaudio.notes.piece_identities import with_splits_by_content
+from seqaudio.prepare.archives import Limits
+from seqaudio.prepare.build import check_output
+from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.note_options import (
+    NoteDownloadOptions,
+    build_note_store,
+    chosen_representation,
+    expect_counts,
+    midi_items,
+)
+
+COMMIT = "68b476d5b265e579d87c74a68f2160f26007fa56"
+PUBLISHED = PublishedArchive(
+    f"https://github.com/omarperacha/js-fakes/archive/{COMMIT}.zip",
+    # the longest chorale has 5 thousand bytes; such archives are packed anew, so there is no checksum of them
+    limits=Limits(files=10_000, file_bytes=10_000_000, total_bytes=500_000_000),
+)
+SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid")}
+EXPECTED = {"train": 399, "valid": 53, "test": 48}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(NoteDownloadOptions):
+    """Options of the preparation."""
+
+    representation: str = "chorale"  # how notes are written; docs/representations.md has them all
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    fill_folder(config.source, "midi", PUBLISHED, archive=config.archive, fetch=config.download)
+    folder = config.source / "midi" if (config.source / "midi").is_dir() else config.source
+    items = midi_items(folder, "the folder of the corpus, or --download to fetch it there")
+    representation = chosen_representation(config, SETTINGS)
+    check_output(config.out, config.force or config.update)
+    store = build_note_store(
+        config,
+        with_splits_by_content(items, workers=config.workers),
+        source="JS Fakes",
+        licence="CC BY 4.0",
+        representation=representation,
+    )
+    print("\n".join(describe_store(store)))
+    expect_counts(store, EXPECTED, config.limit)
+
+
+if __name__ == "__main__":
+    run(Config, main)

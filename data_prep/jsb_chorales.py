@@ -1,0 +1,111 @@
+"""JSB Chorales as JSON to a store: rolls at three grids, or four voices as tokens.
+
+    data_prep/jsb_chorales.py --source FOLDER --out stores/jsb16
+    data_prep/jsb_chorales.py --source FOLDER --out stores/jsb16 --representation chorale
+    data_prep/jsb_chorales.py --source FOLDER --out stores/jsb4 --representation roll --grid quarter
+    data_prep/jsb_chorales.py --source FOLDER --out stores/jsb_clean --clean
+
+    Content    382 chorales by J. S. Bach, sampled at every quarter, eighth or sixteenth note; at sixteenths the four
+               voices apart as well
+    Source     N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, "Modeling temporal dependencies in high-dimensional
+               sequences" (2012); the files as https://github.com/czhuang/JSB-Chorales-dataset has them
+    Licence    none is stated there, so fetch them yourself; the music is in the public domain
+    Names      jsb-chorales-quarter.json, jsb-chorales-8th.json, jsb-chorales-16th.json, Jsb16thSeparated.json
+
+Splits as published, in chorales of train / valid / test: 229 / 76 / 77. With --clean, which polyphonic.py explains,
+126 / 53 / 77 at quarters, 136 / 55 / 77 at eighths, 138 / 55 / 77 at sixteenths and of the voices.
+
+The quarters are those of JSB_Chorales.mat frame for frame. They are moved to one key and come in another order than the
+finer grids, but every chorale is in the same split in all four files, and in bach_chorales.py, or in a stricter one.
+
+The grids have no beginnings of notes: the same pitch in two steps of a voice is one note.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.errors import OptionError
+from seqaudio.notes.four_voices import ANDANTE
+from seqaudio.notes.near_duplicates import PieceIdentity
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.prepare.note_options import NoteOptions, build_note_store, chosen_representation, expect_counts
+from seqaudio.prepare.published_pieces import piece_items, versions_of_held_out
+from seqaudio.prepare.published_rolls import RollPieces, read_pitch_rolls
+from seqaudio.prepare.published_voices import VoicePieces, read_voices
+from seqaudio.store import Store
+
+Grid = Literal["quarter", "8th", "16th"]
+
+STEPS: dict[Grid, int] = {"quarter": 1, "8th": 2, "16th": 4}  # of a quarter
+VOICES_FILE = "Jsb16thSeparated.json"
+TITLE = "JSB Chorales"
+LICENCE = "music in the public domain; none is stated for the files"
+SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid", "performance", "miditok")}
+EXPECTED = {"train": 229, "valid": 76, "test": 77}
+EXPECTED_CLEAN = {  # by file
+    "jsb-chorales-quarter.json": {"train": 126, "valid": 53, "test": 77},
+    "jsb-chorales-8th.json": {"train": 136, "valid": 55, "test": 77},
+    "jsb-chorales-16th.json": {"train": 138, "valid": 55, "test": 77},
+    VOICES_FILE: {"train": 138, "valid": 55, "test": 77},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(NoteOptions):
+    """Options of the preparation."""
+
+    representation: str = "chorale_grid"  # of four voices at sixteenths; or roll, which knows no voices
+    grid: Grid = "16th"  # of the roll
+    clean: bool = False  # leave out what is a version of a held-out chorale
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    if config.representation == "roll":
+        file = config.source / f"jsb-chorales-{config.grid}.json"
+        store = roll_store(config, file)
+    else:
+        file = config.source / VOICES_FILE
+        store = voice_store(config, file)
+    print("\n".join(describe_store(store)))
+    expect_counts(store, EXPECTED_CLEAN[file.name] if config.clean else EXPECTED, config.limit)
+
+
+def roll_store(config: Config, file: Path) -> Store:
+    """The store of the rolls at a grid."""
+    if config.steps_per_quarter is not None:
+        raise OptionError(f"--steps-per-quarter {config.steps_per_quarter}: --grid tells it for rolls; leave it out")
+    rolls = read_pitch_rolls(file)
+    left_out = versions_of_held_out(rolls, PieceIdentity.of_roll) if config.clean else {}
+    representation = RollRepresentation(STEPS[config.grid], repeats="joined", tempo=ANDANTE)
+    process = RollPieces("pitches", representation, left_out)
+    return build_note_store(
+        config, piece_items(file, rolls), source=TITLE, licence=LICENCE, representation=representation, process=process
+    )
+
+
+def voice_store(config: Config, file: Path) -> Store:
+    """The store of the four voices, in any representation."""
+    if config.grid != "16th":
+        raise OptionError(f"--grid {config.grid} is for --representation roll; the voices are at sixteenths")
+    chorales = read_voices(file)
+    left_out = versions_of_held_out(chorales, PieceIdentity.of) if config.clean else {}
+    representation = chosen_representation(config, SETTINGS)
+    process = VoicePieces(representation, left_out)
+    return build_note_store(
+        config,
+        piece_items(file, chorales),
+        source=TITLE,
+        licence=LICENCE,
+        representation=representation,
+        process=process,
+    )
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,92 @@
+"""Classical piano pieces of piano-midi.de as MIDI to a store.
+
+    data_prep/piano_midi.py --source FOLDER --out stores/piano
+    data_prep/piano_midi.py --source FOLDER --out stores/piano --representation miditok:REMI
+    data_prep/piano_midi.py --source FOLDER --make-splits Piano_midi.mat --out data_prep/piano_midi.tsv
+
+    Content    243 pieces and movements by 16 composers, entered by hand with the tempo of a performance; the site has
+               more by now
+    Source     B. Krueger, http://www.piano-midi.de, file by file: there is no archive to download
+    Licence    CC BY-SA 3.0 DE
+    Names      *.mid in FOLDER or folders below, with the names that the site gave them, such as chpn_op66.mid
+
+Splits, in pieces of train / valid / test: 190 / 19 / 34.
+
+A piece keeps the split that it has in the published piano rolls (polyphonic.py --set piano_midi), which were sampled
+from files of this site: 99 of the 124 rolls are found, by the sonorities that they have in common with a file. The
+other pieces go by the hash of their content, 10 % valid, 10 % test; versions of one piece stay together.
+`piano_midi.tsv` beside this script holds the splits; --make-splits wrote it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.notes.piece_identities import identities_of
+from seqaudio.notes.reading import read_midi
+from seqaudio.notes.sampled_rolls import OriginSearch
+from seqaudio.prepare.items import Item
+from seqaudio.prepare.note_options import (
+    NoteOptions,
+    build_note_store,
+    chosen_representation,
+    expect_counts,
+    midi_items,
+)
+from seqaudio.prepare.published_rolls import read_matrix_rolls
+from seqaudio.prepare.split_tables import (
+    make_split_table,
+    read_split_table,
+    with_splits_of_table,
+    write_split_table,
+)
+
+TABLE = Path(__file__).with_name("piano_midi.tsv")
+EXPECTED = {"train": 190, "valid": 19, "test": 34}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(NoteOptions):
+    """Options of the preparation."""
+
+    make_splits: Path | None = None  # Piano_midi.mat: write the table of splits to --out instead of a store
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds, or make the table of splits."""
+    items = midi_items(config.source, "the folder of the files of piano-midi.de")
+    if config.make_splits is not None:
+        make_splits(config, items, config.make_splits)
+        return
+    representation = chosen_representation(config)
+    store = build_note_store(
+        config,
+        with_splits_of_table(items, read_split_table(TABLE), config.workers),
+        source="piano-midi.de",
+        licence="CC BY-SA 3.0 DE",
+        representation=representation,
+    )
+    print("\n".join(describe_store(store)))
+    expect_counts(store, EXPECTED, config.limit)
+
+
+def make_splits(config: Config, items: list[Item], matrices: Path) -> None:
+    """Find the file from which each published roll was sampled, write the table."""
+    search = OriginSearch({item.key: read_midi(item.file) for item in items})
+    versions = defaultdict[str, list[str]](list)
+    for split, rolls in read_matrix_rolls(matrices).items():
+        for number, frames in enumerate(rolls):
+            origin = search.origin(frames)
+            if origin is not None:
+                versions[origin].append(f"{split}/{number}")
+    table = make_split_table(identities_of(items, config.workers), versions)
+    write_split_table(config.out, table)
+    print(f"{config.out}: {len(table):,} pieces, {sum(map(len, versions.values())):,} rolls were sampled from them")
+
+
+if __name__ == "__main__":
+    run(Config, main)

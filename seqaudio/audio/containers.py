@@ -1,0 +1,71 @@
+"""What a file's first bytes say of it."""
+
+from __future__ import annotations
+
+import re
+
+MARKS = (b"RIFF", b"RF64", b"FORM", b"riff", b"fLaC", b"OggS", b".snd", b"caff", b"NIST")  # of sound files
+# what libsndfile wants to see besides, before it takes a file for one of these
+QUIET = re.compile(
+    rb"RIFF....WAVE|RF64....WAVE|FORM....AIF[FC]|riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb|fLaC|OggS|\.snd|caff....desc|NIST",
+    re.DOTALL,
+)
+TAG = b"ID3"  # in front of an MP3
+MPEG_TAGS = (0x50, 0x55)  # codecs of a WAV
+EXTENSIBLE = 0xFFFE  # the codec comes later
+
+MEDIA = {
+    b"\x1aE\xdf\xa3": "Matroska or WebM",
+    b"0&\xb2u\x8ef\xcf\x11": "ASF (WMA)",
+    b"FLV\x01": "Flash video",
+    b"\x00\x00\x01\xba": "MPEG program stream",
+    b"#!AMR": "AMR",
+    b"wvpk": "WavPack",
+    b"MAC ": "Monkey's Audio",
+    b"TTA1": "True Audio",
+    b"\x0bw": "AC-3",
+    b"\xff\xf1": "AAC",
+    b"\xff\xf9": "AAC",
+}
+MP4_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+MPEG_PACKET = 188  # bytes of a packet of a transport stream; each begins with 0x47
+
+
+def is_quiet(start: bytes) -> bool:
+    """Whether libsndfile takes the file for a format whose decoder neither prints nor, on thousands of damaged files,
+    died or hung. All that it does not know otherwise it tries as MP3, with a decoder that writes to stderr.
+    """
+    if not QUIET.match(start):
+        return False
+    return not _holds_mpeg(start) if start[:4] in (b"RIFF", b"RF64", b"riff") else True
+
+
+def _holds_mpeg(start: bytes) -> bool:
+    """Whether a WAV, RF64 or W64 holds MP3, or does not say early what it holds."""
+    place = start.find(b"fmt ")
+    width = 24 if start[:4] == b"riff" else 8  # of name and size, or of a GUID and a long size
+    if place < 0 or len(start) < place + width + 2:
+        return True
+    tag = int.from_bytes(start[place + width : place + width + 2], "little")
+    if tag == EXTENSIBLE:
+        tag = int.from_bytes(start[place + width + 24 : place + width + 26], "little")
+    return tag in MPEG_TAGS
+
+
+def begins_like_sound(start: bytes) -> bool:
+    """Whether a file that no decoder opens was a sound file once: it has a mark, a tag or an MPEG frame's sync word."""
+    return start[:4] in MARKS or start.startswith(TAG) or (start[0] == 0xFF and start[1:2] >= b"\xe0")
+
+
+def media_name(start: bytes) -> str:
+    """The name of a container that FFmpeg reads and libsndfile does not; empty for all others."""
+    for mark, name in MEDIA.items():
+        if start.startswith(mark):
+            return name
+    if start[4:8] in MP4_ATOMS:
+        return "MP4 (M4A)"
+    if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+        return "AVI"
+    if len(start) > 2 * MPEG_PACKET and start[0 : 2 * MPEG_PACKET + 1 : MPEG_PACKET] == b"GGG":
+        return "MPEG transport stream"
+    return ""

@@ -1,0 +1,49 @@
+"""Decoding in a child process: files that end it, or keep it for ever, are refused, and the next is read."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from seqaudio.audio.recording import Recording
+from seqaudio.audio.sndfile import NotDecodedError
+from seqaudio.errors import AudioError
+from seqaudio.guard import ChildCrashedError, ChildTimeoutError, the_guard
+from seqaudio.ledger import Reason
+
+CHILD = Path(__file__).with_name("decoder_child.py")
+MEGABYTES = 3072  # an hour at 48 kHz takes 1.4 GB while its blocks are joined
+SECONDS = 30.0  # for any file
+SECONDS_EACH_MEGABYTE = 3.0  # more for a large one: ten times what decoding takes
+
+
+def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> Recording:
+    """One recording at its own rate.
+
+    Args:
+        decoder: "sndfile", or "media" for PyAV.
+        what: the container, or why PyAV is wanted, for the message where it is not installed.
+    Raises:
+        NotDecodedError: libsndfile does not open it.
+        AudioError: as the decoders do; NEEDS_EXTRA without PyAV; PARSER_CRASHED and PARSER_TIMEOUT.
+    """
+    if decoder == "media" and find_spec("av") is None:
+        raise AudioError(path, Reason.NEEDS_EXTRA, f'is {what}; to read it: pip install "seqaudio[media]"')
+    request = {"path": os.fsencode(path.absolute()).hex(), "decoder": decoder, "max_seconds": max_seconds}
+    deadline = SECONDS + SECONDS_EACH_MEGABYTE * path.stat().st_size / 1e6
+    guard = the_guard(CHILD, MEGABYTES, "the decoder of MP3 and media files", "numpy, soundfile, soxr")
+    try:
+        reply, content = guard.ask(json.dumps(request).encode(), deadline)
+    except ChildCrashedError as error:
+        raise AudioError(path, Reason.PARSER_CRASHED, f"the decoder cannot stand it: {error}") from None
+    except ChildTimeoutError as error:
+        raise AudioError(path, Reason.PARSER_TIMEOUT, f"the decoder does not come to an end: {error}") from None
+    if "reason" in reply:
+        raise AudioError(path, Reason(reply["reason"]), reply["detail"])
+    if "closed" in reply:
+        raise NotDecodedError(reply["closed"], reply["foreign"])
+    return Recording(np.frombuffer(content, "<f4").astype(np.float32), reply["rate"])

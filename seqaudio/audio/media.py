@@ -1,0 +1,74 @@
+"""Decoding by FFmpeg, through PyAV: whatever libsndfile does not know. Runs in the child process of `guard.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from seqaudio.audio.recording import SAMPLE_RATES, Recording
+from seqaudio.errors import AudioError
+from seqaudio.ledger import Reason
+
+SHORTFALL = 0.1  # seconds that may be missing of what the header promises: encoders pad, and round up
+
+
+def decode_with_av(path: Path, max_seconds: float) -> Recording:
+    """The first sound stream of a file, at its own rate, channels averaged.
+
+    Raises:
+        AudioError: no sound in it, truncated, damaged, or longer than `max_seconds`.
+    """
+    try:
+        with av.open(str(path), mode="r", metadata_errors="replace") as container:
+            return _decode(container, path, max_seconds)
+    except (av.FFmpegError, ValueError) as error:
+        raise AudioError(path, Reason.DAMAGED, f"FFmpeg: {_words(error)}") from None
+
+
+def _decode(container: av.container.InputContainer, path: Path, max_seconds: float) -> Recording:
+    if not container.streams.audio:
+        raise AudioError(path, Reason.NOT_AUDIO, f"has no sound; it holds {_kinds(container)}")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None:
+        raise AudioError(path, Reason.DAMAGED, "names a codec that FFmpeg has no decoder for")
+    rate = stream.codec_context.sample_rate
+    if rate not in SAMPLE_RATES:
+        raise AudioError(path, Reason.DAMAGED, f"its header says {rate} Hz")
+    most = int(max_seconds * rate)
+    promised = _promised(container, stream)
+    if promised > max_seconds:
+        raise AudioError(path, Reason.TOO_LONG, f"{promised:,.1f} s, at most {max_seconds:,.1f} s")
+    planes = av.AudioResampler(format="fltp", rate=rate)  # of samples alone: the rate stays
+    blocks = [np.zeros(0, dtype=np.float32)]
+    arrived = 0
+    for frame in container.decode(stream):
+        for part in planes.resample(frame):
+            values = part.to_ndarray()  # [channels, N]
+            blocks.append(values[0] if len(values) == 1 else values.mean(axis=0, dtype=np.float32))
+            arrived += values.shape[1]
+        if arrived > most:
+            raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
+    if not arrived:
+        raise AudioError(path, Reason.EMPTY, "a header and no samples")
+    if arrived / rate + SHORTFALL < promised:
+        detail = f"its header promises {promised:,.2f} s, {arrived / rate:,.2f} s arrived"
+        raise AudioError(path, Reason.TRUNCATED, detail)
+    return Recording(np.concatenate(blocks), rate)
+
+
+def _promised(container: av.container.InputContainer, stream: av.AudioStream) -> float:
+    """Seconds of sound that the header promises; 0 where it says nothing."""
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    only = len(container.streams) == 1
+    return container.duration / av.time_base if only and container.duration else 0.0
+
+
+def _kinds(container: av.container.InputContainer) -> str:
+    return ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).rstrip(".")

@@ -1,0 +1,100 @@
+"""One recording from any file."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+
+from seqaudio.audio.containers import begins_like_sound, is_quiet, media_name
+from seqaudio.audio.recording import SAMPLE_RATES, Recording, resample
+from seqaudio.audio.sndfile import NotDecodedError, decode_with_sndfile
+from seqaudio.audio.wav import LARGEST, read_plain_wav
+from seqaudio.errors import AudioError, OptionError
+from seqaudio.ledger import Reason
+
+HEAD = 512  # bytes that tell the container
+
+
+def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0) -> Recording:
+    """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and whatever else libsndfile decodes.
+
+    With the extra `media`, whatever FFmpeg decodes as well: M4A, WebM, the sound of videos and more. MP3 and all that
+    FFmpeg decodes is decoded in a child process: a damaged file may end that, not this one.
+
+    Channels are averaged. Where `sample_rate` (hertz) differs from the file's, samples are resampled with soxr's
+    high-quality filter, which gives equal samples on every call.
+
+    Ogg carries no length, so an Ogg file cut between two pages reads as a shorter recording.
+
+    Raises:
+        AudioError: the file is missing, unreadable, empty, truncated, damaged, not audio, not finite, longer than
+            `max_seconds`, or needs the extra; `reason` says which.
+        OptionError: sample_rate outside 100 Hz..1 MHz.
+    """
+    path = path if isinstance(path, Path) else Path(path)  # taking a path apart again costs more than opening it
+    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
+        raise OptionError(f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz")
+    start = _start(path)
+    recording = read_plain_wav(start)
+    if recording is None:
+        recording = _decode(path, start, max_seconds)
+        _check_finite(path, recording.samples)
+    elif recording.seconds > max_seconds:
+        raise AudioError(path, Reason.TOO_LONG, f"{recording.seconds:,.1f} s, at most {max_seconds:,.1f} s")
+    if sample_rate is None or sample_rate == recording.sample_rate:
+        return recording
+    return Recording(resample(recording.samples, recording.sample_rate, sample_rate), sample_rate)
+
+
+def _start(path: Path) -> bytes:
+    """The whole file where it is a small WAV, otherwise its first bytes."""
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "neither a file nor a folder"
+            raise AudioError(path, Reason.UNREADABLE, f"is {kind}, expected a file")
+        with path.open("rb", buffering=0) as file:
+            start = file.read(HEAD)
+            if start[:4] == b"RIFF" and len(start) < status.st_size <= LARGEST:
+                start += file.read(status.st_size - len(start))
+    except FileNotFoundError:
+        raise AudioError(path, Reason.MISSING, "no such file") from None
+    except OSError as error:
+        raise AudioError(path, Reason.UNREADABLE, error.strerror or type(error).__name__) from None
+    if not start:
+        raise AudioError(path, Reason.EMPTY, "the file has no bytes")
+    return start
+
+
+def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
+    """The recording at its own rate, by the decoder that its first bytes ask for."""
+    if path.suffix.lower() == ".raw":
+        raise AudioError(path, Reason.NOT_AUDIO, "raw samples without a header; turn the file into a WAV first")
+    if media := media_name(start):
+        return _guarded(path, "media", media, max_seconds)
+    try:
+        if not is_quiet(start):
+            return _guarded(path, "sndfile", "", max_seconds)
+        return decode_with_sndfile(path, max_seconds)
+    except NotDecodedError as error:
+        if error.foreign:
+            return _guarded(path, "media", f"a codec that libsndfile does not know ({error})", max_seconds)
+        if begins_like_sound(start):
+            raise AudioError(path, Reason.DAMAGED, f"begins like a sound file, but: {error}") from None
+        detail = f"begins with {start[:12]!r}, which no known sound format does"
+        raise AudioError(path, Reason.NOT_AUDIO, detail) from None
+
+
+def _check_finite(path: Path, samples: np.ndarray) -> None:
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise AudioError(path, Reason.NOT_FINITE, f"sample {first} of {len(samples)} is {samples[first]}")
+
+
+def _guarded(path: Path, decoder: str, what: str, max_seconds: float) -> Recording:
+    from seqaudio.audio.guard import decode_in_child
+
+    return decode_in_child(path, decoder, what, max_seconds)

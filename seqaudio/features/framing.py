@@ -1,0 +1,58 @@
+"""Samples cut into overlapping frames."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seqaudio.features.settings import FeatureSettings
+
+
+def cut_frames(samples: Tensor, settings: FeatureSettings) -> Tensor:
+    """Frames [..., T, W] of recordings [..., N], T = settings.frames(N) > 0; a view where nothing is padded.
+
+    edges   frame t holds                                                   as in
+    none    samples t H .. t H + W - 1                                      here
+    zeros   W samples around t H, zeros beyond the ends                     librosa
+    reflect the same, the recording mirrored there, its ends not repeated   torchaudio
+    mirror  W samples around (t + 1/2) H, mirrored with the ends repeated   Kaldi with snip_edges=false
+
+    An even frame around n has its middle sample, the (W / 2)th, at n. A window shorter than the spectrum stands in the
+    middle of its points where frames are centred, as it does in the libraries.
+    """
+    W, H = settings.window_samples, settings.hop_samples
+    if settings.edges == "none":
+        return samples.unfold(-1, W, H)
+    N = samples.shape[-1]
+    first = first_sample(settings)
+    last = first + (settings.frames(N) - 1) * H + W - 1
+    if settings.edges == "zeros":
+        return functional.pad(samples, (-first, last + 1 - N)).unfold(-1, W, H)
+    period = 2 * (N - 1) if settings.edges == "reflect" else 2 * N
+    before, after = torch.arange(first, 0), torch.arange(N, last + 1)
+    parts = [
+        samples[..., _folded(before, period, N)],
+        samples[..., max(0, first) : last + 1],
+        samples[..., _folded(after, period, N)],
+    ]
+    return torch.cat(parts, dim=-1).unfold(-1, W, H)
+
+
+def first_sample(settings: FeatureSettings) -> int:
+    """Place of the first sample of the first frame; negative before the recording."""
+    W, H = settings.window_samples, settings.hop_samples
+    if settings.edges == "none":
+        return 0
+    if settings.edges == "mirror":
+        return H // 2 - W // 2
+    return (settings.fft_size - W) // 2 - settings.fft_size // 2
+
+
+def _folded(places: Tensor, period: int, N: int) -> Tensor:
+    """Places 0 .. N - 1 for places anywhere: what lies beyond an end is the mirror image, once every `period`."""
+    if period == 0:
+        return torch.zeros_like(places)
+    places = places % period
+    mirrored = period - places if period == 2 * (N - 1) else period - 1 - places
+    return torch.where(places < N, places, mirrored)

@@ -1,0 +1,52 @@
+"""A folder of recordings to draw from: noises, or impulse responses of rooms."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.errors import SourceError
+
+KEPT = 64  # recordings that stay decoded
+
+
+class SoundFolder:
+    """The sound files of a folder and all folders below it, in the order of their names.
+
+    They are decoded when they are first drawn. Equal folders and generators give equal sounds.
+
+    Args:
+        folder: where to look.
+        sample_rate: hertz; recordings are resampled to it.
+    Raises:
+        SourceError: no such folder, or no sound in it.
+    """
+
+    def __init__(self, folder: Path | str, sample_rate: int) -> None:
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise SourceError(f"{self.folder}: no such folder; name one with sound files")
+        found = (path for path in self.folder.rglob("*") if is_audio_name(path) and path.is_file())
+        self.files = sorted(found, key=lambda path: path.relative_to(self.folder).as_posix())
+        if not self.files:
+            raise SourceError(f"{self.folder}: no sound files in it; WAV, FLAC, Ogg and MP3 are read among others")
+        self.sample_rate = sample_rate
+        self._read = functools.lru_cache(maxsize=KEPT)(self._decode)
+
+    def draw(self, generator: np.random.Generator) -> np.ndarray:
+        """A whole recording, [N] float32, not to be written to. Raises AudioError for one that cannot be read."""
+        return self._read(int(generator.integers(len(self.files))))
+
+    def cut(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """A stretch of a recording, [count] float32, from a random place on; a shorter recording is repeated."""
+        sound = self.draw(generator)
+        start = int(generator.integers(max(1, len(sound) - count + 1)))
+        return sound[start : start + count] if len(sound) >= count else np.resize(sound, count)
+
+    def _decode(self, number: int) -> np.ndarray:
+        samples = read_audio(self.files[number], self.sample_rate).samples
+        samples.setflags(write=False)
+        return samples

@@ -1,0 +1,67 @@
+"""What the programs share that run in a `Guard`'s child: requests from stdin, replies to stdout, limits.
+
+    request   length uint64, bytes
+    reply     length uint32 of the JSON, length uint64 of the bytes behind it, JSON, bytes
+
+Nothing that the child prints arrives anywhere, it leaves no core file, and its memory is limited.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+REQUEST = struct.Struct("<Q")
+REPLY = struct.Struct("<IQ")
+
+
+def serve(work: Callable[[bytes], tuple[dict[str, Any], bytes]], megabytes: int) -> None:
+    """Answer requests with what `work` makes of them, until stdin ends."""
+    requests = sys.stdin.buffer
+    replies = os.fdopen(os.dup(1), "wb")
+    silence = os.open(os.devnull, os.O_WRONLY)
+    # what native code prints must not mix with the replies
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    forbid_crash_reports()
+    limit_memory(megabytes)
+    _answer(replies, {"ready": True}, b"")
+    while len(head := requests.read(REQUEST.size)) == REQUEST.size:
+        (length,) = REQUEST.unpack(head)
+        # where memory does not suffice, the process ends: half a request is no good
+        _answer(replies, *work(requests.read(length)))
+
+
+def _answer(replies: BinaryIO, reply: dict[str, Any], content: bytes) -> None:
+    text = json.dumps(reply).encode()
+    replies.write(REPLY.pack(len(text), len(content)) + text)
+    replies.write(content)
+    replies.flush()
+
+
+def forbid_crash_reports() -> None:
+    """No dialogue and no core file when the process dies."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ctypes.windll.kernel32.SetErrorMode(0x0001 | 0x0002)  # fail critical errors, no fault box
+    else:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_memory(megabytes: int) -> None:
+    """Limit the address space to what is taken now and `megabytes` more; Linux alone enforces such a limit."""
+    if sys.platform == "linux":
+        import resource
+
+        with open("/proc/self/statm") as file:  # noqa: PTH123  # pathlib need not be loaded here
+            pages = int(file.read().split()[0])
+        limit = pages * resource.getpagesize() + megabytes * 2**20
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

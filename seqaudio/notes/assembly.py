@@ -1,0 +1,216 @@
+"""What the guarded parser found, as NoteSequences: the songs of many files at once, by operations on whole columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.errors import MidiError
+from seqaudio.ledger import Reason
+from seqaudio.notes.columns import Columns, order_of
+from seqaudio.notes.guard import Parsed
+from seqaudio.notes.sequence import (
+    DEFAULT_TEMPO,
+    HIGHEST_RESOLUTION,
+    HIGHEST_TEMPO,
+    KeySignature,
+    NoteSequence,
+    TimeSignature,
+)
+
+Ints = npt.NDArray[np.int64]
+Songs = tuple[NoteSequence, ...]
+Spans = list[slice]  # where the events of each song lie
+
+
+def assemble(parsed: Parsed, names: list[str]) -> Iterator[Songs | MidiError]:
+    """The songs of each file, or why there are none. `names` stand for the files in errors."""
+    songs = [song for file in parsed.files for song in file.get("songs", ()) if "error" not in song]
+    events = _events(songs, parsed.columns)
+    made = iter(_sequences(songs, events)) if events is not None else None
+    for file, name in zip(parsed.files, names, strict=True):
+        if "reason" in file:
+            yield MidiError(name, Reason(file["reason"]), file["detail"])
+        elif made is None:
+            detail = f"{len(parsed.columns)} bytes from the parser do not fit what it told of them"
+            yield MidiError(name, Reason.PARSER_CRASHED, detail)
+        else:
+            yield _songs([song.get("error") or next(made) for song in file["songs"]], name)
+
+
+def _songs(found: list[NoteSequence | str], name: str) -> Songs | MidiError:
+    """Those songs that have notes; strings tell what is wrong with one."""
+    for song in found:
+        if isinstance(song, str):
+            return MidiError(name, Reason.DAMAGED, song)
+    with_notes = tuple(song for song in found if isinstance(song, NoteSequence) and len(song))
+    if with_notes:
+        return with_notes
+    few = "no note that is struck and released" if len(found) == 1 else f"no notes in any of {len(found)} songs"
+    return MidiError(name, Reason.NO_NOTES, few)
+
+
+class _Events(NamedTuple):
+    """The columns of all songs."""
+
+    notes: Columns
+    note_spans: Spans
+    note_song: Ints  # [N]
+    tempo_tick: Ints  # [K]
+    tempo: Ints
+    tempo_spans: Spans
+    pedals: Ints  # [P, 3]
+    pedal_spans: Spans
+    pedal_song: Ints
+
+
+def _events(songs: list[dict[str, Any]], columns: bytes) -> _Events | None:
+    """The columns of a reply; None where it has other bytes than it should."""
+    tracks = [track for song in songs for track in song["tracks"]]
+    sizes = [track[3] for track in tracks]
+    downs = [track[4] for track in tracks]
+    note_counts = [sum(track[3] for track in song["tracks"]) for song in songs]
+    tempo_counts = [song["tempos"] for song in songs]
+    pedal_counts = [sum(track[4] for track in song["tracks"]) for song in songs]
+    N, K, P = sum(note_counts), sum(tempo_counts), sum(pedal_counts)
+    if len(columns) != 10 * N + 8 * K + 8 * P:
+        return None
+    ticks = np.frombuffer(columns, "<i4", 2 * N).reshape(2, N).astype(np.int64)
+    values = np.frombuffer(columns, np.int8, 2 * N, 8 * N).reshape(2, N).astype(np.int16)
+    tempos = np.frombuffer(columns, "<i4", 2 * K, 10 * N).reshape(2, K).astype(np.int64)
+    pedals = np.frombuffer(columns, "<i4", 2 * P, 10 * N + 8 * K).reshape(2, P).astype(np.int64)
+    number = np.array([place for song in songs for place in range(len(song["tracks"]))], dtype=np.int16)
+    notes = {
+        "start_tick": ticks[0],
+        "end_tick": ticks[0] + ticks[1],
+        "pitch": values[0],
+        "velocity": values[1],
+        "program": np.repeat(np.array([track[1] for track in tracks], dtype=np.int16), sizes),
+        "track": np.repeat(number, sizes),
+        "is_drum": np.repeat(np.array([track[2] for track in tracks], dtype=np.bool_), sizes),
+    }
+    each = np.arange(len(songs))
+    return _Events(
+        notes,
+        _spans(note_counts),
+        np.repeat(each, note_counts),
+        tempos[0],
+        tempos[1],
+        _spans(tempo_counts),
+        np.stack([np.repeat(number, downs).astype(np.int64), pedals[0], pedals[0] + pedals[1]], axis=1),
+        _spans(pedal_counts),
+        np.repeat(each, pedal_counts),
+    )
+
+
+def _spans(counts: list[int]) -> Spans:
+    ends = np.cumsum(counts, dtype=np.int64).tolist()
+    return [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
+
+
+def _sequences(songs: list[dict[str, Any]], events: _Events) -> Iterator[NoteSequence | str]:
+    """Each song; a string for one with what no piece can have, such as a tempo of 0."""
+    if not _all_right(songs, events):
+        yield from (_checked(song, events, number) for number, song in enumerate(songs))
+        return
+    notes = events.notes
+    order = order_of(notes, events.note_song)
+    if order is not None:
+        notes = {name: column[order] for name, column in notes.items()}
+    defaults = np.array([song["tempo"] or DEFAULT_TEMPO for song in songs], dtype=np.int64)
+    tempo_tick, tempo, tempo_spans = _tempo_maps(events, defaults)
+    pedals = events.pedals[np.lexsort((events.pedals[:, 0], events.pedals[:, 1], events.pedal_song))]
+    for array in (*notes.values(), tempo_tick, tempo, pedals):
+        array.flags.writeable = False
+    for number, song in enumerate(songs):
+        span, tempos = events.note_spans[number], tempo_spans[number]
+        yield NoteSequence.trusted(
+            locked=True,
+            **{name: column[span] for name, column in notes.items()},
+            tempo_tick=tempo_tick[tempos],
+            tempo=tempo[tempos],
+            pedals=pedals[events.pedal_spans[number]],
+            **_told(song),
+        )
+
+
+def _all_right(songs: list[dict[str, Any]], events: _Events) -> bool:
+    """Whether every value of every song is within its bounds."""
+    notes = events.notes
+    parts = (
+        (notes["start_tick"], 0, None),
+        (notes["end_tick"] - notes["start_tick"], 0, None),
+        (notes["pitch"], 0, None),  # a byte with a sign is at most 127
+        (notes["velocity"], 1, None),
+        (notes["program"], 0, 127),
+        (events.tempo_tick, 0, None),
+        (events.tempo, 1, HIGHEST_TEMPO),
+        (events.pedals[:, 1], 0, None),
+        (events.pedals[:, 2] - events.pedals[:, 1], 0, None),
+    )
+    return all(1 <= song["ticks_per_quarter"] <= HIGHEST_RESOLUTION for song in songs) and all(
+        not len(values) or (values.min() >= low and (high is None or values.max() <= high))
+        for values, low, high in parts
+    )
+
+
+def _checked(song: dict[str, Any], events: _Events, number: int) -> NoteSequence | str:
+    """A song, or what is wrong with it."""
+    span, tempos = events.note_spans[number], events.tempo_spans[number]
+    given = zip(events.tempo_tick[tempos].tolist(), events.tempo[tempos].tolist(), strict=True)
+    parts: dict[str, Any] = {name: column[span] for name, column in events.notes.items()} | _told(song)
+    try:
+        return NoteSequence.from_columns(
+            tempos=given if song["tempo"] is None else [(0, song["tempo"])],
+            pedals=events.pedals[events.pedal_spans[number]],
+            **parts,
+        )
+    except ValueError as error:
+        return str(error)
+
+
+def _told(song: dict[str, Any]) -> dict[str, Any]:
+    """What a NoteSequence has beside its columns."""
+    remarks = list(song["remarks"])
+    return {
+        "ticks_per_quarter": song["ticks_per_quarter"],
+        "track_names": tuple(track[0] for track in song["tracks"]),
+        "time_signatures": _signatures(TimeSignature, song["time_signatures"], remarks),
+        "key_signatures": _signatures(KeySignature, song["key_signatures"], remarks),
+        "remarks": tuple(remarks),
+    }
+
+
+def _signatures(kind: type[Any], found: list[tuple[int, int, int]], remarks: list[str]) -> tuple[Any, ...]:
+    """Those of the signatures that make sense, in order; of two at one tick the later given."""
+    latest = {}
+    for tick, first, second in found:
+        try:
+            if kind is KeySignature and second not in (0, 1):
+                raise ValueError(f"mode {second} at tick {tick}: expected 0 for major or 1 for minor")
+            latest[tick] = kind(tick, first, bool(second) if kind is KeySignature else second)
+        except ValueError as error:
+            remarks.append(f"left out: {error}")
+    return tuple(latest[tick] for tick in sorted(latest))
+
+
+def _tempo_maps(events: _Events, defaults: Ints) -> tuple[Ints, Ints, Spans]:
+    """The `tempo_map` of each song, one after the other. `defaults` [S] hold at the beginnings."""
+    count = len(defaults)
+    given = [span.stop - span.start for span in events.tempo_spans]
+    song = np.concatenate([np.arange(count), np.repeat(np.arange(count), given)])
+    tick = np.concatenate([np.zeros(count, dtype=np.int64), events.tempo_tick])
+    tempo = np.concatenate([defaults, events.tempo])
+    place = (song << 32) + tick
+    order = np.argsort(place, kind="stable")
+    place, tempo = place[order], tempo[order]
+    latest = np.append(place[1:] != place[:-1], np.ones(min(1, len(place)), dtype=np.bool_))
+    place, tempo = place[latest], tempo[latest]
+    song = place >> 32
+    changes = np.ones(len(place), dtype=np.bool_)
+    changes[1:] = (tempo[1:] != tempo[:-1]) | (song[1:] != song[:-1])
+    spans = _spans(np.bincount(song[changes], minlength=count).tolist())
+    return place[changes] & 0xFFFFFFFF, tempo[changes], spans

@@ -1,0 +1,134 @@
+"""Four voices on a plain grid: at every step one token for each voice, from the soprano down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.errors import OptionError
+from seqaudio.notes.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
+from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
+from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence
+from seqaudio.notes.voice import BEHIND, HOLD, NAMES, NOTE, REST, voice_from_tokens, voice_tokens
+from seqaudio.vocabulary import EOS
+
+
+@REPRESENTATIONS.register("chorale_grid")
+@dataclass(frozen=True)
+class ChoraleGridRepresentation(TokenRepresentation):
+    """4 T tokens for T steps: soprano, alto, tenor and bass of step 0, then of step 1, and so on.
+
+        id          token        meaning
+        0, 1, 2     PAD BOS EOS
+        3           rest         the voice is silent in this step
+        4           hold         its note goes on; only after a note or a hold of the same voice
+        5 + p       note_p       pitch p begins in this voice, p in 0..127, both inclusive
+
+    The last step is the last in which a voice sounds. Which tracks are the voices is told by `four_voices`; they may
+    cross and meet. Velocities, programs, metre and tempo are not written; `quantise` sets them. The representation
+    `chorale` says the same in half as many tokens, and the metre too.
+
+    Source: the grid of Boulanger-Lewandowski et al. (2012) and Huang et al. (2019), with holds, so that repeated
+    notes stay apart.
+    """
+
+    name: ClassVar[str] = "chorale_grid"
+
+    steps_per_quarter: int = 4  # 4: sixteenths
+    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
+    velocity: int = 80  # 1..127, of every note decoded
+    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps_per_quarter <= 48:
+            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
+        if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
+            raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
+        if not 1 <= self.tempo <= HIGHEST_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+
+    @property
+    def event_tokens(self) -> tuple[str, ...]:
+        return NAMES
+
+    def quantise(self, notes: NoteSequence) -> NoteSequence:
+        return notes_of_voices(
+            four_voices(notes, self.steps_per_quarter),
+            self.steps_per_quarter,
+            program=self.program,
+            velocity=self.velocity,
+            tempo=self.tempo,
+        )
+
+    def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
+        voices = four_voices(notes, self.steps_per_quarter)
+        length = max((int(voice.end.max(initial=0)) for voice in voices), default=0)
+        grid = np.full((length, len(VOICES)), REST, dtype=np.int64)
+        for column, voice in enumerate(voices):
+            grid[:, column] = voice_tokens(voice, length)
+        return grid.reshape(-1)
+
+    def grammar(self) -> Grammar:
+        return ChoraleGridGrammar()
+
+    def _notes(self, events: list[int]) -> NoteSequence:
+        grid = np.array(events, dtype=np.int64).reshape(-1, len(VOICES))
+        return notes_of_voices(
+            [voice_from_tokens(column) for column in grid.T],
+            self.steps_per_quarter,
+            program=self.program,
+            velocity=self.velocity,
+            tempo=self.tempo,
+        )
+
+
+class ChoraleGridGrammar(Grammar):
+    """Whole steps of four tokens; a hold needs a note of its voice before it; the last step is not silent."""
+
+    def __init__(self) -> None:
+        self._voice = 0  # whose token comes next
+        self._sounding = [False] * len(VOICES)
+        self._silent = False  # whether the step that came last, or is being written, has had rests alone
+        self._ended = False
+
+    def push(self, token: int) -> None:
+        refuse_special(token, BEHIND)
+        if self._ended:
+            raise ValueError("nothing follows <eos>")
+        voice = VOICES[self._voice].lower()
+        if token == EOS:
+            if self._voice:
+                raise ValueError(f"the {voice} of this step must come first")
+            if self._silent:
+                raise ValueError("a piece does not end with a silent step")
+            self._ended = True
+            return
+        if token == HOLD and not self._sounding[self._voice]:
+            raise ValueError(f"no note of the {voice} sounds that could be held")
+        self._silent = token == REST and (self._silent or not self._voice)
+        self._sounding[self._voice] = token != REST
+        self._voice = (self._voice + 1) % len(VOICES)
+
+    def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
+        legal = np.zeros(BEHIND, dtype=np.bool_)
+        if self._ended:
+            return legal
+        left = len(VOICES) - self._voice  # tokens of this step, the next among them
+        if room is None or room >= left:
+            legal[NOTE:] = True
+            legal[HOLD] = self._sounding[self._voice]
+            legal[REST] = True
+            if left == 1 and self._silent and room is not None:
+                legal[REST] = room >= left + len(VOICES)  # a silent step needs another behind it
+        legal[EOS] = self._voice == 0 and not self._silent
+        return legal
+
+    def shortest_end(self) -> int:
+        if self._ended:
+            return 0
+        if self._voice:
+            return len(VOICES) - self._voice
+        return len(VOICES) if self._silent else 0

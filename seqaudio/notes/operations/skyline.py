@@ -1,0 +1,51 @@
+"""The one voice that a listener takes for the melody of many notes: always the highest."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes.sequence import NoteSequence
+
+Column = npt.NDArray[np.int64]
+
+
+def skyline(notes: NoteSequence) -> NoteSequence:
+    """One note at a time: the highest of those that sound, over all tracks, drums left out.
+
+    A note is cut where a higher one, or the same pitch again, begins; a lower one that begins while it sounds is left
+    out, and stays out when the higher one ends. Tracks, velocities and maps stay. Notes without length are left out.
+
+    Source: Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching", the algorithm all-mono.
+    """
+    notes = notes.select(~notes.is_drum & (notes.end_tick > notes.start_tick))
+    kept, end = highest(notes.start_tick, notes.end_tick, notes.pitch.astype(np.int64))
+    which = np.zeros(len(notes), dtype=np.bool_)
+    which[kept] = True
+    # the kept notes rise in their starts, as all notes do
+    melody = notes.select(which)
+    return melody.at_ticks(melody.start_tick, end, notes.pedals)
+
+
+def highest(start: Column, end: Column, pitch: Column) -> tuple[Column, Column]:
+    """Which of N notes, each with a length, are in the skyline, [M] by rising start, and where each ends then, [M]."""
+    order = np.lexsort((-end, -pitch, start))
+    first = np.ones(len(order), dtype=np.bool_)
+    first[1:] = start[order][1:] != start[order][:-1]
+    order = order[first]  # of those that begin together the highest, of equal ones the longest
+    starts, ends = start[order], end[order]
+    if (starts[1:] >= ends[:-1]).all():
+        return order, ends
+    kept: list[int] = []
+    cut: list[int] = []
+    ended, sounding = -1, -1
+    columns = zip(starts.tolist(), ends.tolist(), pitch[order].tolist(), strict=True)
+    for place, (begin, until, height) in enumerate(columns):
+        if begin < ended:
+            if height < sounding:
+                continue
+            cut[-1] = begin
+        kept.append(place)
+        cut.append(until)
+        ended, sounding = until, height
+    return order[kept], np.array(cut, dtype=np.int64)

@@ -1,0 +1,31 @@
+"""What the sustain pedal does to notes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from seqaudio.notes.quantise import voices
+from seqaudio.notes.sequence import NoteSequence
+
+
+def apply_pedals(notes: NoteSequence) -> NoteSequence:
+    """Notes as long as they sound: one that is released while the pedal of its track is down lasts until it goes up.
+
+    It ends before that where its pitch is struck again in its part. A pedal that is pressed at the very tick of the
+    release holds the note, one that goes up at it does not. The result has no pedals: they are in the notes.
+    """
+    end = notes.end_tick.copy()
+    for track in np.unique(notes.pedals[:, 0]):
+        _, down, up = notes.pedals[notes.pedals[:, 0] == track].T
+        up = np.maximum.accumulate(up)
+        here = np.flatnonzero(notes.track == track)
+        last = np.searchsorted(down, end[here], side="right") - 1  # the pedal that went down last
+        end[here] = np.where(last >= 0, np.maximum(end[here], up[last]), end[here])
+    voice = voices(notes)
+    order = np.argsort(voice, kind="stable")  # by start within a voice
+    struck_again = np.full(len(notes), np.iinfo(np.int64).max)
+    struck_again[order[:-1]] = np.where(
+        voice[order[1:]] == voice[order[:-1]], notes.start_tick[order[1:]], struck_again[order[:-1]]
+    )
+    end = np.maximum(notes.end_tick, np.minimum(end, struck_again))
+    return notes.at_ticks(notes.start_tick, end, notes.pedals[:0])

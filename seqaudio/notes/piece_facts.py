@@ -1,0 +1,62 @@
+"""What a file tells of its piece beside the notes, kept in a store in the column `text`: most of it is in no token."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from seqaudio.notes.sequence import KeySignature, NoteSequence
+
+# from seven flats to seven sharps
+_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+
+
+@dataclass(frozen=True)
+class PieceFacts:
+    """Cheap to take, so that every preparation can."""
+
+    notes: int  # percussion included
+    metres: tuple[str, ...]  # such as 6/8, each once, in the order of the piece; empty where the file names none
+    keys: tuple[str, ...]  # such as G major, likewise
+    slowest: float  # quarters a minute
+    fastest: float
+    programs: tuple[int, ...]  # General MIDI counted from 0, rising, without percussion
+    percussion: bool
+
+    @classmethod
+    def of(cls, notes: NoteSequence) -> PieceFacts:
+        """Of one piece."""
+        metres = (f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures)
+        return cls(
+            notes=len(notes),
+            metres=tuple(dict.fromkeys(metres)),
+            keys=tuple(dict.fromkeys(map(key_name, notes.key_signatures))),
+            slowest=round(60e6 / int(notes.tempo.max()), 3),
+            fastest=round(60e6 / int(notes.tempo.min()), 3),
+            programs=tuple(np.flatnonzero(np.bincount(notes.program[~notes.is_drum])).tolist()),
+            percussion=bool(notes.is_drum.any()),
+        )
+
+    def to_text(self) -> str:
+        """As JSON on one line."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_text(cls, text: str) -> PieceFacts | None:
+        """The inverse of `to_text`; None for any other text, such as that of a store without facts."""
+        try:
+            data: Any = json.loads(text)
+            for name in ("metres", "keys", "programs"):
+                data[name] = tuple(data[name])
+            return cls(**data)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def key_name(key: KeySignature) -> str:
+    """Such as `Bb major`."""
+    return f"{(_MINOR if key.minor else _MAJOR)[key.sharps + 7]} {'minor' if key.minor else 'major'}"

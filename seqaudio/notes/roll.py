@@ -1,0 +1,132 @@
+"""All keys of a piano at once: frames of zeros and ones, one number a key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.errors import OptionError
+from seqaudio.notes.quantise import as_one_part, grid_steps
+from seqaudio.notes.representation import REPRESENTATIONS, Representation
+from seqaudio.notes.roll_grammar import KEYS, LOWEST, RollGrammar
+from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence
+
+Frames = npt.NDArray[np.uint8]
+Steps = npt.NDArray[np.int64]
+
+
+@REPRESENTATIONS.register("roll")
+@dataclass(frozen=True)
+class RollRepresentation(Representation):
+    """Frames [T, 88] uint8: 1 where key k, pitch 21 + k, sounds, 0 where it does not. There are no ids.
+
+    A plain roll cannot tell a repeated note from a long one. With repeats "apart" (the default) a step is two frames,
+    and in the second of them a key is 0 where its note ends and begins again at the next step, so nothing is lost:
+
+        one long note       1 1 1 1          two notes           1 0 1 1          a note and a rest   1 1 0 0
+
+    With repeats "joined" a step is one frame, and a note that is struck again while it sounds, or just as it ends, is
+    one long note. That is the roll of the published sets of Boulanger-Lewandowski et al. (2012).
+
+    Frames begin with tick 0; a roll ends with the last step in which a key sounds. Pitches outside 21..108 and drums
+    are left out, all parts become one piano. Velocities and tempo are not written; `quantise` sets them.
+    """
+
+    name: ClassVar[str] = "roll"
+    kind: ClassVar[Literal["tokens", "roll"]] = "roll"
+
+    steps_per_quarter: int = 4  # 4: sixteenths
+    repeats: Literal["apart", "joined"] = "apart"
+    velocity: int = 80  # 1..127, of every note decoded
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps_per_quarter <= 960:
+            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..960")
+        if self.repeats not in ("apart", "joined"):
+            raise OptionError(f"repeats {self.repeats!r}, expected 'apart' or 'joined'")
+        if not 1 <= self.velocity <= 127 or not 1 <= self.tempo <= HIGHEST_TEMPO:
+            raise OptionError(
+                f"velocity {self.velocity} and tempo {self.tempo}, expected 1..127 and 1..{HIGHEST_TEMPO}"
+            )
+
+    @property
+    def vocabulary(self) -> None:
+        return None
+
+    @property
+    def frames_per_step(self) -> int:
+        return 2 if self.repeats == "apart" else 1
+
+    def quantise(self, notes: NoteSequence) -> NoteSequence:
+        steps = self._steps(notes)
+        return self._sequence(*steps) if self.repeats == "apart" else self._notes(self._frames(*steps))
+
+    def encode(self, notes: NoteSequence) -> Frames:
+        return self._frames(*self._steps(notes))
+
+    def decode(self, encoded: npt.ArrayLike) -> NoteSequence:
+        """The notes of a roll.
+
+        Raises:
+            ValueError: other than [T, 88] zeros and ones; with repeats "apart" a key that begins in the second frame
+                of a step, or that is silent there and does not begin again; a silent end. Frame and pitch are named.
+        """
+        frames = np.asarray(encoded)
+        if frames.ndim != 2 or frames.shape[1] != KEYS or frames.dtype.kind not in "biu":
+            raise ValueError(f"a roll of {frames.dtype} {list(frames.shape)}, expected [T, {KEYS}] zeros and ones")
+        self.grammar().check(frames)
+        return self._notes(frames)
+
+    def grammar(self) -> RollGrammar:
+        """Which keys may sound in the next frame, at the beginning of a roll."""
+        return RollGrammar(self.frames_per_step)
+
+    def _notes(self, frames: Frames) -> NoteSequence:
+        """The notes of a legal roll."""
+        sounding = np.zeros((len(frames) + 2, KEYS), dtype=np.int8)
+        sounding[1:-1] = frames
+        change = np.diff(sounding, axis=0).T  # [88, T + 1] by key, so that the n-th end is that of the n-th beginning
+        key, start = np.nonzero(change == 1)
+        end = np.nonzero(change == -1)[1]
+        # a note that ends within a step, to begin again, lasts to the end of it
+        return self._sequence(start // self.frames_per_step, -(-end // self.frames_per_step), key + LOWEST)
+
+    def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps]:
+        """Start, end and pitch of the notes that can be said, [N] each, by start and pitch."""
+        notes = notes.select(~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS))
+        start, end = grid_steps(notes, self.steps_per_quarter)
+        kept, end = as_one_part(start, end, notes.pitch)
+        return start[kept], end, notes.pitch[kept].astype(np.int64)
+
+    def _frames(self, start: Steps, end: Steps, pitch: Steps) -> Frames:
+        """The roll of notes [N] by start that do not overlap within a pitch."""
+        key = pitch - LOWEST
+        start, end = start * self.frames_per_step, end * self.frames_per_step
+        frames = np.zeros((int(end.max(initial=0)) + 1, KEYS), dtype=np.uint8)
+        # a key turns where a note begins and where one ends; where both are, it stays as it is
+        frames[start, key] = 1
+        frames[end, key] ^= 1
+        words = frames.view(np.uint64)  # eight keys each
+        np.bitwise_xor.accumulate(words, axis=0, out=words)
+        if self.repeats == "apart":
+            order = np.argsort(key.astype(np.int8), kind="stable")  # by start within a key
+            key, start, end = key[order], start[order], end[order]
+            again = np.flatnonzero((key[1:] == key[:-1]) & (start[1:] == end[:-1]))
+            frames[end[again] - 1, key[again]] = 0
+        return frames[:-1]
+
+    def _sequence(
+        self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], pitch: npt.NDArray[np.int64 | np.int16]
+    ) -> NoteSequence:
+        return NoteSequence.from_columns(
+            start,
+            end,
+            pitch,
+            velocity=self.velocity,
+            ticks_per_quarter=self.steps_per_quarter,
+            tempos=[(0, self.tempo)],
+        )

@@ -1,0 +1,54 @@
+"""One voice on a grid, as the tokens of its steps: a rest, a hold, or the pitch of a note that begins."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes.operations.skyline import highest
+from seqaudio.notes.quantise import grid_steps
+from seqaudio.notes.representation import FIRST_ID
+from seqaudio.notes.sequence import NoteSequence
+
+REST = FIRST_ID
+HOLD = FIRST_ID + 1
+NOTE = FIRST_ID + 2  # the id of pitch 0
+BEHIND = NOTE + 128  # the first id that is none of these
+NAMES = ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)))
+
+
+class Voice(NamedTuple):
+    """N notes of which none begins before the one before it has ended; all columns [N] int64, in steps."""
+
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    pitch: npt.NDArray[np.int64]
+
+
+def voice_of(notes: NoteSequence, steps_per_quarter: int) -> Voice:
+    """The skyline of notes on a grid."""
+    start, end = grid_steps(notes, steps_per_quarter)
+    pitch = notes.pitch.astype(np.int64)
+    kept, end = highest(start, end, pitch)
+    return Voice(start[kept], end, pitch[kept])
+
+
+def voice_tokens(voice: Voice, length: int) -> npt.NDArray[np.int64]:
+    """Ids [length] of the steps from 0 on; every note ends within them."""
+    ids = np.full(length, REST, dtype=np.int64)
+    borders = np.zeros(length + 1, dtype=np.int8)
+    borders[voice.start] += 1
+    borders[voice.end] -= 1
+    ids[np.cumsum(borders[:-1]) > 0] = HOLD
+    ids[voice.start] = NOTE + voice.pitch
+    return ids
+
+
+def voice_from_tokens(ids: npt.NDArray[np.int64]) -> Voice:
+    """The notes of the steps; a hold that follows no note goes on with a rest."""
+    start = np.flatnonzero(ids >= NOTE)
+    borders = np.append(np.flatnonzero(ids != HOLD), len(ids))
+    end = borders[np.searchsorted(borders, start, side="right")]
+    return Voice(start, end, ids[start] - NOTE)

@@ -1,0 +1,151 @@
+"""Unpacking archives that nobody vouches for: plain files only, below one folder, within limits."""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from seqaudio.errors import SourceError
+from seqaudio.progress import progress
+
+BLOCK_BYTES = 1 << 20
+TAR_BLOCK = 512
+TAIL_BYTES = 1 << 24  # behind the end mark; writers pad with some kilobytes
+# what the readers raise for an archive that is cut or damaged
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold at most; one that expands without end is stopped here."""
+
+    files: int = 1_000_000
+    file_bytes: int = 1 << 30
+    total_bytes: int = 1 << 37
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
+    """Write the files of a ZIP, or of a TAR (plain, gzip, bzip2 or xz), below `folder`.
+
+    Sizes are counted as the bytes arrive, whatever the headers say. Modes, owners and times are not taken over.
+
+    Args:
+        archive: its content decides what it is, not its name.
+        folder: new, or empty.
+    Raises:
+        SourceError: no such file, no archive, a damaged or encrypted one; a member that is neither file nor folder,
+            that is named twice, or whose name leads out of the folder; more than `limits`. What was unpacked before
+            stays.
+    """
+    limits = limits or Limits()
+    files, total = 0, 0
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (
+            archive.open("rb") as raw,
+            progress("unpacking", archive.stat().st_size // 1000, "kB") as advance,
+        ):
+            shown = 0
+            for name, content in _members(archive, raw):
+                files += 1
+                if files > limits.files:
+                    raise SourceError(f"{archive}: has more than {limits.files:,} files; it is not the corpus")
+                place = folder.joinpath(*_parts(archive, name))
+                most = min(limits.file_bytes, limits.total_bytes - total)
+                total += _write(content, place, most, f"{archive}: {name!r}")
+                read = max(shown, raw.tell() // 1000)  # a ZIP may be read in another order than that of its bytes
+                advance(read - shown)
+                shown = read
+    except DAMAGE as error:
+        raise SourceError(f"{archive}: a damaged archive ({error}); fetch it again") from None
+    except OSError as error:
+        raise SourceError(f"{archive}: cannot be unpacked ({error})") from None
+
+
+def _members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
+    """Name and content of each file, in the order of the archive."""
+    start = raw.read(2)
+    raw.seek(0)
+    if start == b"PK":
+        with zipfile.ZipFile(raw) as zipped:
+            yield from _zip_members(archive, zipped)
+        return
+    try:
+        tarred = tarfile.open(fileobj=raw, mode="r:*")  # noqa: SIM115  closed by the `with` below
+    except tarfile.ReadError:
+        raise SourceError(f"{archive}: neither an intact ZIP nor an intact TAR archive") from None
+    with tarred:
+        yield from _tar_members(archive, tarred)
+
+
+def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[tuple[str, IO[bytes]]]:
+    for entry in zipped.infolist():
+        if entry.is_dir():
+            continue
+        kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the archive was not made on a Unix
+        if kind not in (0, stat.S_IFREG):
+            raise _odd(archive, entry.filename)
+        try:
+            content = zipped.open(entry)
+        except (RuntimeError, NotImplementedError) as error:  # encrypted; packed in an unknown way
+            raise SourceError(f"{archive}: {entry.filename!r} cannot be unpacked ({error})") from None
+        with content:
+            yield entry.filename, content
+
+
+def _tar_members(archive: Path, tarred: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
+    while (member := tarred.next()) is not None:
+        # they would fill the memory, for some corpora have hundreds of thousands; no public name empties the list
+        vars(tarred)["members"].clear()
+        if member.isdir():
+            continue
+        content = tarred.extractfile(member) if member.isreg() else None
+        if content is None:
+            raise _odd(archive, member.name)
+        with content:
+            yield member.name, content
+    # a damaged header ends the loop like the end mark, a block of zeros, does
+    stream = tarred.fileobj
+    if stream is None:
+        raise ValueError("a TAR archive that was closed while it was read")
+    stream.seek(tarred.offset)
+    if stream.read(TAR_BLOCK) != bytes(TAR_BLOCK):
+        raise tarfile.ReadError("it breaks off, or a header is damaged")
+    # to the end of the padding, so that the checksum of the compression is compared
+    if len(stream.read(TAIL_BYTES)) == TAIL_BYTES:
+        raise tarfile.ReadError("it goes on behind its end")
+
+
+def _odd(archive: Path, name: str) -> SourceError:
+    return SourceError(f"{archive}: {name!r} is a link or a device, expected files and folders; it is not unpacked")
+
+
+def _parts(archive: Path, name: str) -> tuple[str, ...]:
+    """The parts of a member's path, or SourceError where it would leave the folder on any system."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts) or set(name) & {"\\", "\0"}:
+        raise SourceError(f"{archive}: {name!r} would be written outside of the folder; it is not unpacked")
+    return posix.parts
+
+
+def _write(content: IO[bytes], place: Path, most: int, what: str) -> int:
+    """Write one new file of at most `most` bytes; the number of its bytes."""
+    written = 0
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("xb") as file:
+            while block := content.read(BLOCK_BYTES):
+                written += len(block)
+                if written > most:
+                    raise SourceError(f"{what} makes more than {most:,} bytes of it; it is not the corpus")
+                file.write(block)
+    except FileExistsError:
+        raise SourceError(f"{what} is there twice, or is a file and a folder; it is not unpacked") from None
+    return written

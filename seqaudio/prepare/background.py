@@ -1,0 +1,86 @@
+"""Clips of silence, cut from recordings of background noise so that no two splits share a stretch of them.
+
+recording   [0 .............. 0.8) train   [0.8 .. 0.9) valid   [0.9 .. 1.0) test      by time
+clips       at even distances within their stretch; they overlap where more are wanted than it holds side by side
+loudness    each clip is multiplied by a factor in [0, 1), the hash of its id
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seqaudio.audio import read_audio, resample
+from seqaudio.errors import AudioError, InputFileError
+from seqaudio.features.preparation import ExtractFeatures
+from seqaudio.features.settings import Seconds
+from seqaudio.ledger import Reason
+from seqaudio.prepare.items import Item, Row
+from seqaudio.prepare.splits import hash_fraction
+from seqaudio.vocabulary import SILENCE
+
+STRETCHES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # parts of a recording's time
+
+
+@dataclass(frozen=True)
+class CutBackground:
+    """A `Process` for `build_store`: items labelled `silence` without a split are cut, all others go to `extract`.
+
+    Raises, when called, AudioError as `ExtractFeatures` does, and for a recording without room for a clip.
+    """
+
+    extract: ExtractFeatures
+    counts: Mapping[str, Mapping[str, int]]  # clips of each split, by the id of the recording
+    seconds: Seconds = 1.0  # of a clip
+
+    def __call__(self, item: Item) -> list[Row]:
+        return self._cut(item) if is_background(item) else self.extract(item)
+
+    def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
+        """The outcome of each item, in order; recordings of words together."""
+        for background, group in itertools.groupby(items, key=is_background):
+            if not background:
+                yield from self.extract.many(list(group))
+                continue
+            for item in group:
+                try:
+                    yield self._cut(item)
+                except InputFileError as error:
+                    yield error
+
+    def _cut(self, item: Item) -> list[Row]:
+        recording = read_audio(item.file)
+        length = round(self.seconds * recording.sample_rate)
+        rows = []
+        for split, count in self.counts[item.id].items():
+            for number, start in enumerate(clip_starts(len(recording.samples), length, split, count)):
+                name = f"{item.id}/{split}/{number:04d}"
+                # cut before it is resampled, so that the filter sees nothing of the next stretch
+                clip = recording.samples[start : start + length] * np.float32(hash_fraction(name))
+                clip = resample(clip, recording.sample_rate, self.extract.settings.sample_rate)
+                rows.append(self.extract.row(name, clip, split))
+        if not rows:
+            detail = f"{recording.seconds:.2f} s, too short for a clip of {self.seconds} s in a stretch of any split"
+            raise AudioError(item.file, Reason.TOO_SHORT, detail)
+        return rows
+
+
+def is_background(item: Item) -> bool:
+    """True for a recording to be cut: it is silence, and in no split because it is in all of them."""
+    return item.label == SILENCE and not item.split
+
+
+def clip_starts(samples: int, length: int, split: str, count: int) -> list[int]:
+    """First samples of `count` clips of `length` samples in the stretch of a split; none where it is too short."""
+    first, end = (round(part * samples) for part in STRETCHES[split])
+    if end - first < length:
+        return []
+    return [first + round(index * (end - length - first) / max(1, count - 1)) for index in range(count)]
+
+
+def share_out(count: int, names: Sequence[str]) -> dict[str, int]:
+    """`count` clips dealt to recordings as evenly as can be; the first get one more where it does not divide."""
+    return {name: count // len(names) + (index < count % len(names)) for index, name in enumerate(names)}

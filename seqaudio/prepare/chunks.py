@@ -1,0 +1,107 @@
+"""One chunk of inputs: what a worker does, from files to the rows, ledger lines and journal of the chunk."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqaudio.errors import InputFileError
+from seqaudio.files import sha256_of
+from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
+from seqaudio.prepare.earlier import Earlier, EarlierStore
+from seqaudio.prepare.items import Item, Process, Row, outcomes
+from seqaudio.prepare.partial import chunk_file, put, write_journal
+from seqaudio.prepare.plan import input_fingerprint, process_fingerprint
+from seqaudio.prepare.rows import RowWriter
+from seqaudio.store import SPLITS, StoreDescription
+
+SMALL = 1 << 20  # bytes of a file that is read at once: half the time for clips of a second
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Inputs that one worker prepares.
+
+    In an update, `earlier` has for each input what the store that is there knows of it, if anything.
+    """
+
+    index: int
+    items: Sequence[Item]
+    earlier: Sequence[Earlier | None]
+    store: Path | None = None  # the one that is there
+
+
+def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: StoreDescription) -> int:
+    """Write the files of a chunk into `folder`, its journal last; the number of its items."""
+    fingerprint = process_fingerprint(process, description)
+    writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description)
+    ledger, inputs = [], []
+    for item, entry, rows in _prepared(chunk, process):
+        counts = dict.fromkeys(SPLITS, 0)
+        for row in rows:
+            counts[writer.add(row, item)] += 1
+        if rows:
+            split = ",".join(name for name, count in counts.items() if count)
+            entry = LedgerEntry(
+                item.key, Status.KEPT, Reason.NONE, entry.detail, entry.seconds, split, len(rows), entry.sha256
+            )
+        ledger.append(ledger_line(entry))
+        inputs.append("\t".join((input_fingerprint(item, fingerprint), *map(str, counts.values()))) + "\n")
+    files = writer.close()
+    for suffix, lines in ((".ledger.tsv", ledger), (".inputs.tsv", inputs)):
+        file = chunk_file(folder, chunk.index, suffix)
+        put(file, "".join(lines).encode("utf-8"))
+        files.append(file)
+    write_journal(folder, chunk.index, files)
+    return len(chunk.items)
+
+
+def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntry, Sequence[Row]]]:
+    """Each input in order, with its ledger entry and its rows; from the earlier store where nothing has changed."""
+    digests = [_digest(item) for item in chunk.items]
+    unchanged = [
+        known is not None and known.entry.sha256 == digest for digest, known in zip(digests, chunk.earlier, strict=True)
+    ]
+    fresh = [
+        item
+        for item, digest, same in zip(chunk.items, digests, unchanged, strict=True)
+        if isinstance(digest, str) and not same
+    ]
+    made = iter(outcomes(process, fresh))
+    store = EarlierStore(chunk.store) if chunk.store and any(unchanged) else None
+    for item, digest, known, same in zip(chunk.items, digests, chunk.earlier, unchanged, strict=True):
+        if isinstance(digest, LedgerEntry):
+            yield item, digest, []
+        elif known and store and same:
+            yield item, known.entry, store.rows(known)
+        else:
+            yield item, *_entered(item, next(made), digest)
+
+
+def _digest(item: Item) -> str | LedgerEntry:
+    """SHA-256 of an input's bytes, empty where no file holds it; the ledger's entry for a file that cannot be read."""
+    if item.path is None:
+        return ""
+    try:
+        status = item.path.stat()
+        if stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
+            small = status.st_size <= SMALL
+            return hashlib.sha256(item.path.read_bytes()).hexdigest() if small else sha256_of(item.path)
+        detail = "is a folder, a pipe or a device, expected a file"
+        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split)
+    except FileNotFoundError:
+        return LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split)
+    except OSError as error:
+        detail = error.strerror or type(error).__name__
+        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split)
+
+
+def _entered(item: Item, made: list[Row] | InputFileError, digest: str) -> tuple[LedgerEntry, list[Row]]:
+    if isinstance(made, InputFileError):
+        return LedgerEntry(item.key, Status.REFUSED, made.reason, made.detail, split=item.split, sha256=digest), []
+    remarks = "; ".join(dict.fromkeys(row.remark for row in made if row.remark))
+    seconds = sum(row.duration for row in made)
+    return LedgerEntry(item.key, Status.KEPT, detail=remarks, seconds=seconds, sha256=digest), made

@@ -1,0 +1,52 @@
+"""Preparation on a Dask cluster: `--dask tcp://HOST:PORT`.
+
+    with dask_executor("tcp://10.0.0.1:8786") as executor:
+        build_store(out, items, process, description, executor=executor)
+
+Workers read the inputs and write their chunks themselves, so the source and the folder of the store have to be on a
+file system that all of them share, under the same paths; and they need seqaudio, in this version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from seqaudio.errors import OptionError, StoreError
+
+CONNECT_SECONDS = 5
+
+
+@contextmanager
+def dask_executor(address: str) -> Iterator[Executor]:
+    """An executor whose work is done by the workers of the Dask scheduler at `address`.
+
+    Raises:
+        OptionError: distributed is not installed; no scheduler answers, or it has no workers.
+        StoreError: a worker dies again and again on the same chunk.
+    """
+    try:
+        import distributed
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise OptionError(f'--dask {address} needs Dask: pip install "seqaudio[dask]"') from None
+    connect: Any = distributed.Client  # its calls have no types
+    try:
+        client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise OptionError(
+            f"--dask {address}: no Dask scheduler answers there ({type(error).__name__}); start one with `dask "
+            f"scheduler`, workers with `dask worker {address}`"
+        ) from None
+    with client:
+        if not client.scheduler_info()["workers"]:
+            raise OptionError(f"--dask {address}: the scheduler has no workers; start one: dask worker {address}")
+        try:
+            yield client.get_executor()
+        except KilledWorker as error:
+            raise StoreError(
+                f"a Dask worker died again and again ({error}); finished work is kept, run the command again with "
+                f"more memory for each worker"
+            ) from None

@@ -1,0 +1,181 @@
+"""From the chunks to the store: one pass in the order of the inputs, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqaudio.errors import StoreError
+from seqaudio.files import sha256_of, write_json
+from seqaudio.ledger import HEADER
+from seqaudio.prepare.moments import RunningMoments
+from seqaudio.prepare.partial import chunk_file
+from seqaudio.prepare.rows import read_rows
+from seqaudio.store import (
+    INPUTS,
+    INPUTS_HEADER,
+    LEDGER,
+    MOMENTS,
+    SPLITS,
+    SplitCount,
+    StoreDescription,
+    describe,
+    shard_name,
+)
+from seqaudio.vocabulary import Vocabulary
+
+BATCH_ROWS = 1024  # rows of a record batch, at most
+BATCH_BYTES = 1 << 20  # sequences of a record batch: 1 MiB, or one row
+POOL = pa.system_memory_pool()  # Arrow's own keeps what it was given back: 20 MiB, after a hundred chunks
+SHARD_BYTES = 1 << 30  # sequences of a file: 1 GiB, or one record batch
+
+
+def merge_chunks(folder: Path, chunks: int, finished: Path, description: StoreDescription) -> int:
+    """Write the splits, the lists of inputs and `store.json` into the folder `finished`; the number of rows.
+
+    Raises:
+        StoreError: two rows share an id; statistics are wanted and no row is in the training split.
+    """
+    splits = {split: _SplitWriter(finished, split, description) for split in SPLITS}
+    for index in range(chunks):
+        for split, batch in read_rows(chunk_file(folder, index, ".arrow")):
+            splits[split].add(batch)
+    filled = {split: writer for split, writer in splits.items() if writer.close()}
+    if not filled:
+        return 0
+    _check_ids([array for writer in filled.values() for array in writer.ids])
+    normalisation = splits["train"].moments.normalisation() if description.normalise else None
+    if description.normalise and normalisation is None:
+        raise StoreError("no row is in the training split, so no statistics can be taken from it")
+    vocabulary = description.vocabulary
+    labels = {label for writer in filled.values() for label in writer.labels}
+    if vocabulary is None and labels:
+        vocabulary = Vocabulary.from_labels(labels).names
+    _join(folder, chunks, ".ledger.tsv", finished / LEDGER, HEADER)
+    _join(folder, chunks, ".inputs.tsv", finished / INPUTS, INPUTS_HEADER)
+    counts = {split: writer.count() for split, writer in filled.items()}
+    files = {path.name: sha256_of(path) for writer in filled.values() for path in writer.paths}
+    write_json(finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
+    return sum(count.rows for count in counts.values())
+
+
+def _check_ids(ids: list[pa.StringArray]) -> None:
+    joined = pa.chunked_array(ids)
+    if pc.count_distinct(joined, memory_pool=POOL).as_py() != len(joined):
+        names = pc.value_counts(joined)
+        twice = names.filter(pc.greater(names.field("counts"), 1)).field("values")[0].as_py()
+        raise StoreError(f"two rows share the id {twice!r}; ids must be unique in a store")
+
+
+def _join(folder: Path, chunks: int, suffix: str, path: Path, header: str) -> None:
+    """The lines of all chunks in one file, behind the column names."""
+    with path.open("wb") as joined:
+        joined.write(header.encode())
+        for index in range(chunks):
+            with chunk_file(folder, index, suffix).open("rb") as part:
+                shutil.copyfileobj(part, joined)
+
+
+class _SplitWriter:
+    """One split: its shards, and what is counted on the way.
+
+    Record batches and shards end by the number and size of rows alone, wherever chunks ended.
+    """
+
+    def __init__(self, folder: Path, split: str, description: StoreDescription) -> None:
+        self.folder = folder
+        self.split = split
+        self.keeps_moments = description.keeps_moments
+        self.paths: list[Path] = []
+        self.ids: list[pa.StringArray] = []
+        self.labels = Counter[str]()
+        self.moments = RunningMoments()
+        self.rows = self.steps = 0
+        self.seconds = 0.0
+        self._parts: list[pa.RecordBatch] = []  # of the record batch that is being filled
+        self._part_rows = self._part_bytes = self._shard_bytes = 0
+        self._sink: pa.OSFile | None = None
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Add the rows of a chunk."""
+        self._count(batch)
+        if not self.keeps_moments and MOMENTS in batch.schema.names:
+            batch = batch.remove_column(batch.schema.get_field_index(MOMENTS))
+        start = 0
+        for end, size in enumerate(_row_bytes(batch).tolist()):
+            full = self._part_rows == BATCH_ROWS or self._part_bytes + size > BATCH_BYTES
+            if full and self._part_rows:
+                self._take(batch, start, end)
+                self._write()
+                start = end
+            self._part_rows += 1
+            self._part_bytes += size
+        self._take(batch, start, len(batch))
+
+    def close(self) -> bool:
+        """Write what is left; False where the split is empty."""
+        if self._part_rows:
+            self._write()
+        self._end_shard()
+        if len(self.paths) == 1:  # a split of one file has a plain name
+            self.paths = [self.paths[0].rename(self.folder / shard_name(self.split, None))]
+        return bool(self.paths)
+
+    def count(self) -> SplitCount:
+        """The counts for `store.json`."""
+        labels = dict(sorted((name, count) for name, count in self.labels.items()))
+        return SplitCount(self.rows, self.steps, round(self.seconds, 6), labels)
+
+    def _count(self, batch: pa.RecordBatch) -> None:
+        self.rows += len(batch)
+        self.steps += pc.sum(batch.column("length")).as_py()
+        durations = batch.column("duration").to_numpy()
+        # one after the other, as RunningMoments: chunks must not show in the last digit
+        self.seconds = float(np.cumsum(np.concatenate([[self.seconds], durations]))[-1])
+        # made anew: an array of the chunk would keep its file in memory
+        self.ids.append(pa.array(batch.column("id").to_pylist(), pa.string(), memory_pool=POOL))
+        self.labels.update(name for name in batch.column("label").to_pylist() if name)
+        if self.split == "train" and MOMENTS in batch.schema.names:
+            moments = batch.column(MOMENTS)
+            self.moments.add(moments.flatten().to_numpy().reshape(len(batch), -1))
+
+    def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
+        if end > start:
+            # joining copies: a view of a few rows would keep the file of their chunk in memory
+            self._parts.append(pa.concat_batches([batch.slice(start, end - start)], memory_pool=POOL))
+
+    def _write(self) -> None:
+        # and equal rows are written in equal bytes, however they lay in the chunks
+        batch = pa.concat_batches(self._parts, memory_pool=POOL)
+        if self._writer is not None and self._shard_bytes + self._part_bytes > SHARD_BYTES:
+            self._end_shard()
+        if self._writer is None:
+            path = self.folder / shard_name(self.split, len(self.paths))
+            self._sink = pa.OSFile(str(path), "wb")
+            self._writer = pa.ipc.new_file(self._sink, batch.schema)
+            self.paths.append(path)
+        self._writer.write_batch(batch)
+        self._shard_bytes += self._part_bytes
+        self._parts, self._part_rows, self._part_bytes = [], 0, 0
+
+    def _end_shard(self) -> None:
+        if self._writer is not None and self._sink is not None:
+            self._writer.close()
+            self._sink.close()
+        self._writer = self._sink = None
+        self._shard_bytes = 0
+
+
+def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
+    """Bytes of each row's sequence, [N] int64."""
+    step = batch.column("sequence").values.type
+    scalar = step.value_type if pa.types.is_fixed_size_list(step) else step
+    width = step.list_size if pa.types.is_fixed_size_list(step) else 1
+    sizes: np.ndarray = batch.column("length").to_numpy() * (width * scalar.bit_width // 8)
+    return sizes

@@ -1,0 +1,168 @@
+"""The options that all preparations of music share, and the build of a store with them.
+
+A script inherits its Config from one of the classes here, lists its items, and calls `build_note_store`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.ledger import encode_field
+from seqaudio.notes.preparation import MidiPreparation
+from seqaudio.notes.representation import REPRESENTATIONS, Representation, build_representation
+from seqaudio.prepare.build import build_store
+from seqaudio.prepare.items import Item, Process
+from seqaudio.prepare.splits import hash_sample
+from seqaudio.store import Store, StoreDescription
+
+MIDI_SUFFIXES = (".mid", ".midi")
+
+# settings of a representation that a corpus is better off with, by the representation's name
+Settings = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteStoreOptions:
+    """What every preparation of music lets one choose of its store."""
+
+    out: Path  # new folder for the store
+    workers: int = 1  # processes
+    limit: int | None = None  # take only N pieces, drawn by their names, for a trial
+    update: bool = False  # redo only what changed since the store at --out was made
+    force: bool = False  # replace a store that is there
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """First in the help text, as it is first in mind."""
+
+    source: Path  # folder of the corpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollOptions(NoteStoreOptions, _Source):
+    """Options of a corpus whose files tell how notes are written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresentationOptions:
+    """How notes are written."""
+
+    representation: str = "performance"  # how notes are written; docs/representations.md has them all
+    steps_per_quarter: int | None = None  # of the representation's grid; none: its own
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteOptions(RepresentationOptions, RollOptions):
+    """Options of every corpus of music that can be written in several ways."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteArchiveOptions(NoteOptions):
+    """Options of a corpus that comes as an archive."""
+
+    archive: Path | None = None  # a ZIP or TAR that you have: unpack it into the source folder first
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteDownloadOptions(NoteArchiveOptions):
+    """Options of a corpus that its makers let everyone fetch."""
+
+    download: bool = False  # fetch the archive and unpack it into the source folder first
+
+
+def chosen_representation(options: RepresentationOptions, settings: Settings | None = None) -> Representation:
+    """The representation that the options name, with the settings that suit the corpus.
+
+    Raises:
+        OptionError: an unknown name; --steps-per-quarter for a representation, or a clock, that has no such grid.
+    """
+    name = options.representation.partition(":")[0]
+    chosen = dict((settings or {}).get(name, {}))
+    if options.steps_per_quarter is not None:
+        if "steps_per_quarter" not in {field.name for field in fields(REPRESENTATIONS[name])}:
+            raise OptionError(f"--steps-per-quarter {options.steps_per_quarter}: {name} has no such grid; leave it out")
+        chosen.pop("clock", None)  # whoever names a grid of beats wants beats
+        chosen["steps_per_quarter"] = options.steps_per_quarter
+    return build_representation(options.representation, chosen)
+
+
+def note_description(representation: Representation, source: str = "", licence: str = "") -> StoreDescription:
+    """What `store.json` tells of a store of notes."""
+    return StoreDescription(
+        kind=representation.kind,
+        settings={"representation": {"name": representation.name, **representation.settings()}},
+        vocabulary=representation.vocabulary,
+        sources=(source,) if source else (),
+        licence=licence,
+    )
+
+
+def build_note_store(
+    options: NoteStoreOptions,
+    items: Sequence[Item],
+    *,
+    source: str,
+    licence: str,
+    representation: Representation,
+    process: Process | None = None,
+    chunk: int | None = None,
+) -> Store:
+    """Prepare a store from pieces of music as the options say.
+
+    Args:
+        items: pieces with their splits, in the order of the store.
+        source, licence: name and licence of the corpus, for `store.json`.
+        representation: how notes are written.
+        process: makes rows of an item; None reads it as a MIDI file.
+        chunk: pieces that a worker takes at once; None chooses.
+    Raises:
+        OptionError: limit or workers below 1.
+        SourceError: no items.
+        StoreError: there is something at --out; nothing could be kept.
+    """
+    return build_store(
+        options.out,
+        hash_sample(items, options.limit),
+        process or MidiPreparation(representation),
+        note_description(representation, source, licence),
+        workers=options.workers,
+        force=options.force,
+        update=options.update,
+        chunk=chunk,
+    )
+
+
+def midi_items(folder: Path, hint: str) -> list[Item]:
+    """Every MIDI file below a folder, in the order of paths; hidden ones are left out.
+
+    Raises:
+        SourceError: no such folder, or none in it; `hint` says what to give.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder}: no such folder; give {hint}")
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in MIDI_SUFFIXES and not path.is_dir()
+    }
+    keys = sorted(key for key in found if not any(part.startswith(".") for part in key.split("/")))
+    if not keys:
+        raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
+    return [Item(key, found[key], encode_field(key)) for key in keys]
+
+
+def expect_counts(store: Store, expected: Mapping[str, int], limit: int | None) -> None:
+    """Warn on stderr where the splits are not as large as those of the whole corpus; of no use for a trial."""
+    found = {split: count.rows for split, count in store.counts.items() if count.rows}
+    if limit is None and found != dict(expected):
+        print(f"warning: {_told(found)}; the whole corpus has {_told(expected)}", file=sys.stderr)
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in counts.items())

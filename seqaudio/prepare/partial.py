@@ -1,0 +1,118 @@
+"""`OUT.partial/`: what a preparation has finished so far, so that one that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqaudio.files import sha256_of, swap_folder, write_bytes
+
+
+class PartialStore:
+    """The folder beside OUT in which a preparation works.
+
+        plan.txt             fingerprint of all that decides the chunks; for another plan the folder is emptied
+        chunk-000000.arrow   rows of a chunk, split after split; missing where it has none
+        chunk-000000.ledger.tsv, .inputs.tsv     lines of its inputs, without column names
+        chunk-000000.json    its journal, written last: the names of these files and their SHA-256
+        store/               the finished store, until it is moved to OUT
+        moving.txt           SHA-256 of store/store.json, written before the move
+
+    Only the journal vouches for a chunk, so nothing here waits for the disk: after a power cut a chunk whose files do
+    not agree with their checksums is made again.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.folder = out.with_name(out.name + ".partial")
+
+    @property
+    def finished(self) -> Path:
+        """Where the finished store is put together."""
+        return self.folder / "store"
+
+    def is_of(self, plan: str) -> bool:
+        """Whether an earlier run worked here on the same plan."""
+        file = self.folder / "plan.txt"
+        return file.is_file() and file.read_text(encoding="ascii") == plan
+
+    def open(self, plan: str) -> set[int]:
+        """Make the folder for a plan; the numbers of the chunks that an interrupted run had finished."""
+        if self.folder.exists() and not self.is_of(plan):
+            shutil.rmtree(self.folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(self.folder / "plan.txt", plan.encode("ascii"))
+        (self.folder / "moving.txt").unlink(missing_ok=True)
+        return {index for journal in self.folder.glob("chunk-*.json") if (index := _vouched(journal)) is not None}
+
+    def move(self) -> None:
+        """Move the finished store to OUT. An interruption before, between or after the renames is put right."""
+        digest = sha256_of(self.finished / "store.json")
+        write_bytes(self.folder / "moving.txt", digest.encode("ascii"))
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        swap_folder(self.finished, self.out)
+        self.remove()
+
+    def was_moving(self, plan: str) -> bool:
+        """Whether a run of this plan was interrupted while it moved its store; the move is done then."""
+        mark = self.folder / "moving.txt"
+        if not (self.is_of(plan) and mark.is_file()):
+            return False
+        wanted = mark.read_text(encoding="ascii")
+        if _digest_of_store(self.finished) == wanted:
+            swap_folder(self.finished, self.out)
+        elif _digest_of_store(self.out) != wanted:
+            return False
+        self.remove()
+        return True
+
+    def remove(self) -> None:
+        """Remove the folder, the plan first: a half-removed folder is of no plan."""
+        (self.folder / "plan.txt").unlink(missing_ok=True)
+        shutil.rmtree(self.folder)
+
+
+def _digest_of_store(folder: Path) -> str:
+    file = folder / "store.json"
+    return sha256_of(file) if file.is_file() else ""
+
+
+def _vouched(journal: Path) -> int | None:
+    """The number of the chunk whose files are as its journal says; None where they are not."""
+    try:
+        known: dict[str, str] = json.loads(journal.read_text(encoding="ascii"))
+        intact = all(sha256_of(journal.with_name(name)) == digest for name, digest in known.items())
+    except (OSError, ValueError):
+        return None  # torn by a power cut
+    return int(journal.stem.removeprefix("chunk-")) if intact else None
+
+
+def chunk_file(folder: Path, index: int, suffix: str) -> Path:
+    """A file of a chunk."""
+    return folder / f"chunk-{index:06d}{suffix}"
+
+
+def write_journal(folder: Path, index: int, files: Sequence[Path]) -> None:
+    """Say that a chunk is finished."""
+    content = json.dumps({file.name: sha256_of(file) for file in files})
+    put(chunk_file(folder, index, ".json"), content.encode("ascii"))
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file under `own_name`, then move it to its place."""
+    own = own_name(path)
+    own.write_bytes(content)
+    own.replace(path)
+
+
+def own_name(path: Path) -> Path:
+    """A name beside `path` that no other worker writes to.
+
+    A worker of a run that was killed may still be at the same chunk. It writes the same bytes, but a reader must not
+    see half of them.
+    """
+    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")

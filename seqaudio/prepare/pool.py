@@ -1,0 +1,74 @@
+"""The workers of a preparation: this process, several of our own, or any executor."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from multiprocessing import connection, get_context, parent_process
+from typing import TypeVar
+
+from seqaudio.errors import StoreError
+
+AHEAD_EACH = 2  # tasks handed out for each worker of ours: one at work, one ready
+AHEAD_FOREIGN = 256  # tasks handed out to an executor whose workers we cannot count
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def completed(
+    work: Callable[[Task], Result], tasks: Iterable[Task], workers: int, executor: Executor | None
+) -> Iterator[Result]:
+    """The results of all tasks, in the order in which they are done.
+
+    Raises StoreError where a worker process dies.
+    """
+    if executor is None and workers == 1:
+        yield from map(work, tasks)
+        return
+    with _executor(workers, executor) as pool:
+        ahead = AHEAD_EACH * workers if executor is None else AHEAD_FOREIGN
+        running: set[Future[Result]] = set()
+        try:
+            for task in tasks:
+                running.add(pool.submit(work, task))
+                if len(running) >= ahead:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        except BrokenExecutor:
+            raise StoreError(
+                "a worker process died (out of memory, or killed); finished work is kept, run the command again, "
+                "with fewer --workers if memory was short"
+            ) from None
+        finally:
+            for future in running:
+                future.cancel()
+
+
+@contextmanager
+def _executor(workers: int, executor: Executor | None) -> Iterator[Executor]:
+    if executor is not None:
+        yield executor
+        return
+    # spawn: a forked child of a process with running torch threads can hang
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        yield pool
+
+
+def _end_with_parent() -> None:
+    """Let this worker end when its parent does: one that is killed tells nobody, and its workers would wait on."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()

@@ -1,0 +1,118 @@
+"""The Arrow file of a chunk: its rows, grouped by split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from seqaudio.prepare.items import Item, Row
+from seqaudio.prepare.moments import moments_of
+from seqaudio.prepare.partial import own_name
+from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_array, sequence_type
+
+COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
+SPLIT = "split"  # the column that chunks have and stores have not
+HELD_BYTES = 1 << 19  # of sequences of a split that wait in memory before they are written: 512 KiB, or one row
+
+
+class _Columns:
+    """Rows of one split that wait to be written, column by column."""
+
+    def __init__(self) -> None:
+        self.sequences: list[np.ndarray] = []
+        self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in COLUMNS}
+        self.bytes = 0
+
+    def add(self, row: Row, item: Item, moments: np.ndarray | None) -> None:
+        self.sequences.append(row.sequence)
+        self.bytes += row.sequence.nbytes
+        values = self.values
+        values["id"].append(row.id)
+        values["length"].append(len(row.sequence))
+        values["label"].append(row.label or item.label)
+        values["text"].append(row.text or item.text)
+        values["speaker"].append(row.speaker or item.speaker)
+        values["condition"].append(row.condition or item.condition)
+        values["duration"].append(row.duration)
+        values[MOMENTS].append(moments)
+
+
+class RowWriter:
+    """Writes the rows of a chunk as record batches that hold rows of one split each, in their order.
+
+    Columns are those of a store, the moments of training frames where they are asked for, and the split.
+    """
+
+    def __init__(self, path: Path, description: StoreDescription) -> None:
+        self.path = path
+        self.description = description
+        self._waiting = {split: _Columns() for split in SPLITS}
+        self._sink: pa.OSFile | None = None
+        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+
+    def add(self, row: Row, item: Item) -> str:
+        """Add a row; the split it goes to. Raises ValueError for a split that is none."""
+        split = row.split or item.split
+        if split not in SPLITS:
+            raise ValueError(f"{item.key}: split {split!r}, expected one of {SPLITS}")
+        moments = None
+        if self.description.normalise and split == "train":
+            moments = (row.moments or moments_of(row.sequence)).flat()
+        waiting = self._waiting[split]
+        waiting.add(row, item, moments)
+        if waiting.bytes >= HELD_BYTES:
+            self._write(split)
+        return split
+
+    def close(self) -> list[Path]:
+        """Write what is left; the file, or nothing where there was no row."""
+        for split, waiting in self._waiting.items():
+            if waiting.sequences:
+                self._write(split)
+        if self._writer is None or self._sink is None:
+            return []
+        self._writer.close()
+        self._sink.close()
+        own_name(self.path).replace(self.path)
+        return [self.path]
+
+    def _write(self, split: str) -> None:
+        batch = self._batch(split, self._waiting[split])
+        if self._writer is None:
+            self._sink = pa.OSFile(str(own_name(self.path)), "wb")
+            self._writer = pa.ipc.new_file(self._sink, batch.schema)
+        self._writer.write_batch(batch)
+        self._waiting[split] = _Columns()
+
+    def _batch(self, split: str, waiting: _Columns) -> pa.RecordBatch:
+        first = waiting.sequences[0]
+        kind = sequence_type(
+            self.description.kind, first.shape[1] if first.ndim == 2 else 1, len(self.description.vocabulary or ())
+        )
+        fields = schema(kind, moments=self.description.normalise)
+        arrays = [
+            sequence_array(waiting.sequences, kind)
+            if field.name == "sequence"
+            else pa.array(waiting.values[field.name], field.type)
+            for field in fields
+        ]
+        arrays.append(pa.array([split] * len(waiting.sequences), pa.string()))
+        return pa.record_batch(arrays, schema=fields.append(pa.field(SPLIT, pa.string())))
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The record batches of a chunk with the split of each; nothing where the chunk had no row.
+
+    They are views of the file: whoever keeps one keeps all of the file in memory.
+    """
+    if not path.exists():
+        return
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        for index in range(reader.num_record_batches):
+            batch = reader.get_batch(index)
+            place = batch.schema.get_field_index(SPLIT)
+            yield batch.column(place)[0].as_py(), batch.remove_column(place)

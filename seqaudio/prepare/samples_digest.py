@@ -1,0 +1,28 @@
+"""A checksum of what recordings hold, which WAV and FLAC copies and re-packed archives share."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.errors import SourceError
+
+
+def samples_digest(folder: Path) -> str:
+    """SHA-256 over each recording's name without suffix and its 16-bit samples (little-endian), in order of names."""
+    digest = hashlib.sha256()
+    for path in sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem):
+        digest.update(f"{path.stem}\n".encode())
+        digest.update((read_audio(path).samples * 32768).astype("<i2").tobytes())
+    return digest.hexdigest()
+
+
+def check_samples(folder: Path, expected: str) -> None:
+    """Raise SourceError unless the recordings of a folder have the digest that is expected."""
+    digest = samples_digest(folder)
+    if digest != expected:
+        raise SourceError(
+            f"{folder.name}: the samples have SHA-256 {digest}, expected {expected}; the archive has another version, "
+            f"which can be unpacked by hand and given as --source"
+        )

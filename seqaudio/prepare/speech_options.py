@@ -1,0 +1,132 @@
+"""The options that all preparations of speech share, and the build of a store with them.
+
+A script inherits its Config from one of the classes here, lists its items, and calls `build_speech_store`.
+"""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from seqaudio.features import feature_settings
+from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
+from seqaudio.prepare.build import build_store
+from seqaudio.prepare.dask import dask_executor
+from seqaudio.prepare.items import Item, Process
+from seqaudio.prepare.splits import hash_sample
+from seqaudio.store import Store
+
+SplitCounts = Mapping[str, int]  # recordings of each split
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreOptions:
+    """What every preparation of speech lets one choose of its store."""
+
+    out: Path  # new folder for the store
+    features: str = "default"  # feature preset: default (13 MFCC), keywords, log_mel ...; docs/features.md has them all
+    sample_rate: int = 16000  # hertz; recordings of another rate are resampled
+    workers: int = 1  # processes
+    dask: str | None = None  # address of a Dask cluster that takes the place of the workers: tcp://HOST:PORT
+    limit: int | None = None  # take only N recordings, drawn by their names, for a trial
+    update: bool = False  # redo only what changed since the store at --out was made
+    force: bool = False  # replace a store that is there
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """First in the help text, as it is first in mind."""
+
+    source: Path  # folder of the corpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechOptions(StoreOptions, _Source):
+    """Options of every corpus of recordings."""
+
+    keep: Keep = "features"  # or samples: features are then made in training, where waveforms can be augmented
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveOptions(SpeechOptions):
+    """Options of a corpus that comes as an archive."""
+
+    archive: Path | None = None  # a ZIP or TAR that you have: unpack it into the source folder first
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions(ArchiveOptions):
+    """Options of a corpus that its makers let everyone fetch."""
+
+    download: bool = False  # fetch the archive and unpack it into the source folder first
+
+
+def chosen_executor(options: StoreOptions) -> AbstractContextManager[Executor | None]:
+    """The executor of the Dask cluster that the options name; without one None, and `build_store` uses processes."""
+    return nullcontext() if options.dask is None else dask_executor(options.dask)
+
+
+def build_speech_store(
+    options: SpeechOptions,
+    items: Sequence[Item],
+    *,
+    source: str,
+    licence: str,
+    names: str = "",
+    example: str = "",
+    always: Sequence[Item] = (),
+    about: Mapping[str, Any] | None = None,
+    wrap: Callable[[ExtractFeatures], Process] | None = None,
+) -> Store:
+    """Prepare a store from recordings as the options say.
+
+    Labels, texts and speakers are kept in Unicode normal form C, however the corpus writes them.
+
+    Args:
+        items: recordings with their splits, in the order of the store.
+        source, licence: name and licence of the corpus, for `store.json`.
+        names, example: a regular expression for file names without suffix, and a name that matches.
+        always: more items, behind the others, which --limit leaves in.
+        about: more settings for `store.json`: choices of the script that decide what is in the store.
+        wrap: makes the Process from the extraction of features, where some items are more than a recording.
+    Raises:
+        OptionError: an unknown preset, a rate that does not suit it, limit or workers below 1.
+        SourceError: no items.
+        StoreError: there is something at --out; nothing could be kept.
+    """
+    settings = feature_settings(options.features, options.sample_rate)
+    extract = ExtractFeatures(settings, names=names, example=example, keep=options.keep)
+    sources = (source,) if source else ()
+    with chosen_executor(options) as executor:
+        return build_store(
+            options.out,
+            [_composed(item) for item in (*hash_sample(items, options.limit), *always)],
+            extract if wrap is None else wrap(extract),
+            speech_description(settings, options.keep, sources=sources, licence=licence, others=about),
+            workers=options.workers,
+            force=options.force,
+            update=options.update,
+            executor=executor,
+        )
+
+
+def compare_counts(options: StoreOptions, store: Store, expected: SplitCounts) -> None:
+    """Warn on stderr where the splits are not as large as those of the whole corpus; of no use for a trial."""
+    found = {split: count.rows for split, count in store.counts.items()}
+    if options.limit is None and found != dict(expected):
+        print(f"warning: {_told(found)}; the whole corpus has {_told(expected)}", file=sys.stderr)
+
+
+def _told(counts: SplitCounts) -> str:
+    return ", ".join(f"{split} {count:,}" for split, count in counts.items())
+
+
+def _composed(item: Item) -> Item:
+    label, text, speaker = (unicodedata.normalize("NFC", field) for field in (item.label, item.text, item.speaker))
+    return replace(item, label=label, text=text, speaker=speaker)

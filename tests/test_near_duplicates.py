@@ -1,0 +1,252 @@
+"""Versions of a piece are found by its melody, and never fall into two splits; strangers are told apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqaudio.errors import OptionError
+from seqaudio.notes import NoteSequence
+from seqaudio.notes.near_duplicates import (
+    ALIKE,
+    FEWEST_SHARED,
+    WIDTH,
+    PieceIdentity,
+    families,
+    likeness,
+    melody_fingerprint,
+    near_duplicates,
+    split_by_content,
+    splits_of_pieces,
+    top_line,
+    windows_of,
+)
+from seqaudio.notes.piece_identities import identities_of, with_splits_by_content
+from seqaudio.notes.preparation import content_hash
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.notes.writing import write_midi
+from seqaudio.prepare import Item
+from seqaudio.prepare.splits import hash_split
+
+
+def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:
+    """A made-up melody over a bass that is one of a few."""
+    draw = np.random.default_rng(seed)
+    lengths = draw.choice([120, 240, 480], size=length)
+    start = np.cumsum(lengths) - lengths
+    bars = np.arange(0, start[-1], 1920)
+    pitch = 72 + np.cumsum(draw.choice([-4, -2, -1, 1, 2, 3], size=length)) % 13
+    return NoteSequence.from_columns(
+        np.concatenate([start, bars]),
+        np.concatenate([start + lengths, bars + 1920]),
+        np.concatenate([pitch, 36 + draw.integers(0, 3, size=len(bars)) * 5]),
+        track=np.repeat([0, 1], [length, len(bars)]),
+        **more,
+    )
+
+
+def alike(one: NoteSequence, other: NoteSequence) -> float:
+    return likeness(melody_fingerprint(one), melody_fingerprint(other))
+
+
+def edited(notes: NoteSequence, share: float, seed: int = 0) -> NoteSequence:
+    """Some notes of the melody a third higher or lower."""
+    draw = np.random.default_rng(seed)
+    here = (notes.track == 0) & (draw.random(len(notes)) < share)
+    return notes.with_columns(pitch=notes.pitch + np.where(here, draw.choice([-3, 3], len(notes)), 0).astype(np.int16))
+
+
+def test_the_top_line_is_the_highest_pitch_whenever_it_changes() -> None:
+    notes = NoteSequence.from_columns(
+        [0, 0, 480, 960, 960, 1920, 2400, 0],
+        [1920, 480, 960, 1440, 1200, 2400, 2880, 4800],
+        [60, 72, 72, 76, 40, 64, 64, 99],
+        is_drum=[False] * 7 + [True],
+    )
+    # 72 is struck twice, 60 is alone again from 1440 on
+    assert top_line(notes).tolist() == [72, 76, 60, 64]
+    assert top_line(NoteSequence.from_columns([], [], [])).tolist() == []
+
+
+def test_key_tempo_note_values_repeats_instruments_and_accompaniment_make_no_difference() -> None:
+    notes = tune(1)
+    melody = notes.select(notes.track == 0)
+    doubled = melody.with_columns(start_tick=2 * melody.start_tick, end_tick=2 * melody.end_tick, program=40)
+    middle = (melody.start_tick + melody.end_tick) // 2
+    struck_twice = NoteSequence.from_columns(
+        np.concatenate([melody.start_tick, middle]),
+        np.concatenate([middle, melody.end_tick]),
+        np.concatenate([melody.pitch, melody.pitch]),
+    )
+    drums = NoteSequence.from_columns([0], [99999], [120], is_drum=True)
+    assert len(melody_fingerprint(notes)) > 50
+    for version in (notes.with_columns(pitch=notes.pitch + 5), melody, doubled, struck_twice):
+        np.testing.assert_array_equal(melody_fingerprint(version), melody_fingerprint(notes))
+    assert len(melody_fingerprint(drums)) == 0
+
+
+def test_a_melody_with_a_tenth_of_its_notes_edited_is_known_and_strangers_are_not() -> None:
+    tunes = [tune(seed) for seed in range(40)]
+    assert min(alike(notes, edited(notes, 0.04, seed)) for seed, notes in enumerate(tunes)) >= ALIKE
+    assert np.median([alike(notes, edited(notes, 0.1, seed)) for seed, notes in enumerate(tunes)]) >= ALIKE
+    assert max(alike(one, other) for one in tunes[:20] for other in tunes[20:]) < ALIKE / 2
+    assert max(alike(notes, edited(notes, 0.6, seed)) for seed, notes in enumerate(tunes)) < ALIKE
+
+
+def test_a_part_of_a_piece_is_a_version_of_it() -> None:
+    notes = tune(3, length=200)
+    assert alike(notes.select(notes.start_tick < 12_000), notes) > 0.9
+
+
+def test_scales_trills_and_short_pieces_have_no_windows() -> None:
+    assert len(windows_of(np.arange(40, 90))) == 0
+    assert len(windows_of(np.arange(90, 40, -1))) == 0
+    assert len(windows_of(np.tile([60, 62, 64], 20))) == 0
+    assert len(windows_of(np.array([60, 62, 64, 65] * 3)[: WIDTH - 1])) == 0
+    assert len(windows_of(np.tile([60, 64, 62, 65], 20))) == 4
+
+
+def test_few_shared_windows_are_chance() -> None:
+    windows = np.arange(1, 100, dtype=np.uint64)
+    few, enough = windows[: FEWEST_SHARED - 1], windows[:FEWEST_SHARED]
+    assert likeness(few, windows) == 0.0
+    assert likeness(enough, windows) == 1.0
+    assert likeness(windows[:0], windows) == 0.0
+
+
+def test_families_hold_together_through_versions_of_versions() -> None:
+    original = tune(5)
+    first = edited(original, 0.04, seed=1)
+    second = edited(first, 0.04, seed=2)
+    pieces = {"a": tune(6), "b": second, "c": first, "d": tune(7), "e": original, "f": tune(7, program=40)}
+    assert alike(original, second) < alike(first, second)
+    assert families({name: PieceIdentity.of(notes) for name, notes in pieces.items()}) == [
+        ["a"],
+        ["b", "c", "e"],
+        ["d", "f"],
+    ]
+
+
+def test_copies_without_any_window_are_found_by_their_content() -> None:
+    short = NoteSequence.from_columns([0, 480, 960], [480, 960, 1440], [60, 62, 64])
+    pieces = [short, tune(1), short.with_columns(pitch=short.pitch + 2), short.with_columns(pitch=[60, 62, 65])]
+    assert near_duplicates([PieceIdentity.of(notes) for notes in pieces]) == [0, 1, 0, 3]
+
+
+def test_many_versions_of_one_piece_are_one_family_however_many_share_a_window() -> None:
+    versions = [edited(tune(8), 0.03, seed) for seed in range(60)]
+    others = [tune(seed) for seed in range(100, 110)]
+    found = near_duplicates([PieceIdentity.of(notes) for notes in (*others, *versions)])
+    assert found == [*range(10), *[10] * 60]
+
+
+def test_a_roll_and_its_notes_have_one_melody() -> None:
+    notes = tune(9)
+    roll = RollRepresentation(steps_per_quarter=4, repeats="joined").encode(notes)
+    identity = PieceIdentity.of_roll(roll)
+    np.testing.assert_array_equal(identity.melody, melody_fingerprint(notes))
+    higher = PieceIdentity.of_roll(np.roll(roll, 3, axis=1))
+    assert higher.contents == identity.contents
+    assert PieceIdentity.of_roll(roll[:-4]).contents != identity.contents
+    assert len(PieceIdentity.of_roll(np.zeros((5, 88), np.uint8)).melody) == 0
+
+
+def test_songs_of_one_file_are_one_piece() -> None:
+    both = PieceIdentity.of(tune(1), tune(2))
+    assert likeness(both.melody, melody_fingerprint(tune(2))) == 1.0
+    assert both.contents == (content_hash(tune(1)), content_hash(tune(2)))
+    # a song of them is a copy, even where it has no windows
+    short = NoteSequence.from_columns([0, 480, 960], [480, 960, 1440], [60, 62, 64])
+    pieces = {
+        "both": PieceIdentity.of(tune(1), short),
+        "other": PieceIdentity.of(tune(2)),
+        "one": PieceIdentity.of(short),
+    }
+    assert families(pieces) == [["both", "one"], ["other"]]
+
+
+# splits
+
+
+def test_a_piece_alone_goes_by_its_content_and_versions_go_with_it() -> None:
+    songs = {f"tune {seed}": tune(seed) for seed in range(60)}
+    alone = split_by_content(songs)
+    assert alone == {name: hash_split(content_hash(notes), 10.0, 10.0) for name, notes in songs.items()}
+    assert set(alone.values()) == {"train", "valid", "test"}
+    versions = {
+        f"version {seed}": edited(tune(seed).with_columns(pitch=tune(seed).pitch + 2), 0.05) for seed in range(60)
+    }
+    together = split_by_content(songs | versions)
+    assert list(together) == [*songs, *versions]
+    assert all(together[f"tune {seed}"] == together[f"version {seed}"] for seed in range(60))
+    # in any order
+    assert split_by_content(dict(reversed((songs | versions).items()))) == together
+
+
+@pytest.mark.parametrize(
+    ("given", "split"), [(["train", "valid"], "valid"), (["valid", "test"], "test"), (["train"], "train")]
+)
+def test_the_strictest_of_known_splits_holds_for_a_family(given: list[str], split: str) -> None:
+    songs = {f"{number}": edited(tune(1), 0.04, number) for number in range(3)} | {"other": tune(2)}
+    known = {str(number): name for number, name in enumerate(given)}
+    splits = split_by_content(songs, known=known)
+    assert [splits[str(number)] for number in range(3)] == [split] * 3
+    assert splits["other"] == split_by_content({"other": tune(2)})["other"]
+
+
+def test_percentages_and_known_splits_are_checked() -> None:
+    with pytest.raises(OptionError, match="less than 100 together"):
+        split_by_content({"a": tune(1)}, 60.0, 40.0)
+    with pytest.raises(ValueError, match="known splits"):
+        splits_of_pieces({"a": PieceIdentity.of(tune(1))}, known={"a": "validation"})
+    assert split_by_content({}) == {}
+
+
+# files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for seed in range(6):
+        write_midi(tune(seed), tmp_path / f"{seed}.mid")
+    write_midi(edited(tune(0), 0.05), tmp_path / "zero again.mid")
+    (tmp_path / "damaged.mid").write_bytes(b"MThd and nothing else")
+    return tmp_path
+
+
+def items_of(folder: Path) -> list[Item]:
+    return [Item(path.name, path, path.name) for path in sorted(folder.iterdir())]
+
+
+def test_files_are_compared_before_they_are_prepared(folder: Path) -> None:
+    items = with_splits_by_content(items_of(folder), known={"zero again.mid": "test"})
+    splits = {item.key: item.split for item in items}
+    assert [item.key for item in items] == sorted(splits)
+    assert splits["0.mid"] == splits["zero again.mid"] == "test"
+    assert splits["damaged.mid"] == ""
+    assert splits["3.mid"] == hash_split(content_hash(tune(3)), 10.0, 10.0)
+
+
+def test_any_number_of_workers_sees_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqaudio.notes.piece_identities.CHUNK", 2)
+    one, two = (identities_of(items_of(folder), workers) for workers in (1, 2))
+    assert list(one) == list(two) == [path.name for path in sorted(folder.iterdir()) if path.name != "damaged.mid"]
+    for name, identity in one.items():
+        assert two[name].contents == identity.contents
+        np.testing.assert_array_equal(two[name].melody, identity.melody)
+    with pytest.raises(OptionError, match="--workers 0"):
+        identities_of(items_of(folder), 0)
+
+
+@pytest.mark.data
+def test_the_families_of_real_corpora_are_few_and_small(data_folder: Path) -> None:
+    for corpus, least, largest in (("nottingham/midi", 0.93, 3), ("js_fakes", 0.88, 8)):
+        paths = sorted((data_folder / "music" / corpus).glob("*.mid"))[::2]
+        found = families(identities_of([Item(path.name, path, path.name) for path in paths]))
+        sizes = Counter(map(len, found))
+        assert len(found) >= least * len(paths), sizes
+        assert max(sizes) <= largest, sizes
