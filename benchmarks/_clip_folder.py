@@ -52,6 +52,7 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
         loop = Child("librosa", folder)
         ours = Child("seqaudio", folder)
         seconds_loop = loop.ask(0, count // 2)
+        os.sync()  # ours waits for the disk, and should not wait for what the loop wrote
         seconds_ours = ours.ask(0, count)
         seconds_loop += loop.ask(count // 2, count)
         loop.end()

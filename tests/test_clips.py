@@ -60,7 +60,20 @@ def test_samples_are_augmented_and_the_model_serves_both_stores(
     command: Command, stores: dict[str, Path], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    changes = ("--speed", "0.1", "--noisy", "0.5", "--rooms", "0.3", "--telephone", "0.2", "--time-shift", "0.05")
+    changes = (
+        "--speed",
+        "0.1",
+        "--noisy",
+        "0.5",
+        "--rooms",
+        "0.3",
+        "--telephone",
+        "0.2",
+        "--time-shift",
+        "0.05",
+        "--lowest-snr",
+        "5",
+    )
     done = command(TRAIN, "--store", stores["samples"], "--run", run, *SMALL, *changes)
     assert done.returncode == 0, done.stderr
     plain = command(TRAIN, "--store", stores["samples"], "--run", tmp_path / "plain", *SMALL)

@@ -61,7 +61,8 @@ class Config(TrainingOptions):
     room_folder: Path | None = None  # recorded impulse responses for --rooms; without it they are synthetic
     noisy: float = 0.0  # augmentation of samples: share of clips that get noise
     noise_folder: Path | None = None  # recordings for --noisy; without it noises are synthetic
-    snr: tuple[Decibels, Decibels] = (0.0, 25.0)  # signal-to-noise ratio of --noisy, least and greatest
+    lowest_snr: Decibels = 0.0  # least signal-to-noise ratio of --noisy
+    highest_snr: Decibels = 25.0  # greatest signal-to-noise ratio of --noisy
     telephone: float = 0.0  # augmentation of samples: share of clips limited to 300 to 3400 Hz
     batch_size: int = 64  # clips
     epochs: int = 24  # passes over the training split
@@ -104,7 +105,7 @@ def change_of(config: Config, store: Store) -> Transform | None:
         room_folder=config.room_folder,
         noise=config.noisy,
         noise_folder=config.noise_folder,
-        snr=config.snr,
+        snr=(config.lowest_snr, config.highest_snr),
         telephone=config.telephone,
         gain=0.0,  # --gain changes the level of the features
     )
