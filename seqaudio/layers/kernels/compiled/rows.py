@@ -94,11 +94,10 @@ def normalise(row: Row) -> Any:
     mean = total / count
     squares = real(0)
     for k in range(len(row)):
-        row[k] -= mean
-        squares += row[k] * row[k]
+        squares += (row[k] - mean) * (row[k] - mean)
     scale = real(1) / math.sqrt(squares / count + real(EPSILON))
     for k in range(len(row)):
-        row[k] *= scale
+        row[k] = (row[k] - mean) * scale
     return scale
 
 
