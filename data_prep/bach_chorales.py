@@ -50,13 +50,13 @@ from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.notes.score_preparation import ScorePreparation
 from seqaudio.notes.variants import Windows, families, likeness, sounding, windows
+from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.items import Item
 from seqaudio.prepare.note_options import (
     NoteStoreOptions,
     RepresentationOptions,
     build_note_store,
     chosen_representation,
-    expect_counts,
 )
 from seqaudio.prepare.splits import hash_split
 from seqaudio.progress import progress

@@ -25,11 +25,11 @@ from seqaudio.notes.piece_identities import with_splits_by_content
 from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,
     chosen_representation,
-    expect_counts,
     midi_items,
 )
 

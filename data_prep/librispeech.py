@@ -39,7 +39,8 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store, compare_counts
+from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
 from seqaudio.prepare.tables import read_lines
 from seqaudio.registry import did_you_mean
 
@@ -86,7 +87,7 @@ def main(config: Config) -> None:
     expected = Counter[str]()
     for name, split in splits.items():
         expected[split] += SUBSETS[name].utterances
-    compare_counts(config, store, {split: expected[split] for split in store.counts})
+    expect_counts(store, {split: expected[split] for split in store.counts}, config.limit)
 
 
 def choose_splits(subsets: tuple[str, ...], train_on: str) -> dict[str, str]:

@@ -27,12 +27,12 @@ from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.items import Item
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,
     chosen_representation,
-    expect_counts,
 )
 from seqaudio.prepare.tables import listed_file, read_table
 

@@ -30,12 +30,12 @@ from seqaudio.notes.near_duplicates import PieceIdentity, families
 from seqaudio.notes.piece_identities import identities_of
 from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.items import Item
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,
     chosen_representation,
-    expect_counts,
     midi_items,
 )
 from seqaudio.prepare.published_rolls import read_matrix_rolls

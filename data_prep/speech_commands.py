@@ -45,7 +45,8 @@ from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare import Item
 from seqaudio.prepare.background import CutBackground, share_out
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store, compare_counts
+from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
 from seqaudio.prepare.splits import hash_sample
 from seqaudio.prepare.tables import read_lines
 from seqaudio.registry import did_you_mean
@@ -111,7 +112,7 @@ def main(config: Config) -> None:
     )
     print("\n".join(describe_store(store)))
     if not config.words and config.unknown == config.silence == 1:
-        compare_counts(config, store, EXPECTED[config.version, config.classes])
+        expect_counts(store, EXPECTED[config.version, config.classes], config.limit)
 
 
 def list_recordings(source: Path, version: Version) -> list[Item]:

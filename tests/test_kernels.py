@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+from seqaudio import jit
 from seqaudio.cells import CELLS
 from seqaudio.layers import FUSED, Unrolled, build_layer
 from seqaudio.layers.kernels import choice, compiled_serves, loop
-from seqaudio.layers.kernels.compiled import jit
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.state import flatten, map_state, tensors
 

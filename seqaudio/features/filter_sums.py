@@ -6,15 +6,13 @@ half the time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
 from seqaudio.features.bands import ROWS, Bands
+from seqaudio.jit import compiled_in_order
 
 
+@compiled_in_order
 def _sums(
     spectra: np.ndarray,
     magnitude: bool,
@@ -61,20 +59,6 @@ def _sums(
             sums[start + 7, m] = max(h, floor)
 
 
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """For one thread, kept on disk where a folder for it can be written. Sums stay in the order written."""
-    options: dict[str, Any] = {"fastmath": {"contract", "nsz", "arcp"}, "error_model": "numpy", "nogil": True}
-    kernel: Callable[..., None]
-    try:
-        kernel = njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in
-        kernel = njit(**options)(function)
-    return kernel
-
-
-_kernel = _compiled(_sums)
-
-
 def filter_sums(
     spectra: np.ndarray, magnitude: bool, bands: Bands, floor: float, tile: np.ndarray, sums: np.ndarray
 ) -> None:
@@ -93,4 +77,4 @@ def filter_sums(
     needed = (-(-len(spectra) // ROWS) * ROWS, len(bands.first))
     if sums.shape[0] < needed[0] or sums.shape[1] < needed[1]:
         raise ValueError(f"sums of shape {list(sums.shape)}, expected at least {list(needed)}")
-    _kernel(spectra, magnitude, *bands, spectra.dtype.type(floor), tile, sums)
+    _sums(spectra, magnitude, *bands, spectra.dtype.type(floor), tile, sums)

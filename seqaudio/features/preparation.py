@@ -33,7 +33,7 @@ BATCH = 64  # recordings that are extracted together, at most
 BATCH_SAMPLES = (
     1 << 18
 )  # of them: 1 MiB, which stays in a core's cache and in the memory that is there; or one recording
-KEPT_BYTES = 1 << 24
+KEPT_BYTES = 1 << 24  # 16 MiB, more than the spectra of a block take
 DECODED_AHEAD = 4  # recordings: few, as each may be an hour long
 
 

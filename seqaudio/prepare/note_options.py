@@ -5,7 +5,6 @@ A script inherits its Config from one of the classes here, lists its items, and 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -155,14 +154,3 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
     if not keys:
         raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
     return [Item(key, found[key], encode_field(key)) for key in keys]
-
-
-def expect_counts(store: Store, expected: Mapping[str, int], limit: int | None) -> None:
-    """Warn on stderr where the splits are not as large as those of the whole corpus; of no use for a trial."""
-    found = {split: count.rows for split, count in store.counts.items() if count.rows}
-    if limit is None and found != dict(expected):
-        print(f"warning: {_told(found)}; the whole corpus has {_told(expected)}", file=sys.stderr)
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{split} {count:,}" for split, count in counts.items())

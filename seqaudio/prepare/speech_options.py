@@ -5,7 +5,6 @@ A script inherits its Config from one of the classes here, lists its items, and 
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,8 +20,6 @@ from seqaudio.prepare.dask import dask_executor
 from seqaudio.prepare.items import Item, Process
 from seqaudio.prepare.splits import hash_sample
 from seqaudio.store import Store
-
-SplitCounts = Mapping[str, int]  # recordings of each split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,17 +111,6 @@ def build_speech_store(
             update=options.update,
             executor=executor,
         )
-
-
-def compare_counts(options: StoreOptions, store: Store, expected: SplitCounts) -> None:
-    """Warn on stderr where the splits are not as large as those of the whole corpus; of no use for a trial."""
-    found = {split: count.rows for split, count in store.counts.items()}
-    if options.limit is None and found != dict(expected):
-        print(f"warning: {_told(found)}; the whole corpus has {_told(expected)}", file=sys.stderr)
-
-
-def _told(counts: SplitCounts) -> str:
-    return ", ".join(f"{split} {count:,}" for split, count in counts.items())
 
 
 def _composed(item: Item) -> Item:

@@ -13,7 +13,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from seqaudio.layers.kernels.compiled.jit import ORDERED, compiled
+from seqaudio.jit import ORDERED, compiled
 
 LOG2_E = 1.4426950408889634
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqaudio.layers.kernels.compiled.jit import compiled
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.rows import (
     Row,
     add,

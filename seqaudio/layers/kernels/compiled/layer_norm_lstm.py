@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import tanh
-from seqaudio.layers.kernels.compiled.jit import compiled
 from seqaudio.layers.kernels.compiled.lstm import remember
 from seqaudio.layers.kernels.compiled.rows import (
     Row,

@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
-from seqaudio.layers.kernels.compiled.jit import compiled
 from seqaudio.layers.kernels.states import StateGradient, StateTape, Window
 
 Row: TypeAlias = npt.NDArray[Any]  # [H] or [G H], contiguous
