@@ -10,7 +10,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' |
   { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo venv test test-all lint bench results clean
+.PHONY: help demo venv test test-all lint bench results figures notebooks clean
 
 help:
 	@echo "make demo      hear and see it all: words recognised, a chorale composed"
@@ -19,6 +19,8 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     the tables of benchmarks/"
 	@echo "make results   docs/results.md from docs/results/*.json"
+	@echo "make figures   the pictures of docs/primer, in both languages, under 10 minutes"
+	@echo "make notebooks docs/primer as notebooks, in build/notebooks"
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
@@ -57,6 +59,12 @@ bench: venv
 
 results: venv
 	$(BIN)/python -m seqaudio.evaluation.results page
+
+figures: venv
+	$(BIN)/python docs/primer/draw.py
+
+notebooks: venv
+	$(BIN)/python docs/primer/notebooks.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist build

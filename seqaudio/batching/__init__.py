@@ -13,6 +13,9 @@ from seqaudio.batching.memory_tasks import (
 )
 from seqaudio.batching.padded import Collate, LabelledSequences, PaddedBatches, TokenSequences, Transform
 from seqaudio.batching.recordings import LabelledRecordings
+from seqaudio.batching.series import Series, SeriesChannels, channels_of, series_of, statistics_of
+from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
+from seqaudio.batching.series_windows import SeriesWindows
 
 __all__ = [
     "MEMORY_TASKS",
@@ -27,9 +30,17 @@ __all__ = [
     "Lanes",
     "MemoryTask",
     "PaddedBatches",
+    "Series",
+    "SeriesChannels",
+    "SeriesLanes",
+    "SeriesWindows",
     "Source",
     "TokenSequences",
     "Transform",
+    "WholeSeries",
+    "channels_of",
     "held_out",
     "labelled_clips",
+    "series_of",
+    "statistics_of",
 ]

@@ -122,7 +122,8 @@ def describe_store(store: Store) -> Iterator[str]:
         )
     if store.vocabulary is not None:
         labelled = any(count.labels for count in store.counts.values())
-        yield f"  {'labels' if labelled else 'tokens'}: {len(store.vocabulary):,}"
+        named = "channels" if store.kind == "series" else "labels" if labelled else "tokens"
+        yield f"  {named}: {len(store.vocabulary):,}"
         for name in store.vocabulary if labelled else ():
             counts = (f"{split} {count.labels.get(name, 0):,}" for split, count in store.counts.items())
             yield f"    {name:<16} {', '.join(counts)}"

@@ -5,9 +5,11 @@
 
 from seqaudio.probing.drawing import draw_reports, reports_figure
 from seqaudio.probing.epochs import EpochProbe
+from seqaudio.probing.linear import LinearCell, turning_cell
 from seqaudio.probing.measure import probe
 from seqaudio.probing.report import LayerReport, Report
 from seqaudio.probing.rows import probe_rows
+from seqaudio.probing.units import unit_reach
 from seqaudio.probing.verdict import EXPLODED, FADED, VANISHED, Verdict, judge
 
 __all__ = [
@@ -16,6 +18,7 @@ __all__ = [
     "VANISHED",
     "EpochProbe",
     "LayerReport",
+    "LinearCell",
     "Report",
     "Verdict",
     "draw_reports",
@@ -23,4 +26,6 @@ __all__ = [
     "probe",
     "probe_rows",
     "reports_figure",
+    "turning_cell",
+    "unit_reach",
 ]

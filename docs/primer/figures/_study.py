@@ -1,0 +1,33 @@
+"""What the gradient study measures, kept below build/primer/."""
+
+from __future__ import annotations
+
+import json
+from types import ModuleType
+from typing import Any
+
+from _runs import CACHE
+from chapters import ROOT
+
+from seqaudio.cli.scripts import load, recipes
+
+PUBLISHED = ROOT / "docs" / "results" / "studies" / "gradient_flow_adding.json"
+
+
+def study() -> ModuleType:
+    """recipes/gradient_flow/study.py."""
+    return load(recipes("study.py")["gradient_flow"])
+
+
+def measured(part: str) -> dict[str, Any]:
+    """Results of the part flow or clipping, measured once; that takes seconds."""
+    script = study()
+    config = script.Config(out=CACHE / "gradient_flow")
+    found: dict[str, Any] = {"flow": script.measured_flow, "clipping": script.measured_clipping}[part](config)
+    return found
+
+
+def published_adding() -> dict[str, Any]:
+    """The published results of the adding problem at growing length."""
+    found: dict[str, Any] = json.loads(PUBLISHED.read_text(encoding="utf-8"))
+    return found

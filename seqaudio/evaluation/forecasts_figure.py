@@ -1,0 +1,147 @@
+"""Forecasts drawn: what was seen, what was said with its intervals, what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from seqaudio.batching import Series, channels_of, statistics_of
+from seqaudio.evaluation.forecasts import Forecasts, Intervals, Values
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.store import Store
+
+BANDS = ("#bcc7e0", "#e4e9f4")  # of the inner and of the outer interval: grey values 198 and 233
+PANELS = 4  # at most
+SEEN = 3  # steps that are drawn before a forecast, for each step ahead
+RUN = 120  # forecasts of one step that are drawn side by side
+
+
+class Panel(NamedTuple):
+    """One stretch of one channel, in the units of the series; steps count from the beginning of the split."""
+
+    name: str
+    seen_steps: npt.NDArray[np.int64]
+    seen: Values
+    steps: npt.NDArray[np.int64]
+    said: Values
+    came: Values
+    widths: Values  # [L, steps] half widths of the intervals
+
+
+def draw_forecasts(
+    forecasts: Forecasts,
+    intervals: Intervals,
+    series: Sequence[Series],
+    origins: npt.NDArray[np.int64],
+    store: Store,
+    path: Path,
+    title: str = "",
+) -> None:
+    """Write the picture of some forecasts as a PNG of 150 dots an inch.
+
+    series, origins: what the forecasts [M, H, K] are of, as the source has them.
+    Raises OSError where the folder is missing or may not be written to.
+    """
+    panels = choose_panels(forecasts, intervals, series, origins, store)
+    save_png(forecasts_figure(panels, intervals.levels, title), path)
+
+
+def choose_panels(
+    forecasts: Forecasts,
+    intervals: Intervals,
+    series: Sequence[Series],
+    origins: npt.NDArray[np.int64],
+    store: Store,
+) -> list[Panel]:
+    """Forecasts from the middle of the split: several places of one channel, or one place of several channels.
+
+    Forecasts of a single step are drawn as a run of them.
+    """
+    channels = channels_of(store)
+    mean, std = statistics_of(store)
+    horizon, targets = forecasts.values.shape[1:]
+    several = min(PANELS, targets)
+    shown = np.unique(np.linspace(0, targets - 1, several).round().astype(int)).tolist()
+    places = [len(origins) // 2] if several > 1 or horizon == 1 else _spread(len(origins))
+    panels = []
+    for channel in shown:
+        scale, shift = std[channels.targets[channel]], mean[channels.targets[channel]]
+        for place in places:
+            number, origin = origins[place].tolist()
+            one = series[number]
+            if horizon == 1:
+                rows = np.flatnonzero(origins[:, 0] == number)
+                begin = max(rows[0], min(place - RUN // 2, rows[-1] - RUN + 1))
+                rows = rows[rows >= begin][:RUN]
+                steps = origins[rows, 1]
+                said, came = forecasts.values[rows, 0, channel], forecasts.truth[rows, 0, channel]
+                seen_steps = np.arange(0)
+            else:
+                steps = origin + np.arange(horizon)
+                said, came = forecasts.values[place, :, channel], forecasts.truth[place, :, channel]
+                seen_steps = np.arange(max(0, origin - SEEN * horizon), origin)
+            widths = intervals.widths[:, :, channel] * scale
+            panels.append(
+                Panel(
+                    channels.target_names[channel],
+                    seen_steps - one.first,
+                    one.targets[seen_steps, channel].astype(np.float64),
+                    steps - one.first,
+                    said * scale + shift,
+                    came * scale + shift,
+                    np.broadcast_to(widths, (len(widths), len(steps))),
+                )
+            )
+    return panels
+
+
+def _spread(count: int) -> list[int]:
+    """Three places: at a sixth, a half and five sixths."""
+    return sorted({count // 6, count // 2, 5 * count // 6})
+
+
+def forecasts_figure(panels: Sequence[Panel], levels: Sequence[float], title: str = "") -> Figure:
+    """A panel a stretch: what was seen and what came as a line, the forecast dashed, intervals as bands around it."""
+    height = 0.95 + 1.75 * len(panels)
+    figure = new_figure(8.0, height)
+    all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
+    figure.subplots_adjust(left=0.11, right=0.975, hspace=0.32, bottom=0.48 / height, top=1 - 0.72 / height)
+    add_title(figure, title)
+    for axes, panel in zip(all_axes, panels, strict=True):
+        _draw(axes, panel, levels)
+    all_axes[-1].set_xlabel("step of the split", fontsize=10, color=INK)
+    handles, labels = all_axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(0.1, 1 - 0.38 / height), ncols=len(labels), fontsize=9,
+        frameon=False, borderpad=0, columnspacing=1.4,
+    )  # fmt: skip
+    return figure
+
+
+def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
+    inner_first = sorted(range(len(levels)), key=lambda number: levels[number])
+    for place, number in reversed(list(enumerate(inner_first))):
+        if not np.isfinite(panel.widths[number]).all():
+            continue  # validation was too small for this level
+        axes.fill_between(
+            panel.steps, panel.said - panel.widths[number], panel.said + panel.widths[number],
+            color=BANDS[min(place, len(BANDS) - 1)], linewidth=0, label=f"{100 * levels[number]:g} % interval",
+        )  # fmt: skip
+    steps = np.concatenate([panel.seen_steps, panel.steps])
+    axes.plot(steps, np.concatenate([panel.seen, panel.came]), color=INK, linewidth=1.1, label="what came")
+    axes.plot(panel.steps, panel.said, "--", color=INKS[1], linewidth=1.5, marker="o", markersize=2.4, label="forecast")
+    if len(panel.seen_steps):
+        axes.axvline(panel.steps[0] - 0.5, color="#7a7a7a", linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.set_ylabel(plain(panel.name, 16), fontsize=10, color=INK)
+    axes.grid(color=GRID, linewidth=0.5, alpha=0.6)
+    axes.tick_params(axis="both", labelsize=9, labelcolor=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, min_n_ticks=1))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.margins(x=0.01)

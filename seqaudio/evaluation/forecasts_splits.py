@@ -1,0 +1,44 @@
+"""A split as the models and the baselines of forecasting see it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from seqaudio.batching import Series, SeriesWindows, WholeSeries, channels_of, series_of, statistics_of
+from seqaudio.evaluation.forecasts import Forecasts
+from seqaudio.evaluation.forecasts_baselines import Scaled, linear_baselines, simple_baselines
+from seqaudio.store import Store
+
+ROWS = 256  # windows, or whole series, that are evaluated at once
+PAST = 1_000  # steps before the split that a net without a window reads first, so that its state has settled
+LINEAR_WINDOW = 96  # steps that the linear baseline sees beside a net without a window, at most
+
+
+def forecast_source(series: Sequence[Series], window: int, horizon: int) -> SeriesWindows | WholeSeries:
+    """Every origin of a split in the order of time: windows, or whole series for a net without one (window 0)."""
+    if window:
+        return SeriesWindows(series, window, horizon, ROWS)
+    return WholeSeries(series, horizon, ROWS, PAST)
+
+
+def baselines_of(store: Store, split: str, window: int, horizon: int) -> dict[str, Forecasts]:
+    """What each baseline forecasts at every origin of a split; linear maps are fitted to the training split."""
+    channels, statistics = channels_of(store), statistics_of(store)
+    here = Scaled.of(series_of(store, split), channels, statistics, window, horizon)
+    seen = window or min(LINEAR_WINDOW, int(here.origins[:, 1].min()))
+    train, valid = (
+        Scaled.of(series_of(store, name), channels, statistics, seen, horizon) for name in ("train", "valid")
+    )
+    maps = linear_baselines(train, valid, seen)
+    return simple_baselines(here) | {name: fitted(here) for name, fitted in maps.items()}
+
+
+def steps_of(forecasts: dict[str, Forecasts]) -> dict[str, Any]:
+    """Squared errors at each step ahead, for `results.json`: by name, None where nothing is known."""
+    return {
+        name: [None if np.isnan(value) else round(value, 6) for value in one.by_step()]
+        for name, one in forecasts.items()
+    }

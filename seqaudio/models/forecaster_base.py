@@ -1,0 +1,209 @@
+"""What all forecasters share: scaling, a window's own level, channels apart, values that count, forecasts fed back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from seqaudio.batching.batch import Batch
+from seqaudio.errors import OptionError
+from seqaudio.models.base import Model
+from seqaudio.state import State
+
+Level = Literal["none", "last", "mean", "standard"]
+LEVELS: tuple[Level, ...] = ("none", "last", "mean", "standard")
+
+LEAST_SPREAD = 1e-5  # added to the variance of a window that stands still
+
+
+class WindowState(NamedTuple):
+    """What a stream carries where a model looks at a window: the frames that came last."""
+
+    frames: Tensor  # [B, N, F], the newest last; the training mean stands for what has not come yet
+
+
+class ForecastModel(Model):
+    """The next H values of K channels, from frames of F channels up to now.
+
+        z = (x - mean) / std                     statistics of the training rows, buffers of the model
+        u = (z - m) / s                          m, s: the level of the window itself, see `level`
+        y_{t+1} .. y_{t+H} = s read(u) + m       the level is put back
+        L = sum over what is known of (y - (target - mean) / std)^2
+
+    Inputs and targets of a batch are in the units of the series, forecasts and errors in training deviations. Targets
+    are [S, B, H, K]: the forecasts after the last S steps of the inputs; NaN is unknown and does not count. A weight
+    [T, B] of a step multiplies its errors, and 0 leaves them out. Counts are values.
+
+    Args:
+        input_size, output_size: F and K, channels.
+        horizon: H, values that are read out at once.
+        window: N, frames that a forecast sees; 0 for a net that carries its state from the first frame on.
+        level: what is taken from each channel of a window and put back behind it: "none"; its "last" value; its
+            "mean"; "standard", mean and deviation (Kim et al. 2022, without the learned part). Needs a window.
+        apart: one net, the same for all channels, sees each channel alone, as a row of its own.
+        targets: the place of each target among the inputs; None where one is not among them.
+    Raises:
+        OptionError: numbers out of range; a level, or channels apart, that the targets or the window do not allow.
+    """
+
+    mean: Tensor
+    std: Tensor
+    target_mean: Tensor
+    target_std: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        horizon: int,
+        window: int,
+        level: Level = "none",
+        apart: bool = False,
+        targets: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        if horizon < 1 or window < 0:
+            raise OptionError(f"horizon {horizon} and window {window}, expected at least 1 and at least 0 steps")
+        if level not in LEVELS:
+            raise OptionError(f"level {level!r}, expected one of {', '.join(LEVELS)}")
+        if level != "none" and (targets is None or not window):
+            raise OptionError(f"level {level!r} needs a window that holds the targets' own past; use level none")
+        self.feeds_itself = targets is not None and sorted(targets) == list(range(input_size))
+        if apart and not self.feeds_itself:
+            raise OptionError("channels apart need targets that are the inputs; leave it out, or forecast all channels")
+        self.input_size, self.output_size = input_size, output_size
+        self.horizon, self.window = horizon, window
+        self.level, self.apart = level, apart
+        self.windowed = window == 0
+        self.places = list(targets or ())
+        self.channels = 1 if apart else input_size  # of a row that the net reads
+        self.values = horizon * (1 if apart else output_size)  # that it reads out
+        self.register_buffer("mean", torch.zeros(input_size))
+        self.register_buffer("std", torch.ones(input_size))
+        self.register_buffer("target_mean", torch.zeros(output_size))
+        self.register_buffer("target_std", torch.ones(output_size))
+
+    def set_normalisation(self, mean: Tensor, std: Tensor, target_mean: Tensor, target_std: Tensor) -> None:
+        """Take over the statistics of the training rows, [F] and [K]; they travel with the weights."""
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        self.target_mean.copy_(target_mean)
+        self.target_std.copy_(target_std)
+
+    @abstractmethod
+    def read(
+        self, rows: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, State]:
+        """Rows [T, R, C] -> values [S, R, H K'] after the last S steps (one of a window, else all T), and the state."""
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        """Inputs [T, B, F] in units -> forecasts [S, B, H, K] in training deviations, and the state.
+
+        Raises ValueError for a window of another length than the model's.
+        """
+        if self.window and len(inputs) != self.window:
+            raise ValueError(f"a window of {len(inputs)} frames, expected {self.window}")
+        scaled = (inputs - self.mean) / self.std
+        if self.level == "none":
+            return self._read_channels(scaled, state, lengths, resets)
+        middle, spread = self._level(scaled)
+        forecasts, state = self._read_channels((scaled - middle) / spread, state, lengths, resets)
+        return forecasts * spread[:, None, self.places] + middle[:, None, self.places], state
+
+    def _level(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+        """m and s [B, F] of windows [N, B, F]."""
+        if self.level == "last":
+            return scaled[-1], torch.ones_like(scaled[-1])
+        middle = scaled.mean(dim=0)
+        if self.level == "mean":
+            return middle, torch.ones_like(middle)
+        return middle, (scaled.var(dim=0, unbiased=False) + LEAST_SPREAD).sqrt()
+
+    def _read_channels(
+        self, scaled: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, State]:
+        T, B, F = scaled.shape
+        if not self.apart:
+            values, state = self.read(scaled, state, lengths, resets)
+            return values.reshape(len(values), B, self.horizon, self.output_size), state
+        lengths = None if lengths is None else lengths.repeat_interleave(F)
+        resets = None if resets is None else resets.repeat_interleave(F, dim=1)
+        values, state = self.read(scaled.reshape(T, B * F, 1), state, lengths, resets)
+        return values.reshape(len(values), B, F, self.horizon).transpose(2, 3)[..., self.places], state
+
+    def rows_of(self, batch_size: int) -> int:
+        """R, rows that the net reads for a batch of B."""
+        return batch_size * (self.input_size if self.apart else 1)
+
+    def initial_state(self, batch_size: int) -> State:
+        return WindowState(self.mean.expand(batch_size, self.window, -1))
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames [B, F] -> forecasts [B, H, K] after them, and the window that ends with them."""
+        frames = torch.cat([cast(WindowState, state).frames[:, 1:], inputs[:, None]], dim=1)
+        forecasts, _ = self(frames.transpose(0, 1))
+        return forecasts[-1], WindowState(frames)
+
+    @torch.no_grad()
+    def forecast(self, inputs: Tensor, steps: int) -> Tensor:
+        """Forecasts [B, steps, K] after the frames [T, B, F]; beyond the horizon, from forecasts fed back as inputs.
+
+        Raises OptionError for a model that cannot go on from its own forecasts.
+        """
+        blocks = [self(inputs)[0][-1]]
+        while len(blocks) * self.horizon < steps:
+            self.check_feeds_itself(steps)
+            block = (blocks[-1] * self.target_std + self.target_mean).transpose(0, 1)
+            following = torch.empty_like(block)
+            following[..., self.places] = block
+            inputs = torch.cat([inputs, following])[-len(inputs) :]
+            blocks.append(self(inputs)[0][-1])
+        return torch.cat(blocks, dim=1)[:, :steps]
+
+    def check_feeds_itself(self, steps: int) -> None:
+        """Raise OptionError unless it can forecast `steps` steps, from its own forecasts if need be."""
+        if steps > self.horizon and not (self.feeds_itself and self.window):
+            raise OptionError(
+                f"{steps} steps from a model of horizon {self.horizon}: its own forecasts cannot be its inputs, for "
+                f"that it needs a window and targets that are the inputs; train it with --horizon {steps}"
+            )
+
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
+        errors, weights, state = self._errors(batch, state)
+        squares = errors.square()
+        return (squares if weights is None else squares * weights).sum(), errors.numel(), state
+
+    def _errors(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor | None, State]:
+        """Errors [N] of the values that count, their weights where there are some, and the state."""
+        if batch.targets is None:
+            raise ValueError(f"a batch to forecast needs targets [S, B, {self.horizon}, {self.output_size}]")
+        steps = batch.targets.shape[2]
+        if steps > self.horizon:
+            forecasts, after = self.forecast(batch.inputs, steps)[None], self.initial_state(0)
+        else:
+            forecasts, after = self(batch.inputs, state, batch.lengths, batch.resets)
+        targets = (batch.targets - self.target_mean) / self.target_std
+        counted = ~targets.isnan()
+        weights = None
+        if batch.weights is not None:
+            weights = batch.weights[-len(targets) :, :, None, None].expand_as(targets)
+            counted = counted & (weights != 0)
+            weights = weights[counted]
+        # selecting before the difference keeps what is unknown out of the loss and of the gradient
+        return forecasts[:, :, :steps][counted] - targets[counted], weights, after
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
+        errors, _, _ = self._errors(batch, state)
+        wide = errors.double()
+        return {"mse": (float(wide.square().sum()), len(errors)), "mae": (float(wide.abs().sum()), len(errors))}

@@ -1,0 +1,184 @@
+"""What a preparation does with a series: a table of channels, cut in the order of time into train, valid and test."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.moments import Moments
+from seqaudio.prepare.series_times import Clock, clock_of, plain_clock
+from seqaudio.store import SPLITS
+
+MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters
+DELIMITERS = ",;\t"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table are what. Raises OptionError where one is named twice."""
+
+    time: str = ""  # of the times; empty: the rows are one step apart
+    time_format: str = ""
+    channels: tuple[str, ...] = ()  # all other columns where none is named
+
+    def __post_init__(self) -> None:
+        named = [*self.channels, *([self.time] if self.time else [])]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            raise OptionError(f"the column {twice[0]!r} is named twice among time and channels; name it once")
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Channels [T, C] float64 on even steps of time; NaN is unknown."""
+
+    channels: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    clock: Clock
+
+
+def read_table(path: Path, columns: Columns) -> Table:
+    """A table of comma, semicolon or tab separated values, with column names in its first line.
+
+    Empty cells and NA, NaN, null, none and ? are unknown values; rows that the times leave out are added as unknown.
+
+    Raises:
+        SourceError: the file cannot be read, or holds what is no series; the message names row and column.
+    """
+    header, rows = _cells(path)
+    names = columns.channels or tuple(name for name in header if name != columns.time)
+    for name in (*names, *([columns.time] if columns.time else [])):
+        if name not in header:
+            raise SourceError(f"{path}: has no column {name!r}, only {', '.join(header)}; name one of these")
+    if not names:
+        raise SourceError(f"{path}: has no column beside the time {columns.time!r}; expected channels of numbers")
+    places = [header.index(name) for name in names]
+    given = np.array(
+        [[_value(row[place], header[place], n, path) for place in places] for n, row in enumerate(rows, 1)]
+    )
+    empty = [name for name, column in zip(names, given.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise SourceError(f"{path}: the column {empty[0]!r} has no values; name the channels with --channels")
+    clock = plain_clock(len(rows))
+    if columns.time:
+        at = header.index(columns.time)
+        clock = clock_of([row[at].strip() for row in rows], str(path), columns.time_format)
+    values = np.full((clock.steps, len(names)), np.nan)
+    values[list(clock.places)] = given
+    return Table(names, values, clock)
+
+
+def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Column names and rows. Raises SourceError."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a file of a table") from None
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: byte {error.start:,} is not UTF-8; save the table as UTF-8") from None
+    lines = [line for line in lines if line.strip()]
+    if len(lines) < 2:
+        raise SourceError(f"{path}: {len(lines)} lines, expected column names and rows of numbers")
+    delimiter = max(DELIMITERS, key=lines[0].count)
+    try:
+        header, *rows = ([cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise SourceError(f"{path}: not a table ({error}); expected comma separated values") from None
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise SourceError(f"{path}: two columns are called {twice[0]!r}; give each a name of its own")
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise SourceError(f"{path}: row {number:,} has {len(row)} cells, the first line has {len(header)}; mend it")
+    return header, rows
+
+
+def _value(cell: str, name: str, row: int, path: Path) -> float:
+    if cell.lower() in MISSING:
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        hint = f"--time-column {name} if it tells the time, or name the channels of numbers with --channels"
+        raise SourceError(f"{path}: {cell!r} in row {row:,}, column {name!r}, expected a number; give {hint}") from None
+    if math.isinf(value) or abs(value) > np.finfo(np.float32).max:
+        raise SourceError(f"{path}: {cell!r} in row {row:,}, column {name!r}, expected a finite number; mend it")
+    return value
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How much of a series trains, validates and tests, in the order of time: `rows`, or else a share in percent.
+
+    Raises OptionError where nothing is left to train on, or numbers are out of range.
+    """
+
+    rows: tuple[int, ...] = ()
+    percent: tuple[float, ...] = (70.0, 10.0, 20.0)
+
+    def __post_init__(self) -> None:
+        if self.rows and (len(self.rows) != 3 or self.rows[0] < 1 or min(self.rows) < 0):
+            raise OptionError(f"--rows {_listed(self.rows)}, expected three numbers, train at least 1: 8640 2880 2880")
+        bad = len(self.percent) != 3 or self.percent[0] <= 0 or min(self.percent) < 0
+        if bad or sum(self.percent) > 100 + 1e-9:
+            raise OptionError(f"--percent {_listed(self.percent)}, expected three up to 100 together, such as 70 10 20")
+
+    def borders(self, steps: int) -> tuple[int, int, int]:
+        """The ends of train, valid and test among so many steps. Raises OptionError where they do not fit."""
+        if self.rows:
+            first, second, third = np.cumsum(self.rows).tolist()
+            if third > steps:
+                raise OptionError(f"--rows {_listed(self.rows)} are {third:,}, the series has {steps:,}; give fewer")
+            return first, second, third
+        first, second, third = (round(steps * share / 100 + 1e-9) for share in np.cumsum(self.percent).tolist())
+        return first, second, min(third, steps)
+
+    def cut(self, values: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
+        """Values [T, ...] by split; a split without steps is left out."""
+        first, second, third = self.borders(len(values))
+        if not first:
+            raise OptionError(
+                f"{len(values):,} steps leave none to train on; give a longer series or another --percent"
+            )
+        parts = (values[:first], values[first:second], values[second:third])
+        return {split: part for split, part in zip(SPLITS, parts, strict=True) if len(part)}
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:g}" for number in numbers)
+
+
+@dataclass(frozen=True)
+class TablePreparation:
+    """A `Process` of `build_store`: one table becomes a row a split."""
+
+    columns: Columns
+    parts: Parts
+
+    def __call__(self, item: Item) -> list[Row]:
+        table = read_table(item.file, self.columns)
+        missing = int(np.isnan(table.values).sum())
+        remark = f"{missing:,} of {table.values.size:,} values are unknown" if missing else ""
+        return [
+            series_row(f"{item.id}#{split}", part, split, remark)
+            for split, part in self.parts.cut(table.values).items()
+        ]
+
+
+def series_row(name: str, frames: npt.NDArray[np.float64], split: str, remark: str = "") -> Row:
+    """A row of a store of series; statistics are those of the values that are known."""
+    known = np.isnan(frames).__invert__()
+    counts = known.sum(axis=0)
+    values = np.where(known, frames.astype(np.float32).astype(np.float64), 0.0)
+    # one count serves all channels of a store, so that sums over fewer values are scaled up to it
+    share = len(frames) / np.maximum(counts, 1)
+    sums = np.stack([values.sum(axis=0), np.square(values).sum(axis=0)]) * share
+    return Row(name, frames.astype(np.float32), 0.0, split, remark=remark, moments=Moments(len(frames), sums))

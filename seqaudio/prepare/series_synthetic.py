@@ -1,0 +1,263 @@
+"""Series made by rule, whose dependence on the past is known."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.batching.memory_tasks import RECALLED
+from seqaudio.errors import OptionError
+from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.series import Parts, series_row
+from seqaudio.registry import Registry
+
+WARM_UP = 1_000  # steps that are run and thrown away, until nothing is left of the start
+Frames = npt.NDArray[np.float64]  # [T, C]
+
+
+@dataclass(frozen=True)
+class SyntheticSeries(ABC):
+    """A rule. Frame t + 1 is to be forecast from the frames up to t.
+
+    Args:
+        length: steps in all.
+        delay: how far the rule looks back; each rule says in what sense.
+        noise: standard deviation of what is added to it; 0 for a rule that adds nothing.
+        seed: of all that is drawn.
+    Raises OptionError for numbers that the rule cannot use.
+    """
+
+    channels: ClassVar[tuple[str, ...]]
+    inputs: ClassVar[tuple[str, ...]]
+    targets: ClassVar[tuple[str, ...]]
+    one_series: ClassVar[bool] = True  # False: many short ones that know nothing of each other
+    default_delay: ClassVar[int]
+    default_noise: ClassVar[float] = 0.0  # and then no other
+    least_delay: ClassVar[int] = 1
+
+    length: int = 20_000
+    delay: int = 0
+    noise: float = 0.0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if self.delay < self.least_delay:
+            raise OptionError(f"--delay {self.delay} of this series, expected at least {self.least_delay}")
+        if self.length < 1 or self.noise < 0:
+            raise OptionError(f"--length {self.length} and --noise {self.noise:g}, expected at least 1 and at least 0")
+        if self.noise and not self.default_noise:
+            raise OptionError(f"--noise {self.noise:g} of a series without noise; leave it out")
+
+    @property
+    def period(self) -> int:
+        """Steps of its season; 0 where it has none."""
+        return 0
+
+    @abstractmethod
+    def frames(self) -> list[Frames]:
+        """One series of `length` steps, or as many short ones as these steps give."""
+
+    def draw(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+
+SERIES: Registry[type[SyntheticSeries]] = Registry("synthetic series")
+
+
+@SERIES.register("mackey_glass")
+@dataclass(frozen=True)
+class MackeyGlass(SyntheticSeries):
+    """The Mackey-Glass equation, chaotic from a delay of about 17 on.
+
+        dx/dt = 0.2 x(t - delay) / (1 + x(t - delay)^10) - 0.1 x(t)
+
+    Ten Euler steps a step. Source: Mackey & Glass (1977).
+    """
+
+    channels = inputs = targets = ("x",)
+    default_delay = 17
+    substeps: ClassVar[int] = 10
+
+    def frames(self) -> list[Frames]:
+        lag, step = self.delay * self.substeps, 1 / self.substeps
+        total = (WARM_UP + self.length) * self.substeps
+        x = np.empty(lag + total)
+        x[:lag] = 1.2 + 0.1 * self.draw().standard_normal(lag)
+        for t in range(lag, lag + total):
+            past = x[t - lag]
+            x[t] = x[t - 1] + step * (0.2 * past / (1 + past**10) - 0.1 * x[t - 1])
+        return [x[lag + WARM_UP * self.substeps :: self.substeps, None]]
+
+
+@SERIES.register("sines")
+@dataclass(frozen=True)
+class Sines(SyntheticSeries):
+    """Three sines of periods delay, delay / 4 and 2.6 delay with drawn phases, and noise: daily, faster and slower."""
+
+    channels = inputs = targets = ("x",)
+    default_delay = 24
+    default_noise = 0.1
+    least_delay = 4
+
+    @property
+    def period(self) -> int:
+        return self.delay
+
+    def frames(self) -> list[Frames]:
+        draw, time = self.draw(), np.arange(self.length)
+        phases = draw.uniform(0, 2 * np.pi, 3)
+        parts = ((1.0, self.delay), (0.4, self.delay / 4), (0.7, 2.6 * self.delay))
+        clean = sum(a * np.sin(2 * np.pi * time / p + phase) for (a, p), phase in zip(parts, phases, strict=True))
+        return [(clean + self.noise * draw.standard_normal(self.length))[:, None]]
+
+
+@SERIES.register("narma10")
+@dataclass(frozen=True)
+class Narma10(SyntheticSeries):
+    """A driven non-linear system of order 10: y from the drive u alone.
+
+        y_{t+1} = 0.3 y_t + 0.05 y_t (y_t + .. + y_{t-9}) + 1.5 u_{t-9} u_t + 0.1,   u uniform in 0..0.5
+
+    Source: Atiya & Parlos (2000). The rule fixes the delay. A drive that makes y grow without bound is drawn anew.
+    """
+
+    channels = ("u", "y")
+    inputs = ("u",)
+    targets = ("y",)
+    default_delay = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.delay != self.default_delay:
+            raise OptionError(f"--delay {self.delay} of narma10, expected {self.default_delay}: its rule has no other")
+
+    def frames(self) -> list[Frames]:
+        draw = self.draw()
+        while True:
+            u = draw.uniform(0, 0.5, WARM_UP + self.length)
+            y = np.zeros(WARM_UP + self.length)
+            for t in range(9, len(y) - 1):
+                y[t + 1] = 0.3 * y[t] + 0.05 * y[t] * y[t - 9 : t + 1].sum() + 1.5 * u[t - 9] * u[t] + 0.1
+                if y[t + 1] > 1:
+                    break
+            else:
+                return [np.stack([u, y], axis=1)[WARM_UP:]]
+
+
+@SERIES.register("echo")
+@dataclass(frozen=True)
+class Echo(SyntheticSeries):
+    """A hall that answers: a marked sound comes back `delay` steps later, and that is all that is asked.
+
+        sound_t uniform in -1..1,  mark_t = 1 where a sound is marked, 0 elsewhere
+        echo_{t + delay} = sound_t + noise where mark_t = 1, unknown elsewhere
+
+    The next mark comes 1 .. delay / 2 steps after an echo, so one sound is on its way at a time. A forecast of the echo
+    from fewer than `delay` frames can do no better than 0, with an error of 1/3: the sound it needs is the oldest of
+    just that many frames.
+    """
+
+    channels = ("sound", "mark", "echo")
+    inputs = ("sound", "mark")
+    targets = ("echo",)
+    default_delay = 50
+    default_noise = 0.1
+
+    def frames(self) -> list[Frames]:
+        draw = self.draw()
+        frames = np.zeros((self.length, 3))
+        frames[:, 0] = draw.uniform(-1, 1, self.length)
+        frames[:, 2] = np.nan
+        longest = max(1, self.delay // 2)
+        t = int(draw.integers(longest))
+        while t + self.delay < self.length:
+            frames[t, 1] = 1
+            frames[t + self.delay, 2] = frames[t, 0] + self.noise * draw.standard_normal()
+            t += self.delay + int(draw.integers(1, longest, endpoint=True))
+        return [frames]
+
+
+@SERIES.register("adding")
+@dataclass(frozen=True)
+class Adding(SyntheticSeries):
+    """The adding problem as many short series: after `delay` frames, the sum of two numbers that were marked.
+
+    One mark lies in each half; the frame behind the last asks for the sum, and all others ask for nothing. The best
+    constant is 1, with an error of 1/6. Source: Hochreiter & Schmidhuber (1997).
+    """
+
+    channels = ("number", "mark", "sum")
+    inputs = ("number", "mark")
+    targets = ("sum",)
+    one_series = False
+    default_delay = 50
+    least_delay = 2
+
+    def frames(self) -> list[Frames]:
+        return [self._one(draw) for draw in _draws(self)]
+
+    def _one(self, draw: np.random.Generator) -> Frames:
+        frames = np.zeros((self.delay + 1, 3))
+        frames[:-1, 0] = draw.random(self.delay)
+        half = self.delay // 2
+        marked = [int(draw.integers(half)), int(draw.integers(half, self.delay))]
+        frames[marked, 1] = 1
+        frames[:, 2] = np.nan
+        frames[-1, 2] = frames[marked, 0].sum()
+        return frames
+
+
+@SERIES.register("copy")
+@dataclass(frozen=True)
+class Copy(SyntheticSeries):
+    """The copy problem with numbers, as many short series: ten of them, a silence of `delay` steps, the ten again.
+
+    Numbers are uniform in -1..1. `go` is 1 at the last step of the silence; each frame behind it asks for the next
+    number, in their order. The best constant is 0, with an error of 1/3. After Hochreiter & Schmidhuber (1997).
+    """
+
+    channels = ("number", "go", "answer")
+    inputs = ("number", "go")
+    targets = ("answer",)
+    one_series = False
+    default_delay = 50
+
+    def frames(self) -> list[Frames]:
+        return [self._one(draw) for draw in _draws(self)]
+
+    def _one(self, draw: np.random.Generator) -> Frames:
+        frames = np.zeros((2 * RECALLED + self.delay, 3))
+        frames[:RECALLED, 0] = draw.uniform(-1, 1, RECALLED)
+        frames[-RECALLED - 1, 1] = 1
+        frames[:, 2] = np.nan
+        frames[-RECALLED:, 2] = frames[:RECALLED, 0]
+        return frames
+
+
+def _draws(rule: SyntheticSeries) -> list[np.random.Generator]:
+    """A generator for each short series, so that a longer data set begins with the shorter one."""
+    steps = rule.delay + (2 * RECALLED if isinstance(rule, Copy) else 1)
+    return [np.random.default_rng((rule.seed, number)) for number in range(max(1, rule.length // steps))]
+
+
+@dataclass(frozen=True)
+class SyntheticPreparation:
+    """A `Process` of `build_store`: the rule becomes a row a split, or many where its series are short."""
+
+    rule: SyntheticSeries
+    parts: Parts
+
+    def __call__(self, item: Item) -> list[Row]:
+        series = self.rule.frames()
+        if self.rule.one_series:
+            return [series_row(f"{item.id}#{split}", part, split) for split, part in self.parts.cut(series[0]).items()]
+        numbers = np.arange(len(series), dtype=np.float64)
+        return [
+            series_row(f"{item.id}#{int(number)}", series[int(number)], split)
+            for split, part in self.parts.cut(numbers).items()
+            for number in part
+        ]

@@ -1,0 +1,110 @@
+"""The times of a table's rows: read, in order, one interval apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from seqaudio.errors import SourceError
+
+MOST_MISSING = 1  # missing rows for each row that is there; more is an interval that was guessed wrongly
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where the rows of a table stand in time."""
+
+    places: tuple[int, ...]  # of each row, in intervals since the first
+    start: str  # the first time, as it was written
+    interval: str  # such as "1 hour" or "1 month"; "1 step" without a time column
+
+    @property
+    def steps(self) -> int:
+        """Rows of the series, the missing ones too."""
+        return self.places[-1] + 1
+
+
+def clock_of(texts: Sequence[str], source: str, time_format: str = "") -> Clock:
+    """Times as they are written, to whole intervals. Months and years count as such, whatever their days.
+
+    Args:
+        source: names the file in errors.
+        time_format: as `datetime.strptime` reads it, such as %d.%m.%Y; ISO 8601, year-month or numbers without one.
+    Raises:
+        SourceError: a time cannot be read, does not come after the one before it, or lies off the interval, which is
+            the commonest distance of two rows.
+    """
+    numbers, unit = _numbers(texts, source, time_format)
+    distances = [after - before for before, after in pairwise(numbers)]
+    for row, distance in enumerate(distances, start=1):
+        if distance <= 0:
+            raise SourceError(
+                f"{source}: {texts[row]!r} in row {row + 1:,} does not come after {texts[row - 1]!r}; sort the rows by "
+                f"their time, and leave each one once"
+            )
+    interval = Counter(distances).most_common(1)[0][0] if distances else 1
+    places = [0]
+    for row, distance in enumerate(distances, start=1):
+        steps = round(distance / interval)
+        if abs(distance - steps * interval) > 1e-6 * interval:
+            raise SourceError(
+                f"{source}: {texts[row]!r} in row {row + 1:,} comes {_spelt(distance, unit)} after the row before it, "
+                f"most rows {_spelt(interval, unit)}; bring the rows to one interval first"
+            )
+        places.append(places[-1] + steps)
+    missing = places[-1] + 1 - len(places)
+    if missing > MOST_MISSING * len(places):
+        raise SourceError(
+            f"{source}: {len(places):,} rows {_spelt(interval, unit)} apart would leave {missing:,} gaps between them; "
+            f"bring the rows to one interval first"
+        )
+    return Clock(tuple(places), texts[0], _spelt(interval, unit))
+
+
+def plain_clock(rows: int) -> Clock:
+    """Of rows without times: one after the other."""
+    return Clock(tuple(range(rows)), "", "1 step")
+
+
+def _numbers(texts: Sequence[str], source: str, time_format: str) -> tuple[list[float], str]:
+    """Times as numbers of a unit: month, second, or plain numbers."""
+    if not time_format:
+        try:
+            return [float(text) for text in texts], ""
+        except ValueError:
+            pass  # dates, then
+    moments = [_moment(text, row, source, time_format) for row, text in enumerate(texts, start=1)]
+    same_day = len({(moment.day, moment.time()) for moment in moments}) == 1
+    if same_day and len(moments) > 1 and abs((moments[1] - moments[0]).days) >= 28:
+        return [12.0 * moment.year + moment.month for moment in moments], "month"
+    return [(moment - moments[0]).total_seconds() for moment in moments], "second"
+
+
+def _moment(text: str, row: int, source: str, time_format: str) -> datetime:
+    try:
+        if time_format:
+            moment = datetime.strptime(text, time_format)
+        elif len(text) == len("1949-01") and text[4] in "-/":
+            moment = datetime(int(text[:4]), int(text[5:]), 1)
+        else:
+            moment = datetime.fromisoformat(text)
+    except ValueError:
+        expected = time_format or "2016-07-01 00:00:00, 2016-07-01, 2016-07 or a number"
+        raise SourceError(
+            f"{source}: the time {text!r} in row {row:,}, expected {expected}; --time-format tells another form, such "
+            f"as %d.%m.%Y"
+        ) from None
+    return moment.replace(tzinfo=None) if moment.utcoffset() is None else moment
+
+
+def _spelt(distance: float, unit: str) -> str:
+    """`1 hour`, `15 minutes`, `1 month`, `0.5`."""
+    if unit == "month" and distance % 12 == 0:
+        distance, unit = distance / 12, "year"
+    for longer, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if unit == "second" and distance % seconds == 0:
+            distance, unit = distance / seconds, longer
+    return f"{distance:g} {unit}{'s' * (distance != 1)}" if unit else f"{distance:g}"
