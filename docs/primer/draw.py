@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 from chapters import LANGUAGES, PRIMER, ROOT, PageError
+from examples import ONE_THREAD
 
 from seqaudio.errors import SeqAudioError
 
@@ -63,6 +64,8 @@ def main() -> int:
     parser.add_argument("--language", choices=LANGUAGES, action="append", help="only this one")
     options = parser.parse_args()
     os.chdir(ROOT)
+    # on more threads these small nets wait longer than they work, and sums come in another order
+    os.environ |= ONE_THREAD
     try:
         for name in options.names or figure_names():
             for language in options.language or LANGUAGES:
