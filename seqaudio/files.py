@@ -6,14 +6,45 @@ import hashlib
 import json
 import os
 import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+DIGEST_BLOCK = 1 << 20  # bytes
 
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class GrowingDigest:
+    """SHA-256 of a file while it is written: a thread reads behind the writer, what lies in the cache yet.
+
+    A hash in the end would read all of a large file from the disk again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._sum = hashlib.sha256()
+        self._reader = ThreadPoolExecutor(1, "digest")
+        self._last: Future[None] | None = None
+
+    def written(self) -> None:
+        """Tell that more of the file is there."""
+        if self._last is None or self._last.done():
+            self._last = self._reader.submit(self._read_on)
+
+    def close(self) -> str:
+        """The digest of the whole file in hexadecimal; nothing may be written after this."""
+        with self._file, self._reader:
+            self._reader.submit(self._read_on).result()
+        return self._sum.hexdigest()
+
+    def _read_on(self) -> None:
+        while block := self._file.read(DIGEST_BLOCK):
+            self._sum.update(block)
 
 
 def sync(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqaudio.errors import StoreError
-from seqaudio.files import sha256_of, write_json
+from seqaudio.files import GrowingDigest, write_json
 from seqaudio.ledger import HEADER
 from seqaudio.prepare.moments import RunningMoments
 from seqaudio.prepare.partial import chunk_file
@@ -59,7 +60,7 @@ def merge_chunks(folder: Path, chunks: int, finished: Path, description: StoreDe
     _join(folder, chunks, ".ledger.tsv", finished / LEDGER, HEADER)
     _join(folder, chunks, ".inputs.tsv", finished / INPUTS, INPUTS_HEADER)
     counts = {split: writer.count() for split, writer in filled.items()}
-    files = {path.name: sha256_of(path) for writer in filled.values() for path in writer.paths}
+    files = {name: digest for writer in filled.values() for name, digest in writer.files()}
     write_json(finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
     return sum(count.rows for count in counts.values())
 
@@ -92,6 +93,7 @@ class _SplitWriter:
         self.split = split
         self.keeps_moments = description.keeps_moments
         self.paths: list[Path] = []
+        self.digests: list[str] = []  # SHA-256 of each
         self.ids: list[pa.StringArray] = []
         self.labels = Counter[str]()
         self.moments = RunningMoments()
@@ -99,8 +101,7 @@ class _SplitWriter:
         self.seconds = 0.0
         self._parts: list[pa.RecordBatch] = []  # of the record batch that is being filled
         self._part_rows = self._part_bytes = self._shard_bytes = 0
-        self._sink: pa.OSFile | None = None
-        self._writer: pa.ipc.RecordBatchFileWriter | None = None
+        self._shard: _Shard | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a chunk."""
@@ -111,12 +112,13 @@ class _SplitWriter:
         for end, size in enumerate(_row_bytes(batch).tolist()):
             full = self._part_rows == BATCH_ROWS or self._part_bytes + size > BATCH_BYTES
             if full and self._part_rows:
-                self._take(batch, start, end)
+                self._parts.append(batch.slice(start, end - start))
                 self._write()
                 start = end
             self._part_rows += 1
             self._part_bytes += size
-        self._take(batch, start, len(batch))
+        # joining copies: a view of a few rows would keep the file of their chunk in memory
+        self._parts.append(pa.concat_batches([batch.slice(start)], memory_pool=POOL))
 
     def close(self) -> bool:
         """Write what is left; False where the split is empty."""
@@ -126,6 +128,10 @@ class _SplitWriter:
         if len(self.paths) == 1:  # a split of one file has a plain name
             self.paths = [self.paths[0].rename(self.folder / shard_name(self.split, None))]
         return bool(self.paths)
+
+    def files(self) -> Iterator[tuple[str, str]]:
+        """Names of the shards, and the SHA-256 of each."""
+        return zip((path.name for path in self.paths), self.digests, strict=True)
 
     def count(self) -> SplitCount:
         """The counts for `store.json`."""
@@ -145,31 +151,43 @@ class _SplitWriter:
             moments = batch.column(MOMENTS)
             self.moments.add(moments.flatten().to_numpy().reshape(len(batch), -1))
 
-    def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
-        if end > start:
-            # joining copies: a view of a few rows would keep the file of their chunk in memory
-            self._parts.append(pa.concat_batches([batch.slice(start, end - start)], memory_pool=POOL))
-
     def _write(self) -> None:
-        # and equal rows are written in equal bytes, however they lay in the chunks
+        # joined, equal rows are written in equal bytes, however they lay in the chunks
         batch = pa.concat_batches(self._parts, memory_pool=POOL)
-        if self._writer is not None and self._shard_bytes + self._part_bytes > SHARD_BYTES:
+        if self._shard_bytes and self._shard_bytes + self._part_bytes > SHARD_BYTES:
             self._end_shard()
-        if self._writer is None:
-            path = self.folder / shard_name(self.split, len(self.paths))
-            self._sink = pa.OSFile(str(path), "wb")
-            self._writer = pa.ipc.new_file(self._sink, batch.schema)
-            self.paths.append(path)
-        self._writer.write_batch(batch)
+        if self._shard is None:
+            self._shard = _Shard(self.folder / shard_name(self.split, len(self.paths)), batch.schema)
+            self.paths.append(self._shard.path)
+        self._shard.write(batch)
         self._shard_bytes += self._part_bytes
         self._parts, self._part_rows, self._part_bytes = [], 0, 0
 
     def _end_shard(self) -> None:
-        if self._writer is not None and self._sink is not None:
-            self._writer.close()
-            self._sink.close()
-        self._writer = self._sink = None
-        self._shard_bytes = 0
+        if self._shard is not None:
+            self.digests.append(self._shard.close())
+        self._shard, self._shard_bytes = None, 0
+
+
+class _Shard:
+    """One Arrow file that is being written."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path = path
+        self._sink = pa.OSFile(str(path), "wb")
+        self._writer = pa.ipc.new_file(self._sink, schema)
+        self._digest = GrowingDigest(path)
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add a record batch."""
+        self._writer.write_batch(batch)
+        self._digest.written()
+
+    def close(self) -> str:
+        """End the file; its SHA-256."""
+        self._writer.close()
+        self._sink.close()
+        return self._digest.close()
 
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
