@@ -126,9 +126,7 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """
     store.require("series", "forecasting")
     if store.normalisation is None:
-        raise StoreError(
-            f"{store.path}: has no statistics of its channels; prepare it with data_prep/series.py"
-        )
+        raise StoreError(f"{store.path}: has no statistics of its channels; prepare it with data_prep/series.py")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
     still = std <= np.maximum(LEAST_SPREAD * np.abs(mean), STILL)
     return mean, np.where(still, 1.0, std)
