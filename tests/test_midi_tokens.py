@@ -255,8 +255,24 @@ def test_metres_become_whole_quarters_and_begin_with_bars(
 def test_notes_longer_than_the_longest_are_cut() -> None:
     notes = NoteSequence.from_columns([0], [48 * 20], [60], ticks_per_quarter=48)
     assert rows(MidiTokRepresentation("TSD").quantise(notes)) == [(0, 96, 60)]
-    assert rows(MidiTokRepresentation("PerTok").quantise(notes)) == [(0, 95, 60)]
+    assert rows(MidiTokRepresentation("PerTok").quantise(notes)) == [(0, 96, 60)]
+    assert rows(MidiTokRepresentation("PerTok", longest=12).quantise(notes)) == [(0, 143, 60)]
     assert rows(MidiTokRepresentation("MIDILike").quantise(notes)) == [(0, 240, 60)]
+
+
+@pytest.mark.parametrize("name", TOKENISERS)
+@pytest.mark.parametrize("longest", [1, 2, 8, 12])
+def test_a_note_may_come_late_in_a_long_bar(name: str, longest: int) -> None:
+    late = [quarter * 12 for quarter in range(4, 12)]
+    for tick in (*late, 11 * 12 + 11):
+        notes = NoteSequence.from_columns(
+            [0, tick], [1, tick + 2], [60, 0], ticks_per_quarter=12, time_signatures=[TimeSignature(0, 12, 4)]
+        )
+        representation = MidiTokRepresentation(name, longest=longest)
+        quantised = representation.quantise(notes)
+        assert representation.decode(representation.encode(notes)) == quantised
+        if name not in ("Structured", "BEAT"):
+            assert quantised.start_tick.tolist() == [0, tick]
 
 
 def test_structured_shortens_long_pauses() -> None:

@@ -151,11 +151,13 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
     if find_spec("miditok") is None:
         raise OptionError('the representation miditok needs MidiTok; run pip install "seqaudio[miditok]"')
     miditok = import_module("miditok")
+    # PerTok writes the time from one note of a bar to the next as one shift, with the lengths that notes may have
+    quarters = MOST_QUARTERS if name == "PerTok" else longest
     library = getattr(miditok, name)(
         miditok.TokenizerConfig(
             pitch_range=(0, 127),
             drums_pitch_range=(0, 127),
-            beat_res={(0, longest): steps_per_quarter},
+            beat_res={(0, quarters): steps_per_quarter},
             num_velocities=velocities,
             special_tokens=["PAD"],
             use_velocities=name != "BEAT",  # BEAT averages the velocities of a beat, which cannot be undone
@@ -178,7 +180,9 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
         first.append(len(tokens) - len(special))
         named = [token for token in sorted(vocabulary, key=vocabulary.__getitem__) if token not in special]
         tokens += [f"{number}:{token}" for token in named] if library.is_multi_voc else named
-    limit = 0 if name in WITHOUT_LONGEST else longest * steps_per_quarter - (name == "PerTok")
+    limit = 0 if name in WITHOUT_LONGEST else longest * steps_per_quarter
+    if name == "PerTok":  # its lengths end before the last quarter does
+        limit = min(limit, quarters * steps_per_quarter - 1)
     values = np.asarray(library.velocities, dtype=np.int64) if library.config.use_velocities else np.array([100])
     return Tokeniser(
         library=library,
