@@ -176,7 +176,7 @@ def compose(config: Config) -> Piece:
     options = generate.Config(run=run.path, out=file, seed=config.seed, count=10, temperature=0.9, max_events=2000)
     for number, notes in enumerate(generate.generate(run, options)):
         seed = config.seed + number
-        beats = float(notes.end_tick.max(initial=0)) / notes.ticks_per_quarter
+        beats = notes.last_tick / notes.ticks_per_quarter
         voices = len(np.unique(notes.track))
         if beats >= BEATS and voices > 1:
             break

@@ -26,7 +26,7 @@ def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
         tracks = [names.index(voice) for voice in wanted]
     else:
         tracks = np.unique(notes.track)[: len(VOICES)].tolist()
-    return [voice_of(notes.select(notes.track == track), steps_per_quarter) for track in tracks]
+    return [voice_of(notes, steps_per_quarter, notes.track == track) for track in tracks]
 
 
 def notes_of_voices(

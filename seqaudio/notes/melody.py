@@ -51,10 +51,10 @@ class MelodyRepresentation(TokenRepresentation):
         return NAMES
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
-        return self._sequence(voice_of(self._track(notes), self.steps_per_quarter))
+        return self._sequence(voice_of(notes, self.steps_per_quarter, self._track(notes)))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
-        voice = voice_of(self._track(notes), self.steps_per_quarter)
+        voice = voice_of(notes, self.steps_per_quarter, self._track(notes))
         return voice_tokens(voice, int(voice.end.max(initial=0)))
 
     def grammar(self) -> Grammar:
@@ -63,14 +63,17 @@ class MelodyRepresentation(TokenRepresentation):
     def _notes(self, events: list[int]) -> NoteSequence:
         return self._sequence(voice_from_tokens(np.array(events, dtype=np.int64)))
 
-    def _track(self, notes: NoteSequence) -> NoteSequence:
-        notes = notes.select(~notes.is_drum)
-        tracks = np.unique(notes.track)
+    def _track(self, notes: NoteSequence) -> npt.NDArray[np.bool_]:
+        """Which notes are those of the melody's track, [N]."""
+        melodic = ~notes.is_drum
+        counts = np.bincount(notes.track, melodic)
+        tracks = np.flatnonzero(counts)
         if len(tracks) < 2:
-            return notes
-        means = [notes.pitch[notes.track == track].mean() for track in tracks]
+            return melodic
+        means = np.bincount(notes.track, melodic * notes.pitch)[tracks] / counts[tracks]
         chosen = tracks[0] if self.track == "first" else tracks[np.argmax(means)]
-        return notes.select(notes.track == chosen)
+        melodic &= notes.track == chosen
+        return melodic
 
     def _sequence(self, voice: Voice) -> NoteSequence:
         return NoteSequence.from_columns(

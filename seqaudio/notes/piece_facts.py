@@ -30,6 +30,8 @@ class PieceFacts:
     @classmethod
     def of(cls, notes: NoteSequence) -> PieceFacts:
         """Of one piece."""
+        percussion = bool(notes.is_drum.any())
+        programs = notes.program[~notes.is_drum] if percussion else notes.program
         metres = (f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures)
         return cls(
             notes=len(notes),
@@ -37,8 +39,8 @@ class PieceFacts:
             keys=tuple(dict.fromkeys(map(key_name, notes.key_signatures))),
             slowest=round(60e6 / int(notes.tempo.max()), 3),
             fastest=round(60e6 / int(notes.tempo.min()), 3),
-            programs=tuple(np.flatnonzero(np.bincount(notes.program[~notes.is_drum])).tolist()),
-            percussion=bool(notes.is_drum.any()),
+            programs=tuple(np.flatnonzero(np.bincount(programs)).tolist()),
+            percussion=percussion,
         )
 
     def to_text(self) -> str:

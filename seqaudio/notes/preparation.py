@@ -12,7 +12,7 @@ from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
 from seqaudio.notes.columns import sorted_by
 from seqaudio.notes.piece_facts import PieceFacts
-from seqaudio.notes.quantise import grid_steps
+from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
@@ -86,7 +86,7 @@ class MidiPreparation:
         if minutes > self.longest_minutes:
             detail = f"{minutes:,.0f} minutes, at most {self.longest_minutes:g} are taken"
             raise MidiError(item.file, Reason.TOO_LONG, detail)
-        quarters, most = int(song.end_tick.max()) / song.ticks_per_quarter, self.longest_minutes * _FASTEST
+        quarters, most = song.last_tick / song.ticks_per_quarter, self.longest_minutes * _FASTEST
         if quarters > most:
             raise MidiError(item.file, Reason.TOO_LONG, f"{quarters:,.0f} quarters, at most {most:,.0f} are taken")
 
@@ -101,13 +101,11 @@ def content_hash(song: NoteSequence) -> str:
     The same whatever the key, the octave, the tempo, the instruments, the velocities and the silence before the
     first note; onsets and lengths count at twelve steps per quarter.
     """
-    song = song.select(~song.is_drum)
-    start, end = grid_steps(song, _CONTENT_STEPS)
-    pitch = song.pitch.astype(np.int64)
+    start, end, pitch = pitches_on_grid(song, _CONTENT_STEPS, ~song.is_drum)
     order = sorted_by(start * 128 + pitch, end)
-    notes = np.empty((3, len(song)), dtype="<i8")
+    notes = np.empty((3, len(start)), dtype="<i8")
     notes[0], notes[1], notes[2] = start[order], (end - start)[order], pitch[order]
-    if len(song):
+    if len(start):
         notes[0] -= notes[0, 0]
         notes[2] -= notes[2, 0]
     return hashlib.sha256(notes.tobytes()).hexdigest()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.quantise import as_one_part, grid_steps
+from seqaudio.notes.quantise import as_one_part, pitches_on_grid
 from seqaudio.notes.representation import REPRESENTATIONS, Representation
 from seqaudio.notes.roll_grammar import KEYS, LOWEST, RollGrammar
 from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence
@@ -97,10 +97,10 @@ class RollRepresentation(Representation):
 
     def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps]:
         """Start, end and pitch of the notes that can be said, [N] each, by start and pitch."""
-        notes = notes.select(~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS))
-        start, end = grid_steps(notes, self.steps_per_quarter)
-        kept, end = as_one_part(start, end, notes.pitch)
-        return start[kept], end, notes.pitch[kept].astype(np.int64)
+        sayable = ~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS)
+        start, end, pitch = pitches_on_grid(notes, self.steps_per_quarter, sayable)
+        kept, end = as_one_part(start, end, pitch)
+        return start[kept], end, pitch[kept]
 
     def _frames(self, start: Steps, end: Steps, pitch: Steps) -> Frames:
         """The roll of notes [N] by start that do not overlap within a pitch."""

@@ -264,10 +264,17 @@ class NoteSequence:
         return self.seconds(self.end_tick)
 
     @cached_property
+    def last_tick(self) -> int:
+        """The end of the last note; 0 without notes."""
+        return int(self.end_tick.max(initial=0))
+
+    @cached_property
     def duration(self) -> float:
         """Seconds from tick 0 to the end of the last note; 0 without notes."""
         # as `seconds` reckons, without its arrays
-        last = int(self.end_tick.max(initial=0))
+        last = self.last_tick
+        if len(self.tempo) == 1:
+            return last * int(self.tempo[0]) / (self.ticks_per_quarter * 1e6)
         index = int(self.tempo_tick.searchsorted(last, side="right")) - 1
         elapsed = int(self._elapsed[index]) + (last - int(self.tempo_tick[index])) * int(self.tempo[index])
         return elapsed / (self.ticks_per_quarter * 1e6)

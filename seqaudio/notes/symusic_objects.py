@@ -26,7 +26,7 @@ def to_symusic(notes: NoteSequence) -> Any:
     """
     import symusic
 
-    last = max(int(notes.end_tick.max(initial=0)), int(notes.tempo_tick[-1]), int(notes.pedals.max(initial=0)))
+    last = max(notes.last_tick, int(notes.tempo_tick[-1]), int(notes.pedals.max(initial=0)))
     if last > _HIGHEST_TICK:
         raise ValueError(f"tick {last}, symusic holds at most {_HIGHEST_TICK}; quantise first")
     score: Any = symusic.Score(notes.ticks_per_quarter)

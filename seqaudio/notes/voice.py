@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.operations.skyline import highest
-from seqaudio.notes.quantise import grid_steps
+from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.representation import FIRST_ID
 from seqaudio.notes.sequence import NoteSequence
 
@@ -27,10 +27,9 @@ class Voice(NamedTuple):
     pitch: npt.NDArray[np.int64]
 
 
-def voice_of(notes: NoteSequence, steps_per_quarter: int) -> Voice:
-    """The skyline of notes on a grid."""
-    start, end = grid_steps(notes, steps_per_quarter)
-    pitch = notes.pitch.astype(np.int64)
+def voice_of(notes: NoteSequence, steps_per_quarter: int, which: npt.NDArray[np.bool_] | None = None) -> Voice:
+    """The skyline on a grid of the notes for which `which` [N] is true, or of all."""
+    start, end, pitch = pitches_on_grid(notes, steps_per_quarter, which)
     kept, end = highest(start, end, pitch)
     return Voice(start[kept], end, pitch[kept])
 

@@ -30,7 +30,7 @@ from seqaudio.store import Store, StoreDescription
 __all__ = ["Item", "ManyProcess", "Process", "Row", "build_store", "check_output"]
 
 CHUNKS = 64  # as many as there are, or more, unless they would be smaller or larger than these:
-CHUNK_SIZES = (64, 256)  # inputs: a kill loses little, and the files of a chunk cost little
+CHUNK_SIZES = (128, 256)  # inputs: a kill loses little, and the files of a chunk cost little
 
 
 def build_store(

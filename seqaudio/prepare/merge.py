@@ -46,6 +46,8 @@ def merge_chunks(folder: Path, chunks: int, finished: Path, description: StoreDe
     for index in range(chunks):
         for split, batch in read_rows(chunk_file(folder, index, ".arrow")):
             splits[split].add(batch)
+        for writer in splits.values():
+            writer.let_go()
     filled = {split: writer for split, writer in splits.items() if writer.close()}
     if not filled:
         return 0
@@ -104,7 +106,7 @@ class _SplitWriter:
         self._shard: _Shard | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add the rows of a chunk."""
+        """Add rows of a chunk, as views until `let_go`."""
         self._count(batch)
         if not self.keeps_moments and MOMENTS in batch.schema.names:
             batch = batch.remove_column(batch.schema.get_field_index(MOMENTS))
@@ -117,8 +119,12 @@ class _SplitWriter:
                 start = end
             self._part_rows += 1
             self._part_bytes += size
-        # joining copies: a view of a few rows would keep the file of their chunk in memory
-        self._parts.append(pa.concat_batches([batch.slice(start)], memory_pool=POOL))
+        self._parts.append(batch.slice(start))
+
+    def let_go(self) -> None:
+        """Copy the rows that wait: a view of a few would keep the file of their chunk in memory."""
+        if self._parts:
+            self._parts = [pa.concat_batches(self._parts, memory_pool=POOL)]
 
     def close(self) -> bool:
         """Write what is left; False where the split is empty."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.columns import sorted_by
 from seqaudio.notes.sequence import NoteSequence
 
 Column = npt.NDArray[np.int64]
@@ -29,23 +30,21 @@ def skyline(notes: NoteSequence) -> NoteSequence:
 
 def highest(start: Column, end: Column, pitch: Column) -> tuple[Column, Column]:
     """Which of N notes, each with a length, are in the skyline, [M] by rising start, and where each ends then, [M]."""
-    order = np.lexsort((-end, -pitch, start))
+    order = sorted_by(start * 128 + (127 - pitch), -end)
     first = np.ones(len(order), dtype=np.bool_)
-    first[1:] = start[order][1:] != start[order][:-1]
+    starts = start[order]
+    first[1:] = starts[1:] != starts[:-1]
     order = order[first]  # of those that begin together the highest, of equal ones the longest
-    starts, ends = start[order], end[order]
+    starts, ends = starts[first], end[order]
     if (starts[1:] >= ends[:-1]).all():
         return order, ends
     kept: list[int] = []
-    cut: list[int] = []
     ended, sounding = -1, -1
     columns = zip(starts.tolist(), ends.tolist(), pitch[order].tolist(), strict=True)
     for place, (begin, until, height) in enumerate(columns):
-        if begin < ended:
-            if height < sounding:
-                continue
-            cut[-1] = begin
-        kept.append(place)
-        cut.append(until)
-        ended, sounding = until, height
-    return order[kept], np.array(cut, dtype=np.int64)
+        if height >= sounding or begin >= ended:
+            kept.append(place)
+            ended, sounding = until, height
+    starts, ends = starts[kept], ends[kept]
+    ends[:-1] = np.minimum(ends[:-1], starts[1:])
+    return order[kept], ends
