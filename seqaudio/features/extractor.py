@@ -104,6 +104,8 @@ class FeatureExtractor(nn.Module):
             logarithms = logarithms.maximum(loudest - settings.top_db / DECIBELS_PER_NEPER)
         if settings.kind == "mfcc":
             # one by one: the rounding of a product of matrices depends on their size
+            if compiled:  # NumPy takes each recording by itself too, but in one call
+                return torch.from_numpy(np.matmul(logarithms.numpy(), self.dct.numpy()))
             return torch.stack([recording @ self.dct for recording in logarithms])
         return logarithms * DECIBELS_PER_NEPER if settings.decibels else logarithms
 
