@@ -105,7 +105,8 @@ class FeatureExtractor(nn.Module):
         if settings.kind == "mfcc":
             # one by one: the rounding of a product of matrices depends on their size
             if compiled:  # NumPy takes each recording by itself too, but in one call
-                return torch.from_numpy(np.matmul(logarithms.numpy(), self.dct.numpy()))
+                with np.errstate(all="ignore"):  # of what is no number comes no number, as with torch
+                    return torch.from_numpy(np.matmul(logarithms.numpy(), self.dct.numpy()))
             return torch.stack([recording @ self.dct for recording in logarithms])
         return logarithms * DECIBELS_PER_NEPER if settings.decibels else logarithms
 
