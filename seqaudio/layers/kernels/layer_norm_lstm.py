@@ -13,6 +13,7 @@ from seqaudio.layers.kernels.states import (
     StateGradient,
     StateTape,
     Window,
+    gradient_room,
     gradients_of_origins,
     output_room,
     room,
@@ -57,7 +58,7 @@ class LayerNormLSTMGradients(NamedTuple):
     bias_memory: Array
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], comes in from outside
-    d_from_inputs: Array  # [T, B, 4 H]
+    d_from_inputs: Array  # [T, B, 4 H], may be the memory of from_inputs
     d_products: Array  # [T, B, 4 H], or of so many steps as `products_room` has
     d_gain_inputs: Array  # [4 H], and the next four: sums over rows and steps
     d_gain_hidden: Array  # [4 H]
@@ -66,7 +67,7 @@ class LayerNormLSTMGradients(NamedTuple):
     d_bias_memory: Array  # [H]
     hidden: StateGradient
     memory: StateGradient
-    gates: Array  # [4 H], i, f, g, o of the row at hand
+    gates: Array  # [4 H], i, f, g, o of the row at hand, then its d_from_inputs
     scratch: Array  # [2, H], its normalised memory and the tanh of that
     step_sums: Array  # [14, H], the five sums over the rows of one step
     window: Window
@@ -157,7 +158,7 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             bias_memory=bias_memory,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_from_inputs=room(*products.shape, like=weight),
+            d_from_inputs=gradient_room(from_inputs),
             d_products=products_room(products),
             d_gain_inputs=sums(4 * H, like=weight),
             d_gain_hidden=sums(4 * H, like=weight),

@@ -69,17 +69,13 @@ def go_back(steps: Steps, gradients: Any, products: Tensor, weight: Tensor, runn
         if len(running) <= FEW_ROWS:
             steps.sequence_back(gradients)
             return _transposed_times(products, before[:-1])
-    if kept == T:
-        for t in reversed(range(T)):
-            steps.step_back(t, gradients)
-            running.addmm_(products[t], weight)
-        return _transposed_times(products, before[:-1])
     d_weight = torch.zeros_like(weight)
     for t in reversed(range(T)):
         steps.step_back(t, gradients)
         running.addmm_(products[t % kept], weight)
-        if t % kept == 0:
-            d_weight += _transposed_times(products[: T - t], before[t : min(t + kept, T)])
+        if t % STEPS_AT_ONCE == 0:  # of steps that lie in the cache yet
+            stop = min(t + STEPS_AT_ONCE, T)
+            d_weight += _transposed_times(products[t % kept :][: stop - t], before[t:stop])
     return d_weight
 
 

@@ -13,9 +13,9 @@ from seqaudio.layers.kernels.states import (
     StateGradient,
     StateTape,
     Window,
+    gradient_room,
     gradients_of_origins,
     output_room,
-    room,
     state_gradient,
     state_tape,
     sums,
@@ -44,11 +44,11 @@ class LSTMGradients(NamedTuple):
     peephole: Array
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], comes in from outside
-    d_gates: Array  # [T, B, 4 H], to the sums inside the gates
+    d_gates: Array  # [T, B, 4 H], to the sums inside the gates; may be the memory of gates
     d_peephole: Array  # [3, H], a sum over rows and steps
     hidden: StateGradient
     memory: StateGradient
-    scratch: Array  # [2, H], c' and tanh(c') of the row at hand
+    scratch: Array  # [6, H], d_gates, c' and tanh(c') of the row at hand
     window: Window
 
 
@@ -104,11 +104,11 @@ class LSTMRecurrence(torch.autograd.Function):
             peephole=peephole,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=room(*gates.shape, like=gates),
+            d_gates=gradient_room(gates),
             d_peephole=sums(*peephole.shape, like=peephole),
             hidden=state_gradient(d_hidden),
             memory=state_gradient(d_memory),
-            scratch=gates.new_empty(2, d_hidden.shape[1]),
+            scratch=gates.new_empty(6, d_hidden.shape[1]),
             window=Window(*marks, *ctx.flags),
         )
         d_gates, running = gradients.d_gates, gradients.hidden.running

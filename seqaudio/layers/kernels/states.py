@@ -52,6 +52,16 @@ def room(*size: int, like: Tensor) -> Tensor:
     return like.new_empty(size)
 
 
+def gradient_room(saved: Tensor) -> Tensor:
+    """Memory for a gradient in the shape of what a forward saved: its own where nobody asks for that again.
+
+    It lies in the cache yet, and fresh memory costs more than the arithmetic. With retain_graph=True, and where torch
+    does not tell, it is fresh.
+    """
+    keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", None)  # no public call tells
+    return room(*saved.shape, like=saved) if keeps_graph is None or keeps_graph() else saved
+
+
 def window(lengths: Tensor | None, resets: Tensor | None, like: Tensor) -> Window:
     """The window of sequences [T, B, ...] beside `like`. None: no row is shorter, none starts anew."""
     T, B = like.shape[:2]

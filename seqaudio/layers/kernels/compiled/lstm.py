@@ -10,6 +10,7 @@ from seqaudio.layers.kernels.compiled.rows import (
     add_multiplied,
     add_product,
     carry,
+    copy,
     fill,
     multiply,
     receive,
@@ -61,16 +62,17 @@ def step(t: int, tape: LSTMTape) -> None:
 @compiled
 def step_back(t: int, tape: LSTMGradients) -> None:
     _, B, H = tape.d_outputs.shape
+    scratch = tape.scratch.reshape(-1)
+    d_gates, c_next, read = scratch[: 4 * H], scratch[4 * H : 5 * H], scratch[5 * H :]
+    d_i, d_f, d_g, d_o = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
     for b in range(B):
-        d_gates = tape.d_gates[t, b]
         if t >= tape.window.lengths[b]:
-            fill(d_gates, 0)
+            fill(tape.d_gates[t, b], 0)
             continue
         receive(t, b, tape.hidden, tape.window)
         receive(t, b, tape.memory, tape.window)
-        gates, c, c_next, read = tape.gates[t, b], tape.memory_before[t, b], tape.scratch[0], tape.scratch[1]
+        gates, c = tape.gates[t, b], tape.memory_before[t, b]
         i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-        d_i, d_f, d_g, d_o = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
         d_h, d_c = tape.hidden.running[b], tape.memory.running[b]
         remember(c_next, i, f, g, c)
         for k in range(H):
@@ -98,6 +100,7 @@ def step_back(t: int, tape: LSTMGradients) -> None:
         add_product(d_c, tape.peephole[0], d_i)
         add_product(d_c, tape.peephole[1], d_f)
         fill(d_h, 0)
+        copy(tape.d_gates[t, b], d_gates)
 
 
 @compiled

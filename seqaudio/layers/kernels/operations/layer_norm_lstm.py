@@ -41,7 +41,7 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         *(tape.hidden.running, tape.memory.running),
     )
     i, f, g, o = open_gates(x, h, tape)
-    d_x, d_gates = tape.d_from_inputs[t], tape.d_products[t % len(tape.d_products)]
+    d_gates = tape.d_products[t % len(tape.d_products)]
     d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=1)
     scale = torch.empty_like(c[:, 0])
     normalised = normalise(torch.mul(f, c).addcmul_(i, g), scale)
@@ -65,8 +65,9 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
     tape.d_bias.add_(d_gates.sum(0))
     tape.d_gain_inputs.add_((d_gates * x).sum(0))
     tape.d_gain_hidden.add_((d_gates * h).sum(0))
-    torch.mul(d_gates, tape.gain_inputs, out=d_x)
-    normalise_gradient(d_x, x, tape.scales[t, 0])
+    d_normalised = d_gates * tape.gain_inputs
+    normalise_gradient(d_normalised, x, tape.scales[t, 0])
+    tape.d_from_inputs[t].copy_(d_normalised)
     d_gates.mul_(tape.gain_hidden)
     normalise_gradient(d_gates, h, tape.scales[t, 1])
 

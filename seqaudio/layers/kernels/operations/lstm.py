@@ -30,7 +30,8 @@ def step_back(t: int, tape: LSTMGradients) -> None:
     receive(t, tape.memory, tape.window)
     c, d_h, d_c = tape.memory_before[t], tape.hidden.running, tape.memory.running
     (i, f, g, o), (p_i, p_f, p_o) = tape.gates[t].chunk(4, dim=1), tape.peephole
-    d_i, d_f, d_g, d_o = tape.d_gates[t].chunk(4, dim=1)
+    d_gates = torch.empty_like(tape.gates[t])
+    d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=1)
     c_next = torch.mul(f, c).addcmul_(i, g)
     read = c_next.tanh()
 
@@ -44,6 +45,7 @@ def step_back(t: int, tape: LSTMGradients) -> None:
         row.add_(products.sum(0))
     d_c.mul_(f).addcmul_(p_i, d_i).addcmul_(p_f, d_f)
     d_h.zero_()
+    tape.d_gates[t].copy_(d_gates)
 
 
 STEPS = Steps(step, step_back)
