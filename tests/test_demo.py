@@ -43,9 +43,6 @@ def test_the_demo_leaves_what_it_promises(demo: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.xfail(
-    strict=True, reason="98.6 % of the clean clips but 96.3 % of the noisy ones, where most errors are near misses"
-)
 def test_words_are_recognised_in_voices_that_were_never_heard(demo: Path) -> None:
     test = json.loads((demo / "keywords-run" / "results.json").read_text())["test"]
     assert min(test["accuracy_clean"], test["accuracy_noisy"]) >= 0.97
