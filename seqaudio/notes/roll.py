@@ -103,19 +103,18 @@ class RollRepresentation(Representation):
         return start[kept], end, pitch[kept]
 
     def _frames(self, start: Steps, end: Steps, pitch: Steps) -> Frames:
-        """The roll of notes [N] by start that do not overlap within a pitch."""
+        """The roll of notes [N] that do not overlap within a pitch."""
         key = pitch - LOWEST
         start, end = start * self.frames_per_step, end * self.frames_per_step
         frames = np.zeros((int(end.max(initial=0)) + 1, KEYS), dtype=np.uint8)
         # a key turns where a note begins and where one ends; where both are, it stays as it is
         frames[start, key] = 1
-        frames[end, key] ^= 1
+        turned = frames[end, key] ^ 1
+        frames[end, key] = turned
         words = frames.view(np.uint64)  # eight keys each
         np.bitwise_xor.accumulate(words, axis=0, out=words)
         if self.repeats == "apart":
-            order = np.argsort(key.astype(np.int8), kind="stable")  # by start within a key
-            key, start, end = key[order], start[order], end[order]
-            again = np.flatnonzero((key[1:] == key[:-1]) & (start[1:] == end[:-1]))
+            again = turned == 0
             frames[end[again] - 1, key[again]] = 0
         return frames[:-1]
 
