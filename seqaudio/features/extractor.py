@@ -105,8 +105,10 @@ class FeatureExtractor(nn.Module):
         if settings.kind == "mfcc":
             # one by one: the rounding of a product of matrices depends on their size
             if compiled:  # NumPy takes each recording by itself too, but in one call
+                cepstra = logarithms.new_empty(*logarithms.shape[:2], settings.coefficients)
                 with np.errstate(all="ignore"):  # of what is no number comes no number, as with torch
-                    return torch.from_numpy(np.matmul(logarithms.numpy(), self.dct.numpy()))
+                    np.matmul(logarithms.numpy(), self.dct.numpy(), out=cepstra.numpy())
+                return cepstra
             return torch.stack([recording @ self.dct for recording in logarithms])
         return logarithms * DECIBELS_PER_NEPER if settings.decibels else logarithms
 

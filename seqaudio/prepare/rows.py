@@ -15,7 +15,9 @@ from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_a
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
 SPLIT = "split"  # the column that chunks have and stores have not
-HELD_BYTES = 1 << 19  # of sequences of a split that wait in memory before they are written: 512 KiB, or one row
+HELD_BYTES = 1 << 19  # of sequences of a split that wait in memory before they are written: 512 KiB
+HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
+MOST_HELD_BYTES = 1 << 22  # 4 MiB, or one row
 
 
 class _Columns:
@@ -63,7 +65,8 @@ class RowWriter:
             moments = (row.moments or moments_of(row.sequence)).flat()
         waiting = self._waiting[split]
         waiting.add(row, item, moments)
-        if waiting.bytes >= HELD_BYTES:
+        enough = waiting.bytes >= HELD_BYTES and len(waiting.sequences) >= HELD_ROWS
+        if enough or waiting.bytes >= MOST_HELD_BYTES:
             self._write(split)
         return split
 
