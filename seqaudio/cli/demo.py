@@ -22,7 +22,7 @@ from seqaudio.progress import say
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # set by whoever installed, so that the demo can tell the whole time
 MARK = "demo.json"  # tells a folder of the demo from any other
-# three of four clips have a background of their own; less noise on top of it recognises one in a hundred more of them
+# three of four clips have a background of their own and need less noise on top of it
 LESS_NOISE = {"noise": 0.2, "offset": 0.2}
 BEATS = 16  # shortest chorale that is shown
 
