@@ -109,25 +109,6 @@ def shard_name(split: str, number: int | None) -> str:
     return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
 
 
-def sequence_array(sequences: list[np.ndarray], kind: pa.DataType) -> pa.Array:
-    """Sequences [T, F] or [T] as one Arrow column of `sequence_type`."""
-    offsets = np.zeros(len(sequences) + 1, dtype=np.int64)
-    np.cumsum([len(sequence) for sequence in sequences], out=offsets[1:])
-    if pa.types.is_fixed_size_list(kind.value_type):
-        width, scalar = kind.value_type.list_size, kind.value_type.value_type
-        flat = _joined(sequences, (0, width), scalar)
-        values = pa.FixedSizeListArray.from_arrays(pa.array(flat.reshape(-1)), type=kind.value_type)
-    else:
-        values = pa.array(_joined(sequences, (0,), kind.value_type))
-    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
-
-
-def _joined(sequences: list[np.ndarray], empty: tuple[int, ...], scalar: pa.DataType) -> np.ndarray:
-    kind = scalar.to_pandas_dtype()
-    parts = [np.zeros(empty, dtype=kind), *sequences]
-    return np.concatenate(parts, dtype=kind, casting="unsafe")  # ids are int64 until here
-
-
 class Split:
     """The sequences of one split, memory-mapped from its files. `split.sequence(i)` is a view that costs no copy.
 
@@ -143,7 +124,7 @@ class Split:
         for owner, batch in enumerate(self._batches):
             column = batch.column("sequence")
             offsets = column.offsets.to_numpy()
-            self._values.append(_flat_view(column.values))
+            self._values.append(flat_steps(column))
             starts.append(offsets[:-1])
             lengths.append(np.diff(offsets))
             owners.append(np.full(len(batch), owner))
@@ -204,7 +185,9 @@ def _record_batches(path: Path) -> list[pa.RecordBatch]:
         raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
 
 
-def _flat_view(values: pa.Array) -> np.ndarray:
+def flat_steps(sequences: pa.Array) -> np.ndarray:
+    """Sequences of a whole column behind each other, [sum of T, F] or [sum of T]: a view."""
+    values = sequences.values
     if pa.types.is_fixed_size_list(values.type):
         width = values.type.list_size
         flat: np.ndarray = values.flatten().to_numpy(zero_copy_only=True).reshape(-1, width)

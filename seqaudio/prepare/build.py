@@ -9,6 +9,7 @@ they end, nor the size of a chunk changes a byte of the store.
 from __future__ import annotations
 
 import functools
+import itertools
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -22,15 +23,12 @@ from seqaudio.prepare.earlier import earlier_inputs
 from seqaudio.prepare.items import Item, ManyProcess, Process, Row
 from seqaudio.prepare.merge import merge_chunks
 from seqaudio.prepare.partial import PartialStore, chunk_file
-from seqaudio.prepare.plan import plan_fingerprint, process_fingerprint
+from seqaudio.prepare.plan import CHUNK, Plan, make_plan, process_fingerprint
 from seqaudio.prepare.pool import completed
 from seqaudio.progress import progress
 from seqaudio.store import Store, StoreDescription
 
 __all__ = ["Item", "ManyProcess", "Process", "Row", "build_store", "check_output"]
-
-CHUNKS = 64  # as many as there are, or more, unless they would be smaller or larger than these:
-CHUNK_SIZES = (128, 256)  # inputs: a kill loses little, and the files of a chunk cost little
 
 
 def build_store(
@@ -43,7 +41,7 @@ def build_store(
     force: bool = False,
     update: bool = False,
     limit: int | None = None,
-    chunk: int | None = None,
+    chunk: int = CHUNK,
     executor: Executor | None = None,
 ) -> Store:
     """Prepare a store at `out` from `items`, in their order.
@@ -55,7 +53,7 @@ def build_store(
         update: replace a store that is there too, but take over what came of inputs that are unchanged: the same
             item, the same bytes of its file, the same process. The result is that of preparing anew, byte for byte.
         limit: take only the first `limit` items, for a trial.
-        chunk: inputs of a chunk; None chooses by their number.
+        chunk: inputs of a chunk, at most: one of large files has fewer.
         executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/dask.py`).
 
     Raises:
@@ -71,17 +69,15 @@ def build_store(
     items = list(items[:limit])
     if not items:
         raise SourceError("nothing to prepare: no input was found")
-    if chunk is None:
-        chunk = min(max(-(-len(items) // CHUNKS), CHUNK_SIZES[0]), CHUNK_SIZES[1])
     out = out.absolute()  # workers may be in another folder
     partial = PartialStore(out)
     fingerprint = process_fingerprint(process, description)
-    plan = plan_fingerprint(items, fingerprint, chunk)
-    if partial.was_moving(plan):
+    plan = make_plan(items, fingerprint, chunk)
+    if partial.was_moving(plan.fingerprint):
         return Store(out)
     check_output(out, force or update)
-    chunks = _chunks(items, chunk, out if update and out.exists() else None, fingerprint)
-    done = partial.open(plan)
+    chunks = _chunks(items, plan, out if update and out.exists() else None, fingerprint)
+    done = partial.open(plan.fingerprint)
     work = functools.partial(prepare_chunk, partial.folder, process=process, description=description)
     ready = sum(len(chunks[index].items) for index in done)
     waiting = (chunk for chunk in chunks if chunk.index not in done)
@@ -113,11 +109,11 @@ def check_output(out: Path, force: bool) -> None:
         raise StoreError(f"{out} exists; give --force to replace it, --update to redo what changed, or another --out")
 
 
-def _chunks(items: Sequence[Item], size: int, store: Path | None, process: str) -> list[Chunk]:
+def _chunks(items: Sequence[Item], plan: Plan, store: Path | None, process: str) -> list[Chunk]:
     earlier = [None] * len(items) if store is None else earlier_inputs(store, items, process)
     return [
-        Chunk(start // size, items[start : start + size], earlier[start : start + size], store)
-        for start in range(0, len(items), size)
+        Chunk(index, items[start:end], earlier[start:end], store)
+        for index, (start, end) in enumerate(itertools.pairwise([0, *plan.ends]))
     ]
 
 

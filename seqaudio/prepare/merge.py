@@ -17,6 +17,7 @@ from seqaudio.ledger import HEADER
 from seqaudio.prepare.moments import RunningMoments
 from seqaudio.prepare.partial import chunk_file
 from seqaudio.prepare.rows import read_rows
+from seqaudio.prepare.steps import WaitingSteps
 from seqaudio.store import (
     INPUTS,
     INPUTS_HEADER,
@@ -26,12 +27,15 @@ from seqaudio.store import (
     SplitCount,
     StoreDescription,
     describe,
+    flat_steps,
+    schema,
     shard_name,
 )
 from seqaudio.vocabulary import Vocabulary
 
 BATCH_ROWS = 1024  # rows of a record batch, at most
 BATCH_BYTES = 1 << 20  # sequences of a record batch: 1 MiB, or one row
+SEQUENCE_PLACE = schema(pa.null()).get_field_index("sequence")
 POOL = pa.system_memory_pool()  # Arrow's own keeps what it was given back: 20 MiB, after a hundred chunks
 SHARD_BYTES = 1 << 30  # sequences of a file: 1 GiB, or one record batch
 
@@ -101,12 +105,14 @@ class _SplitWriter:
         self.moments = RunningMoments()
         self.rows = self.steps = 0
         self.seconds = 0.0
-        self._parts: list[pa.RecordBatch] = []  # of the record batch that is being filled
+        # the record batch that is being filled: sequences, and parts of the other columns
+        self._sequences: WaitingSteps | None = None
+        self._others: list[pa.RecordBatch] = []
         self._part_rows = self._part_bytes = self._shard_bytes = 0
         self._shard: _Shard | None = None
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Add rows of a chunk, as views until `let_go`."""
+        """Add rows of a chunk."""
         self._count(batch)
         if not self.keeps_moments and MOMENTS in batch.schema.names:
             batch = batch.remove_column(batch.schema.get_field_index(MOMENTS))
@@ -114,17 +120,17 @@ class _SplitWriter:
         for end, size in enumerate(_row_bytes(batch).tolist()):
             full = self._part_rows == BATCH_ROWS or self._part_bytes + size > BATCH_BYTES
             if full and self._part_rows:
-                self._parts.append(batch.slice(start, end - start))
+                self._take(batch, start, end)
                 self._write()
                 start = end
             self._part_rows += 1
             self._part_bytes += size
-        self._parts.append(batch.slice(start))
+        self._take(batch, start, len(batch))
 
     def let_go(self) -> None:
-        """Copy the rows that wait: a view of a few would keep the file of their chunk in memory."""
-        if self._parts:
-            self._parts = [pa.concat_batches(self._parts, memory_pool=POOL)]
+        """Copy what is a view of the chunk: a few rows would keep its file in memory."""
+        if self._others:
+            self._others = [pa.concat_batches(self._others, memory_pool=POOL)]
 
     def close(self) -> bool:
         """Write what is left; False where the split is empty."""
@@ -157,9 +163,22 @@ class _SplitWriter:
             moments = batch.column(MOMENTS)
             self.moments.add(moments.flatten().to_numpy().reshape(len(batch), -1))
 
+    def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
+        """Let rows of a chunk wait."""
+        column = batch.column("sequence")
+        if self._sequences is None:
+            self._sequences = WaitingSteps(column.type, BATCH_BYTES)
+        ends = column.offsets.to_numpy()
+        self._sequences.add(flat_steps(column)[ends[start] : ends[end]], np.diff(ends[start : end + 1]).tolist())
+        others = batch.remove_column(SEQUENCE_PLACE)
+        self._others.append(others.slice(start, end - start))
+
     def _write(self) -> None:
+        assert self._sequences is not None
+        column = self._sequences.column()
         # joined, equal rows are written in equal bytes, however they lay in the chunks
-        batch = pa.concat_batches(self._parts, memory_pool=POOL)
+        others = pa.concat_batches(self._others, memory_pool=POOL)
+        batch = others.add_column(SEQUENCE_PLACE, pa.field("sequence", column.type), column)
         if self._shard_bytes and self._shard_bytes + self._part_bytes > SHARD_BYTES:
             self._end_shard()
         if self._shard is None:
@@ -167,7 +186,8 @@ class _SplitWriter:
             self.paths.append(self._shard.path)
         self._shard.write(batch)
         self._shard_bytes += self._part_bytes
-        self._parts, self._part_rows, self._part_bytes = [], 0, 0
+        self._sequences.clear()
+        self._others, self._part_rows, self._part_bytes = [], 0, 0
 
     def _end_shard(self) -> None:
         if self._shard is not None:

@@ -16,6 +16,7 @@ from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.notes.representation import REPRESENTATIONS, Representation, build_representation
 from seqaudio.prepare.build import build_store
 from seqaudio.prepare.items import Item, Process
+from seqaudio.prepare.plan import CHUNK
 from seqaudio.prepare.splits import hash_sample
 from seqaudio.store import Store, StoreDescription
 
@@ -110,7 +111,7 @@ def build_note_store(
     licence: str,
     representation: Representation,
     process: Process | None = None,
-    chunk: int | None = None,
+    chunk: int = CHUNK,
 ) -> Store:
     """Prepare a store from pieces of music as the options say.
 
@@ -119,7 +120,7 @@ def build_note_store(
         source, licence: name and licence of the corpus, for `store.json`.
         representation: how notes are written.
         process: makes rows of an item; None reads it as a MIDI file.
-        chunk: pieces that a worker takes at once; None chooses.
+        chunk: pieces that a worker takes at once, at most.
     Raises:
         OptionError: limit or workers below 1.
         SourceError: no items.

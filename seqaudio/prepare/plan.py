@@ -1,13 +1,24 @@
-"""Fingerprints: of one input, by which an update knows it again, and of a whole preparation."""
+"""What a preparation will do: its chunks, and fingerprints of one input and of the whole."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import seqaudio
 from seqaudio.prepare.items import Item, Process
 from seqaudio.store import StoreDescription
+
+CHUNK = 128  # inputs: a kill loses little, and the files of a chunk cost little
+CHUNK_BYTES = 1 << 25  # 32 MiB of files, a quarter of an hour of sound at 16 kHz: long recordings are for all workers
+
+
+class Plan(NamedTuple):
+    """Chunk n holds the inputs ends[n - 1] .. ends[n] - 1."""
+
+    fingerprint: str  # SHA-256 of all that decides the chunks
+    ends: list[int]
 
 
 def process_fingerprint(process: Process, description: StoreDescription) -> str:
@@ -23,19 +34,28 @@ def input_fingerprint(item: Item, process: str) -> str:
     return _sha256(process, _identity(item))[:24]
 
 
-def plan_fingerprint(items: Sequence[Item], process: str, chunk: int) -> str:
-    """SHA-256 of all that decides the chunks: the process, the items, the sizes and times of their files."""
-    digest = hashlib.sha256(f"{process} {chunk}".encode())
-    for item in items:
+def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK) -> Plan:
+    """The plan for the items, their files as they are now, and for the process (its fingerprint).
+
+    A chunk ends with `chunk` inputs, or sooner: with the file that makes it CHUNK_BYTES.
+    """
+    digest = hashlib.sha256(f"{process} {chunk} {CHUNK_BYTES}".encode())
+    ends: list[int] = []
+    begun = held = 0
+    for number, item in enumerate(items, 1):
         stamp: tuple[int, ...] = ()
         if item.path is not None:
             try:
                 status = item.path.stat()
                 stamp = (status.st_size, status.st_mtime_ns)
+                held += status.st_size
             except OSError:
                 stamp = (-1,)  # not there, or not to be seen
         digest.update(_bytes((_identity(item), str(item.path), stamp)))
-    return digest.hexdigest()
+        if number - begun == chunk or held >= CHUNK_BYTES or number == len(items):
+            ends.append(number)
+            begun, held = number, 0
+    return Plan(digest.hexdigest(), ends)
 
 
 def _identity(item: Item) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ import pyarrow as pa
 from seqaudio.prepare.items import Item, Row
 from seqaudio.prepare.moments import moments_of
 from seqaudio.prepare.partial import own_name
-from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_array, sequence_type
+from seqaudio.prepare.steps import WaitingSteps
+from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
 SPLIT = "split"  # the column that chunks have and stores have not
-HELD_BYTES = 1 << 19  # of sequences of a split that wait in memory before they are written: 512 KiB
+HELD_BYTES = 1 << 21  # of sequences of a split that wait in memory before they are written: 2 MiB
 HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
 MOST_HELD_BYTES = 1 << 22  # 4 MiB, or one row
 
@@ -23,14 +24,13 @@ MOST_HELD_BYTES = 1 << 22  # 4 MiB, or one row
 class _Columns:
     """Rows of one split that wait to be written, column by column."""
 
-    def __init__(self) -> None:
-        self.sequences: list[np.ndarray] = []
+    def __init__(self, kind: pa.DataType) -> None:
+        self.kind = kind
+        self.sequences = WaitingSteps(kind, 2 * HELD_BYTES)
         self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in COLUMNS}
-        self.bytes = 0
 
     def add(self, row: Row, item: Item, moments: np.ndarray | None) -> None:
-        self.sequences.append(row.sequence)
-        self.bytes += row.sequence.nbytes
+        self.sequences.add(row.sequence, [len(row.sequence)])
         values = self.values
         values["id"].append(row.id)
         values["length"].append(len(row.sequence))
@@ -40,6 +40,21 @@ class _Columns:
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
         values[MOMENTS].append(moments)
+
+    def batch(self, split: str, moments: bool) -> pa.RecordBatch:
+        """The rows; a view, to be written before the next row comes."""
+        fields = schema(self.kind, moments)
+        arrays = [
+            self.sequences.column() if field.name == "sequence" else pa.array(self.values[field.name], field.type)
+            for field in fields
+        ]
+        arrays.append(pa.array([split] * len(self.sequences), pa.string()))
+        return pa.record_batch(arrays, schema=fields.append(pa.field(SPLIT, pa.string())))
+
+    def clear(self) -> None:
+        self.sequences.clear()
+        for values in self.values.values():
+            values.clear()
 
 
 class RowWriter:
@@ -51,7 +66,7 @@ class RowWriter:
     def __init__(self, path: Path, description: StoreDescription) -> None:
         self.path = path
         self.description = description
-        self._waiting = {split: _Columns() for split in SPLITS}
+        self._waiting: dict[str, _Columns] = {}
         self._sink: pa.OSFile | None = None
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
@@ -63,17 +78,19 @@ class RowWriter:
         moments = None
         if self.description.normalise and split == "train":
             moments = (row.moments or moments_of(row.sequence)).flat()
-        waiting = self._waiting[split]
+        waiting = self._waiting.get(split)
+        if waiting is None:
+            waiting = self._waiting[split] = _Columns(self._kind(row))
         waiting.add(row, item, moments)
-        enough = waiting.bytes >= HELD_BYTES and len(waiting.sequences) >= HELD_ROWS
-        if enough or waiting.bytes >= MOST_HELD_BYTES:
+        held, rows = waiting.sequences.bytes, len(waiting.sequences)
+        if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MOST_HELD_BYTES:
             self._write(split)
         return split
 
     def close(self) -> list[Path]:
         """Write what is left; the file, or nothing where there was no row."""
-        for split, waiting in self._waiting.items():
-            if waiting.sequences:
+        for split in SPLITS:
+            if split in self._waiting and len(self._waiting[split].sequences):
                 self._write(split)
         if self._writer is None or self._sink is None:
             return []
@@ -83,27 +100,17 @@ class RowWriter:
         return [self.path]
 
     def _write(self, split: str) -> None:
-        batch = self._batch(split, self._waiting[split])
+        waiting = self._waiting[split]
+        batch = waiting.batch(split, self.description.normalise)
         if self._writer is None:
             self._sink = pa.OSFile(str(own_name(self.path)), "wb")
             self._writer = pa.ipc.new_file(self._sink, batch.schema)
         self._writer.write_batch(batch)
-        self._waiting[split] = _Columns()
+        waiting.clear()
 
-    def _batch(self, split: str, waiting: _Columns) -> pa.RecordBatch:
-        first = waiting.sequences[0]
-        kind = sequence_type(
-            self.description.kind, first.shape[1] if first.ndim == 2 else 1, len(self.description.vocabulary or ())
-        )
-        fields = schema(kind, moments=self.description.normalise)
-        arrays = [
-            sequence_array(waiting.sequences, kind)
-            if field.name == "sequence"
-            else pa.array(waiting.values[field.name], field.type)
-            for field in fields
-        ]
-        arrays.append(pa.array([split] * len(waiting.sequences), pa.string()))
-        return pa.record_batch(arrays, schema=fields.append(pa.field(SPLIT, pa.string())))
+    def _kind(self, row: Row) -> pa.DataType:
+        width = row.sequence.shape[1] if row.sequence.ndim == 2 else 1
+        return sequence_type(self.description.kind, width, len(self.description.vocabulary or ()))
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
