@@ -6,11 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-DIGEST_BLOCK = 1 << 20  # bytes
+DIGEST_BLOCK = 1 << 18  # bytes: 256 KiB
 
 
 def sha256_of(path: Path) -> str:
@@ -20,7 +19,7 @@ def sha256_of(path: Path) -> str:
 
 
 class GrowingDigest:
-    """SHA-256 of a file while it is written: a thread reads behind the writer, what lies in the cache yet.
+    """SHA-256 of a file while it is written, read behind the writer: what was written last lies in the cache yet.
 
     A hash in the end would read all of a large file from the disk again.
     """
@@ -28,23 +27,18 @@ class GrowingDigest:
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
         self._sum = hashlib.sha256()
-        self._reader = ThreadPoolExecutor(1, "digest")
-        self._last: Future[None] | None = None
+        self._block = memoryview(bytearray(DIGEST_BLOCK))
 
-    def written(self) -> None:
-        """Tell that more of the file is there."""
-        if self._last is None or self._last.done():
-            self._last = self._reader.submit(self._read_on)
+    def read_on(self) -> None:
+        """Take in what was written since."""
+        while count := self._file.readinto(self._block):
+            self._sum.update(self._block[:count])
 
     def close(self) -> str:
         """The digest of the whole file in hexadecimal; nothing may be written after this."""
-        with self._file, self._reader:
-            self._reader.submit(self._read_on).result()
+        with self._file:
+            self.read_on()
         return self._sum.hexdigest()
-
-    def _read_on(self) -> None:
-        while block := self._file.read(DIGEST_BLOCK):
-            self._sum.update(block)
 
 
 def sync(path: Path) -> None:

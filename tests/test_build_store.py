@@ -360,7 +360,7 @@ def test_a_chunk_that_a_power_cut_tore_is_made_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("seqaudio.prepare.build.merge_chunks", breaks_off)
+        patch.setattr("seqaudio.prepare.build.Merge.close", breaks_off)
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
     torn = tmp_path / "store.partial" / f"chunk-000002{suffix}"
     torn.write_bytes(torn.read_bytes()[:-7])

@@ -1,9 +1,9 @@
 """The build of a store: every input once through a `Process`, on any number of workers, safe to interrupt.
 
 Inputs are cut into chunks. A worker turns one chunk into an Arrow file and the lines of its inputs, in `OUT.partial/`
-(`partial.py`, `chunks.py`); a second run of the same command picks finished chunks up. At the end the chunks are
-merged in order into the splits (`merge.py`), and the folder is moved to OUT. Neither workers, nor the order in which
-they end, nor the size of a chunk changes a byte of the store.
+(`partial.py`, `chunks.py`); a second run of the same command picks finished chunks up. A thread merges them in order
+into the splits (`merge.py`), and in the end the folder is moved to OUT. Neither workers, nor the order in which they
+end, nor the size of a chunk changes a byte of the store.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from seqaudio.ledger import Status, decode_line, summarise
 from seqaudio.prepare.chunks import Chunk, prepare_chunk
 from seqaudio.prepare.earlier import earlier_inputs
 from seqaudio.prepare.items import Item, ManyProcess, Process, Row
-from seqaudio.prepare.merge import merge_chunks
+from seqaudio.prepare.merge import Merge
 from seqaudio.prepare.partial import PartialStore, chunk_file
 from seqaudio.prepare.plan import CHUNK, Plan, make_plan, process_fingerprint
 from seqaudio.prepare.pool import completed
@@ -81,18 +81,22 @@ def build_store(
     work = functools.partial(prepare_chunk, partial.folder, process=process, description=description)
     ready = sum(len(chunks[index].items) for index in done)
     waiting = (chunk for chunk in chunks if chunk.index not in done)
-    with progress("preparing", len(items), "inputs", ready) as advance:
-        for count in completed(work, waiting, workers, executor):
-            advance(count)
     if partial.finished.exists():
         shutil.rmtree(partial.finished)
     partial.finished.mkdir()
-    try:
-        if not merge_chunks(partial.folder, len(chunks), partial.finished, description):
-            raise StoreError(_nothing_kept(partial.folder, len(chunks)))
-    except StoreError:
-        partial.remove()
-        raise
+    with Merge(partial.folder, partial.finished, description) as merge:
+        for index in done:
+            merge.add(index)
+        with progress("preparing", len(items), "inputs", ready) as advance:
+            for index in completed(work, waiting, workers, executor):
+                merge.add(index)
+                advance(len(chunks[index].items))
+        try:
+            if not merge.close():
+                raise StoreError(_nothing_kept(partial.folder, len(chunks)))
+        except StoreError:
+            partial.remove()
+            raise
     for file in (*sorted(partial.finished.iterdir()), partial.finished):
         sync(file)
     partial.move()

@@ -35,7 +35,7 @@ class Chunk:
 
 
 def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: StoreDescription) -> int:
-    """Write the files of a chunk into `folder`, its journal last; the number of its items."""
+    """Write the files of a chunk into `folder`, its journal last; the number of the chunk."""
     fingerprint = process_fingerprint(process, description)
     writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description)
     ledger, inputs = [], []
@@ -56,7 +56,7 @@ def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: Sto
         put(file, "".join(lines).encode("utf-8"))
         files.append(file)
     write_journal(folder, chunk.index, files)
-    return len(chunk.items)
+    return chunk.index
 
 
 def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntry, Sequence[Row]]]:

@@ -1,23 +1,25 @@
-"""From the chunks to the store: one pass in the order of the inputs, in memory that does not grow with them."""
+"""From the chunks to the store, in the order of the inputs, in memory that does not grow with them."""
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqaudio.errors import StoreError
-from seqaudio.files import GrowingDigest, write_json
+from seqaudio.files import GrowingDigest, sync, write_json
 from seqaudio.ledger import HEADER
 from seqaudio.prepare.moments import RunningMoments
 from seqaudio.prepare.partial import chunk_file
 from seqaudio.prepare.rows import read_rows
-from seqaudio.prepare.steps import WaitingSteps
+from seqaudio.prepare.steps import WaitingSteps, steps_between, store_type
 from seqaudio.store import (
     INPUTS,
     INPUTS_HEADER,
@@ -27,7 +29,6 @@ from seqaudio.store import (
     SplitCount,
     StoreDescription,
     describe,
-    flat_steps,
     schema,
     shard_name,
 )
@@ -38,37 +39,80 @@ BATCH_BYTES = 1 << 20  # sequences of a record batch: 1 MiB, or one row
 SEQUENCE_PLACE = schema(pa.null()).get_field_index("sequence")
 POOL = pa.system_memory_pool()  # Arrow's own keeps what it was given back: 20 MiB, after a hundred chunks
 SHARD_BYTES = 1 << 30  # sequences of a file: 1 GiB, or one record batch
+SYNC_BYTES = 1 << 25  # 32 MiB, then the disk writes: at the end there is little to wait for
 
 
-def merge_chunks(folder: Path, chunks: int, finished: Path, description: StoreDescription) -> int:
-    """Write the splits, the lists of inputs and `store.json` into the folder `finished`; the number of rows.
+class Merge:
+    """Puts chunks together in the order of the inputs, in a thread, while later ones are worked on.
 
-    Raises:
-        StoreError: two rows share an id; statistics are wanted and no row is in the training split.
+        with Merge(partial, finished, description) as merge:
+            merge.add(3)      # chunks are done in any order
+            ...
+            rows = merge.close()
+
+    Args:
+        folder: where the chunks are.
+        finished: an empty folder, for the splits, the lists of inputs and `store.json`.
     """
-    splits = {split: _SplitWriter(finished, split, description) for split in SPLITS}
-    for index in range(chunks):
-        for split, batch in read_rows(chunk_file(folder, index, ".arrow")):
-            splits[split].add(batch)
-        for writer in splits.values():
+
+    def __init__(self, folder: Path, finished: Path, description: StoreDescription) -> None:
+        self.folder = folder
+        self.finished = finished
+        self.description = description
+        self._splits = {split: _SplitWriter(finished, split, description) for split in SPLITS}
+        self._done: set[int] = set()
+        self._chunks = 0  # that were handed to the thread
+        self._thread = ThreadPoolExecutor(1, "merge")
+        self._merging = deque[Future[None]]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, index: int) -> None:
+        """Tell that a chunk is done. Raises what went wrong with one before, such as OSError on a full disk."""
+        self._done.add(index)
+        while self._chunks in self._done:
+            self._done.remove(self._chunks)
+            self._merging.append(self._thread.submit(self._merge, self._chunks))
+            self._chunks += 1
+        while self._merging and self._merging[0].done():
+            self._merging.popleft().result()
+
+    def close(self) -> int:
+        """Write what is left, when all chunks are done; the number of rows.
+
+        Raises:
+            StoreError: two rows share an id; statistics are wanted and no row is in the training split.
+        """
+        for merged in self._merging:
+            merged.result()
+        filled = {split: writer for split, writer in self._splits.items() if writer.close()}
+        if not filled:
+            return 0
+        _check_ids([array for writer in filled.values() for array in writer.ids])
+        description = self.description
+        normalisation = self._splits["train"].moments.normalisation() if description.normalise else None
+        if description.normalise and normalisation is None:
+            raise StoreError("no row is in the training split, so no statistics can be taken from it")
+        vocabulary = description.vocabulary
+        labels = {label for writer in filled.values() for label in writer.labels}
+        if vocabulary is None and labels:
+            vocabulary = Vocabulary.from_labels(labels).names
+        _join(self.folder, self._chunks, ".ledger.tsv", self.finished / LEDGER, HEADER)
+        _join(self.folder, self._chunks, ".inputs.tsv", self.finished / INPUTS, INPUTS_HEADER)
+        counts = {split: writer.count() for split, writer in filled.items()}
+        files = {name: digest for writer in filled.values() for name, digest in writer.files()}
+        write_json(self.finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
+        return sum(count.rows for count in counts.values())
+
+    def _merge(self, index: int) -> None:
+        for split, batch in read_rows(chunk_file(self.folder, index, ".arrow")):
+            self._splits[split].add(batch)
+        for writer in self._splits.values():
             writer.let_go()
-    filled = {split: writer for split, writer in splits.items() if writer.close()}
-    if not filled:
-        return 0
-    _check_ids([array for writer in filled.values() for array in writer.ids])
-    normalisation = splits["train"].moments.normalisation() if description.normalise else None
-    if description.normalise and normalisation is None:
-        raise StoreError("no row is in the training split, so no statistics can be taken from it")
-    vocabulary = description.vocabulary
-    labels = {label for writer in filled.values() for label in writer.labels}
-    if vocabulary is None and labels:
-        vocabulary = Vocabulary.from_labels(labels).names
-    _join(folder, chunks, ".ledger.tsv", finished / LEDGER, HEADER)
-    _join(folder, chunks, ".inputs.tsv", finished / INPUTS, INPUTS_HEADER)
-    counts = {split: writer.count() for split, writer in filled.items()}
-    files = {name: digest for writer in filled.values() for name, digest in writer.files()}
-    write_json(finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
-    return sum(count.rows for count in counts.values())
 
 
 def _check_ids(ids: list[pa.StringArray]) -> None:
@@ -167,9 +211,10 @@ class _SplitWriter:
         """Let rows of a chunk wait."""
         column = batch.column("sequence")
         if self._sequences is None:
-            self._sequences = WaitingSteps(column.type, BATCH_BYTES)
+            self._sequences = WaitingSteps(store_type(column.type), BATCH_BYTES)
         ends = column.offsets.to_numpy()
-        self._sequences.add(flat_steps(column)[ends[start] : ends[end]], np.diff(ends[start : end + 1]).tolist())
+        steps = steps_between(column, ends[start], ends[end])
+        self._sequences.add(steps, np.diff(ends[start : end + 1]).tolist())
         others = batch.remove_column(SEQUENCE_PLACE)
         self._others.append(others.slice(start, end - start))
 
@@ -203,11 +248,15 @@ class _Shard:
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._digest = GrowingDigest(path)
+        self._synced = 0
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a record batch."""
         self._writer.write_batch(batch)
-        self._digest.written()
+        self._digest.read_on()
+        if self._sink.tell() - self._synced > SYNC_BYTES:
+            sync(self.path)
+            self._synced = self._sink.tell()
 
     def close(self) -> str:
         """End the file; its SHA-256."""
@@ -217,8 +266,8 @@ class _Shard:
 
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
-    """Bytes of each row's sequence, [N] int64."""
-    step = batch.column("sequence").values.type
+    """Bytes of each row's sequence in the store, [N] int64."""
+    step = store_type(batch.column("sequence").type).value_type
     scalar = step.value_type if pa.types.is_fixed_size_list(step) else step
     width = step.list_size if pa.types.is_fixed_size_list(step) else 1
     sizes: np.ndarray = batch.column("length").to_numpy() * (width * scalar.bit_width // 8)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from seqaudio.prepare.items import Item, Row
 from seqaudio.prepare.moments import moments_of
 from seqaudio.prepare.partial import own_name
-from seqaudio.prepare.steps import WaitingSteps
+from seqaudio.prepare.steps import WaitingSteps, chunk_type
 from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
@@ -110,7 +110,7 @@ class RowWriter:
 
     def _kind(self, row: Row) -> pa.DataType:
         width = row.sequence.shape[1] if row.sequence.ndim == 2 else 1
-        return sequence_type(self.description.kind, width, len(self.description.vocabulary or ()))
+        return chunk_type(sequence_type(self.description.kind, width, len(self.description.vocabulary or ())))
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
