@@ -23,10 +23,11 @@ from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.bands import Bands
 from seqaudio.features.extractor import numba_is_there
+from seqaudio.features.framing import cut_frames
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
 from seqaudio.features.preparation import ExtractFeatures
-from seqaudio.features.settings import Scale
+from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item
 
@@ -568,15 +569,26 @@ def test_real_speech_agrees_with_both_libraries(data_folder: Path) -> None:
         np.testing.assert_allclose(ours, oracle(settings, recording.samples.astype(np.float64)), rtol=0, atol=1e-9)
 
 
-# sums under the filters
+# energies by compiled code
 
 
-@pytest.mark.parametrize("spec", ["default", "asr+spectrum=magnitude", "torchaudio", "default+energy=true", "kaldi"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "default",
+        "asr+spectrum=magnitude",
+        "torchaudio",
+        "default+energy=true",
+        "kaldi",
+        "default+frame_length=0.0253125",
+        "librosa",
+    ],
+)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_compiled_sums_equal_those_of_torch(spec: str, dtype: torch.dtype) -> None:
+def test_compiled_energies_equal_those_of_torch(spec: str, dtype: torch.dtype) -> None:
     settings = feature_settings(spec)
     extractor = FeatureExtractor(settings, dtype)
-    for seconds in (0.03, 0.5, 2.1):
+    for seconds in (0.05, 0.5, 2.1):
         samples = torch.from_numpy(made_up_sound(round(seconds * 16000))).to(dtype)
         by_torch = extractor(samples.clone().requires_grad_()).detach()
         tolerance = 1e-9 if dtype == torch.float64 else 1e-3
@@ -592,11 +604,12 @@ def test_preparation_does_not_take_the_slow_way(monkeypatch: pytest.MonkeyPatch)
 def test_without_numba_features_are_made_by_torch_and_that_is_said(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expected = FeatureExtractor(FeatureSettings())(torch.ones(8000))
+    sound = torch.from_numpy(made_up_sound(8000)).float()
+    expected = FeatureExtractor(FeatureSettings())(sound)
     monkeypatch.setitem(sys.modules, "numba", None)
     numba_is_there.cache_clear()
     try:
-        torch.testing.assert_close(FeatureExtractor(FeatureSettings())(torch.ones(8000)), expected, rtol=0, atol=1e-3)
+        torch.testing.assert_close(FeatureExtractor(FeatureSettings())(sound), expected, rtol=0, atol=1e-3)
         assert "pip install numba" in "".join(capsys.readouterr())
     finally:
         monkeypatch.undo()
@@ -617,9 +630,40 @@ def test_the_page_names_every_preset_and_every_setting() -> None:
     assert [name for name in names if f"`{name}`" not in page] == []
 
 
-def test_sums_that_would_not_fit_are_refused() -> None:
-    from seqaudio.features.filter_sums import filter_sums
+@pytest.mark.parametrize("points", [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096])
+@pytest.mark.parametrize("spectrum", ["power", "magnitude"])
+def test_compiled_spectra_are_those_of_numpy(points: int, spectrum: Spectrum) -> None:
+    from seqaudio.features.compiled.energies import FilterEnergies
 
-    bands = Bands.of(np.ones((5, 2)))
-    with pytest.raises(ValueError, match=r"sums of shape \[9, 2\], expected at least \[16, 2\]"):
-        filter_sums(np.ones((9, 10)), False, bands, 1e-10, np.empty((8, 5)), np.empty((9, 2)))
+    draw = np.random.default_rng(points)
+    W = points - points // 5  # some zeros behind
+    settings = FeatureSettings(
+        mels=1, coefficients=1, frame_length=W / 16000, frame_shift=W / 16000, fft_points=points, spectrum=spectrum
+    )
+    frames, window = draw.normal(size=(3, 7, W)), draw.uniform(size=W)
+    every_bin = FilterEnergies(settings, window, np.eye(points // 2 + 1))
+    expected = np.abs(np.fft.rfft(frames * window, points)) ** (1 if spectrum == "magnitude" else 2)
+    np.testing.assert_allclose(every_bin(frames), expected.reshape(21, -1), rtol=1e-11, atol=1e-11)
+
+
+def test_a_frame_is_worked_on_alike_in_any_company() -> None:
+    settings = feature_settings("kaldi")
+    samples = torch.from_numpy(made_up_sound(32000)).float()
+    frames = cut_frames(samples[None], settings)
+    extractor = FeatureExtractor(settings)
+    together = extractor.static(frames)
+    for t in (0, 1, 7, 8, 100, frames.shape[1] - 1):
+        torch.testing.assert_close(extractor.static(frames[:, t : t + 1])[0, 0], together[0, t], rtol=0, atol=0)
+        torch.testing.assert_close(extractor.static(frames[:, t:])[0, 0], together[0, t], rtol=0, atol=0)
+
+
+def test_what_compiled_code_would_not_notice_is_refused() -> None:
+    from seqaudio.features.compiled.energies import FilterEnergies
+
+    settings = FeatureSettings()
+    energies = FilterEnergies(settings, np.ones(400), np.ones((257, 2)))
+    for frames in (np.ones((1, 2, 401)), np.ones((1, 2, 400), np.float32), np.ones((1, 2, 800))[..., ::2]):
+        with pytest.raises(ValueError, match=r"expected float64 \[B, T, 400\], samples side by side"):
+            energies(frames)
+    with pytest.raises(ValueError, match="a transform of 400 points, expected a power of two"):
+        FilterEnergies(replace(settings, fft_points=400), np.ones(400), np.ones((201, 2)))

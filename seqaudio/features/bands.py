@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-
-ROWS = 8  # frames summed at once: a sum waits for its last addition, eight of them do not wait for each other
 
 
 class Bands(NamedTuple):
@@ -24,7 +22,3 @@ class Bands(NamedTuple):
         last = np.where(seen.any(axis=0), len(filters) - seen[::-1].argmax(axis=0), first)
         parts = [filters[start:stop, m] for m, (start, stop) in enumerate(zip(first, last, strict=True))]
         return cls(first, last, np.concatenate(parts))
-
-    def of_type(self, dtype: np.dtype[Any]) -> Bands:
-        """The same, with weights of another type."""
-        return self._replace(weights=self.weights.astype(dtype))

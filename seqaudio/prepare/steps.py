@@ -112,7 +112,7 @@ class WaitingSteps:
 
 
 def _is_bits(step: pa.DataType) -> bool:
-    return pa.types.is_fixed_size_list(step) and pa.types.is_boolean(step.value_type)
+    return bool(pa.types.is_fixed_size_list(step) and pa.types.is_boolean(step.value_type))
 
 
 def _replaced(kind: pa.DataType, scalar: pa.DataType, other: pa.DataType) -> pa.DataType:

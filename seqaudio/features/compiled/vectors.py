@@ -1,0 +1,139 @@
+"""Vectors of eight numbers for kernels that numba compiles: eight frames are worked on in step.
+
+    a = load(array, place)          array.flat[place : place + 8], for a C-contiguous array
+    a + b, a - b, a * b             number by number; a * b + c may be one rounding where the processor can
+    spread(x)                       x eight times
+    store(array, place, a)
+    store_across(array, place, a, b, ..., h)    first the first number of each of eight vectors, then the second ...
+
+LLVM makes vectors of the processor's own width of them: one of AVX-512 for float64, one of AVX for float32, two or four
+of NEON or SSE. Its own search for vectors in a loop gives up on a Fourier transform, where it cannot see that what is
+read and what is written lie apart. A number never meets its neighbours, so a frame's result does not depend on which
+frames it is worked on with. Places are not checked.
+
+Importing this module imports numba.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+SIZE = 8
+CONTRACT = ("contract",)
+
+_instruction: Callable[[Any], Any] = intrinsic  # whose own type is not that of what it makes
+
+
+class Vector(types.Type):
+    """The type of a vector of float32 or float64."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        super().__init__(name=f"Vector({dtype})")
+        self.dtype = dtype
+
+
+@register_model(Vector)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Vector) -> None:
+        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), SIZE))  # type: ignore[no-untyped-call]
+
+
+def _pointer(context: Any, builder: Any, signature: Any, array: Any, place: Any) -> Any:
+    """To the vector in an array that begins at a place."""
+    data = context.make_array(signature.args[0])(context, builder, array).data
+    kind = context.get_value_type(Vector(signature.args[0].dtype))
+    return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
+
+
+@_instruction
+def load(typing: Any, array: Any, place: Any) -> Any:
+    """The numbers from a place on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature, *arguments)
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.intp), generate
+
+
+@_instruction
+def store(typing: Any, array: Any, place: Any, vector: Any) -> Any:
+    """Write a vector from a place on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _pointer(context, builder, signature, *arguments[:2])
+        builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, vector), generate
+
+
+@_instruction
+def spread(typing: Any, number: Any) -> Any:
+    """A vector of one number."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = context.get_value_type(signature.return_type)
+        first = ir.Constant(ir.IntType(32), 0)
+        one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[0], first)
+        same = ir.Constant(ir.VectorType(ir.IntType(32), SIZE), [0] * SIZE)
+        return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
+
+    return Vector(number)(number), generate
+
+
+@_instruction
+def store_across(
+    typing: Any, array: Any, place: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
+) -> Any:
+    """Write eight vectors from a place on: first the first number of each, then the second of each, and so on."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def woven(first: Any, second: Any, part: int, run: int) -> Any:
+            """Runs of numbers from two vectors in turn: of the first half of each 2 * run numbers, or of the second."""
+            places: list[int] = []
+            for start in range(part * run, SIZE, 2 * run):
+                places += [*range(start, start + run), *range(SIZE + start, SIZE + start + run)]
+            return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), SIZE), places))
+
+        rows = list(arguments[2:])
+        for run in (4, 2, 1):
+            for k in range(SIZE):
+                if not k & run:
+                    first, second = rows[k], rows[k + run]
+                    rows[k], rows[k + run] = woven(first, second, 0, run), woven(first, second, 1, run)
+        for k, row in enumerate(rows):
+            there = builder.add(arguments[1], ir.Constant(arguments[1].type, SIZE * k))
+            pointer = _pointer(context, builder, signature, arguments[0], there)
+            builder.store(row, pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, *(a,) * SIZE), generate
+
+
+def _define(operation: Callable[..., Any], instruction: str) -> None:
+    """Let an operator of Python be an instruction, number by number, where both sides are vectors of one type."""
+
+    @type_callable(operation)
+    def typed(context: Any) -> Any:
+        def typer(a: Any, b: Any) -> Any:
+            return a if isinstance(a, Vector) and a == b else None
+
+        return typer
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, instruction)(*arguments, flags=CONTRACT)
+
+    lower: Any = lower_builtin
+    lower(operation, Vector, Vector)(generate)
+
+
+_define(operator.add, "fadd")
+_define(operator.sub, "fsub")
+_define(operator.mul, "fmul")
