@@ -81,8 +81,12 @@ def decode_field(text: str) -> str:
 def ledger_line(entry: LedgerEntry) -> str:
     """An entry as a line of `ledger.tsv`, its line feed included."""
     seconds = "" if entry.seconds is None else f"{entry.seconds:.6f}"
+    fields: Iterable[str]
     fields = (entry.path, entry.status, entry.reason, entry.detail, seconds, entry.split, str(entry.rows), entry.sha256)
-    return "\t".join(map(encode_field, fields)) + "\n"
+    together = "".join(fields)
+    if not together.isprintable() or "%" in together:
+        fields = map(encode_field, fields)
+    return "\t".join(fields) + "\n"
 
 
 def decode_line(line: str) -> LedgerEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 from seqaudio.errors import AudioError, InputFileError, OptionError, SourceError, StoreError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.prepare import Item, Process, Row, build_store
+from seqaudio.prepare.moments import moments_of, moments_of_each
+from seqaudio.prepare.plan import CHUNK_BYTES, make_plan
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 
@@ -446,3 +449,70 @@ def test_inputs_need_no_file(tmp_path: Path) -> None:
     assert [(entry.detail, entry.sha256) for entry in entries] == [("made up", "")] * 2
     with pytest.raises(ValueError, match="not a file"):
         _ = items[0].file
+
+
+@pytest.mark.parametrize("shape", [(5, 30, 13), (3, 1, 4), (4, 50, 1), (1, 7, 3)])
+def test_moments_of_a_row_do_not_depend_on_its_company(shape: tuple[int, int, int]) -> None:
+    frames = (1000 * np.random.default_rng(1).normal(size=shape)).astype(np.float32)
+    for row, moments in zip(frames, moments_of_each(frames), strict=True):
+        alone = moments_of(row)
+        assert alone.frames == moments.frames == shape[1]
+        np.testing.assert_array_equal(alone.sums, moments.sums)
+        np.testing.assert_allclose(alone.sums, [row.sum(0, np.float64), (row.astype(np.float64) ** 2).sum(0)])
+
+
+@pytest.mark.parametrize("width", [8, 88, 12])
+def test_rolls_come_out_as_they_went_in(tmp_path: Path, width: int) -> None:
+    draw = np.random.default_rng(width)
+    rolls = [draw.integers(0, 2, size=(length, width)).astype(np.uint8) for length in (3, 0, 2000, 1, 77)]
+    items = [Item(str(number), None, str(number), split="train") for number in range(len(rolls))]
+
+    def roll(item: Item) -> list[Row]:
+        return [Row(item.id, rolls[int(item.id)], 1.0)]
+
+    store = build_store(tmp_path / "store", items, roll, StoreDescription("roll", {}))
+    for number, sequence in enumerate(store["train"]):
+        assert sequence.dtype == np.uint8
+        np.testing.assert_array_equal(sequence, rolls[number])
+    other = build_store(tmp_path / "other", items, roll, StoreDescription("roll", {}), chunk=2)
+    assert bytes_of(store.path) == bytes_of(other.path)
+
+
+def test_a_roll_of_more_than_ones_is_refused(tmp_path: Path) -> None:
+    def loud(item: Item) -> list[Row]:
+        return [Row(item.id, np.full((3, 88), 64, dtype=np.uint8), 1.0)]
+
+    with pytest.raises(ValueError, match="a roll with 64, expected zeros and ones"):
+        build_store(tmp_path / "store", [Item("a", None, "a", "train")], loud, StoreDescription("roll", {}))
+
+
+def test_a_sequence_of_another_width_is_refused(tmp_path: Path) -> None:
+    def growing(item: Item) -> list[Row]:
+        return [Row(item.id, frames_of(3, width=int(item.id)), 1.0)]
+
+    items = [Item(str(width), None, str(width), "train") for width in (3, 4)]
+    with pytest.raises(ValueError, match=r"a sequence of shape \[3, 4\], expected \[T, 3\]"):
+        build_store(tmp_path / "store", items, growing, FEATURES)
+
+
+def test_a_chunk_of_large_files_ends_sooner(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "in", 6)
+    for item, size in zip(items, (0, CHUNK_BYTES, 5, CHUNK_BYTES - 5, 1, 1), strict=True):
+        with item.file.open("wb") as file:
+            file.truncate(size)  # takes no room on the disk
+    assert make_plan(items, "process").ends == [2, 4, 6]
+    assert make_plan(items, "process", 1).ends == [1, 2, 3, 4, 5, 6]
+
+
+def test_what_goes_wrong_while_merging_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = make_items(tmp_path / "in")
+
+    def full_disk(path: Path) -> Iterator[tuple[str, object]]:
+        raise OSError(errno.ENOSPC, "no space left on the device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
+        patch.setattr("seqaudio.prepare.merge.read_rows", full_disk)
+        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
+    build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
+    build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
+    assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "whole")

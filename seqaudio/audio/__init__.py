@@ -6,9 +6,9 @@ MP3, and what none of these knows             guard.py        libsndfile in a ch
 M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, in that child too
 """
 
-from seqaudio.audio.faults import sound_fault
+from seqaudio.audio.faults import sound_fault, sound_faults
 from seqaudio.audio.names import SUFFIXES, is_audio_name
 from seqaudio.audio.reading import read_audio
 from seqaudio.audio.recording import Recording, resample
 
-__all__ = ["SUFFIXES", "Recording", "is_audio_name", "read_audio", "resample", "sound_fault"]
+__all__ = ["SUFFIXES", "Recording", "is_audio_name", "read_audio", "resample", "sound_fault", "sound_faults"]

@@ -13,7 +13,17 @@ CLIPPED_SHARE = 1e-3  # of the samples that are at full scale: single peaks may 
 
 def sound_fault(samples: np.ndarray) -> str:
     """What is wrong with samples [N], full scale -1..1, as a remark that begins with SILENT or CLIPPED; or nothing."""
-    peak = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+    (fault,) = sound_faults(samples[None])
+    return fault
+
+
+def sound_faults(recordings: np.ndarray) -> list[str]:
+    """The same for each of several recordings of one length, [B, N]."""
+    peaks = np.maximum(recordings.max(axis=1, initial=0.0), -recordings.min(axis=1, initial=0.0))
+    return [_fault(samples, peak) for samples, peak in zip(recordings, peaks.tolist(), strict=True)]
+
+
+def _fault(samples: np.ndarray, peak: float) -> str:
     if peak < SILENT_PEAK:
         return f"{SILENT}: no sample is above -60 dB of full scale"
     if peak >= FULL:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from seqaudio.audio import read_audio, sound_fault
+from seqaudio.audio import read_audio, sound_faults
 from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item, Row
-from seqaudio.prepare.moments import Moments, moments_of
+from seqaudio.prepare.moments import moments_of_each
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
 
@@ -119,23 +119,26 @@ class ExtractFeatures:
     def _rows_of(self, names: Sequence[str], splits: Sequence[str], samples: np.ndarray) -> list[Row]:
         """The rows of recordings [B, N] of one length."""
         seconds = samples.shape[1] / self.settings.sample_rate
-        remarks = [sound_fault(recording) for recording in samples]
-        sequences: Iterable[np.ndarray]
-        moments: list[Moments | None] = [None] * len(names)
+        remarks = sound_faults(samples)
+        # of the other splits nothing is counted
+        counted = [place for place, split in enumerate(splits) if split in ("", "train")]
         if self.keep == "features":
             sequences = extract_batch(samples, self.settings)
+            heard = sequences[counted]
         else:
-            kept = to_16_bits(samples)
-            sequences = kept
-            # of the other splits nothing is counted
-            counted = [place for place, split in enumerate(splits) if split in ("", "train")]
-            if counted:
-                heard = extract_batch(from_16_bits(kept[counted]), self.settings)
-                for place, frames in zip(counted, heard, strict=True):
-                    moments[place] = moments_of(frames)
+            sequences = to_16_bits(samples)
+            heard = extract_batch(from_16_bits(sequences[counted]), self.settings) if counted else sequences[:0, None]
+        moments = dict(zip(counted, moments_of_each(heard), strict=True))
         return [
-            Row(name, sequence, seconds, split, remark=remark, moments=sums)
-            for name, sequence, split, remark, sums in zip(names, sequences, splits, remarks, moments, strict=True)
+            Row(
+                names[place],
+                sequences[place],
+                seconds,
+                splits[place],
+                remark=remarks[place],
+                moments=moments.get(place),
+            )
+            for place in range(len(names))
         ]
 
     def _decoded(self, items: Sequence[Item]) -> Iterator[tuple[Item, np.ndarray | InputFileError]]:
@@ -196,13 +199,14 @@ def extract_frames(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray
     return frames
 
 
-def extract_batch(samples: np.ndarray, settings: FeatureSettings) -> list[np.ndarray]:
-    """The same for recordings [B, N] of one length: B times [T, F], each equal to the bit to that of it alone."""
+def extract_batch(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
+    """The same for recordings [B, N] of one length: [B, T, F], each equal to the bit to that of it alone."""
     import torch
 
     with _one_thread(), torch.inference_mode():
         frames = _extractor(settings)(torch.from_numpy(samples)).numpy()  # [T, B, F]
-    return [np.ascontiguousarray(frames[:, row]) for row in range(len(samples))]
+    rows: np.ndarray = np.ascontiguousarray(frames.swapaxes(0, 1))
+    return rows
 
 
 def _batches(

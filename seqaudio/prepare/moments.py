@@ -34,8 +34,16 @@ def moments_of(frames: np.ndarray) -> Moments:
     """
     if frames.ndim != 2:
         raise ValueError(f"a sequence of shape {list(frames.shape)} and no moments; expected frames [T, F], or both")
+    (moments,) = moments_of_each(frames[None])
+    return moments
+
+
+def moments_of_each(frames: np.ndarray) -> list[Moments]:
+    """The same of several rows at once, [B, T, F], each equal to the bit to those of it alone."""
     values = frames.astype(np.float64)
-    return Moments(len(values), np.stack([values.sum(axis=0), np.square(values).sum(axis=0)]))
+    sums = values.sum(axis=1)
+    squares = np.square(values, out=values).sum(axis=1)
+    return [Moments(frames.shape[1], both) for both in np.stack([sums, squares], axis=1)]
 
 
 class RunningMoments:
