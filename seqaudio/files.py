@@ -28,11 +28,13 @@ class GrowingDigest:
         self._file = path.open("rb", buffering=0)
         self._sum = hashlib.sha256()
         self._block = memoryview(bytearray(DIGEST_BLOCK))
+        self.bytes = 0  # that were taken in
 
     def read_on(self) -> None:
         """Take in what was written since."""
         while count := self._file.readinto(self._block):
             self._sum.update(self._block[:count])
+            self.bytes += count
 
     def close(self) -> str:
         """The digest of the whole file in hexadecimal; nothing may be written after this."""

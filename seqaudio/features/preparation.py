@@ -195,7 +195,7 @@ def from_16_bits(samples: np.ndarray) -> np.ndarray:
 
 def extract_frames(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """Frames [T, F] float32 of one recording's samples [N] at the rate of the settings; torch works on one thread."""
-    (frames,) = extract_batch(samples[None], settings)
+    frames: np.ndarray = extract_batch(samples[None], settings)[0]
     return frames
 
 
@@ -204,7 +204,7 @@ def extract_batch(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     import torch
 
     with _one_thread(), torch.inference_mode():
-        frames = _extractor(settings)(torch.from_numpy(samples)).numpy()  # [T, B, F]
+        frames: np.ndarray = _extractor(settings)(torch.from_numpy(samples)).numpy()  # [T, B, F]
     rows: np.ndarray = np.ascontiguousarray(frames.swapaxes(0, 1))
     return rows
 

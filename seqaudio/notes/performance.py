@@ -123,7 +123,7 @@ class PerformanceRepresentation(TokenRepresentation):
         return stream
 
     def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps, Steps]:
-        """Start, end, pitch and velocity bin of the notes that can be said, [N] each, by start and pitch."""
+        """Start, end, pitch and velocity bin of the notes that can be said, [N] each, by pitch and start."""
         notes = notes.select(~notes.is_drum)
         if self.clock == "beat":
             start, end = grid_steps(notes, self.steps_per_quarter)
@@ -132,8 +132,8 @@ class PerformanceRepresentation(TokenRepresentation):
             end = np.floor(notes.end * self.steps_per_second + 0.5).astype(np.int64)
             end = np.maximum(end, start + 1)
         pitch, bins = notes.pitch.astype(np.int64), self._bins(notes.velocity)
-        kept, end = as_one_part(start, end, pitch, bins)
-        return start[kept], end, pitch[kept], bins[kept]
+        start, end, pitch, bins = as_one_part(start, end, pitch, bins)
+        return start, end, pitch, bins
 
     def grammar(self) -> Grammar:
         return PerformanceGrammar(self.ids)

@@ -14,6 +14,8 @@ from seqaudio.notes.sequence import KeySignature, NoteSequence
 _MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
 
+_JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
+
 
 @dataclass(frozen=True)
 class PieceFacts:
@@ -45,7 +47,7 @@ class PieceFacts:
 
     def to_text(self) -> str:
         """As JSON on one line."""
-        return json.dumps(vars(self), separators=(",", ":"))
+        return _JSON.encode(vars(self))
 
     @classmethod
     def from_text(cls, text: str) -> PieceFacts | None:

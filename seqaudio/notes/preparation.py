@@ -10,7 +10,7 @@ import numpy as np
 
 from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
-from seqaudio.notes.columns import sorted_by
+from seqaudio.notes.columns import sorted_rows
 from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.reading import Pedal, read_many
@@ -102,9 +102,9 @@ def content_hash(song: NoteSequence) -> str:
     first note; onsets and lengths count at twelve steps per quarter.
     """
     start, end, pitch = pitches_on_grid(song, _CONTENT_STEPS, ~song.is_drum)
-    order = sorted_by(start * 128 + pitch, end)
+    start, pitch, end = sorted_rows(start, pitch, end)
     notes = np.empty((3, len(start)), dtype="<i8")
-    notes[0], notes[1], notes[2] = start[order], (end - start)[order], pitch[order]
+    notes[0], notes[1], notes[2] = start, end - start, pitch
     if len(start):
         notes[0] -= notes[0, 0]
         notes[2] -= notes[2, 0]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.columns import sorted_by
+from seqaudio.notes.columns import sorted_rows
 from seqaudio.notes.sequence import HIGHEST_RESOLUTION, KeySignature, NoteSequence, TimeSignature, tempo_map
 
 Signature = TypeVar("Signature", TimeSignature, KeySignature)
@@ -103,18 +103,24 @@ def without_overlaps(voice: npt.NDArray[Any], start: Ticks, end: Ticks) -> tuple
     return keep, ends[keep]
 
 
-def as_one_part(
-    start: Ticks, end: Ticks, pitch: npt.NDArray[Any], loudness: Ticks | None = None
-) -> tuple[npt.NDArray[np.intp], Ticks]:
+def as_one_part(start: Ticks, end: Ticks, pitch: Ticks, *loudness: Ticks) -> list[Ticks]:
     """What `resolve_overlaps` leaves of N notes when all of them are one part.
 
     Returns:
-        places [M] of the notes that stay, in the order of start and pitch, and their ends [M].
+        start, end, pitch and loudness, if that is given, of the M notes that stay, in the order of pitch and start.
     """
-    pitch = pitch.astype(np.int64)
-    order = sorted_by(start * 128 + pitch, end, *(() if loudness is None else (loudness,)))
-    kept, ends = without_overlaps(pitch[order].astype(np.int16), start[order], end[order])
-    return order if kept is None else order[kept], ends
+    rows = sorted_rows(pitch, start, end - start, *loudness)
+    pitch, start = rows[:2]
+    same = pitch[1:] == pitch[:-1]
+    together = same & (start[1:] == start[:-1])
+    if together.any():
+        last = np.append(~together, True)
+        rows = [column[last] for column in rows]
+        pitch, start = rows[:2]
+        same = pitch[1:] == pitch[:-1]
+    length = rows[2]
+    np.minimum(length[:-1], start[1:] - start[:-1], out=length[:-1], where=same)
+    return [start, start + length, pitch, *rows[3:]]
 
 
 def voices(notes: NoteSequence) -> npt.NDArray[np.int64] | npt.NDArray[np.int16]:

@@ -96,26 +96,27 @@ class RollRepresentation(Representation):
         return self._sequence(start // self.frames_per_step, -(-end // self.frames_per_step), key + LOWEST)
 
     def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps]:
-        """Start, end and pitch of the notes that can be said, [N] each, by start and pitch."""
+        """Start, end and pitch of the notes that can be said, [N] each, by pitch and start."""
         sayable = ~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS)
         start, end, pitch = pitches_on_grid(notes, self.steps_per_quarter, sayable)
-        kept, end = as_one_part(start, end, pitch)
-        return start[kept], end, pitch[kept]
+        start, end, pitch = as_one_part(start, end, pitch)
+        return start, end, pitch
 
     def _frames(self, start: Steps, end: Steps, pitch: Steps) -> Frames:
         """The roll of notes [N] that do not overlap within a pitch."""
+        row = KEYS * self.frames_per_step
         key = pitch - LOWEST
-        start, end = start * self.frames_per_step, end * self.frames_per_step
-        frames = np.zeros((int(end.max(initial=0)) + 1, KEYS), dtype=np.uint8)
+        begin, behind = start * row + key, end * row + key  # places in the roll
+        frames = np.zeros((int(end.max(initial=0)) * self.frames_per_step + 1, KEYS), dtype=np.uint8)
+        flat = frames.reshape(-1)
         # a key turns where a note begins and where one ends; where both are, it stays as it is
-        frames[start, key] = 1
-        turned = frames[end, key] ^ 1
-        frames[end, key] = turned
+        flat[begin] = 1
+        turned = flat[behind] ^ 1
+        flat[behind] = turned
         words = frames.view(np.uint64)  # eight keys each
         np.bitwise_xor.accumulate(words, axis=0, out=words)
         if self.repeats == "apart":
-            again = turned == 0
-            frames[end[again] - 1, key[again]] = 0
+            flat[behind[turned == 0] - KEYS] = 0
         return frames[:-1]
 
     def _sequence(

@@ -1,9 +1,9 @@
 """The build of a store: every input once through a `Process`, on any number of workers, safe to interrupt.
 
 Inputs are cut into chunks. A worker turns one chunk into an Arrow file and the lines of its inputs, in `OUT.partial/`
-(`partial.py`, `chunks.py`); a second run of the same command picks finished chunks up. A thread merges them in order
-into the splits (`merge.py`), and in the end the folder is moved to OUT. Neither workers, nor the order in which they
-end, nor the size of a chunk changes a byte of the store.
+(`partial.py`, `chunks.py`); a second run of the same command picks finished chunks up. They are merged in order into
+the splits meanwhile (`merge.py`), and in the end the folder is moved to OUT. Neither workers, nor the order in which
+they end, nor the size of a chunk changes a byte of the store.
 """
 
 from __future__ import annotations

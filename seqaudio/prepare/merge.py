@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
@@ -43,7 +43,7 @@ SYNC_BYTES = 1 << 25  # 32 MiB, then the disk writes: at the end there is little
 
 
 class Merge:
-    """Puts chunks together in the order of the inputs, in a thread, while later ones are worked on.
+    """Puts chunks together in the order of the inputs, while later ones are worked on.
 
         with Merge(partial, finished, description) as merge:
             merge.add(3)      # chunks are done in any order
@@ -59,27 +59,27 @@ class Merge:
         self.folder = folder
         self.finished = finished
         self.description = description
-        self._splits = {split: _SplitWriter(finished, split, description) for split in SPLITS}
-        self._done: set[int] = set()
-        self._chunks = 0  # that were handed to the thread
-        self._thread = ThreadPoolExecutor(1, "merge")
-        self._merging = deque[Future[None]]()
+        self._behind = ThreadPoolExecutor(1, "behind")  # hashes and syncs what was written
+        self._splits = {split: _SplitWriter(finished, split, description, self._behind) for split in SPLITS}
+        self._waiting: set[int] = set()  # chunks that are done, but one before them is not
+        self._chunks = 0  # that were put together
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._thread.shutdown(cancel_futures=True)
+        self._behind.shutdown(cancel_futures=True)
 
     def add(self, index: int) -> None:
-        """Tell that a chunk is done. Raises what went wrong with one before, such as OSError on a full disk."""
-        self._done.add(index)
-        while self._chunks in self._done:
-            self._done.remove(self._chunks)
-            self._merging.append(self._thread.submit(self._merge, self._chunks))
+        """Take in a chunk that is done. Raises OSError, such as for a full disk."""
+        self._waiting.add(index)
+        while self._chunks in self._waiting:
+            self._waiting.remove(self._chunks)
+            for split, batch in read_rows(chunk_file(self.folder, self._chunks, ".arrow")):
+                self._splits[split].add(batch)
+            for writer in self._splits.values():
+                writer.let_go()
             self._chunks += 1
-        while self._merging and self._merging[0].done():
-            self._merging.popleft().result()
 
     def close(self) -> int:
         """Write what is left, when all chunks are done; the number of rows.
@@ -87,8 +87,6 @@ class Merge:
         Raises:
             StoreError: two rows share an id; statistics are wanted and no row is in the training split.
         """
-        for merged in self._merging:
-            merged.result()
         filled = {split: writer for split, writer in self._splits.items() if writer.close()}
         if not filled:
             return 0
@@ -107,12 +105,6 @@ class Merge:
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
         write_json(self.finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
         return sum(count.rows for count in counts.values())
-
-    def _merge(self, index: int) -> None:
-        for split, batch in read_rows(chunk_file(self.folder, index, ".arrow")):
-            self._splits[split].add(batch)
-        for writer in self._splits.values():
-            writer.let_go()
 
 
 def _check_ids(ids: list[pa.StringArray]) -> None:
@@ -138,8 +130,9 @@ class _SplitWriter:
     Record batches and shards end by the number and size of rows alone, wherever chunks ended.
     """
 
-    def __init__(self, folder: Path, split: str, description: StoreDescription) -> None:
+    def __init__(self, folder: Path, split: str, description: StoreDescription, behind: Executor) -> None:
         self.folder = folder
+        self.behind = behind
         self.split = split
         self.keeps_moments = description.keeps_moments
         self.paths: list[Path] = []
@@ -227,8 +220,9 @@ class _SplitWriter:
         if self._shard_bytes and self._shard_bytes + self._part_bytes > SHARD_BYTES:
             self._end_shard()
         if self._shard is None:
-            self._shard = _Shard(self.folder / shard_name(self.split, len(self.paths)), batch.schema)
-            self.paths.append(self._shard.path)
+            path = self.folder / shard_name(self.split, len(self.paths))
+            self._shard = _Shard(path, batch.schema, self.behind)
+            self.paths.append(path)
         self._shard.write(batch)
         self._shard_bytes += self._part_bytes
         self._sequences.clear()
@@ -243,26 +237,37 @@ class _SplitWriter:
 class _Shard:
     """One Arrow file that is being written."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, behind: Executor) -> None:
         self.path = path
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, schema)
+        self._behind = behind
         self._digest = GrowingDigest(path)
-        self._synced = 0
+        self._following: Future[None] | None = None
+        self._synced = 0  # bytes that the disk has
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a record batch."""
         self._writer.write_batch(batch)
-        self._digest.read_on()
-        if self._sink.tell() - self._synced > SYNC_BYTES:
-            sync(self.path)
-            self._synced = self._sink.tell()
+        if self._following is not None and self._following.done():
+            self._following.result()  # raises what went wrong
+            self._following = None
+        if self._following is None:
+            self._following = self._behind.submit(self._follow)
 
     def close(self) -> str:
         """End the file; its SHA-256."""
         self._writer.close()
         self._sink.close()
-        return self._digest.close()
+        if self._following is not None:
+            self._following.result()
+        return self._behind.submit(self._digest.close).result()
+
+    def _follow(self) -> None:
+        self._digest.read_on()
+        if self._digest.bytes - self._synced >= SYNC_BYTES:
+            sync(self.path)
+            self._synced = self._digest.bytes
 
 
 def _row_bytes(batch: pa.RecordBatch) -> np.ndarray:
