@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +106,14 @@ def test_what_kills_the_parser_kills_no_command(
         read(good)
     guard.close()
     assert "good.png: piano roll" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["melody", "chorale", "roll", "miditok:REMI"])
+def test_a_primer_without_end_is_refused_before_it_is_encoded(tmp_path: Path, name: str) -> None:
+    """A short file that tells of a note after 2^28 quarters would make a grid of gigabytes."""
+    far = tmp_path / "far.mid"
+    events = bytes.fromhex("ff ff ff 7f 90 3c 50  01 80 3c 00  00 ff 2f 00")
+    far.write_bytes(b"MThd" + struct.pack(">IHHH", 6, 1, 1, 1) + b"MTrk" + struct.pack(">I", len(events)) + events)
+    config = generate.Config(tmp_path, tmp_path / "out.mid", primer=far)
+    with pytest.raises(MidiError, match=r"far\.mid: too_long: .* at most 240 are taken"):
+        generate.encode_primer(build_representation(name), config)

@@ -125,6 +125,21 @@ def test_pedals_are_written_and_read_again() -> None:
     assert theirs[1].control_changes == []
 
 
+def test_a_pedal_may_go_up_after_the_last_bar_of_notes() -> None:
+    notes = NoteSequence.from_columns([0, 480], [480, 960], [60, 62], pedals=[(0, 0, 2400)])
+    assert read_midi(midi_bytes(notes)).pedals.tolist() == [[0, 0, 2400]]
+
+
+@pytest.mark.data
+def test_performances_are_written_and_read_again(data_folder: Path) -> None:
+    for path in sorted((data_folder / "music" / "maestro_samples").rglob("*.mid")):
+        notes = read_midi(path)
+        again = read_midi(midi_bytes(notes, keep_resolution=True))
+        assert len(notes.pedals)
+        np.testing.assert_array_equal(again.pedals, notes.pedals)
+        np.testing.assert_array_equal(again.end_tick, notes.end_tick)
+
+
 def test_a_pedal_lets_notes_sound_until_it_goes_up_or_they_are_struck_again() -> None:
     applied = apply_pedals(pedalled())
     # released at the tick at which the pedal goes up and down again: the second pedal holds, up to the next 60

@@ -195,6 +195,70 @@ def test_running_status_goes_on_behind_a_meta_event() -> None:
     assert rows(read_midi(data)) == [(0, 480, 60, 80)]
 
 
+# a long and a short system exclusive message, and what some writers leave of the live stream
+@pytest.mark.parametrize("between", ["f0 03 01 02 f7", "f0 02 43 f7", "f1 05", "f2 01 02", "f3 01", "f6", "f8", "fe"])
+def test_running_status_goes_on_behind_a_system_message(between: str) -> None:
+    data = midi(track(f"00 90 3c 50  0a {between}  83 56 3c 00  05 {between} 05 {between}  06 3e 50  10 3e 00" + END))
+    assert rows(read_midi(data)) == [(0, 480, 60, 80), (496, 512, 62, 80)]
+
+
+def test_system_messages_and_escapes_are_left_out_in_their_order() -> None:
+    data = midi(
+        track("00 90 3c 50  0a f0 02 43 12  0a f7 01 f7  0a 3c 00  00 f0 02 43 f7  00 90 3e 50  0a 3e 00" + END)
+    )
+    assert rows(read_midi(data)) == [(0, 30, 60, 80), (30, 40, 62, 80)]
+
+
+@pytest.mark.data
+def test_a_scale_between_system_messages_is_read_whole(data_folder: Path) -> None:
+    path = data_folder / "music" / "midi_diverse" / "jazz_soft" / "test-running-status-sysex.mid"
+    assert read_midi(path).pitch.tolist() == [60, 62, 64, 65, 67, 69, 71, 72]  # its text: "a C-Major scale"
+
+
+def test_ticks_that_cannot_be_counted_are_refused() -> None:
+    longest = "ff ff ff 7f ff 01 00"
+    seven = read_midi(midi(track(longest * 7 + NOTE + END)))
+    assert rows(seven) == [(7 * (2**28 - 1), 7 * (2**28 - 1) + 480, 60, 80)]
+    for many in (8, 16, 17):
+        error = refusal(midi(track(NOTE + END), track(longest * many + "ff ff ff 7f 90 3c 50  01 80 3c 00" + END)))
+        assert error.reason is Reason.TOO_LONG
+        assert f"{(many + 1) * (2**28 - 1) + 1:,} ticks, at most 2,147,483,647" in error.detail
+    # high bytes in tempos and texts are no waits
+    tempos = "81 70 ff 51 03 0a ab cd" * 100
+    assert len(read_midi(midi(track(tempos + "00 ff 01 14" + "e3 83 94 e3" * 5 + NOTE + END)))) == 1
+
+
+def test_more_tracks_than_can_be_numbered_are_refused_and_the_next_file_is_read() -> None:
+    many = midi(*[track("00 90 3c 50  01 3c 00" + END)] * 33_000, promised=33_000)
+    refused, read = read_many([many, PLAIN])
+    assert isinstance(refused, MidiError)
+    assert refused.reason is Reason.TOO_LONG
+    assert "33,000 tracks, at most 32,767" in refused.detail
+    assert not isinstance(read, MidiError)
+
+
+def test_a_pedal_holds_its_channel_in_every_track() -> None:
+    conductor = track("00 b0 40 7f  81 00 40 00  00 b1 40 40  10 40 3f" + END)
+    left = track("00 90 3c 50  10 3c 00" + END)
+    right = track("00 c1 05  00 91 40 50  10 40 00  00 c1 06  00 91 43 50  10 43 00  00 b0 40 7f  02 40 00" + END)
+    notes = read_midi(midi(conductor, left, right))
+    assert notes.pitch.tolist() == [60, 64, 67]
+    # channel 0 goes up at 34, in a track that has none of its notes; channel 1 is in two programs
+    assert notes.pedals.tolist() == [[0, 0, 34], [1, 128, 144], [2, 128, 144]]
+    # another port is another set of channels
+    elsewhere = track("00 ff 21 01 01  00 90 3c 50  10 3c 00" + END)
+    assert read_midi(midi(conductor, left, elsewhere)).pedals.tolist() == [[0, 0, 128]]
+
+
+def test_pedals_of_one_track_are_read_as_by_the_parser() -> None:
+    alone = track("00 b0 40 7f  00 90 3c 50  10 3c 00  20 b0 40 00" + END)
+    with_others = midi(
+        track("00 ff 01 01 41" + END), alone, track(NOTE.replace("90", "91").replace("80 3c", "81 3c") + END)
+    )
+    assert read_midi(midi(alone)).pedals.tolist() == [[0, 0, 48]]
+    assert read_midi(with_others).pedals.tolist() == [[0, 0, 48]]
+
+
 def test_more_tracks_than_the_header_says_are_all_read() -> None:
     notes = read_midi(midi(track(NOTE + END), track(NOTE + END), promised=1))
     assert notes.track.tolist() == [0, 1]

@@ -108,8 +108,11 @@ def encode_primer(representation: Representation, config: Config) -> list[int]:
     if config.primer is None:
         return []
     from seqaudio.notes import read_midi
+    from seqaudio.notes.preparation import check_length
 
-    ids: list[int] = representation.encode(read_midi(config.primer)).tolist()
+    notes = read_midi(config.primer)
+    check_length(config.primer, notes)
+    ids: list[int] = representation.encode(notes).tolist()
     if not ids:
         raise OptionError(f"--primer {config.primer}: has no notes that {representation.name} can say")
     return ids[: config.primer_events]

@@ -55,8 +55,8 @@ def bars(notes: NoteSequence) -> Iterator[Bar]:
 
 
 def end_of_last_bar(notes: NoteSequence) -> int:
-    """The first tick at or behind all notes, tempos and signatures with which a bar is full."""
-    ticks = [int(notes.tempo_tick[-1])]
+    """The first tick at or behind all notes, pedals, tempos and signatures with which a bar is full."""
+    ticks = [int(notes.tempo_tick[-1]), int(notes.pedals[:, 2].max(initial=0))]
     ticks += [metre.tick for metre in notes.time_signatures]
     ticks += [key.tick for key in notes.key_signatures]
     last = max([*ticks, _last_tick(notes)] if len(notes) else ticks)

@@ -9,6 +9,7 @@ Source: Standard MIDI Files 1.0, MIDI Manufacturers Association (1996).
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.notes.events import check_events, without
 
+MOST_TRACKS = 2**15 - 1  # what the numbers of tracks can tell
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
 _END_MARKS = (b"\xff\x2f\x00", b"\xff\x2f")  # whole, and without its last byte
@@ -46,7 +48,7 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
 
     Raises:
         MidiError: EMPTY, NOT_MIDI, TRUNCATED where bytes that were promised are missing, DAMAGED where the header
-            or an event makes no sense; `name` stands for the file.
+            or an event makes no sense, TOO_LONG for more tracks than can be numbered; `name` stands for the file.
     """
     if not data:
         raise MidiError(name, Reason.EMPTY, "no bytes")
@@ -59,6 +61,8 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     _, length, form, promised, division = _HEADER.unpack_from(data)
     if length < 6 or form > 2:
         raise MidiError(name, Reason.DAMAGED, f"header of {length} bytes, format {form}; expected 6 bytes, 0..2")
+    if promised > MOST_TRACKS:
+        raise MidiError(name, Reason.TOO_LONG, f"{promised:,} tracks, at most {MOST_TRACKS:,} can be numbered")
     resolution, tempo = _resolution(division, name)
     tracks = _tracks(data, 8 + length, promised, name)
     if form == 2 and len(tracks.chunks) > 1:
@@ -66,6 +70,16 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if tracks.regular and length == 6 and tempo is None and form < 2:
         return (Song(data, tempo, tracks.remarks),)
     return (Song(_assemble(1, resolution, tracks.chunks), tempo, tracks.remarks),)
+
+
+def tracks_of(song: bytes) -> Iterator[bytes]:
+    """The events of each track of a `Song`'s bytes."""
+    place = 0
+    while place + _HEAD.size <= len(song):
+        kind, length = _HEAD.unpack_from(song, place)
+        place += _HEAD.size + length
+        if kind == b"MTrk":
+            yield song[place - length : place]
 
 
 def _unwrap(data: bytes, name: Path | str) -> bytes:
@@ -113,9 +127,9 @@ def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks
             whole, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
             try:
-                escapes = check_events(events)
-                if escapes:
-                    whole, events = False, without(events, escapes)
+                misleading = check_events(events)
+                if misleading:
+                    whole, events = False, without(events, misleading)
             except ValueError as error:
                 raise MidiError(name, Reason.DAMAGED, f"track {len(found)}, {error}") from None
             found.append(events)

@@ -7,24 +7,31 @@ keep it linear. What stands between them (long metas, system exclusive) is stepp
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
 
-_WAIT = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"  # a delta time: at most four bytes of seven bits
+WAIT = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"  # a delta time: at most four bytes of seven bits
 _DATA = rb"[\x00-\x7f]"
-_LENGTH = re.compile(_WAIT)
+_LENGTH = re.compile(WAIT)
 # messages of two data bytes and of one: those that go on with the status before, and those with their own
-_GOING_ON = {2: rb"(?:%b%b%b)*+" % (_WAIT, _DATA, _DATA), 1: rb"(?:%b%b)*+" % (_WAIT, _DATA)}
+_GOING_ON = {2: rb"(?:%b%b%b)*+" % (WAIT, _DATA, _DATA), 1: rb"(?:%b%b)*+" % (WAIT, _DATA)}
 _RUNNING = {data: re.compile(pattern) for data, pattern in _GOING_ON.items()}
 _MESSAGES = {
-    2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (_WAIT, _DATA, _DATA, _GOING_ON[2])),
-    1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (_WAIT, _DATA, _GOING_ON[1])),
+    2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (WAIT, _DATA, _DATA, _GOING_ON[2])),
+    1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (WAIT, _DATA, _GOING_ON[1])),
+}
+_MESSAGE = {
+    2: re.compile(rb"(%b)([\x80-\xbf\xe0-\xef]?)(%b%b)" % (WAIT, _DATA, _DATA)),
+    1: re.compile(rb"(%b)([\xc0-\xdf]?)(%b)" % (WAIT, _DATA)),
 }
 # metas of up to 15 bytes, end marks apart: a file may have a million of them
-_SHORT_METAS = re.compile(
-    rb"(?:%b\xff[\x00-\x2e\x30-\x7f](?:%b))*+" % (_WAIT, b"|".join(rb"\x%02x.{%d}" % (n, n) for n in range(16))),
-    re.DOTALL,
-)
+_SHORT = rb"\xff[\x00-\x2e\x30-\x7f](?:%b)" % b"|".join(rb"\x%02x.{%d}" % (n, n) for n in range(16))
+_SHORT_METAS = re.compile(rb"(?:%b%b)*+" % (WAIT, _SHORT), re.DOTALL)
+_SHORT_META = re.compile(rb"(%b)%b" % (WAIT, _SHORT), re.DOTALL)
 _META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
-_END_OF_TRACK = b"\x2f"
+_END_OF_TRACK, _PORT = b"\x2f", b"\xff\x21\x01"
 _LONGEST_WAIT = 0x0FFFFFFF  # ticks, four bytes of seven bits
 # system messages have no place in a file, but some writers leave these in; data bytes of each
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
@@ -33,22 +40,27 @@ _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 
 def check_events(track: bytes) -> list[slice]:
     """Walk through one track up to its end mark, or its last byte where it has none.
 
-    Returns where escapes (0xF7) lie, packets of system exclusive messages that go on: the parser loses its way there.
+    Returns where events lie that the parser would lose its way at: escapes (0xF7), packets of system exclusive messages
+    that go on; and system messages behind which a message goes on with the status from before.
 
     Raises:
         ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
             status, or an event that runs past the end; the byte is named.
     """
-    escapes = []
+    misleading: list[slice] = []
+    passed: list[slice] = []  # system messages since the last channel message
     place, running = 0, 0  # running: data bytes of the last status, which later messages may leave out
     while place < len(track):
         begin = place
         if running:
             place = _end(_RUNNING[running], track, place)
+            if place > begin:
+                misleading += passed
+                passed = []
         for data, pattern in _MESSAGES.items():
             end = _end(pattern, track, place)
             if end > place:
-                place, running = end, data
+                place, running, passed = end, data, []
         place = _end(_SHORT_METAS, track, place)
         if place > begin:
             continue
@@ -60,9 +72,54 @@ def check_events(track: bytes) -> list[slice]:
             break
         end = _behind(track, wait.end(), status, running)
         if status == _ESCAPE:
-            escapes.append(slice(place, end))
+            misleading.append(slice(place, end))
+        elif status != _META:
+            passed.append(slice(place, end))
         place = end
-    return escapes
+    return sorted(misleading, key=lambda event: event.start)
+
+
+class Run(NamedTuple):
+    """Events behind each other: channel messages of one length, or metas or a system message, without their data."""
+
+    port: int
+    ticks: list[int]
+    statuses: list[int]
+    data: tuple[bytes, ...]
+
+
+def runs(track: bytes) -> Iterator[Run]:
+    """The events up to the end mark of a track that `check_events` let pass as it is."""
+    place = tick = port = status = running = 0
+    while place < len(track):
+        begin = place
+        for data, pattern in ((running, _RUNNING.get(running)), *_MESSAGES.items()):
+            end = place if pattern is None else _end(pattern, track, place)
+            if end == place:
+                continue
+            # whole columns at a time: a file has thousands of messages
+            waits, own, values = zip(*_MESSAGE[data].findall(track, place, end), strict=True)
+            ticks = list(accumulate(map(_number, waits), initial=tick))[1:]
+            statuses = [status := given[0] if given else status for given in own]
+            tick = ticks[-1]
+            yield Run(port, ticks, statuses, values)
+            place, running = end, data
+        end = _end(_SHORT_METAS, track, place)
+        if end > place and _PORT not in track[place:end]:
+            tick += sum(map(_number, _SHORT_META.findall(track, place, end)))
+            yield Run(port, [tick], [_META], (b"",))
+            place = end
+        if place > begin:
+            continue
+        wait, behind = _wait_at(track, place)
+        tick += wait
+        kind = track[behind]
+        if kind == _META and track[behind + 1 : behind + 2] == _END_OF_TRACK:
+            return
+        if track[behind : behind + 3] == _PORT:
+            port = track[behind + 3]
+        yield Run(port, [tick], [kind], (b"",))
+        place = _behind(track, behind, kind, running)
 
 
 def without(track: bytes, events: list[slice]) -> bytes:
@@ -126,6 +183,7 @@ def _behind(track: bytes, place: int, status: int, running: int) -> int:
     return end
 
 
+@cache
 def _number(septets: bytes) -> int:
     value = 0
     for septet in septets:

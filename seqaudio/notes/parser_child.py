@@ -14,6 +14,7 @@ pedals, track after track.
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from pathlib import Path
@@ -21,17 +22,22 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # seqaudio as the process has it that started this one
 
-import numpy as np  # noqa: F401  # symusic makes its columns of it: loaded before memory is limited
+import numpy as np  # symusic makes its columns of it: loaded before memory is limited
 import symusic
 
 from seqaudio.errors import MidiError
 from seqaudio.guarded_child import serve
-from seqaudio.notes.chunks import Song, songs_of
+from seqaudio.ledger import Reason
+from seqaudio.notes.channels import shared_pedals
+from seqaudio.notes.chunks import MOST_TRACKS, Song, songs_of, tracks_of
+from seqaudio.notes.events import runs
 
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
 MOST_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
+MOST_TICKS = 2**31 - 1
+TEMPO = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 
 
 class _Columns:
@@ -63,9 +69,28 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
 def _read(data: bytes, columns: _Columns) -> dict[str, Any]:
     try:
         songs = songs_of(data, "")
+        for song in songs:
+            check_ticks(song.data)
     except MidiError as error:
         return {"reason": error.reason, "detail": error.detail}
     return {"songs": [_parse(song, columns) for song in songs]}
+
+
+def check_ticks(song: bytes) -> None:
+    """Raise MidiError, TOO_LONG, where an event lies behind the ticks that the parser can count and begins anew."""
+    # looked at ever closer: most files are done with at the first look
+    if _most_ticks(song) <= MOST_TICKS or _most_ticks(TEMPO.sub(b"", song)) <= MOST_TICKS:
+        return
+    for track in tracks_of(song):
+        last = max((run.ticks[-1] for run in runs(track)), default=0)
+        if last > MOST_TICKS:
+            raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, at most {MOST_TICKS:,} can be counted")
+
+
+def _most_ticks(data: bytes) -> int:
+    """How many ticks the waits of four bytes in a file may be; a wait is below 2^28."""
+    high = np.frombuffer(data, np.uint8) >= 0x80
+    return int(np.count_nonzero(high[2:] & high[1:-1] & high[:-2])) << 28
 
 
 def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
@@ -76,12 +101,20 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
         return {"error": " ".join((str(error) or type(error).__name__).split())}
     if len(score.time_signatures) + len(score.key_signatures) > MOST_SIGNATURES:
         return {"error": f"more than {MOST_SIGNATURES:,} metres and keys"}
+    struck = [track for track in score.tracks if len(track.notes)]
+    if len(struck) > MOST_TRACKS:
+        return {"error": f"{len(struck):,} tracks with notes, at most {MOST_TRACKS:,} are taken"}
+    remarks = list(song.remarks)
+    try:
+        shared = shared_pedals(song.data, [(track.program, track.is_drum) for track in struck])
+    except ValueError as error:
+        remarks.append(f"pedals hold the notes of their own track alone: {error}")
+        shared = None
     tracks = []
-    for track in score.tracks:
-        notes = track.notes
-        if not len(notes):
-            continue
-        pedals = track.pedals
+    for place, track in enumerate(struck):
+        notes, pedals = track.notes, track.pedals
+        if shared is not None:
+            pedals = [symusic.Pedal(tick, duration) for tick, duration in shared[place]]
         tracks.append((track.name, track.program, track.is_drum, len(notes), len(pedals)))
         columns.notes.extend(notes)
         columns.pedals.extend(pedals)
@@ -94,7 +127,7 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
         "tempos": 0 if song.tempo is not None else len(score.tempos),
         "time_signatures": [(s.time, s.numerator, s.denominator) for s in score.time_signatures],
         "key_signatures": [(s.time, s.key, s.tonality) for s in score.key_signatures],
-        "remarks": song.remarks,
+        "remarks": remarks,
     }
 
 

@@ -15,10 +15,14 @@ def apply_pedals(notes: NoteSequence) -> NoteSequence:
     release holds the note, one that goes up at it does not. The result has no pedals: they are in the notes.
     """
     end = notes.end_tick.copy()
-    for track in np.unique(notes.pedals[:, 0]):
-        _, down, up = notes.pedals[notes.pedals[:, 0] == track].T
+    by_track = np.argsort(notes.track, kind="stable")
+    pedals = notes.pedals[np.argsort(notes.pedals[:, 0], kind="stable")]
+    for track in np.unique(pedals[:, 0]):
+        first, behind = np.searchsorted(pedals[:, 0], [track, track + 1])
+        low, high = np.searchsorted(notes.track, [track, track + 1], sorter=by_track)
+        here = by_track[low:high]
+        _, down, up = pedals[first:behind].T
         up = np.maximum.accumulate(up)
-        here = np.flatnonzero(notes.track == track)
         last = np.searchsorted(down, end[here], side="right") - 1  # the pedal that went down last
         end[here] = np.where(last >= 0, np.maximum(end[here], up[last]), end[here])
     voice = voices(notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare import Item, Row
 from seqaudio.prepare.splits import check_percentages, hash_split
 
+LONGEST_MINUTES = 240.0
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same
 _FASTEST = 300  # quarters a minute, on average: a damaged tempo must not make a grid without end
 
@@ -36,12 +38,12 @@ class MidiPreparation:
     representation: Representation
     valid_percent: float = 10.0
     test_percent: float = 10.0
-    longest_minutes: float = 240.0  # longer pieces are refused: often a damaged file with a huge pause
+    longest_minutes: float = LONGEST_MINUTES  # longer pieces are refused: often a damaged file with a huge pause
     pedal: Pedal = "kept"  # whether the sustain pedal holds notes (applied)
 
     def __post_init__(self) -> None:
         check_percentages(self.valid_percent, self.test_percent)
-        if self.longest_minutes <= 0:
+        if not self.longest_minutes > 0:
             raise OptionError(f"--longest-minutes {self.longest_minutes:g}, expected more than 0")
 
     def __call__(self, item: Item) -> list[Row]:
@@ -64,7 +66,7 @@ class MidiPreparation:
         if not melodic:
             raise MidiError(item.file, Reason.PERCUSSION_ONLY, "every note is percussion")
         for song in melodic:
-            self._check_length(item, song)
+            check_length(item.file, song, self.longest_minutes)
         rows = [
             Row(
                 id=item.id if len(melodic) == 1 else f"{item.id}#{number}",
@@ -81,18 +83,19 @@ class MidiPreparation:
             raise MidiError(item.file, Reason.NO_NOTES, f"no notes that {self.representation.name} can say")
         return rows
 
-    def _check_length(self, item: Item, song: NoteSequence) -> None:
-        minutes = song.duration / 60
-        if minutes > self.longest_minutes:
-            detail = f"{minutes:,.0f} minutes, at most {self.longest_minutes:g} are taken"
-            raise MidiError(item.file, Reason.TOO_LONG, detail)
-        quarters, most = song.last_tick / song.ticks_per_quarter, self.longest_minutes * _FASTEST
-        if quarters > most:
-            raise MidiError(item.file, Reason.TOO_LONG, f"{quarters:,.0f} quarters, at most {most:,.0f} are taken")
-
     def split(self, song: NoteSequence) -> str:
         """train, valid or test, the same for every copy and transposition of a piece."""
         return hash_split(content_hash(song), self.valid_percent, self.test_percent)
+
+
+def check_length(path: Path, song: NoteSequence, longest_minutes: float = LONGEST_MINUTES) -> None:
+    """Raise MidiError, TOO_LONG, for a piece that would make a grid without end: often a damaged file."""
+    minutes = song.duration / 60
+    if minutes > longest_minutes:
+        raise MidiError(path, Reason.TOO_LONG, f"{minutes:,.0f} minutes, at most {longest_minutes:g} are taken")
+    quarters, most = song.last_tick / song.ticks_per_quarter, longest_minutes * _FASTEST
+    if quarters > most:
+        raise MidiError(path, Reason.TOO_LONG, f"{quarters:,.0f} quarters, at most {most:,.0f} are taken")
 
 
 def content_hash(song: NoteSequence) -> str:

@@ -1,0 +1,90 @@
+"""Pedals by channel: the parser gives a track what stands in it, but a pedal holds its channel's notes in all tracks.
+
+A file with one track of notes has its pedals there; only others are walked through, message by message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from seqaudio.notes.chunks import tracks_of
+from seqaudio.notes.events import WAIT, runs
+
+Part = tuple[int, bool]  # program, and whether it is percussion
+Span = tuple[int, int]  # tick and duration of a pedal
+
+_DRUMS = 9
+_PEDAL = 64  # the controller; down from 64 on
+_STRUCK = re.compile(rb"[\x90-\x9f][\x00-\x7f]")
+# with a status of its own, or behind other controllers that had one
+_PEDALLED = re.compile(
+    rb"[\xb0-\xbf](?:\x40|[\x00-\x7f]{2}(?:%b[\x00-\x3f\x41-\x7f][\x00-\x7f])*+%b\x40)" % (WAIT, WAIT)
+)
+
+
+def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None:
+    """The pedals of each part, those of its channel; None where the parser has them right.
+
+    Args:
+        song: an ordinary file whose events are known to be in order.
+        parts: what the parser made of its notes: track after track, and within one by percussion, channel, program.
+    Raises:
+        ValueError: these are other parts than the file has.
+    """
+    if not _PEDALLED.search(song):
+        return None
+    tracks = list(tracks_of(song))
+    pedalled = [place for place, track in enumerate(tracks) if _PEDALLED.search(track)]
+    struck = [place for place, track in enumerate(tracks) if _STRUCK.search(track)]
+    if len(struck) == 1 and pedalled == struck:
+        return None
+    places: list[tuple[Part, tuple[int, int]]] = []  # each part, its port and channel
+    controls = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)
+    for place in sorted({*pedalled, *struck}):
+        found = _Channels(tracks[place])
+        places += found.parts()
+        for where, events in found.pedals.items():
+            controls[where] += events
+    if [part for part, _ in places] != list(parts):
+        raise ValueError(f"{len(places)} parts by their channels, the parser has {len(parts)}")
+    spans = {where: _spans(events) for where, events in controls.items()}
+    return [spans.get(where, []) for _, where in places]
+
+
+class _Channels:
+    """What one track has on which port and channel."""
+
+    def __init__(self, track: bytes) -> None:
+        self.pedals = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)  # tick, and whether it goes down
+        self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port of what has notes
+        programs = defaultdict[int, int](int)
+        pedalled = _PEDALLED.search(track)
+        for run in runs(track):
+            if len(run.data[0]) == 1:
+                changes = zip(run.statuses, run.data, strict=True)
+                programs.update((status & 0x0F, data[0]) for status, data in changes if status & 0xF0 == 0xC0)
+                continue
+            messages = list(zip(run.statuses, run.data, run.ticks, strict=True))
+            for channel in {status & 0x0F for status, data, _ in messages if status & 0xF0 == 0x90 and data[1]}:
+                self._parts.add((channel == _DRUMS, channel, programs[channel], run.port))
+            if pedalled:
+                for status, data, tick in messages:
+                    if status & 0xF0 == 0xB0 and data[0] == _PEDAL:
+                        self.pedals[run.port, status & 0x0F].append((tick, data[1] >= 64))
+
+    def parts(self) -> list[tuple[Part, tuple[int, int]]]:
+        return [((program, drums), (port, channel)) for drums, channel, program, port in sorted(self._parts)]
+
+
+def _spans(events: list[tuple[int, bool]]) -> list[Span]:
+    """From each time that a pedal goes down to the next that it goes up; without that, it is not one."""
+    spans, down = [], None
+    for tick, pressed in sorted(events, key=lambda event: event[0]):
+        if pressed and down is None:
+            down = tick
+        elif not pressed and down is not None:
+            spans.append((down, tick - down))
+            down = None
+    return spans
