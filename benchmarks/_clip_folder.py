@@ -78,7 +78,11 @@ def make_clips(folder: Path, count: int) -> None:
     folder.mkdir()
     noise = (0.1 * np.random.default_rng(0).standard_normal(16_000 + count)).astype(np.float32)
     for number in range(count):
-        soundfile.write(folder / f"{number:05d}.wav", noise[number : number + 16_000], 16_000)
+        soundfile.write(folder / clip_name(number), noise[number : number + 16_000], 16_000)
+
+
+def clip_name(number: int) -> str:
+    return f"{number:05d}.wav"
 
 
 class Child:
@@ -109,9 +113,12 @@ def peak_of(folder: Path, files: int) -> float:
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def items_of(folder: Path, count: int | None = None) -> list[Item]:
-    """The first clips, or all; four fifths of them to train on, with ten labels."""
-    paths = sorted((folder / "clips").iterdir())[:count]
+def items_of(folder: Path, count: int) -> list[Item]:
+    """The first clips; four fifths of them to train on, with ten labels.
+
+    Named rather than listed: memory that a list of all took and gave back would be there for the first chunk.
+    """
+    paths = [folder / "clips" / clip_name(number) for number in range(count)]
     return [
         Item(path.name, path, path.stem, SPLITS[number % 10], label=f"label {number // 10 % 10}")
         for number, path in enumerate(paths)
@@ -120,7 +127,7 @@ def items_of(folder: Path, count: int | None = None) -> list[Item]:
 
 def serve_seqaudio(folder: Path) -> None:
     """Prepare stores, with workers that are there already."""
-    items = items_of(folder)
+    items = items_of(folder, sum(1 for _ in (folder / "clips").iterdir()))
     process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
 
