@@ -17,7 +17,9 @@ from seqaudio.ledger import Reason
 HEAD = 512  # bytes that tell the container
 
 
-def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0) -> Recording:
+def read_audio(
+    path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0, content: bytes | None = None
+) -> Recording:
     """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and whatever else libsndfile decodes.
 
     With the extra `media`, whatever FFmpeg decodes as well: M4A, WebM, the sound of videos and more. MP3 and all that
@@ -25,6 +27,8 @@ def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: fl
 
     Channels are averaged. Where `sample_rate` (hertz) differs from the file's, samples are resampled with soxr's
     high-quality filter, which gives equal samples on every call.
+
+    `content` is what the file holds, where the caller knows: a usual WAV is not read again.
 
     Ogg carries no length, so an Ogg file cut between two pages reads as a shorter recording.
 
@@ -36,7 +40,7 @@ def read_audio(path: Path | str, sample_rate: int | None = None, max_seconds: fl
     path = path if isinstance(path, Path) else Path(path)  # taking a path apart again costs more than opening it
     if sample_rate is not None and sample_rate not in SAMPLE_RATES:
         raise OptionError(f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz")
-    start = _start(path)
+    start = _start(path) if not content else content if content[:4] == b"RIFF" else content[:HEAD]
     recording = read_plain_wav(start)
     if recording is None:
         recording = _decode(path, start, max_seconds)

@@ -170,7 +170,7 @@ class ExtractFeatures:
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
         if not (item.label or item.text):
             raise AudioError(item.file, Reason.NO_LABEL, "has no label, so there is nothing to learn from it")
-        recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds)
+        recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds, item.content)
         if not self.settings.frames(len(recording.samples)):
             raise AudioError(
                 item.file,

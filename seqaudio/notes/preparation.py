@@ -54,7 +54,8 @@ class MidiPreparation:
 
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
         """The outcome of each item, in order. The next files are parsed while these are encoded."""
-        read = read_many((item.file for item in items), pedal=self.pedal)
+        sources = (item.file if item.content is None else item.content for item in items)
+        read = read_many(sources, pedal=self.pedal)
         for item, songs in zip(items, read, strict=True):
             try:
                 yield songs if isinstance(songs, MidiError) else self._rows(item, songs)

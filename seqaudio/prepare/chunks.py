@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqaudio.errors import InputFileError
@@ -18,7 +18,7 @@ from seqaudio.prepare.plan import input_fingerprint, process_fingerprint
 from seqaudio.prepare.rows import RowWriter
 from seqaudio.store import SPLITS, StoreDescription
 
-SMALL = 1 << 20  # bytes of a file that is read at once: half the time for clips of a second
+SMALL = 1 << 20  # bytes of a file that is read once, for its checksum and for its process; larger ones are read twice
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,17 @@ def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: Sto
 
 def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntry, Sequence[Row]]]:
     """Each input in order, with its ledger entry and its rows; from the earlier store where nothing has changed."""
-    digests = [_digest(item) for item in chunk.items]
+    digests, contents = [], []
+    for item in chunk.items:
+        digest, content = _digest(item)
+        digests.append(digest)
+        contents.append(content)
     unchanged = [
         known is not None and known.entry.sha256 == digest for digest, known in zip(digests, chunk.earlier, strict=True)
     ]
     fresh = [
-        item
-        for item, digest, same in zip(chunk.items, digests, unchanged, strict=True)
+        item if content is None else replace(item, content=content)
+        for item, digest, content, same in zip(chunk.items, digests, contents, unchanged, strict=True)
         if isinstance(digest, str) and not same
     ]
     made = iter(outcomes(process, fresh))
@@ -81,22 +85,28 @@ def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntr
             yield item, *_entered(item, next(made), digest)
 
 
-def _digest(item: Item) -> str | LedgerEntry:
-    """SHA-256 of an input's bytes, empty where no file holds it; the ledger's entry for a file that cannot be read."""
+def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
+    """SHA-256 of an input's bytes, empty where no file holds it, or the ledger's entry for a file that cannot be read.
+
+    And the bytes of a small file.
+    """
     if item.path is None:
-        return ""
+        return "", None
     try:
         status = item.path.stat()
         if stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
-            small = status.st_size <= SMALL
-            return hashlib.sha256(item.path.read_bytes()).hexdigest() if small else sha256_of(item.path)
+            if status.st_size > SMALL:
+                return sha256_of(item.path), None
+            with item.path.open("rb", buffering=0) as file:
+                content = file.readall()
+            return hashlib.sha256(content).hexdigest(), content
         detail = "is a folder, a pipe or a device, expected a file"
-        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split)
+        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
     except FileNotFoundError:
-        return LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split)
+        return LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split), None
     except OSError as error:
         detail = error.strerror or type(error).__name__
-        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split)
+        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
 
 
 def _entered(item: Item, made: list[Row] | InputFileError, digest: str) -> tuple[LedgerEntry, list[Row]]:

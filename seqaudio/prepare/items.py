@@ -28,6 +28,7 @@ class Item:
     text: str = ""
     speaker: str = ""
     condition: str = ""  # how it was recorded, such as clean or noisy; evaluation tells them apart
+    content: bytes | None = None  # of a small file that was read already, for its checksum
 
     @property
     def file(self) -> Path:
