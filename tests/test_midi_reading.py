@@ -290,10 +290,17 @@ def test_format_2_without_any_notes_is_refused() -> None:
         read_songs(midi(track(END), track(END), form=2))
 
 
-def test_names_that_are_no_utf8_do_not_stop_the_notes() -> None:
+def test_names_that_are_no_utf8_are_latin_1() -> None:
     notes = read_midi(midi(track("00 ff 03 04 43 61 66 e9" + NOTE + END)))
     assert rows(notes) == [(0, 480, 60, 80)]
-    assert notes.track_names[0].startswith("Caf")
+    assert notes.track_names == ("Café",)
+    assert read_midi(midi(track("00 ff 03 05 43 61 66 c3 a9" + NOTE + END))).track_names == ("Café",)
+
+
+def test_a_file_of_format_0_with_several_tracks_is_read_whole_and_says_so() -> None:
+    notes = read_midi(midi(track(NOTE + END), track(NOTE + END), form=0))
+    assert notes.track.tolist() == [0, 1]
+    assert notes.remarks == ("format 0 with 2 tracks",)
 
 
 def test_every_chain_of_messages_is_walked_to_its_end() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqaudio.errors import MidiError
@@ -65,6 +65,8 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
         raise MidiError(name, Reason.TOO_LONG, f"{promised:,} tracks, at most {MOST_TRACKS:,} can be numbered")
     resolution, tempo = _resolution(division, name)
     tracks = _tracks(data, 8 + length, promised, name)
+    if form == 0 and len(tracks.chunks) > 1:
+        tracks = replace(tracks, remarks=(*tracks.remarks, f"format 0 with {len(tracks.chunks)} tracks"))
     if form == 2 and len(tracks.chunks) > 1:
         return tuple(Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks) for chunk in tracks.chunks)
     if tracks.regular and length == 6 and tempo is None and form < 2:

@@ -27,7 +27,7 @@ class ReadingLimits:
 
     deadline: float = 2.0  # seconds in the parser, all tries together
     memory: int = 400  # megabytes in the parser, beside what its libraries take; enforced on Linux
-    largest_file: int = 5  # megabytes: that many are parsed and encoded within this time and memory
+    largest_file: int = 5  # megabytes: that many are parsed within this time and memory
 
     def __post_init__(self) -> None:
         if min(self.deadline, self.memory, self.largest_file) <= 0:

@@ -37,6 +37,8 @@ TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
 MOST_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
 MOST_TICKS = 2**31 - 1
+LOST = "\ufffd"  # what stands for a byte that is no UTF-8
+TRACK_NAME = re.compile(rb"\xff\x03([\x00-\x7f])")  # and its length
 TEMPO = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 
 
@@ -115,7 +117,7 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
         notes, pedals = track.notes, track.pedals
         if shared is not None:
             pedals = [symusic.Pedal(tick, duration) for tick, duration in shared[place]]
-        tracks.append((track.name, track.program, track.is_drum, len(notes), len(pedals)))
+        tracks.append((_name(track.name, song.data), track.program, track.is_drum, len(notes), len(pedals)))
         columns.notes.extend(notes)
         columns.pedals.extend(pedals)
     if song.tempo is None:
@@ -129,6 +131,17 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
         "key_signatures": [(s.time, s.key, s.tonality) for s in score.key_signatures],
         "remarks": remarks,
     }
+
+
+def _name(name: str, song: bytes) -> str:
+    """The name of a track; one that is no UTF-8 is taken for Latin-1, as pretty_midi takes all of them."""
+    if LOST not in name:
+        return name
+    for found in TRACK_NAME.finditer(song):
+        raw = song[found.end() : found.end() + found[1][0]]
+        if raw.decode("utf-8", "replace") == name:
+            return raw.decode("latin-1")
+    return name
 
 
 if __name__ == "__main__":

@@ -85,9 +85,9 @@ def build_store(
         shutil.rmtree(partial.finished)
     partial.finished.mkdir()
     with Merge(partial.folder, partial.finished, description) as merge:
-        for index in done:
-            merge.add(index)
         with progress("preparing", len(items), "inputs", ready) as advance:
+            for index in done:
+                merge.add(index)
             for index in completed(work, waiting, workers, executor):
                 merge.add(index)
                 advance(len(chunks[index].items))
