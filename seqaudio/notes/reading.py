@@ -28,9 +28,9 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedal = "ke
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took; notes that are never
-    released are left out. Each channel and program of a track becomes a track. A file with an SMPTE clock gets a
-    quarter of one second (1.001 s at drop frame) and loses its tempos. Nonsensical signatures are left out with a
-    remark.
+    released are left out. Each channel and program of a track becomes a track; a sustain pedal is told for every track
+    of its channel. A file with an SMPTE clock gets a quarter of one second (1.001 s at drop frame) and loses its
+    tempos. Nonsensical signatures are left out with a remark. Names that are no UTF-8 are taken for Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
@@ -39,8 +39,8 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedal = "ke
 
     Raises:
         MidiError: MISSING or UNREADABLE, EMPTY, NOT_MIDI, TRUNCATED, DAMAGED (format 2 with several songs too:
-            `read_songs` reads those), NO_NOTES, TOO_LONG for a file of more bytes than the limit, PARSER_CRASHED,
-            PARSER_TIMEOUT.
+            `read_songs` reads those), NO_NOTES, TOO_LONG for a file of more bytes than the limit, or of more tracks or
+            ticks than can be counted, PARSER_CRASHED, PARSER_TIMEOUT.
         SeqAudioError: the parser does not start at all.
     """
     songs = read_songs(source, limits, pedal)
