@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import soundfile
 
 import seqaudio.audio.sndfile
 from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.audio.reading import LOUDEST
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
@@ -243,6 +245,23 @@ def test_a_sample_that_is_not_finite_is_named(tmp_path: Path, value: float, chan
     error = refusal(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
     assert error.reason is Reason.NOT_FINITE
     assert error.detail.startswith("sample 7 of 100")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_sample_with_a_flipped_bit_is_named(tmp_path: Path, channels: int) -> None:
+    samples = noise(100, channels)
+    samples[7, 0] = -4e35
+    error = refusal(write(tmp_path / "a.wav", samples, subtype="FLOAT"), sample_rate=8000)
+    assert error.reason is Reason.NOT_FINITE
+    assert re.match(r"sample 7 of 100 is -[24]e\+35, expected at most 1,000,000 times full scale", error.detail)
+
+
+@pytest.mark.parametrize("rate", [100, 8000, 44100, 1_000_000])
+def test_samples_as_large_as_allowed_stay_finite_at_any_rate(tmp_path: Path, rate: int) -> None:
+    loudest = np.where(noise(3000) > 0, LOUDEST, -LOUDEST).astype(np.float32)
+    samples = read_audio(write(tmp_path / "a.wav", loudest, subtype="FLOAT"), sample_rate=rate).samples
+    assert np.isfinite(np.square(samples)).all()
+    assert np.abs(samples).max() > LOUDEST / 100
 
 
 def test_infinities_that_cancel_are_not_finite(tmp_path: Path) -> None:

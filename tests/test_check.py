@@ -18,7 +18,7 @@ from seqaudio.errors import StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.prepare import Item, Row, build_store
-from seqaudio.store import SPLITS, Store, StoreDescription
+from seqaudio.store import SPLITS, Normalisation, Store, StoreDescription
 
 ROWS = {"train": 60, "valid": 20, "test": 200}  # of each of two labels
 
@@ -143,6 +143,30 @@ def test_unusual_lengths_and_rows_without_steps_are_named(tmp_path: Path) -> Non
     empty = changed(lambda item: {"text": "9999 0"} if item.id == "train-no-1" else {})
     found = finding(report_on(tmp_path, empty), "durations")
     assert (found.level, found.examples) == (Level.FAULT, ("train-no-1",))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_a_fault(tmp_path: Path, value: float) -> None:
+    @dataclass(frozen=True)
+    class Damaged(Frames):
+        def __call__(self, item: Item) -> list[Row]:
+            (row,) = super().__call__(item)
+            if item.id == "valid-yes-3":
+                row.sequence[5, 1] = value
+            return [row]
+
+    store = build_store(tmp_path / "store", sound_items(), Damaged(), StoreDescription("features", {}))
+    found = finding(check_store(store), "numbers")
+    assert (found.level, found.examples) == (Level.FAULT, ("valid-yes-3",))
+
+
+def test_statistics_that_are_no_numbers_are_a_fault(tmp_path: Path) -> None:
+    store = report_on(tmp_path, sound_items()).contents.store
+    assert finding(check_store(store), "numbers").level is Level.GOOD
+    store.normalisation = Normalisation((0.0, np.inf, 0.0), (1.0, np.nan, 1.0), 6000)
+    found = finding(check_store(store), "numbers")
+    assert found.level is Level.FAULT
+    assert "store.json" in found.verdict
 
 
 def test_transcribed_speech_is_counted_in_hours(tmp_path: Path) -> None:
