@@ -58,6 +58,27 @@ def test_lossless_formats_give_the_samples_that_were_written(tmp_path: Path, nam
     np.testing.assert_array_equal(recording.samples * 32768, written)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.bwf", "WAV"),
+        ("a.snd", "AU"),
+        ("a.voc", "VOC"),
+        ("a.svx", "SVX"),
+        ("a.paf", "PAF"),
+        ("a.pvf", "PVF"),
+        ("a.sf", "IRCAM"),
+        ("a.avr", "AVR"),
+        ("a.nist", "NIST"),
+    ],
+)
+def test_rare_formats_are_read_and_their_names_known(tmp_path: Path, name: str, kind: str) -> None:
+    written = np.array([0, 1, -1, 32767, -32768, 12345], dtype=np.int16)
+    path = write(tmp_path / name, written, format=kind, subtype="PCM_16")
+    np.testing.assert_array_equal(read_audio(path).samples * 32768, written)
+    assert is_audio_name(path)
+
+
 def test_sphere_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.sph", np.arange(-500, 500, dtype=np.int16), format="NIST")
     np.testing.assert_array_equal(read_audio(path).samples * 32768, np.arange(-500, 500))

@@ -90,6 +90,8 @@ def _digest(item: Item) -> str | LedgerEntry:
         if stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
             small = status.st_size <= SMALL
             return hashlib.sha256(item.path.read_bytes()).hexdigest() if small else sha256_of(item.path)
+        if stat.S_ISDIR(status.st_mode):
+            next(item.path.iterdir(), None)  # one that may not be looked into says so
         detail = "is a folder, a pipe or a device, expected a file"
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split)
     except FileNotFoundError:
