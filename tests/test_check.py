@@ -258,6 +258,18 @@ def test_the_figure_is_legible_and_holds_every_finding(tmp_path: Path, labels: i
     assert ("rarest of 60 labels" in text) == (labels == 60)
 
 
+@pytest.mark.parametrize(
+    "names", [("turn the lights on", "turn the lights off"), ("日本語の言葉", "日本語の音楽の言葉")]
+)
+def test_labels_that_are_too_long_stay_different(tmp_path: Path, names: tuple[str, str]) -> None:
+    named = changed(lambda item: {"label": names[item.label == "yes"]})
+    figure = report_figure(report_on(tmp_path, named))
+    assert_legible(figure)
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(drawn)) == 2
+    assert all("□" not in label and "…" in label for label in drawn)
+
+
 def test_equal_reports_are_equal_pictures(tmp_path: Path) -> None:
     report = report_on(tmp_path, sound_items())
     draw_report(report, tmp_path / "a.png")
