@@ -7,9 +7,10 @@
         --path-column file --label-column word --speaker-column who     files relative to FOLDER
 
 Every format that libsndfile decodes, at any rate, with any number of channels; with the extra `media` the sound of M4A,
-WebM and videos too. A table has columns `path` or `audio`, `label`, `text`, `split`, `speaker` and `condition`, or
-others that the options name; it needs the first and a label or a text. Labels and texts are kept in Unicode normal
-form C.
+WebM and videos too. In a folder, links to folders are followed, and files with other suffixes are counted.
+
+A table has columns `path` or `audio`, `label`, `text`, `split`, `speaker` and `condition`, or others that the options
+name; it needs the first and a label or a text. Labels and texts are kept in Unicode normal form C.
 
 Recordings without a given split are put into one by a hash of their speaker, where it is known, otherwise of their file
 name; a corpus with a training and a test split but no valid one has `--valid-percent` of its training recordings put
@@ -33,6 +34,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
+from seqaudio.listing import list_below, passed_over
 from seqaudio.prepare import Item
 from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
 from seqaudio.prepare.splits import check_percentages, hash_split
@@ -83,10 +85,11 @@ def main(config: Config) -> None:
     check_percentages(config.valid_percent, config.test_percent)
     if config.source.is_file() and config.table is not None:
         raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    others = ""
     if config.table is not None:
         items = list_table(config.table, config.source, config)
     elif config.source.is_dir():
-        items = list_folder(config.source, config.speaker_pattern)
+        items, others = list_folder(config.source, config.speaker_pattern)
     elif config.source.is_file():
         items = list_table(config.source, config.source.parent, config)
     else:
@@ -97,13 +100,26 @@ def main(config: Config) -> None:
         source=config.name,
         licence=config.licence,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join([*describe_store(store), *([others] if others else [])]))
 
 
-def list_folder(source: Path, speaker_pattern: str) -> list[Item]:
-    """Every recording below `source`, in order of paths; its label is the folder below the source, or the split."""
+def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
+    """Every recording below `source`, in order of paths, and what other files there are in words.
+
+    A recording's label is the folder below the source, or below the split. A folder that may not be looked into is an
+    item too, so that the ledger names it.
+    """
     pattern = compile_pattern(speaker_pattern)
-    paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if is_recording(source, path)}
+    listing = list_below(source)
+    paths = {key: path for key, path in listing.files.items() if is_audio_name(path)}
+    others = passed_over(listing.files.keys() - paths.keys())
+    if not paths:
+        closed = [f"{source / key}: {error.strerror}" for key, error in sorted(listing.closed.items())[:1]]
+        found = ", ".join([*closed, *([others] if others else [])])
+        raise SourceError(
+            f"{source}: has no recordings{found and f' ({found})'}; "
+            f"expected FOLDER/label/*.wav (or .flac, .mp3, .ogg, .opus ...)"
+        )
     tops = {key.split("/")[0] for key in paths if "/" in key}
     # folders are splits only where all of them are, and one is for training: "train" may also be a label
     splits = tops if tops <= SPLIT_NAMES.keys() and "train" in map(SPLIT_NAMES.get, tops) else set()
@@ -115,9 +131,8 @@ def list_folder(source: Path, speaker_pattern: str) -> list[Item]:
         match = pattern.search(path.stem) if pattern else None
         speaker = match[1] if match else ""
         items.append(Item(key, path, encode_field(key), split, printable(label), speaker=printable(speaker)))
-    if not items:
-        raise SourceError(f"{source}: has no recordings; expected FOLDER/label/*.wav (or .flac, .mp3, .ogg, .opus ...)")
-    return items
+    items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.closed)]
+    return items, others
 
 
 def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
@@ -170,12 +185,6 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
             item = replace(item, split=hash_split(voice, valid_percent, 0.0))
         filled.append(item)
     return filled
-
-
-def is_recording(source: Path, path: Path) -> bool:
-    """True for a file with the name of a sound file, not hidden nor in a hidden folder."""
-    hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-    return is_audio_name(path) and not hidden and not path.is_dir()
 
 
 def compile_pattern(text: str) -> re.Pattern[str] | None:

@@ -34,6 +34,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
+from seqaudio.features.draws import check_seed
 from seqaudio.features.preparation import speech_description
 from seqaudio.prepare import Item, build_store
 from seqaudio.prepare.build import check_output
@@ -117,6 +118,7 @@ def main(config: Config) -> None:
 def check_options(config: Config) -> None:
     """Raise OptionError for numbers that make no sense."""
     check_percentages(config.valid_percent, config.test_percent)
+    check_seed(config.seed)
     if config.takes < 1:
         raise OptionError(f"--takes {config.takes}, expected at least 1")
     for name in ("noisy_percent", "noisy_training"):

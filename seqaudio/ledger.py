@@ -34,7 +34,7 @@ class Reason(StrEnum):
     NOT_TEXT = "not_text"  # bytes that are no UTF-8
     TRUNCATED = "truncated"  # ends before its header says it should
     DAMAGED = "damaged"  # of the right kind, but breaks its own format
-    NOT_FINITE = "not_finite"  # NaN or infinite samples
+    NOT_FINITE = "not_finite"  # NaN or infinite samples, or some so large that features of them would be
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     NO_NOTES = "no_notes"

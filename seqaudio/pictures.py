@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import functools
 import io
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
 
 from seqaudio.files import write_bytes
 
@@ -17,6 +21,26 @@ INK = "#1a1a1a"  # text, outlines
 GRID = "#b8b8b8"
 # from dark to light in even steps, so that a grey print tells them apart: grey values 51, 93, 137, 192, 226
 INKS = ("#1f2f7a", "#b23a2e", "#3fae8f", "#e6c34a", "#d9e3f5")
+FONT = "DejaVu Sans"  # comes with matplotlib
+# what draws Chinese, Japanese and Korean, where one of these is installed
+WIDE_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans JP",
+    "Noto Sans SC",
+    "Noto Sans KR",
+    "Source Han Sans",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Apple SD Gothic Neo",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
 HATCHES = ("", "////", "....", "xxxx", "----")  # for the sixth ink and those after it
 
 
@@ -33,6 +57,9 @@ def save_png(figure: Figure, path: Path | str) -> None:
     Raises:
         OSError: the folder is missing or may not be written to.
     """
+    if families := other_families():
+        for text in figure.findobj(Text):
+            text.set_fontfamily([*text.get_fontfamily(), *families])
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     write_bytes(Path(path), content.getvalue())
@@ -46,13 +73,68 @@ def add_title(figure: Figure, title: str) -> None:
 
 
 def plain(text: str, longest: int = 60) -> str:
-    """Text as it stands, on one line: no formula between dollar signs, a box for what the font cannot draw, cut."""
+    """Text as it stands, on one line, cut at its end to so many letters.
+
+    There is no formula between dollar signs, and what no font here can draw is its code point: <7B1B>.
+    """
+    drawn = _drawn(text)
+    line = "".join(drawn)
+    if breadth(line) > longest:
+        line = "".join(_fitting(drawn, longest - 1)).rstrip() + "…"
+    return line.replace("$", r"\$")
+
+
+def plain_names(names: Sequence[str], longest: int) -> list[str]:
+    """The same of each name, but cut in its middle; names that differ still do, by a number where they must."""
+    cut = [_cut_in_the_middle(name, longest) for name in names]
+    counts, seen = Counter(cut), Counter[str]()
+    for place, name in enumerate(cut):
+        if counts[name] > 1:
+            seen[name] += 1
+            number = f" {seen[name]}"
+            cut[place] = _cut_in_the_middle(names[place], longest - len(number)) + number
+    return [name.replace("$", r"\$") for name in cut]
+
+
+def breadth(text: str) -> int:
+    """Letters of usual width that a text is as wide as: Chinese, Japanese and Korean ones are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+@functools.cache
+def other_families() -> tuple[str, ...]:
+    """Those of WIDE_FONTS that are installed."""
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in WIDE_FONTS if name in installed)
+
+
+def _drawn(text: str) -> list[str]:
+    """The text on one line, letter by letter, as it can be drawn."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    line = line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
-    drawn = "".join(c if _in_font(c) else "\N{WHITE SQUARE}" for c in line)
-    return drawn.replace("$", r"\$")
+    return [c if _in_font(c) else f"<{ord(c):04X}>" for c in line]
+
+
+def _fitting(drawn: Sequence[str], width: int) -> list[str]:
+    """As many letters from the first on as are that wide."""
+    taken: list[str] = []
+    for letter in drawn:
+        width -= breadth(letter)
+        if width < 0:
+            break
+        taken.append(letter)
+    return taken
+
+
+def _cut_in_the_middle(text: str, longest: int) -> str:
+    drawn = _drawn(text)
+    if breadth("".join(drawn)) <= longest:
+        return "".join(drawn)
+    tail = _fitting(drawn[::-1], (longest - 1) // 2)[::-1]
+    head = _fitting(drawn, longest - 1 - breadth("".join(tail)))
+    return "".join(head).rstrip() + "…" + "".join(tail).lstrip()
 
 
 @functools.lru_cache(maxsize=4096)
 def _in_font(character: str) -> bool:
-    return bool(get_font(findfont("DejaVu Sans")).get_char_index(ord(character)))
+    fonts = (get_font(findfont(FontProperties(family=[name]))) for name in (FONT, *other_families()))
+    return any(font.get_char_index(ord(character)) for font in fonts)

@@ -2,7 +2,7 @@
 
     python tests/mutated_audio.py FOLDER COUNT OUT     prepares COUNT damaged files and a twentieth as many good ones
 
-prints one line of JSON: the reasons, whether the good files arrived, by how many
+prints one line of JSON: the reasons, whether the good files arrived, whether what was kept is finite, by how many
 mebibytes the files raised the peak of this process's memory, and the peaks of its children.
 """
 
@@ -146,6 +146,7 @@ def main(folder: Path, count: int, out: Path) -> None:
     from seqaudio.features.preparation import ExtractFeatures, extract_frames, speech_description
     from seqaudio.ledger import Status, read_ledger
     from seqaudio.prepare import Item, build_store
+    from seqaudio.store import Store
 
     good = write_files(folder, count)
     progress.quiet = True
@@ -156,12 +157,14 @@ def main(folder: Path, count: int, out: Path) -> None:
     before = peak(Path("/proc/self/status"))
     build_store(out, items, ExtractFeatures(settings), speech_description(settings))
     entries = read_ledger(out / "ledger.tsv")
+    train = Store(out)["train"]
     kept = {entry.path for entry in entries if entry.status is Status.KEPT}
     report = {
         "entries": len(entries),
         "kept": len(kept),
         "good": len(good),
         "lost": sorted(good - kept),
+        "not_finite": [name for name, frames in zip(train.ids, train, strict=True) if not np.isfinite(frames).all()],
         "reasons": Counter(entry.reason for entry in entries if entry.status is not Status.KEPT),
         "died": [f"{e.path}: {e.detail}" for e in entries if e.reason in ("parser_crashed", "parser_timeout")][:20],
         "megabytes": peak(Path("/proc/self/status")) - before,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import soundfile
 
 import seqaudio.audio.sndfile
 from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.audio.reading import LOUDEST
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
@@ -54,6 +56,27 @@ def test_lossless_formats_give_the_samples_that_were_written(tmp_path: Path, nam
     assert recording.sample_rate == RATE
     assert recording.samples.dtype == np.float32
     np.testing.assert_array_equal(recording.samples * 32768, written)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.bwf", "WAV"),
+        ("a.snd", "AU"),
+        ("a.voc", "VOC"),
+        ("a.svx", "SVX"),
+        ("a.paf", "PAF"),
+        ("a.pvf", "PVF"),
+        ("a.sf", "IRCAM"),
+        ("a.avr", "AVR"),
+        ("a.nist", "NIST"),
+    ],
+)
+def test_rare_formats_are_read_and_their_names_known(tmp_path: Path, name: str, kind: str) -> None:
+    written = np.array([0, 1, -1, 32767, -32768, 12345], dtype=np.int16)
+    path = write(tmp_path / name, written, format=kind, subtype="PCM_16")
+    np.testing.assert_array_equal(read_audio(path).samples * 32768, written)
+    assert is_audio_name(path)
 
 
 def test_sphere_is_read(tmp_path: Path) -> None:
@@ -243,6 +266,23 @@ def test_a_sample_that_is_not_finite_is_named(tmp_path: Path, value: float, chan
     error = refusal(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
     assert error.reason is Reason.NOT_FINITE
     assert error.detail.startswith("sample 7 of 100")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_sample_with_a_flipped_bit_is_named(tmp_path: Path, channels: int) -> None:
+    samples = noise(100, channels)
+    samples[7, 0] = -4e35
+    error = refusal(write(tmp_path / "a.wav", samples, subtype="FLOAT"), sample_rate=8000)
+    assert error.reason is Reason.NOT_FINITE
+    assert re.match(r"sample 7 of 100 is -[24]e\+35, expected at most 1,000,000 times full scale", error.detail)
+
+
+@pytest.mark.parametrize("rate", [100, 8000, 44100, 1_000_000])
+def test_samples_as_large_as_allowed_stay_finite_at_any_rate(tmp_path: Path, rate: int) -> None:
+    loudest = np.where(noise(3000) > 0, LOUDEST, -LOUDEST).astype(np.float32)
+    samples = read_audio(write(tmp_path / "a.wav", loudest, subtype="FLOAT"), sample_rate=rate).samples
+    assert np.isfinite(np.square(samples)).all()
+    assert np.abs(samples).max() > LOUDEST / 100
 
 
 def test_infinities_that_cancel_are_not_finite(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def prepared(tmp_path: Path, count: int, timeout: float) -> dict[str, Any]:
 
 def assert_well(report: dict[str, Any]) -> None:
     assert report["lost"] == []
+    assert report["not_finite"] == []
     assert report["died"] == []
     assert report["megabytes"] < MEBIBYTES
     assert report["megabytes_of_children"]

@@ -38,7 +38,7 @@ def made_up_features(frames: int = 50, size: int = 13) -> np.ndarray:
 
 
 def of_sound(settings: FeatureSettings, samples: np.ndarray) -> np.ndarray:
-    extractor = FeatureExtractor(replace(settings, floor=1e-300), torch.float64)
+    extractor = FeatureExtractor(replace(settings, floor=1e-37), torch.float64)
     return extractor(torch.from_numpy(samples)).numpy()
 
 

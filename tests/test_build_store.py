@@ -278,6 +278,22 @@ def test_rows_of_one_id_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_statistics_that_are_no_numbers_are_refused_with_the_row(tmp_path: Path, value: float) -> None:
+    @dataclass(frozen=True)
+    class Damaged(NumberToFrames):
+        def __call__(self, item: Item) -> list[Row]:
+            (row,) = super().__call__(item)
+            if item.id in ("009", "012"):
+                row.sequence[1] = value
+            return [row]
+
+    items = make_items(tmp_path / "in", 20)
+    with pytest.raises(StoreError, match=r"the row '009' holds NaN.*leave out its input"):
+        build_store(tmp_path / "store", items, Damaged(), FEATURES, chunk=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
+
+
 def test_a_damaged_store_is_told_apart_from_a_missing_one(tmp_path: Path) -> None:
     store = build_store(tmp_path / "store", make_items(tmp_path / "in"), NumberToFrames(), FEATURES)
     with pytest.raises(StoreError, match="no such folder"):

@@ -18,7 +18,7 @@ from seqaudio.errors import StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.prepare import Item, Row, build_store
-from seqaudio.store import SPLITS, Store, StoreDescription
+from seqaudio.store import SPLITS, Normalisation, Store, StoreDescription
 
 ROWS = {"train": 60, "valid": 20, "test": 200}  # of each of two labels
 
@@ -145,6 +145,30 @@ def test_unusual_lengths_and_rows_without_steps_are_named(tmp_path: Path) -> Non
     assert (found.level, found.examples) == (Level.FAULT, ("train-no-1",))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_a_fault(tmp_path: Path, value: float) -> None:
+    @dataclass(frozen=True)
+    class Damaged(Frames):
+        def __call__(self, item: Item) -> list[Row]:
+            (row,) = super().__call__(item)
+            if item.id == "valid-yes-3":
+                row.sequence[5, 1] = value
+            return [row]
+
+    store = build_store(tmp_path / "store", sound_items(), Damaged(), StoreDescription("features", {}))
+    found = finding(check_store(store), "numbers")
+    assert (found.level, found.examples) == (Level.FAULT, ("valid-yes-3",))
+
+
+def test_statistics_that_are_no_numbers_are_a_fault(tmp_path: Path) -> None:
+    store = report_on(tmp_path, sound_items()).contents.store
+    assert finding(check_store(store), "numbers").level is Level.GOOD
+    store.normalisation = Normalisation((0.0, np.inf, 0.0), (1.0, np.nan, 1.0), 6000)
+    found = finding(check_store(store), "numbers")
+    assert found.level is Level.FAULT
+    assert "store.json" in found.verdict
+
+
 def test_transcribed_speech_is_counted_in_hours(tmp_path: Path) -> None:
     report = report_on(tmp_path, changed(lambda item: {"label": ""}))
     assert {"balance", "precision"}.isdisjoint(found.subject for found in report.findings)
@@ -232,6 +256,18 @@ def test_the_figure_is_legible_and_holds_every_finding(tmp_path: Path, labels: i
         assert f"{found.subject}: " in text
     assert report.verdict in text
     assert ("rarest of 60 labels" in text) == (labels == 60)
+
+
+@pytest.mark.parametrize(
+    "names", [("turn the lights on", "turn the lights off"), ("日本語の言葉", "日本語の音楽の言葉")]
+)
+def test_labels_that_are_too_long_stay_different(tmp_path: Path, names: tuple[str, str]) -> None:
+    named = changed(lambda item: {"label": names[item.label == "yes"]})
+    figure = report_figure(report_on(tmp_path, named))
+    assert_legible(figure)
+    drawn = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(drawn)) == 2
+    assert all("□" not in label and "…" in label for label in drawn)
 
 
 def test_equal_reports_are_equal_pictures(tmp_path: Path) -> None:

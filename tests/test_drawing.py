@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from PIL import Image
 
 from conftest import Command, assert_refused
 from legibility import assert_legible, words
+from seqaudio import pictures
 from seqaudio.audio import Recording
 from seqaudio.cli import show as show_command
 from seqaudio.errors import AudioError, OptionError
@@ -24,7 +27,7 @@ from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.features.drawing import draw_recording, recording_figure
 from seqaudio.notes import NoteSequence, TimeSignature, read_midi
 from seqaudio.notes.drawing import ROW_QUARTERS, draw_piano_roll, piano_roll
-from seqaudio.pictures import INKS, new_figure, plain, save_png
+from seqaudio.pictures import INKS, new_figure, plain, plain_names, save_png
 
 
 def chorale(bars: int = 4) -> NoteSequence:
@@ -213,9 +216,53 @@ def test_titles_and_names_are_no_formulas() -> None:
     assert "_line break" in words(figure)
 
 
-def test_characters_without_a_glyph_become_boxes() -> None:
-    assert plain("Bässe 笛 ♯") == "Bässe □ ♯"
+@pytest.fixture
+def fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Lets a machine have these fonts and no others, beside matplotlib's own."""
+
+    def look_again() -> None:
+        pictures.other_families.cache_clear()
+        pictures._in_font.cache_clear()
+
+    def install(*names: str) -> None:
+        monkeypatch.setattr(pictures, "WIDE_FONTS", names)
+        look_again()
+
+    yield install
+    monkeypatch.undo()
+    look_again()
+
+
+def test_characters_without_a_glyph_become_code_points(fonts: Callable[..., None]) -> None:
+    fonts("No Such Font")
+    assert plain("Bässe 笛 ♯") == "Bässe <7B1B> ♯"
     assert plain("x" * 100, 10) == "xxxxxxxxx…"
+    assert plain("笛" * 10, 13) == "<7B1B><7B1B>…"
+
+
+def test_a_font_that_has_them_draws_them(fonts: Callable[..., None], tmp_path: Path) -> None:
+    fonts("No Such Font", "Last Resort High-Efficiency")  # has every character, and comes with matplotlib
+    assert plain("Bässe 笛 ♯") == "Bässe 笛 ♯"
+    assert plain("笛" * 10, 13) == "笛" * 6 + "…"
+    figure = new_figure(2, 1)
+    figure.text(0.1, 0.5, "笛")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
+        save_png(figure, tmp_path / "a.png")
+
+
+def test_names_are_cut_in_the_middle_and_stay_different(fonts: Callable[..., None]) -> None:
+    fonts("No Such Font")
+    assert plain_names(["turn the lights on", "turn the lights off", "$5"], 14) == [
+        "turn th…hts on",
+        "turn th…ts off",
+        r"\$5",
+    ]
+    same = [f"a word {number} with one end that is long" for number in range(12)]
+    for names in (same, ["日本語の言葉", "日本語の音楽の言葉"], ["x" * 15, "x" * 16]):
+        drawn = plain_names(names, 14)
+        assert len(set(drawn)) == len(names)
+        assert max(map(len, drawn)) <= 14
 
 
 def test_nothing_and_endless_pieces_are_refused() -> None:

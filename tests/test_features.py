@@ -26,7 +26,7 @@ from seqaudio.features.extractor import numba_is_there
 from seqaudio.features.framing import cut_frames
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
-from seqaudio.features.preparation import ExtractFeatures
+from seqaudio.features.preparation import ExtractFeatures, extract_frames
 from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
 from seqaudio.prepare import Item
@@ -254,7 +254,7 @@ def test_a_tone_is_loudest_in_the_filter_around_it(hertz: float) -> None:
 
 
 def test_twice_the_amplitude_adds_log_four_to_every_mel() -> None:
-    settings = replace(FeatureSettings(kind="log_mel"), floor=1e-300)
+    settings = replace(FeatureSettings(kind="log_mel"), floor=1e-37)
     sound = np.random.default_rng(0).normal(size=2000)
     np.testing.assert_allclose(extract(settings, 2 * sound) - extract(settings, sound), np.log(4), rtol=1e-9)
 
@@ -422,6 +422,25 @@ def test_stores_of_the_first_format_have_the_same_features_and_the_same_json() -
         ({"coefficients": 41}, "41 coefficients of 40 mels"),
         ({"mels": 0}, "0 mels, expected at least 1"),
         ({"floor": 0.0}, "floor 0.0, expected a positive energy"),
+        ({"floor": 1e-50}, "floor 1e-50, expected a positive energy, 1e-37 or more"),
+        ({"floor": np.inf}, "floor inf, expected a finite number"),
+        ({"lifter": np.inf}, "lifter inf, expected a finite number, at most 1e+06"),
+        ({"lifter": np.nan}, "lifter nan, expected a finite number"),
+        ({"full_scale": np.inf}, "full_scale inf, expected a finite number"),
+        ({"full_scale": 1e30}, "full_scale 1e+30, expected a finite number, at most 1e+10"),
+        ({"frame_length": np.nan}, "frame_length nan, expected a finite number, at most 10"),
+        ({"frame_length": 1e9}, "frame_length 1000000000.0, expected a finite number, at most 10"),
+        ({"frame_shift": -np.inf}, "frame_shift -inf, expected a finite number"),
+        ({"frame_length": 10, "sample_rate": 1_000_000}, "a spectrum of 16,777,216 points"),
+        ({"fft_points": 10**12}, "a spectrum of 1,000,000,000,000 points"),
+        ({"mels": 99999999}, "mels 99999999, expected a finite number, at most 1,024"),
+        ({"low": np.nan}, "filters from nan to 8000.0 Hz"),
+        ({"high": np.inf}, "filters from 20.0 to inf Hz"),
+        ({"pre_emphasis": np.nan}, "pre_emphasis nan, expected 0 (off) to 1"),
+        ({"top_db": np.inf, "decibels": True}, "top_db inf, expected a finite number"),
+        ({"delta_width": 10**9}, "delta_width 1000000000, expected a finite number"),
+        ({"normalise_frames": 10**9}, "normalise_frames 1000000000, expected a finite number"),
+        ({"sample_rate": 10**400}, "expected a finite number, at most 1e+06"),
     ],
 )
 def test_senseless_settings_are_refused(changes: dict[str, object], message: str) -> None:
@@ -493,12 +512,29 @@ def test_a_specification_changes_settings_of_a_preset() -> None:
         ("default+energy=yes", "energy=yes: expected true or false, as in energy=false"),
         ("default+kind=mel", "kind 'mel'"),
         ("mfcc+deltas=1", "no feature preset is called 'mfcc'"),
+        ("default+lifter=inf", "lifter inf, expected a finite number"),
+        ("default+frame_length=nan", "frame_length nan, expected a finite number"),
+        ("default+fft_points=1e12", "fft_points=1e12: expected a whole number"),
     ],
 )
 def test_a_specification_that_makes_no_sense_is_refused(spec: str, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         feature_settings(spec)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("preset", ["default", "librosa"])
+def test_a_rate_of_nothing_is_refused(preset: str) -> None:
+    with pytest.raises(OptionError, match="sample_rate 0 Hz, expected a positive number"):
+        feature_settings(preset, 0)
+
+
+@pytest.mark.parametrize("changes", [{"full_scale": 1e10}, {"lifter": 1e6}, {"floor": 1e12}, {"floor": 1e-37}])
+def test_the_greatest_settings_give_finite_features(changes: dict[str, float]) -> None:
+    settings = FeatureSettings(**changes, deltas=2)
+    loud = np.random.default_rng(0).choice([-1e6, 1e6], size=16000).astype(np.float32)
+    for samples in (loud, np.zeros_like(loud)):
+        assert np.isfinite(extract_frames(samples, settings)).all()
 
 
 def test_an_unknown_preset_is_named() -> None:

@@ -28,6 +28,12 @@ CONTAINERS = {
     "a.wv": ("wv", "wavpack"),
     "a.ac3": ("ac3", "ac3"),
     "a.mov": ("mov", "pcm_s16le"),
+    "a.eac3": ("eac3", "eac3"),
+    "a.tta": ("tta", "tta"),
+    "a.mpg": ("mpeg", "mp2"),
+    "a.vob": ("vob", "mp2"),
+    "a.flv": ("flv", "aac"),
+    "a.asf": ("asf", "wmav2"),
 }
 
 
@@ -50,6 +56,7 @@ def refusal(path: Path, **options: float) -> AudioError:
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_tone_comes_back_from_every_container(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / name)
+    assert is_audio_name(path)
     assert media_name(path.read_bytes()[:512])
     recording = read_audio(path)
     assert recording.sample_rate == RATE

@@ -121,10 +121,14 @@ def test_a_script_takes_a_folder_of_them_all(tmp_path: Path, command: Command) -
     write(folder.joinpath("deep", *["folder"] * 40) / "d.wav", 4)
     (folder / "deep" / "loop").symlink_to(folder)
     (folder / "deep" / "dangling.wav").symlink_to(tmp_path / "nowhere")
+    (folder / "deep" / "circle.wav").symlink_to(folder / "deep" / "circle.wav")
     options = ("--sample-rate", str(RATE), "--valid-percent", "0", "--test-percent", "0")
     done = command("data_prep/audio_folder.py", "--source", folder, "--out", tmp_path / "out", *options)
     assert done.returncode == 0, done.stderr
     store = Store(tmp_path / "out")
     assert store.counts["train"].labels == {"%FF": 1, "deep": 1, "été": 2}
     refused = [entry for entry in read_ledger(store.path / "ledger.tsv") if entry.status is Status.REFUSED]
-    assert [(entry.path, entry.reason) for entry in refused] == [("deep/dangling.wav", Reason.MISSING)]
+    assert {entry.path: entry.reason for entry in refused} == {
+        "deep/dangling.wav": Reason.MISSING,
+        "deep/circle.wav": Reason.UNREADABLE,
+    }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -294,6 +295,59 @@ def test_names_that_are_no_utf8_are_encoded(tmp_path: Path) -> None:
     store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=0, test_percent=0)
     assert store["train"].ids == ["gr%FCn/b.wav", "gr%FCn/%FF.wav"]
     assert store.names.names == ("gr%FCn",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_labels_that_are_links_to_folders_are_followed(tmp_path: Path) -> None:
+    write_word(tmp_path / "real" / "nein" / "a.wav")
+    write_word(tmp_path / "in" / "ja" / "b.wav")
+    (tmp_path / "in" / "nein").symlink_to(Path("..") / "real" / "nein")
+    (tmp_path / "in" / "ja" / "again").symlink_to(tmp_path / "in" / "ja")  # loops end
+    (tmp_path / "real" / "nein" / "back").symlink_to(tmp_path / "in" / "nein")
+    store = prepare_folder(tmp_path / "in", tmp_path / "out", valid_percent=0, test_percent=0)
+    assert store["train"].ids == ["ja/b.wav", "nein/a.wav"]
+    assert store["train"].labels == ["ja", "nein"]
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused_by_name(
+    word_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(word_folder, tmp_path / "in")
+
+    def closing(look: Callable[..., object]) -> Callable[..., object]:
+        def closed(place: Path | str | int) -> object:
+            if not isinstance(place, int) and Path(place).name == "two":
+                raise PermissionError(13, "Permission denied", str(place))
+            return look(place)
+
+        return closed
+
+    # a closed door is open to the superuser, who may run this
+    monkeypatch.setattr(os, "scandir", closing(os.scandir))
+    monkeypatch.setattr(os, "listdir", closing(os.listdir))
+    store = prepare_folder(tmp_path / "in", tmp_path / "out")
+    assert store.names.names == ("one", "three")
+    (entry,) = refused(store).values()
+    assert (entry.path, entry.reason, entry.detail) == ("two/", "unreadable", "Permission denied")
+    (tmp_path / "in").rename(tmp_path / "two")
+    with pytest.raises(SourceError, match=r"has no recordings \(.*two: Permission denied\); expected"):
+        prepare_folder(tmp_path / "two", tmp_path / "nothing")
+
+
+def test_files_that_are_passed_over_are_counted(
+    word_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(word_folder, tmp_path / "in")
+    prepare_folder(tmp_path / "in", tmp_path / "clean")
+    assert "passed over" not in capsys.readouterr().out
+    for name in ("a.txt", "one/b.TXT", "two/c.txt", "two/d.md", "README", ".hidden.md"):
+        (tmp_path / "in" / name).write_text("words")
+    prepare_folder(tmp_path / "in", tmp_path / "out")
+    assert "5 files passed over: .txt 3, .md 1, without suffix 1" in capsys.readouterr().out.splitlines()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("words")
+    with pytest.raises(SourceError, match=r"has no recordings \(1 file passed over: .txt 1\); expected"):
+        prepare_folder(tmp_path / "texts", tmp_path / "nothing")
 
 
 def test_an_unusable_folder_is_refused(tmp_path: Path, command: Command) -> None:

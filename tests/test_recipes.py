@@ -222,6 +222,7 @@ def test_full_bptt_over_whole_pieces_is_an_option(command: Command, tune_store: 
         ),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{none}", "--resume"), ("no such folder",)),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--epochs", "0"), ("--epochs 0",)),
+        ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--seed", "-1"), ("--seed -1, expected 0",)),
         ((f"{KEYWORDS}/train.py", "--store", "{words}", "--run", "{new}", "--device", "toaster"), ("toaster", "auto")),
         ((f"{KEYWORDS}/evaluate.py", "--run", "{tune_run}"), ("music_generation", "keyword_recognition")),
         ((f"{KEYWORDS}/evaluate.py", "--run", "{word_run}", "--store", "{tunes}"), ("tokens", "features")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,26 @@ def test_the_command_draws_what_was_asked_and_says_what_was_drawn(word: Path, co
         assert image.width == 1500
     assert_refused(command("seqaudio", "show", word, "--augment", "sped", "--png", png), "exists")
     assert_refused(command("seqaudio", "show", word, "--augment", "sped", "--png", png, "--force"), "mean speed")
+
+
+def test_what_is_told_is_what_was_done(word: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(file: Path, augment: str, **options: Any) -> str:
+        capsys.readouterr()
+        show.main(show.Config(file, tmp_path / "x.png", augment=augment, force=True, **options))
+        return capsys.readouterr().out.strip().removeprefix(f"{tmp_path / 'x.png'}: ")
+
+    soundfile.write(tmp_path / "short.wav", recording(0.1).samples, RATE)
+    shifts = {told(tmp_path / "short.wav", "shift", seed=seed) for seed in range(6)}
+    assert shifts & {"shift +25 ms", "shift -25 ms"}
+    assert all(abs(float(shift.split()[1])) <= 25 for shift in shifts)
+    (tmp_path / "silent").mkdir()
+    soundfile.write(tmp_path / "silent" / "a.wav", np.zeros(RATE), RATE)
+    assert told(tmp_path / "silent" / "a.wav", "noise,gain") == "nothing changes"
+    assert told(word, "noise", noise_folder=tmp_path / "silent") == "nothing changes"
+    with pytest.raises(AudioError, match=r"a\.wav: empty: .* silence, expected an impulse response"):
+        told(word, "room", room_folder=tmp_path / "silent")
+    with pytest.raises(OptionError, match="--seed -1, expected 0 or more"):
+        told(word, "noise", seed=-1)
 
 
 def test_the_seed_decides_the_picture(word: Path) -> None:

@@ -373,6 +373,7 @@ def test_words_read_in_another_language_have_no_near_misses() -> None:
         ({"voices": 2}, "--voices 2 leaves none for train"),
         ({"takes": 0}, "--takes 0, expected at least 1"),
         ({"drawn_voices": -1}, "--drawn-voices -1, expected 0 or more"),
+        ({"seed": -1}, "--seed -1, expected 0 or more"),
         ({"noisy_percent": 101.0}, "--noisy-percent 101.0, expected 0 to 100"),
         ({"noisy_training": -1.0}, "--noisy-training -1.0, expected 0 to 100"),
         ({"unknown": -1}, "--unknown -1, expected 0"),

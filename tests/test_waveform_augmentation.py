@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from seqaudio.acoustics import active_part, level
 from seqaudio.batching import LabelledRecordings, LabelledSequences, PaddedBatches
-from seqaudio.errors import OptionError, SourceError
+from seqaudio.errors import AudioError, OptionError, SourceError
 from seqaudio.features import Augmentation, WaveformAugmentation, WaveformAugmenter, augment, feature_settings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.features.sound_folder import SoundFolder
@@ -101,7 +101,7 @@ def test_any_clip_stays_finite_within_full_scale_and_of_its_type(samples: int, e
 def test_speed_changes_duration_and_pitch_together() -> None:
     faster = augmenter()
     for speed in (0.9, 1.1):
-        changed = faster.apply(WaveformChange(speed=speed), clip(), (1, 0, ROW))
+        changed = faster.apply(WaveformChange(speed=speed), clip(), (1, 0, ROW))[0]
         assert len(changed) == pytest.approx(RATE / speed, abs=2)
         assert pitch(changed) == pytest.approx(220 * speed, rel=0.01)
 
@@ -114,8 +114,9 @@ def test_a_shift_moves_sound_and_fills_with_silence() -> None:
 
 
 def test_a_shift_is_at_most_a_quarter_of_a_short_clip() -> None:
-    changed = augmenter().apply(WaveformChange(shift=0.5), np.ones(1000, np.float32), (1, 0, ROW))
+    changed, done = augmenter().apply(WaveformChange(shift=0.5), np.ones(1000, np.float32), (1, 0, ROW))
     assert np.flatnonzero(changed).tolist() == list(range(250, 1000))
+    assert done.shift == pytest.approx(250 / RATE)
 
 
 def test_shifts_spread_over_both_sides() -> None:
@@ -157,13 +158,21 @@ def test_a_gain_is_in_decibels() -> None:
 
 
 def test_what_would_clip_is_made_quieter_as_a_whole() -> None:
-    loud = augmenter().apply(WaveformChange(gain=20.0), clip(), (1, 0, ROW))
+    loud, done = augmenter().apply(WaveformChange(gain=20.0), clip(), (1, 0, ROW))
     assert np.abs(loud).max() == pytest.approx(10 ** (-1 / 20), abs=1e-4)
+    assert done.gain == pytest.approx(level(loud) - level(clip()), abs=1e-3)
+
+
+def test_of_silence_nothing_is_told_but_its_length() -> None:
+    change = WaveformChange(1.07, -0.046, 0.31, 5.0, "pink", 8.2, True, 3.4)
+    after, done = augmenter().apply(change, np.zeros(RATE, np.float32), (1, 0, ROW))
+    assert not np.any(after)
+    assert str(done) == "speed 1.07"
 
 
 def test_a_room_prolongs_the_word() -> None:
     short, long = (
-        augmenter().apply(WaveformChange(room=time, direct_to_reverberant=0.0), clip(), (1, 0, ROW))
+        augmenter().apply(WaveformChange(room=time, direct_to_reverberant=0.0), clip(), (1, 0, ROW))[0]
         for time in (0.1, 0.6)
     )
     after = slice(13_000, None)
@@ -201,6 +210,27 @@ def test_a_short_recording_of_noise_is_repeated_and_a_long_one_is_cut(tmp_path: 
     cuts = {float(folder.cut(60, draw)[0]) for _ in range(50)}
     assert len(cuts) > 10
     assert all(len(folder.cut(count, draw)) == count for count in (1, 99, 100, 101))
+
+
+def test_noise_that_is_silent_is_none(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
+    noisy = augmenter(noise=1.0, noise_folder=tmp_path)
+    after, done = noisy.apply(noisy.drawn(0, ROW), clip(), (1, 0, ROW))
+    np.testing.assert_array_equal(after, clip())
+    assert str(done) == ""
+
+
+def test_a_silent_recording_of_a_room_is_refused_by_name(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
+    with pytest.raises(
+        AudioError, match=r"a\.wav: empty: 16000 samples of silence, expected an impulse response; take"
+    ):
+        augmenter(room=1.0, room_folder=tmp_path)(clip(), 0, ROW)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(OptionError, match="--seed -1, expected 0 or more"):
+        augmenter(seed=-1)
 
 
 @pytest.mark.parametrize("folder", ["missing", "empty"])

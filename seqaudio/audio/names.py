@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-SOUND = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".sph", ".w64")
-MEDIA = (".m4a", ".mp4", ".m4b", ".mov", ".3gp", ".aac", ".webm", ".mka", ".mkv", ".wma", ".amr", ".ac3", ".avi")
-SUFFIXES = frozenset(SOUND + MEDIA)
+SOUND = """
+    .wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .mpa .aif .aiff .aifc .au .snd .caf .sph .nist
+    .voc .svx .8svx .paf .pvf .ircam .sf .avr
+"""  # libsndfile
+MEDIA = """
+    .m4a .m4b .m4v .mp4 .mov .3gp .3g2 .f4v .aac .adts .webm .mka .mkv .wma .wmv .asf .amr .ac3 .eac3 .avi .flv
+    .mpg .mpeg .vob .ts .wv .tta .ape
+"""  # FFmpeg
+SUFFIXES = frozenset(f"{SOUND} {MEDIA}".split())
 
 
 def is_audio_name(path: Path) -> bool:

@@ -15,6 +15,7 @@ from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
 HEAD = 512  # bytes that tell the container
+LOUDEST = 1e6  # times full scale, +120 dB: above it a bit was flipped, and whatever is computed of it is of no use
 
 
 def read_audio(
@@ -33,8 +34,8 @@ def read_audio(
     Ogg carries no length, so an Ogg file cut between two pages reads as a shorter recording.
 
     Raises:
-        AudioError: the file is missing, unreadable, empty, truncated, damaged, not audio, not finite, longer than
-            `max_seconds`, or needs the extra; `reason` says which.
+        AudioError: the file is missing, unreadable, empty, truncated, damaged, not audio, not finite or beyond a
+            million times full scale, longer than `max_seconds`, or needs the extra; `reason` says which.
         OptionError: sample_rate outside 100 Hz..1 MHz.
     """
     path = path if isinstance(path, Path) else Path(path)  # taking a path apart again costs more than opening it
@@ -44,7 +45,7 @@ def read_audio(
     recording = read_plain_wav(start)
     if recording is None:
         recording = _decode(path, start, max_seconds)
-        _check_finite(path, recording.samples)
+        _check_values(path, recording.samples)
     elif recording.seconds > max_seconds:
         raise AudioError(path, Reason.TOO_LONG, f"{recording.seconds:,.1f} s, at most {max_seconds:,.1f} s")
     if sample_rate is None or sample_rate == recording.sample_rate:
@@ -91,11 +92,13 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
         raise AudioError(path, Reason.NOT_AUDIO, detail) from None
 
 
-def _check_finite(path: Path, samples: np.ndarray) -> None:
-    finite = np.isfinite(samples)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        raise AudioError(path, Reason.NOT_FINITE, f"sample {first} of {len(samples)} is {samples[first]}")
+def _check_values(path: Path, samples: np.ndarray) -> None:
+    """Refuse samples [N] that are NaN, infinite or absurd. What passes stays finite when it is resampled or squared."""
+    if samples.max() <= LOUDEST and samples.min() >= -LOUDEST:  # false for NaN, which both would return
+        return
+    first = int(np.argmin(np.abs(samples) <= LOUDEST))
+    detail = f"sample {first} of {len(samples)} is {samples[first]:g}, expected at most {LOUDEST:,.0f} times full scale"
+    raise AudioError(path, Reason.NOT_FINITE, detail)
 
 
 def _guarded(path: Path, decoder: str, what: str, max_seconds: float) -> Recording:

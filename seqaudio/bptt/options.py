@@ -36,6 +36,10 @@ class TrainingOptions(TrainerSettings, Folders):
     config: Path | None = None  # config.json of a run to repeat; options given beside it win
     resume: bool = False  # go on with an interrupted run
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._expect("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63")
+
     def strategy(self) -> Strategy:
         """The strategy that the options name. Raises OptionError where they do not go together."""
         return strategy_from(

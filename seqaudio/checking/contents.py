@@ -25,6 +25,7 @@ class Rows:
     seconds: np.ndarray  # [N] float64
     steps: np.ndarray  # [N] int64
     contents: list[bytes]  # a hash of each sequence: equal where two rows hold the same
+    finite: list[bool]  # whether all values of each sequence are
     faults: list[str]  # of the sound, see `sound_fault`; empty strings in a store that keeps no samples
 
     def __len__(self) -> int:
@@ -68,9 +69,10 @@ class Contents:
 
 
 def _read(split: Split, has_samples: bool) -> Rows:
-    contents, faults = [], []
+    contents, finite, faults = [], [], []
     for sequence in split:
         contents.append(hashlib.blake2b(np.ascontiguousarray(sequence).data, digest_size=16).digest())
+        finite.append(bool(np.isfinite(sequence).all()))
         faults.append(sound_fault(sequence.astype(np.float32) / 32768) if has_samples else "")
     return Rows(
         split.ids,
@@ -80,5 +82,6 @@ def _read(split: Split, has_samples: bool) -> Rows:
         np.array(split.column("duration"), dtype=np.float64),
         split.lengths,
         contents,
+        finite,
         faults,
     )

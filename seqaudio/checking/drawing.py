@@ -15,12 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from seqaudio.checking.contents import Contents, Rows
 from seqaudio.checking.finding import Level
 from seqaudio.checking.report import Report
-from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, plain_names, save_png
 
 WIDTH = 10.0  # inches
 PANELS = 3.4  # inches, the height of the upper part
 LINE = 0.19  # inches, of a line of words
 LETTERS = 130  # of a line of words
+MOST_LETTERS = 1000  # of a finding
 LABELS = 24  # that find room; of more the rarest are drawn
 BINS = 40
 MARKS = {Level.GOOD: "+", Level.NOTE: "i", Level.WARNING: "!", Level.FAULT: "X"}  # told apart without colour
@@ -76,10 +77,8 @@ def _words(report: Report) -> list[tuple[str, str]]:
     """Lines of the findings, each finding's first with its mark."""
     lines = []
     for finding in sorted(report.findings, key=lambda finding: -finding.level):
-        wrapped = textwrap.wrap(f"{finding.subject}: {finding.verdict}", LETTERS)
-        lines += [
-            (MARKS[finding.level] if first == 0 else "", plain(text, LETTERS + 2)) for first, text in enumerate(wrapped)
-        ]
+        wrapped = textwrap.wrap(plain(f"{finding.subject}: {finding.verdict}", MOST_LETTERS), LETTERS)
+        lines += [(MARKS[finding.level] if first == 0 else "", text) for first, text in enumerate(wrapped)]
     return lines
 
 
@@ -100,7 +99,7 @@ def _draw_labels(axes: Axes, splits: dict[str, Rows]) -> None:
         widths = np.array([count[label] for label in labels], dtype=np.float64)
         axes.barh(places, widths, left=start, height=0.75, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5)
         start += widths
-    axes.set_yticks(places, [plain(label or "(none)", 14) for label in labels])
+    axes.set_yticks(places, plain_names([label or "(none)" for label in labels], 14))
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     which = f"rows of the {LABELS} rarest of {everything:,} labels" if everything > LABELS else "rows of each label"

@@ -1,4 +1,4 @@
-"""Recordings with nothing to hear or cut off at full scale; unusual lengths; inputs that were left out."""
+"""Values that are no numbers; nothing to hear, or cut off at full scale; unusual lengths; inputs that were left out."""
 
 from __future__ import annotations
 
@@ -15,6 +15,19 @@ from seqaudio.vocabulary import SILENCE
 UNUSUAL = 10.0  # times the median length, or a tenth of it
 MANY_CLIPPED = 0.05  # share of recordings
 MANY_REFUSED = 0.01  # share of inputs
+
+
+def check_numbers(contents: Contents) -> Finding:
+    """Whether all values are finite, and the statistics that a model scales them by."""
+    odd = tuple(rows.ids[number] for _, number, rows in contents.rows() if not rows.finite[number])
+    if odd:
+        verdict = f"{len(odd):,} rows hold NaN or infinite values, and a training on them ends in NaN; prepare it again"
+        return Finding("numbers", Level.FAULT, verdict, odd)
+    statistics = contents.store.normalisation
+    if statistics is not None and not np.isfinite([statistics.mean, statistics.std]).all():
+        verdict = "mean or deviation in store.json is not finite, so every scaled value is NaN; prepare it again"
+        return Finding("numbers", Level.FAULT, verdict)
+    return Finding("numbers", Level.GOOD, "every value is finite")
 
 
 def check_silence(contents: Contents) -> Finding:

@@ -10,7 +10,7 @@ from seqaudio.checking.finding import Finding
 from seqaudio.checking.labels import check_amount, check_balance, check_precision
 from seqaudio.checking.notes import NOTES
 from seqaudio.checking.report import Report
-from seqaudio.checking.sound import check_clipping, check_durations, check_inputs, check_silence
+from seqaudio.checking.sound import check_clipping, check_durations, check_inputs, check_numbers, check_silence
 from seqaudio.checking.speakers import check_speakers
 from seqaudio.errors import StoreError
 from seqaudio.store import Store
@@ -25,6 +25,7 @@ SPEECH: tuple[Check, ...] = (
     check_precision,
     check_speakers,
     check_durations,
+    check_numbers,
     check_silence,
     check_clipping,
     check_inputs,

@@ -92,16 +92,16 @@ def _augmented(
 
     augmenter = WaveformAugmenter(_certain(config, changes), config.sample_rate, config.seed)
     name = config.file.name
-    drawn = augmenter.drawn(0, name)
-    changed = Recording(augmenter(recording.samples, 0, name), config.sample_rate)
-    if not settings.frames(len(changed.samples)):
-        raise AudioError(config.file, Reason.TOO_SHORT, f"{drawn} leaves less than one frame; leave out speed")
-    after, words = sight(changed, settings), [str(drawn)]
+    samples, done = augmenter.apply(augmenter.drawn(0, name), recording.samples, (config.seed, 0, name))
+    changed = Recording(samples, config.sample_rate)
+    if not settings.frames(len(samples)):
+        raise AudioError(config.file, Reason.TOO_SHORT, f"{done} leaves less than one frame; leave out speed")
+    after, words = sight(changed, settings), [str(done)]
     if "masks" in changes:
         masks = Augmentation(0, 0, 0, 0, 0, 0, time_masks=2, time_mask_frames=12, frequency_masks=2)
         after = Sight(changed, augment(after.features, settings, masks, (config.seed, 0, name)))
         words.append("masks over time and frequency")
-    change = ", ".join(word for word in words if word)
+    change = ", ".join(word for word in words if word) or "nothing changes"
     return augmentation_figure(sight(recording, settings), after, settings, name, change), change
 
 

@@ -6,7 +6,15 @@ import hashlib
 
 import numpy as np
 
+from seqaudio.errors import OptionError
+
 Key = tuple[int, int, str]  # seed, epoch, row id
+
+
+def check_seed(seed: int) -> None:
+    """Raise OptionError for a seed that no generator takes."""
+    if seed < 0:
+        raise OptionError(f"--seed {seed}, expected 0 or more")
 
 
 def keyed_generator(key: Key, *stage: int) -> np.random.Generator:

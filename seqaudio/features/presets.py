@@ -82,7 +82,7 @@ def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettin
     preset, *changes = spec.split("+")
     settings = PRESETS[preset]
     values: dict[str, Any] = {} if sample_rate is None else {"sample_rate": sample_rate}
-    if sample_rate is not None and preset in IN_SAMPLES:
+    if sample_rate and preset in IN_SAMPLES:  # a rate of 0 is refused below
         values["frame_length"] = settings.window_samples / sample_rate
         values["frame_shift"] = settings.hop_samples / sample_rate
     for change in changes:

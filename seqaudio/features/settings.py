@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -29,6 +30,21 @@ CHOICES = {
     "edges": Edges,
     "normalise": Normalise,
 }
+# the greatest value of each number: more is a slip of the keyboard, and would end in NaN or in want of memory
+GREATEST = {
+    "sample_rate": 1_000_000,
+    "frame_length": 10,
+    "frame_shift": 10,
+    "mels": 1024,
+    "floor": 1e12,
+    "full_scale": 1e10,
+    "top_db": 1000,
+    "lifter": 1e6,
+    "delta_width": 1000,
+    "normalise_frames": 30_000,
+}
+LEAST_FLOOR = 1e-37  # below it float32 has no number of full precision, and in the end 0
+MOST_POINTS = 1 << 18  # of a spectrum: 16 s at 16 kHz
 
 
 @dataclass(frozen=True)
@@ -41,7 +57,7 @@ class FeatureSettings:
     for parity with other toolkits and for studies on whole recordings; `require_streaming` refuses it.
 
     Raises:
-        OptionError: a value out of its range, a length that is not a whole number of samples.
+        OptionError: a value out of its range or not finite, a length that is not a whole number of samples.
     """
 
     kind: Kind = "mfcc"  # cepstra, or the log-mel energies themselves
@@ -79,6 +95,10 @@ class FeatureSettings:
             value, known = getattr(self, name), list(get_args(kind))
             if value not in known:
                 raise OptionError(f"{name} {value!r}; {did_you_mean(str(value), known)}")
+        for name, greatest in GREATEST.items():
+            value = getattr(self, name)
+            if value is not None and not -math.inf < value <= greatest:  # NaN is neither
+                raise OptionError(f"{name} {value}, expected a finite number, at most {greatest:,g}")
         if self.sample_rate < 1:
             raise OptionError(f"sample_rate {self.sample_rate} Hz, expected a positive number")
         if self.hop_samples > self.window_samples:
@@ -92,8 +112,10 @@ class FeatureSettings:
             raise OptionError(f"{self.mels} mels, expected at least 1; 40 is usual")
         if self.kind == "mfcc" and not 1 <= self.coefficients <= self.mels:
             raise OptionError(f"{self.coefficients} coefficients of {self.mels} mels, expected 1 to {self.mels}")
-        if not self.floor > 0:
-            raise OptionError(f"floor {self.floor}, expected a positive energy, such as 1e-10")
+        if not self.floor >= LEAST_FLOOR:
+            raise OptionError(
+                f"floor {self.floor}, expected a positive energy, {LEAST_FLOOR:g} or more; 1e-10 is usual"
+            )
         self._check_frame()
         self._check_values()
 
@@ -102,6 +124,11 @@ class FeatureSettings:
             raise OptionError(f"pre_emphasis {self.pre_emphasis}, expected 0 (off) to 1; 0.97 is usual")
         if not self.full_scale > 0:
             raise OptionError(f"full_scale {self.full_scale}, expected a positive number: 1 or 32768")
+        if self.fft_size > MOST_POINTS:
+            raise OptionError(
+                f"a spectrum of {self.fft_size:,} points for frames of {self.frame_length} s at {self.sample_rate} Hz, "
+                f"expected at most {MOST_POINTS:,}; take shorter frames, or fewer fft_points"
+            )
         if self.fft_points is not None and self.fft_points < self.window_samples:
             raise OptionError(f"fft_points {self.fft_points}, expected the {self.window_samples} of a frame, or more")
 

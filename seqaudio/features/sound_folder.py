@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from seqaudio.audio import is_audio_name, read_audio
-from seqaudio.errors import SourceError
+from seqaudio.errors import AudioError, SourceError
+from seqaudio.ledger import Reason
 
 KEPT = 64  # recordings that stay decoded
 
@@ -21,11 +23,14 @@ class SoundFolder:
     Args:
         folder: where to look.
         sample_rate: hertz; recordings are resampled to it.
+        prepare: what to make of the samples [N] of each; it raises ValueError for those that it cannot use.
     Raises:
         SourceError: no such folder, or no sound in it.
     """
 
-    def __init__(self, folder: Path | str, sample_rate: int) -> None:
+    def __init__(
+        self, folder: Path | str, sample_rate: int, prepare: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise SourceError(f"{self.folder}: no such folder; name one with sound files")
@@ -34,10 +39,11 @@ class SoundFolder:
         if not self.files:
             raise SourceError(f"{self.folder}: no sound files in it; WAV, FLAC, Ogg and MP3 are read among others")
         self.sample_rate = sample_rate
+        self.prepare = prepare
         self._read = functools.lru_cache(maxsize=KEPT)(self._decode)
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
-        """A whole recording, [N] float32, not to be written to. Raises AudioError for one that cannot be read."""
+        """A whole recording, [N] float32, not to be written to. Raises AudioError for one that cannot be used."""
         return self._read(int(generator.integers(len(self.files))))
 
     def cut(self, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -47,6 +53,12 @@ class SoundFolder:
         return sound[start : start + count] if len(sound) >= count else np.resize(sound, count)
 
     def _decode(self, number: int) -> np.ndarray:
-        samples = read_audio(self.files[number], self.sample_rate).samples
+        file = self.files[number]
+        samples = read_audio(file, self.sample_rate).samples
+        if self.prepare is not None:
+            try:
+                samples = self.prepare(samples)
+            except ValueError as error:
+                raise AudioError(file, Reason.EMPTY, f"{error}; take it out of {self.folder}") from None
         samples.setflags(write=False)
         return samples

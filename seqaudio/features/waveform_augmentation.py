@@ -9,13 +9,15 @@ turning one off leaves the others as they were.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
 
 from seqaudio.acoustics import (
     NOISES,
+    PEAK,
     TELEPHONE,
     active_part,
     amplify,
@@ -30,7 +32,7 @@ from seqaudio.acoustics import (
 )
 from seqaudio.audio import resample
 from seqaudio.errors import OptionError
-from seqaudio.features.draws import Key, keyed_generator
+from seqaudio.features.draws import Key, check_seed, keyed_generator
 from seqaudio.features.settings import Decibels, Seconds
 from seqaudio.features.sound_folder import SoundFolder
 
@@ -81,7 +83,7 @@ class WaveformAugmentation:
 
 @dataclass(frozen=True)
 class WaveformChange:
-    """What was drawn for one clip; defaults leave it alone."""
+    """What was drawn for one clip, or what was done to it; defaults leave it alone."""
 
     speed: float = 1.0  # 1.1 is a tenth faster and higher
     shift: Seconds = 0.0  # later; negative is earlier
@@ -100,7 +102,7 @@ class WaveformChange:
             "" if self.room is None else f"room of {self.room:.2f} s" if self.room else "recorded room",
             "" if self.noise is None else f"{self.noise} noise at {self.snr:.0f} dB",
             "telephone" if self.telephone else "",
-            f"gain {self.gain:+.0f} dB" if self.gain else "",
+            f"gain {self.gain:+.0f} dB" if round(self.gain) else "",
         ]
         return ", ".join(word for word in words if word)
 
@@ -113,23 +115,25 @@ class WaveformAugmenter:
         sample_rate: hertz, of all samples.
         seed: of all draws.
     Raises:
+        OptionError: a negative seed.
         SourceError: a folder that is missing or holds no sound.
     """
 
     def __init__(self, augmentation: WaveformAugmentation, sample_rate: int, seed: int) -> None:
+        check_seed(seed)
         self.augmentation = augmentation
         self.sample_rate = sample_rate
         self.seed = seed
         self.noises = _folder(augmentation.noise_folder, sample_rate)
-        self.rooms = _folder(augmentation.room_folder, sample_rate)
+        self.rooms = _folder(augmentation.room_folder, sample_rate, recorded_response)
 
     def __call__(self, samples: np.ndarray, epoch: int, row: str) -> np.ndarray:
         """Samples [N] float32 -> [N'] float32, a new array; N' differs from N only where `speed` is on.
 
         A clip that would be clipped is made quieter as a whole. Silence stays silent.
-        Raises AudioError for a recording of a folder that cannot be read.
+        Raises AudioError for a recording of a folder that cannot be read, or a silent one of a room.
         """
-        return self.apply(self.drawn(epoch, row), samples, (self.seed, epoch, row))
+        return self.apply(self.drawn(epoch, row), samples, (self.seed, epoch, row))[0]
 
     def drawn(self, epoch: int, row: str) -> WaveformChange:
         """What an epoch draws for a clip, without applying it."""
@@ -151,43 +155,55 @@ class WaveformAugmenter:
             gain=options.gain * gain.uniform(-1.0, 1.0),
         )
 
-    def apply(self, change: WaveformChange, samples: np.ndarray, key: Key) -> np.ndarray:
-        """A change applied to samples [N] float32; the key draws rooms and noises themselves."""
+    def apply(self, change: WaveformChange, samples: np.ndarray, key: Key) -> tuple[np.ndarray, WaveformChange]:
+        """A change applied to samples [N] float32, and what it came to; the key draws rooms and noises themselves.
+
+        A shift may be cut, noise that is silent is none, what is made quieter so as not to clip is a gain. Of silence
+        nothing but the length changes.
+        """
         rate = self.sample_rate
         changed = samples.astype(np.float32)
+        if not np.any(samples):
+            change = WaveformChange(speed=change.speed)
         if change.speed != 1:
             changed = resample(changed, rate * change.speed, rate)
         if change.shift:
             most = int(SHIFTED_AT_MOST * len(changed))
-            changed = shifted(changed, max(-most, min(most, round(change.shift * rate))))
+            by = max(-most, min(most, round(change.shift * rate)))
+            changed, change = shifted(changed, by), replace(change, shift=by / rate)
         if change.room is not None:
             changed = in_room(changed, self._response(change, keyed_generator(key, _ROOM, 1)))
         if change.noise is not None:
-            changed = self._with_noise(changed, change, keyed_generator(key, _NOISE, 1))
+            noisy = self._with_noise(changed, change, keyed_generator(key, _NOISE, 1))
+            changed, change = (changed, replace(change, noise=None)) if noisy is None else (noisy, change)
         if change.telephone:
             changed = band_limit(changed, *TELEPHONE, rate)
         if change.gain:
             changed = amplify(changed, change.gain)
-        clips = np.max(np.abs(changed), initial=0.0) > 1.0
-        return unclipped(changed) if clips else changed
+        peak = float(np.max(np.abs(changed), initial=0.0))
+        if peak > 1.0:
+            changed, change = unclipped(changed), replace(change, gain=change.gain + PEAK - 20 * np.log10(peak))
+        return changed, change
 
     def _response(self, change: WaveformChange, generator: np.random.Generator) -> np.ndarray:
         if self.rooms is not None:
-            return recorded_response(self.rooms.draw(generator))
+            return self.rooms.draw(generator)
         assert change.room
         return room_response(change.room, change.direct_to_reverberant, self.sample_rate, generator)
 
-    def _with_noise(self, samples: np.ndarray, change: WaveformChange, generator: np.random.Generator) -> np.ndarray:
-        """Speech in noise; without speech, or where the noise is silent behind it, the samples as they are."""
+    def _with_noise(
+        self, samples: np.ndarray, change: WaveformChange, generator: np.random.Generator
+    ) -> np.ndarray | None:
+        """Speech in noise; None without speech, or where the noise is silent behind it."""
         if not np.any(samples):
-            return samples
+            return None
         if self.noises is not None:
             background = self.noises.cut(len(samples), generator)
         else:
             assert change.noise is not None
             background = noise(change.noise, max(2, len(samples)), self.sample_rate, generator)[: len(samples)]
         if np.isinf(level(background[active_part(samples)])):
-            return samples
+            return None
         return mix(samples, background, change.snr)
 
 
@@ -202,5 +218,7 @@ def shifted(samples: np.ndarray, by: int) -> np.ndarray:
     return result
 
 
-def _folder(folder: Path | None, sample_rate: int) -> SoundFolder | None:
-    return None if folder is None else SoundFolder(folder, sample_rate)
+def _folder(
+    folder: Path | None, sample_rate: int, prepare: Callable[[np.ndarray], np.ndarray] | None = None
+) -> SoundFolder | None:
+    return None if folder is None else SoundFolder(folder, sample_rate, prepare)

@@ -100,6 +100,8 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
             with item.path.open("rb", buffering=0) as file:
                 content = file.readall()
             return hashlib.sha256(content).hexdigest(), content
+        if stat.S_ISDIR(status.st_mode):
+            next(item.path.iterdir(), None)  # one that may not be looked into says so
         detail = "is a folder, a pipe or a device, expected a file"
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
     except FileNotFoundError:

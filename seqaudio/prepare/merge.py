@@ -85,14 +85,21 @@ class Merge:
         """Write what is left, when all chunks are done; the number of rows.
 
         Raises:
-            StoreError: two rows share an id; statistics are wanted and no row is in the training split.
+            StoreError: two rows share an id; statistics are wanted, and no row is in the training split or one holds
+                what is no finite number.
         """
         filled = {split: writer for split, writer in self._splits.items() if writer.close()}
         if not filled:
             return 0
         _check_ids([array for writer in filled.values() for array in writer.ids])
         description = self.description
-        normalisation = self._splits["train"].moments.normalisation() if description.normalise else None
+        train = self._splits["train"]
+        if description.normalise and train.not_finite is not None:
+            raise StoreError(
+                f"the row {train.not_finite!r} holds NaN, infinite or overflowing values, so no statistics can be "
+                f"taken; mend or leave out its input, or take other settings"
+            )
+        normalisation = train.moments.normalisation() if description.normalise else None
         if description.normalise and normalisation is None:
             raise StoreError("no row is in the training split, so no statistics can be taken from it")
         vocabulary = description.vocabulary
@@ -140,6 +147,7 @@ class _SplitWriter:
         self.ids: list[pa.StringArray] = []
         self.labels = Counter[str]()
         self.moments = RunningMoments()
+        self.not_finite: str | None = None  # id of the first row whose moments are not
         self.rows = self.steps = 0
         self.seconds = 0.0
         # the record batch that is being filled: sequences, and parts of the other columns
@@ -197,8 +205,11 @@ class _SplitWriter:
         self.ids.append(pa.array(batch.column("id").to_pylist(), pa.string(), memory_pool=POOL))
         self.labels.update(name for name in batch.column("label").to_pylist() if name)
         if self.split == "train" and MOMENTS in batch.schema.names:
-            moments = batch.column(MOMENTS)
-            self.moments.add(moments.flatten().to_numpy().reshape(len(batch), -1))
+            moments = batch.column(MOMENTS).flatten().to_numpy().reshape(len(batch), -1)
+            finite = np.isfinite(moments).all(axis=1)
+            if self.not_finite is None and not finite.all():
+                self.not_finite = batch.column("id")[int(np.argmin(finite))].as_py()
+            self.moments.add(moments)
 
     def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
         """Let rows of a chunk wait."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from seqaudio.batching.memory_tasks import RECALLED
 from seqaudio.errors import OptionError
+from seqaudio.features.draws import check_seed
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.series import Parts, series_row
 from seqaudio.registry import Registry
@@ -45,6 +46,7 @@ class SyntheticSeries(ABC):
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         if self.delay < self.least_delay:
             raise OptionError(f"--delay {self.delay} of this series, expected at least {self.least_delay}")
         if self.length < 1 or self.noise < 0:
