@@ -80,9 +80,7 @@ class Config(SpeechOptions):
 
 def main(config: Config) -> None:
     """Prepare the store and say what it holds."""
-    check_percentages(config.valid_percent, config.test_percent)
-    if config.source.is_file() and config.table is not None:
-        raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    check_options(config)
     if config.table is not None:
         items = list_table(config.table, config.source, config)
     elif config.source.is_dir():
@@ -98,6 +96,22 @@ def main(config: Config) -> None:
         licence=config.licence,
     )
     print("\n".join(describe_store(store)))
+
+
+def check_options(config: Config) -> None:
+    """Raise OptionError for percentages that make no sense, two tables, and options that nothing would use."""
+    check_percentages(config.valid_percent, config.test_percent)
+    if config.source.is_file() and config.table is not None:
+        raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    if config.speaker_pattern and (config.source.is_file() or config.table is not None):
+        raise OptionError(
+            f"--speaker-pattern {config.speaker_pattern!r} is for a folder without a table; name the table's column of "
+            f"speakers by --speaker-column"
+        )
+    for field in COLUMNS if config.source.is_dir() and config.table is None else ():
+        name = getattr(config, f"{field}_column")
+        if name is not None:
+            raise OptionError(f"--{field}-column {name} is for a table, got a folder alone; name the table by --table")
 
 
 def list_folder(source: Path, speaker_pattern: str) -> list[Item]:
