@@ -151,7 +151,8 @@ def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
                 f"{table}, row {number}: split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
             )
         split = SPLIT_NAMES[split.lower()] if split else ""
-        items.append(Item(key, listed_file(folder, place), encode_field(key), split, **fields))
+        path = listed_file(folder, place) if place else None  # the preparation refuses a row without
+        items.append(Item(key, path, encode_field(key), split, **fields))
     return items
 
 
@@ -177,7 +178,7 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     given = {item.split for item in items}
     filled = []
     for item in items:
-        voice = item.speaker or item.file.stem
+        voice = item.speaker or (item.key if item.path is None else item.path.stem)
         if not item.split:
             item = replace(item, split=hash_split(voice, valid_percent, test_percent))
         elif item.split == "train" and "valid" not in given:

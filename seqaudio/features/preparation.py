@@ -165,6 +165,8 @@ class ExtractFeatures:
 
     def _samples(self, item: Item) -> np.ndarray:
         """Samples [N] float32 of a recording that is as it should be."""
+        if item.path is None:
+            raise AudioError(item.key, Reason.MISSING, "its row has no path")
         if self.names and not re.fullmatch(self.names, item.file.stem):
             detail = f"named {item.file.name}, expected a name such as {self.example}"
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
