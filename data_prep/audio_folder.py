@@ -64,6 +64,7 @@ PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 class Config(SpeechOptions):
     """Options of the preparation. A column that is not named is taken where the table has it."""
 
+    source: Path  # folder of recordings, or a CSV or TSV table of them
     table: Path | None = None  # CSV or TSV table of the recordings in the source folder
     path_column: PathColumn = None  # table: the files; `path` or `audio` where none is named
     label_column: str | None = None  # table: the labels; `label` where none is named

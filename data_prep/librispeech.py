@@ -70,7 +70,7 @@ SUBSETS = {
 class Config(SpeechOptions):
     """Options of the preparation."""
 
-    subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")
+    subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")  # parts of the corpus
     train_on: str = ""  # a subset to train on whatever its name says, for a trial with small downloads
     archives: tuple[Path, ...] = ()  # archives of subsets that you have: unpack them into the source folder first
     download: bool = False  # fetch the archives of the subsets that are not there

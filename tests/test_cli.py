@@ -19,7 +19,7 @@ from seqaudio.cli import info
 from seqaudio.cli.completion import script
 from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
 from seqaudio.cli.options import guarded
-from seqaudio.cli.scripts import preparations, recipes
+from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError
 
 
@@ -38,6 +38,14 @@ def test_every_command_shows_an_example_and_explains_each_option(name: str) -> N
     source = Path(module.__file__ or "").read_text(encoding="utf-8")
     for field in dataclasses.fields(module.Config):
         assert re.search(rf"^    {field.name}: .*  # \S", source, re.MULTILINE), f"{name}: {field.name} has no comment"
+
+
+@pytest.mark.parametrize("name", list(preparations()))
+def test_every_preparation_explains_each_option_of_its_own(name: str) -> None:
+    path = preparations()[name]
+    source = path.read_text(encoding="utf-8")
+    for option in load(path).Config.__annotations__:
+        assert re.search(rf"^    {option}: .*  # \S", source, re.MULTILINE), f"{option} has no comment"
 
 
 @pytest.mark.parametrize("path", [*preparations().values(), *recipes("train.py").values()], ids=str)
