@@ -373,7 +373,7 @@ def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
     assert {name: (str(entry.reason), entry.detail) for name, entry in refused(store).items()} == {
         "b.wav": ("missing", "no such file"),
-        "a.wav#3": ("no_label", "has no label, so there is nothing to learn from it"),
+        "a.wav#3": ("no_label", "has neither label nor text, so there is nothing to learn from it"),
         "table.csv#4": ("missing", "its row has no path"),
     }
     assert store["train"].ids == ["a.wav"]

@@ -171,7 +171,9 @@ class ExtractFeatures:
             detail = f"named {item.file.name}, expected a name such as {self.example}"
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
         if not (item.label or item.text):
-            raise AudioError(item.file, Reason.NO_LABEL, "has no label, so there is nothing to learn from it")
+            raise AudioError(
+                item.file, Reason.NO_LABEL, "has neither label nor text, so there is nothing to learn from it"
+            )
         recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds)
         if not self.settings.frames(len(recording.samples)):
             raise AudioError(
