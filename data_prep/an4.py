@@ -32,6 +32,7 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
+from seqaudio.ledger import encode_field
 from seqaudio.prepare import Item
 from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
@@ -73,7 +74,10 @@ def main(config: Config) -> None:
 
 
 def list_items(source: Path, splits: str = "valid") -> list[Item]:
-    """Every utterance of the transcripts with its words, speaker and split, in order of names within each part."""
+    """Every utterance with its words, speaker and split, in order of names within each part.
+
+    A transcript without a recording, and a recording without a transcript, are in the list to be refused.
+    """
     items = []
     for part, folder in PARTS.items():
         texts = read_transcripts(source / "etc" / f"an4_{part}.transcription")
@@ -82,10 +86,13 @@ def list_items(source: Path, splits: str = "valid") -> list[Item]:
             raise SourceError(
                 f"{source}: has raw samples, whose rate and byte order nothing tells; take an4_sphere.tar.gz"
             )
-        for name in sorted(texts):
+        for name in sorted(texts.keys() | paths.keys()):
+            if name not in texts:
+                key = paths[name].relative_to(source).as_posix()
+                items.append(Item(key, paths[name], encode_field(key), part))
+                continue
             speaker = name.split("-")[1]
             split = "valid" if splits == "valid" and speaker in VALID_SPEAKERS else part
-            # an utterance without a recording stays in the list, and the ledger says that it is missing
             path = paths.get(name, source / "wav" / folder / speaker / f"{name}.sph")
             items.append(
                 Item(path.relative_to(source).as_posix(), path, name, split, text=texts[name], speaker=speaker)

@@ -66,6 +66,7 @@ PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 class Config(SpeechOptions):
     """Options of the preparation. A column that is not named is taken where the table has it."""
 
+    source: Path  # folder of recordings, or a CSV or TSV table of them
     table: Path | None = None  # CSV or TSV table of the recordings in the source folder
     path_column: PathColumn = None  # table: the files; `path` or `audio` where none is named
     label_column: str | None = None  # table: the labels; `label` where none is named
@@ -82,9 +83,7 @@ class Config(SpeechOptions):
 
 def main(config: Config) -> None:
     """Prepare the store and say what it holds."""
-    check_percentages(config.valid_percent, config.test_percent)
-    if config.source.is_file() and config.table is not None:
-        raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    check_options(config)
     others = ""
     if config.table is not None:
         items = list_table(config.table, config.source, config)
@@ -101,6 +100,22 @@ def main(config: Config) -> None:
         licence=config.licence,
     )
     print("\n".join([*describe_store(store), *([others] if others else [])]))
+
+
+def check_options(config: Config) -> None:
+    """Raise OptionError for percentages that make no sense, two tables, and options that nothing would use."""
+    check_percentages(config.valid_percent, config.test_percent)
+    if config.source.is_file() and config.table is not None:
+        raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
+    if config.speaker_pattern and (config.source.is_file() or config.table is not None):
+        raise OptionError(
+            f"--speaker-pattern {config.speaker_pattern!r} is for a folder without a table; name the table's column of "
+            f"speakers by --speaker-column"
+        )
+    for field in COLUMNS if config.source.is_dir() and config.table is None else ():
+        name = getattr(config, f"{field}_column")
+        if name is not None:
+            raise OptionError(f"--{field}-column {name} is for a table, got a folder alone; name the table by --table")
 
 
 def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
@@ -152,7 +167,8 @@ def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
                 f"{table}, row {number}: split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
             )
         split = SPLIT_NAMES[split.lower()] if split else ""
-        items.append(Item(key, listed_file(folder, place), encode_field(key), split, **fields))
+        path = listed_file(folder, place) if place else None  # the preparation refuses a row without
+        items.append(Item(key, path, encode_field(key), split, **fields))
     return items
 
 
@@ -178,7 +194,7 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     given = {item.split for item in items}
     filled = []
     for item in items:
-        voice = item.speaker or item.file.stem
+        voice = item.speaker or (item.key if item.path is None else item.path.stem)
         if not item.split:
             item = replace(item, split=hash_split(voice, valid_percent, test_percent))
         elif item.split == "train" and "valid" not in given:

@@ -29,14 +29,11 @@ splits; --make-splits wrote it, from the notes of both, with the 16th-note grids
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-
-import numpy as np
 
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
@@ -58,6 +55,7 @@ from seqaudio.prepare.note_options import (
     build_note_store,
     chosen_representation,
 )
+from seqaudio.prepare.published_voices import read_voices
 from seqaudio.prepare.splits import hash_split
 from seqaudio.progress import progress
 
@@ -157,13 +155,14 @@ def make_splits(jsb: Path, scores: Mapping[str, Path], out: Path, workers: int) 
 def read_jsb(path: Path) -> dict[str, Windows]:
     """The windows of each piece of the public set, by split/number.
 
-    The file holds {split: [piece]}; a piece is [T, 4], the pitches of the four voices at each sixteenth.
+    The file holds {split: [piece]}; a piece is [T, 4], the pitches of the four voices at each sixteenth. Raises
+    SourceError for anything else.
     """
     if not path.is_file():
         raise SourceError(f"{path}: no such file; give Jsb16thSeparated.json of the JSB Chorales set")
-    splits = json.loads(path.read_text(encoding="utf-8"))
+    splits = read_voices(path)
     return {
-        f"{split}/{number}": windows(np.array(piece, dtype=np.int64), SONORITIES)
+        f"{split}/{number}": windows(sounding(piece), SONORITIES)
         for split in STRICTEST
         for number, piece in enumerate(splits[split])
     }

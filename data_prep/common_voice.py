@@ -32,7 +32,7 @@ from typing import Literal
 
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.prepare import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
@@ -68,8 +68,9 @@ def main(config: Config) -> None:
 
 
 def list_items(source: Path, tables: str = "official") -> list[Item]:
-    """Every row of the tables, in their order."""
+    """Every row of the tables, in their order. Raises SourceError for a clip that is listed twice."""
     items = []
+    listed: dict[str, str] = {}  # clip -> the table that lists it
     speakers: dict[str, str] = {}
     shared = set()  # by two splits
     for split, name in TABLES[tables].items():
@@ -77,6 +78,9 @@ def list_items(source: Path, tables: str = "official") -> list[Item]:
             path, speaker = row["path"], row["client_id"]
             if not Path(path).suffix:
                 path += ".mp3"  # the first releases left it out
+            if path in listed:
+                raise SourceError(f"{path} is listed in {listed[path]} and again in {name}; delete one of the rows")
+            listed[path] = name
             place = split or hash_split(speaker, VALID_PERCENT, TEST_PERCENT)
             if speakers.setdefault(speaker, place) != place:
                 shared.add(speaker)

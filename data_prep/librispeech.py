@@ -37,6 +37,7 @@ from typing import NamedTuple
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
+from seqaudio.ledger import encode_field
 from seqaudio.prepare import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
@@ -70,7 +71,7 @@ SUBSETS = {
 class Config(SpeechOptions):
     """Options of the preparation."""
 
-    subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")
+    subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")  # parts of the corpus
     train_on: str = ""  # a subset to train on whatever its name says, for a trial with small downloads
     archives: tuple[Path, ...] = ()  # archives of subsets that you have: unpack them into the source folder first
     download: bool = False  # fetch the archives of the subsets that are not there
@@ -120,7 +121,10 @@ def fill(config: Config) -> None:
 
 
 def list_items(source: Path, splits: dict[str, str]) -> list[Item]:
-    """Every utterance that a chapter's text names, in order of subsets, speakers, chapters and numbers."""
+    """Every utterance that a chapter's text names, in order of subsets, speakers, chapters and numbers.
+
+    Behind those of a subset come its recordings without a text, to be refused.
+    """
     listed = read_speakers(source / "SPEAKERS.TXT")
     items = []
     for name, split in splits.items():
@@ -132,6 +136,8 @@ def list_items(source: Path, splits: dict[str, str]) -> list[Item]:
         chapters = sorted(folder.glob("*/*/*.trans.txt"))
         if not chapters:
             raise SourceError(f"{folder}: has no texts such as 84/121123/84-121123.trans.txt")
+        condition = name.split("-")[1]
+        keys = set()
         for chapter in chapters:
             speaker = chapter.parent.parent.name
             if listed.get(speaker, name) != name:
@@ -142,8 +148,12 @@ def list_items(source: Path, splits: dict[str, str]) -> list[Item]:
             for utterance, text in read_chapter(chapter):
                 path = chapter.with_name(f"{utterance}.flac")
                 key = path.relative_to(source).as_posix()
-                condition = name.split("-")[1]
+                keys.add(key)
                 items.append(Item(key, path, utterance, split, text=text, speaker=speaker, condition=condition))
+        for path in sorted(folder.glob("*/*/*.flac")):
+            key = path.relative_to(source).as_posix()
+            if key not in keys:
+                items.append(Item(key, path, encode_field(key), split, condition=condition))
     return items
 
 

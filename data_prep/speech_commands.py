@@ -33,6 +33,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +44,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare import Item
-from seqaudio.prepare.background import CutBackground, share_out
+from seqaudio.prepare.background import CutBackground, share_out, splits_with_room
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
@@ -90,6 +91,7 @@ class Config(DownloadOptions):
 
 def main(config: Config) -> None:
     """Prepare the store and say what it holds."""
+    check_options(config)
     fill_folder(config.source, BACKGROUND, PUBLISHED[config.version], archive=config.archive, fetch=config.download)
     recordings = hash_sample(list_recordings(config.source, config.version), config.limit)
     if config.classes == "12" or config.words:
@@ -113,6 +115,16 @@ def main(config: Config) -> None:
     print("\n".join(describe_store(store)))
     if not config.words and config.unknown == config.silence == 1:
         expect_counts(store, EXPECTED[config.version, config.classes], config.limit)
+
+
+def check_options(config: Config) -> None:
+    """Raise OptionError for shares that make no sense, and for two choices of words."""
+    for name in ("unknown", "silence"):
+        share = getattr(config, name)
+        if not (math.isfinite(share) and share >= 0):
+            raise OptionError(f"--{name} {share:g}, expected 0 (no such class) or more, such as 1")
+    if config.words and config.classes == "all":
+        raise OptionError(f"--classes all and --words {' '.join(config.words)} exclude each other; leave one out")
 
 
 def list_recordings(source: Path, version: Version) -> list[Item]:
@@ -202,12 +214,23 @@ def list_backgrounds(source: Path) -> list[Item]:
 
 
 def deal_silence(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
-    """Clips to cut for each split, by the id of the recording: together as many as a word has on average."""
+    """Clips to cut for each split, by the id of the recording: together as many as a word has on average.
+
+    They are dealt to the recordings that are long enough; a split for which none is has no silence, with a warning.
+    """
     counts: dict[str, dict[str, int]] = {background.id: {} for background in backgrounds}
+    room = {background.id: splits_with_room(background.file) for background in backgrounds}
     words = {item.label for item in items} - {UNKNOWN}
     for split in SPLITS if backgrounds else ():
         of_words = sum(item.split == split and item.label != UNKNOWN for item in items)
-        for name, count in share_out(math.ceil(silence * of_words / len(words)), list(counts)).items():
+        wanted = math.ceil(silence * of_words / len(words))
+        roomy = [name for name in counts if split in room[name]]
+        if wanted and not roomy:
+            print(
+                f"warning: {split} has no silence: no recording in {BACKGROUND} is long enough to cut clips for it",
+                file=sys.stderr,
+            )
+        for name, count in share_out(wanted, roomy).items():
             counts[name][split] = count
     return counts
 

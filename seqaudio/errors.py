@@ -33,6 +33,10 @@ class MidiError(InputFileError):
     """A MIDI file that cannot be read, or that holds nothing to learn from."""
 
 
+class LeftOutError(InputFileError):
+    """An input that could be used and is left out on purpose: the ledger has it as skipped."""
+
+
 class OptionError(SeqAudioError):
     """An option or argument that makes no sense, alone or beside another."""
 

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     DUPLICATE = "duplicate"  # the same content came before under another name
     NO_LABEL = "no_label"
     UNEXPECTED_NAME = "unexpected_name"  # the corpus names its files otherwise
+    NOT_NEEDED = "not_needed"  # there is more of its kind than was asked for
 
 
 @dataclass(frozen=True)

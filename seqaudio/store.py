@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqaudio.errors import StoreError
+from seqaudio.ledger import LedgerEntry, read_ledger
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -239,6 +240,14 @@ class Store:
             names = sorted(name for name in self.files if name == f"{split}.arrow" or name.startswith(f"{split}-"))
             self._splits[split] = Split(*(self.path / name for name in names))
         return self._splits[split]
+
+    def ledger(self) -> list[LedgerEntry]:
+        """What became of every input; empty where the store has no such list. Raises StoreError for a damaged one."""
+        file = self.path / LEDGER
+        try:
+            return read_ledger(file) if file.is_file() else []
+        except ValueError as error:
+            raise StoreError(f"{file}: damaged ({error}); prepare the store again") from None
 
     def require(self, kind: str | tuple[str, ...], use: str) -> None:
         """Raise StoreError unless the store is of `kind`, or of one of them; `use` says what wanted it."""

@@ -73,6 +73,18 @@ def test_an_utterance_without_a_recording_is_named(tmp_path: Path, capsys: pytes
     assert told in capsys.readouterr().err
 
 
+def test_a_recording_without_a_transcript_is_named(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "in")
+    write_word(source / "wav" / "an4_clstk" / "fash" / "an252-fash-b.sph")
+    write_word(source / "wav" / "an4test_clstk" / "hello.wav")
+    store = prepare_an4(source, tmp_path / "out")
+    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {
+        "wav/an4_clstk/fash/an252-fash-b.sph": "no_label",
+        "wav/an4test_clstk/hello.wav": "no_label",
+    }
+    assert rows(store) == {"train": 2, "valid": 1, "test": 1}
+
+
 def test_the_archive_of_raw_samples_is_refused_with_the_reason(tmp_path: Path) -> None:
     source = write_corpus(tmp_path / "in")
     for path in sorted(source.rglob("*.sph")):

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -271,10 +271,24 @@ def test_no_input_and_senseless_options_are_refused(tmp_path: Path) -> None:
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, limit=0)
 
 
-def test_rows_of_one_id_are_refused(tmp_path: Path) -> None:
+def test_inputs_of_one_id_are_refused_before_the_work_begins(tmp_path: Path) -> None:
     items = make_items(tmp_path / "in", 4)
-    with pytest.raises(StoreError, match="'000'"):
-        build_store(tmp_path / "store", [*items, items[0]], NumberToFrames(), FEATURES)
+    again = replace(items[0], key="copy.txt")
+    with pytest.raises(SourceError, match=r"000\.txt and copy\.txt have the same id '000', .*; leave one of them out"):
+        build_store(tmp_path / "store", [*items, again], refuse_to_work, FEATURES)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def refuse_to_work(item: Item) -> list[Row]:
+    raise AssertionError(f"called with {item.id}")
+
+
+def test_rows_to_which_the_process_gives_one_id_are_refused(tmp_path: Path) -> None:
+    def same(item: Item) -> list[Row]:
+        return [Row("same", frames_of(3), 0.03)]
+
+    with pytest.raises(StoreError, match="two rows share the id 'same'"):
+        build_store(tmp_path / "store", make_items(tmp_path / "in", 4), same, FEATURES)
     assert not (tmp_path / "store").exists()
 
 

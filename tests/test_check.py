@@ -289,3 +289,11 @@ def test_the_command_tells_draws_and_fails_where_the_store_is_of_no_use(tmp_path
     done = command("seqaudio", "check", tmp_path / "store", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["verdict"] == "not fit to train on as it is: 1 fault"
+
+
+def test_a_damaged_ledger_is_one_line(tmp_path: Path, command: Command) -> None:
+    report_on(tmp_path, sound_items())
+    ledger = tmp_path / "store" / "ledger.tsv"
+    ledger.write_text(ledger.read_text() + "half a li")
+    for name in ("check", "info"):
+        assert_refused(command("seqaudio", name, tmp_path / "store"), "ledger.tsv: damaged", "prepare the store again")

@@ -223,11 +223,20 @@ def test_reasons_of_the_ledger_are_summed_up_in_words(tmp_path: Path) -> None:
     assert "no ledger.tsv" in finding(report_on(store), "files").verdict
 
 
+def test_one_file_is_told_as_one(tmp_path: Path) -> None:
+    songs = sound_songs()
+    signatures = (TimeSignature(0, 6, 8), TimeSignature(1440, 3, 4))
+    for number, (key, notes) in enumerate(songs.items()):
+        songs[key] = replace(notes, time_signatures=signatures[: 2 - bool(number)] if number < 63 else ())
+    verdict = finding(report_on(store_of(tmp_path, songs)), "metres").verdict
+    assert verdict.endswith("1 file names none, which means 4/4; 1 file changes it")
+
+
 def test_every_reason_of_the_reader_has_its_words() -> None:
     from seqaudio.checking.notes import WORDS
 
     spoken = {Reason.NOT_AUDIO, Reason.NOT_TEXT, Reason.NOT_FINITE, Reason.NO_LABEL, Reason.NEEDS_EXTRA}
-    assert set(Reason) - set(WORDS) - {Reason.NONE} == spoken
+    assert set(Reason) - set(WORDS) - {Reason.NONE} == spoken | {Reason.NOT_NEEDED}
 
 
 def test_very_long_pieces_are_named(tmp_path: Path) -> None:

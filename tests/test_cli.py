@@ -18,7 +18,8 @@ from made_up import token_store
 from seqaudio.cli import info
 from seqaudio.cli.completion import script
 from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
-from seqaudio.cli.scripts import preparations, recipes
+from seqaudio.cli.options import guarded
+from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError
 
 
@@ -37,6 +38,14 @@ def test_every_command_shows_an_example_and_explains_each_option(name: str) -> N
     source = Path(module.__file__ or "").read_text(encoding="utf-8")
     for field in dataclasses.fields(module.Config):
         assert re.search(rf"^    {field.name}: .*  # \S", source, re.MULTILINE), f"{name}: {field.name} has no comment"
+
+
+@pytest.mark.parametrize("name", list(preparations()))
+def test_every_preparation_explains_each_option_of_its_own(name: str) -> None:
+    path = preparations()[name]
+    source = path.read_text(encoding="utf-8")
+    for option in load(path).Config.__annotations__:
+        assert re.search(rf"^    {option}: .*  # \S", source, re.MULTILINE), f"{option} has no comment"
 
 
 @pytest.mark.parametrize("path", [*preparations().values(), *recipes("train.py").values()], ids=str)
@@ -78,6 +87,52 @@ def test_bad_names_are_one_line_and_exit_status_2(
     (tmp_path / "empty").mkdir()
     places = {"none": tmp_path / "none", "empty": tmp_path / "empty"}
     assert_refused(command("seqaudio", *(argument.format(**places) for argument in arguments)), *words)
+
+
+def test_what_the_system_refuses_is_one_line_and_exit_status_2(
+    command: Command, word_folder: Path, tmp_path: Path
+) -> None:
+    """A file stands where a folder is needed: for the store, and for a download."""
+    (tmp_path / "a.png").touch()
+    place = tmp_path / "a.png" / "new"
+    prepared = ("data_prep/audio_folder.py", "--source", word_folder, "--out", place)
+    assert_refused(command(*prepared), f"{place}.partial: ", "Not a directory", "choose another path")
+    fetched = ("data_prep/yesno.py", "--source", place, "--out", tmp_path / "out", "--download")
+    assert_refused(command(*fetched), f"{place}: ", "choose another path")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    shown = command(*prepared, "--debug")
+    assert "Traceback" in shown.stderr
+    assert "NotADirectoryError" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device"), "error: No space left on device, says the system; mend that"),
+        (PermissionError(13, "Permission denied", b"in/a"), "error: in/a: Permission denied, says the system"),
+        (OSError(18, "Invalid link", "a", None, "b"), "error: b: Invalid link, says the system"),
+        (OSError(5, "Input/output error", 7), "error: 7: Input/output error, says the system"),
+    ],
+)
+def test_errors_of_the_system_are_told_with_their_path(
+    error: OSError, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def action() -> None:
+        raise error
+
+    assert guarded(action) == 2
+    assert capsys.readouterr().err.startswith(line)
+    with pytest.raises(type(error)):
+        guarded(action, debug=True)
+
+
+@pytest.mark.parametrize("error", [OSError("made up by a program"), ValueError("a defect")])
+def test_defects_stay_tracebacks(error: Exception) -> None:
+    def action() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        guarded(action)
 
 
 def test_info_tells_what_a_recording_and_a_tune_hold(command: Command, tune_folder: Path, tmp_path: Path) -> None:

@@ -73,14 +73,12 @@ def test_the_official_tables_are_the_splits(corpus: Path, tmp_path: Path) -> Non
     assert refused(store) == {}
 
 
-def test_validated_clips_are_split_by_speaker(corpus: Path, tmp_path: Path) -> None:
+def test_validated_clips_are_split_by_speaker(tmp_path: Path) -> None:
     many = tmp_path / "tr"
     many.mkdir()
-    (many / "clips").symlink_to(corpus / "clips")
     speakers = [f"speaker {number}" for number in range(100)]
     table = [
-        {"client_id": name, "path": f"common_voice_tr_{1 + n % 4}.mp3", "sentence": "Evet"}
-        for n, name in enumerate(speakers)
+        {"client_id": name, "path": f"common_voice_tr_{n}.mp3", "sentence": "Evet"} for n, name in enumerate(speakers)
     ]
     write_table(many / "validated.tsv", table, ["client_id", "path", "sentence"])
     items = common_voice.list_items(many, "validated")
@@ -111,6 +109,17 @@ def test_a_speaker_in_two_tables_is_told(tmp_path: Path, capsys: pytest.CaptureF
     write_table(source / "test.tsv", [row])
     prepare_language(source, tmp_path / "out")
     assert "warning: speakers in two splits: 1; are the tables of one release?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["train.tsv", "test.tsv"])
+def test_a_clip_in_two_tables_is_refused_with_their_names(tmp_path: Path, place: str) -> None:
+    source = write_corpus(tmp_path / "tr")
+    row = {"client_id": "ada" * 20, "path": "common_voice_tr_1.mp3", "sentence": "Evet", "locale": "tr"}
+    write_table(source / place, [row, row] if place == "train.tsv" else [row])
+    with pytest.raises(
+        SourceError, match=rf"_1\.mp3 is listed in train\.tsv and again in {place}; delete one of the rows"
+    ):
+        prepare_language(source, tmp_path / "out")
 
 
 def test_missing_clips_are_named(tmp_path: Path) -> None:

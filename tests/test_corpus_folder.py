@@ -47,11 +47,18 @@ def test_a_download_fills_the_folder_and_leaves_no_archive(archive: Path, tmp_pa
     assert listing(tmp_path / "corpus") == WHOLE
 
 
-def test_a_corpus_that_is_there_is_left_alone(archive: Path, tmp_path: Path) -> None:
+def test_a_corpus_that_is_there_is_left_alone(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "corpus" / "wav").mkdir(parents=True)
     fill_folder(tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), fetch=True)
     fill_folder(tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), archive=archive)
     assert listing(tmp_path / "corpus") == []
+    assert capsys.readouterr().err == f"{tmp_path / 'corpus'} has the corpus already; {archive} is not unpacked\n"
+    with pytest.raises(OptionError, match=r"none\.tgz: no such file, and .* has the corpus already; leave the archive"):
+        fill_folder(
+            tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), archive=tmp_path / "none.tgz"
+        )
 
 
 def test_nothing_happens_unasked(tmp_path: Path) -> None:
@@ -95,7 +102,18 @@ def test_another_corpus_leaves_nothing(archive: Path, tmp_path: Path, check: Cal
         published = PublishedArchive(f"{address}/words.tar.gz")
         with pytest.raises(SourceError, match="another corpus"):
             fill_folder(tmp_path / "corpus", marker, published, fetch=True, check=check)
-    assert listing(tmp_path / "corpus") == []
+    assert not (tmp_path / "corpus").exists()
+
+
+def test_an_archive_of_something_else_leaves_no_folder(archive: Path, tmp_path: Path) -> None:
+    published = PublishedArchive("https://host/words.tar.gz")
+    with pytest.raises(SourceError, match="has no recordings"):
+        fill_folder(tmp_path / "corpus", "recordings", published, archive=archive)
+    assert not (tmp_path / "corpus").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SourceError, match="has no recordings"):
+        fill_folder(tmp_path / "mine", "recordings", published, archive=archive)
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_an_archive_whose_checksum_was_right_is_kept_for_the_next_run(archive: Path, tmp_path: Path) -> None:

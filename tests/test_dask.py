@@ -82,8 +82,25 @@ def test_an_address_where_nothing_answers_is_told_in_one_line(
     assert_refused(command(*arguments), address, "no Dask scheduler answers", "dask scheduler")
 
 
-def test_words_that_are_no_address_are_refused() -> None:
-    with pytest.raises(OptionError, match="no Dask scheduler answers"), dask_executor("here://:::"):
+@pytest.mark.parametrize(
+    "address", ["nonsense", "tcp://", "tcp://host", "tcp://host:port", "http://127.0.0.1:8786", "here://:::", ""]
+)
+def test_words_that_are_no_address_are_refused(address: str) -> None:
+    with pytest.raises(OptionError, match=r"is no address .*; expected tcp://HOST:PORT"), dask_executor(address):
+        raise AssertionError("there is no such cluster")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "tcp://"])
+def test_words_that_are_no_address_are_all_that_is_told(
+    address: str, word_folder: Path, tmp_path: Path, command: Command
+) -> None:
+    """Nothing follows the line, at the end of the process neither."""
+    arguments = ("data_prep/audio_folder.py", "--source", word_folder, "--out", tmp_path / "out", "--dask", address)
+    assert_refused(command(*arguments), f"--dask {address} is no address", "tcp://HOST:PORT")
+
+
+def test_an_encrypted_address_without_its_settings_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"no Dask scheduler answers there \(TypeError\)"), dask_executor("tls://a:1"):
         raise AssertionError("there is no such cluster")
 
 

@@ -26,6 +26,7 @@ class Server:
     address: str = ""
     resumes: bool = True
     tells_length: bool = True
+    length: str | None = None  # what the header says in place of the true length
     stops_after: int | None = None  # bytes, as a broken connection would
     asked: list[str | None] = field(default_factory=list)
 
@@ -49,7 +50,7 @@ def server() -> Iterator[Server]:
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
             if settings.tells_length:
-                self.send_header("Content-Length", str(len(CONTENT) - start))
+                self.send_header("Content-Length", settings.length or str(len(CONTENT) - start))
             self.end_headers()
             end = len(CONTENT) if settings.stops_after is None else start + settings.stops_after
             self.wfile.write(CONTENT[start:end])
@@ -120,6 +121,12 @@ def test_a_broken_connection_is_taken_up_where_it_ended(server: Server, tmp_path
     assert server.asked == [None, "bytes=400000-"]
 
 
+def test_without_a_checksum_nobody_is_told_to_go_on(server: Server, tmp_path: Path) -> None:
+    server.stops_after = 400_000
+    message = refusal(server.address, tmp_path / "a", None)
+    assert message.endswith("ended after 400,000 of 1,000,000 bytes; run the command again, it begins anew")
+
+
 def test_a_server_that_cannot_resume_sends_all(server: Server, tmp_path: Path) -> None:
     server.resumes = False
     partial(tmp_path / "a").write_bytes(CONTENT[:1000])
@@ -150,6 +157,12 @@ def test_a_partial_file_of_other_content_is_dropped(server: Server, tmp_path: Pa
 def test_other_content_is_refused(server: Server, tmp_path: Path) -> None:
     assert f"has SHA-256 {SHA256}, expected 00ff" in refusal(server.address, tmp_path / "a", "00ff")
     assert not partial(tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e6"])
+def test_a_length_that_is_none_is_refused(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length
+    assert f"announces {length!r} as the length, expected a number of bytes" in refusal(server.address, tmp_path / "a")
 
 
 def test_another_size_is_refused_before_the_bytes_arrive(server: Server, tmp_path: Path) -> None:

@@ -91,6 +91,19 @@ def test_a_recording_that_is_missing_is_named(tmp_path: Path) -> None:
     }
 
 
+def test_recordings_without_a_text_are_named(tmp_path: Path) -> None:
+    source = write_corpus(tmp_path / "in")
+    chapter = source / "train-clean-100" / "19" / "198"
+    write_word(chapter / "19-198-0002.flac")  # its chapter's text does not name it
+    write_word(source / "train-clean-100" / "19" / "199" / "19-199-0000.flac")  # of a chapter without a text
+    store = prepare_librispeech(source, tmp_path / "out")
+    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {
+        "train-clean-100/19/198/19-198-0002.flac": "no_label",
+        "train-clean-100/19/199/19-199-0000.flac": "no_label",
+    }
+    assert rows(store) == {"train": 3, "valid": 1, "test": 1}
+
+
 def test_a_speaker_of_another_subset_is_refused(tmp_path: Path) -> None:
     source = write_corpus(tmp_path / "in")
     (source / "dev-clean" / "84").rename(source / "train-clean-100" / "84")

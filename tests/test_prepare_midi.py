@@ -274,6 +274,8 @@ def test_edited_versions_of_a_piece_stay_together_unless_hashed(command: Command
 def test_a_longest_piece_of_no_length_is_refused() -> None:
     with pytest.raises(OptionError, match="--longest-minutes 0"):
         preparation(longest_minutes=0.0)
+    with pytest.raises(OptionError, match="--longest-minutes nan, expected more than 0"):
+        preparation(longest_minutes=float("nan"))
 
 
 def test_content_is_the_same_in_any_key_tempo_instrument_and_resolution() -> None:

@@ -192,7 +192,7 @@ def test_a_download_of_other_samples_is_refused(server: Path, tmp_path: Path, mo
         monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive(f"{address}/digits.zip"))
         with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
             prepare_fsdd(tmp_path / "corpus", tmp_path / "out", download=True)
-    assert list((tmp_path / "corpus").iterdir()) == []
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_one_changed_sample_changes_the_digest(tmp_path: Path) -> None:
@@ -368,6 +368,7 @@ def test_an_unusable_folder_is_refused(tmp_path: Path, command: Command) -> None
         ({"valid_percent": 60, "test_percent": 50}, "less than 100 together"),
         ({"limit": 0}, "--limit 0, expected at least 1"),
         ({"workers": 0}, "--workers 0, expected at least 1"),
+        ({"label_column": "word"}, "--label-column word is for a table, got a folder alone; name the table by --table"),
     ],
 )
 def test_senseless_options_are_refused(
@@ -424,10 +425,10 @@ def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     write_word(tmp_path / "a.wav")
     table = write_table(tmp_path, "path,label\na.wav,yes\nb.wav,yes\na.wav,\n,no\n")
     store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0)
-    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {
-        "b.wav": "missing",
-        "a.wav#3": "no_label",
-        "table.csv#4": "unreadable",
+    assert {name: (str(entry.reason), entry.detail) for name, entry in refused(store).items()} == {
+        "b.wav": ("missing", "no such file"),
+        "a.wav#3": ("no_label", "has neither label nor text, so there is nothing to learn from it"),
+        "table.csv#4": ("missing", "its row has no path"),
     }
     assert store["train"].ids == ["a.wav"]
 
@@ -493,6 +494,13 @@ def test_two_tables_are_one_too_many(tmp_path: Path) -> None:
     table = write_table(tmp_path, "path,label\na.wav,yes\n")
     with pytest.raises(OptionError, match="are two tables; give --source a folder"):
         prepare_folder(table, tmp_path / "out", table=table)
+
+
+def test_a_pattern_for_names_is_refused_beside_a_table(tmp_path: Path) -> None:
+    table = write_table(tmp_path, "path,label\na.wav,yes\n")
+    for options in ({"source": table}, {"source": tmp_path, "table": table}):
+        with pytest.raises(OptionError, match=r"--speaker-pattern '\(\(' is for a folder without a table"):
+            prepare_folder(out=tmp_path / "out", speaker_pattern="((", **options)
 
 
 def test_accents_are_composed_however_disk_and_table_write_them(tmp_path: Path) -> None:

@@ -100,6 +100,11 @@ def test_the_seed_decides_the_picture(word: Path) -> None:
     assert pictures[0] == pictures[1] != pictures[2]
 
 
+def test_changes_without_a_name_are_refused(word: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--augment ' , ' names no change; expected some of speed, shift"):
+        show.main(show.Config(word, tmp_path / "x.png", augment=" , "))
+
+
 def test_a_folder_without_its_change_is_refused(word: Path, tmp_path: Path) -> None:
     config = show.Config(word, tmp_path / "x.png", augment="speed", noise_folder=tmp_path)
     with pytest.raises(OptionError, match=r"--noise-folder .* without --augment noise"):

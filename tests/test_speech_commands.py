@@ -16,6 +16,7 @@ from conftest import Command, assert_refused
 from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
+from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.prepare import Item
 from seqaudio.prepare.background import STRETCHES, clip_starts, share_out
 from seqaudio.prepare.corpus_folder import PublishedArchive
@@ -237,6 +238,32 @@ def test_a_recording_too_short_for_any_stretch_is_refused(tmp_path: Path) -> Non
     assert "silence" in store.names.names
 
 
+def test_a_recording_that_nothing_is_cut_from_is_skipped(corpus: Path, tmp_path: Path) -> None:
+    store = prepare_commands(corpus, tmp_path / "out", words=("cat",), silence=0.1)
+    entries = {entry.path: entry for entry in read_ledger(store.path / "ledger.tsv")}
+    left_out = entries["_background_noise_/noise_1.wav"]
+    assert (left_out.status, left_out.reason) == (Status.SKIPPED, Reason.NOT_NEEDED)
+    assert entries["_background_noise_/noise_0.wav"].rows == 3
+    assert refused(store) == {}
+
+
+def test_clips_are_dealt_to_recordings_that_are_long_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_corpus(tmp_path / "in")
+    short = source / "_background_noise_" / "noise_1.wav"
+    soundfile.write(short, np.zeros(5 * RATE), RATE)
+    store = prepare_commands(source, tmp_path / "out", words=("cat",))
+    assert {split: each["silence"] for split, each in labels(store).items()} == {"train": 6, "valid": 6, "test": 6}
+    assert sum(name.startswith("silence/noise_1") for name in store["train"].ids) == 3
+    (source / "_background_noise_" / "noise_0.wav").unlink()
+    capsys.readouterr()
+    alone = prepare_commands(source, tmp_path / "alone", words=("cat",))
+    assert {split: each["silence"] for split, each in labels(alone).items()} == {"train": 6, "valid": 0, "test": 0}
+    told = capsys.readouterr().err
+    assert "warning: valid has no silence: no recording in _background_noise_ is long enough" in told
+    assert "warning: test has no silence" in told
+    assert "train has no silence" not in told
+
+
 def test_silence_is_resampled_after_it_was_cut(corpus: Path, tmp_path: Path) -> None:
     options = {"words": ("cat",), "keep": "samples"}
     store = prepare_commands(corpus, tmp_path / "out", sample_rate=16000, **options)
@@ -278,6 +305,21 @@ def test_odd_names_are_refused_and_other_counts_told(tmp_path: Path, capsys: pyt
     assert {name: str(entry.reason) for name, entry in refused(store).items()} == {"cat/hello.wav": "unexpected_name"}
     told = "warning: train 30, valid 30, test 30; the whole corpus has train 84,843, valid 9,981, test 11,005"
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"silence": float("nan")}, "--silence nan, expected 0"),
+        ({"silence": -1.0}, "--silence -1, expected 0"),
+        ({"unknown": -1.0}, "--unknown -1, expected 0"),
+        ({"unknown": float("inf")}, "--unknown inf, expected 0"),
+        ({"words": ("cat",), "classes": "all"}, "--classes all and --words cat exclude each other"),
+    ],
+)
+def test_senseless_options_are_refused(corpus: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        prepare_commands(corpus, tmp_path / "out", **options)
 
 
 def test_unknown_words_are_refused_with_those_there(corpus: Path, tmp_path: Path, command: Command) -> None:

@@ -183,6 +183,32 @@ def test_lists_that_disagree_are_refused(tmp_path: Path, items: list[Item]) -> N
         build_store(tmp_path / "store", items, Logged(tmp_path / "log"), FEATURES, update=True)
 
 
+@pytest.mark.parametrize(
+    ("count", "message"),
+    [
+        ("x", r"inputs\.tsv, line 3: .*, expected an input and 3 counts; prepare it anew with --force"),
+        ("-1", r"inputs\.tsv, line 3: "),
+        ("1\t1", r"inputs\.tsv, line 3: "),
+        ("5", r"inputs\.tsv: counts 24 rows of train, the store has 19; prepare it anew with --force"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(tmp_path: Path, items: list[Item], count: str, message: str) -> None:
+    worked_on(tmp_path, items)
+    file = tmp_path / "store" / "inputs.tsv"
+    lines = file.read_text().splitlines()
+    lines[2] = "\t".join([lines[2].split("\t")[0], count, *lines[2].split("\t")[2:]])
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(StoreError, match=message):
+        build_store(tmp_path / "store", items, Logged(tmp_path / "log"), FEATURES, update=True)
+
+
+def test_a_damaged_ledger_is_refused(tmp_path: Path, items: list[Item]) -> None:
+    worked_on(tmp_path, items)
+    (tmp_path / "store" / "ledger.tsv").write_bytes(b"\xff")
+    with pytest.raises(StoreError, match=r"ledger\.tsv: damaged .*; prepare the store again"):
+        build_store(tmp_path / "store", items, Logged(tmp_path / "log"), FEATURES, update=True)
+
+
 def test_a_folder_that_is_no_store_is_not_updated(tmp_path: Path, items: list[Item]) -> None:
     with pytest.raises(StoreError, match="not a store"):
         build_store(tmp_path / "in", items, Logged(tmp_path / "log"), FEATURES, update=True)

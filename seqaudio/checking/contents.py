@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from seqaudio.audio import sound_fault
-from seqaudio.ledger import LedgerEntry, read_ledger
-from seqaudio.store import INPUTS, LEDGER, SPLITS, Split, Store
+from seqaudio.ledger import LedgerEntry
+from seqaudio.store import INPUTS, SPLITS, Split, Store
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,7 @@ class Contents:
 
     @cached_property
     def ledger(self) -> list[LedgerEntry]:
-        file = self.store.path / LEDGER
-        return read_ledger(file) if file.is_file() else []
+        return self.store.ledger()
 
     def rows(self) -> Iterator[tuple[str, int, Rows]]:
         """(split, number, rows of the split) of every row."""

@@ -171,9 +171,9 @@ def check_metres(contents: Contents) -> Finding:
     changing = sum(len(facts.metres) > 1 for facts in told)
     verdict = _ranked(found)
     if silent:
-        verdict += f"; {_files(silent, len(told))} name none, which means {common}"
+        verdict += f"; {_files(silent, len(told), 'names', 'name')} none, which means {common}"
     if changing:
-        verdict += f"; {_files(changing, len(told))} change it"
+        verdict += f"; {_files(changing, len(told), 'changes', 'change')} it"
     return Finding("metres", Level.GOOD, verdict)
 
 
@@ -192,7 +192,7 @@ def check_tempi(contents: Contents) -> Finding:
         return Finding("tempi", Level.GOOD, verdict)
     verdict = f"{slowest:,.0f} to {fastest:,.0f} quarters a minute, half of the files below {median:,.0f}"
     if changing:
-        verdict += f"; {_files(changing, len(told))} change it"
+        verdict += f"; {_files(changing, len(told), 'changes', 'change')} it"
     return Finding("tempi", Level.GOOD, verdict)
 
 
@@ -205,7 +205,7 @@ def check_instruments(contents: Contents) -> Finding:
     percussion = sum(facts.percussion for facts in told)
     verdict = _ranked(found)
     if percussion:
-        verdict += f"; {_files(percussion, len(told))} have percussion as well"
+        verdict += f"; {_files(percussion, len(told), 'has', 'have')} percussion as well"
     if len(found) > 1 or percussion:
         return Finding("instruments", Level.NOTE, f"{verdict}. Most representations write all parts as one piano")
     return Finding("instruments", Level.GOOD, verdict)
@@ -269,8 +269,11 @@ def _count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def _files(number: int, total: int) -> str:
-    return "all files" if number == total else f"{number:,} files"
+def _files(number: int, total: int, does: str, do: str) -> str:
+    """How many files, with the verb that suits one of them or several."""
+    if number == 1:
+        return f"1 file {does}"
+    return f"all files {do}" if number == total else f"{number:,} files {do}"
 
 
 def _named(entry: LedgerEntry) -> str:

@@ -1,4 +1,6 @@
-"""Whether a store is fit to train on: leaks, copies, balance, speakers, durations, silent and clipped recordings.
+"""Whether a store of speech or music is fit to train on: leaks and copies, and whether it is enough.
+
+Of speech also balance, speakers, durations, silent and clipped recordings; of music keys, metres, tempi, instruments.
 
 Example: seqaudio check stores/fsdd --png fsdd.png
 """
@@ -19,7 +21,7 @@ from seqaudio.cli.outputs import check_output, written
 class Config:
     """What to check. The exit status is 1 where the store is not fit to train on."""
 
-    store: tyro.conf.Positional[Path]  # made by a preparation of speech
+    store: tyro.conf.Positional[Path]  # made by a preparation of speech or music
     png: Path | None = None  # picture to write
     json: bool = False  # print JSON, with every example, instead of words
     force: bool = False  # replace a picture that is there

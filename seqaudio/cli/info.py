@@ -17,7 +17,7 @@ import tyro
 
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
-from seqaudio.ledger import read_ledger, summarise
+from seqaudio.ledger import summarise
 from seqaudio.store import SPLITS, Store
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
@@ -129,9 +129,8 @@ def describe_store(store: Store) -> Iterator[str]:
             yield f"    {name:<16} {', '.join(counts)}"
     if store.normalisation:
         yield f"  normalisation: mean and deviation of {store.normalisation.frames:,} training frames"
-    ledger = store.path / "ledger.tsv"
-    if ledger.is_file():
-        yield f"  inputs: {summarise(read_ledger(ledger))}"
+    if ledger := store.ledger():
+        yield f"  inputs: {summarise(ledger)}"
 
 
 def describe_run(path: Path) -> Iterator[str]:

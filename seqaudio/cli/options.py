@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -41,18 +42,28 @@ def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
 
 
 def guarded(action: Callable[[], None], debug: bool = False) -> int:
-    """Run an action; 0, or 2 with one line on stderr for an error that a user can mend."""
+    """Run an action; 0, or 2 with one line on stderr for an error that a user can mend, or that the system reports."""
     try:
         action()
-    except SeqAudioError as error:
-        if debug:
+    except (SeqAudioError, OSError) as error:
+        told = str(error) if isinstance(error, SeqAudioError) else _told_by_system(error)
+        if debug or not told:
             raise
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {' '.join(told.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print(f"interrupted {interrupt}".strip(), file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _told_by_system(error: OSError) -> str:
+    """What the system said against which path; empty for an error that a program made up, which is a defect."""
+    if error.strerror is None:
+        return ""
+    place = error.filename if error.filename2 is None else error.filename2  # of a move: where to
+    where = "" if place is None else f"{place if isinstance(place, int) else os.fsdecode(place)}: "
+    return f"{where}{error.strerror}, says the system; mend that, or choose another path"
 
 
 def run(

@@ -30,7 +30,7 @@ CHANGES = ("speed", "shift", "room", "noise", "telephone", "gain", "masks")
 class Config:
     """What to show, and how."""
 
-    file: tyro.conf.Positional[Path]  # recording: anything soundfile reads
+    file: tyro.conf.Positional[Path]  # recording: anything soundfile reads, or with the extra media m4a, videos ...
     png: Path  # picture to write
     features: str = "default"  # preset of the features, and changes of it: default, log_mel, asr+deltas=2 ...
     sample_rate: int = 16000  # hertz; the recording is resampled to it, as a preparation would
@@ -71,8 +71,10 @@ def main(config: Config) -> None:
 
 
 def _changes(config: Config) -> list[str]:
-    """The names of `--augment`. Raises OptionError for an unknown one, or a folder that none of them uses."""
+    """The names of `--augment`. Raises OptionError for an unknown one, no name, or a folder that none of them uses."""
     names = [name.strip() for name in config.augment.split(",") if name.strip()]
+    if config.augment and not names:
+        raise OptionError(f"--augment {config.augment!r} names no change; expected some of {', '.join(CHANGES)}")
     for name in names:
         if name not in CHANGES:
             raise OptionError(f"--augment {name}: {did_you_mean(name, list(CHANGES))}")

@@ -165,11 +165,15 @@ class ExtractFeatures:
 
     def _samples(self, item: Item) -> np.ndarray:
         """Samples [N] float32 of a recording that is as it should be."""
+        if item.path is None:
+            raise AudioError(item.key, Reason.MISSING, "its row has no path")
         if self.names and not re.fullmatch(self.names, item.file.stem):
             detail = f"named {item.file.name}, expected a name such as {self.example}"
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
         if not (item.label or item.text):
-            raise AudioError(item.file, Reason.NO_LABEL, "has no label, so there is nothing to learn from it")
+            raise AudioError(
+                item.file, Reason.NO_LABEL, "has neither label nor text, so there is nothing to learn from it"
+            )
         recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds, item.content)
         if not self.settings.frames(len(recording.samples)):
             raise AudioError(

@@ -43,7 +43,7 @@ class MidiPreparation:
 
     def __post_init__(self) -> None:
         check_percentages(self.valid_percent, self.test_percent)
-        if not self.longest_minutes > 0:
+        if not self.longest_minutes > 0:  # NaN is not
             raise OptionError(f"--longest-minutes {self.longest_minutes:g}, expected more than 0")
 
     def __call__(self, item: Item) -> list[Row]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from seqaudio.audio import read_audio, resample
-from seqaudio.errors import AudioError, InputFileError
+from seqaudio.audio import Recording, read_audio, resample
+from seqaudio.errors import AudioError, InputFileError, LeftOutError
 from seqaudio.features.preparation import ExtractFeatures
 from seqaudio.features.settings import Seconds
 from seqaudio.ledger import Reason
@@ -22,6 +23,7 @@ from seqaudio.prepare.items import Item, Row
 from seqaudio.prepare.splits import hash_fraction
 from seqaudio.vocabulary import SILENCE
 
+CLIP: Seconds = 1.0
 STRETCHES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # parts of a recording's time
 
 
@@ -29,12 +31,14 @@ STRETCHES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # pa
 class CutBackground:
     """A `Process` for `build_store`: items labelled `silence` without a split are cut, all others go to `extract`.
 
-    Raises, when called, AudioError as `ExtractFeatures` does, and for a recording without room for a clip.
+    Raises, when called:
+        AudioError: as `ExtractFeatures` does, and for a recording without room for a clip.
+        LeftOutError: no clip of the recording is wanted.
     """
 
     extract: ExtractFeatures
     counts: Mapping[str, Mapping[str, int]]  # clips of each split, by the id of the recording
-    seconds: Seconds = 1.0  # of a clip
+    seconds: Seconds = CLIP  # of a clip
 
     def __call__(self, item: Item) -> list[Row]:
         return self._cut(item) if is_background(item) else self.extract(item)
@@ -62,9 +66,11 @@ class CutBackground:
                 clip = recording.samples[start : start + length] * np.float32(hash_fraction(name))
                 clip = resample(clip, recording.sample_rate, self.extract.settings.sample_rate)
                 rows.append(self.extract.row(name, clip, split))
-        if not rows:
+        if not rows and not _with_room(recording, self.seconds):
             detail = f"{recording.seconds:.2f} s, too short for a clip of {self.seconds} s in a stretch of any split"
             raise AudioError(item.file, Reason.TOO_SHORT, detail)
+        if not rows:
+            raise LeftOutError(item.file, Reason.NOT_NEEDED, "none of the clips that are wanted is left for it")
         return rows
 
 
@@ -81,6 +87,22 @@ def clip_starts(samples: int, length: int, split: str, count: int) -> list[int]:
     return [first + round(index * (end - length - first) / max(1, count - 1)) for index in range(count)]
 
 
+def splits_with_room(file: Path, seconds: Seconds = CLIP) -> list[str]:
+    """The splits in whose stretch of a recording a clip has room; none where the file cannot be read."""
+    try:
+        return _with_room(read_audio(file), seconds) if file.is_file() else []  # a pipe would be waited for
+    except AudioError:
+        return []  # the preparation refuses it, and says why
+
+
+def _with_room(recording: Recording, seconds: Seconds) -> list[str]:
+    length = round(seconds * recording.sample_rate)
+    return [split for split in STRETCHES if clip_starts(len(recording.samples), length, split, 1)]
+
+
 def share_out(count: int, names: Sequence[str]) -> dict[str, int]:
-    """`count` clips dealt to recordings as evenly as can be; the first get one more where it does not divide."""
+    """`count` clips dealt to recordings as evenly as can be; the first get one more where it does not divide.
+
+    Without recordings none is dealt.
+    """
     return {name: count // len(names) + (index < count % len(names)) for index, name in enumerate(names)}

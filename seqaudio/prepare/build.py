@@ -58,9 +58,9 @@ def build_store(
 
     Raises:
         OptionError: workers or limit below 1.
-        SourceError: no items.
+        SourceError: no items; two of them share an id.
         StoreError: `out` exists and neither `force` nor `update` is given, or is not a store; nothing could be kept;
-            two rows share an id; a worker died.
+            two rows share an id, where the process made it; a worker died.
     """
     if workers < 1:
         raise OptionError(f"--workers {workers}, expected at least 1")
@@ -69,6 +69,7 @@ def build_store(
     items = list(items[:limit])
     if not items:
         raise SourceError("nothing to prepare: no input was found")
+    _check_ids(items)
     out = out.absolute()  # workers may be in another folder
     partial = PartialStore(out)
     fingerprint = process_fingerprint(process, description)
@@ -111,6 +112,18 @@ def check_output(out: Path, force: bool) -> None:
         raise StoreError(f"{out} exists and is not a store; choose another --out")
     if not force:
         raise StoreError(f"{out} exists; give --force to replace it, --update to redo what changed, or another --out")
+
+
+def _check_ids(items: Sequence[Item]) -> None:
+    """Raise SourceError for an id of two inputs, before work is done that could not be merged."""
+    keys: dict[str, str] = {}
+    for item in items:
+        if item.id in keys:
+            raise SourceError(
+                f"{keys[item.id]} and {item.key} have the same id {item.id!r}, which must be unique in a store; leave "
+                f"one of them out"
+            )
+        keys[item.id] = item.key
 
 
 def _chunks(items: Sequence[Item], plan: Plan, store: Path | None, process: str) -> list[Chunk]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from seqaudio.errors import InputFileError
+from seqaudio.errors import InputFileError, LeftOutError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
 from seqaudio.prepare.earlier import Earlier, EarlierStore
@@ -113,7 +113,8 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
 
 def _entered(item: Item, made: list[Row] | InputFileError, digest: str) -> tuple[LedgerEntry, list[Row]]:
     if isinstance(made, InputFileError):
-        return LedgerEntry(item.key, Status.REFUSED, made.reason, made.detail, split=item.split, sha256=digest), []
+        status = Status.SKIPPED if isinstance(made, LeftOutError) else Status.REFUSED
+        return LedgerEntry(item.key, status, made.reason, made.detail, split=item.split, sha256=digest), []
     remarks = "; ".join(dict.fromkeys(row.remark for row in made if row.remark))
     seconds = sum(row.duration for row in made)
     return LedgerEntry(item.key, Status.KEPT, detail=remarks, seconds=seconds, sha256=digest), made

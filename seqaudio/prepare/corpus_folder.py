@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -35,19 +36,45 @@ def fill_folder(
     """Put a corpus into `folder`, unless it is there: from `archive`, or downloaded where `fetch` says so.
 
     The corpus is there when `folder / marker` is. An archive is unpacked beside that and moved in when it is whole,
-    `marker` last; so a run that was interrupted begins again, and nothing that lies in the folder is replaced.
+    `marker` last; so a run that was interrupted begins again, and nothing that lies in the folder is replaced. A folder
+    that was made for a corpus which then does not come is removed.
 
     Args:
         marker: a file or folder that the corpus has, at the top of the archive or in a folder of it.
         check: raises SourceError for an unpacked folder that holds something else.
     Raises:
-        OptionError: both an archive and a download.
+        OptionError: both an archive and a download; no such archive, where the corpus is there without it.
         SourceError: no such archive, or it is not the one published, is damaged, unsafe, or without `marker`.
     """
     if archive is not None and fetch:
         raise OptionError(f"--archive {archive} and --download exclude each other; leave one out")
-    if (folder / marker).exists() or (archive is None and not fetch):
+    if (folder / marker).exists():
+        if archive is not None:
+            _tell_unused(archive, folder)
         return
+    if archive is None and not fetch:
+        return
+    made = not folder.exists()
+    try:
+        _fill(folder, marker, published, archive, check)
+    finally:
+        if made and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _tell_unused(archive: Path, folder: Path) -> None:
+    if not archive.is_file():
+        raise OptionError(f"{archive}: no such file, and {folder} has the corpus already; leave the archive out")
+    print(f"{folder} has the corpus already; {archive} is not unpacked", file=sys.stderr)
+
+
+def _fill(
+    folder: Path,
+    marker: str,
+    published: PublishedArchive,
+    archive: Path | None,
+    check: Callable[[Path], None] | None,
+) -> None:
     if archive is not None:
         if not archive.is_file():
             raise SourceError(f"{archive}: no such file; give the archive from {published.url}")

@@ -24,18 +24,23 @@ def dask_executor(address: str) -> Iterator[Executor]:
     """An executor whose work is done by the workers of the Dask scheduler at `address`.
 
     Raises:
-        OptionError: distributed is not installed; no scheduler answers, or it has no workers.
+        OptionError: distributed is not installed; no address; no scheduler answers, or it has no workers.
         StoreError: a worker dies again and again on the same chunk.
     """
     try:
         import distributed
+        from distributed.comm.addressing import get_address_host_port
         from distributed.scheduler import KilledWorker
     except ImportError:
         raise OptionError(f'--dask {address} needs Dask: pip install "seqaudio[dask]"') from None
     connect: Any = distributed.Client  # its calls have no types
     try:
+        get_address_host_port(address, strict=True)  # a client that gets none hangs when it is thrown away
+    except ValueError as error:
+        raise OptionError(f"--dask {address} is no address ({error}); expected tcp://HOST:PORT") from None
+    try:
         client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without its settings
         raise OptionError(
             f"--dask {address}: no Dask scheduler answers there ({type(error).__name__}); start one with `dask "
             f"scheduler`, workers with `dask worker {address}`"

@@ -44,15 +44,16 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     partial = target.with_name(target.name + ".partial")
     if sha256 is None:
         partial.unlink(missing_ok=True)
+    again = f"run the command again{' to go on from there' if sha256 else ', it begins anew'}"
     print(f"downloading {url}", file=sys.stderr)
     try:
-        _fetch(url, partial, size)
+        _fetch(url, partial, size, again)
     except urllib.error.HTTPError as error:
         raise SourceError(f"{url}: the server answered {error.code} {error.reason}") from None
     except urllib.error.URLError as error:
         raise SourceError(f"{url}: cannot be reached ({_words(error.reason)}); check the connection") from None
     except (OSError, http.client.HTTPException) as error:
-        raise SourceError(f"{url}: the download broke off ({_words(error)}); run the command again") from None
+        raise SourceError(f"{url}: the download broke off ({_words(error)}); {again}") from None
     try:
         check_file(partial, url, sha256, size, "run the command again")
     except SourceError:
@@ -63,8 +64,11 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     return target
 
 
-def _fetch(url: str, partial: Path, size: int | None) -> None:
-    """Write the bytes of `url` behind those that `partial` holds already, or anew where the server cannot."""
+def _fetch(url: str, partial: Path, size: int | None, again: str) -> None:
+    """Write the bytes of `url` behind those that `partial` holds already, or anew where the server cannot.
+
+    `again` says what another run would do after a connection that ends early.
+    """
     held = partial.stat().st_size if partial.exists() else 0
     if held and held == size:
         return
@@ -78,21 +82,21 @@ def _fetch(url: str, partial: Path, size: int | None) -> None:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not held:
             raise
         partial.unlink()  # the server's file ends where ours does, or before: only a whole one can tell
-        _fetch(url, partial, size)
+        _fetch(url, partial, size, again)
         return
     with answer:
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
             held = 0  # the server sends the whole file, whatever was asked
         announced = answer.headers.get("Content-Length")
+        if announced is not None and not (announced.isascii() and announced.isdigit()):
+            raise SourceError(f"{url}: the server announces {announced!r} as the length, expected a number of bytes")
         total = size if announced is None else held + int(announced)
         if size is not None and total != size:
             raise SourceError(f"{url}: the server offers {total:,} bytes, expected {size:,}; it has another version")
         with partial.open("ab" if held else "wb") as file:
             held += _copy(answer, file, held, total)
     if total is not None and held < total:
-        raise SourceError(
-            f"{url}: the connection ended after {held:,} of {total:,} bytes; run the command again to go on from there"
-        )
+        raise SourceError(f"{url}: the connection ended after {held:,} of {total:,} bytes; {again}")
 
 
 def _copy(answer: IO[bytes], file: IO[bytes], held: int, total: int | None) -> int:
