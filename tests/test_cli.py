@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import subprocess
 import sys
@@ -228,3 +229,14 @@ def test_lanes_that_cannot_be_drawn_are_refused(options: dict[str, object], mess
     store = token_store(tmp_path)
     with pytest.raises(OptionError, match=message):
         info.main(info.Config(**({"path": store.path} | options)))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise on Windows")
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    code = "from seqaudio.cli.options import guarded; import sys; sys.exit(guarded(lambda: print('x' * 1_000_000)))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 141
+    assert told == b""

@@ -14,6 +14,7 @@ from seqaudio.errors import SeqAudioError
 
 Config = TypeVar("Config")
 
+ENOUGH = 128 + 13  # as shells tell of SIGPIPE
 INTERRUPTED = 130  # the shell's status for Ctrl-C
 HELP = """Anywhere among the options:
   --use FILE   first run a Python file of yours, which registers cells; repeatable
@@ -45,6 +46,10 @@ def guarded(action: Callable[[], None], debug: bool = False) -> int:
     """Run an action; 0, or 2 with one line on stderr for an error that a user can mend, or that the system reports."""
     try:
         action()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads what is printed, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would complain at its end
+        return ENOUGH
     except (SeqAudioError, OSError) as error:
         told = str(error) if isinstance(error, SeqAudioError) else _told_by_system(error)
         if debug or not told:
