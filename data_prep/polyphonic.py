@@ -30,6 +30,7 @@ A roll cannot tell a repeated note from a long one: these are rolls with `repeat
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -118,6 +119,7 @@ def main(config: Config) -> None:
     chosen = SETS[config.set]
     file = matrix_file(config.source, chosen, config.download)
     rolls = read_matrix_rolls(file)
+    refuse_another_set(file, chosen, rolls)
     representation = RollRepresentation(steps_per_quarter=chosen.steps_per_quarter, repeats="joined")
     left_out = versions_of_held_out(rolls, PieceIdentity.of_roll) if config.clean else {}
     store = build_note_store(
@@ -130,6 +132,17 @@ def main(config: Config) -> None:
     )
     print("\n".join(describe_store(store)))
     expect_counts(store, chosen.expected_clean if config.clean else chosen.expected, config.limit)
+
+
+def refuse_another_set(file: Path, chosen: RollSet, rolls: Mapping[str, Sequence[object]]) -> None:
+    """Raise SourceError where a file has exactly as many pieces in each split as another of the sets."""
+    found = {split: len(pieces) for split, pieces in rolls.items()}
+    for name, other in SETS.items():
+        if other is not chosen and found == other.expected:
+            raise SourceError(
+                f"{file}: has the pieces of {other.title}, expected those of {chosen.title}; "
+                f"give --set {name}, or {chosen.file} as the source"
+            )
 
 
 def matrix_file(source: Path, chosen: RollSet, fetch: bool) -> Path:

@@ -44,6 +44,16 @@ def roll(steps: np.ndarray) -> np.ndarray:
     return frames
 
 
+def write_matrices(file: Path, rolls: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """A .mat file as the sets have them."""
+    cells = {}
+    for split, pieces in rolls.items():
+        cells[VARIABLES[split]] = np.empty((1, len(pieces)), dtype=object)
+        for number, frames in enumerate(pieces):  # of equal shapes numpy would make one array
+            cells[VARIABLES[split]][0, number] = frames
+    savemat(file, cells, do_compression=True)
+
+
 @pytest.fixture(scope="module")
 def chorales() -> dict[str, list[np.ndarray]]:
     """Train/1 is test/2 a third higher, valid/0 is test/0 but for a few notes of the alto."""
@@ -58,12 +68,8 @@ def chorales() -> dict[str, list[np.ndarray]]:
 def folder(chorales: dict[str, list[np.ndarray]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of both scripts."""
     folder = tmp_path_factory.mktemp("published")
-    cells = {}
-    for split, pieces in chorales.items():
-        array = np.empty((1, len(pieces)), dtype=object)
-        array[0, :] = [roll(piece[::4]) for piece in pieces]
-        cells[VARIABLES[split]] = array
-    savemat(folder / "JSB_Chorales.mat", cells, do_compression=True)
+    quarters = {split: [roll(piece[::4]) for piece in pieces] for split, pieces in chorales.items()}
+    write_matrices(folder / "JSB_Chorales.mat", quarters)
     for grid, step in (("quarter", 4), ("8th", 2), ("16th", 1)):
         # voices in unison are one pitch there, and a few are written as 60.0
         lists = {
@@ -155,6 +161,16 @@ def test_what_is_none_of_the_four_files_is_refused(folder: Path, tmp_path: Path,
         prepare_rolls(tmp_path / "other.mat", tmp_path / "out")
     done = command("data_prep/polyphonic.py", "--set", "jsb", "--source", tmp_path, "--out", tmp_path / "out")
     assert_refused(done, "give the folder with JSB_Chorales.mat")
+
+
+def test_the_file_of_another_set_is_refused_with_both_names(tmp_path: Path, command: Command) -> None:
+    file, out = tmp_path / "mine.mat", tmp_path / "out"
+    write_matrices(file, {split: [roll(voices(1))] * n for split, n in polyphonic.SETS["piano_midi"].expected.items()})
+    done = command("data_prep/polyphonic.py", "--set", "jsb", "--source", file, "--out", out)
+    assert_refused(done, "mine.mat: has the pieces of Piano-midi.de, expected those of JSB Chorales")
+    assert_refused(done, "give --set piano_midi, or JSB_Chorales.mat as the source")
+    assert not out.exists()
+    assert rows(prepare_rolls(file, out, set="piano_midi")) == polyphonic.SETS["piano_midi"].expected
 
 
 # the JSON files
