@@ -22,8 +22,11 @@ Splits as published, in pieces of train / valid / test, and what --clean leaves 
 
 The published splits have versions of one piece on both sides: of the 229 training chorales 77 share the melody of one
 in the test. For figures that compare with others' take them as they are. --clean leaves out the pieces of train and
-valid that are versions of a held-out one (`near_duplicates.py` tells how; their reason is `duplicate`). It compares
-within the set; musedata has chorales of jsb, too, so do not train on one and test on the other.
+valid that are versions of a held-out one (`near_duplicates.py` tells how; their reason is `duplicate`).
+
+--clean compares within the set, but musedata has chorales of jsb, too: 134 of its pieces and 184 of jsb's are in 103
+families that have members in both. Of musedata's train 32 pieces are in one with a piece of jsb's test, and of jsb's
+train 48 in one with a piece of musedata's test. So do not train on one of the two and test on the other.
 
 A roll cannot tell a repeated note from a long one: these are rolls with `repeats` "joined".
 """

@@ -308,6 +308,23 @@ def test_clean_sets_have_no_piece_in_two_splits(data_folder: Path, name: str) ->
 
 
 @pytest.mark.data
+def test_musedata_has_as_many_chorales_of_jsb_as_the_script_tells(data_folder: Path) -> None:
+    identities = {
+        f"{name}/{split}/{number}": PieceIdentity.of_roll(frames)
+        for name in ("jsb", "musedata")
+        for split, rolls in read_matrix_rolls(data_folder / "music" / "polyphonic" / polyphonic.SETS[name].file).items()
+        for number, frames in enumerate(rolls)
+    }
+    both = [family for family in families(identities) if len({piece.split("/")[0] for piece in family}) == 2]
+    sets = Counter(piece.split("/")[0] for family in both for piece in family)
+    assert (len(both), sets) == (103, {"jsb": 184, "musedata": 134})
+    for trained, tested, leaks in (("musedata", "jsb", 32), ("jsb", "musedata", 48)):
+        seen = [family for family in both if any(piece.startswith(f"{tested}/test/") for piece in family)]
+        assert sum(piece.startswith(f"{trained}/train/") for family in seen for piece in family) == leaks
+    assert "134 of its pieces and 184 of jsb's are in 103" in polyphonic.__doc__
+
+
+@pytest.mark.data
 def test_quarters_in_json_equal_the_matrices_frame_for_frame(data_folder: Path, tmp_path: Path) -> None:
     music = data_folder / "music"
     matrices = prepare_rolls(music / "polyphonic", tmp_path / "matrices")
