@@ -21,6 +21,7 @@ from seqaudio.prepare.splits import check_percentages, hash_split
 
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same
 _FASTEST = 300  # quarters a minute, on average: a damaged tempo must not make a grid without end
+_REMARKS = 3  # of a song that are shown: a damaged file can give thousands
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class MidiPreparation:
                 duration=song.duration,
                 split=item.split or self.split(song),
                 text=PieceFacts.of(song).to_text(),
-                remark="; ".join(song.remarks),
+                remark="; ".join(first_remarks(song)),
             )
             for number, song in enumerate(melodic, start=1)
         ]
@@ -93,6 +94,12 @@ class MidiPreparation:
     def split(self, song: NoteSequence) -> str:
         """train, valid or test, the same for every copy and transposition of a piece."""
         return hash_split(content_hash(song), self.valid_percent, self.test_percent)
+
+
+def first_remarks(song: NoteSequence) -> tuple[str, ...]:
+    """The first few remarks of a reader, and behind them how many more there are."""
+    shown, more = song.remarks[:_REMARKS], len(song.remarks) - _REMARKS
+    return (*shown, f"and {more:,} more remarks") if more > 0 else shown
 
 
 def content_hash(song: NoteSequence) -> str:
