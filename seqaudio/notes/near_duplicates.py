@@ -31,7 +31,7 @@ import numpy.typing as npt
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare.splits import SplitName, check_percentages, hash_split
+from seqaudio.prepare.splits import SplitName, check_percentages, hash_fraction, hash_split
 
 WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping
@@ -170,6 +170,9 @@ def splits_of_pieces(
     every corpus. Where the splits of some members are known, the strictest of them holds for all: test before valid,
     valid before train.
 
+    A training needs validation: where no split is known and a corpus is so small that valid would stay empty, it gets
+    the family of train with the least hash, unless that is all there is to train on. It is never one of test.
+
     Raises:
         OptionError: percentages that `hash_split` refuses.
         ValueError: a known split that is none.
@@ -177,6 +180,7 @@ def splits_of_pieces(
     check_percentages(valid_percent, test_percent)
     known = known or {}
     splits: dict[str, SplitName] = {}
+    training: list[tuple[float, list[str]]] = []  # families that train by their hash, behind it
     for family in families(pieces):
         given = {known[name] for name in family if name in known}
         if not given <= set(STRICTEST):
@@ -184,10 +188,15 @@ def splits_of_pieces(
         if given:
             split = next(split for split in STRICTEST if split in given)
         else:
-            split = hash_split(
-                min(content for name in family for content in pieces[name].contents), valid_percent, test_percent
-            )
+            content = min(content for name in family for content in pieces[name].contents)
+            split = hash_split(content, valid_percent, test_percent)
+            if split == "train":
+                training.append((hash_fraction(content), family))
         splits |= dict.fromkeys(family, split)
+    if valid_percent and training and not known and "valid" not in splits.values():
+        _, least = min(training)
+        if list(splits.values()).count("train") > len(least):
+            splits |= dict.fromkeys(least, "valid")
     return {name: splits[name] for name in pieces}
 
 
