@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from seqaudio.notes.near_duplicates import (
     ALIKE,
     FEWEST_SHARED,
     WIDTH,
+    Fingerprint,
     PieceIdentity,
     families,
     likeness,
-    melody_fingerprint,
     near_duplicates,
+    once,
     split_by_content,
     splits_of_pieces,
     top_line,
@@ -47,6 +49,10 @@ def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:
         track=np.repeat([0, 1], [length, len(bars)]),
         **more,
     )
+
+
+def melody_fingerprint(notes: NoteSequence) -> Fingerprint:
+    return windows_of(top_line(notes))
 
 
 def alike(one: NoteSequence, other: NoteSequence) -> float:
@@ -135,6 +141,46 @@ def test_copies_without_any_window_are_found_by_their_content() -> None:
     short = NoteSequence.from_columns([0, 480, 960], [480, 960, 1440], [60, 62, 64])
     pieces = [short, tune(1), short.with_columns(pitch=short.pitch + 2), short.with_columns(pitch=[60, 62, 65])]
     assert near_duplicates([PieceIdentity.of(notes) for notes in pieces]) == [0, 1, 0, 3]
+
+
+def short_tune(pitches: Sequence[int], times: int = 1, **more: Any) -> NoteSequence:
+    start = 480 * np.arange(times * len(pitches))
+    return NoteSequence.from_columns(start, start + 480, np.tile(pitches, times), **more)
+
+
+@pytest.mark.parametrize(
+    "pitches",
+    [
+        [60, 62, 64, 65, 67, 65, 64, 62, 60, 67],
+        [60, 62, 64, 65, 67, 65, 64, 62, 60],  # the second time begins with the pitch that ends the first
+        [60, 64, 62, 65, 60, 64, 62, 67],
+        [60, 62, 64, 65, 67, 65, 64, 62, 60, 67, 72, 71, 69, 67],
+    ],
+)
+def test_a_short_tune_and_its_repeats_are_one_piece_and_tunes_that_go_on_are_others(pitches: list[int]) -> None:
+    higher = [pitch + 3 for pitch in pitches]
+    pieces = {
+        "tune": short_tune(pitches),
+        "longer": short_tune([*pitches, 74, 60]),
+        "twice": short_tune(higher, 2, program=40),
+        "other end": short_tune([*pitches[:-1], 59]),
+        "five times": short_tune(pitches, 5),
+    }
+    found = families({name: PieceIdentity.of(notes) for name, notes in pieces.items()})
+    assert found == [["tune", "twice", "five times"], ["longer"], ["other end"]]
+    rolls = [
+        RollRepresentation(steps_per_quarter=1, repeats="joined").encode(pieces[name]) for name in ("tune", "twice")
+    ]
+    assert near_duplicates([PieceIdentity.of_roll(roll) for roll in rolls]) == [0, 0]
+
+
+def test_motifs_scales_and_trills_are_no_short_tunes() -> None:
+    for pitches in ([60, 62, 64, 65, 67, 65, 64], range(60, 72), [60, 62] * 6, [60, 62, 64] * 4):
+        line = np.array(pitches)
+        assert PieceIdentity.of(short_tune(line)).short == ()
+        assert near_duplicates([PieceIdentity.of(short_tune(line, times)) for times in (1, 2)]) == [0, 1]
+    assert once(np.array([60, 62, 64, 65, 67, 65, 64])) is None
+    assert once(np.zeros(0, np.int64)) is None
 
 
 def test_many_versions_of_one_piece_are_one_family_however_many_share_a_window() -> None:
