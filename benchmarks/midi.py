@@ -7,10 +7,12 @@
     remi_vs_miditok        our time / MidiTok's for its REMI tokens: below 1 we are faster
 
 Ours is `build_store` in one process: untrusted files through the guarded parser, checks, tokens, split by content,
-ledger, checksums, a synced store. Theirs reads each file with pretty_midi, or with symusic and MidiTok, makes the
-tokens in a loop and writes them to one file, without any of that. Start-up counts on neither side: both have worked on
-some files before. They take turns: the loop stops several times, and ours prepares all files then. Before a number is
-printed the tokens are compared; a few files differ where pretty_midi ends overlapping notes otherwise.
+ledger, checksums, a synced store: all that `MidiPreparation` does. What is not timed is the search for versions of a
+piece that `midi_folder` makes before, unless it is given `--versions hashed`; that search reads every file once more.
+Theirs reads each file with pretty_midi, or with symusic and MidiTok, makes the tokens in a loop and writes them to one
+file, without any of that. Start-up counts on neither side: both have worked on some files before. They take turns: the
+loop stops several times, and ours prepares all files then. Before a number is printed the tokens are compared; a few
+files differ where pretty_midi ends overlapping notes otherwise.
 """
 
 from __future__ import annotations

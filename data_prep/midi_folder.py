@@ -6,8 +6,8 @@
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation miditok:REMI --workers 4
 
 Every *.mid and *.midi below FOLDER, in the order of their paths. Split by the content of the piece: versions of one
-piece (copies, transpositions, arrangements, slightly edited ones) fall into one split. A file of format 2 gives one row
-for each of its songs.
+piece (copies, transpositions, arrangements, slightly edited ones) fall into one split. Where so few pieces give none to
+validation, one of training goes there. A file of format 2 gives one row for each of its songs.
 """
 
 from __future__ import annotations

@@ -115,6 +115,16 @@ def test_what_a_store_holds_is_told_in_words(tmp_path: Path) -> None:
     assert "half of them below" in finding(report, "pieces").verdict
 
 
+def test_a_single_file_has_its_verb(tmp_path: Path) -> None:
+    songs = {key: replace(notes, time_signatures=(TimeSignature(0, 3, 4),)) for key, notes in sound_songs().items()}
+    changing = (TimeSignature(0, 6, 8), TimeSignature(1440, 3, 4))
+    songs["train/3"] = replace(songs["train/3"], time_signatures=changing, key_signatures=(KeySignature(0, 1),))
+    songs["train/4"] = replace(songs["train/4"], time_signatures=())
+    report = report_on(store_of(tmp_path, songs))
+    assert finding(report, "metres").verdict.endswith("; 1 file names none, which means 4/4; 1 file changes it")
+    assert finding(report, "keys").verdict.endswith("; 1 file names one, G major (1)")
+
+
 def test_a_corpus_without_tempo_dynamics_or_facts_is_told(tmp_path: Path) -> None:
     report = report_on(store_of(tmp_path, sound_songs()))
     assert "120 quarters a minute in every file, which is what a file means that names no tempo" in str(report)
@@ -177,7 +187,16 @@ def test_larger_corpora_are_enough_for_small_nets_and_then_for_any(tmp_path: Pat
 def test_a_missing_split_is_a_fault_and_a_small_one_a_warning(tmp_path: Path) -> None:
     songs = {f"train/{number}": song(number, length=500) for number in range(60)}
     found = finding(report_on(store_of(tmp_path, songs)), "amount")
-    assert (found.level, found.verdict) == (Level.FAULT, "no piece is in the split valid; a training needs both")
+    assert (found.level, found.verdict) == (
+        Level.FAULT,
+        "no piece is in the split valid; a training needs both. Add pieces, or prepare a folder of your own with "
+        "--test-percent 0 or another --valid-percent",
+    )
+    # of little there is more to say
+    found = finding(report_on(store_of(tmp_path, {f"train/{number}": song(number) for number in range(2)})), "amount")
+    assert found.level is Level.FAULT
+    assert found.verdict.startswith("no piece is in the split valid; a training needs both. Add pieces, or")
+    assert "seqaudio train music_generation --start-from RUN --store store" in found.verdict
     found = finding(report_on(store_of(tmp_path, songs | {"valid/0": song(99)})), "amount")
     assert found.level is Level.WARNING
     assert "1 piece to choose the model by" in found.verdict

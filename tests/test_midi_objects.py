@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -97,6 +98,23 @@ def test_symusic_writes_what_we_read_again() -> None:
 def test_ticks_beyond_symusics_are_refused() -> None:
     with pytest.raises(ValueError, match="tick 2147483648, symusic holds at most 2147483647"):
         to_symusic(NoteSequence.from_columns([0], [2**31], [60]))
+
+
+@pytest.mark.parametrize(
+    ("maps", "end"),
+    [
+        ({"tempos": [(0, 500_000), (10_000_000, 400_000)]}, 10_001_280),
+        ({"time_signatures": [TimeSignature(10_000_000, 3, 4)]}, 10_000_000),
+        ({"key_signatures": [KeySignature(19_200_000, 1)]}, 19_200_000),
+    ],
+)
+def test_maps_beyond_pretty_midis_ticks_are_refused(maps: dict[str, Any], end: int) -> None:
+    notes = NoteSequence.from_columns([0], [480], [60], **maps)
+    with pytest.raises(
+        ValueError, match=f"reach tick {end}, where their last bar ends; pretty_midi holds at most 9999999"
+    ):
+        to_pretty_midi(notes)
+    assert len(from_pretty_midi(to_pretty_midi(quantise(notes, 12)))) == 1
 
 
 def test_an_empty_score_has_no_notes() -> None:

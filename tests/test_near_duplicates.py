@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from seqaudio.notes.near_duplicates import (
     ALIKE,
     FEWEST_SHARED,
     WIDTH,
+    Fingerprint,
     PieceIdentity,
     families,
     likeness,
-    melody_fingerprint,
     near_duplicates,
+    once,
     split_by_content,
     splits_of_pieces,
     top_line,
@@ -47,6 +49,10 @@ def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:
         track=np.repeat([0, 1], [length, len(bars)]),
         **more,
     )
+
+
+def melody_fingerprint(notes: NoteSequence) -> Fingerprint:
+    return windows_of(top_line(notes))
 
 
 def alike(one: NoteSequence, other: NoteSequence) -> float:
@@ -137,6 +143,46 @@ def test_copies_without_any_window_are_found_by_their_content() -> None:
     assert near_duplicates([PieceIdentity.of(notes) for notes in pieces]) == [0, 1, 0, 3]
 
 
+def short_tune(pitches: Sequence[int], times: int = 1, **more: Any) -> NoteSequence:
+    start = 480 * np.arange(times * len(pitches))
+    return NoteSequence.from_columns(start, start + 480, np.tile(pitches, times), **more)
+
+
+@pytest.mark.parametrize(
+    "pitches",
+    [
+        [60, 62, 64, 65, 67, 65, 64, 62, 60, 67],
+        [60, 62, 64, 65, 67, 65, 64, 62, 60],  # the second time begins with the pitch that ends the first
+        [60, 64, 62, 65, 60, 64, 62, 67],
+        [60, 62, 64, 65, 67, 65, 64, 62, 60, 67, 72, 71, 69, 67],
+    ],
+)
+def test_a_short_tune_and_its_repeats_are_one_piece_and_tunes_that_go_on_are_others(pitches: list[int]) -> None:
+    higher = [pitch + 3 for pitch in pitches]
+    pieces = {
+        "tune": short_tune(pitches),
+        "longer": short_tune([*pitches, 74, 60]),
+        "twice": short_tune(higher, 2, program=40),
+        "other end": short_tune([*pitches[:-1], 59]),
+        "five times": short_tune(pitches, 5),
+    }
+    found = families({name: PieceIdentity.of(notes) for name, notes in pieces.items()})
+    assert found == [["tune", "twice", "five times"], ["longer"], ["other end"]]
+    rolls = [
+        RollRepresentation(steps_per_quarter=1, repeats="joined").encode(pieces[name]) for name in ("tune", "twice")
+    ]
+    assert near_duplicates([PieceIdentity.of_roll(roll) for roll in rolls]) == [0, 0]
+
+
+def test_motifs_scales_and_trills_are_no_short_tunes() -> None:
+    for pitches in ([60, 62, 64, 65, 67, 65, 64], range(60, 72), [60, 62] * 6, [60, 62, 64] * 4):
+        line = np.array(pitches)
+        assert PieceIdentity.of(short_tune(line)).short == ()
+        assert near_duplicates([PieceIdentity.of(short_tune(line, times)) for times in (1, 2)]) == [0, 1]
+    assert once(np.array([60, 62, 64, 65, 67, 65, 64])) is None
+    assert once(np.zeros(0, np.int64)) is None
+
+
 def test_many_versions_of_one_piece_are_one_family_however_many_share_a_window() -> None:
     versions = [edited(tune(8), 0.03, seed) for seed in range(60)]
     others = [tune(seed) for seed in range(100, 110)]
@@ -185,6 +231,41 @@ def test_a_piece_alone_goes_by_its_content_and_versions_go_with_it() -> None:
     assert all(together[f"tune {seed}"] == together[f"version {seed}"] for seed in range(60))
     # in any order
     assert split_by_content(dict(reversed((songs | versions).items()))) == together
+
+
+def hashed(songs: dict[str, NoteSequence], valid: float = 10.0) -> dict[str, str]:
+    return {name: hash_split(content_hash(notes), valid, 10.0) for name, notes in songs.items()}
+
+
+def test_of_few_pieces_one_of_training_goes_to_validation() -> None:
+    promoted = 0
+    for first in range(0, 240, 8):
+        songs = {f"tune {seed}": tune(seed) for seed in range(first, first + 8)}
+        songs["again"] = songs[f"tune {first}"].with_columns(pitch=songs[f"tune {first}"].pitch + 2)
+        alone, together = hashed(songs), split_by_content(songs)
+        moved = {name for name in songs if alone[name] != together[name]}
+        assert "valid" in together.values()
+        if "valid" in alone.values():
+            assert not moved
+        else:
+            promoted += 1
+            assert moved == {name for name in songs if together[name] == "valid"}
+            assert {alone[name] for name in moved} == {"train"}
+            assert len({content_hash(songs[name]) for name in moved}) == 1
+            assert "train" in together.values()
+            assert split_by_content(dict(reversed(songs.items()))) == together
+    assert 5 < promoted < 25
+
+
+def test_validation_stays_empty_where_nothing_else_would_train_or_none_is_wanted() -> None:
+    training = {
+        name: notes for name, notes in ((f"{n}", tune(n)) for n in range(8)) if hashed({"": notes})[""] == "train"
+    }
+    assert set(split_by_content(training, 0.0, 10.0).values()) == {"train"}
+    name, notes = next(iter(training.items()))
+    assert split_by_content({name: notes, "copy": notes}) == {name: "train", "copy": "train"}
+    # known splits hold
+    assert set(split_by_content(training, known=dict.fromkeys(training, "train")).values()) == {"train"}
 
 
 @pytest.mark.parametrize(

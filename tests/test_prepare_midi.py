@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import Command, assert_refused
+from seqaudio.cli.info import describe_midi
 from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.notes import NoteSequence, build_representation, quantise, read_midi
@@ -178,6 +179,20 @@ def test_a_file_of_several_songs_gives_a_row_for_each(tmp_path: Path) -> None:
     rows = preparation()(Item("songs.mid", path, "songs.mid"))
     assert [row.id for row in rows] == ["songs.mid#1", "songs.mid#2"]
     assert [row.duration for row in rows] == [0.5, 1.0]
+
+
+def test_of_many_remarks_the_first_few_and_their_number_are_kept(tmp_path: Path) -> None:
+    data = midi_bytes(tune(1))
+    place = data.index(b"MTrk") + 8  # metres of no denominator, before what the conductor track holds
+    for count, more in ((2, ""), (1_500, "; and 1,497 more remarks")):
+        metres = bytes.fromhex("00 ff5804 04ff1808") * count
+        length = int.from_bytes(data[place - 4 : place], "big") + len(metres)
+        path = tmp_path / f"{count}.mid"
+        path.write_bytes(data[: place - 4] + length.to_bytes(4, "big") + metres + data[place:])
+        (row,) = preparation()(Item(path.name, path, path.name))
+        assert row.remark.endswith(more)
+        assert row.remark.count("numerator=4, denominator=0") == min(count, 3)
+        assert more.removeprefix("; ") in list(describe_midi(path))[-1]
 
 
 @pytest.mark.parametrize("name", ["melody", "performance", "roll"])

@@ -44,6 +44,16 @@ def roll(steps: np.ndarray) -> np.ndarray:
     return frames
 
 
+def write_matrices(file: Path, rolls: Mapping[str, Sequence[np.ndarray]]) -> None:
+    """A .mat file as the sets have them."""
+    cells = {}
+    for split, pieces in rolls.items():
+        cells[VARIABLES[split]] = np.empty((1, len(pieces)), dtype=object)
+        for number, frames in enumerate(pieces):  # of equal shapes numpy would make one array
+            cells[VARIABLES[split]][0, number] = frames
+    savemat(file, cells, do_compression=True)
+
+
 @pytest.fixture(scope="module")
 def chorales() -> dict[str, list[np.ndarray]]:
     """Train/1 is test/2 a third higher, valid/0 is test/0 but for a few notes of the alto."""
@@ -58,12 +68,8 @@ def chorales() -> dict[str, list[np.ndarray]]:
 def folder(chorales: dict[str, list[np.ndarray]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of both scripts."""
     folder = tmp_path_factory.mktemp("published")
-    cells = {}
-    for split, pieces in chorales.items():
-        array = np.empty((1, len(pieces)), dtype=object)
-        array[0, :] = [roll(piece[::4]) for piece in pieces]
-        cells[VARIABLES[split]] = array
-    savemat(folder / "JSB_Chorales.mat", cells, do_compression=True)
+    quarters = {split: [roll(piece[::4]) for piece in pieces] for split, pieces in chorales.items()}
+    write_matrices(folder / "JSB_Chorales.mat", quarters)
     for grid, step in (("quarter", 4), ("8th", 2), ("16th", 1)):
         # voices in unison are one pitch there, and a few are written as 60.0
         lists = {
@@ -155,6 +161,16 @@ def test_what_is_none_of_the_four_files_is_refused(folder: Path, tmp_path: Path,
         prepare_rolls(tmp_path / "other.mat", tmp_path / "out")
     done = command("data_prep/polyphonic.py", "--set", "jsb", "--source", tmp_path, "--out", tmp_path / "out")
     assert_refused(done, "give the folder with JSB_Chorales.mat")
+
+
+def test_the_file_of_another_set_is_refused_with_both_names(tmp_path: Path, command: Command) -> None:
+    file, out = tmp_path / "mine.mat", tmp_path / "out"
+    write_matrices(file, {split: [roll(voices(1))] * n for split, n in polyphonic.SETS["piano_midi"].expected.items()})
+    done = command("data_prep/polyphonic.py", "--set", "jsb", "--source", file, "--out", out)
+    assert_refused(done, "mine.mat: has the pieces of Piano-midi.de, expected those of JSB Chorales")
+    assert_refused(done, "give --set piano_midi, or JSB_Chorales.mat as the source")
+    assert not out.exists()
+    assert rows(prepare_rolls(file, out, set="piano_midi")) == polyphonic.SETS["piano_midi"].expected
 
 
 # the JSON files
@@ -289,6 +305,23 @@ def test_clean_sets_have_no_piece_in_two_splits(data_folder: Path, name: str) ->
     }
     assert Counter(piece.split("/")[0] for piece in kept) == chosen.expected_clean
     assert [family for family in families(kept) if len({piece.split("/")[0] for piece in family}) > 1] == []
+
+
+@pytest.mark.data
+def test_musedata_has_as_many_chorales_of_jsb_as_the_script_tells(data_folder: Path) -> None:
+    identities = {
+        f"{name}/{split}/{number}": PieceIdentity.of_roll(frames)
+        for name in ("jsb", "musedata")
+        for split, rolls in read_matrix_rolls(data_folder / "music" / "polyphonic" / polyphonic.SETS[name].file).items()
+        for number, frames in enumerate(rolls)
+    }
+    both = [family for family in families(identities) if len({piece.split("/")[0] for piece in family}) == 2]
+    sets = Counter(piece.split("/")[0] for family in both for piece in family)
+    assert (len(both), sets) == (103, {"jsb": 184, "musedata": 134})
+    for trained, tested, leaks in (("musedata", "jsb", 32), ("jsb", "musedata", 48)):
+        seen = [family for family in both if any(piece.startswith(f"{tested}/test/") for piece in family)]
+        assert sum(piece.startswith(f"{trained}/train/") for family in seen for piece in family) == leaks
+    assert "134 of its pieces and 184 of jsb's are in 103" in polyphonic.__doc__
 
 
 @pytest.mark.data

@@ -25,6 +25,8 @@ REPRESENTATIONS: list[Representation] = [
     RollRepresentation(),
     RollRepresentation(repeats="joined"),
     MidiTokRepresentation("TSD", programs=True),
+    MidiTokRepresentation("Structured"),
+    MidiTokRepresentation("Structured", steps_per_quarter=5, longest=2, programs=True),
 ]
 
 
@@ -67,6 +69,12 @@ def test_repeated_notes_merge_in_a_joined_roll_and_nowhere_else() -> None:
     notes = NoteSequence.from_columns([0, 480, 960], [480, 960, 1440], 60)
     assert quantising_loss(RollRepresentation(repeats="joined"), notes).merged == 2
     assert quantising_loss(RollRepresentation(), notes).merged == 0
+
+
+def test_notes_behind_a_silence_that_is_cut_are_moved_not_lost() -> None:
+    notes = NoteSequence.from_columns([0, 20 * 480, 21 * 480], [480, 21 * 480, 22 * 480], [60, 60, 62])
+    loss = quantising_loss(MidiTokRepresentation("Structured"), notes)
+    assert str(loss) == "3 of 3 notes kept (2 moved, at most 12.000 quarters)"
 
 
 def test_the_clock_of_seconds_is_measured_in_seconds() -> None:

@@ -22,6 +22,7 @@ from seqaudio.notes import (
     read_songs,
 )
 from seqaudio.notes.midi_tokeniser import TOKENISERS
+from seqaudio.prepare.note_options import midi_items
 
 REPRESENTATIONS: list[Representation] = [
     MelodyRepresentation(),
@@ -34,18 +35,20 @@ REPRESENTATIONS: list[Representation] = [
     MidiTokRepresentation("REMI"),
     MidiTokRepresentation("TSD", programs=True),
 ]
-OTHER_TOKENISERS = [MidiTokRepresentation(name) for name in TOKENISERS if name not in ("REMI", "TSD")]
+OTHER_TOKENISERS: list[Representation] = [
+    MidiTokRepresentation(name) for name in TOKENISERS if name not in ("REMI", "TSD")
+]
 
 
 def songs(folder: Path, every: int) -> Iterator[tuple[Path, NoteSequence]]:
     """The songs of every n-th shared MIDI file; those that cannot be read are for other tests."""
-    for path in sorted((folder / "music").rglob("*.[mM][iI][dD]"))[::every]:
+    for item in midi_items(folder / "music", "the corpora")[::every]:
         try:
-            found = read_songs(path)
+            found = read_songs(item.file)
         except MidiError:
             continue
         for song in found:
-            yield path, song
+            yield item.file, song
 
 
 def check(path: Path, notes: NoteSequence, representation: Representation) -> None:
@@ -73,24 +76,14 @@ def test_a_sample_of_the_shared_files_passes_both_ways(data_folder: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("representation", REPRESENTATIONS, ids=lambda it: f"{it.name} {list(it.settings().values())}")
+@pytest.mark.parametrize(
+    "representation",
+    [*REPRESENTATIONS, *OTHER_TOKENISERS],
+    ids=lambda it: f"{it.name} {list(it.settings().values())}",
+)
 def test_every_shared_file_passes_both_ways(data_folder: Path, representation: Representation) -> None:
     passed = 0
     for path, notes in songs(data_folder, every=1):
         check(path, notes, representation)
         passed += 1
     assert passed > 1800
-
-
-@pytest.mark.slow
-@pytest.mark.data
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("representation", OTHER_TOKENISERS, ids=lambda it: it.tokeniser)
-def test_shared_files_pass_both_ways_through_all_of_miditok(
-    data_folder: Path, representation: MidiTokRepresentation
-) -> None:
-    passed = 0
-    for path, notes in songs(data_folder, every=7):
-        check(path, notes, representation)
-        passed += 1
-    assert passed > 250

@@ -69,23 +69,26 @@ def check_files(contents: Contents) -> Finding:
 
 def check_amount_of_music(contents: Contents) -> Finding:
     """Whether there is enough to train on and to choose by; for little, what to do."""
-    missing = [split for split in ("train", "valid") if split not in contents.splits]
-    if missing:
-        verdict = f"no piece is in the split {' or '.join(missing)}; a training needs both"
-        return Finding("amount", Level.FAULT, verdict)
     music = music_of(contents)
     train, valid = music.part("train"), music.part("valid")
     notes = _notes_of(train)
     minutes = sum(piece.seconds for piece in train) / 60
     told = f"{_count(len(train), 'piece')}, {minutes:,.0f} minutes and about {notes:,} notes to train on"
     start = f"seqaudio train music_generation --start-from RUN --store {contents.store.path.name}"
-    if notes < FEW_NOTES or len(train) < FEW_PIECES:
-        return Finding(
-            "amount",
-            Level.WARNING,
-            f"{told}, which a net of its own would learn by heart. Train on a larger corpus first, in the same "
-            f"representation (`seqaudio prepare nottingham`, `maestro`), then go on from that run: `{start}`",
+    little = notes < FEW_NOTES or len(train) < FEW_PIECES
+    larger = (
+        "Train on a larger corpus first, in the same representation (`seqaudio prepare nottingham`, `maestro`), "
+        f"then go on from that run: `{start}`"
+    )
+    if missing := [split for split, pieces in (("train", train), ("valid", valid)) if not pieces]:
+        verdict = (
+            f"no piece is in the split {' or '.join(missing)}; a training needs both. Add pieces, or prepare a folder "
+            "of your own with --test-percent 0 or another --valid-percent"
         )
+        return Finding("amount", Level.FAULT, f"{verdict}. {larger}" if little else verdict)
+    if little:
+        verdict = f"{told}, which a net of its own would learn by heart. {larger}"
+        return Finding("amount", Level.WARNING, verdict)
     if len(valid) < FEW_HELD_OUT:
         verdict = f"{told}, but {_count(len(valid), 'piece')} to choose the model by: which is best is left to chance"
         return Finding("amount", Level.WARNING, verdict)
@@ -127,11 +130,10 @@ def check_lengths(contents: Contents) -> Finding:
     music = music_of(contents)
     empty = tuple(piece.id for piece in music.pieces if not piece.steps)
     if empty:
-        return Finding("pieces", Level.FAULT, f"{len(empty):,} rows have no step at all", empty)
+        return Finding("pieces", Level.FAULT, f"{_count(len(empty), 'row has', 'rows have')} no step at all", empty)
     if music.illegal:
-        verdict = (
-            f"{len(music.illegal):,} rows are not what {music.representation.name} writes; prepare the store again"
-        )
+        rows = _count(len(music.illegal), "row is", "rows are")
+        verdict = f"{rows} not what {music.representation.name} writes; prepare the store again"
         return Finding("pieces", Level.FAULT, verdict, tuple(music.illegal))
     seconds = np.array([piece.seconds for piece in music.pieces])
     median = float(np.median(seconds))
@@ -142,7 +144,8 @@ def check_lengths(contents: Contents) -> Finding:
     )
     long = tuple(f"{piece.id} ({_clock(piece.seconds)})" for piece in music.pieces if piece.seconds > LONG * median)
     if long:
-        verdict = f"{told}; {len(long):,} are more than {LONG:g} times longer than that, and outweigh the others"
+        many = _count(len(long), "is", "are")
+        verdict = f"{told}; {many} more than {LONG:g} times longer than that, enough to outweigh the others"
         return Finding("pieces", Level.NOTE, verdict, long)
     return Finding("pieces", Level.GOOD, told)
 
@@ -154,7 +157,7 @@ def check_keys(contents: Contents) -> Finding:
     told = f"{_ranked(found)} by their notes{music.sampled}"
     given = Counter(facts.keys[0] for facts in music.told if facts.keys)
     if given:
-        told += f"; {sum(given.values()):,} files name one, {_ranked(given)}"
+        told += f"; {_count(sum(given.values()), 'file names', 'files name')} one, {_ranked(given)}"
     if len(found) == 1 and len(music.heard) > 1:
         return Finding("keys", Level.NOTE, f"all in one key, {told}: what is composed will be in it")
     return Finding("keys", Level.GOOD, told)
@@ -270,10 +273,8 @@ def _count(number: int, one: str, many: str = "") -> str:
 
 
 def _files(number: int, total: int, does: str, do: str) -> str:
-    """How many files, with the verb that suits one of them or several."""
-    if number == 1:
-        return f"1 file {does}"
-    return f"all files {do}" if number == total else f"{number:,} files {do}"
+    """Such as `all files name`, `1 file names`, `7 files name`."""
+    return f"all files {do}" if number == total else _count(number, f"file {does}", f"files {do}")
 
 
 def _named(entry: LedgerEntry) -> str:

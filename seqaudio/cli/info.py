@@ -173,6 +173,7 @@ def _scores(metrics: dict[str, float]) -> str:
 def describe_midi(path: Path) -> Iterator[str]:
     """Lines that tell what a MIDI file holds. Raises MidiError with the reason."""
     from seqaudio.notes.comments import read_comments
+    from seqaudio.notes.preparation import first_remarks
     from seqaudio.notes.reading import read_midi
 
     notes = read_midi(path)
@@ -188,7 +189,7 @@ def describe_midi(path: Path) -> Iterator[str]:
         program = "drums" if notes.is_drum[here].any() else f"program {notes.program[here][0]}"
         span = f"pitches {notes.pitch[here].min()}..{notes.pitch[here].max()}"
         yield f"  track {name or number}: {int(here.sum()):,} notes, {program}, {span}"
-    for line in (*notes.remarks, *read_comments(path)):
+    for line in (*first_remarks(notes), *read_comments(path)):
         yield f"  {line}"
 
 

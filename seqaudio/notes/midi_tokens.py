@@ -114,7 +114,8 @@ class MidiTokRepresentation(TokenRepresentation):
             notes = notes.select(~notes.is_drum)
         start, end = grid_steps(notes, self.grid)
         if self.tokeniser in LONGEST_PAUSE:
-            start, end = _closer(start, end, self.longest * self.grid)
+            earlier = _earlier(start, self.longest * self.grid)
+            start, end = start - earlier, end - earlier
         if library.longest:
             end = np.minimum(end, start + library.longest)
         quantised = resolve_overlaps(
@@ -132,6 +133,11 @@ class MidiTokRepresentation(TokenRepresentation):
         if self.tokeniser in NUMBERED_BARS:
             quantised = _parts_anew(self._first_bars(notes, quantised))
         return self._with_metres(notes, quantised)
+
+    def earlier(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
+        if self.tokeniser not in LONGEST_PAUSE:
+            return super().earlier(notes)
+        return _earlier(grid_steps(notes, self.grid)[0], self.longest * self.grid) / self.grid
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         return self.library.encode(self.quantise(notes)) + FIRST_ID
@@ -180,13 +186,13 @@ def _parts_anew(notes: NoteSequence) -> NoteSequence:
     return in_parts(*columns, ticks_per_quarter=notes.ticks_per_quarter, tempos=tempos)
 
 
-def _closer(start: Steps, end: Steps, most: int) -> tuple[Steps, Steps]:
-    """Notes whose beginnings are at most `most` steps apart, by which what follows a longer pause comes earlier."""
+def _earlier(start: Steps, most: int) -> Steps:
+    """[N] how many steps earlier each note comes where beginnings are at most `most` apart and longer waits are cut."""
     order = np.argsort(start, kind="stable")
     waits = np.diff(start[order], prepend=0)
     earlier = np.empty_like(start)
     earlier[order] = np.cumsum(np.maximum(waits - most, 0))
-    return start - earlier, end - earlier
+    return earlier
 
 
 def _nearest(velocity: npt.NDArray[np.int16], values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

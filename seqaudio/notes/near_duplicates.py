@@ -14,6 +14,9 @@ average.
 Of unrelated tunes and piano pieces hardly any pair shares more than a tenth; chorales share whole phrases. Windows of
 fewer than four pitches, and runs in one direction, are left out: trills, broken chords and scales are in everything.
 
+A line of 8 to 14 changes has too few windows. It is a version of those that are the same line, once or several times
+over, and of no others: of the openings of Nottingham's tunes, 8 changes each, half are in some other tune as well.
+
 Source: windows of a document as its fingerprint are the shingles of Broder (1997); the highest notes for the melody are
 those of Uitdenbogerd & Zobel (1998). Sets are compared whole: a corpus of ten thousand pieces takes seconds.
 """
@@ -31,12 +34,13 @@ import numpy.typing as npt
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare.splits import SplitName, check_percentages, hash_split
+from seqaudio.prepare.splits import SplitName, check_percentages, hash_fraction, hash_split
 
 WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping
 ALIKE = 0.2  # share of the windows of the smaller piece from which on two pieces are versions of one
 FEWEST_SHARED = 4  # windows: of a very short piece a fifth would be one or two
+SHORT = range(8, WIDTH + FEWEST_SHARED - 1)  # changes of a line with too few windows; still shorter ones are chance
 STRICTEST: tuple[SplitName, ...] = ("test", "valid", "train")  # what is held out stays held out
 
 _STEPS = 12  # of a quarter: notes that are meant to begin together do
@@ -54,13 +58,14 @@ class PieceIdentity:
 
     contents: tuple[str, ...]  # of each song, a hash of onsets, lengths and intervals of all notes
     melody: Fingerprint
+    short: tuple[str, ...] = ()  # of each song whose line is short, or such a line over and over, a hash of that
 
     @classmethod
     def of(cls, *songs: NoteSequence) -> PieceIdentity:
         """Of the songs of one file, usually a single one."""
-        windows = [melody_fingerprint(song) for song in songs]
-        melody = np.unique(np.concatenate([np.zeros(0, np.uint64), *windows]))
-        return cls(tuple(content_hash(song) for song in songs), melody)
+        lines = [top_line(song) for song in songs]
+        melody = np.unique(np.concatenate([np.zeros(0, np.uint64), *map(windows_of, lines)]))
+        return cls(tuple(content_hash(song) for song in songs), melody, _short(lines))
 
     @classmethod
     def of_roll(cls, frames: npt.NDArray[np.integer[Any]]) -> PieceIdentity:
@@ -70,13 +75,8 @@ class PieceIdentity:
         keys = np.flatnonzero(heard.any(axis=0))
         content = heard[:, keys[0] : keys[-1] + 1] if len(keys) else heard
         digest = hashlib.sha256(repr(content.shape).encode() + np.packbits(content).tobytes()).hexdigest()
-        top = heard.shape[1] - 1 - np.argmax(heard[:, ::-1], axis=1)
-        return cls((digest,), windows_of(changes(top)))
-
-
-def melody_fingerprint(notes: NoteSequence) -> Fingerprint:
-    """The windows of the top line of a piece as numbers, rising, each once; none where it is too short."""
-    return windows_of(top_line(notes))
+        line = changes(heard.shape[1] - 1 - np.argmax(heard[:, ::-1], axis=1))
+        return cls((digest,), windows_of(line), _short([line]))
 
 
 def top_line(notes: NoteSequence) -> npt.NDArray[np.int64]:
@@ -100,17 +100,42 @@ def changes(line: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def windows_of(line: npt.NDArray[np.int64]) -> Fingerprint:
-    """Every WIDTH successive pitches of a line, whatever their key, as numbers; those of no character left out."""
+    """Every WIDTH successive pitches of a line, whatever their key, as numbers, rising, each once.
+
+    Those of no character are left out; none is there where the line is too short.
+    """
     if len(line) < WIDTH:
         return np.zeros(0, dtype=np.uint64)
     views = np.lib.stride_tricks.sliding_window_view(line, WIDTH)
-    ordered = np.sort(views, axis=1)
-    pitches = 1 + np.count_nonzero(np.diff(ordered, axis=1), axis=1)
-    steps = np.diff(views, axis=1)
-    wanders = ~((steps > 0).all(axis=1) | (steps < 0).all(axis=1))
-    views = views[(pitches >= FEWEST_PITCHES) & wanders]
+    views = views[_have_character(views)]
     intervals = (views - views[:, :1]).astype(np.uint64)  # of 64 bits, round the end: only equality counts
     return np.unique((intervals * _KEYS).sum(axis=1, dtype=np.uint64))
+
+
+def once(line: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    """The short line [M] that a line is, once or several times over; None where it is no such line."""
+    for length in range(SHORT.start, min(SHORT.stop, len(line) + 1)):
+        part = line[:length]
+        # where its last pitch is its first, the second time begins without a change
+        period = length - 1 if part[0] == part[-1] else length
+        if (len(line) - length) % period == 0 and np.array_equal(line, np.resize(part[:period], len(line))):
+            return part
+    return None
+
+
+def _short(lines: Iterable[npt.NDArray[np.int64]]) -> tuple[str, ...]:
+    """Hashes of those lines that are short ones, whatever their key; those of no character left out."""
+    parts = [part for line in lines if (part := once(line)) is not None and _have_character(part[None])[0]]
+    return tuple(hashlib.sha256((part - part[0]).astype("<i8").tobytes()).hexdigest() for part in parts)
+
+
+def _have_character(views: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """[N] which of the parts [N, M] of lines have pitches enough, and do not run in one direction."""
+    pitches = 1 + np.count_nonzero(np.diff(np.sort(views, axis=1), axis=1), axis=1)
+    steps = np.diff(views, axis=1)
+    wanders = ~((steps > 0).all(axis=1) | (steps < 0).all(axis=1))
+    enough: npt.NDArray[np.bool_] = (pitches >= FEWEST_PITCHES) & wanders
+    return enough
 
 
 def likeness(one: Fingerprint, other: Fingerprint) -> float:
@@ -138,8 +163,8 @@ def near_duplicates(pieces: Sequence[PieceIdentity]) -> list[int]:
     for place, piece in enumerate(pieces):
         if any(content not in seen for content in piece.contents):
             places.append(place)
-        for content in piece.contents:
-            join(place, seen.setdefault(content, place))
+        for same in (*piece.contents, *piece.short):
+            join(place, seen.setdefault(same, place))
     melodies = [pieces[place].melody for place in places]
     for one, other in _candidates(melodies):
         if likeness(melodies[one], melodies[other]) >= ALIKE:
@@ -170,6 +195,9 @@ def splits_of_pieces(
     every corpus. Where the splits of some members are known, the strictest of them holds for all: test before valid,
     valid before train.
 
+    A training needs validation: where no split is known and a corpus is so small that valid would stay empty, it gets
+    the family of train with the least hash, unless that is all there is to train on. It is never one of test.
+
     Raises:
         OptionError: percentages that `hash_split` refuses.
         ValueError: a known split that is none.
@@ -177,6 +205,7 @@ def splits_of_pieces(
     check_percentages(valid_percent, test_percent)
     known = known or {}
     splits: dict[str, SplitName] = {}
+    training: list[tuple[float, list[str]]] = []  # families that train by their hash, behind it
     for family in families(pieces):
         given = {known[name] for name in family if name in known}
         if not given <= set(STRICTEST):
@@ -184,10 +213,15 @@ def splits_of_pieces(
         if given:
             split = next(split for split in STRICTEST if split in given)
         else:
-            split = hash_split(
-                min(content for name in family for content in pieces[name].contents), valid_percent, test_percent
-            )
+            content = min(content for name in family for content in pieces[name].contents)
+            split = hash_split(content, valid_percent, test_percent)
+            if split == "train":
+                training.append((hash_fraction(content), family))
         splits |= dict.fromkeys(family, split)
+    if valid_percent and training and not known and "valid" not in splits.values():
+        _, least = min(training)
+        if list(splits.values()).count("train") > len(least):
+            splits |= dict.fromkeys(least, "valid")
     return {name: splits[name] for name in pieces}
 
 

@@ -23,6 +23,7 @@ from seqaudio.prepare.splits import check_percentages, hash_split
 LONGEST_MINUTES = 240.0
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same
 _FASTEST = 300  # quarters a minute, on average: a damaged tempo must not make a grid without end
+_REMARKS = 3  # of a song that are shown: a damaged file can give thousands
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class MidiPreparation:
                 duration=song.duration,
                 split=item.split or self.split(song),
                 text=PieceFacts.of(song).to_text(),
-                remark="; ".join(song.remarks),
+                remark="; ".join(first_remarks(song)),
             )
             for number, song in enumerate(melodic, start=1)
         ]
@@ -97,6 +98,12 @@ def check_length(path: Path, song: NoteSequence, longest_minutes: float = LONGES
     quarters, most = song.last_tick / song.ticks_per_quarter, longest_minutes * _FASTEST
     if quarters > most:
         raise MidiError(path, Reason.TOO_LONG, f"{quarters:,.0f} quarters, at most {most:,.0f} are taken")
+
+
+def first_remarks(song: NoteSequence) -> tuple[str, ...]:
+    """The first few remarks of a reader, and behind them how many more there are."""
+    shown, more = song.remarks[:_REMARKS], len(song.remarks) - _REMARKS
+    return (*shown, f"and {more:,} more remarks") if more > 0 else shown
 
 
 def content_hash(song: NoteSequence) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.keys import RELATIVE_MAJOR, signs_of_major
 from seqaudio.notes.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
@@ -25,11 +26,21 @@ def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
 
     Times are those of `NoteSequence.seconds`. Resolution and tempo map carry over exactly; of the keys pretty_midi
     knows twelve tonics, so B and Cb become one.
+
+    Raises:
+        ValueError: a tempo or a signature beyond what pretty_midi holds, ten million ticks unless its MAX_TICK is set.
     """
     import pretty_midi
+    from pretty_midi.pretty_midi import MAX_TICK  # its users may raise it
 
     # pretty_midi takes a tempo map from a file alone
     silent = notes.select(np.zeros(len(notes), dtype=np.bool_))
+    end = end_of_last_bar(silent)
+    if end >= MAX_TICK:
+        raise ValueError(
+            f"tempos and signatures reach tick {end}, where their last bar ends; pretty_midi holds at most "
+            f"{int(MAX_TICK) - 1}; quantise first"
+        )
     midi = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(silent, keep_resolution=True)))
     for part in parts_of(notes):
         here = notes.select(part.of(notes))

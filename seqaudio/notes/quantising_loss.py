@@ -50,13 +50,15 @@ def quantising_loss(representation: Representation, notes: NoteSequence) -> Quan
 
     A note is kept where the result has a note of its pitch that begins within half a step of it; of several that claim
     one note the nearest is kept and the others are merged, as are those that begin where a note of their pitch sounds.
-    Places are in quarters, or in seconds where the representation keeps those.
+    Places are in quarters, or in seconds where the representation keeps those. Where it cuts long silences, notes
+    behind them are looked for where they come then, and count as moved by what was cut.
     """
     result = representation.quantise(notes)
     drums_kept = bool(result.is_drum.any())
     melodic = notes if drums_kept else notes.select(~notes.is_drum)
     seconds = representation.timing == "second"
-    before, after = _Places(melodic, seconds), _Places(result, seconds)
+    earlier = representation.earlier(melodic)
+    before, after = _Places(melodic, seconds, earlier), _Places(result, seconds)
     half = 0.5 * (result.tempo[0] / 1e6 if seconds else 1.0) / result.ticks_per_quarter + _EXACT
 
     nearest = after.nearest(before)  # [N] the note of the same pitch that begins nearest, -1 where there is none
@@ -77,19 +79,19 @@ def quantising_loss(representation: Representation, notes: NoteSequence) -> Quan
     kept = np.zeros(len(melodic), dtype=np.bool_)
     kept[claimed] = True
 
-    moved = distance[claimed] > _EXACT
+    moved_by = np.abs(after.start[twin] - before.start[claimed] - earlier[claimed])
     length, new_length = (before.end - before.start)[claimed], (after.end - after.start)[twin]
     ends_moved = np.abs(after.end[twin] - before.end[claimed]) > half
     merged = ~kept & after.sounds(before, half)
     return QuantisingLoss(
         notes=len(notes),
         kept=int(kept.sum()),
-        moved=int(moved.sum()),
+        moved=int((moved_by > _EXACT).sum()),
         resized=int((ends_moved & (np.abs(new_length - length) > _EXACT)).sum()),
         merged=int(merged.sum()),
         left_out=int((~kept & ~merged).sum()),
         percussion=len(notes) - len(melodic),
-        furthest=float(distance[kept].max(initial=0.0)),
+        furthest=float(moved_by.max(initial=0.0)),
         unit="seconds" if seconds else "quarters",
     )
 
@@ -102,9 +104,14 @@ def _rank(group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 class _Places:
     """Where notes begin and end, in quarters or seconds, and a search by pitch."""
 
-    def __init__(self, notes: NoteSequence, seconds: bool) -> None:
-        self.start: npt.NDArray[np.float64] = notes.start if seconds else notes.start_tick / notes.ticks_per_quarter
-        self.end: npt.NDArray[np.float64] = notes.end if seconds else notes.end_tick / notes.ticks_per_quarter
+    def __init__(self, notes: NoteSequence, seconds: bool, earlier: npt.NDArray[np.float64] | float = 0.0) -> None:
+        start, end = (
+            (notes.start, notes.end)
+            if seconds
+            else (notes.start_tick / notes.ticks_per_quarter, notes.end_tick / notes.ticks_per_quarter)
+        )
+        self.start: npt.NDArray[np.float64] = start - earlier
+        self.end: npt.NDArray[np.float64] = end - earlier
         # percussion is not a pitch
         self.pitch = notes.pitch.astype(np.int64) + 128 * notes.is_drum
         self._order = np.lexsort((self.end, self.start, self.pitch))

@@ -78,6 +78,10 @@ class Representation(ABC):
     def decode(self, encoded: Any) -> NoteSequence:
         """The notes of what was encoded. Raises ValueError for what `encode` never gives; nothing is repaired."""
 
+    def earlier(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
+        """[N] by how many quarters `quantise` lets each note come earlier, since it cuts silences; 0 unless it does."""
+        return np.zeros(len(notes))
+
     def settings(self) -> dict[str, Any]:
         """The settings as JSON; `build_representation(name, settings)` makes an equal representation."""
         return asdict(self)
