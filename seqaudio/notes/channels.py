@@ -40,39 +40,44 @@ def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None
     struck = [place for place, track in enumerate(tracks) if _STRUCK.search(track)]
     if len(struck) == 1 and pedalled == struck:
         return None
-    places: list[tuple[Part, tuple[int, int]]] = []  # each part, its port and channel
+    found = [_Channels(tracks[place], whole=place in pedalled) for place in sorted({*pedalled, *struck})]
+    if _named(found) != list(parts):  # a strike without velocity is none: told from the whole alone
+        found = [_Channels(track, whole=True) for track in tracks]
+    if _named(found) != list(parts):
+        raise ValueError(f"{len(_named(found))} parts by their channels, the parser has {len(parts)}")
     controls = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)
-    for place in sorted({*pedalled, *struck}):
-        found = _Channels(tracks[place])
-        places += found.parts()
-        for where, events in found.pedals.items():
+    for track in found:
+        for where, events in track.pedals.items():
             controls[where] += events
-    if [part for part, _ in places] != list(parts):
-        raise ValueError(f"{len(places)} parts by their channels, the parser has {len(parts)}")
     spans = {where: _spans(events) for where, events in controls.items()}
-    return [spans.get(where, []) for _, where in places]
+    return [spans.get(where, []) for track in found for _, where in track.parts()]
+
+
+def _named(tracks: Sequence[_Channels]) -> list[Part]:
+    return [part for track in tracks for part, _ in track.parts()]
 
 
 class _Channels:
     """What one track has on which port and channel."""
 
-    def __init__(self, track: bytes) -> None:
+    def __init__(self, track: bytes, whole: bool) -> None:
         self.pedals = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)  # tick, and whether it goes down
         self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port of what has notes
         programs = defaultdict[int, int](int)
-        pedalled = _PEDALLED.search(track)
-        for run in runs(track):
-            if len(run.data[0]) == 1:
+        for run in runs(track, whole):
+            if run.data and len(run.data[0]) == 1:
                 changes = zip(run.statuses, run.data, strict=True)
                 programs.update((status & 0x0F, data[0]) for status, data in changes if status & 0xF0 == 0xC0)
                 continue
-            messages = list(zip(run.statuses, run.data, run.ticks, strict=True))
-            for channel in {status & 0x0F for status, data, _ in messages if status & 0xF0 == 0x90 and data[1]}:
-                self._parts.add((channel == _DRUMS, channel, programs[channel], run.port))
-            if pedalled:
+            strikes = set(run.statuses)
+            if whole:
+                messages = list(zip(run.statuses, run.data, run.ticks, strict=True))
+                strikes = {status for status, data, _ in messages if data[1:] > b"\0"}
                 for status, data, tick in messages:
                     if status & 0xF0 == 0xB0 and data[0] == _PEDAL:
                         self.pedals[run.port, status & 0x0F].append((tick, data[1] >= 64))
+            for channel in {status & 0x0F for status in strikes if status & 0xF0 == 0x90}:
+                self._parts.add((channel == _DRUMS, channel, programs[channel], run.port))
 
     def parts(self) -> list[tuple[Part, tuple[int, int]]]:
         return [((program, drums), (port, channel)) for drums, channel, program, port in sorted(self._parts)]

@@ -26,6 +26,7 @@ _MESSAGE = {
     2: re.compile(rb"(%b)([\x80-\xbf\xe0-\xef]?)(%b%b)" % (WAIT, _DATA, _DATA)),
     1: re.compile(rb"(%b)([\xc0-\xdf]?)(%b)" % (WAIT, _DATA)),
 }
+_STATUS = re.compile(rb"%b([\x80-\xbf\xe0-\xef]?)%b%b" % (WAIT, _DATA, _DATA))
 # metas of up to 15 bytes, end marks apart: a file may have a million of them
 _SHORT = rb"\xff[\x00-\x2e\x30-\x7f](?:%b)" % b"|".join(rb"\x%02x.{%d}" % (n, n) for n in range(16))
 _SHORT_METAS = re.compile(rb"(?:%b%b)*+" % (WAIT, _SHORT), re.DOTALL)
@@ -88,8 +89,11 @@ class Run(NamedTuple):
     data: tuple[bytes, ...]
 
 
-def runs(track: bytes) -> Iterator[Run]:
-    """The events up to the end mark of a track that `check_events` let pass as it is."""
+def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
+    """The events up to the end mark of a track that `check_events` let pass as it is.
+
+    Where not the `whole` is wanted, runs of messages of two data bytes tell each status once and nothing else.
+    """
     place = tick = port = status = running = 0
     while place < len(track):
         begin = place
@@ -98,6 +102,13 @@ def runs(track: bytes) -> Iterator[Run]:
             if end == place:
                 continue
             # whole columns at a time: a file has thousands of messages
+            if data == 2 and not whole:
+                given = _STATUS.findall(track, place, end)
+                before = [] if given[0] else [status]
+                yield Run(port, [], [*before, *(own[0] for own in set(given) if own)], ())
+                status = next((own[0] for own in reversed(given) if own), status)
+                place, running = end, data
+                continue
             waits, own, values = zip(*_MESSAGE[data].findall(track, place, end), strict=True)
             ticks = list(accumulate(map(_number, waits), initial=tick))[1:]
             statuses = [status := given[0] if given else status for given in own]
