@@ -28,6 +28,9 @@ from seqaudio.notes import (
     to_pretty_midi,
     to_symusic,
 )
+from seqaudio.notes.performance import PerformanceRepresentation
+from seqaudio.notes.preparation import MidiPreparation
+from seqaudio.prepare import Item
 
 
 @st.composite
@@ -177,6 +180,25 @@ def test_reading_keeps_the_pedal_or_applies_it() -> None:
     data = midi_bytes(pedalled())
     assert read_midi(data) == pedalled()
     assert read_midi(data, pedal="applied") == apply_pedals(pedalled())
+    assert read_midi(data, pedal="unread") == dataclasses.replace(pedalled(), pedals=pedalled().pedals[:0])
+
+
+def test_a_preparation_reads_pedals_for_a_representation_that_says_them(tmp_path: Path) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Pedalled(PerformanceRepresentation):
+        """Its first token is the number of pedals."""
+
+        says_pedals = True
+
+        def encode(self, notes: NoteSequence) -> np.ndarray:
+            return np.append(len(notes.pedals), super().encode(notes))
+
+    path = tmp_path / "a.mid"
+    path.write_bytes(midi_bytes(pedalled()))
+    item = Item("a.mid", path, "a")
+    (saying,) = MidiPreparation(Pedalled())(item)
+    (silent,) = MidiPreparation(PerformanceRepresentation())(item)
+    assert saying.sequence.tolist() == [2, *silent.sequence]
 
 
 def test_pedals_follow_their_ticks() -> None:

@@ -44,18 +44,20 @@ class Parsed(NamedTuple):
     columns: bytes
 
 
-def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS) -> list[Parsed]:
+def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool = True) -> list[Parsed]:
     """The parts of the replies, in the order of the files: one, or one a file where something went wrong.
+
+    `pedals` says whether they are wanted: some files take twice the time for them.
 
     Raises:
         SeqAudioError: the parser does not start at all.
     """
     share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MOST_TOGETHER else _LARGE
     try:
-        return [_ask(files, share * limits.deadline, limits)]
+        return [_ask(files, share * limits.deadline, limits, pedals)]
     except (ChildCrashedError, ChildTimeoutError) as error:
         if len(files) > 1:
-            return [part for file in files for part in parse([file], limits)]
+            return [part for file in files for part in parse([file], limits, pedals)]
         reason = Reason.PARSER_CRASHED if isinstance(error, ChildCrashedError) else Reason.PARSER_TIMEOUT
         return [Parsed([{"reason": reason, "detail": str(error)}], b"")]
 
@@ -65,7 +67,7 @@ def the_parser(megabytes: int) -> Guard:
     return the_guard(PARSER, megabytes, "the MIDI parser", "numpy, symusic")
 
 
-def _ask(files: Sequence[bytes], deadline: float, limits: ReadingLimits) -> Parsed:
-    head = struct.pack(f"<I{len(files)}I", len(files), *map(len, files))
+def _ask(files: Sequence[bytes], deadline: float, limits: ReadingLimits, pedals: bool) -> Parsed:
+    head = struct.pack(f"<II{len(files)}I", len(files), pedals, *map(len, files))
     reply, columns = the_parser(limits.memory).ask(b"".join((head, *files)), deadline)
     return Parsed(reply["files"], columns)

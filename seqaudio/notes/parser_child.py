@@ -3,7 +3,7 @@
 The parser's C++ aborts the process on some damaged files, so it lives here, alone, within a limit of memory. What is
 known to harm it is refused before (`chunks.py`, `events.py`).
 
-    request   count uint32, length uint32 of each file; the files
+    request   count uint32, whether pedals are wanted uint32, length uint32 of each file; the files
     reply     JSON {"files": [...]}, and columns
 
 Each file is {"reason", "detail"} or {"songs": [...]}, each song {"error"} or what `_parse` says. The columns are those
@@ -58,24 +58,24 @@ class _Columns:
 
 def work(request: bytes) -> tuple[dict[str, Any], bytes]:
     """What the module's docstring says of a reply."""
-    (count,) = struct.unpack_from("<I", request)
-    lengths = struct.unpack_from(f"<{count}I", request, 4)
-    place = 4 + 4 * count
+    count, pedals = struct.unpack_from("<II", request)
+    lengths = struct.unpack_from(f"<{count}I", request, 8)
+    place = 8 + 4 * count
     columns, files = _Columns(), []
     for length in lengths:
-        files.append(_read(request[place : place + length], columns))
+        files.append(_read(request[place : place + length], columns, bool(pedals)))
         place += length
     return {"files": files}, columns.packed()
 
 
-def _read(data: bytes, columns: _Columns) -> dict[str, Any]:
+def _read(data: bytes, columns: _Columns, pedals: bool) -> dict[str, Any]:
     try:
         songs = songs_of(data, "")
         for song in songs:
             check_ticks(song.data)
     except MidiError as error:
         return {"reason": error.reason, "detail": error.detail}
-    return {"songs": [_parse(song, columns) for song in songs]}
+    return {"songs": [_parse(song, columns, pedals) for song in songs]}
 
 
 def check_ticks(song: bytes) -> None:
@@ -95,7 +95,7 @@ def _most_ticks(data: bytes) -> int:
     return int(np.count_nonzero(high[2:] & high[1:-1] & high[:-2])) << 28
 
 
-def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
+def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
     """Resolution, maps, and of each track that has notes: name, program, drum, number of notes and of pedals."""
     try:
         score: Any = symusic.Score.from_midi(song.data)
@@ -107,19 +107,13 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
     if len(struck) > MOST_TRACKS:
         return {"error": f"{len(struck):,} tracks with notes, at most {MOST_TRACKS:,} are taken"}
     remarks = list(song.remarks)
-    try:
-        shared = shared_pedals(song.data, [(track.program, track.is_drum) for track in struck])
-    except ValueError as error:
-        remarks.append(f"pedals hold the notes of their own track alone: {error}")
-        shared = None
+    pedals = _pedals(song, struck, remarks) if with_pedals else [()] * len(struck)
     tracks = []
-    for place, track in enumerate(struck):
-        notes, pedals = track.notes, track.pedals
-        if shared is not None:
-            pedals = [symusic.Pedal(tick, duration) for tick, duration in shared[place]]
-        tracks.append((_name(track.name, song.data), track.program, track.is_drum, len(notes), len(pedals)))
+    for track, own in zip(struck, pedals, strict=True):
+        notes = track.notes
+        tracks.append((_name(track.name, song.data), track.program, track.is_drum, len(notes), len(own)))
         columns.notes.extend(notes)
-        columns.pedals.extend(pedals)
+        columns.pedals.extend(own)
     if song.tempo is None:
         columns.tempos.extend(score.tempos)
     return {
@@ -131,6 +125,18 @@ def _parse(song: Song, columns: _Columns) -> dict[str, Any]:
         "key_signatures": [(s.time, s.key, s.tonality) for s in score.key_signatures],
         "remarks": remarks,
     }
+
+
+def _pedals(song: Song, struck: list[Any], remarks: list[str]) -> list[Any]:
+    """The pedals of each track that has notes."""
+    try:
+        shared = shared_pedals(song.data, [(track.program, track.is_drum) for track in struck])
+    except ValueError as error:
+        remarks.append(f"pedals hold the notes of their own track alone: {error}")
+        shared = None
+    if shared is None:
+        return [track.pedals for track in struck]
+    return [[symusic.Pedal(tick, duration) for tick, duration in spans] for spans in shared]
 
 
 def _name(name: str, song: bytes) -> str:

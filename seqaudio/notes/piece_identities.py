@@ -57,6 +57,6 @@ def with_splits_by_content(
 
 
 def _look(items: Sequence[Item]) -> _Seen:
-    read = read_many(item.file for item in items)
+    read = read_many((item.file for item in items), pedal="unread")
     identities = [None if isinstance(songs, MidiError) else PieceIdentity.of(*songs) for songs in read]
     return _Seen([item.key for item in items], identities)

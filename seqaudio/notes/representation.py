@@ -55,6 +55,7 @@ class Representation(ABC):
 
     name: ClassVar[str]
     kind: ClassVar[Literal["tokens", "roll"]]  # of the store that holds what is encoded
+    says_pedals: ClassVar[bool] = False  # a preparation reads `NoteSequence.pedals` for those that do
 
     @property
     def timing(self) -> Literal["beat", "second"]:
