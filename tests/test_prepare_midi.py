@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -343,3 +344,15 @@ def test_real_files_of_every_kind_are_kept_or_refused(data_folder: Path, command
     reasons = Counter(entry.reason for entry in entries)
     assert reasons[Reason.PARSER_CRASHED] == reasons[Reason.PARSER_TIMEOUT] == 0
     assert reasons[Reason.NONE] > 100
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right on Windows")
+def test_links_to_folders_of_tunes_are_followed(tmp_path: Path) -> None:
+    real = tmp_path / "real"
+    real.mkdir()
+    (real / "a.mid").write_bytes(b"")
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "linked").symlink_to(real)
+    (source / "again").symlink_to(source)  # would never end
+    assert [item.key for item in midi_items(source, "another")] == ["linked/a.mid"]

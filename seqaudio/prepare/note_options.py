@@ -12,6 +12,7 @@ from typing import Any
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
+from seqaudio.listing import list_below
 from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.notes.representation import REPRESENTATIONS, Representation, build_representation
 from seqaudio.prepare.build import build_store
@@ -139,19 +140,17 @@ def build_note_store(
 
 
 def midi_items(folder: Path, hint: str) -> list[Item]:
-    """Every MIDI file below a folder, in the order of paths; hidden ones are left out.
+    """Every MIDI file below a folder, in the order of paths; hidden ones are left out, links to folders followed.
 
     Raises:
         SourceError: no such folder, or none in it; `hint` says what to give.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give {hint}")
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in MIDI_SUFFIXES and not path.is_dir()
-    }
-    keys = sorted(key for key in found if not any(part.startswith(".") for part in key.split("/")))
-    if not keys:
+    listing = list_below(folder)
+    found = {key: path for key, path in listing.files.items() if path.suffix.lower() in MIDI_SUFFIXES}
+    if not found:
         raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
-    return [Item(key, found[key], encode_field(key)) for key in keys]
+    # a folder that may not be looked into is an item too, so that the ledger names it
+    found |= {key: folder / key for key in listing.closed}
+    return [Item(key, found[key], encode_field(key)) for key in sorted(found)]
