@@ -6,7 +6,7 @@
     data_prep/librispeech.py --source NEW_FOLDER --out stores/small --subsets dev-clean test-clean --download \\
         --train-on dev-clean
     data_prep/librispeech.py --source NEW_FOLDER --out stores/librispeech \\
-        --archives train-clean-100.tar.gz dev-clean.tar.gz test-clean.tar.gz
+        --archive train-clean-100.tar.gz dev-clean.tar.gz test-clean.tar.gz
 
     Content    English audio books read by volunteers, cut into utterances: 292,367 of 2,484 speakers, about 1,000
                hours, 16 kHz, 16 bits; the text is upper case without punctuation
@@ -73,7 +73,7 @@ class Config(SpeechOptions):
 
     subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")  # parts of the corpus
     train_on: str = ""  # a subset to train on whatever its name says, for a trial with small downloads
-    archives: tuple[Path, ...] = ()  # archives of subsets that you have: unpack them into the source folder first
+    archive: tuple[Path, ...] = ()  # archives of subsets that you have: unpack them into the source folder first
     download: bool = False  # fetch the archives of the subsets that are not there
 
 
@@ -107,11 +107,11 @@ def choose_splits(subsets: tuple[str, ...], train_on: str) -> dict[str, str]:
 def fill(config: Config) -> None:
     """Unpack the archives that were given, then fetch what is not there yet."""
     given = {}
-    for archive in config.archives:
+    for archive in config.archive:
         name = archive.name.removesuffix(".gz").removesuffix(".tar")
         if name not in SUBSETS:
             raise OptionError(
-                f"--archives {archive}: expected the name that it is published by, such as dev-clean.tar.gz"
+                f"--archive {archive}: expected the name that it is published by, such as dev-clean.tar.gz"
             )
         given[name] = archive
     for name in dict.fromkeys((*given, *config.subsets)):

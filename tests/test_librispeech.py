@@ -119,7 +119,7 @@ def test_a_speaker_of_another_subset_is_refused(tmp_path: Path) -> None:
         ({"subsets": ("train-clean",)}, "no subset is called 'train-clean'; did you mean train-clean-"),
         ({"subsets": ("dev-clean",)}, "--subsets dev-clean has none to train on"),
         ({"train_on": "dev-other"}, "--train-on dev-other is not among --subsets"),
-        ({"archives": (Path("mine.tar.gz"),)}, "--archives mine.tar.gz: expected the name that it is published by"),
+        ({"archive": (Path("mine.tar.gz"),)}, "--archive mine.tar.gz: expected the name that it is published by"),
     ],
 )
 def test_senseless_options_are_refused(corpus: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -155,5 +155,5 @@ def test_archives_given_and_fetched_fill_one_folder(
     with serving(server) as address:
         monkeypatch.setattr(librispeech, "URL", f"{address}/{{}}.tar.gz")
         given = (server / "dev-clean.tar.gz",)
-        store = prepare_librispeech(tmp_path / "in", tmp_path / "out", archives=given, download=True)
+        store = prepare_librispeech(tmp_path / "in", tmp_path / "out", archive=given, download=True)
     assert store.fingerprint == prepare_librispeech(corpus, tmp_path / "here").fingerprint
