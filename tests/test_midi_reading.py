@@ -381,7 +381,7 @@ def test_columns_that_do_not_fit_their_description_are_refused(monkeypatch: pyte
     whole = parse([PLAIN])
     for columns in (whole[0].columns[:-1], whole[0].columns + b"x"):
         cut = [whole[0]._replace(columns=columns)]
-        monkeypatch.setattr("seqaudio.notes.reading.parse", lambda files, limits, cut=cut: cut)
+        monkeypatch.setattr("seqaudio.notes.reading.parse", lambda *_, cut=cut: cut)
         assert refusal(PLAIN).reason is Reason.PARSER_CRASHED
 
 
@@ -392,7 +392,7 @@ def test_a_song_with_values_that_no_piece_has_is_refused_and_its_neighbours_stay
     # three starts, three durations, three pitches, three velocities
     columns = bytearray(whole.columns)
     columns[4 * 6 + 1] = 0xFF
-    monkeypatch.setattr("seqaudio.notes.reading.parse", lambda files, limits: [whole._replace(columns=bytes(columns))])
+    monkeypatch.setattr("seqaudio.notes.reading.parse", lambda *_: [whole._replace(columns=bytes(columns))])
     first, second, third = read_many([PLAIN, PLAIN, PLAIN])
     assert isinstance(second, MidiError)
     assert second.reason is Reason.DAMAGED
