@@ -32,8 +32,13 @@ def table_of(data: Path) -> dict[str, tuple[int, float]]:
     return {folder: (int(items.replace(",", "")), float(minutes)) for folder, items, minutes in rows}
 
 
+LONG = {"speech_commands", "an4"}  # 100 minutes of sound
+
+
 @pytest.mark.data
-@pytest.mark.parametrize("folder", SCRIPTS)
+@pytest.mark.parametrize(
+    "folder", [pytest.param(name, marks=[pytest.mark.slow] if name in LONG else []) for name in SCRIPTS]
+)
 def test_a_corpus_has_the_items_and_minutes_of_its_table(data_folder: Path, tmp_path: Path, folder: str) -> None:
     name, table, options = SCRIPTS[folder]
     store = prepare(script(name), data_folder / "speech" / folder / table, tmp_path / "out", **options)
