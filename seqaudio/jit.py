@@ -25,16 +25,7 @@ def compiled(function: Function) -> Function:
     (NUMBA_CACHE_DIR names another); where neither can, each process compiles for itself. It is made anew when the
     kernel's own file changes, not when a file does that it imports from.
     """
-    return _compiled(function, FASTMATH)
-
-
-def compiled_in_order(function: Function) -> Function:
-    """As `compiled`, with every sum taken in the order written."""
-    return _compiled(function, ORDERED)
-
-
-def _compiled(function: Function, fastmath: set[str]) -> Function:
-    options: dict[str, Any] = {"fastmath": fastmath, "error_model": "numpy", "nogil": True}
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
     kernel: Any
     try:
         kernel = njit(cache=True, **options)(function)
