@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import ROOT
-from seqaudio.guard import Guard
+from seqaudio.guarded.parent import Guard
 
 FRAGILE = """
 import os, sys, time
 sys.path.insert(0, {root!r})
 import seqaudio.notes.chunks as chunks
-from seqaudio.guarded_child import serve
+from seqaudio.guarded.child import serve
 from seqaudio.notes import parser_child
 
 if {trusting}:

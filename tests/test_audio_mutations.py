@@ -16,7 +16,7 @@ from conftest import ROOT
 from seqaudio.audio import read_audio
 from seqaudio.audio.guard import CHILD
 from seqaudio.errors import AudioError
-from seqaudio.guard import Guard
+from seqaudio.guarded.parent import Guard
 from seqaudio.ledger import Reason
 
 MEBIBYTES = 500  # that no file may make a process take
@@ -87,7 +87,7 @@ FRAGILE = """
 import json, os, sys, time
 sys.path.insert(0, {folder!r})
 from seqaudio.audio.decoder_child import work
-from seqaudio.guarded_child import serve
+from seqaudio.guarded.child import serve
 
 def fragile(request):
     name = os.path.basename(bytes.fromhex(json.loads(request)["path"]))

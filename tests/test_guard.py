@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seqaudio.errors import InputFileError, SeqAudioError
-from seqaudio.guard import ChildCrashedError, ChildTimeoutError, Guard
+from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, Guard
 
 FAKE_CHILD = """
     import json, os, struct, sys, time
@@ -92,7 +92,7 @@ def test_the_child_ends_when_its_parent_is_gone(script: Path) -> None:
     code = """
         import os, sys
         from pathlib import Path
-        from seqaudio.guard import Guard
+        from seqaudio.guarded.parent import Guard
         Guard(Path(sys.argv[1]), 100, "the fake", "json").ask(b"good", 20)
         os._exit(0)
     """

@@ -437,7 +437,7 @@ def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None
         import sys
         from pathlib import Path
         from seqaudio.errors import MidiError
-        from seqaudio.guard import Guard
+        from seqaudio.guarded.parent import Guard
         from seqaudio.notes import guard, read_midi
         script = Path(sys.argv[1]) / "fragile.py"
         trusting = Guard(script, 400, "the MIDI parser", "numpy, symusic")

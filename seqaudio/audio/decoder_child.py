@@ -1,4 +1,4 @@
-"""The program that decodes what may end it: a path comes in, samples go out. `guard.py` starts it by its own path.
+"""Decode, in a child process, what may end it: a path comes in, samples go out.
 
 request   JSON: path (its bytes in hexadecimal), decoder (sndfile or media), max_seconds
 reply     JSON: rate, and samples float32 [N]; or reason and detail; or closed, in libsndfile's words, for a file
@@ -20,7 +20,7 @@ import numpy as np
 from seqaudio.audio.recording import Recording
 from seqaudio.audio.sndfile import NotDecodedError, decode_with_sndfile
 from seqaudio.errors import AudioError
-from seqaudio.guarded_child import serve
+from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 
 

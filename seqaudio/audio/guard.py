@@ -12,7 +12,7 @@ import numpy as np
 from seqaudio.audio.recording import Recording
 from seqaudio.audio.sndfile import NotDecodedError
 from seqaudio.errors import AudioError
-from seqaudio.guard import ChildCrashedError, ChildTimeoutError, the_guard
+from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, the_guard
 from seqaudio.ledger import Reason
 
 CHILD = Path(__file__).with_name("decoder_child.py")

@@ -1,4 +1,4 @@
-"""Decoding by FFmpeg, through PyAV: whatever libsndfile does not know. Runs in the child process of `guard.py`."""
+"""Decode by FFmpeg, through PyAV, what libsndfile does not know. Runs in a guarded child process.
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqaudio.guard import ChildCrashedError, ChildTimeoutError, Guard, the_guard
+from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, Guard, the_guard
 from seqaudio.ledger import Reason
 
 PARSER = Path(__file__).with_name("parser_child.py")

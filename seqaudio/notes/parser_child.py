@@ -1,4 +1,4 @@
-"""The program that parses untrusted MIDI: whole files come in, columns go out. `guard.py` starts it by its own path.
+"""Parse untrusted MIDI in a child process of its own: whole files come in, columns go out.
 
 The parser's C++ aborts the process on some damaged files, so it lives here, alone, within a limit of memory. What is
 known to harm it is refused before (`chunks.py`, `events.py`).
@@ -26,7 +26,7 @@ import numpy as np  # symusic makes its columns of it: loaded before memory is l
 import symusic
 
 from seqaudio.errors import MidiError
-from seqaudio.guarded_child import serve
+from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 from seqaudio.notes.channels import shared_pedals
 from seqaudio.notes.chunks import MOST_TRACKS, Song, songs_of, tracks_of

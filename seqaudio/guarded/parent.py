@@ -1,6 +1,6 @@
 """Watched child processes for what untrusted files may kill or hang: the next file is read all the same.
 
-`Guard` is the parent's side; `guarded_child.py` has what its children share.
+`Guard` is the parent's side; `guarded/child.py` has what its children share.
 """
 
 from __future__ import annotations
