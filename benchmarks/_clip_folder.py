@@ -36,7 +36,7 @@ from _interleaved import ratio
 from seqaudio import progress
 from seqaudio.features import FeatureSettings
 from seqaudio.features.preparation import ExtractFeatures, speech_description
-from seqaudio.prepare import Item, build_store
+from seqaudio.prepare.build import Item, build_store
 
 FILES, SMALL = 20_000, 1_000
 SPLITS = ("train",) * 8 + ("valid", "test")

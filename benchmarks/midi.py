@@ -32,7 +32,7 @@ from _pretty_midi_tokens import MAKERS, read
 from seqaudio import progress
 from seqaudio.notes import build_representation
 from seqaudio.notes.preparation import MidiPreparation
-from seqaudio.prepare import Item, build_store
+from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.note_options import note_description
 from seqaudio.store import Store
 

@@ -33,8 +33,8 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare import Item
 from seqaudio.prepare.archives import Limits
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store

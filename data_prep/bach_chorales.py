@@ -47,8 +47,8 @@ from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.notes.score_preparation import ScorePreparation
 from seqaudio.notes.variants import Windows, families, likeness, sounding, windows
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.expected_counts import expect_counts
-from seqaudio.prepare.items import Item
 from seqaudio.prepare.note_options import (
     NoteStoreOptions,
     RepresentationOptions,

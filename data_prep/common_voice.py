@@ -34,7 +34,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.speech_options import ArchiveOptions, build_speech_store
 from seqaudio.prepare.splits import hash_split

@@ -38,7 +38,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store

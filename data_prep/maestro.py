@@ -26,9 +26,9 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.notes.preparation import MidiPreparation
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
-from seqaudio.prepare.items import Item
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,

@@ -19,8 +19,8 @@ from typing import Any, Literal
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
-from seqaudio.prepare import Item, build_store
-from seqaudio.prepare.items import Process
+from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.build.items import Process
 from seqaudio.prepare.series import Columns, Parts, TablePreparation, read_table
 from seqaudio.prepare.series_synthetic import SERIES, SyntheticPreparation
 from seqaudio.store import StoreDescription

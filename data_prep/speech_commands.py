@@ -43,8 +43,8 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare import Item
 from seqaudio.prepare.background import CutBackground, share_out, splits_with_room
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store

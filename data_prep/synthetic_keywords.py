@@ -36,8 +36,7 @@ from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
 from seqaudio.features.draws import check_seed
 from seqaudio.features.preparation import speech_description
-from seqaudio.prepare import Item, build_store
-from seqaudio.prepare.build import check_output
+from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.drawn_voices import drawn_names
 from seqaudio.prepare.near_misses import NearMisses
 from seqaudio.prepare.speech_options import StoreOptions, chosen_executor

@@ -24,8 +24,8 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.prepare import Item
 from seqaudio.prepare.archives import Limits
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
 from seqaudio.prepare.expected_counts import expect_counts
 from seqaudio.prepare.samples_digest import check_samples

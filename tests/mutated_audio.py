@@ -145,7 +145,7 @@ def main(folder: Path, count: int, out: Path) -> None:
     from seqaudio.features import FeatureSettings
     from seqaudio.features.preparation import ExtractFeatures, extract_frames, speech_description
     from seqaudio.ledger import Status, read_ledger
-    from seqaudio.prepare import Item, build_store
+    from seqaudio.prepare.build import Item, build_store
     from seqaudio.store import Store
 
     good = write_files(folder, count)

@@ -21,7 +21,7 @@ import numpy as np
 from mutated_audio import children, peak
 from seqaudio.errors import InputFileError
 from seqaudio.notes.preparation import MidiPreparation
-from seqaudio.prepare import Item, Row
+from seqaudio.prepare.build import Item, Row
 
 LARGEST = 100_000  # bytes of a good file
 
@@ -140,7 +140,7 @@ def main(folder: Path, count: int, out: Path, source: Path | None) -> None:
     from seqaudio import progress
     from seqaudio.ledger import Status, read_ledger
     from seqaudio.notes import build_representation, read_midi
-    from seqaudio.prepare import build_store
+    from seqaudio.prepare.build import build_store
     from seqaudio.store import StoreDescription
 
     good = write_files(folder, count, source)

@@ -17,7 +17,7 @@ from seqaudio.checking import Finding, Level, Report, check_store, draw_report, 
 from seqaudio.errors import StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
-from seqaudio.prepare import Item, Row, build_store
+from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.store import SPLITS, Normalisation, Store, StoreDescription
 
 ROWS = {"train": 60, "valid": 20, "test": 200}  # of each of two labels

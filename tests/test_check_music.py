@@ -20,7 +20,7 @@ from seqaudio.ledger import Reason
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, build_representation
 from seqaudio.notes.piece_facts import PieceFacts, key_name
 from seqaudio.pictures import new_figure
-from seqaudio.prepare import Item, Row, build_store
+from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.prepare.note_options import note_description
 from seqaudio.store import Store
 

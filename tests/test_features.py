@@ -29,7 +29,7 @@ from seqaudio.features.mfcc import dct_matrix
 from seqaudio.features.preparation import ExtractFeatures, extract_frames
 from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 
 Oracle = Callable[[FeatureSettings, np.ndarray], np.ndarray]
 

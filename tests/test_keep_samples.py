@@ -20,7 +20,7 @@ from seqaudio.features.preparation import (
     speech_description,
     to_16_bits,
 )
-from seqaudio.prepare import Item, build_store
+from seqaudio.prepare.build import Item, build_store
 from seqaudio.store import SPLITS, Store
 
 SETTINGS = FeatureSettings(sample_rate=RATE)

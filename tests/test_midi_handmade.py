@@ -10,7 +10,7 @@ from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.notes import build_representation, read_songs
 from seqaudio.notes.preparation import MidiPreparation
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 
 # notes and seconds of each song, or why the file is refused
 EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {

@@ -30,7 +30,7 @@ from seqaudio.notes import (
 )
 from seqaudio.notes.performance import PerformanceRepresentation
 from seqaudio.notes.preparation import MidiPreparation
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 
 
 @st.composite

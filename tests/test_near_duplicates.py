@@ -31,7 +31,7 @@ from seqaudio.notes.piece_identities import identities_of, with_splits_by_conten
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.roll import RollRepresentation
 from seqaudio.notes.writing import write_midi
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.splits import hash_split
 
 

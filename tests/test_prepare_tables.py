@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.splits import hash_sample, hash_split
 from seqaudio.prepare.tables import listed_file, read_lines, read_table
 

@@ -17,8 +17,8 @@ from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare import Item
 from seqaudio.prepare.background import STRETCHES, clip_starts, share_out
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpus_folder import PublishedArchive
 from seqaudio.store import Store
 

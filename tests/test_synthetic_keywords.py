@@ -19,7 +19,7 @@ from seqaudio.acoustics import active_part, level, signal_to_noise
 from seqaudio.errors import AudioError, OptionError, StoreError
 from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.ledger import Reason
-from seqaudio.prepare import Item
+from seqaudio.prepare.build import Item
 from seqaudio.prepare.drawn_voices import draw_timbre, drawn_names
 from seqaudio.prepare.near_misses import Inventory, NearMisses, is_native, near_miss
 from seqaudio.prepare.synthetic_clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word

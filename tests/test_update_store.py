@@ -16,7 +16,7 @@ from seqaudio.errors import AudioError, StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.ledger import Reason, read_ledger
-from seqaudio.prepare import Item, Row, build_store
+from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 FEATURES = StoreDescription("features", {"features": {"kind": "numbers"}}, normalise=True)

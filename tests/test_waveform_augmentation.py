@@ -20,7 +20,7 @@ from seqaudio.features import Augmentation, WaveformAugmentation, WaveformAugmen
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.features.sound_folder import SoundFolder
 from seqaudio.features.waveform_augmentation import WaveformChange, shifted
-from seqaudio.prepare import Item, build_store
+from seqaudio.prepare.build import Item, build_store
 from seqaudio.store import Store
 
 RATE = 16000

@@ -1,4 +1,4 @@
-"""Decode by FFmpeg, through PyAV, what libsndfile does not know. Runs in a guarded child process.
+"""Decode by FFmpeg, through PyAV, what libsndfile does not know. Runs in a guarded child process."""
 
 from __future__ import annotations
 

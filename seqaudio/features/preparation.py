@@ -19,8 +19,8 @@ from seqaudio.audio import read_audio, sound_faults
 from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.settings import FeatureSettings, Seconds
 from seqaudio.ledger import Reason
-from seqaudio.prepare import Item, Row
-from seqaudio.prepare.moments import moments_of_each
+from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.build.statistics import moments_of_each
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
 

@@ -17,7 +17,7 @@ from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare import Item, Row
+from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.splits import check_percentages, hash_split
 
 LONGEST_MINUTES = 240.0

@@ -11,7 +11,7 @@ from seqaudio.notes.four_voices import VOICES
 from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.score import read_score
-from seqaudio.prepare import Item, Row
+from seqaudio.prepare.build import Item, Row
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from seqaudio.errors import AudioError, InputFileError, LeftOutError
 from seqaudio.features.preparation import ExtractFeatures
 from seqaudio.features.settings import Seconds
 from seqaudio.ledger import Reason
-from seqaudio.prepare.items import Item, Row
+from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.splits import hash_fraction
 from seqaudio.vocabulary import SILENCE
 

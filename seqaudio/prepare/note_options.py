@@ -16,8 +16,8 @@ from seqaudio.listing import list_below
 from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.notes.representation import REPRESENTATIONS, Representation, build_representation
 from seqaudio.prepare.build import build_store
-from seqaudio.prepare.items import Item, Process
-from seqaudio.prepare.plan import CHUNK
+from seqaudio.prepare.build.items import Item, Process
+from seqaudio.prepare.build.plan import CHUNK
 from seqaudio.prepare.splits import hash_sample
 from seqaudio.store import Store, StoreDescription
 

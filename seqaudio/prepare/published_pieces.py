@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
 from seqaudio.notes.near_duplicates import STRICTEST, PieceIdentity, families
-from seqaudio.prepare.items import Item
+from seqaudio.prepare.build import Item
 
 Piece = TypeVar("Piece")
 Pieces = Mapping[str, Sequence[Piece]]  # by split

@@ -13,7 +13,7 @@ import numpy as np
 from seqaudio.errors import SourceError
 from seqaudio.notes.roll import Frames, RollRepresentation
 from seqaudio.notes.roll_grammar import KEYS, LOWEST
-from seqaudio.prepare.items import Item, Row
+from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.mat_cells import read_cells
 from seqaudio.prepare.published_pieces import piece_of, read_json_pieces
 

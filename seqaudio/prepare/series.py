@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.moments import Moments
+from seqaudio.prepare.build.statistics import Moments
 from seqaudio.prepare.series_times import Clock, clock_of, plain_clock
 from seqaudio.store import SPLITS
 

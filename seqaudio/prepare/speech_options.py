@@ -16,8 +16,8 @@ from typing import Any
 from seqaudio.features import feature_settings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.prepare.build import build_store
-from seqaudio.prepare.dask import dask_executor
-from seqaudio.prepare.items import Item, Process
+from seqaudio.prepare.build.dask import dask_executor
+from seqaudio.prepare.build.items import Item, Process
 from seqaudio.prepare.splits import hash_sample
 from seqaudio.store import Store
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from seqaudio.prepare.items import Item, Row
-from seqaudio.prepare.moments import moments_of
-from seqaudio.prepare.partial import own_name
-from seqaudio.prepare.steps import WaitingSteps, chunk_type
+from seqaudio.prepare.build.items import Item, Row
+from seqaudio.prepare.build.partial import own_name
+from seqaudio.prepare.build.sequence_buffer import WaitingSteps, chunk_type
+from seqaudio.prepare.build.statistics import moments_of
 from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from seqaudio.errors import InputFileError
-from seqaudio.prepare.moments import Moments
+from seqaudio.prepare.build.statistics import Moments
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ Process = Callable[[Item], list[Row]]
 
 
 @runtime_checkable
-class ManyProcess(Protocol):
+class BatchProcess(Protocol):
     """A Process that is quicker with several items at hand, because it reads ahead or works on them together.
 
     `many` gives the outcome of each item, in order, as it is asked for one: the rows that a single call returns, equal
@@ -73,7 +73,7 @@ class ManyProcess(Protocol):
 
 def outcomes(process: Process, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
     """What a process makes of each item, in order: by `many` where it has that, otherwise one call after the other."""
-    if isinstance(process, ManyProcess):
+    if isinstance(process, BatchProcess):
         yield from process.many(items)
         return
     for item in items:

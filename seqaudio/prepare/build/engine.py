@@ -18,17 +18,15 @@ from pathlib import Path
 from seqaudio.errors import OptionError, SourceError, StoreError
 from seqaudio.files import sync
 from seqaudio.ledger import Status, decode_line, summarise
-from seqaudio.prepare.chunks import Chunk, prepare_chunk
-from seqaudio.prepare.earlier import earlier_inputs
-from seqaudio.prepare.items import Item, ManyProcess, Process, Row
-from seqaudio.prepare.merge import Merge
-from seqaudio.prepare.partial import PartialStore, chunk_file
-from seqaudio.prepare.plan import CHUNK, Plan, make_plan, process_fingerprint
-from seqaudio.prepare.pool import completed
+from seqaudio.prepare.build.chunks import Chunk, prepare_chunk
+from seqaudio.prepare.build.items import Item, Process
+from seqaudio.prepare.build.merge import Merge
+from seqaudio.prepare.build.partial import PartialStore, chunk_file
+from seqaudio.prepare.build.plan import CHUNK, Plan, make_plan, process_fingerprint
+from seqaudio.prepare.build.pool import completed
+from seqaudio.prepare.build.previous_store import earlier_inputs
 from seqaudio.progress import progress
 from seqaudio.store import Store, StoreDescription
-
-__all__ = ["Item", "ManyProcess", "Process", "Row", "build_store", "check_output"]
 
 
 def build_store(
@@ -54,7 +52,7 @@ def build_store(
             item, the same bytes of its file, the same process. The result is that of preparing anew, byte for byte.
         limit: take only the first `limit` items, for a trial.
         chunk: inputs of a chunk, at most: one of large files has fewer.
-        executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/dask.py`).
+        executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/build/dask.py`).
 
     Raises:
         OptionError: workers or limit below 1.

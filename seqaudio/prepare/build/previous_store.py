@@ -10,9 +10,9 @@ import numpy as np
 
 from seqaudio.errors import StoreError
 from seqaudio.ledger import LedgerEntry
-from seqaudio.prepare.items import Item, Row
-from seqaudio.prepare.moments import Moments
-from seqaudio.prepare.plan import input_fingerprint
+from seqaudio.prepare.build.items import Item, Row
+from seqaudio.prepare.build.plan import input_fingerprint
+from seqaudio.prepare.build.statistics import Moments
 from seqaudio.store import INPUTS, MOMENTS, SPLITS, Store
 
 _ANEW = "prepare it anew with --force"

@@ -11,11 +11,11 @@ from pathlib import Path
 from seqaudio.errors import InputFileError, LeftOutError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
-from seqaudio.prepare.earlier import Earlier, EarlierStore
-from seqaudio.prepare.items import Item, Process, Row, outcomes
-from seqaudio.prepare.partial import chunk_file, put, write_journal
-from seqaudio.prepare.plan import input_fingerprint, process_fingerprint
-from seqaudio.prepare.rows import RowWriter
+from seqaudio.prepare.build.items import Item, Process, Row, outcomes
+from seqaudio.prepare.build.partial import chunk_file, put, write_journal
+from seqaudio.prepare.build.plan import input_fingerprint, process_fingerprint
+from seqaudio.prepare.build.previous_store import Earlier, EarlierStore
+from seqaudio.prepare.build.rows import RowWriter
 from seqaudio.store import SPLITS, StoreDescription
 
 SMALL = 1 << 20  # bytes of a file that is read once, for its checksum and for its process; larger ones are read twice

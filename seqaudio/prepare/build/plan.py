@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import seqaudio
-from seqaudio.prepare.items import Item, Process
+from seqaudio.prepare.build.items import Item, Process
 from seqaudio.store import StoreDescription
 
 CHUNK = 128  # inputs: a kill loses little, and the files of a chunk cost little

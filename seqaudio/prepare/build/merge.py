@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from seqaudio.errors import StoreError
 from seqaudio.files import GrowingDigest, sync, write_json
 from seqaudio.ledger import HEADER
-from seqaudio.prepare.moments import RunningMoments
-from seqaudio.prepare.partial import chunk_file
-from seqaudio.prepare.rows import read_rows
-from seqaudio.prepare.steps import WaitingSteps, steps_between, store_type
+from seqaudio.prepare.build.partial import chunk_file
+from seqaudio.prepare.build.rows import read_rows
+from seqaudio.prepare.build.sequence_buffer import WaitingSteps, steps_between, store_type
+from seqaudio.prepare.build.statistics import RunningMoments
 from seqaudio.store import (
     INPUTS,
     INPUTS_HEADER,
