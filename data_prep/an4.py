@@ -33,12 +33,12 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.archives import Limits
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
-from seqaudio.prepare.tables import read_lines
 
 PUBLISHED = PublishedArchive(
     "http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz",  # no checksum is published

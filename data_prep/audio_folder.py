@@ -34,11 +34,11 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.listing import list_below, passed_over
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.corpora.listing import list_below, passed_over
+from seqaudio.prepare.corpora.splits import check_percentages, hash_split
+from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
-from seqaudio.prepare.splits import check_percentages, hash_split
-from seqaudio.prepare.tables import listed_file, read_table
 
 SPLIT_NAMES = {
     "train": "train",

@@ -48,7 +48,8 @@ from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.notes.score_preparation import ScorePreparation
 from seqaudio.notes.variants import Windows, families, likeness, sounding, windows
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.note_options import (
     NoteStoreOptions,
     RepresentationOptions,
@@ -56,7 +57,6 @@ from seqaudio.prepare.note_options import (
     chosen_representation,
 )
 from seqaudio.prepare.published_voices import read_voices
-from seqaudio.prepare.splits import hash_split
 from seqaudio.progress import progress
 
 TABLE = Path(__file__).with_name("bach_chorales.tsv")

@@ -35,10 +35,10 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.speech_options import ArchiveOptions, build_speech_store
-from seqaudio.prepare.splits import hash_split
-from seqaudio.prepare.tables import listed_file, read_table
 
 PUBLISHED = PublishedArchive("https://commonvoice.mozilla.org")
 TABLES = {

@@ -28,11 +28,11 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.expected_counts import expect_counts
-from seqaudio.prepare.samples_digest import check_samples
+from seqaudio.prepare.corpora.archives import Limits
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.samples_digest import check_samples
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
 
 PUBLISHED = PublishedArchive(

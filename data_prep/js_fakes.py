@@ -22,10 +22,10 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.notes.four_voices import ANDANTE
 from seqaudio.notes.piece_identities import with_splits_by_content
-from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import check_output
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.archives import Limits
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,

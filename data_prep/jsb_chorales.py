@@ -33,7 +33,7 @@ from seqaudio.errors import OptionError
 from seqaudio.notes.four_voices import ANDANTE
 from seqaudio.notes.near_duplicates import PieceIdentity
 from seqaudio.notes.roll import RollRepresentation
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.note_options import NoteOptions, build_note_store, chosen_representation
 from seqaudio.prepare.published_pieces import piece_items, versions_of_held_out
 from seqaudio.prepare.published_rolls import RollPieces, read_pitch_rolls

@@ -23,8 +23,8 @@ from seqaudio.notes.piece_identities import with_splits_by_content
 from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.notes.reading import Pedal
 from seqaudio.prepare.build import check_output
+from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.note_options import NoteOptions, build_note_store, chosen_representation, midi_items
-from seqaudio.prepare.splits import check_percentages, hash_sample
 
 
 @dataclass(frozen=True, kw_only=True)

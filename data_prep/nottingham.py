@@ -28,10 +28,10 @@ from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.notes.near_duplicates import PieceIdentity, families
 from seqaudio.notes.piece_identities import identities_of
-from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.archives import Limits
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.note_options import (
     NoteDownloadOptions,
     build_note_store,

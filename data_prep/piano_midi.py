@@ -30,7 +30,7 @@ from seqaudio.notes.piece_identities import identities_of
 from seqaudio.notes.reading import read_midi
 from seqaudio.notes.sampled_rolls import OriginSearch
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.note_options import (
     NoteOptions,
     build_note_store,

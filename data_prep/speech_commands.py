@@ -45,11 +45,11 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.background import CutBackground, share_out, splits_with_room
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
-from seqaudio.prepare.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.splits import hash_sample
+from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
-from seqaudio.prepare.splits import hash_sample
-from seqaudio.prepare.tables import read_lines
 from seqaudio.registry import did_you_mean
 from seqaudio.store import SPLITS
 from seqaudio.vocabulary import SILENCE, UNKNOWN

@@ -37,10 +37,10 @@ from seqaudio.features import feature_settings
 from seqaudio.features.draws import check_seed
 from seqaudio.features.preparation import speech_description
 from seqaudio.prepare.build import Item, build_store, check_output
+from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.drawn_voices import drawn_names
 from seqaudio.prepare.near_misses import NearMisses
 from seqaudio.prepare.speech_options import StoreOptions, chosen_executor
-from seqaudio.prepare.splits import check_percentages, hash_sample
 from seqaudio.prepare.synthetic_clips import (
     CLEAN,
     NOISY,

@@ -9,7 +9,7 @@ import pytest
 
 from made_up_speech import pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import SourceError
-from seqaudio.prepare.corpus_folder import PublishedArchive
+from seqaudio.prepare.corpora.folder import PublishedArchive
 from seqaudio.store import Store
 
 an4 = script("an4")

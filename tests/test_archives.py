@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seqaudio.errors import SourceError
-from seqaudio.prepare.archives import Limits, unpack
+from seqaudio.prepare.corpora.archives import Limits, unpack
 
 FILES = {"corpus/a.txt": b"first", "corpus/deep/er/b.bin": bytes(range(256)) * 5000, "corpus/empty": b""}
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import Command, assert_refused
 from made_up_speech import pack, prepare, refused, rows, script, write_word
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.splits import hash_split
+from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.store import Store
 
 common_voice = script("common_voice")

@@ -10,7 +10,7 @@ import pytest
 from made_up_speech import pack, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
-from seqaudio.prepare.corpus_folder import PublishedArchive, fill_folder
+from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 
 
 @pytest.fixture

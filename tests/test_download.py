@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.download import download
+from seqaudio.prepare.corpora.download import download
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -11,8 +11,8 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from seqaudio.errors import SourceError
-from seqaudio.prepare import mat_cells
-from seqaudio.prepare.mat_cells import read_cells
+from seqaudio.prepare.corpora import mat_cells
+from seqaudio.prepare.corpora.mat_cells import read_cells
 
 KINDS = ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
 

@@ -21,9 +21,9 @@ from seqaudio.notes.reading import read_midi
 from seqaudio.notes.roll import RollRepresentation
 from seqaudio.notes.sampled_rolls import LEAST_LEAD, LEAST_SHARE, OriginSearch
 from seqaudio.notes.writing import write_midi
-from seqaudio.prepare.archives import Limits
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive
+from seqaudio.prepare.corpora.archives import Limits
+from seqaudio.prepare.corpora.folder import PublishedArchive
 from seqaudio.prepare.note_options import midi_items
 from seqaudio.prepare.published_rolls import VARIABLES, read_matrix_rolls
 from seqaudio.prepare.split_tables import (

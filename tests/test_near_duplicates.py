@@ -32,7 +32,7 @@ from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.roll import RollRepresentation
 from seqaudio.notes.writing import write_midi
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.splits import hash_split
+from seqaudio.prepare.corpora.splits import hash_split
 
 
 def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:

@@ -19,7 +19,7 @@ from seqaudio.files import sha256_of
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.prepare.background import STRETCHES, clip_starts, share_out
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpus_folder import PublishedArchive
+from seqaudio.prepare.corpora.folder import PublishedArchive
 from seqaudio.store import Store
 
 commands = script("speech_commands")

@@ -15,7 +15,7 @@ from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.representation import Representation, TokenRepresentation, build_representation
 from seqaudio.notes.roll import RollRepresentation
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare.splits import hash_fraction
+from seqaudio.prepare.corpora.splits import hash_fraction
 
 MOST_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
 

@@ -34,7 +34,7 @@ import numpy.typing as npt
 from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare.splits import SplitName, check_percentages, hash_fraction, hash_split
+from seqaudio.prepare.corpora.splits import SplitName, check_percentages, hash_fraction, hash_split
 
 WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping

@@ -18,7 +18,7 @@ from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.splits import check_percentages, hash_split
+from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 
 LONGEST_MINUTES = 240.0
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same

@@ -20,7 +20,7 @@ from seqaudio.features.preparation import ExtractFeatures
 from seqaudio.features.settings import Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.splits import hash_fraction
+from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.vocabulary import SILENCE
 
 CLIP: Seconds = 1.0

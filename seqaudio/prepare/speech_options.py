@@ -18,7 +18,7 @@ from seqaudio.features.preparation import ExtractFeatures, Keep, speech_descript
 from seqaudio.prepare.build import build_store
 from seqaudio.prepare.build.dask import dask_executor
 from seqaudio.prepare.build.items import Item, Process
-from seqaudio.prepare.splits import hash_sample
+from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.store import Store
 
 

@@ -16,7 +16,7 @@ from seqaudio.files import write_bytes
 from seqaudio.notes.near_duplicates import STRICTEST, PieceIdentity, splits_of_pieces
 from seqaudio.notes.piece_identities import with_splits_by_content
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.tables import read_table
+from seqaudio.prepare.corpora.tables import read_table
 
 COLUMNS = ("file", "split", "rolls")
 

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.archives import Limits, unpack
-from seqaudio.prepare.download import check_file, download
+from seqaudio.prepare.corpora.archives import Limits, unpack
+from seqaudio.prepare.corpora.download import check_file, download
 
 
 @dataclass(frozen=True)
