@@ -31,9 +31,9 @@ from _pretty_midi_tokens import MAKERS, read
 
 from seqaudio import progress
 from seqaudio.notes import build_representation
-from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.prepare.build import Item, build_store
-from seqaudio.prepare.note_options import note_description
+from seqaudio.prepare.music.midi_rows import MidiPreparation
+from seqaudio.prepare.music.options import note_description
 from seqaudio.store import Store
 
 STOPS = 6  # of the loop in a round, at which ours prepares all files

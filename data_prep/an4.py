@@ -38,7 +38,7 @@ from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
-from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
+from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 
 PUBLISHED = PublishedArchive(
     "http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz",  # no checksum is published

@@ -38,7 +38,7 @@ from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.listing import list_below, passed_over
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
-from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
+from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 
 SPLIT_NAMES = {
     "train": "train",

@@ -42,21 +42,21 @@ from seqaudio.files import write_bytes
 from seqaudio.notes import NoteSequence
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.four_voices import ANDANTE, VOICES
-from seqaudio.notes.near_duplicates import STRICTEST
-from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.score import music21_corpus, read_score
-from seqaudio.notes.score_preparation import ScorePreparation
-from seqaudio.notes.variants import Windows, families, likeness, sounding, windows
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
-from seqaudio.prepare.note_options import (
+from seqaudio.prepare.music.midi_rows import content_hash
+from seqaudio.prepare.music.near_duplicates import STRICTEST
+from seqaudio.prepare.music.options import (
     NoteStoreOptions,
     RepresentationOptions,
     build_note_store,
     chosen_representation,
 )
-from seqaudio.prepare.published_voices import read_voices
+from seqaudio.prepare.music.published_voices import read_voices
+from seqaudio.prepare.music.score_rows import ScorePreparation
+from seqaudio.prepare.music.variants import Windows, families, likeness, sounding, windows
 from seqaudio.progress import progress
 
 TABLE = Path(__file__).with_name("bach_chorales.tsv")

@@ -38,7 +38,7 @@ from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
-from seqaudio.prepare.speech_options import ArchiveOptions, build_speech_store
+from seqaudio.prepare.speech.options import ArchiveOptions, build_speech_store
 
 PUBLISHED = PublishedArchive("https://commonvoice.mozilla.org")
 TABLES = {

@@ -33,7 +33,7 @@ from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.samples_digest import check_samples
-from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
+from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 
 PUBLISHED = PublishedArchive(
     "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",

@@ -42,7 +42,7 @@ from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
-from seqaudio.prepare.speech_options import SpeechOptions, build_speech_store
+from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.registry import did_you_mean
 
 URL = "https://www.openslr.org/resources/12/{}.tar.gz"

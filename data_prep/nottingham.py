@@ -26,20 +26,15 @@ from pathlib import Path
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.notes.near_duplicates import PieceIdentity, families
-from seqaudio.notes.piece_identities import identities_of
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
-from seqaudio.prepare.note_options import (
-    NoteDownloadOptions,
-    build_note_store,
-    chosen_representation,
-    midi_items,
-)
-from seqaudio.prepare.published_rolls import read_matrix_rolls
-from seqaudio.prepare.split_tables import (
+from seqaudio.prepare.music.near_duplicates import PieceIdentity, families
+from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
+from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.prepare.music.published_rolls import read_matrix_rolls
+from seqaudio.prepare.music.split_tables import (
     make_split_table,
     read_split_table,
     table_name,

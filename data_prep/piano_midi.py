@@ -26,19 +26,14 @@ from pathlib import Path
 
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
-from seqaudio.notes.piece_identities import identities_of
 from seqaudio.notes.reading import read_midi
-from seqaudio.notes.sampled_rolls import OriginSearch
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
-from seqaudio.prepare.note_options import (
-    NoteOptions,
-    build_note_store,
-    chosen_representation,
-    midi_items,
-)
-from seqaudio.prepare.published_rolls import read_matrix_rolls
-from seqaudio.prepare.split_tables import (
+from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
+from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.prepare.music.published_rolls import read_matrix_rolls
+from seqaudio.prepare.music.sampled_rolls import OriginSearch
+from seqaudio.prepare.music.split_tables import (
     make_split_table,
     read_split_table,
     with_splits_of_table,

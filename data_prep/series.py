@@ -21,8 +21,8 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.build.items import Process
-from seqaudio.prepare.series import Columns, Parts, TablePreparation, read_table
-from seqaudio.prepare.series_synthetic import SERIES, SyntheticPreparation
+from seqaudio.prepare.series.rows import Columns, Parts, TablePreparation, read_table
+from seqaudio.prepare.series.synthetic import SERIES, SyntheticPreparation
 from seqaudio.store import StoreDescription
 
 OF_RULES = ("length", "delay", "noise", "seed")

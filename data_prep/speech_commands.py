@@ -22,7 +22,7 @@ speaker is in two splits. In recordings of train / valid / test:
 
 The twelve classes are ten commands, `unknown` and `silence`. In each split both of these have as many clips as a
 command has on average, rounded up. `unknown` are recordings of all other words, those whose names have the least
-SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (prepare/background.py).
+SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (prepare/speech/background.py).
 --words does the same with other words. `store.json` has the SHA-256 of the list of all clips with their splits and
 labels: equal hashes, equal lists. The benchmark as published draws both classes at random, so figures of others are on
 other `unknown` and `silence` clips than these.
@@ -43,13 +43,13 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.background import CutBackground, share_out, splits_with_room
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.corpora.tables import read_lines
-from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
+from seqaudio.prepare.speech.background import CutBackground, share_out, splits_with_room
+from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.registry import did_you_mean
 from seqaudio.store import SPLITS
 from seqaudio.vocabulary import SILENCE, UNKNOWN

@@ -40,7 +40,7 @@ from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.drawn_voices import drawn_names
 from seqaudio.prepare.near_misses import NearMisses
-from seqaudio.prepare.speech_options import StoreOptions, chosen_executor
+from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
 from seqaudio.prepare.synthetic_clips import (
     CLEAN,
     NOISY,

@@ -17,7 +17,7 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item, build_store
-from seqaudio.prepare.characters import CharacterPreparation, character_vocabulary
+from seqaudio.prepare.text import CharacterPreparation, character_vocabulary
 from seqaudio.store import StoreDescription
 
 

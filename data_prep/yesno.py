@@ -29,7 +29,7 @@ from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.samples_digest import check_samples
-from seqaudio.prepare.speech_options import DownloadOptions, build_speech_store
+from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 
 PUBLISHED = PublishedArchive(
     "https://www.openslr.org/resources/1/waves_yesno.tar.gz",  # packed anew at times, so its own checksum is no help

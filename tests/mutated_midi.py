@@ -20,8 +20,8 @@ import numpy as np
 
 from mutated_audio import children, peak
 from seqaudio.errors import InputFileError
-from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.music.midi_rows import MidiPreparation
 
 LARGEST = 100_000  # bytes of a good file
 

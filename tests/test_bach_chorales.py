@@ -19,8 +19,8 @@ from seqaudio.notes import NoteSequence, PerformanceRepresentation, TimeSignatur
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.chorale_grammar import VOICES
 from seqaudio.notes.score import music21_corpus, read_score
-from seqaudio.notes.variants import sounding, windows
 from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.music.variants import sounding, windows
 from seqaudio.store import Store
 
 SCRIPT = "data_prep/bach_chorales.py"

@@ -9,8 +9,8 @@ import pytest
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.notes import build_representation, read_songs
-from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.music.midi_rows import MidiPreparation
 
 # notes and seconds of each song, or why the file is refused
 EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {

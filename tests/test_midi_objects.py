@@ -29,8 +29,8 @@ from seqaudio.notes import (
     to_symusic,
 )
 from seqaudio.notes.performance import PerformanceRepresentation
-from seqaudio.notes.preparation import MidiPreparation
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.music.midi_rows import MidiPreparation
 
 
 @st.composite

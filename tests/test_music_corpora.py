@@ -15,18 +15,18 @@ from made_up_speech import pack, refused, rows, script, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.notes import NoteSequence, build_representation
-from seqaudio.notes.near_duplicates import STRICTEST, families
-from seqaudio.notes.piece_identities import identities_of
 from seqaudio.notes.reading import read_midi
 from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.sampled_rolls import LEAST_LEAD, LEAST_SHARE, OriginSearch
 from seqaudio.notes.writing import write_midi
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.folder import PublishedArchive
-from seqaudio.prepare.note_options import midi_items
-from seqaudio.prepare.published_rolls import VARIABLES, read_matrix_rolls
-from seqaudio.prepare.split_tables import (
+from seqaudio.prepare.music.near_duplicates import STRICTEST, families
+from seqaudio.prepare.music.options import midi_items
+from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls
+from seqaudio.prepare.music.sampled_rolls import LEAST_LEAD, LEAST_SHARE, OriginSearch
+from seqaudio.prepare.music.split_tables import (
     SplitLine,
     make_split_table,
     read_split_table,

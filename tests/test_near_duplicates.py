@@ -12,7 +12,12 @@ import pytest
 
 from seqaudio.errors import OptionError
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.near_duplicates import (
+from seqaudio.notes.roll import RollRepresentation
+from seqaudio.notes.writing import write_midi
+from seqaudio.prepare.build import Item
+from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.music.midi_rows import content_hash
+from seqaudio.prepare.music.near_duplicates import (
     ALIKE,
     FEWEST_SHARED,
     WIDTH,
@@ -27,12 +32,7 @@ from seqaudio.notes.near_duplicates import (
     top_line,
     windows_of,
 )
-from seqaudio.notes.piece_identities import identities_of, with_splits_by_content
-from seqaudio.notes.preparation import content_hash
-from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.writing import write_midi
-from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.music.piece_identities import identities_of, with_splits_by_content
 
 
 def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:
@@ -313,7 +313,7 @@ def test_files_are_compared_before_they_are_prepared(folder: Path) -> None:
 
 
 def test_any_number_of_workers_sees_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqaudio.notes.piece_identities.CHUNK", 2)
+    monkeypatch.setattr("seqaudio.prepare.music.piece_identities.CHUNK", 2)
     one, two = (identities_of(items_of(folder), workers) for workers in (1, 2))
     assert list(one) == list(two) == [path.name for path in sorted(folder.iterdir()) if path.name != "damaged.mid"]
     for name, identity in one.items():

@@ -551,7 +551,7 @@ def test_the_executor_of_a_cluster_does_the_work(digits: Path, tmp_path: Path, m
         with ThreadPoolExecutor(2) as threads:
             yield threads
 
-    monkeypatch.setattr("seqaudio.prepare.speech_options.dask_executor", cluster)
+    monkeypatch.setattr("seqaudio.prepare.speech.options.dask_executor", cluster)
     store = prepare_fsdd(digits, tmp_path / "dask", dask="tcp://10.0.0.1:8786")
     assert asked == ["tcp://10.0.0.1:8786"]
     assert store.fingerprint == prepare_fsdd(digits, tmp_path / "here").fingerprint

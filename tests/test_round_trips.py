@@ -22,7 +22,7 @@ from seqaudio.notes import (
     read_songs,
 )
 from seqaudio.notes.midi_tokeniser import TOKENISERS
-from seqaudio.prepare.note_options import midi_items
+from seqaudio.prepare.music.options import midi_items
 
 REPRESENTATIONS: list[Representation] = [
     MelodyRepresentation(),

@@ -13,8 +13,8 @@ from seqaudio.ledger import Reason
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.score import music21_corpus, read_score
-from seqaudio.notes.score_preparation import ScorePreparation
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.music.score_rows import ScorePreparation
 
 music21 = pytest.importorskip("music21", reason='needs music21: pip install "seqaudio[chorales]"')
 

@@ -12,9 +12,9 @@ from seqaudio.batching import channels_of, series_of, statistics_of
 from seqaudio.cli.scripts import load, preparations
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import read_ledger
-from seqaudio.prepare.series import Columns, Parts, read_table
-from seqaudio.prepare.series_synthetic import SERIES
-from seqaudio.prepare.series_times import clock_of
+from seqaudio.prepare.series.rows import Columns, Parts, read_table
+from seqaudio.prepare.series.synthetic import SERIES
+from seqaudio.prepare.series.times import clock_of
 from seqaudio.store import Store
 
 prepare = load(preparations()["series"])

@@ -17,9 +17,9 @@ from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.background import STRETCHES, clip_starts, share_out
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.folder import PublishedArchive
+from seqaudio.prepare.speech.background import STRETCHES, clip_starts, share_out
 from seqaudio.store import Store
 
 commands = script("speech_commands")

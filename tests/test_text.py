@@ -14,7 +14,7 @@ import pytest
 from conftest import Command, assert_refused
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.characters import CharacterPreparation, character_vocabulary, read_text
+from seqaudio.prepare.text import CharacterPreparation, character_vocabulary, read_text
 from seqaudio.store import Store
 
 RECIPE = "recipes/language_modelling"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.variants import SILENT, Windows, families, likeness, sounding, windows
+from seqaudio.prepare.music.variants import SILENT, Windows, families, likeness, sounding, windows
 
 
 def harmony(seed: int, chords: int = 60) -> np.ndarray:

@@ -14,9 +14,9 @@ from seqaudio.checking.music import Piece, music_of
 from seqaudio.ledger import LedgerEntry, Reason, Status
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key
-from seqaudio.notes.near_duplicates import families
-from seqaudio.notes.piece_facts import key_name
 from seqaudio.notes.writing import instrument_name
+from seqaudio.prepare.music.near_duplicates import families
+from seqaudio.prepare.music.piece_facts import key_name
 
 FEW_NOTES = 20_000  # of training, some 30 minutes of piano; with fewer a net learns the pieces by heart
 FEW_PIECES = 50  # of training: their number counts as well as their length

@@ -108,7 +108,7 @@ def encode_primer(representation: Representation, config: Config) -> list[int]:
     if config.primer is None:
         return []
     from seqaudio.notes import read_midi
-    from seqaudio.notes.preparation import check_length
+    from seqaudio.prepare.music.midi_rows import check_length
 
     notes = read_midi(config.primer)
     check_length(config.primer, notes)

@@ -173,8 +173,8 @@ def _scores(metrics: dict[str, float]) -> str:
 def describe_midi(path: Path) -> Iterator[str]:
     """Lines that tell what a MIDI file holds. Raises MidiError with the reason."""
     from seqaudio.notes.comments import read_comments
-    from seqaudio.notes.preparation import first_remarks
     from seqaudio.notes.reading import read_midi
+    from seqaudio.prepare.music.midi_rows import first_remarks
 
     notes = read_midi(path)
     yield f"{path}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks a quarter"

@@ -31,10 +31,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.preparation import content_hash
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.corpora.splits import SplitName, check_percentages, hash_fraction, hash_split
+from seqaudio.prepare.music.midi_rows import content_hash
 
 WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
 from seqaudio.notes.four_voices import VOICES
-from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.score import read_score
 from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.music.piece_facts import PieceFacts
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from seqaudio.notes.roll import Frames, RollRepresentation
 from seqaudio.notes.roll_grammar import KEYS, LOWEST
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.mat_cells import read_cells
-from seqaudio.prepare.published_pieces import piece_of, read_json_pieces
+from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 
 VARIABLES = {"train": "traindata", "valid": "validdata", "test": "testdata"}  # of the .mat files
 

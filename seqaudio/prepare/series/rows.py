@@ -14,7 +14,7 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.build.statistics import Moments
-from seqaudio.prepare.series_times import Clock, clock_of, plain_clock
+from seqaudio.prepare.series.times import Clock, clock_of, plain_clock
 from seqaudio.store import SPLITS
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters

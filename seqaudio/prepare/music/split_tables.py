@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
-from seqaudio.notes.near_duplicates import STRICTEST, PieceIdentity, splits_of_pieces
-from seqaudio.notes.piece_identities import with_splits_by_content
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.tables import read_table
+from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, splits_of_pieces
+from seqaudio.prepare.music.piece_identities import with_splits_by_content
 
 COLUMNS = ("file", "split", "rolls")
 

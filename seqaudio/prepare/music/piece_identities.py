@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from seqaudio.errors import MidiError, OptionError
-from seqaudio.notes.near_duplicates import PieceIdentity, splits_of_pieces
 from seqaudio.notes.reading import read_many
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.build.pool import completed
+from seqaudio.prepare.music.near_duplicates import PieceIdentity, splits_of_pieces
 from seqaudio.progress import progress
 
 CHUNK = 64  # files that a worker looks at in one go

@@ -12,13 +12,13 @@ import numpy as np
 from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
 from seqaudio.notes.columns import sorted_rows
-from seqaudio.notes.piece_facts import PieceFacts
 from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
+from seqaudio.prepare.music.piece_facts import PieceFacts
 
 LONGEST_MINUTES = 240.0
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
-from seqaudio.notes.near_duplicates import STRICTEST, PieceIdentity, families
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, families
 
 Piece = TypeVar("Piece")
 Pieces = Mapping[str, Sequence[Piece]]  # by split

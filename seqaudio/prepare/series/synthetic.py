@@ -13,7 +13,7 @@ from seqaudio.batching.memory_tasks import RECALLED
 from seqaudio.errors import OptionError
 from seqaudio.features.draws import check_seed
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.series import Parts, series_row
+from seqaudio.prepare.series.rows import Parts, series_row
 from seqaudio.registry import Registry
 
 WARM_UP = 1_000  # steps that are run and thrown away, until nothing is left of the start

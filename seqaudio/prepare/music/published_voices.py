@@ -14,7 +14,7 @@ from seqaudio.notes.four_voices import ANDANTE, VOICES
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import HIGHEST_VALUE, NoteSequence
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.published_pieces import piece_of, read_json_pieces
+from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 
 SILENT = -1  # in place of a pitch
 STEPS_PER_QUARTER = 4
