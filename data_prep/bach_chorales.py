@@ -39,10 +39,10 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
+from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.four_voices import ANDANTE, VOICES
-from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split

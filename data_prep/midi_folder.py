@@ -18,8 +18,8 @@ from typing import Any, Literal
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
+from seqaudio.midi.reading import Pedal
 from seqaudio.notes import Representation
-from seqaudio.notes.reading import Pedal
 from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
-from seqaudio.notes.reading import read_midi
+from seqaudio.midi.reading import read_midi
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items

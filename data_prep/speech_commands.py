@@ -22,7 +22,7 @@ speaker is in two splits. In recordings of train / valid / test:
 
 The twelve classes are ten commands, `unknown` and `silence`. In each split both of these have as many clips as a
 command has on average, rounded up. `unknown` are recordings of all other words, those whose names have the least
-SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (prepare/speech/background.py).
+SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (`prepare/speech`).
 --words does the same with other words. `store.json` has the SHA-256 of the list of all clips with their splits and
 labels: equal hashes, equal lists. The benchmark as published draws both classes at random, so figures of others are on
 other `unknown` and `silence` clips than these.

@@ -58,8 +58,8 @@ def word_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tune_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty small tunes as MIDI: a melody that wanders over a scale, and its bass."""
+    from seqaudio.midi.writing import write_midi
     from seqaudio.notes import NoteSequence
-    from seqaudio.notes.writing import write_midi
 
     folder = tmp_path_factory.mktemp("tunes")
     scale = (0, 2, 4, 5, 7, 9, 11)

@@ -10,9 +10,9 @@ from seqaudio.guarded.parent import Guard
 FRAGILE = """
 import os, sys, time
 sys.path.insert(0, {root!r})
-import seqaudio.notes.chunks as chunks
+import seqaudio.midi.chunks as chunks
 from seqaudio.guarded.child import serve
-from seqaudio.notes import parser_child
+from seqaudio.midi import parser_child
 
 if {trusting}:
     chunks.check_events = lambda track: None

@@ -28,8 +28,8 @@ LARGEST = 100_000  # bytes of a good file
 
 def made_files() -> list[bytes]:
     """Pieces with all that a file can hold: tempos, metres, keys, pedals, drums, running status, odd clocks."""
+    from seqaudio.midi.writing import midi_bytes
     from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
-    from seqaudio.notes.writing import midi_bytes
 
     piece = NoteSequence.from_columns(
         [0, 480, 960, 1440, 0, 960, 0],
@@ -139,7 +139,8 @@ def main(folder: Path, count: int, out: Path, source: Path | None) -> None:
     """Prepare and print."""
     from seqaudio import progress
     from seqaudio.ledger import Status, read_ledger
-    from seqaudio.notes import build_representation, read_midi
+    from seqaudio.midi import read_midi
+    from seqaudio.notes import build_representation
     from seqaudio.prepare.build import build_store
     from seqaudio.store import StoreDescription
 

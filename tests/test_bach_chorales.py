@@ -15,10 +15,10 @@ import pytest
 from conftest import ROOT, Command, assert_refused
 from seqaudio.errors import SourceError
 from seqaudio.ledger import Reason, Status, read_ledger
+from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence, PerformanceRepresentation, TimeSignature
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.chorale_grammar import VOICES
-from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.music.variants import sounding, windows
 from seqaudio.store import Store

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqaudio.errors import OptionError
-from seqaudio.notes import NoteSequence, TimeSignature, read_midi, write_midi
+from seqaudio.midi import read_midi, write_midi
+from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.notes.chorale_grammar import METRES, VOICES
 from seqaudio.notes.representation import Grammar

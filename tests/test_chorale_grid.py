@@ -9,13 +9,8 @@ from test_chorale import ids as ids_of
 from test_chorale import rows, voices
 
 from seqaudio.errors import OptionError
-from seqaudio.notes import (
-    ChoraleGridRepresentation,
-    ChoraleRepresentation,
-    NoteSequence,
-    build_representation,
-    read_midi,
-)
+from seqaudio.midi import read_midi
+from seqaudio.notes import ChoraleGridRepresentation, ChoraleRepresentation, NoteSequence, build_representation
 
 GRID = ChoraleGridRepresentation()
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from seqaudio.midi.comments import read_comments
+from seqaudio.midi.writing import midi_bytes, write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.comments import read_comments
-from seqaudio.notes.writing import midi_bytes, write_midi
 
 NOTES = NoteSequence.from_columns([0, 480], [480, 960], [60, 62], tempos=[(0, 400_000)])
 

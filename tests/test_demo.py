@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from conftest import Command, assert_refused
-from seqaudio.notes import read_midi
+from seqaudio.midi import read_midi
 
 
 def test_the_demo_never_touches_a_folder_of_another_kind(command: Command, tmp_path: Path) -> None:

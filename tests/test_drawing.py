@@ -25,7 +25,8 @@ from seqaudio.cli import show as show_command
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.features.drawing import draw_recording, recording_figure
-from seqaudio.notes import NoteSequence, TimeSignature, read_midi
+from seqaudio.midi import read_midi
+from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.notes.drawing import ROW_QUARTERS, draw_piano_roll, piano_roll
 from seqaudio.pictures import INKS, new_figure, plain, plain_names, save_png
 

@@ -8,7 +8,8 @@ import pytest
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes import build_representation, read_songs
+from seqaudio.midi import read_songs
+from seqaudio.notes import build_representation
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 

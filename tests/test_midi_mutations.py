@@ -16,8 +16,8 @@ from mutated_midi import made_files, mutate
 from conftest import ROOT, Command, assert_refused
 from seqaudio.cli import generate, info, render
 from seqaudio.errors import MidiError
+from seqaudio.midi.reading import read_many, read_midi, read_songs
 from seqaudio.notes import build_representation
-from seqaudio.notes.reading import read_many, read_midi, read_songs
 
 SECONDS, MEBIBYTES = 2.0, 500  # that no file may cost
 
@@ -88,7 +88,7 @@ def test_what_kills_the_parser_kills_no_command(
 ) -> None:
     """`info`, `render` and the primer of `generate` read through the guard that preparations have."""
     guard = fragile_guard(tmp_path)
-    monkeypatch.setattr("seqaudio.notes.guard.the_parser", lambda megabytes: guard)
+    monkeypatch.setattr("seqaudio.midi.guard.the_parser", lambda megabytes: guard)
     lethal = tmp_path / "lethal.mid"
     lethal.write_bytes(b"what kills")
     readers = (

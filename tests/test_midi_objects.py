@@ -15,19 +15,8 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqaudio.notes import (
-    KeySignature,
-    NoteSequence,
-    TimeSignature,
-    apply_pedals,
-    from_pretty_midi,
-    from_symusic,
-    midi_bytes,
-    quantise,
-    read_midi,
-    to_pretty_midi,
-    to_symusic,
-)
+from seqaudio.midi import from_pretty_midi, from_symusic, midi_bytes, read_midi, to_pretty_midi, to_symusic
+from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, apply_pedals, quantise
 from seqaudio.notes.performance import PerformanceRepresentation
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation

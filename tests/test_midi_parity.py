@@ -18,8 +18,9 @@ import pytest
 import symusic
 
 from seqaudio.errors import MidiError
-from seqaudio.notes import NoteSequence, read_songs
-from seqaudio.notes.reading import read_many
+from seqaudio.midi import read_songs
+from seqaudio.midi.reading import read_many
+from seqaudio.notes import NoteSequence
 
 TIME = 1e-6  # seconds
 QUICK = 40  # every so many files in the quick test

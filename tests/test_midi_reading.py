@@ -17,10 +17,11 @@ from fragile_parser import fragile_guard
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes import KeySignature, NoteSequence, ReadingLimits, TimeSignature, read_midi, read_songs
-from seqaudio.notes.events import check_events
-from seqaudio.notes.guard import LIMITS, parse
-from seqaudio.notes.reading import read_many
+from seqaudio.midi import ReadingLimits, read_midi, read_songs
+from seqaudio.midi.events import check_events
+from seqaudio.midi.guard import LIMITS, parse
+from seqaudio.midi.reading import read_many
+from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
 
 END = "00 ff 2f 00"
 NOTE = "00 90 3c 50  83 60 80 3c 00"  # one quarter of middle C at 480 ticks per quarter
@@ -320,7 +321,7 @@ def test_every_chain_of_messages_is_walked_to_its_end() -> None:
 def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Reading through the fragile parser."""
     guard = fragile_guard(tmp_path)
-    monkeypatch.setattr("seqaudio.notes.guard.the_parser", lambda megabytes: guard)
+    monkeypatch.setattr("seqaudio.midi.guard.the_parser", lambda megabytes: guard)
     yield
     guard.close()
 
@@ -381,7 +382,7 @@ def test_columns_that_do_not_fit_their_description_are_refused(monkeypatch: pyte
     whole = parse([PLAIN])
     for columns in (whole[0].columns[:-1], whole[0].columns + b"x"):
         cut = [whole[0]._replace(columns=columns)]
-        monkeypatch.setattr("seqaudio.notes.reading.parse", lambda *_, cut=cut: cut)
+        monkeypatch.setattr("seqaudio.midi.reading.parse", lambda *_, cut=cut: cut)
         assert refusal(PLAIN).reason is Reason.PARSER_CRASHED
 
 
@@ -392,7 +393,7 @@ def test_a_song_with_values_that_no_piece_has_is_refused_and_its_neighbours_stay
     # three starts, three durations, three pitches, three velocities
     columns = bytearray(whole.columns)
     columns[4 * 6 + 1] = 0xFF
-    monkeypatch.setattr("seqaudio.notes.reading.parse", lambda *_: [whole._replace(columns=bytes(columns))])
+    monkeypatch.setattr("seqaudio.midi.reading.parse", lambda *_: [whole._replace(columns=bytes(columns))])
     first, second, third = read_many([PLAIN, PLAIN, PLAIN])
     assert isinstance(second, MidiError)
     assert second.reason is Reason.DAMAGED
@@ -438,7 +439,7 @@ def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None
         from pathlib import Path
         from seqaudio.errors import MidiError
         from seqaudio.guarded.parent import Guard
-        from seqaudio.notes import guard, read_midi
+        from seqaudio.midi import guard, read_midi
         script = Path(sys.argv[1]) / "fragile.py"
         trusting = Guard(script, 400, "the MIDI parser", "numpy, symusic")
         guard.the_parser = lambda megabytes: trusting
@@ -460,8 +461,8 @@ def test_a_forked_process_gets_a_parser_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "good.mid").write_bytes(PLAIN)
     code = """
         import os, sys, warnings
-        from seqaudio.notes import read_midi
-        from seqaudio.notes.guard import the_parser
+        from seqaudio.midi import read_midi
+        from seqaudio.midi.guard import the_parser
         warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads is what is tried
         expected = read_midi(sys.argv[1])
         parser = the_parser(400)._child._process.pid

@@ -15,7 +15,8 @@ from symusic import TimeSignature as Metre
 from test_representations import ids, names, pieces, rows
 
 from seqaudio.errors import OptionError
-from seqaudio.notes import MidiTokRepresentation, NoteSequence, TimeSignature, build_representation, midi_bytes
+from seqaudio.midi import midi_bytes
+from seqaudio.notes import MidiTokRepresentation, NoteSequence, TimeSignature, build_representation
 from seqaudio.notes.midi_tokeniser import TOKENISERS, tokeniser
 from seqaudio.notes.quarter_metres import quarter_metres
 from seqaudio.vocabulary import EOS

@@ -14,9 +14,10 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, read_midi, resolve_overlaps
-from seqaudio.notes.pretty_midi_objects import from_pretty_midi, to_pretty_midi
-from seqaudio.notes.writing import instrument_name, key_name, midi_bytes, write_midi
+from seqaudio.midi import read_midi
+from seqaudio.midi.pretty_midi_objects import from_pretty_midi, to_pretty_midi
+from seqaudio.midi.writing import instrument_name, key_name, midi_bytes, write_midi
+from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, resolve_overlaps
 
 # a key for each tonic that pretty_midi tells apart, in the spelling that comes back
 KEYS = [KeySignature(0, sharps, minor) for minor in (False, True) for sharps in range(-5, 7)]

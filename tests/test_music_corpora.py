@@ -14,10 +14,10 @@ from conftest import Command, assert_refused
 from made_up_speech import pack, refused, rows, script, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
+from seqaudio.midi.reading import read_midi
+from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence, build_representation
-from seqaudio.notes.reading import read_midi
 from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.writing import write_midi
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.folder import PublishedArchive

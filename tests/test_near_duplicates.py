@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from seqaudio.errors import OptionError
+from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence
 from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.writing import write_midi
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.music.midi_rows import content_hash

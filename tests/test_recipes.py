@@ -13,7 +13,8 @@ import pytest
 from conftest import Command, assert_refused
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.scripts import load, recipes
-from seqaudio.notes import build_representation, read_midi
+from seqaudio.midi import read_midi
+from seqaudio.notes import build_representation
 from seqaudio.store import Store
 
 KEYWORDS = "recipes/keyword_recognition"

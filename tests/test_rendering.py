@@ -11,7 +11,8 @@ import soundfile
 from conftest import Command, assert_refused
 from seqaudio.cli import render as render_command
 from seqaudio.errors import OptionError
-from seqaudio.notes import NoteSequence, TimeSignature, read_midi, write_midi
+from seqaudio.midi import read_midi, write_midi
+from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.notes import rendering as rendering_module
 from seqaudio.notes import soundfont as soundfont_module
 from seqaudio.notes.rendering import PEAK, Samples, render, write_wav

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 from conftest import ROOT
 from legibility import assert_legible, words
 from seqaudio.errors import OptionError
+from seqaudio.midi import write_midi
 from seqaudio.notes import (
     REPRESENTATIONS,
     MidiTokRepresentation,
@@ -19,7 +20,6 @@ from seqaudio.notes import (
     PerformanceRepresentation,
     TokenRepresentation,
     operations,
-    write_midi,
 )
 from seqaudio.notes.midi_tokeniser import TOKENISERS
 from seqaudio.notes.representations_page import BARS, PAGE, PICTURE, TITLE, eight_bars, filled, full_name

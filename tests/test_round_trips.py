@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from seqaudio.errors import MidiError
+from seqaudio.midi import read_songs
 from seqaudio.notes import (
     ChoraleGridRepresentation,
     ChoraleRepresentation,
@@ -19,7 +20,6 @@ from seqaudio.notes import (
     Representation,
     RollRepresentation,
     quantising_loss,
-    read_songs,
 )
 from seqaudio.notes.midi_tokeniser import TOKENISERS
 from seqaudio.prepare.music.options import midi_items

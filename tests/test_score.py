@@ -10,9 +10,9 @@ import pytest
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
+from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.score import music21_corpus, read_score
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.music.score_rows import ScorePreparation
 

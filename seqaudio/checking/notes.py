@@ -12,9 +12,9 @@ from seqaudio.checking.copies import check_duplicates, check_leaks
 from seqaudio.checking.finding import Finding, Level
 from seqaudio.checking.music import Piece, music_of
 from seqaudio.ledger import LedgerEntry, Reason, Status
+from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key
-from seqaudio.notes.writing import instrument_name
 from seqaudio.prepare.music.near_duplicates import families
 from seqaudio.prepare.music.piece_facts import key_name
 

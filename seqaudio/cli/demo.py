@@ -166,9 +166,9 @@ def compose(config: Config) -> Piece:
     from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.cli import generate
     from seqaudio.evaluation.copying import longest_copy
+    from seqaudio.midi.writing import write_midi
     from seqaudio.notes.drawing import draw_piano_roll
     from seqaudio.notes.rendering import render, write_wav
-    from seqaudio.notes.writing import write_midi
     from seqaudio.store import Store
 
     run = RunFolder(config.out / "chorales-run")

@@ -84,8 +84,9 @@ def _audio() -> str:
 
 
 def _midi() -> str:
-    from seqaudio.notes import NoteSequence, read_midi
-    from seqaudio.notes.writing import midi_bytes
+    from seqaudio.midi import read_midi
+    from seqaudio.midi.writing import midi_bytes
+    from seqaudio.notes import NoteSequence
 
     notes = NoteSequence.from_columns([0], [480], [60])
     if len(read_midi(midi_bytes(notes))) != 1:

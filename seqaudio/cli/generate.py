@@ -47,7 +47,7 @@ def main(config: Config) -> None:
     check(config)
 
     from seqaudio.bptt.run_folder import RunFolder
-    from seqaudio.notes.writing import write_midi
+    from seqaudio.midi.writing import write_midi
 
     run = RunFolder(config.run)
     run.require("music_generation", "generating music")
@@ -107,7 +107,7 @@ def encode_primer(representation: Representation, config: Config) -> list[int]:
     """The tokens to begin with; none without a primer. Raises MidiError, or OptionError where it holds no notes."""
     if config.primer is None:
         return []
-    from seqaudio.notes import read_midi
+    from seqaudio.midi import read_midi
     from seqaudio.prepare.music.midi_rows import check_length
 
     notes = read_midi(config.primer)

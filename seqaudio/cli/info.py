@@ -172,8 +172,8 @@ def _scores(metrics: dict[str, float]) -> str:
 
 def describe_midi(path: Path) -> Iterator[str]:
     """Lines that tell what a MIDI file holds. Raises MidiError with the reason."""
-    from seqaudio.notes.comments import read_comments
-    from seqaudio.notes.reading import read_midi
+    from seqaudio.midi.comments import read_comments
+    from seqaudio.midi.reading import read_midi
     from seqaudio.prepare.music.midi_rows import first_remarks
 
     notes = read_midi(path)

@@ -30,7 +30,7 @@ def main(config: Config) -> None:
     """Read the file through the guarded parser, write what was asked for."""
     check(config)
 
-    from seqaudio.notes import read_midi
+    from seqaudio.midi import read_midi
 
     notes = read_midi(config.file)
     if config.wav is not None:

@@ -16,9 +16,9 @@ from matplotlib.patches import Patch
 from pretty_midi import note_number_to_drum_name
 
 from seqaudio.errors import OptionError
+from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.notes.writing import instrument_name
 from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
 
 MOST_QUARTERS = 20_000  # some hours of music; beyond, a picture shows nothing

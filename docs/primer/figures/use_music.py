@@ -12,9 +12,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
 from seqaudio.bptt import RunFolder
+from seqaudio.midi.reading import read_midi
 from seqaudio.models import EventModel
 from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.reading import read_midi
 from seqaudio.notes.voice import NOTE
 from seqaudio.pictures import INK, INKS, new_figure, save_png
 from seqaudio.vocabulary import BOS

@@ -11,9 +11,9 @@ import numpy as np
 
 from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
+from seqaudio.midi.reading import Pedal, read_many
 from seqaudio.notes.columns import sorted_rows
 from seqaudio.notes.quantise import pitches_on_grid
-from seqaudio.notes.reading import Pedal, read_many
 from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.build import Item, Row

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from seqaudio.errors import MidiError, OptionError
-from seqaudio.notes.reading import read_many
+from seqaudio.midi.reading import read_many
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.build.pool import completed
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, splits_of_pieces

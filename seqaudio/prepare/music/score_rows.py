@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
+from seqaudio.midi.score import read_score
 from seqaudio.notes.four_voices import VOICES
 from seqaudio.notes.representation import Representation
-from seqaudio.notes.score import read_score
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.music.piece_facts import PieceFacts
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqaudio.midi.parts import parts_of
+from seqaudio.midi.writing import midi_bytes
 from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.keys import RELATIVE_MAJOR, signs_of_major
-from seqaudio.notes.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
-from seqaudio.notes.writing import midi_bytes
 
 if TYPE_CHECKING:
     import pretty_midi

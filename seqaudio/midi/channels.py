@@ -9,8 +9,8 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
-from seqaudio.notes.chunks import tracks_of
-from seqaudio.notes.events import WAIT, runs
+from seqaudio.midi.chunks import tracks_of
+from seqaudio.midi.events import WAIT, runs
 
 Part = tuple[int, bool]  # program, and whether it is percussion
 Span = tuple[int, int]  # tick and duration of a pedal

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
+from seqaudio.midi.guard import Parsed
 from seqaudio.notes.columns import Columns, order_of
-from seqaudio.notes.guard import Parsed
 from seqaudio.notes.sequence import (
     DEFAULT_TEMPO,
     HIGHEST_RESOLUTION,

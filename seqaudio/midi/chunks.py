@@ -15,7 +15,7 @@ from pathlib import Path
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes.events import check_events, without
+from seqaudio.midi.events import check_events, without
 
 MOST_TRACKS = 2**15 - 1  # what the numbers of tracks can tell
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk

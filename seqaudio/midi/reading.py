@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
-from seqaudio.notes.assembly import Songs, assemble
-from seqaudio.notes.guard import LIMITS, MOST_TOGETHER, Parsed, ReadingLimits, parse
-from seqaudio.notes.pedals import apply_pedals
+from seqaudio.midi.assembly import Songs, assemble
+from seqaudio.midi.guard import LIMITS, MOST_TOGETHER, Parsed, ReadingLimits, parse
+from seqaudio.notes.operations.pedals import apply_pedals
 from seqaudio.notes.sequence import NoteSequence
 
 __all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]

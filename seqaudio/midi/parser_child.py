@@ -28,9 +28,9 @@ import symusic
 from seqaudio.errors import MidiError
 from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
-from seqaudio.notes.channels import shared_pedals
-from seqaudio.notes.chunks import MOST_TRACKS, Song, songs_of, tracks_of
-from seqaudio.notes.events import runs
+from seqaudio.midi.channels import shared_pedals
+from seqaudio.midi.chunks import MOST_TRACKS, Song, songs_of, tracks_of
+from seqaudio.midi.events import runs
 
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.notes.parts import parts_of
+from seqaudio.midi.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 
 _PEDAL = 64  # the control of the sustain pedal

@@ -10,8 +10,8 @@ import mido  # type: ignore[import-untyped]  # ships no type information
 import numpy as np
 
 from seqaudio.files import write_bytes
+from seqaudio.midi.parts import Part, parts_of
 from seqaudio.notes.bars import end_of_last_bar
-from seqaudio.notes.parts import Part, parts_of
 from seqaudio.notes.sequence import NoteSequence
 
 RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5

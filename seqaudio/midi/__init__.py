@@ -1,0 +1,27 @@
+"""MIDI files and other notations to NoteSequence, and back.
+
+    file ─> guard ─> parser_child: chunks, events, channels ─> assembly ─> NoteSequence      reading.py
+    NoteSequence ─> parts ─> writing ─> file
+
+Files are untrusted: they are parsed in a child process (`parser_child.py`) with a deadline and a limit of memory.
+`pretty_midi_objects.py` and `symusic_objects.py` convert to and from the objects of those libraries, `score.py` reads
+scores through music21, `comments.py` the texts of a file. None of it needs torch.
+"""
+
+from seqaudio.midi.pretty_midi_objects import from_pretty_midi, to_pretty_midi
+from seqaudio.midi.reading import ReadingLimits, read_many, read_midi, read_songs
+from seqaudio.midi.symusic_objects import from_symusic, to_symusic
+from seqaudio.midi.writing import midi_bytes, write_midi
+
+__all__ = [
+    "ReadingLimits",
+    "from_pretty_midi",
+    "from_symusic",
+    "midi_bytes",
+    "read_many",
+    "read_midi",
+    "read_songs",
+    "to_pretty_midi",
+    "to_symusic",
+    "write_midi",
+]
