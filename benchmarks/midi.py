@@ -30,11 +30,11 @@ from _interleaved import report
 from _pretty_midi_tokens import MAKERS, read
 
 from seqaudio import progress
-from seqaudio.notes import build_representation
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import note_description
 from seqaudio.store import Store
+from seqaudio.tokens import build_representation
 
 STOPS = 6  # of the loop in a round, at which ours prepares all files
 SAME = 0.95  # least share of files with equal tokens: others have overlaps, and tempos that pretty_midi rounds

@@ -41,8 +41,6 @@ from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
 from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.four_voices import ANDANTE, VOICES
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
@@ -58,6 +56,8 @@ from seqaudio.prepare.music.published_voices import read_voices
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.prepare.music.variants import Windows, families, likeness, sounding, windows
 from seqaudio.progress import progress
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.four_voices import ANDANTE, VOICES
 
 TABLE = Path(__file__).with_name("bach_chorales.tsv")
 COLUMNS = ("work", "split", "jsb", "same_as")

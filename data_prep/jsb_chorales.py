@@ -30,8 +30,6 @@ from typing import Literal
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
-from seqaudio.notes.four_voices import ANDANTE
-from seqaudio.notes.roll import RollRepresentation
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation
@@ -39,6 +37,8 @@ from seqaudio.prepare.music.published_pieces import piece_items, versions_of_hel
 from seqaudio.prepare.music.published_rolls import RollPieces, read_pitch_rolls
 from seqaudio.prepare.music.published_voices import VoicePieces, read_voices
 from seqaudio.store import Store
+from seqaudio.tokens.four_voices import ANDANTE
+from seqaudio.tokens.roll import RollRepresentation
 
 Grid = Literal["quarter", "8th", "16th"]
 

@@ -19,12 +19,12 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.midi.reading import Pedal
-from seqaudio.notes import Representation
 from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import with_splits_by_content
+from seqaudio.tokens import Representation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,13 +41,13 @@ from typing import Literal
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.notes.roll import RollRepresentation
 from seqaudio.prepare.corpora.download import download
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import RollOptions, build_note_store
 from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out
 from seqaudio.prepare.music.published_rolls import RollPieces, read_matrix_rolls
+from seqaudio.tokens.roll import RollRepresentation
 
 SetName = Literal["jsb", "nottingham", "musedata", "piano_midi"]
 

@@ -140,9 +140,9 @@ def main(folder: Path, count: int, out: Path, source: Path | None) -> None:
     from seqaudio import progress
     from seqaudio.ledger import Status, read_ledger
     from seqaudio.midi import read_midi
-    from seqaudio.notes import build_representation
     from seqaudio.prepare.build import build_store
     from seqaudio.store import StoreDescription
+    from seqaudio.tokens import build_representation
 
     good = write_files(folder, count, source)
     progress.quiet = True

@@ -16,12 +16,13 @@ from conftest import ROOT, Command, assert_refused
 from seqaudio.errors import SourceError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.midi.score import music21_corpus, read_score
-from seqaudio.notes import NoteSequence, PerformanceRepresentation, TimeSignature
-from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.chorale_grammar import VOICES
+from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.music.variants import sounding, windows
 from seqaudio.store import Store
+from seqaudio.tokens import PerformanceRepresentation
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.chorale_grammar import VOICES
 
 SCRIPT = "data_prep/bach_chorales.py"
 STRICTEST = ["test", "valid", "train"]

@@ -17,12 +17,13 @@ from seqaudio.checking.music_drawing import draw_music
 from seqaudio.checking.notes import FEW_NOTES, MANY_NOTES, NOTES
 from seqaudio.errors import InputFileError, StoreError
 from seqaudio.ledger import Reason
-from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, build_representation
+from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
 from seqaudio.pictures import new_figure
 from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.prepare.music.options import note_description
 from seqaudio.prepare.music.piece_facts import PieceFacts, key_name
 from seqaudio.store import Store
+from seqaudio.tokens import build_representation
 
 SIZES = {"train": 40, "valid": 12, "test": 12}
 # steps of C major in quarters, so that the key is plain

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from seqaudio.errors import OptionError
 from seqaudio.midi import read_midi, write_midi
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.chorale_grammar import METRES, VOICES
-from seqaudio.notes.representation import Grammar
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.chorale_grammar import METRES, VOICES
+from seqaudio.tokens.representation import Grammar
 from seqaudio.vocabulary import BOS, EOS, Vocabulary
 
 CHORALE = ChoraleRepresentation()

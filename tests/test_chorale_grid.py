@@ -10,7 +10,8 @@ from test_chorale import rows, voices
 
 from seqaudio.errors import OptionError
 from seqaudio.midi import read_midi
-from seqaudio.notes import ChoraleGridRepresentation, ChoraleRepresentation, NoteSequence, build_representation
+from seqaudio.notes import NoteSequence
+from seqaudio.tokens import ChoraleGridRepresentation, ChoraleRepresentation, build_representation
 
 GRID = ChoraleGridRepresentation()
 

@@ -9,9 +9,9 @@ import pytest
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi import read_songs
-from seqaudio.notes import build_representation
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
+from seqaudio.tokens import build_representation
 
 # notes and seconds of each song, or why the file is refused
 EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {

@@ -17,7 +17,7 @@ from conftest import ROOT, Command, assert_refused
 from seqaudio.cli import generate, info, render
 from seqaudio.errors import MidiError
 from seqaudio.midi.reading import read_many, read_midi, read_songs
-from seqaudio.notes import build_representation
+from seqaudio.tokens import build_representation
 
 SECONDS, MEBIBYTES = 2.0, 500  # that no file may cost
 

@@ -16,9 +16,10 @@ from test_representations import ids, names, pieces, rows
 
 from seqaudio.errors import OptionError
 from seqaudio.midi import midi_bytes
-from seqaudio.notes import MidiTokRepresentation, NoteSequence, TimeSignature, build_representation
-from seqaudio.notes.midi_tokeniser import TOKENISERS, tokeniser
-from seqaudio.notes.quarter_metres import quarter_metres
+from seqaudio.notes import NoteSequence, TimeSignature
+from seqaudio.tokens import MidiTokRepresentation, build_representation
+from seqaudio.tokens.miditok.quarter_metres import quarter_metres
+from seqaudio.tokens.miditok.tokeniser import TOKENISERS, tokeniser
 from seqaudio.vocabulary import EOS
 
 EXACT = ("REMI", "TSD")
@@ -307,6 +308,6 @@ def test_settings_that_make_no_sense_are_refused(name: str, given_settings: dict
 
 def test_without_miditok_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     tokeniser.cache_clear()
-    monkeypatch.setattr("seqaudio.notes.midi_tokeniser.find_spec", lambda name: None)
+    monkeypatch.setattr("seqaudio.tokens.miditok.tokeniser.find_spec", lambda name: None)
     with pytest.raises(OptionError, match=r'pip install "seqaudio\[miditok\]"'):
         MidiTokRepresentation().encode(on_grid(0))

@@ -16,8 +16,7 @@ from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.midi.reading import read_midi
 from seqaudio.midi.writing import write_midi
-from seqaudio.notes import NoteSequence, build_representation
-from seqaudio.notes.roll import RollRepresentation
+from seqaudio.notes import NoteSequence
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.folder import PublishedArchive
@@ -35,6 +34,8 @@ from seqaudio.prepare.music.split_tables import (
     write_split_table,
 )
 from seqaudio.store import Store
+from seqaudio.tokens import build_representation
+from seqaudio.tokens.roll import RollRepresentation
 
 js_fakes, maestro, nottingham, piano_midi = map(script, ("js_fakes", "maestro", "nottingham", "piano_midi"))
 

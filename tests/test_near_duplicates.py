@@ -13,7 +13,6 @@ import pytest
 from seqaudio.errors import OptionError
 from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.roll import RollRepresentation
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.music.midi_rows import content_hash
@@ -33,6 +32,7 @@ from seqaudio.prepare.music.near_duplicates import (
     windows_of,
 )
 from seqaudio.prepare.music.piece_identities import identities_of, with_splits_by_content
+from seqaudio.tokens.roll import RollRepresentation
 
 
 def tune(seed: int, length: int = 96, **more: Any) -> NoteSequence:

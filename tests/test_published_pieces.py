@@ -15,13 +15,13 @@ from conftest import Command, assert_refused
 from made_up_speech import refused, rows, script, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
-from seqaudio.notes import build_representation
 from seqaudio.prepare.corpora.mat_cells import read_cells
 from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, families
 from seqaudio.prepare.music.published_pieces import versions_of_held_out
 from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls, read_pitch_rolls
 from seqaudio.prepare.music.published_voices import read_voices
 from seqaudio.store import Store
+from seqaudio.tokens import build_representation
 
 polyphonic = script("polyphonic")
 jsb_chorales = script("jsb_chorales")

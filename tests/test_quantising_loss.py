@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from test_representations import pieces
 
-from seqaudio.notes import (
+from seqaudio.notes import NoteSequence
+from seqaudio.tokens import (
     ChoraleRepresentation,
     MelodyRepresentation,
     MidiTokRepresentation,
-    NoteSequence,
     PerformanceRepresentation,
     Representation,
     RollRepresentation,

@@ -14,8 +14,8 @@ from conftest import Command, assert_refused
 from seqaudio.bptt import RunFolder
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.midi import read_midi
-from seqaudio.notes import build_representation
 from seqaudio.store import Store
+from seqaudio.tokens import build_representation
 
 KEYWORDS = "recipes/keyword_recognition"
 MUSIC = "recipes/music_generation"

@@ -15,15 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqaudio.errors import OptionError
-from seqaudio.notes import (
+from seqaudio.notes import NoteSequence, TimeSignature
+from seqaudio.tokens import (
     REPRESENTATIONS,
     ChoraleGridRepresentation,
     MelodyRepresentation,
     MidiTokRepresentation,
-    NoteSequence,
     PerformanceRepresentation,
     Representation,
-    TimeSignature,
     TokenRepresentation,
     build_representation,
 )

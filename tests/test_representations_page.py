@@ -13,19 +13,13 @@ from conftest import ROOT
 from legibility import assert_legible, words
 from seqaudio.errors import OptionError
 from seqaudio.midi import write_midi
-from seqaudio.notes import (
-    REPRESENTATIONS,
-    MidiTokRepresentation,
-    NoteSequence,
-    PerformanceRepresentation,
-    TokenRepresentation,
-    operations,
-)
-from seqaudio.notes.midi_tokeniser import TOKENISERS
+from seqaudio.notes import NoteSequence, operations
 from seqaudio.notes.representations_page import BARS, PAGE, PICTURE, TITLE, eight_bars, filled, full_name
 from seqaudio.notes.representations_page import REPRESENTATIONS as SHOWN
 from seqaudio.notes.token_drawing import representations_figure
-from seqaudio.notes.token_times import token_times
+from seqaudio.tokens import REPRESENTATIONS, MidiTokRepresentation, PerformanceRepresentation, TokenRepresentation
+from seqaudio.tokens.miditok.tokeniser import TOKENISERS
+from seqaudio.tokens.token_times import token_times
 
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
 AGAIN = "run python -m seqaudio.notes.representations_page"

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from test_representations import pieces, rows
 
 from seqaudio.errors import OptionError
-from seqaudio.notes import NoteSequence, RollRepresentation, build_representation
+from seqaudio.notes import NoteSequence
+from seqaudio.tokens import RollRepresentation, build_representation
 
 VARIANTS = [RollRepresentation(), RollRepresentation(repeats="joined"), RollRepresentation(12, "apart", 1, 400_000)]
 every_variant = pytest.mark.parametrize("roll", VARIANTS, ids=["apart", "joined", "triplets"])

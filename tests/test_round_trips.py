@@ -10,19 +10,19 @@ import pytest
 
 from seqaudio.errors import MidiError
 from seqaudio.midi import read_songs
-from seqaudio.notes import (
+from seqaudio.notes import NoteSequence
+from seqaudio.prepare.music.options import midi_items
+from seqaudio.tokens import (
     ChoraleGridRepresentation,
     ChoraleRepresentation,
     MelodyRepresentation,
     MidiTokRepresentation,
-    NoteSequence,
     PerformanceRepresentation,
     Representation,
     RollRepresentation,
     quantising_loss,
 )
-from seqaudio.notes.midi_tokeniser import TOKENISERS
-from seqaudio.prepare.music.options import midi_items
+from seqaudio.tokens.miditok.tokeniser import TOKENISERS
 
 REPRESENTATIONS: list[Representation] = [
     MelodyRepresentation(),

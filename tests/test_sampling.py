@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqaudio.decoding import StepModel, sample, sample_roll
-from seqaudio.notes import (
+from seqaudio.tokens import (
     ChoraleGridRepresentation,
     MelodyRepresentation,
     MidiTokRepresentation,

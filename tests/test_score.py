@@ -12,9 +12,9 @@ from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
 from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.notes.chorale import ChoraleRepresentation
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.music.score_rows import ScorePreparation
+from seqaudio.tokens.chorale import ChoraleRepresentation
 
 music21 = pytest.importorskip("music21", reason='needs music21: pip install "seqaudio[chorales]"')
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from seqaudio.checking.contents import Contents
 from seqaudio.errors import StoreError
-from seqaudio.notes.representation import Representation, TokenRepresentation, build_representation
-from seqaudio.notes.roll import RollRepresentation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.piece_facts import PieceFacts
+from seqaudio.tokens.representation import Representation, TokenRepresentation, build_representation
+from seqaudio.tokens.roll import RollRepresentation
 
 MOST_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
 

@@ -20,7 +20,8 @@ from seqaudio.errors import OptionError, RunError
 
 if TYPE_CHECKING:
     from seqaudio.bptt.run_folder import RunFolder
-    from seqaudio.notes import NoteSequence, Representation, TokenRepresentation
+    from seqaudio.notes import NoteSequence
+    from seqaudio.tokens import Representation, TokenRepresentation
 
 SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
 
@@ -94,7 +95,7 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 
 def representation_of(run: RunFolder) -> TokenRepresentation:
     """The representation of the tokens that the run was trained on. Raises RunError where it has none."""
-    from seqaudio.notes import TokenRepresentation, build_representation
+    from seqaudio.tokens import TokenRepresentation, build_representation
 
     settings = dict(run.input["settings"]["representation"])
     representation = build_representation(settings.pop("name"), settings)

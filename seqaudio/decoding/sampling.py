@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqaudio.notes.representation import Grammar, TokenRepresentation
-from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.roll_grammar import KEYS
+from seqaudio.tokens.representation import Grammar, TokenRepresentation
+from seqaudio.tokens.roll import RollRepresentation
+from seqaudio.tokens.roll_grammar import KEYS
 from seqaudio.vocabulary import BOS, EOS
 
 

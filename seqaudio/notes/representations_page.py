@@ -12,18 +12,18 @@ import numpy as np
 
 from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
-from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.chorale_grid import ChoraleGridRepresentation
-from seqaudio.notes.four_voices import VOICES
-from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.midi_tokens import MidiTokRepresentation
-from seqaudio.notes.performance import PerformanceRepresentation
-from seqaudio.notes.quantising_loss import quantising_loss
-from seqaudio.notes.representation import Representation, TokenRepresentation
-from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.roll_grammar import LOWEST
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
-from seqaudio.notes.token_times import token_times
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
+from seqaudio.tokens.four_voices import VOICES
+from seqaudio.tokens.melody import MelodyRepresentation
+from seqaudio.tokens.miditok.representation import MidiTokRepresentation
+from seqaudio.tokens.performance import PerformanceRepresentation
+from seqaudio.tokens.quantising_loss import quantising_loss
+from seqaudio.tokens.representation import Representation, TokenRepresentation
+from seqaudio.tokens.roll import RollRepresentation
+from seqaudio.tokens.roll_grammar import LOWEST
+from seqaudio.tokens.token_times import token_times
 
 PAGE = Path("docs/representations.md")
 PICTURE = Path("docs/pictures/representations.png")

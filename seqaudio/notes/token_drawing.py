@@ -16,12 +16,12 @@ from matplotlib.patches import Patch
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
-from seqaudio.notes.representation import Representation, TokenRepresentation
-from seqaudio.notes.roll import RollRepresentation
-from seqaudio.notes.roll_grammar import LOWEST
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.notes.token_times import token_times
 from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, save_png
+from seqaudio.tokens.representation import Representation, TokenRepresentation
+from seqaudio.tokens.roll import RollRepresentation
+from seqaudio.tokens.roll_grammar import LOWEST
+from seqaudio.tokens.token_times import token_times
 
 WIDTH, LEFT, RIGHT = 11.0, 0.55, 1.55  # inches of the figure, and of its margins
 HEAD, GAP, FOOT = 0.5, 0.42, 0.45  # inches

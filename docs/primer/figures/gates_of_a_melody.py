@@ -12,9 +12,9 @@ from matplotlib.patches import Rectangle
 
 from seqaudio.bptt import RunFolder
 from seqaudio.models import EventModel
-from seqaudio.notes.voice import BEHIND, HOLD, NOTE, REST
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
 from seqaudio.store import Store
+from seqaudio.tokens.voice import BEHIND, HOLD, NOTE, REST
 from seqaudio.vocabulary import BOS
 
 STEPS = 96  # sixteenths that are drawn

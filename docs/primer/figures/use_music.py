@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from seqaudio.bptt import RunFolder
 from seqaudio.midi.reading import read_midi
 from seqaudio.models import EventModel
-from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.voice import NOTE
 from seqaudio.pictures import INK, INKS, new_figure, save_png
+from seqaudio.tokens.melody import MelodyRepresentation
+from seqaudio.tokens.voice import NOTE
 from seqaudio.vocabulary import BOS
 
 STEPS = 128

@@ -14,11 +14,11 @@ from seqaudio.ledger import Reason
 from seqaudio.midi.reading import Pedal, read_many
 from seqaudio.notes.columns import sorted_rows
 from seqaudio.notes.quantise import pitches_on_grid
-from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.music.piece_facts import PieceFacts
+from seqaudio.tokens.representation import Representation
 
 LONGEST_MINUTES = 240.0
 _CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same

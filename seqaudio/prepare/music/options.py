@@ -12,7 +12,6 @@ from typing import Any
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.notes.representation import REPRESENTATIONS, Representation, build_representation
 from seqaudio.prepare.build import build_store
 from seqaudio.prepare.build.items import Item, Process
 from seqaudio.prepare.build.plan import CHUNK
@@ -20,6 +19,7 @@ from seqaudio.prepare.corpora.listing import list_below
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.store import Store, StoreDescription
+from seqaudio.tokens.representation import REPRESENTATIONS, Representation, build_representation
 
 MIDI_SUFFIXES = (".mid", ".midi")
 

@@ -11,11 +11,11 @@ from typing import Literal
 import numpy as np
 
 from seqaudio.errors import SourceError
-from seqaudio.notes.roll import Frames, RollRepresentation
-from seqaudio.notes.roll_grammar import KEYS, LOWEST
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.mat_cells import read_cells
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
+from seqaudio.tokens.roll import Frames, RollRepresentation
+from seqaudio.tokens.roll_grammar import KEYS, LOWEST
 
 VARIABLES = {"train": "traindata", "valid": "validdata", "test": "testdata"}  # of the .mat files
 

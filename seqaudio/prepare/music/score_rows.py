@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
 from seqaudio.midi.score import read_score
-from seqaudio.notes.four_voices import VOICES
-from seqaudio.notes.representation import Representation
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.music.piece_facts import PieceFacts
+from seqaudio.tokens.four_voices import VOICES
+from seqaudio.tokens.representation import Representation
 
 
 @dataclass(frozen=True)

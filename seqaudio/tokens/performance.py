@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.performance_grammar import PerformanceGrammar, PerformanceIds
 from seqaudio.notes.quantise import as_one_part, grid_steps
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_RESOLUTION, HIGHEST_TEMPO, NoteSequence
+from seqaudio.tokens.performance_grammar import PerformanceGrammar, PerformanceIds
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 
 Steps = npt.NDArray[np.int64]
 

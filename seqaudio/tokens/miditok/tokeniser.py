@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.midi.writing import instrument_name
-from seqaudio.notes.quarter_metres import MOST_QUARTERS
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
+from seqaudio.tokens.miditok.quarter_metres import MOST_QUARTERS
 
 TOKENISERS = ("REMI", "TSD", "MIDILike", "Structured", "CPWord", "Octuple", "MuMIDI", "MMM", "PerTok", "BEAT")
 ALWAYS_PROGRAMS = ("MuMIDI", "MMM", "BEAT")  # they write the program of every part, asked for or not

@@ -13,8 +13,8 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.quarter_metres import COMMON, MOST_QUARTERS
-from seqaudio.notes.representation import Grammar, refuse_special
+from seqaudio.tokens.miditok.quarter_metres import COMMON, MOST_QUARTERS
+from seqaudio.tokens.representation import Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
 NEVER = 1 << 40  # the cost of an illegal token

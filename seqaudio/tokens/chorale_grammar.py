@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.four_voices import VOICES
-from seqaudio.notes.representation import Grammar, refuse_special
-from seqaudio.notes.voice import BEHIND, HOLD, NOTE, REST
+from seqaudio.tokens.four_voices import VOICES
+from seqaudio.tokens.representation import Grammar, refuse_special
+from seqaudio.tokens.voice import BEHIND, HOLD, NOTE, REST
 from seqaudio.vocabulary import EOS
 
 METRES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; the first where a piece has none of them

@@ -10,8 +10,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.representation import FIRST_ID, Grammar, refuse_special
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
+from seqaudio.tokens.representation import FIRST_ID, Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
 PIECES = 60  # from which successions are learned

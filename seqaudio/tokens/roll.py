@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, pitches_on_grid
-from seqaudio.notes.representation import REPRESENTATIONS, Representation
-from seqaudio.notes.roll_grammar import KEYS, LOWEST, RollGrammar
 from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence
+from seqaudio.tokens.representation import REPRESENTATIONS, Representation
+from seqaudio.tokens.roll_grammar import KEYS, LOWEST, RollGrammar
 
 Frames = npt.NDArray[np.uint8]
 Steps = npt.NDArray[np.int64]

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.chorale_grammar import METRES, ChoraleGrammar, ChoraleIds
-from seqaudio.notes.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
-from seqaudio.notes.voice import NAMES, Voice, voice_from_tokens, voice_tokens
+from seqaudio.tokens.chorale_grammar import METRES, ChoraleGrammar, ChoraleIds
+from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation
+from seqaudio.tokens.voice import NAMES, Voice, voice_from_tokens, voice_tokens
 
 
 @REPRESENTATIONS.register("chorale")

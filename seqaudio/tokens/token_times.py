@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.chorale import ChoraleRepresentation
-from seqaudio.notes.chorale_grid import ChoraleGridRepresentation
-from seqaudio.notes.four_voices import VOICES
-from seqaudio.notes.melody import MelodyRepresentation
-from seqaudio.notes.midi_tokens import MidiTokRepresentation
-from seqaudio.notes.performance import PerformanceRepresentation
-from seqaudio.notes.representation import TokenRepresentation
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
+from seqaudio.tokens.four_voices import VOICES
+from seqaudio.tokens.melody import MelodyRepresentation
+from seqaudio.tokens.miditok.representation import MidiTokRepresentation
+from seqaudio.tokens.performance import PerformanceRepresentation
+from seqaudio.tokens.representation import TokenRepresentation
 
 Quarters = npt.NDArray[np.float64]
 

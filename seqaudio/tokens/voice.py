@@ -9,8 +9,8 @@ import numpy.typing as npt
 
 from seqaudio.notes.operations.skyline import highest
 from seqaudio.notes.quantise import pitches_on_grid
-from seqaudio.notes.representation import FIRST_ID
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.tokens.representation import FIRST_ID
 
 REST = FIRST_ID
 HOLD = FIRST_ID + 1

@@ -13,8 +13,13 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
-from seqaudio.notes.learned_grammar import LearnedGrammar, Successions, learn
-from seqaudio.notes.midi_tokeniser import (
+from seqaudio.notes.quantise import grid_steps, resolve_overlaps
+from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence, tempo_map
+from seqaudio.registry import did_you_mean
+from seqaudio.tokens.miditok.grammar import NoteTokens, RemiGrammar, TsdGrammar
+from seqaudio.tokens.miditok.learned_grammar import LearnedGrammar, Successions, learn
+from seqaudio.tokens.miditok.quarter_metres import MOST_QUARTERS, quarter_metres
+from seqaudio.tokens.miditok.tokeniser import (
     BEAT_STEPS,
     LONGEST_PAUSE,
     NUMBERED_BARS,
@@ -24,12 +29,7 @@ from seqaudio.notes.midi_tokeniser import (
     in_parts,
     tokeniser,
 )
-from seqaudio.notes.midi_tokens_grammar import NoteTokens, RemiGrammar, TsdGrammar
-from seqaudio.notes.quantise import grid_steps, resolve_overlaps
-from seqaudio.notes.quarter_metres import MOST_QUARTERS, quarter_metres
-from seqaudio.notes.representation import FIRST_ID, REPRESENTATIONS, Grammar, TokenRepresentation
-from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence, tempo_map
-from seqaudio.registry import did_you_mean
+from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, Grammar, TokenRepresentation
 
 Steps = npt.NDArray[np.int64]
 

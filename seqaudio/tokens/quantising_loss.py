@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.representation import Representation
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.tokens.representation import Representation
 
 _EXACT = 1e-9  # seconds or quarters within which two places are one
 

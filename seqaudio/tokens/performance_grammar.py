@@ -8,7 +8,7 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.representation import FIRST_ID, Grammar, refuse_special
+from seqaudio.tokens.representation import FIRST_ID, Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence
-from seqaudio.notes.voice import BEHIND, HOLD, NAMES, NOTE, REST, voice_from_tokens, voice_tokens
+from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
+from seqaudio.tokens.voice import BEHIND, HOLD, NAMES, NOTE, REST, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
-from seqaudio.notes.voice import BEHIND, HOLD, NAMES, NOTE, REST, Voice, voice_from_tokens, voice_of, voice_tokens
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
+from seqaudio.tokens.voice import BEHIND, HOLD, NAMES, NOTE, REST, Voice, voice_from_tokens, voice_of, voice_tokens
 from seqaudio.vocabulary import EOS
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
-from seqaudio.notes.voice import Voice, voice_of
+from seqaudio.tokens.voice import Voice, voice_of
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")  # in the order of the tokens of a step
 ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute

@@ -1,0 +1,40 @@
+"""Notes as tokens or rolls: representations, each with the grammar of what may come next.
+
+    NoteSequence ─ representation.encode ─> ids [T] or a roll [T, 88] ─ representation.decode ─> NoteSequence
+
+`representation.py` says what a representation is and names them all; `build_representation` makes one from a text.
+`miditok/` holds those of the library MidiTok.
+"""
+
+from seqaudio.tokens.chorale import ChoraleRepresentation
+from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
+from seqaudio.tokens.melody import MelodyRepresentation
+from seqaudio.tokens.miditok.representation import MidiTokRepresentation
+from seqaudio.tokens.performance import PerformanceRepresentation
+from seqaudio.tokens.quantising_loss import QuantisingLoss, quantising_loss
+from seqaudio.tokens.representation import (
+    REPRESENTATIONS,
+    Grammar,
+    Representation,
+    TokenRepresentation,
+    build_representation,
+)
+from seqaudio.tokens.roll import RollRepresentation
+from seqaudio.tokens.roll_grammar import RollGrammar
+
+__all__ = [
+    "REPRESENTATIONS",
+    "ChoraleGridRepresentation",
+    "ChoraleRepresentation",
+    "Grammar",
+    "MelodyRepresentation",
+    "MidiTokRepresentation",
+    "PerformanceRepresentation",
+    "QuantisingLoss",
+    "Representation",
+    "RollGrammar",
+    "RollRepresentation",
+    "TokenRepresentation",
+    "build_representation",
+    "quantising_loss",
+]
