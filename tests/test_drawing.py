@@ -27,8 +27,8 @@ from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.features.drawing import draw_recording, recording_figure
 from seqaudio.midi import read_midi
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.notes.drawing import ROW_QUARTERS, draw_piano_roll, piano_roll
 from seqaudio.pictures import INKS, new_figure, plain, plain_names, save_png
+from seqaudio.rendering.piano_roll import ROW_QUARTERS, draw_piano_roll, piano_roll
 
 
 def chorale(bars: int = 4) -> NoteSequence:

@@ -13,11 +13,11 @@ from seqaudio.cli import render as render_command
 from seqaudio.errors import OptionError
 from seqaudio.midi import read_midi, write_midi
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.notes import rendering as rendering_module
-from seqaudio.notes import soundfont as soundfont_module
-from seqaudio.notes.rendering import PEAK, Samples, render, write_wav
-from seqaudio.notes.sine_tones import sine_tones
-from seqaudio.notes.soundfont_player import LONGEST_RELEASE
+from seqaudio.rendering import sound as rendering_module
+from seqaudio.rendering import soundfont as soundfont_module
+from seqaudio.rendering.sine_tones import sine_tones
+from seqaudio.rendering.sound import PEAK, Samples, render, write_wav
+from seqaudio.rendering.soundfont_player import LONGEST_RELEASE
 
 RATE = 16000  # hertz, of most renderings here
 BAR = 2.0  # seconds

@@ -16,7 +16,7 @@ from seqaudio.midi import write_midi
 from seqaudio.notes import NoteSequence, operations
 from seqaudio.notes.representations_page import BARS, PAGE, PICTURE, TITLE, eight_bars, filled, full_name
 from seqaudio.notes.representations_page import REPRESENTATIONS as SHOWN
-from seqaudio.notes.token_drawing import representations_figure
+from seqaudio.rendering.token_drawing import representations_figure
 from seqaudio.tokens import REPRESENTATIONS, MidiTokRepresentation, PerformanceRepresentation, TokenRepresentation
 from seqaudio.tokens.miditok.tokeniser import TOKENISERS
 from seqaudio.tokens.token_times import token_times

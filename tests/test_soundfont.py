@@ -11,10 +11,10 @@ import pytest
 
 from seqaudio.errors import OptionError
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.rendering import PEAK, render
-from seqaudio.notes.soundfont import SoundFont, fit_programs, general_midi_soundfont
-from seqaudio.notes.soundfont_player import PLAYING_RATE as RATE
-from seqaudio.notes.soundfont_player import play
+from seqaudio.rendering.sound import PEAK, render
+from seqaudio.rendering.soundfont import SoundFont, fit_programs, general_midi_soundfont
+from seqaudio.rendering.soundfont_player import PLAYING_RATE as RATE
+from seqaudio.rendering.soundfont_player import play
 
 ATTACK, DECAY, SUSTAIN, RELEASE = 34, 36, 37, 38  # generators of the volume envelope
 MODULATION_DECAY, MODULATION_SUSTAIN, TO_PITCH, TO_CUTOFF = 28, 29, 7, 11

@@ -167,8 +167,8 @@ def compose(config: Config) -> Piece:
     from seqaudio.cli import generate
     from seqaudio.evaluation.copying import longest_copy
     from seqaudio.midi.writing import write_midi
-    from seqaudio.notes.drawing import draw_piano_roll
-    from seqaudio.notes.rendering import render, write_wav
+    from seqaudio.rendering.piano_roll import draw_piano_roll
+    from seqaudio.rendering.sound import render, write_wav
     from seqaudio.store import Store
 
     run = RunFolder(config.out / "chorales-run")

@@ -57,11 +57,11 @@ def main(config: Config) -> None:
         with written(path):
             write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
             if config.wav:
-                from seqaudio.notes.rendering import render, write_wav
+                from seqaudio.rendering.sound import render, write_wav
 
                 write_wav(path.with_suffix(".wav"), render(notes))
             if config.png:
-                from seqaudio.notes.drawing import draw_piano_roll
+                from seqaudio.rendering.piano_roll import draw_piano_roll
 
                 draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
         print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}")

@@ -34,14 +34,14 @@ def main(config: Config) -> None:
 
     notes = read_midi(config.file)
     if config.wav is not None:
-        from seqaudio.notes.rendering import render, write_wav
+        from seqaudio.rendering.sound import render, write_wav
 
         samples = render(notes, config.sample_rate, config.soundfont)
         with written(config.wav):
             write_wav(config.wav, samples, config.sample_rate)
         print(f"{config.wav}: {len(samples) / config.sample_rate:.1f} s, {len(notes):,} notes")
     if config.png is not None:
-        from seqaudio.notes.drawing import draw_piano_roll
+        from seqaudio.rendering.piano_roll import draw_piano_roll
 
         with written(config.png):
             draw_piano_roll(notes, config.png, title=config.file.stem)

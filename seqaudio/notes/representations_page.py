@@ -137,7 +137,7 @@ def _runs(frames: np.ndarray) -> str:
 
 def main(arguments: list[str]) -> None:
     """Write the page's tables and its picture."""
-    from seqaudio.notes.token_drawing import draw_representations
+    from seqaudio.rendering.token_drawing import draw_representations
 
     if arguments:
         raise OptionError(f"got {arguments}, expected no arguments")

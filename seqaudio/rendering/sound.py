@@ -14,9 +14,9 @@ from seqaudio.audio import resample
 from seqaudio.errors import OptionError, SeqAudioError
 from seqaudio.files import write_bytes
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.notes.sine_tones import sine_tones
-from seqaudio.notes.soundfont import SoundFont, fit_programs, general_midi_soundfont
-from seqaudio.notes.soundfont_player import LONGEST_NOTE, PLAYING_RATE, play
+from seqaudio.rendering.sine_tones import sine_tones
+from seqaudio.rendering.soundfont import SoundFont, fit_programs, general_midi_soundfont
+from seqaudio.rendering.soundfont_player import LONGEST_NOTE, PLAYING_RATE, play
 
 SAMPLE_RATE = 44_100  # hertz
 SAMPLE_RATES = range(8000, 192_001)

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.notes.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
 from seqaudio.progress import progress
+from seqaudio.rendering.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
 
 PLAYING_RATE = 44_100  # hertz, of what `play` returns
 SHORTEST_NOTE, LONGEST_NOTE = 0.01, 60.0  # seconds; a longer note is released then
