@@ -3,10 +3,10 @@
     data_prep/synthetic_keywords.py --words yes no up down left right on off stop go --out stores/commands
     data_prep/synthetic_keywords.py --words evet hayır aç kapat --language tr --out stores/komut
 
-    Classes     the words; `unknown`, near misses of them (prepare/near_misses.py); `silence`, background only
-    Voices      to train on, hundreds that are drawn at random (prepare/drawn_voices.py), and 38 of espeak-ng's own;
+    Classes     the words; `unknown`, near misses of them (synthesis/near_misses.py); `silence`, background only
+    Voices      to train on, hundreds that are drawn at random (synthesis/random_voices.py), and 38 of espeak-ng's own;
                 to validate and to test on, 6 of its own each: no robots, echoes, whispers, nor one under two names
-    Takes       speed, pitch, room, level, kind and strength of the background differ (prepare/synthetic_clips.py)
+    Takes       speed, pitch, room, level, kind and strength of the background differ (synthesis/clips.py)
     Licence     espeak-ng is GPL-3.0-or-later, `pip install "seqaudio[tts]"`; a store holds none of it
 
 Noisy clips are 0 to 20 dB above white, pink or brown noise, babble or hum; the others are 40 to 60 dB above it. The
@@ -30,26 +30,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from seqaudio.augmentation.draws import check_seed
 from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
-from seqaudio.features.draws import check_seed
 from seqaudio.features.preparation import speech_description
 from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
-from seqaudio.prepare.drawn_voices import drawn_names
-from seqaudio.prepare.near_misses import NearMisses
 from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
-from seqaudio.prepare.synthetic_clips import (
-    CLEAN,
-    NOISY,
-    ClipSettings,
-    SpeakClip,
-    clip_seconds,
-    speaker_name,
-)
-from seqaudio.speech_synthesis import Variant, library_version, phonemes, variants, voices
+from seqaudio.synthesis.clips import CLEAN, NOISY, ClipSettings, SpeakClip, clip_seconds, speaker_name
+from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants, voices
+from seqaudio.synthesis.near_misses import NearMisses
+from seqaudio.synthesis.random_voices import drawn_names
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 LEFT_OUT = re.compile(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqaudio.acoustics import (
+from seqaudio.augmentation.acoustics import (
     NOISES,
     active_part,
     amplify,

@@ -10,11 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqaudio.augmentation import Augmentation, augment
+from seqaudio.augmentation.draws import keyed_generator
+from seqaudio.augmentation.frames import stretch_time, warp_vocal_tract
 from seqaudio.errors import OptionError
-from seqaudio.features import Augmentation, FeatureExtractor, FeatureSettings, augment, feature_settings
-from seqaudio.features.augmentation import stretch_time, warp_vocal_tract
+from seqaudio.features import FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.deltas import with_deltas
-from seqaudio.features.draws import keyed_generator
 from seqaudio.features.mel import mel_edges
 from seqaudio.features.mfcc import cepstral_matrix, dct_matrix
 

@@ -18,15 +18,7 @@ import numpy as np
 import pytest
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.speech_synthesis import (
-    WORD_GAP,
-    library_version,
-    phonemes,
-    speak,
-    spell,
-    variants,
-    voices,
-)
+from seqaudio.synthesis.espeak import WORD_GAP, library_version, phonemes, speak, spell, variants, voices
 
 espeakng_loader = pytest.importorskip("espeakng_loader", reason="speech synthesis is the extra `tts`")
 
@@ -91,7 +83,7 @@ def test_another_language_and_its_phonemes_leave_no_trace() -> None:
 
 def test_another_process_gives_the_same_samples() -> None:
     program = (
-        "import hashlib; from seqaudio.speech_synthesis import speak; "
+        "import hashlib; from seqaudio.synthesis.espeak import speak; "
         "print(hashlib.sha256(speak('seven', 'en-us', variant='caleb', speed=140)[0].tobytes()).hexdigest())"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -116,7 +108,7 @@ def test_the_library_is_unloaded_after_use_and_after_a_failure() -> None:
 
 def test_interrupting_ends_the_speech_and_nothing_swallows_it() -> None:
     program = (
-        "from seqaudio.speech_synthesis import speak\n"
+        "from seqaudio.synthesis.espeak import speak\n"
         "speak('ready'); print('ready', flush=True)\n"
         "while True: speak('again and again and again')"
     )

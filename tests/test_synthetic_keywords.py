@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from conftest import ROOT, Command, assert_refused
-from seqaudio.acoustics import active_part, level, signal_to_noise
+from seqaudio.augmentation.acoustics import active_part, level, signal_to_noise
 from seqaudio.errors import AudioError, OptionError, StoreError
 from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.drawn_voices import draw_timbre, drawn_names
-from seqaudio.prepare.near_misses import Inventory, NearMisses, is_native, near_miss
-from seqaudio.prepare.synthetic_clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
-from seqaudio.speech_synthesis import phonemes, speak, variants
 from seqaudio.store import SPLITS, Store
+from seqaudio.synthesis.clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
+from seqaudio.synthesis.espeak import phonemes, speak, variants
+from seqaudio.synthesis.near_misses import Inventory, NearMisses, is_native, near_miss
+from seqaudio.synthesis.random_voices import draw_timbre, drawn_names
 
 pytest.importorskip("espeakng_loader", reason="speech synthesis is the extra `tts`")
 

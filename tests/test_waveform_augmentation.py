@@ -13,13 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqaudio.acoustics import active_part, level
+from seqaudio.augmentation import Augmentation, WaveformAugmentation, WaveformAugmenter, augment
+from seqaudio.augmentation.acoustics import active_part, level
+from seqaudio.augmentation.sound_folder import SoundFolder
+from seqaudio.augmentation.waveforms import WaveformChange, shifted
 from seqaudio.batching import LabelledRecordings, LabelledSequences, PaddedBatches
 from seqaudio.errors import AudioError, OptionError, SourceError
-from seqaudio.features import Augmentation, WaveformAugmentation, WaveformAugmenter, augment, feature_settings
+from seqaudio.features import feature_settings
 from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
-from seqaudio.features.sound_folder import SoundFolder
-from seqaudio.features.waveform_augmentation import WaveformChange, shifted
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.store import Store
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from seqaudio.augmentation.frames import Augmentation, augment
+from seqaudio.augmentation.waveforms import WaveformAugmentation, WaveformAugmenter
 from seqaudio.batching import PaddedBatches, Transform, labelled_clips
 from seqaudio.bptt import TrainingOptions, train
 from seqaudio.cli.options import run
@@ -21,13 +23,12 @@ from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.keywords import neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import command_line, results
-from seqaudio.features.augmentation import Augmentation, augment
-from seqaudio.features.settings import Decibels, FeatureSettings, Seconds
-from seqaudio.features.waveform_augmentation import WaveformAugmentation, WaveformAugmenter
+from seqaudio.features.settings import FeatureSettings
 from seqaudio.files import write_json
 from seqaudio.models import KeywordModel, build_model, choose_width
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
+from seqaudio.units import Decibels, Seconds
 
 TIME_MASK: Seconds = 0.06  # longest
 

@@ -95,7 +95,7 @@ def _midi() -> str:
 
 
 def _speech() -> str:
-    from seqaudio.speech_synthesis import library_version
+    from seqaudio.synthesis.espeak import library_version
 
     return f"espeak-ng {library_version()}"
 

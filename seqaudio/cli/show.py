@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from seqaudio.audio import Recording
-    from seqaudio.features import FeatureSettings, WaveformAugmentation
+    from seqaudio.augmentation import WaveformAugmentation
+    from seqaudio.features import FeatureSettings
 
 CHANGES = ("speed", "shift", "room", "noise", "telephone", "gain", "masks")
 
@@ -89,7 +90,7 @@ def _augmented(
 ) -> tuple[Figure, str]:
     """The picture of before and after, and what was done in words."""
     from seqaudio.audio import Recording
-    from seqaudio.features import Augmentation, WaveformAugmenter, augment
+    from seqaudio.augmentation import Augmentation, WaveformAugmenter, augment
     from seqaudio.features.drawing import Sight, augmentation_figure, sight
 
     augmenter = WaveformAugmenter(_certain(config, changes), config.sample_rate, config.seed)
@@ -109,7 +110,7 @@ def _augmented(
 
 def _certain(config: Config, changes: list[str]) -> WaveformAugmentation:
     """The changes of waveforms that were asked for, each for certain; the others off."""
-    from seqaudio.features import WaveformAugmentation
+    from seqaudio.augmentation import WaveformAugmentation
 
     usual = WaveformAugmentation()
     return WaveformAugmentation(

@@ -1,4 +1,14 @@
-"""From samples to frames: settings, MFCC and log-mel extraction, alone or in a stream, augmentation.
+"""From samples to frames: settings, MFCC and log-mel extraction, of whole recordings or of a stream.
+
+    samples ── framing ──> frames ── extractor ──> log-mel energies or cepstra ── deltas, normalisation ──> features
+
+settings.py, presets.py    what to compute, in seconds and hertz; settings of other toolkits by name
+framing.py, mel.py, mfcc.py, deltas.py, normalisation.py    each step by itself
+extractor.py               FeatureExtractor: all steps, for whole recordings
+streaming.py               the same for samples that arrive piece by piece
+extraction.py              frames as NumPy arrays, one thread a process: what preparation and batching call
+compiled/                  a faster way for the common settings; without this folder torch computes the same
+drawing.py                 pictures of frames
 
 Torch is imported with the first use of `FeatureExtractor`, so that scripts can offer presets without it.
 """
@@ -8,27 +18,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from seqaudio.features.augmentation import Augmentation, augment
 from seqaudio.features.presets import PRESETS, feature_settings
 from seqaudio.features.settings import FeatureSettings
 
 if TYPE_CHECKING:
     from seqaudio.features.extractor import FeatureExtractor
     from seqaudio.features.streaming import Latency, StreamingExtractor, StreamState
-    from seqaudio.features.waveform_augmentation import WaveformAugmentation, WaveformAugmenter, WaveformChange
 
 __all__ = [
     "PRESETS",
-    "Augmentation",
     "FeatureExtractor",
     "FeatureSettings",
     "Latency",
     "StreamState",
     "StreamingExtractor",
-    "WaveformAugmentation",
-    "WaveformAugmenter",
-    "WaveformChange",
-    "augment",
     "feature_settings",
 ]
 
@@ -37,9 +40,6 @@ _LATER = {
     "Latency": "streaming",
     "StreamState": "streaming",
     "StreamingExtractor": "streaming",
-    "WaveformAugmentation": "waveform_augmentation",
-    "WaveformAugmenter": "waveform_augmentation",
-    "WaveformChange": "waveform_augmentation",
 }
 
 

@@ -17,12 +17,13 @@ import numpy as np
 
 from seqaudio.audio import read_audio, sound_faults
 from seqaudio.errors import AudioError, InputFileError, OptionError
-from seqaudio.features.settings import FeatureSettings, Seconds
+from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.build.statistics import moments_of_each
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
+from seqaudio.units import Seconds
 
 if TYPE_CHECKING:
     from seqaudio.features.extractor import FeatureExtractor

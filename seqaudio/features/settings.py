@@ -9,10 +9,8 @@ from typing import Any, Literal, get_args
 
 from seqaudio.errors import OptionError
 from seqaudio.registry import did_you_mean
+from seqaudio.units import Decibels, Hertz, Seconds
 
-Hertz = float
-Seconds = float
-Decibels = float
 Kind = Literal["mfcc", "log_mel"]
 Scale = Literal["htk", "slaney"]
 Window = Literal["hann", "hann_symmetric", "hamming", "hamming_symmetric", "blackman", "povey", "rectangular"]

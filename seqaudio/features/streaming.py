@@ -12,7 +12,8 @@ from seqaudio.features.deltas import DeltaStream
 from seqaudio.features.extractor import FeatureExtractor
 from seqaudio.features.framing import cut_frames
 from seqaudio.features.normalisation import normalise_sliding
-from seqaudio.features.settings import FeatureSettings, Seconds
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.units import Seconds
 
 
 class StreamState(NamedTuple):

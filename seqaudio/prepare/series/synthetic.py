@@ -9,9 +9,9 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.augmentation.draws import check_seed
 from seqaudio.batching.memory_tasks import RECALLED
 from seqaudio.errors import OptionError
-from seqaudio.features.draws import check_seed
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.series.rows import Parts, series_row
 from seqaudio.registry import Registry

@@ -17,10 +17,10 @@ import numpy as np
 from seqaudio.audio import Recording, read_audio, resample
 from seqaudio.errors import AudioError, InputFileError, LeftOutError
 from seqaudio.features.preparation import ExtractFeatures
-from seqaudio.features.settings import Seconds
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import hash_fraction
+from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE
 
 CLIP: Seconds = 1.0

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqaudio.acoustics import (
+from seqaudio.audio import resample
+from seqaudio.augmentation.acoustics import (
     NOISES,
     active_part,
     amplify,
@@ -26,14 +27,14 @@ from seqaudio.acoustics import (
     room_response,
     unclipped,
 )
-from seqaudio.audio import resample
 from seqaudio.errors import AudioError
 from seqaudio.features.preparation import extract_frames
-from seqaudio.features.settings import Decibels, FeatureSettings, Seconds
+from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.drawn_voices import draw_timbre, is_drawn
-from seqaudio.speech_synthesis import SPEEDS, speak
+from seqaudio.synthesis.espeak import SPEEDS, speak
+from seqaudio.synthesis.random_voices import draw_timbre, is_drawn
+from seqaudio.units import Decibels, Seconds
 
 CLEAN, NOISY = "clean", "noisy"  # conditions
 FASTER = 1.15  # how much a word's speed is raised when it does not fit

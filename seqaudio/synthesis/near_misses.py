@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqaudio.errors import OptionError
-from seqaudio.prepare.synthetic_clips import clip_generator
-from seqaudio.speech_synthesis import WORD_GAP, phonemes, spell
+from seqaudio.synthesis.clips import clip_generator
+from seqaudio.synthesis.espeak import WORD_GAP, phonemes, spell
 
 NUMBERS = (*range(13), *range(20, 101, 10), 1000, 1_000_000)
 EMOJI = "🐱🐶🐴🐷🐟🐦🌳🌹🍎🍞🧀🔥💧🌙⭐🌍🏠🚗🚲📖🔑🎁👂👄🦷🧦🪑🐑🦊🎸"

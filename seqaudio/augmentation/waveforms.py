@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from seqaudio.acoustics import (
+from seqaudio.audio import resample
+from seqaudio.augmentation.acoustics import (
     NOISES,
     PEAK,
     TELEPHONE,
@@ -30,11 +31,10 @@ from seqaudio.acoustics import (
     room_response,
     unclipped,
 )
-from seqaudio.audio import resample
+from seqaudio.augmentation.draws import Key, check_seed, keyed_generator
+from seqaudio.augmentation.sound_folder import SoundFolder
 from seqaudio.errors import OptionError
-from seqaudio.features.draws import Key, check_seed, keyed_generator
-from seqaudio.features.settings import Decibels, Seconds
-from seqaudio.features.sound_folder import SoundFolder
+from seqaudio.units import Decibels, Seconds
 
 SHIFTED_AT_MOST = 0.25  # share of a clip, so that a short word is not lost
 

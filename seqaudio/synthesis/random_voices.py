@@ -32,7 +32,7 @@ def is_drawn(name: str) -> bool:
 
 
 def draw_timbre(name: str) -> str:
-    """The timbre of a name as `seqaudio.speech_synthesis.speak` takes it; equal names give equal timbres everywhere.
+    """The timbre of a name as `seqaudio.synthesis.espeak.speak` takes it; equal names give equal timbres everywhere.
 
     The length of the throat moves all formants together, its shape each by itself, and the source has a pitch, an
     unsteadiness and a breath of its own.

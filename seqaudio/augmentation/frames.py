@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from seqaudio.augmentation.draws import Key, keyed_generator
 from seqaudio.errors import OptionError
-from seqaudio.features.draws import Key, keyed_generator
 from seqaudio.features.mel import mel_edges
 from seqaudio.features.mfcc import cepstral_matrix, smoothing_matrix
 from seqaudio.features.settings import FeatureSettings

@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seqaudio.features.settings import Decibels, Hertz, Seconds
 from seqaudio.registry import Registry
+from seqaudio.units import Decibels, Hertz, Seconds
 
 Noise = Callable[[int, int, np.random.Generator], np.ndarray]
 

@@ -1,0 +1,5 @@
+"""Units of numbers, by name."""
+
+Hertz = float
+Seconds = float
+Decibels = float
