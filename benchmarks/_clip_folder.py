@@ -35,8 +35,8 @@ from _interleaved import ratio
 
 from seqaudio import progress
 from seqaudio.features import FeatureSettings
-from seqaudio.features.preparation import ExtractFeatures, speech_description
 from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 
 FILES, SMALL = 20_000, 1_000
 SPLITS = ("train",) * 8 + ("valid", "test")

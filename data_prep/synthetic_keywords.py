@@ -35,10 +35,10 @@ from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
-from seqaudio.features.preparation import speech_description
 from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
+from seqaudio.prepare.speech.recordings import speech_description
 from seqaudio.synthesis.clips import CLEAN, NOISY, ClipSettings, SpeakClip, clip_seconds, speaker_name
 from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants, voices
 from seqaudio.synthesis.near_misses import NearMisses

@@ -143,9 +143,10 @@ def main(folder: Path, count: int, out: Path) -> None:
     """Prepare and print."""
     from seqaudio import progress
     from seqaudio.features import FeatureSettings
-    from seqaudio.features.preparation import ExtractFeatures, extract_frames, speech_description
+    from seqaudio.features.extraction import extract_frames
     from seqaudio.ledger import Status, read_ledger
     from seqaudio.prepare.build import Item, build_store
+    from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
     from seqaudio.store import Store
 
     good = write_files(folder, count)

@@ -22,14 +22,15 @@ from seqaudio.audio import read_audio
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.bands import Bands
+from seqaudio.features.extraction import extract_frames
 from seqaudio.features.extractor import numba_is_there
 from seqaudio.features.framing import cut_frames
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
-from seqaudio.features.preparation import ExtractFeatures, extract_frames
 from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item
+from seqaudio.prepare.speech.recordings import ExtractFeatures
 
 Oracle = Callable[[FeatureSettings, np.ndarray], np.ndarray]
 

@@ -10,17 +10,12 @@ import soundfile
 from test_build_store import bytes_of
 
 from conftest import RATE, spoken
+from seqaudio.audio.pcm import from_int16, to_int16
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import FeatureSettings
-from seqaudio.features.preparation import (
-    ExtractFeatures,
-    Keep,
-    extract_frames,
-    from_16_bits,
-    speech_description,
-    to_16_bits,
-)
+from seqaudio.features.extraction import extract_frames
 from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import SPLITS, Store
 
 SETTINGS = FeatureSettings(sample_rate=RATE)
@@ -59,7 +54,7 @@ def test_settings_and_statistics_are_those_of_the_features(tmp_path: Path) -> No
     np.testing.assert_allclose(features.normalisation.mean, frames.mean(axis=0), rtol=1e-12)
     for row, name in enumerate(features["valid"].ids):
         assert samples["valid"].ids[row] == name
-        frames = extract_frames(from_16_bits(samples["valid"].sequence(row)), SETTINGS)
+        frames = extract_frames(from_int16(samples["valid"].sequence(row)), SETTINGS)
         np.testing.assert_array_equal(frames, features["valid"].sequence(row))
 
 
@@ -76,11 +71,11 @@ def test_samples_are_resampled_to_the_rate_of_the_settings(tmp_path: Path) -> No
     assert len(store["train"].sequence(0)) == pytest.approx(2 * len(spoken(0, 0, 0)), abs=2)
 
 
-def test_rounding_to_16_bits_is_exact_for_16_bits_and_clips_what_is_louder() -> None:
+def test_rounding_to_int16_is_exact_for_16_bits_and_clips_what_is_louder() -> None:
     whole = np.arange(-32768, 32768, 7, dtype=np.int16)
-    np.testing.assert_array_equal(to_16_bits(from_16_bits(whole)), whole)
+    np.testing.assert_array_equal(to_int16(from_int16(whole)), whole)
     loud = np.array([1.0, 1.5, -1.0, -2.0, 0.49 / 32768, 0.51 / 32768], dtype=np.float32)
-    assert to_16_bits(loud).tolist() == [32767, 32767, -32768, -32768, 0, 1]
+    assert to_int16(loud).tolist() == [32767, 32767, -32768, -32768, 0, 1]
 
 
 def test_another_word_for_what_to_keep_is_refused() -> None:
@@ -112,7 +107,7 @@ def test_many_recordings_give_the_bits_of_each_alone(
             path.write_bytes(path.read_bytes()[:300])
         items.append(Item(path.name, path, path.name, SPLITS[number % 3], label="yes"))
     process = ExtractFeatures(SETTINGS, keep=keep)
-    monkeypatch.setattr("seqaudio.features.preparation.BATCH_SAMPLES", 40_000)
+    monkeypatch.setattr("seqaudio.prepare.speech.reading_ahead.BATCH_SAMPLES", 40_000)
     together = list(process.many(items))
     assert len(together) == len(items)
     for item, outcome in zip(items, together, strict=True):

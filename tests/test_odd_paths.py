@@ -12,9 +12,9 @@ import soundfile
 
 from conftest import RATE, Command, spoken
 from seqaudio.features import FeatureSettings
-from seqaudio.features.preparation import ExtractFeatures, speech_description
 from seqaudio.ledger import LedgerEntry, Reason, Status, read_ledger
 from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 from seqaudio.store import Store
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="links and such names are of POSIX")

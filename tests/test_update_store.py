@@ -14,9 +14,9 @@ from test_build_store import bytes_of
 from conftest import RATE, spoken
 from seqaudio.errors import AudioError, StoreError
 from seqaudio.features import FeatureSettings
-from seqaudio.features.preparation import ExtractFeatures, Keep, speech_description
 from seqaudio.ledger import Reason, read_ledger
 from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 FEATURES = StoreDescription("features", {"features": {"kind": "numbers"}}, normalise=True)

@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from seqaudio.audio.pcm import from_int16
 from seqaudio.audio.recording import SAMPLE_RATES, Recording
 
 LARGEST = 1 << 24  # bytes of a file: longer ones are better read in blocks
@@ -42,8 +43,7 @@ def _samples(content: bytes, start: int, size: int, frame: tuple[int, ...] | Non
     plain = tag == PCM and bits == 16 and channels >= 1 and width == 2 * channels and rate in SAMPLE_RATES
     if not plain or not size or size % width or start + size > len(content):
         return None
-    samples = np.frombuffer(content, "<i2", size // 2, start).astype(np.float32)
-    samples *= np.float32(1 / 32768)
+    samples = from_int16(np.frombuffer(content, "<i2", size // 2, start))
     if channels > 1:
         samples = samples.reshape(-1, channels).mean(axis=1, dtype=np.float32)
     return Recording(samples, rate)

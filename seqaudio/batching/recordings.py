@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from seqaudio.audio.pcm import from_int16
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.padded import Transform, pad_frames
-from seqaudio.features.preparation import extract_frames, from_16_bits
+from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.store import Split
 
@@ -42,10 +43,10 @@ class LabelledRecordings:
 
     def frames(self, row: int) -> np.ndarray:
         """The frames [T, F] of a row without any change."""
-        return extract_frames(from_16_bits(self.split.sequence(row)), self.settings)
+        return extract_frames(from_int16(self.split.sequence(row)), self.settings)
 
     def _frames(self, row: int, epoch: int, name: str) -> np.ndarray:
-        samples = from_16_bits(self.split.sequence(row))
+        samples = from_int16(self.split.sequence(row))
         if self.change is not None:
             samples = self.change(samples, epoch, name)
             # a change of speed may leave less than a frame

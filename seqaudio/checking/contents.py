@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from seqaudio.audio import sound_fault
+from seqaudio.audio.pcm import from_int16
 from seqaudio.ledger import LedgerEntry
 from seqaudio.store import INPUTS, SPLITS, Split, Store
 
@@ -72,7 +73,7 @@ def _read(split: Split, has_samples: bool) -> Rows:
     for sequence in split:
         contents.append(hashlib.blake2b(np.ascontiguousarray(sequence).data, digest_size=16).digest())
         finite.append(bool(np.isfinite(sequence).all()))
-        faults.append(sound_fault(sequence.astype(np.float32) / 32768) if has_samples else "")
+        faults.append(sound_fault(from_int16(sequence)) if has_samples else "")
     return Rows(
         split.ids,
         split.labels,

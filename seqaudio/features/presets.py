@@ -6,6 +6,7 @@ import types
 from dataclasses import replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from seqaudio.audio.pcm import FULL_SCALE
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.registry import Registry, did_you_mean
@@ -60,7 +61,7 @@ PRESETS.register("kaldi")(
         floor=1.1920928955078125e-07,
         pre_emphasis=0.97,
         remove_mean=True,
-        full_scale=32768.0,
+        full_scale=float(FULL_SCALE),
         triangles="mel",
         lifter=22.0,
         edges="mirror",

@@ -28,7 +28,7 @@ from seqaudio.augmentation.acoustics import (
     unclipped,
 )
 from seqaudio.errors import AudioError
-from seqaudio.features.preparation import extract_frames
+from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row

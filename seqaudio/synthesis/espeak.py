@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from seqaudio.audio.pcm import from_int16
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.registry import did_you_mean
 
@@ -361,7 +362,7 @@ def _synthesise(text: bytes, file: str, parameters: dict[int, int], timbre: str)
     if failed:
         raise SourceError(f"espeak-ng could not speak {text[:-1].decode()!r} (its error {failed})")
     samples = np.frombuffer(b"".join(blocks), dtype=np.int16)
-    return samples.astype(np.float32) / 32768, rate
+    return from_int16(samples), rate
 
 
 def _translate(text: bytes, file: str, ipa: bool) -> list[str]:

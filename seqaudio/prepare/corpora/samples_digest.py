@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.audio.pcm import to_int16
 from seqaudio.errors import SourceError
 
 
@@ -14,7 +15,7 @@ def samples_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem):
         digest.update(f"{path.stem}\n".encode())
-        digest.update((read_audio(path).samples * 32768).astype("<i2").tobytes())
+        digest.update(to_int16(read_audio(path).samples).astype("<i2").tobytes())
     return digest.hexdigest()
 
 

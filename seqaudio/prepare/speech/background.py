@@ -16,10 +16,10 @@ import numpy as np
 
 from seqaudio.audio import Recording, read_audio, resample
 from seqaudio.errors import AudioError, InputFileError, LeftOutError
-from seqaudio.features.preparation import ExtractFeatures
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import hash_fraction
+from seqaudio.prepare.speech.recordings import ExtractFeatures
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE
 
@@ -65,7 +65,7 @@ class CutBackground:
                 # cut before it is resampled, so that the filter sees nothing of the next stretch
                 clip = recording.samples[start : start + length] * np.float32(hash_fraction(name))
                 clip = resample(clip, recording.sample_rate, self.extract.settings.sample_rate)
-                rows.append(self.extract.row(name, clip, split))
+                rows += self.extract.rows([Item(name, item.path, name, split)], clip[None])
         if not rows and not _with_room(recording, self.seconds):
             detail = f"{recording.seconds:.2f} s, too short for a clip of {self.seconds} s in a stretch of any split"
             raise AudioError(item.file, Reason.TOO_SHORT, detail)

@@ -1,0 +1,141 @@
+"""Rows of recordings: read a file, note its faults, extract its features."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from seqaudio.audio import read_audio, sound_faults
+from seqaudio.audio.pcm import from_int16, to_int16
+from seqaudio.errors import AudioError, InputFileError, OptionError
+from seqaudio.features.extraction import extract_batch
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.ledger import Reason
+from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.build.statistics import Moments, moments_of_each
+from seqaudio.prepare.speech.reading_ahead import batches, decoded_ahead, equal_lengths
+from seqaudio.registry import did_you_mean
+from seqaudio.store import StoreDescription
+from seqaudio.units import Seconds
+
+Keep = Literal["features", "samples"]
+
+
+def speech_description(
+    settings: FeatureSettings,
+    keep: Keep = "features",
+    *,
+    sources: tuple[str, ...] = (),
+    licence: str = "",
+    others: Mapping[str, Any] | None = None,
+) -> StoreDescription:
+    """The description of a store that `ExtractFeatures` fills, normalised by its training frames.
+
+    Args:
+        keep: `features` makes a store of kind features; `samples` one of kind audio, with the same settings and the
+            same statistics, from which features are computed when a batch is made.
+        others: more settings, such as the hash of a list that the splits come from.
+    """
+    _check_keep(keep)
+    return StoreDescription(
+        kind="audio" if keep == "samples" else "features",
+        settings={"features": settings.to_dict(), **(others or {})},
+        sources=sources,
+        licence=licence,
+        normalise=True,
+    )
+
+
+@dataclass(frozen=True)
+class ExtractFeatures:
+    """A `Process` for `build_store`: one recording becomes one row.
+
+    The row holds frames [T, F] float32, or samples [N] int16 at the settings' rate where `keep` says so; the latter
+    with the statistics of the frames that they give, so that normalisation is the same.
+
+    Raises, when called:
+        AudioError: the file cannot be used (see `read_audio`), is shorter than one frame, has another name than
+            expected, or has neither label nor text.
+    """
+
+    settings: FeatureSettings
+    names: str = ""  # a regular expression for the whole file name without suffix; empty: any name will do
+    example: str = ""  # a name that matches, for the message about one that does not
+    max_seconds: Seconds = 3600.0
+    keep: Keep = "features"
+
+    def __post_init__(self) -> None:
+        _check_keep(self.keep)
+
+    def __call__(self, item: Item) -> list[Row]:
+        return self.rows([item], self.samples(item)[None])
+
+    def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
+        """The outcome of each item, in order.
+
+        Recordings of equal length are extracted together, which changes no bit: the extractor works on each alone, and
+        saves what is the same for all.
+        """
+        for batch in batches(decoded_ahead(items, self.samples)):
+            outcomes = {place: error for place, (_, error) in enumerate(batch) if isinstance(error, InputFileError)}
+            rows: dict[int, list[Row]] = {}
+            for places, samples in equal_lengths(batch):
+                made = self.rows([batch[place][0] for place in places], samples)
+                rows |= {place: [row] for place, row in zip(places, made, strict=True)}
+            yield from (rows[place] if place in rows else outcomes[place] for place in range(len(batch)))
+
+    def rows(self, items: Sequence[Item], samples: np.ndarray) -> list[Row]:
+        """Rows of recordings [B, N] float32 of one length, at the settings' rate: one for each item, in order."""
+        faults = sound_faults(samples)
+        sequences, statistics = self._sequences(samples, [item.split in ("", "train") for item in items])
+        seconds = samples.shape[1] / self.settings.sample_rate
+        return [
+            Row(item.id, sequence, seconds, item.split, remark=fault, moments=moments)
+            for item, sequence, fault, moments in zip(items, sequences, faults, statistics, strict=True)
+        ]
+
+    def samples(self, item: Item) -> np.ndarray:
+        """Samples [N] float32 of the item's recording, at the settings' rate, once its name, label and length fit."""
+        if item.path is None:
+            raise AudioError(item.key, Reason.MISSING, "its row has no path")
+        if self.names and not re.fullmatch(self.names, item.file.stem):
+            detail = f"named {item.file.name}, expected a name such as {self.example}"
+            raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
+        if not (item.label or item.text):
+            detail = "has neither label nor text, so there is nothing to learn from it"
+            raise AudioError(item.file, Reason.NO_LABEL, detail)
+        recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds, item.content)
+        if not self.settings.frames(len(recording.samples)):
+            raise AudioError(
+                item.file,
+                Reason.TOO_SHORT,
+                f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
+                f"{self.settings.least_samples}",
+            )
+        return recording.samples
+
+    def _sequences(self, samples: np.ndarray, training: Sequence[bool]) -> tuple[np.ndarray, list[Moments | None]]:
+        """What rows of samples [B, N] hold, and the statistics of their frames; of training rows alone."""
+        counted = np.flatnonzero(training)
+        if self.keep == "features":
+            sequences = extract_batch(samples, self.settings)
+            frames = sequences[counted]
+        else:
+            sequences = to_int16(samples)
+            # frames are needed here for their statistics alone
+            frames = (
+                extract_batch(from_int16(sequences[counted]), self.settings) if len(counted) else sequences[:0, None]
+            )
+        statistics: list[Moments | None] = [None] * len(samples)
+        for place, moments in zip(counted.tolist(), moments_of_each(frames), strict=True):
+            statistics[place] = moments
+        return sequences, statistics
+
+
+def _check_keep(keep: str) -> None:
+    if keep not in get_args(Keep):
+        raise OptionError(f"--keep {keep}; {did_you_mean(keep, list(get_args(Keep)))}")
