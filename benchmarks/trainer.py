@@ -23,8 +23,9 @@ from bptt_memory import TOKENS, make_store
 
 from seqaudio import progress
 from seqaudio.batching import Batch, Lanes
-from seqaudio.bptt import RunFolder, Trainer, TrainerSettings, TruncatedBPTT
+from seqaudio.bptt import Trainer, TrainerSettings, TruncatedBPTT
 from seqaudio.models import EventModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.state import State, detach
 from seqaudio.store import Store
 

@@ -12,9 +12,9 @@ import torch
 from conftest import Command, assert_refused
 from made_up import token_store
 from seqaudio.batching import PaddedBatches, labelled_clips
-from seqaudio.bptt import RunFolder
 from seqaudio.errors import OptionError, StoreError
 from seqaudio.evaluation.keywords import neighbour_accuracy
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 TRAIN = "recipes/keyword_recognition/train.py"

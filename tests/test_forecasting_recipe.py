@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from conftest import Command
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError, StoreError
 from seqaudio.models import ForecastModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 prepare = load(preparations()["series"])

@@ -13,9 +13,9 @@ import torch
 
 from seqaudio.batching import MEMORY_TASKS, AddingProblem, Batch, CopyProblem, GeneratedBatches, held_out
 from seqaudio.batching.memory_tasks import BLANK, GO, RECALLED, SYMBOLS
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
+from seqaudio.run_folder import RunFolder
 
 
 @pytest.fixture(autouse=True, scope="module")

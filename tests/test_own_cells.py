@@ -12,13 +12,13 @@ import torch
 
 from made_up import token_store
 from seqaudio import extensions
-from seqaudio.bptt import RunFolder
 from seqaudio.cells import CELLS, INITIALISATIONS, WRAPPERS
 from seqaudio.cli.main import COMMANDS, main
 from seqaudio.cli.options import take_shared
 from seqaudio.errors import OptionError, RunError
 from seqaudio.models import MODELS, build_model
 from seqaudio.registry import Registry
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 CELL = '''

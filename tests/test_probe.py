@@ -23,13 +23,13 @@ from conftest import ROOT
 from legibility import assert_legible, words
 from made_up import frame_store, token_store
 from seqaudio.batching import Batch
-from seqaudio.bptt import RunFolder
 from seqaudio.cells import ElmanCell, ElmanReLUCell, GRUCell, LSTMCell, LSTMState, build_cell
 from seqaudio.cli import probe as probe_command
 from seqaudio.errors import OptionError, RunError
 from seqaudio.layers import Stack, Unrolled, build_stack
 from seqaudio.models import EventModel, KeywordModel, Model, build_model
 from seqaudio.probing import EpochProbe, Report, judge, probe, reports_figure
+from seqaudio.run_folder import RunFolder
 
 T, B, F_IN, H = 12, 3, 4, 5  # all different, so that a swapped axis shows
 

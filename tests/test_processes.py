@@ -14,13 +14,15 @@ import torch
 
 from made_up import token_store
 from seqaudio.batching import Batch, Lanes, PaddedBatches, Source, TokenSequences
-from seqaudio.bptt import FullBPTT, Processes, RunFolder, Strategy, Trainer, TrainerSettings, TruncatedBPTT, launch
-from seqaudio.bptt.checkpoint import load_checkpoint, load_tensors
+from seqaudio.bptt import FullBPTT, Processes, Strategy, Trainer, TrainerSettings, TruncatedBPTT, launch
+from seqaudio.bptt.checkpoint import load_checkpoint
 from seqaudio.bptt.processes import RowsOf, take_rows
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.models import build_model
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
+from seqaudio.tensors import load_tensors
 
 torch.set_num_threads(1)
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from conftest import Command, assert_refused
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.midi import read_midi
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens import build_representation
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from made_up import RandomTokens, frame_store, items, token_store
-from seqaudio.bptt import RunFolder, begin_with
+from seqaudio.bptt import begin_with
 from seqaudio.cli.options import run as run_command
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.cli.scripts import load, recipes
@@ -18,6 +18,7 @@ from seqaudio.errors import OptionError, RunError
 from seqaudio.files import sha256_of
 from seqaudio.models import Model, build_model
 from seqaudio.prepare.build import build_store
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store, StoreDescription
 from seqaudio.vocabulary import SPECIAL_TOKENS
 

@@ -17,12 +17,12 @@ import pytest
 from conftest import ROOT, Command
 from made_up import token_store
 from seqaudio import extensions
-from seqaudio.bptt import RunFolder, run_settings
 from seqaudio.cli import sweep
 from seqaudio.cli.grid import parse_seeds, plan
 from seqaudio.cli.main import main
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
+from seqaudio.run_folder import RunFolder, run_settings
 
 TINY = (
     "--length",

@@ -21,17 +21,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from made_up import frame_store, token_store
 from seqaudio.batching import Batch, LabelledSequences, Lanes, PaddedBatches, TokenSequences
-from seqaudio.bptt import (
-    CheckpointedBPTT,
-    FullBPTT,
-    Interrupted,
-    RunFolder,
-    Strategy,
-    Trainer,
-    TrainerSettings,
-    TruncatedBPTT,
-)
-from seqaudio.bptt.checkpoint import load_checkpoint, load_tensors, save_checkpoint
+from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Interrupted, Strategy, Trainer, TrainerSettings, TruncatedBPTT
+from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
 from seqaudio.bptt.logs import Log
 from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.precision import BFloat16Mixed
@@ -40,7 +31,9 @@ from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.models import EventModel, KeywordModel, build_model
 from seqaudio.probing import probe_rows
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
+from seqaudio.tensors import load_tensors
 
 STRATEGIES: dict[str, Strategy] = {
     "truncated": TruncatedBPTT(8),

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import channels_of, series_of
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.errors import RunError
 from seqaudio.evaluation.forecasts import Intervals, predict
@@ -22,6 +21,7 @@ from seqaudio.evaluation.forecasts_splits import baselines_of, forecast_source, 
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.files import write_json
 from seqaudio.models import ForecastModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 

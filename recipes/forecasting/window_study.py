@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqaudio.batching import SeriesWindows, channels_of, series_of, statistics_of
-from seqaudio.bptt import RunFolder, run_settings
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.forecasts_window_figure import draw_window_net, draw_window_study
 from seqaudio.evaluation.results import command_line, machine, read_results
 from seqaudio.files import write_json
+from seqaudio.run_folder import RunFolder, run_settings
 from seqaudio.store import Store
 
 WINDOWS = (0.2, 0.5, 0.8, 0.98, 1.0, 1.2, 1.6, 2.4, 4.0, 6.0)  # of the delay

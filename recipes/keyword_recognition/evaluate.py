@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, labelled_clips
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.models import KeywordModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import read_results, record_test
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import MEMORY_TASKS, held_out
-from seqaudio.bptt import RunFolder
 from seqaudio.cli.options import run
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.results import read_results, record_test
+from seqaudio.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqaudio.bptt import RunFolder, run_settings
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import publish, read_results
 from seqaudio.files import write_json
 from seqaudio.models import build_model
+from seqaudio.run_folder import RunFolder, run_settings
 
 CELLS = (
     "elman",

@@ -17,9 +17,9 @@ from typing import Any, Literal
 import torch
 
 from seqaudio.batching import MEMORY_TASKS, CopyProblem, GeneratedBatches, MemoryTask, held_out
-from seqaudio.bptt import FullBPTT, RunFolder, Trainer, TrainerSettings, run_settings
+from seqaudio.bptt import FullBPTT, Trainer, TrainerSettings
+from seqaudio.bptt.processes import resolve_device
 from seqaudio.cli.options import run
-from seqaudio.device import resolve_device
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.metrics import evaluate
@@ -27,6 +27,7 @@ from seqaudio.evaluation.results import results
 from seqaudio.extensions import used
 from seqaudio.files import write_json
 from seqaudio.models import build_model, choose_width
+from seqaudio.run_folder import RunFolder, run_settings
 
 MODEL_OF_TASK: dict[str, tuple[str, dict[str, Any]]] = {
     "adding": ("series", {"input_size": 2}),

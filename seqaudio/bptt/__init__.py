@@ -1,9 +1,8 @@
-"""Backpropagation through time: strategies, the one Trainer, checkpoints and run folders."""
+"""Backpropagation through time: strategies, the one Trainer, checkpoints."""
 
 from seqaudio.bptt.interruption import Interrupted
 from seqaudio.bptt.options import TrainingOptions
 from seqaudio.bptt.processes import Processes, launch
-from seqaudio.bptt.run_folder import RunFolder, run_settings
 from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.start_from import begin_with
 from seqaudio.bptt.strategies import (
@@ -24,7 +23,6 @@ __all__ = [
     "FullBPTT",
     "Interrupted",
     "Processes",
-    "RunFolder",
     "Strategy",
     "StrategyName",
     "Trained",
@@ -34,7 +32,6 @@ __all__ = [
     "TruncatedBPTT",
     "begin_with",
     "launch",
-    "run_settings",
     "strategy_from",
     "token_source",
     "train",

@@ -14,29 +14,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from seqaudio.errors import RunError
-from seqaudio.files import sha256_of, write_bytes, write_json
+from seqaudio.files import sha256_of, write_json
+from seqaudio.tensors import load_tensors, save_tensors
 
 KEPT = 2
 PATTERN = "epoch-*.json"  # in the order of their names
-
-
-def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write named tensors to a safetensors file, whole or not at all."""
-    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file. Raises RunError where it is missing or damaged."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: not a readable safetensors file ({error})") from None
 
 
 def save_checkpoint(folder: Path, place: tuple[int, int], tensors: dict[str, Tensor], data: dict[str, Any]) -> None:

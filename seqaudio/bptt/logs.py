@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from seqaudio.bptt.position import Position
-from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.probing import Report
 from seqaudio.progress import say
+from seqaudio.run_folder import RunFolder
 
 
 class Log(Protocol):

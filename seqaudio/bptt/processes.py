@@ -25,7 +25,6 @@ from torch import Tensor, distributed
 from seqaudio import progress
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.position import Sums
-from seqaudio.device import resolve_device
 from seqaudio.errors import OptionError
 
 REFUSED = 2  # exit status of a process beside the first, which has told why
@@ -210,3 +209,19 @@ def launch(devices: int, device: str, threads: int | None = None) -> Processes:
     atexit.register(distributed.destroy_process_group)  # its threads would outlive the interpreter, which aborts
     progress.quiet = progress.quiet or fabric.global_rank > 0
     return SeveralProcesses(fabric.device, fabric.global_rank, fabric.world_size)
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` is CUDA where torch sees a GPU, otherwise the CPU; any other name is torch's own.
+
+    Raises OptionError for a device that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise OptionError(f"--device {name}: not usable here ({first}); try --device auto") from None
+    return device

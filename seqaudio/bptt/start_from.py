@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.errors import RunError
 from seqaudio.files import sha256_of
 from seqaudio.models import Model
 from seqaudio.progress import say
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 OF_NAMES = ("embedding.", "output.")  # parameters of all models that have a row for each name of the vocabulary

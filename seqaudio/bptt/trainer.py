@@ -20,7 +20,6 @@ from seqaudio.bptt.pace import Pace, affordable
 from seqaudio.bptt.position import Position, Sums
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import Processes
-from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.bptt.schedules import Progress, rate_factor
 from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.strategies import Carried, Strategy
@@ -29,6 +28,7 @@ from seqaudio.errors import RunError
 from seqaudio.models import Model
 from seqaudio.probing import EpochProbe
 from seqaudio.progress import progress, say
+from seqaudio.run_folder import RunFolder
 
 NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
 INTERRUPTED = 130  # exit status of a process beside the first; the first tells how to go on

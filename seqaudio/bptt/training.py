@@ -11,11 +11,11 @@ import torch
 from seqaudio.batching import Batch, Lanes, PaddedBatches, Source, TokenSequences
 from seqaudio.bptt.options import TrainingOptions
 from seqaudio.bptt.processes import launch
-from seqaudio.bptt.run_folder import RunFolder, run_settings
 from seqaudio.bptt.start_from import begin_with
 from seqaudio.bptt.strategies import Strategy, TruncatedBPTT
 from seqaudio.bptt.trainer import Trainer
 from seqaudio.models import Model
+from seqaudio.run_folder import RunFolder, run_settings
 from seqaudio.store import Split, Store
 
 

@@ -163,12 +163,12 @@ def compose(config: Config) -> Piece:
     """
     import numpy as np
 
-    from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.cli import generate
     from seqaudio.evaluation.copying import longest_copy
     from seqaudio.midi.writing import write_midi
     from seqaudio.rendering.piano_roll import draw_piano_roll
     from seqaudio.rendering.sound import render, write_wav
+    from seqaudio.run_folder import RunFolder
     from seqaudio.store import Store
 
     run = RunFolder(config.out / "chorales-run")

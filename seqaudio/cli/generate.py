@@ -19,8 +19,8 @@ from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError, RunError
 
 if TYPE_CHECKING:
-    from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.notes import NoteSequence
+    from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
 
 SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
@@ -47,8 +47,8 @@ def main(config: Config) -> None:
     """Sample pieces, write them, say what they are."""
     check(config)
 
-    from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.midi.writing import write_midi
+    from seqaudio.run_folder import RunFolder
 
     run = RunFolder(config.run)
     run.require("music_generation", "generating music")

@@ -135,7 +135,7 @@ def describe_store(store: Store) -> Iterator[str]:
 
 def describe_run(path: Path) -> Iterator[str]:
     """Lines that tell what a run is and what it reached."""
-    from seqaudio.bptt.run_folder import RunFolder
+    from seqaudio.run_folder import RunFolder
 
     run = RunFolder(path)
     model = run.config["model"]

@@ -42,8 +42,8 @@ def main(config: Config) -> None:
             f"got --sequences {config.sequences} and --steps {config.steps}, expected at least 1 sequence and 2 steps"
         )
 
-    from seqaudio.bptt import RunFolder
     from seqaudio.probing import probe, probe_rows
+    from seqaudio.run_folder import RunFolder
     from seqaudio.store import Store
 
     folder, store = RunFolder(config.run), Store(config.store)

@@ -32,8 +32,8 @@ def main(config: Config) -> None:
         raise OptionError("--json and --csv exclude each other; give one of them")
     files = list_files(config.files)
 
-    from seqaudio.bptt.run_folder import RunFolder
     from seqaudio.decoding.keywords import KeywordRecognizer
+    from seqaudio.run_folder import RunFolder
 
     recognizer = KeywordRecognizer(RunFolder(config.run))
     failures: list[str] = []

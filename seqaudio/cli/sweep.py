@@ -88,7 +88,7 @@ def check_earlier(recipe: str, folder: Path, config: Any) -> None:
         return
 
     from seqaudio import extensions
-    from seqaudio.bptt.run_folder import RunFolder, run_settings
+    from seqaudio.run_folder import RunFolder, run_settings
     from seqaudio.store import Store
 
     run = RunFolder(folder)

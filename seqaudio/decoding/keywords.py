@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from seqaudio.audio import read_audio
-from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.errors import AudioError
 from seqaudio.features import FeatureExtractor, FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.models import KeywordModel
+from seqaudio.run_folder import RunFolder
 
 
 class KeywordRecognizer:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from seqaudio.bptt.run_folder import RunFolder
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import read_results
 from seqaudio.extensions import listed
+from seqaudio.run_folder import RunFolder
 
 # settings that say where something lies; its hash, which is compared instead, says what it is
 PLACES = ("store", "start_from", "config")

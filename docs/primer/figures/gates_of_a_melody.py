@@ -10,9 +10,9 @@ from _gates import draw_gate, gates_of, keeping
 from _runs import made_by
 from matplotlib.patches import Rectangle
 
-from seqaudio.bptt import RunFolder
 from seqaudio.models import EventModel
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens.voice import BEHIND, HOLD, NOTE, REST
 from seqaudio.vocabulary import BOS

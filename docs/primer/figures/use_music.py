@@ -11,10 +11,10 @@ from gates_of_a_melody import BAR, sounding
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
 
-from seqaudio.bptt import RunFolder
 from seqaudio.midi.reading import read_midi
 from seqaudio.models import EventModel
 from seqaudio.pictures import INK, INKS, new_figure, save_png
+from seqaudio.run_folder import RunFolder
 from seqaudio.tokens.melody import MelodyRepresentation
 from seqaudio.tokens.voice import NOTE
 from seqaudio.vocabulary import BOS

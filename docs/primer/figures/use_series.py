@@ -8,11 +8,11 @@ import numpy as np
 from _runs import made_by
 
 from seqaudio.batching import series_of
-from seqaudio.bptt import RunFolder
 from seqaudio.evaluation.forecasts import predict
 from seqaudio.evaluation.forecasts_splits import baselines_of, forecast_source
 from seqaudio.models import ForecastModel
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 ORIGINS = (200, 620)  # of the test split

@@ -9,9 +9,9 @@ import torch
 from _runs import made_by
 
 from seqaudio.batching import labelled_clips
-from seqaudio.bptt import RunFolder
 from seqaudio.models import KeywordModel
 from seqaudio.pictures import INK, new_figure, save_png
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 WORDS = {

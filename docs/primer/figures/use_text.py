@@ -10,9 +10,9 @@ from _runs import made_by
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
-from seqaudio.bptt import RunFolder
 from seqaudio.models import EventModel
 from seqaudio.pictures import INK, new_figure, plain, save_png
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
 BEFORE, COLUMNS, LINES = 600, 64, 9  # letters that are read before, and that are shown

@@ -21,12 +21,12 @@ from typing import Any
 from torch import Tensor
 
 from seqaudio import extensions
-from seqaudio.bptt.checkpoint import load_tensors, save_tensors
 from seqaudio.errors import OptionError, RunError
 from seqaudio.extensions import Extension
 from seqaudio.files import write_json
 from seqaudio.models import Model, build_model
 from seqaudio.store import Store
+from seqaudio.tensors import load_tensors, save_tensors
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
