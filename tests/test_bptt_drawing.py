@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from conftest import ROOT
 from seqaudio.batching import Lanes
 from seqaudio.batching.lanes_text import draw_lanes
 from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT
-from seqaudio.bptt.strategy_drawing import DRAWN, T, draw_strategies
-from seqaudio.bptt.strategy_trace import trace
+
+sys.path.append(str(ROOT / "docs" / "pages"))
+
+from strategy_drawing import DRAWN, T, draw_strategies
+from strategy_trace import trace
 
 LOSS, GRAPH, STATE = "graph and loss", "graph only", "state only"
 

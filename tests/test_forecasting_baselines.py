@@ -10,17 +10,13 @@ import torch
 
 from legibility import assert_legible, words
 from seqaudio.batching import Series, SeriesChannels
+from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError
-from seqaudio.evaluation.forecasts import Forecasts, Intervals
-from seqaudio.evaluation.forecasts_baselines import Scaled, fit_linear, linear_baselines, simple_baselines
-from seqaudio.evaluation.forecasts_figure import Panel, forecasts_figure
-from seqaudio.evaluation.forecasts_window_figure import (
-    WORDS,
-    draw_window_net,
-    window_net_figure,
-    window_study_figure,
-    words_of,
-)
+from seqaudio.evaluation.forecasts.baselines import Scaled, fit_linear, linear_baselines, simple_baselines
+from seqaudio.evaluation.forecasts.figure import Panel, forecasts_figure
+from seqaudio.evaluation.forecasts.forecasts import Forecasts, Intervals
+
+window = load(recipes("window_figure.py")["forecasting"])
 
 MEAN, STD = np.array([2.0, -1.0]), np.array([3.0, 0.5])
 ALL = SeriesChannels(("a", "b"), (0, 1), (1, 0), 4, True)
@@ -164,32 +160,32 @@ def study(failing: int) -> dict[str, object]:
     return {"delay": 50, "noise": 0.03, "windows": rows, "recurrent": recurrent}
 
 
-@pytest.mark.parametrize("language", list(WORDS))
+@pytest.mark.parametrize("language", list(window.WORDS))
 @pytest.mark.parametrize("failing", [0, 50])
 def test_the_figure_of_the_study_can_be_read_in_every_language(language: str, failing: int) -> None:
-    figure = window_study_figure(study(failing), words_of(language))
+    figure = window.window_study_figure(study(failing), window.words_of(language))
     assert_legible(figure)
     seen = set(words(figure))
-    assert {WORDS[language][name] for name in ("window", "parameters", "mlp", "recurrent")} <= seen
-    assert (WORDS[language]["never"].format(count="1,339") in seen) == bool(failing)
+    assert {window.WORDS[language][name] for name in ("window", "parameters", "mlp", "recurrent")} <= seen
+    assert (window.WORDS[language]["never"].format(count="1,339") in seen) == bool(failing)
 
 
-@pytest.mark.parametrize("language", list(WORDS))
+@pytest.mark.parametrize("language", list(window.WORDS))
 def test_the_picture_of_the_net_can_be_read(language: str, tmp_path: Path) -> None:
-    assert_legible(window_net_figure(words_of(language)))
+    assert_legible(window.window_net_figure(window.words_of(language)))
     for name in ("a.png", "b.png"):
-        draw_window_net(tmp_path / name, language)
+        window.draw_window_net(tmp_path / name, language)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_languages_have_the_same_words_and_others_are_refused() -> None:
-    assert len({frozenset(translated) for translated in WORDS.values()}) == 1
+    assert len({frozenset(translated) for translated in window.WORDS.values()}) == 1
     with pytest.raises(OptionError, match="language 'xx', expected one of en, tr"):
-        words_of("xx")
+        window.words_of("xx")
 
 
 def test_levels_of_the_linear_map_are_those_of_the_nets() -> None:
-    from seqaudio.evaluation.forecasts_baselines import _level
+    from seqaudio.evaluation.forecasts.baselines import _level
     from seqaudio.models import WindowMLP
 
     frames = torch.randn(7, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -19,8 +19,9 @@ from legibility import assert_legible
 from seqaudio.cells import build_cell
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
-from seqaudio.evaluation import gradient_flow_figures as figures
 from seqaudio.probing import LinearCell, probe, turning_cell, unit_reach
+
+figures = load(recipes("figures.py")["gradient_flow"])
 
 PUBLISHED = ROOT / "docs" / "results" / "studies" / "gradient_flow_adding.json"
 

@@ -17,7 +17,6 @@ from conftest import ROOT
 from legibility import assert_legible
 from seqaudio.cli.main import COMMANDS
 from seqaudio.cli.scripts import load, preparations, recipes
-from seqaudio.evaluation import forecasts_window_figure, gradient_flow_figures
 
 sys.path.append(str(ROOT / "docs" / "primer"))
 
@@ -32,8 +31,8 @@ ENGLISH, TURKISH = pages("en"), pages("tr")
 ALL = [*ENGLISH, *TURKISH]
 CHAPTERS = [page for language in LANGUAGES for page in pages(language, chapters_only=True)]
 FIGURE_WORDS: dict[str, dict[str, dict[str, str]]] = {
-    "gradient_flow_figures": gradient_flow_figures.WORDS,
-    "forecasts_window_figure": forecasts_window_figure.WORDS,
+    "gradient_flow/figures": load(recipes("figures.py")["gradient_flow"]).WORDS,
+    "forecasting/window_figure": load(recipes("window_figure.py")["forecasting"]).WORDS,
 } | {name: figure_script(name).WORDS for name in figure_names()}
 EXERCISES = {"en": ("Exercises", "Solution"), "tr": ("Alıştırmalar", "Çözüm")}
 PAIRS = list(zip(ENGLISH, TURKISH, strict=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +15,18 @@ from legibility import assert_legible, words
 from seqaudio.errors import OptionError
 from seqaudio.midi import write_midi
 from seqaudio.notes import NoteSequence, operations
-from seqaudio.notes.representations_page import BARS, PAGE, PICTURE, TITLE, eight_bars, filled, full_name
-from seqaudio.notes.representations_page import REPRESENTATIONS as SHOWN
-from seqaudio.rendering.token_drawing import representations_figure
 from seqaudio.tokens import REPRESENTATIONS, MidiTokRepresentation, PerformanceRepresentation, TokenRepresentation
 from seqaudio.tokens.miditok.tokeniser import TOKENISERS
-from seqaudio.tokens.token_times import token_times
+
+sys.path.append(str(ROOT / "docs" / "pages"))
+
+from representations_page import BARS, PAGE, PICTURE, TITLE, eight_bars, filled, full_name
+from representations_page import REPRESENTATIONS as SHOWN
+from token_drawing import representations_figure
+from token_times import token_times
 
 TEXT = (ROOT / PAGE).read_text(encoding="utf-8")
-AGAIN = "run python -m seqaudio.notes.representations_page"
+AGAIN = "run python docs/pages/representations_page.py"
 
 
 def test_the_tables_are_those_of_the_code() -> None:

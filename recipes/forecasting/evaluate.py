@@ -15,9 +15,9 @@ from typing import Literal
 from seqaudio.batching import channels_of, series_of
 from seqaudio.cli.options import run
 from seqaudio.errors import RunError
-from seqaudio.evaluation.forecasts import Intervals, predict
-from seqaudio.evaluation.forecasts_figure import draw_forecasts
-from seqaudio.evaluation.forecasts_splits import baselines_of, forecast_source, steps_of
+from seqaudio.evaluation.forecasts.figure import draw_forecasts
+from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
+from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.files import write_json
 from seqaudio.models import ForecastModel

@@ -33,9 +33,9 @@ from seqaudio.bptt import TrainingOptions, TruncatedBPTT, train
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.figures import draw_curves, read_metrics
-from seqaudio.evaluation.forecasts import Intervals, predict
-from seqaudio.evaluation.forecasts_figure import draw_forecasts
-from seqaudio.evaluation.forecasts_splits import baselines_of, forecast_source, steps_of
+from seqaudio.evaluation.forecasts.figure import draw_forecasts
+from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
+from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.results import command_line, results
 from seqaudio.files import write_json

@@ -21,7 +21,6 @@ from seqaudio.batching import SeriesWindows, channels_of, series_of, statistics_
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError
-from seqaudio.evaluation.forecasts_window_figure import draw_window_net, draw_window_study
 from seqaudio.evaluation.results import command_line, machine, read_results
 from seqaudio.files import write_json
 from seqaudio.run_folder import RunFolder, run_settings
@@ -34,7 +33,9 @@ LANES = 16  # at most
 CHECKS = 10  # looks at validation of each training, at most
 
 prepare = load(preparations()["series"])
-train, evaluate = (load(recipes(file)["forecasting"]) for file in ("train.py", "evaluate.py"))
+train, evaluate, figure = (
+    load(recipes(file)["forecasting"]) for file in ("train.py", "evaluate.py", "window_figure.py")
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,8 @@ def main(config: Config) -> None:
     }
     write_json(config.out / "window_study.json", study)
     suffix = "" if config.language == "en" else f"_{config.language}"
-    draw_window_study(study, config.out / f"window_study{suffix}.png", config.language)
-    draw_window_net(config.out / f"window_net{suffix}.png", config.language)
+    figure.draw_window_study(study, config.out / f"window_study{suffix}.png", config.language)
+    figure.draw_window_net(config.out / f"window_net{suffix}.png", config.language)
     print(table(rows, recurrent))
     print(f"{config.out / f'window_study{suffix}.png'}")
 

@@ -19,11 +19,11 @@ from typing import Any, Literal
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
-from seqaudio.evaluation.gradient_flow_figures import draw_adding, draw_clipping, draw_flow, draw_maps
 from seqaudio.files import write_json
 from seqaudio.progress import say
 
-flow, clipping, adding = (load(recipes(file)["gradient_flow"]) for file in ("flow.py", "clipping.py", "adding.py"))
+FILES = ("flow.py", "clipping.py", "adding.py", "figures.py")
+flow, clipping, adding, figures = (load(recipes(file)["gradient_flow"]) for file in FILES)
 
 LENGTHS = (12, 25, 50, 100, 200, 400, 800)
 QUICK_LENGTHS, QUICK_STEPS = (10, 20, 40), 500
@@ -101,22 +101,22 @@ def measured_adding(config: Config) -> dict[str, Any]:
 def show_flow(config: Config) -> None:
     """Figures and table of `measured_flow`."""
     found = measured_flow(config)
-    draw_flow(found, figure(config, "flow"), config.language)
-    draw_maps(found, figure(config, "maps"), config.language)
+    figures.draw_flow(found, figure(config, "flow"), config.language)
+    figures.draw_maps(found, figure(config, "maps"), config.language)
     print(flow.table(found))
 
 
 def show_clipping(config: Config) -> None:
     """Figure and table of `measured_clipping`."""
     found = measured_clipping(config)
-    draw_clipping(found, figure(config, "clipping"), config.language)
+    figures.draw_clipping(found, figure(config, "clipping"), config.language)
     print(clipping.table(found))
 
 
 def show_adding(config: Config) -> None:
     """Figure and table of `measured_adding`, and the published copy."""
     found = measured_adding(config)
-    draw_adding(found, adding.names(found), figure(config, "adding"), config.language)
+    figures.draw_adding(found, adding.names(found), figure(config, "adding"), config.language)
     if config.publish is not None:
         config.publish.mkdir(parents=True, exist_ok=True)
         write_json(config.publish / "gradient_flow_adding.json", found)

@@ -1,4 +1,4 @@
-"""What the gradient study measures, kept below build/primer/."""
+"""What the studies of the recipes measure, kept below build/primer/, and how they draw it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from chapters import ROOT
 from seqaudio.cli.scripts import load, recipes
 
 PUBLISHED = ROOT / "docs" / "results" / "studies" / "gradient_flow_adding.json"
+
+
+def gradient_figures() -> ModuleType:
+    """recipes/gradient_flow/figures.py."""
+    return load(recipes("figures.py")["gradient_flow"])
+
+
+def window_figures() -> ModuleType:
+    """recipes/forecasting/window_figure.py."""
+    return load(recipes("window_figure.py")["forecasting"])
 
 
 def study() -> ModuleType:

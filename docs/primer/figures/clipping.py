@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _study import measured
+from _study import gradient_figures, measured
 
-from seqaudio.evaluation.gradient_flow_figures import draw_clipping
-
-WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of seqaudio.evaluation.gradient_flow_figures
+WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of recipes/gradient_flow/figures.py
 
 
 def draw(language: str, out: Path) -> None:
     """Write clipping.png into a folder."""
-    draw_clipping(measured("clipping"), out / "clipping.png", language)
+    gradient_figures().draw_clipping(measured("clipping"), out / "clipping.png", language)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from _study import measured
+from _study import gradient_figures, measured
 
-from seqaudio.evaluation.gradient_flow_figures import draw_flow
-
-WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of seqaudio.evaluation.gradient_flow_figures
+WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of recipes/gradient_flow/figures.py
 
 
 def draw(language: str, out: Path) -> None:
     """Write gradient_flow_gated.png into a folder."""
-    draw_flow(measured("flow"), out / "gradient_flow_gated.png", language, ("simple", "gated"))
+    gradient_figures().draw_flow(measured("flow"), out / "gradient_flow_gated.png", language, ("simple", "gated"))

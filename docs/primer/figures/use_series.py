@@ -8,8 +8,8 @@ import numpy as np
 from _runs import made_by
 
 from seqaudio.batching import series_of
-from seqaudio.evaluation.forecasts import predict
-from seqaudio.evaluation.forecasts_splits import baselines_of, forecast_source
+from seqaudio.evaluation.forecasts.forecasts import predict
+from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source
 from seqaudio.models import ForecastModel
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
 from seqaudio.run_folder import RunFolder

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seqaudio.evaluation.forecasts_window_figure import draw_window_net
+from _study import window_figures
 
-WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of seqaudio.evaluation.forecasts_window_figure
+WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of recipes/forecasting/window_figure.py
 
 
 def draw(language: str, out: Path) -> None:
     """Write window_net.png into a folder."""
-    draw_window_net(out / "window_net.png", language)
+    window_figures().draw_window_net(out / "window_net.png", language)

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 from _runs import made_by
+from _study import window_figures
 
-from seqaudio.evaluation.forecasts_window_figure import draw_window_study
-
-WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of seqaudio.evaluation.forecasts_window_figure
+WORDS: dict[str, dict[str, str]] = {"en": {}, "tr": {}}  # those of recipes/forecasting/window_figure.py
 
 
 def draw(language: str, out: Path) -> None:
     """Write window_study.png into a folder."""
     study = json.loads((made_by("01_windows") / "runs/windows/window_study.json").read_text(encoding="utf-8"))
-    draw_window_study(study, out / "window_study.png", language)
+    window_figures().draw_window_study(study, out / "window_study.png", language)

@@ -1,6 +1,6 @@
 """The tables and the picture of docs/representations.md, from the code that they tell of.
 
-python -m seqaudio.notes.representations_page        writes both anew, in the root of a clone
+python docs/pages/representations_page.py        writes both anew, in the root of a clone
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from token_drawing import draw_representations
+from token_times import token_times
 
 from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
@@ -23,7 +25,6 @@ from seqaudio.tokens.quantising_loss import quantising_loss
 from seqaudio.tokens.representation import Representation, TokenRepresentation
 from seqaudio.tokens.roll import RollRepresentation
 from seqaudio.tokens.roll_grammar import LOWEST
-from seqaudio.tokens.token_times import token_times
 
 PAGE = Path("docs/representations.md")
 PICTURE = Path("docs/pictures/representations.png")
@@ -137,8 +138,6 @@ def _runs(frames: np.ndarray) -> str:
 
 def main(arguments: list[str]) -> None:
     """Write the page's tables and its picture."""
-    from seqaudio.rendering.token_drawing import draw_representations
-
     if arguments:
         raise OptionError(f"got {arguments}, expected no arguments")
     write_bytes(PAGE, filled(PAGE.read_text(encoding="utf-8")).encode("utf-8"))

@@ -1,6 +1,6 @@
 """One piece in several representations as a picture: what each writes, and when.
 
-`python -m seqaudio.notes.representations_page` draws docs/pictures/representations.png with it.
+`python docs/pages/representations_page.py` draws docs/pictures/representations.png with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from token_times import token_times
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
@@ -21,7 +22,6 @@ from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, s
 from seqaudio.tokens.representation import Representation, TokenRepresentation
 from seqaudio.tokens.roll import RollRepresentation
 from seqaudio.tokens.roll_grammar import LOWEST
-from seqaudio.tokens.token_times import token_times
 
 WIDTH, LEFT, RIGHT = 11.0, 0.55, 1.55  # inches of the figure, and of its margins
 HEAD, GAP, FOOT = 0.5, 0.42, 0.45  # inches

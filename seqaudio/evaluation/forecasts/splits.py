@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from seqaudio.batching import Series, SeriesWindows, WholeSeries, channels_of, series_of, statistics_of
-from seqaudio.evaluation.forecasts import Forecasts
-from seqaudio.evaluation.forecasts_baselines import Scaled, linear_baselines, simple_baselines
+from seqaudio.evaluation.forecasts.baselines import Scaled, linear_baselines, simple_baselines
+from seqaudio.evaluation.forecasts.forecasts import Forecasts
 from seqaudio.store import Store
 
 ROWS = 256  # windows, or whole series, that are evaluated at once

@@ -1,6 +1,6 @@
 """The strategies in one picture, drawn from what they do.
 
-python -m seqaudio.bptt.strategy_drawing docs/pictures/bptt.png
+python docs/pages/strategy_drawing.py docs/pictures/bptt.png
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from strategy_trace import Run, Use, trace
 
 from seqaudio.bptt.strategies import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT
-from seqaudio.bptt.strategy_trace import Run, Use, trace
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
 
 T = 16  # steps of the sequence that is drawn

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from seqaudio.batching import Series, channels_of, statistics_of
-from seqaudio.evaluation.forecasts import Forecasts, Intervals, Values
+from seqaudio.evaluation.forecasts.forecasts import Forecasts, Intervals, Values
 from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
 from seqaudio.store import Store
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from seqaudio.batching import Series, SeriesChannels
 from seqaudio.batching.series import filled
 from seqaudio.batching.series_windows import origins_of
-from seqaudio.evaluation.forecasts import Forecasts, Values
+from seqaudio.evaluation.forecasts.forecasts import Forecasts, Values
 from seqaudio.models.forecaster_base import LEAST_SPREAD, Level
 
 STRENGTHS = (1e-3, 1e-1, 1e1, 1e3)  # of the ridge; validation chooses

@@ -1,0 +1,1 @@
+"""Forecasts of a split beside their baselines: errors, prediction intervals, figures."""
