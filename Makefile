@@ -58,7 +58,7 @@ bench: venv
 	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file || exit 1; done
 
 results: venv
-	$(BIN)/python -m seqaudio.evaluation.results page
+	$(BIN)/python docs/pages/results_page.py page
 
 figures: venv
 	$(BIN)/python docs/primer/draw.py

@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.audio import is_audio_name
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.ledger import encode_field
@@ -39,6 +38,7 @@ from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
+from seqaudio.store import describe_store
 
 PUBLISHED = PublishedArchive(
     "http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz",  # no checksum is published

@@ -30,7 +30,6 @@ from typing import Annotated
 import tyro
 
 from seqaudio.audio import is_audio_name
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
@@ -39,6 +38,7 @@ from seqaudio.prepare.corpora.listing import list_below, passed_over
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
+from seqaudio.store import describe_store
 
 SPLIT_NAMES = {
     "train": "train",

@@ -35,7 +35,6 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
@@ -56,6 +55,7 @@ from seqaudio.prepare.music.published_voices import read_voices
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.prepare.music.variants import Windows, families, likeness, sounding, windows
 from seqaudio.progress import progress
+from seqaudio.store import describe_store
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.four_voices import ANDANTE, VOICES
 

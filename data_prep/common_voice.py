@@ -30,7 +30,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
@@ -39,6 +38,7 @@ from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.speech.options import ArchiveOptions, build_speech_store
+from seqaudio.store import describe_store
 
 PUBLISHED = PublishedArchive("https://commonvoice.mozilla.org")
 TABLES = {

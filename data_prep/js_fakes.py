@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpora.archives import Limits
@@ -26,6 +25,7 @@ from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import with_splits_by_content
+from seqaudio.store import describe_store
 from seqaudio.tokens.four_voices import ANDANTE
 
 COMMIT = "68b476d5b265e579d87c74a68f2160f26007fa56"

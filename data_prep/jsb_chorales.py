@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.prepare.corpora.expected_counts import expect_counts
@@ -36,7 +35,7 @@ from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen
 from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out
 from seqaudio.prepare.music.published_rolls import RollPieces, read_pitch_rolls
 from seqaudio.prepare.music.published_voices import VoicePieces, read_voices
-from seqaudio.store import Store
+from seqaudio.store import Store, describe_store
 from seqaudio.tokens.four_voices import ANDANTE
 from seqaudio.tokens.roll import RollRepresentation
 

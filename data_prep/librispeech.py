@@ -34,7 +34,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
@@ -44,6 +43,7 @@ from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.registry import did_you_mean
+from seqaudio.store import describe_store
 
 URL = "https://www.openslr.org/resources/12/{}.tar.gz"
 

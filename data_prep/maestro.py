@@ -22,7 +22,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item
@@ -31,6 +30,7 @@ from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation
+from seqaudio.store import describe_store
 
 TABLE = "maestro-v3.0.0.csv"
 PUBLISHED = PublishedArchive(

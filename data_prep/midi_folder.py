@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.midi.reading import Pedal
@@ -24,6 +23,7 @@ from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import with_splits_by_content
+from seqaudio.store import describe_store
 from seqaudio.tokens import Representation
 
 

@@ -23,7 +23,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item
@@ -41,6 +40,7 @@ from seqaudio.prepare.music.split_tables import (
     with_splits_of_table,
     write_split_table,
 )
+from seqaudio.store import describe_store
 
 TABLE = Path(__file__).with_name("nottingham.tsv")
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"

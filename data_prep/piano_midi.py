@@ -24,7 +24,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.midi.reading import read_midi
 from seqaudio.prepare.build import Item
@@ -39,6 +38,7 @@ from seqaudio.prepare.music.split_tables import (
     with_splits_of_table,
     write_split_table,
 )
+from seqaudio.store import describe_store
 
 TABLE = Path(__file__).with_name("piano_midi.tsv")
 EXPECTED = {"train": 190, "valid": 19, "test": 34}

@@ -38,7 +38,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.corpora.download import download
@@ -47,6 +46,7 @@ from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import RollOptions, build_note_store
 from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out
 from seqaudio.prepare.music.published_rolls import RollPieces, read_matrix_rolls
+from seqaudio.store import describe_store
 from seqaudio.tokens.roll import RollRepresentation
 
 SetName = Literal["jsb", "nottingham", "musedata", "piano_midi"]

@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.build.items import Process
 from seqaudio.prepare.series.rows import Columns, Parts, TablePreparation, read_table
 from seqaudio.prepare.series.synthetic import SERIES, SyntheticPreparation
-from seqaudio.store import StoreDescription
+from seqaudio.store import StoreDescription, describe_store
 
 OF_RULES = ("length", "delay", "noise", "seed")
 OF_TABLES = ("time_column", "time_format", "channels", "name", "licence")

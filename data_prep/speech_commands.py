@@ -40,7 +40,6 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.audio import is_audio_name
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item
@@ -51,7 +50,7 @@ from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.speech.background import CutBackground, share_out, splits_with_room
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.registry import did_you_mean
-from seqaudio.store import SPLITS
+from seqaudio.store import SPLITS, describe_store
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 Version = Literal["0.01", "0.02"]

@@ -31,7 +31,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from seqaudio.augmentation.draws import check_seed
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
@@ -39,6 +38,7 @@ from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
 from seqaudio.prepare.speech.recordings import speech_description
+from seqaudio.store import describe_store
 from seqaudio.synthesis.clips import CLEAN, NOISY, ClipSettings, SpeakClip, clip_seconds, speaker_name
 from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants, voices
 from seqaudio.synthesis.near_misses import NearMisses

@@ -13,12 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.text import CharacterPreparation, character_vocabulary
-from seqaudio.store import StoreDescription
+from seqaudio.store import StoreDescription, describe_store
 
 
 @dataclass(frozen=True)

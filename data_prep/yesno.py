@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.audio import is_audio_name
-from seqaudio.cli.info import describe_store
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item
@@ -30,6 +29,7 @@ from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.samples_digest import check_samples
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
+from seqaudio.store import describe_store
 
 PUBLISHED = PublishedArchive(
     "https://www.openslr.org/resources/1/waves_yesno.tar.gz",  # packed anew at times, so its own checksum is no help

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from seqaudio.audio import read_audio
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, feature_settings
-from seqaudio.features.bands import Bands
+from seqaudio.features.compiled.energies import Bands
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.extractor import numba_is_there
 from seqaudio.features.framing import cut_frames

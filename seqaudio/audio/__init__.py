@@ -6,8 +6,8 @@ MP3, and what none of these knows             guard.py        libsndfile in a ch
 M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, in that child too
 """
 
+from seqaudio.audio.containers import SUFFIXES, is_audio_name
 from seqaudio.audio.faults import sound_fault, sound_faults
-from seqaudio.audio.names import SUFFIXES, is_audio_name
 from seqaudio.audio.reading import read_audio
 from seqaudio.audio.recording import Recording, resample
 

@@ -1,8 +1,9 @@
-"""What a file's first bytes say of it."""
+"""Tell formats of sound by the suffix of a file name, and by its first bytes."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 MARKS = (b"RIFF", b"RF64", b"FORM", b"riff", b"fLaC", b"OggS", b".snd", b"caff", b"NIST")  # of sound files
 # what libsndfile wants to see besides, before it takes a file for one of these
@@ -69,3 +70,19 @@ def media_name(start: bytes) -> str:
     if len(start) > 2 * MPEG_PACKET and start[0 : 2 * MPEG_PACKET + 1 : MPEG_PACKET] == b"GGG":
         return "MPEG transport stream"
     return ""
+
+
+SOUND_SUFFIXES = """
+    .wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .mpa .aif .aiff .aifc .au .snd .caf .sph .nist
+    .voc .svx .8svx .paf .pvf .ircam .sf .avr
+"""  # libsndfile
+MEDIA_SUFFIXES = """
+    .m4a .m4b .m4v .mp4 .mov .3gp .3g2 .f4v .aac .adts .webm .mka .mkv .wma .wmv .asf .amr .ac3 .eac3 .avi .flv
+    .mpg .mpeg .vob .ts .wv .tta .ape
+"""  # FFmpeg
+SUFFIXES = frozenset(f"{SOUND_SUFFIXES} {MEDIA_SUFFIXES}".split())
+
+
+def is_audio_name(path: Path) -> bool:
+    """True for a visible file whose suffix promises sound (`._a.wav` is a shadow that macOS leaves)."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

@@ -8,8 +8,7 @@
 
 from seqaudio.checking.contents import Contents, Rows
 from seqaudio.checking.drawing import draw_report, report_figure
-from seqaudio.checking.finding import Finding, Level
-from seqaudio.checking.report import Report
+from seqaudio.checking.report import Finding, Level, Report
 from seqaudio.checking.stores import CHECKS, Check, check_store
 
 __all__ = [

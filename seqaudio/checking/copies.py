@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from seqaudio.checking.contents import Contents
-from seqaudio.checking.finding import Finding, Level
+from seqaudio.checking.report import Finding, Level
 
 
 class _Place(NamedTuple):

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from seqaudio.checking.contents import Contents, Rows
-from seqaudio.checking.finding import Level
-from seqaudio.checking.report import Report
-from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, plain_names, save_png
+from seqaudio.checking.music_drawing import draw_music
+from seqaudio.checking.report import Level, Report
+from seqaudio.pictures import GRID, INK, SPLIT_STYLES, add_title, new_figure, plain, plain_names, save_png
 
 WIDTH = 10.0  # inches
 PANELS = 3.4  # inches, the height of the upper part
@@ -25,7 +25,6 @@ MOST_LETTERS = 1000  # of a finding
 LABELS = 24  # that find room; of more the rarest are drawn
 BINS = 40
 MARKS = {Level.GOOD: "+", Level.NOTE: "i", Level.WARNING: "!", Level.FAULT: "X"}  # told apart without colour
-STYLES = {"train": (INKS[0], ""), "valid": (INKS[2], HATCHES[1]), "test": (INKS[3], HATCHES[2])}
 
 
 def draw_report(report: Report, path: Path | str) -> None:
@@ -44,8 +43,6 @@ def report_figure(report: Report) -> Figure:
     add_title(figure, f"{report.name}: {report.verdict}")
     bottom, top = (height - PANELS) / height, (height - 0.75) / height
     if report.contents.store.kind in ("tokens", "roll"):
-        from seqaudio.checking.music_drawing import draw_music  # which takes the styles from here
-
         draw_music(figure, report.contents, bottom, top)
     else:
         _draw_speech(figure, report.contents, bottom, top)
@@ -95,7 +92,7 @@ def _draw_labels(axes: Axes, splits: dict[str, Rows]) -> None:
     places = np.arange(len(labels))
     start = np.zeros(len(labels))
     for split, count in counts.items():
-        colour, hatch = STYLES[split]
+        colour, hatch = SPLIT_STYLES[split]
         widths = np.array([count[label] for label in labels], dtype=np.float64)
         axes.barh(places, widths, left=start, height=0.75, color=colour, hatch=hatch, edgecolor=INK, linewidth=0.5)
         start += widths
@@ -118,7 +115,7 @@ def _draw_durations(axes: Axes, splits: dict[str, Rows]) -> None:
     edges = np.linspace(max(0.0, shortest - room), longest + room, BINS + 1)
     below = np.zeros(BINS)
     for split, values in seconds.items():
-        colour, hatch = STYLES[split]
+        colour, hatch = SPLIT_STYLES[split]
         heights = np.histogram(values, edges)[0].astype(np.float64)
         bars: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": INK, "linewidth": 0.4, "label": split}
         axes.bar(edges[:-1], heights, np.diff(edges), bottom=below, align="edge", **bars)

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from seqaudio.checking.contents import Contents
-from seqaudio.checking.drawing import STYLES
 from seqaudio.checking.music import music_of
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.pictures import GRID, INK
+from seqaudio.pictures import GRID, INK, SPLIT_STYLES
 
 SIDE, GAP = 0.06, 0.055  # of the figure's width: at both sides, between two panels
 DENSITY_BINS = 24
@@ -102,7 +101,7 @@ def _panels(contents: Contents) -> dict[str, _Panel]:
 def _draw_histogram(axes: Axes, panel: _Panel) -> None:
     below = np.zeros(len(panel.edges) - 1)
     for split, values in panel.values.items():
-        colour, hatch = STYLES[split]
+        colour, hatch = SPLIT_STYLES[split]
         heights = np.histogram(values, panel.edges)[0].astype(np.float64)
         bars: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": INK, "linewidth": 0.3, "label": split}
         axes.bar(panel.edges[:-1], heights, np.diff(panel.edges), bottom=below, align="edge", **bars)

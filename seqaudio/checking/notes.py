@@ -9,8 +9,8 @@ import numpy as np
 
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.copies import check_duplicates, check_leaks
-from seqaudio.checking.finding import Finding, Level
 from seqaudio.checking.music import Piece, music_of
+from seqaudio.checking.report import Finding, Level
 from seqaudio.ledger import LedgerEntry, Reason, Status
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqaudio.audio.faults import CLIPPED, SILENT
 from seqaudio.checking.contents import Contents
-from seqaudio.checking.finding import Finding, Level
+from seqaudio.checking.report import Finding, Level
 from seqaudio.ledger import Status, summarise
 from seqaudio.vocabulary import SILENCE
 

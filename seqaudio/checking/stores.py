@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.copies import check_duplicates, check_leaks
-from seqaudio.checking.finding import Finding
-from seqaudio.checking.labels import check_amount, check_balance, check_precision
+from seqaudio.checking.labels import check_amount, check_balance, check_precision, check_speakers
 from seqaudio.checking.notes import NOTES
-from seqaudio.checking.report import Report
+from seqaudio.checking.report import Finding, Report
 from seqaudio.checking.sound import check_clipping, check_durations, check_inputs, check_numbers, check_silence
-from seqaudio.checking.speakers import check_speakers
 from seqaudio.errors import StoreError
 from seqaudio.store import Store
 

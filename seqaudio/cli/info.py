@@ -17,8 +17,7 @@ import tyro
 
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
-from seqaudio.ledger import summarise
-from seqaudio.store import SPLITS, Store
+from seqaudio.store import Store, describe_store
 
 MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 
@@ -102,35 +101,6 @@ def _form(name: str, function: Callable[..., Any]) -> str:
 def _entry(form: str, thing: object) -> str:
     first = (inspect.getdoc(thing) or "no description").splitlines()[0]
     return f"  {form:<29} {first.removeprefix('One step of a ')}"
-
-
-def describe_store(store: Store) -> Iterator[str]:
-    """Lines that tell what a store holds."""
-    yield f"{store.path}: store of {store.kind}, fingerprint {store.fingerprint[:16]}"
-    for name, value in store.settings.items():
-        yield f"  {name}: {json.dumps(value)}"
-    if store.sources:
-        yield f"  sources: {', '.join(store.sources)}" + (f" ({store.licence})" if store.licence else "")
-    yield f"  {'split':<6} {'sequences':>10} {'steps':>12} {'minutes':>9} {'shortest':>9} {'median':>7} {'longest':>8}"
-    for split in SPLITS:
-        if split not in store.counts:
-            continue
-        count, lengths = store.counts[split], sorted(store[split].lengths.tolist())
-        yield (
-            f"  {split:<6} {count.rows:>10,} {count.steps:>12,} {count.seconds / 60:>9,.1f} "
-            f"{lengths[0]:>9,} {lengths[len(lengths) // 2]:>7,} {lengths[-1]:>8,}"
-        )
-    if store.vocabulary is not None:
-        labelled = any(count.labels for count in store.counts.values())
-        named = "channels" if store.kind == "series" else "labels" if labelled else "tokens"
-        yield f"  {named}: {len(store.vocabulary):,}"
-        for name in store.vocabulary if labelled else ():
-            counts = (f"{split} {count.labels.get(name, 0):,}" for split, count in store.counts.items())
-            yield f"    {name:<16} {', '.join(counts)}"
-    if store.normalisation:
-        yield f"  normalisation: mean and deviation of {store.normalisation.frames:,} training frames"
-    if ledger := store.ledger():
-        yield f"  inputs: {summarise(ledger)}"
 
 
 def describe_run(path: Path) -> Iterator[str]:

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seqaudio.features.deltas import with_deltas
-from seqaudio.features.framing import cut_frames
+from seqaudio.features.framing import cut_frames, window_function
 from seqaudio.features.mel import mel_filters
 from seqaudio.features.mfcc import cepstral_matrix
 from seqaudio.features.normalisation import normalise_sliding, normalise_utterance
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.features.windows import window_function
 from seqaudio.progress import say
 
 if TYPE_CHECKING:

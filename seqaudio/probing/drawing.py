@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from seqaudio.pictures import GRID, INK, INKS, new_figure, plain, save_png
-from seqaudio.probing.report import LayerReport, Report
+
+if TYPE_CHECKING:
+    from seqaudio.probing.report import LayerReport, Report
 
 COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its curves, of a heat map
 DECADES = 9  # below the highest value; what is lower is not told apart

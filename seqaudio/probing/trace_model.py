@@ -11,10 +11,9 @@ from seqaudio.batching import Batch
 from seqaudio.errors import OptionError
 from seqaudio.layers import flip, mask
 from seqaudio.models import Model
-from seqaudio.probing.projections import projections
 from seqaudio.probing.recording import Record
 from seqaudio.probing.stand_ins import step_by_step
-from seqaudio.probing.tracing import Request, Trace, floating, record_run
+from seqaudio.probing.tracing import Request, Trace, floating, projections, record_run
 
 
 def trace_model(model: Model, request: Request) -> Trace:

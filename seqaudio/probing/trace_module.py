@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from seqaudio.cells import Cell
 from seqaudio.errors import OptionError
 from seqaudio.layers import Layer, Unrolled, mask
-from seqaudio.probing.projections import projections
 from seqaudio.probing.stand_ins import TORCH_LAYERS, StepFunction, TorchCell, stack_of, step_by_step
-from seqaudio.probing.tracing import Request, Trace, floating, name_of, record_run
+from seqaudio.probing.tracing import Request, Trace, floating, name_of, projections, record_run
 from seqaudio.state import State, map_state
 
 

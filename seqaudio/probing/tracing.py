@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from seqaudio.batching import Batch
@@ -94,3 +95,18 @@ def cell_paths(module: nn.Module, path: str = "") -> list[str]:
 def name_of(module: Any) -> str:
     """What to call a module or function in a message."""
     return type(module).__name__ if isinstance(module, nn.Module) else getattr(module, "__name__", "the function")
+
+
+def projections(outputs: Tensor, seed: int) -> Tensor:
+    """[T, B]: each output times a random unit vector, drawn for each step and row.
+
+    Its gradient has the norm 1 at the output, whatever the scale of the outputs, so that g reads as an amplification.
+    """
+    T, B = outputs.shape[:2]
+    flat = outputs.reshape(T, B, -1)
+    draw = torch.Generator().manual_seed(seed)
+    # a draw a step, so that further steps do not change those before them
+    directions = torch.stack([torch.randn(B, flat.shape[2], generator=draw, dtype=torch.float64) for _ in range(T)])
+    directions = directions / directions.norm(dim=2, keepdim=True)
+    losses: Tensor = (flat * directions.to(flat)).sum(dim=2)
+    return losses

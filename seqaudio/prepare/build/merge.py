@@ -28,9 +28,9 @@ from seqaudio.store import (
     SPLITS,
     SplitCount,
     StoreDescription,
-    describe,
     schema,
     shard_name,
+    store_json,
 )
 from seqaudio.vocabulary import Vocabulary
 
@@ -110,7 +110,7 @@ class Merge:
         _join(self.folder, self._chunks, ".inputs.tsv", self.finished / INPUTS, INPUTS_HEADER)
         counts = {split: writer.count() for split, writer in filled.items()}
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
-        write_json(self.finished / "store.json", describe(description, vocabulary, normalisation, counts, files))
+        write_json(self.finished / "store.json", store_json(description, vocabulary, normalisation, counts, files))
         return sum(count.rows for count in counts.values())
 
 

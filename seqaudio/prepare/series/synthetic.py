@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.augmentation.draws import check_seed
-from seqaudio.batching.memory_tasks import RECALLED
 from seqaudio.errors import OptionError
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.series.rows import Parts, series_row
 from seqaudio.registry import Registry
 
+NUMBERS = 10  # to be recalled, as many as in the copy problem of `batching.memory_tasks`
 WARM_UP = 1_000  # steps that are run and thrown away, until nothing is left of the start
 Frames = npt.NDArray[np.float64]  # [T, C]
 
@@ -232,17 +232,17 @@ class Copy(SyntheticSeries):
         return [self._one(draw) for draw in _draws(self)]
 
     def _one(self, draw: np.random.Generator) -> Frames:
-        frames = np.zeros((2 * RECALLED + self.delay, 3))
-        frames[:RECALLED, 0] = draw.uniform(-1, 1, RECALLED)
-        frames[-RECALLED - 1, 1] = 1
+        frames = np.zeros((2 * NUMBERS + self.delay, 3))
+        frames[:NUMBERS, 0] = draw.uniform(-1, 1, NUMBERS)
+        frames[-NUMBERS - 1, 1] = 1
         frames[:, 2] = np.nan
-        frames[-RECALLED:, 2] = frames[:RECALLED, 0]
+        frames[-NUMBERS:, 2] = frames[:NUMBERS, 0]
         return frames
 
 
 def _draws(rule: SyntheticSeries) -> list[np.random.Generator]:
     """A generator for each short series, so that a longer data set begins with the shorter one."""
-    steps = rule.delay + (2 * RECALLED if isinstance(rule, Copy) else 1)
+    steps = rule.delay + (2 * NUMBERS if isinstance(rule, Copy) else 1)
     return [np.random.default_rng((rule.seed, number)) for number in range(max(1, rule.length // steps))]
 
 
