@@ -5,12 +5,12 @@ Importing the package imports nothing heavy; torch is loaded by the rooms that c
 
 from typing import TYPE_CHECKING, Any
 
+from seqaudio.version import __version__
+
 if TYPE_CHECKING:
     from seqaudio.probing import probe
 
 __all__ = ["__version__", "probe"]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

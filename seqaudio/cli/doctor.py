@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-import seqaudio
+from seqaudio.version import __version__
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Check:
 def main(config: Config) -> None:
     """Print a line a check; exit status 1 where a needed one fails."""
     del config
-    print(f"seqaudio {seqaudio.__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
+    print(f"seqaudio {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
     failed = False
     for check in CHECKS:
         try:

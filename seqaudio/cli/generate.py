@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-import seqaudio
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError, RunError
+from seqaudio.version import __version__
 
 if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
@@ -148,7 +148,7 @@ def describe_model(run: RunFolder) -> str:
     from seqaudio.files import sha256_of
 
     digest = sha256_of(run.path / "model.safetensors")[:16] if (run.path / "model.safetensors").is_file() else "none"
-    return f"seqaudio {seqaudio.__version__}; model {digest}"
+    return f"seqaudio {__version__}; model {digest}"
 
 
 def command() -> str:

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-import seqaudio
 from seqaudio.cli.options import guarded, run, take_shared
 from seqaudio.errors import OptionError
+from seqaudio.version import __version__
 
 SCRIPTS = {
     "prepare": "recordings or MIDI to a store: one preparation a corpus",
@@ -45,7 +45,7 @@ registers cells; --quiet leaves out progress; --debug shows where an error comes
 def overview() -> str:
     """The map of one screen that `seqaudio` alone prints."""
     commands = "".join(f"  {name:<11} {what}\n" for name, what in (SCRIPTS | COMMANDS).items())
-    return MAP.format(version=seqaudio.__version__, commands=commands)
+    return MAP.format(version=__version__, commands=commands)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ def dispatch(arguments: Sequence[str]) -> None:
     name, *rest = own
     rest += shared.words()  # behind the command's own, of which the first may be a name
     if name == "--version":
-        print(seqaudio.__version__)
+        print(__version__)
     elif name in SCRIPTS:
         from seqaudio.cli.scripts import run_script
 

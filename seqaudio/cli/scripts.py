@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-import seqaudio
 from seqaudio.errors import OptionError, RunError, SeqAudioError
 from seqaudio.registry import did_you_mean
 
-PACKAGE = Path(seqaudio.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 ROOTS = (PACKAGE / "scripts", PACKAGE.parent)  # in a wheel, in a clone
 
 

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import seqaudio
 from seqaudio.prepare.build.items import Item, Process
 from seqaudio.store import StoreDescription
+from seqaudio.version import __version__
 
 CHUNK = 128  # inputs: a kill loses little, and the files of a chunk cost little
 CHUNK_BYTES = 1 << 25  # 32 MiB of files, a quarter of an hour of sound at 16 kHz: long recordings are for all workers
@@ -23,7 +23,7 @@ class Plan(NamedTuple):
 
 def process_fingerprint(process: Process, description: StoreDescription) -> str:
     """SHA-256 of what is done with each input, and by which version."""
-    return _sha256(seqaudio.__version__, process, description)
+    return _sha256(__version__, process, description)
 
 
 def input_fingerprint(item: Item, process: str) -> str:
