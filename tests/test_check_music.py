@@ -293,7 +293,7 @@ def test_stores_that_do_not_tell_their_representation_are_refused(tmp_path: Path
 
 
 def test_of_a_large_store_some_pieces_are_drawn_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(music, "MOST_STEPS", 3000)
+    monkeypatch.setattr(music, "MAX_STEPS", 3000)
     store = store_of(tmp_path, sound_songs())
     whole = sum(count.steps for count in store.counts.values())
     report = report_on(store)

@@ -15,7 +15,7 @@ from legibility import assert_legible, words
 from seqaudio.cli import compare
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.comparison import NO_DIFFERENCE, difference, smallest_step, student_t, verdict
-from seqaudio.evaluation.comparison_figure import MOST_GROUPS, comparison_figure, draw_comparison
+from seqaudio.evaluation.comparison_figure import MAX_GROUPS, comparison_figure, draw_comparison
 from seqaudio.evaluation.run_groups import group_runs, read_run, run_folders
 
 STORE, OTHER_STORE = "a" * 64, "b" * 64
@@ -309,7 +309,7 @@ def epochs(scale: float, count: int = 12) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.parametrize("groups", [1, 2, MOST_GROUPS])
+@pytest.mark.parametrize("groups", [1, 2, MAX_GROUPS])
 @pytest.mark.parametrize("scale", [1.0, 1e-6])
 def test_curves_are_legible_for_few_groups_and_many(groups: int, scale: float) -> None:
     curves = {f"cell=lstm+zoneout=0.1, layers={n}": [epochs(scale * (n + 1)), epochs(3.0)] for n in range(groups)}
@@ -328,15 +328,15 @@ def test_each_run_is_a_line_in_both_panels_and_each_group_a_name() -> None:
 
 
 def test_no_two_groups_share_ink_and_style_and_the_first_differ_in_style_alone() -> None:
-    figure = comparison_figure({str(n): [epochs(1.0 + n)] for n in range(MOST_GROUPS)})
+    figure = comparison_figure({str(n): [epochs(1.0 + n)] for n in range(MAX_GROUPS)})
     looks = [(line.get_color(), line.get_linestyle()) for line in figure.axes[0].lines]
-    assert len(set(looks)) == MOST_GROUPS
+    assert len(set(looks)) == MAX_GROUPS
     assert len({style for _, style in looks[:4]}) == 4
 
 
 def test_curves_that_cannot_be_drawn_are_refused() -> None:
-    with pytest.raises(OptionError, match=f"{MOST_GROUPS + 1} groups"):
-        comparison_figure({str(n): [epochs(1.0)] for n in range(MOST_GROUPS + 1)})
+    with pytest.raises(OptionError, match=f"{MAX_GROUPS + 1} groups"):
+        comparison_figure({str(n): [epochs(1.0)] for n in range(MAX_GROUPS + 1)})
     for empty in ({}, {"a": [[]]}):
         with pytest.raises(RunError, match="no epoch"):
             comparison_figure(empty)

@@ -110,7 +110,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes, words: str) -> 
 
 
 def test_what_unpacks_without_end_is_stopped(rolls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mat_cells, "MOST_BYTES", 1000)
+    monkeypatch.setattr(mat_cells, "MAX_BYTES", 1000)
     with pytest.raises(SourceError, match="more than 1,000 bytes unpacked"):
         read_cells(rolls)
 

@@ -24,7 +24,7 @@ from seqaudio.prepare.music.near_duplicates import STRICTEST, families
 from seqaudio.prepare.music.options import midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
 from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls
-from seqaudio.prepare.music.sampled_rolls import LEAST_LEAD, LEAST_SHARE, OriginSearch
+from seqaudio.prepare.music.sampled_rolls import MIN_LEAD, MIN_SHARE, OriginSearch
 from seqaudio.prepare.music.split_tables import (
     SplitLine,
     make_split_table,
@@ -153,7 +153,7 @@ def test_a_roll_of_another_piece_has_no_origin() -> None:
     search = OriginSearch({f"{seed}.mid": piece(seed) for seed in range(12)})
     stranger = RollRepresentation(steps_per_quarter=2, repeats="joined").encode(piece(99))
     best = search.best(stranger)
-    assert best.share < LEAST_SHARE or best.share - best.second < LEAST_LEAD
+    assert best.share < MIN_SHARE or best.share - best.second < MIN_LEAD
     assert search.origin(stranger) is None
     assert search.origin(np.zeros((4, 88), np.uint8)) is None
 

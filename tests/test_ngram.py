@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from seqaudio.evaluation.ngram import LEAST_DISCOUNT, KneserNey, Unigram
+from seqaudio.evaluation.ngram import MIN_DISCOUNT, KneserNey, Unigram
 
 BOS, EOS = 1, 2
 token_lists = st.lists(st.lists(st.integers(3, 7), max_size=9).map(np.array), min_size=1, max_size=8)
@@ -206,7 +206,7 @@ def test_tuning_finds_the_best_discounts_on_a_grid():
     train, valid = (list(draw.integers(3, 9, size=(40, 6))) for _ in range(2))
     model = KneserNey(1).fit(train[:3], 10, BOS, EOS).tune(valid)
     tuned = model.nats(valid)[0]
-    grid = np.linspace(LEAST_DISCOUNT, 1, 8)
+    grid = np.linspace(MIN_DISCOUNT, 1, 8)
     for discounts in np.stack(np.meshgrid(grid, 2 * grid, 3 * grid), axis=-1).reshape(-1, 3):
         model.discounts = discounts[None]
         assert tuned <= model.nats(valid)[0] + 1e-2
@@ -219,7 +219,7 @@ def test_tuning_never_loses_on_what_it_is_tuned_on(train, valid):
     before, count = model.nats(valid)
     after, _ = model.tune(valid).nats(valid)
     assert after <= before + 1e-3 * count
-    assert (model.discounts >= LEAST_DISCOUNT).all()
+    assert (model.discounts >= MIN_DISCOUNT).all()
     assert (model.discounts <= [1.0, 2.0, 3.0]).all()
 
 

@@ -13,7 +13,7 @@ from seqaudio.store import SPLITS, Store
 
 Float = TypeVar("Float", np.float32, np.float64)
 
-LEAST_SPREAD = 1e-6  # of a channel beside its mean; less is a channel that stands still, and rounding
+MIN_SPREAD = 1e-6  # of a channel beside its mean; less is a channel that stands still, and rounding
 STILL = 2e-5  # deviation, and twice what a store gives to a channel that never changes
 
 
@@ -128,5 +128,5 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     if store.normalisation is None:
         raise StoreError(f"{store.path}: has no statistics of its channels; prepare it with data_prep/series.py")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
-    still = std <= np.maximum(LEAST_SPREAD * np.abs(mean), STILL)
+    still = std <= np.maximum(MIN_SPREAD * np.abs(mean), STILL)
     return mean, np.where(still, 1.0, std)

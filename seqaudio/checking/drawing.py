@@ -21,7 +21,7 @@ WIDTH = 10.0  # inches
 PANELS = 3.4  # inches, the height of the upper part
 LINE = 0.19  # inches, of a line of words
 LETTERS = 130  # of a line of words
-MOST_LETTERS = 1000  # of a finding
+MAX_LETTERS = 1000  # of a finding
 LABELS = 24  # that find room; of more the rarest are drawn
 BINS = 40
 MARKS = {Level.GOOD: "+", Level.NOTE: "i", Level.WARNING: "!", Level.FAULT: "X"}  # told apart without colour
@@ -74,7 +74,7 @@ def _words(report: Report) -> list[tuple[str, str]]:
     """Lines of the findings, each finding's first with its mark."""
     lines = []
     for finding in sorted(report.findings, key=lambda finding: -finding.level):
-        wrapped = textwrap.wrap(plain(f"{finding.subject}: {finding.verdict}", MOST_LETTERS), LETTERS)
+        wrapped = textwrap.wrap(plain(f"{finding.subject}: {finding.verdict}", MAX_LETTERS), LETTERS)
         lines += [(MARKS[finding.level] if first == 0 else "", text) for first, text in enumerate(wrapped)]
     return lines
 

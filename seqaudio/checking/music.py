@@ -17,7 +17,7 @@ from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.tokens.representation import Representation, TokenRepresentation, build_representation
 from seqaudio.tokens.roll import RollRepresentation
 
-MOST_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
+MAX_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _drawn(contents: Contents) -> set[tuple[str, int]]:
     rows = [(split, number, rows.ids[number], int(rows.steps[number])) for split, number, rows in contents.rows()]
     rows.sort(key=lambda row: hash_fraction(row[2]))
     passed = np.cumsum([0, *(steps for *_, steps in rows)])[:-1]
-    return {(split, number) for (split, number, *_), before in zip(rows, passed, strict=True) if before < MOST_STEPS}
+    return {(split, number) for (split, number, *_), before in zip(rows, passed, strict=True) if before < MAX_STEPS}
 
 
 def _decoded(representation: Representation, sequence: np.ndarray) -> NoteSequence:

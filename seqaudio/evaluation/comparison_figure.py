@@ -19,7 +19,7 @@ Epochs = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl
 
 STYLES = ("-", "--", ":", "-.")
 LINE_INKS = INKS[:3]  # the lighter ones fill areas and are lost in a line
-MOST_GROUPS = len(STYLES) * len(LINE_INKS)  # that ink and style tell apart: 3 and 4 have no common divisor
+MAX_GROUPS = len(STYLES) * len(LINE_INKS)  # that ink and style tell apart: 3 and 4 have no common divisor
 LEGEND_LINE = 0.185  # inches
 WIDE_RANGE = 10.0  # largest loss over smallest from which the axis is logarithmic: the late epochs decide
 FEW_DECADES = 300.0  # the same, up to which 1, 2 and 5 of each power of ten are labelled
@@ -48,8 +48,8 @@ def comparison_figure(groups: Mapping[str, Sequence[Epochs]], title: str = "") -
     """
     if not groups or not all(epochs for runs in groups.values() for epochs in runs):
         raise RunError("there is no epoch to draw; train first")
-    if len(groups) > MOST_GROUPS:
-        raise OptionError(f"{len(groups)} groups, a picture tells {MOST_GROUPS} apart; give fewer runs")
+    if len(groups) > MAX_GROUPS:
+        raise OptionError(f"{len(groups)} groups, a picture tells {MAX_GROUPS} apart; give fewer runs")
     loss = loss_name(next(runs[0] for runs in groups.values() if runs)[0]["valid"])
     height = 6.6 + LEGEND_LINE * len(groups)
     figure = new_figure(8.0, height)

@@ -14,7 +14,7 @@ import numpy as np
 from seqaudio.store import Split, Store
 from seqaudio.vocabulary import BOS, EOS
 
-LEAST_DISCOUNT = 0.01  # a positive discount in every class leaves every token a probability
+MIN_DISCOUNT = 0.01  # a positive discount in every class leaves every token a probability
 GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -107,7 +107,7 @@ class KneserNey:
         gain = np.inf
         while gain > 1e-6 * weights.sum():
             for place in np.ndindex(self.discounts.shape):
-                low, high = LEAST_DISCOUNT, place[1] + 1.0
+                low, high = MIN_DISCOUNT, place[1] + 1.0
                 ends = [self._probability(found, _replaced(self.discounts, place, end)) for end in (low, high)]
                 self.discounts[place] = low + (high - low) * _best_mix(ends[0], ends[1], weights)
             tuned = _loss(self._probability(found, self.discounts), weights)
@@ -220,7 +220,7 @@ def _estimated_discounts(counts: np.ndarray) -> np.ndarray:
         return np.array([0.5, 1.0, 1.5])
     y = n[0] / (n[0] + 2 * n[1])
     discounts = [i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3)]
-    return np.clip(discounts, LEAST_DISCOUNT, [1.0, 2.0, 3.0])
+    return np.clip(discounts, MIN_DISCOUNT, [1.0, 2.0, 3.0])
 
 
 def _replaced(discounts: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-LEAST_DEVIATION = 1e-3  # a feature that changes less is constant but for rounding; it becomes 0 or nearly so
+MIN_DEVIATION = 1e-3  # a feature that changes less is constant but for rounding; it becomes 0 or nearly so
 BLOCK = 64  # frames whose windows are gathered at once
 
 
@@ -17,7 +17,7 @@ def normalise_utterance(frames: Tensor) -> Tensor:
     values = frames.double()
     values = values - values.mean(dim=0)
     deviation = values.square().mean(dim=0).sqrt()
-    return (values / deviation.clamp(min=LEAST_DEVIATION)).to(frames.dtype)
+    return (values / deviation.clamp(min=MIN_DEVIATION)).to(frames.dtype)
 
 
 def normalise_sliding(frames: Tensor, before: Tensor, window: int) -> Tensor:
@@ -45,5 +45,5 @@ def normalise_sliding(frames: Tensor, before: Tensor, window: int) -> Tensor:
         frame_counts = there.sum(dim=-1)
         mean = windows.sum(dim=-1) / frame_counts  # frames that are not there are zeros
         spread = torch.where(there, windows - mean[..., None], 0.0).square().sum(dim=-1) / frame_counts
-        blocks.append((windows[..., -1] - mean) / spread.sqrt().clamp(min=LEAST_DEVIATION))
+        blocks.append((windows[..., -1] - mean) / spread.sqrt().clamp(min=MIN_DEVIATION))
     return torch.cat(blocks).to(frames.dtype) if blocks else frames

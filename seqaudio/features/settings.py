@@ -41,8 +41,8 @@ GREATEST = {
     "delta_width": 1000,
     "normalise_frames": 30_000,
 }
-LEAST_FLOOR = 1e-37  # below it float32 has no number of full precision, and in the end 0
-MOST_POINTS = 1 << 18  # of a spectrum: 16 s at 16 kHz
+MIN_FLOOR = 1e-37  # below it float32 has no number of full precision, and in the end 0
+MAX_POINTS = 1 << 18  # of a spectrum: 16 s at 16 kHz
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,8 @@ class FeatureSettings:
             raise OptionError(f"{self.mels} mels, expected at least 1; 40 is usual")
         if self.kind == "mfcc" and not 1 <= self.coefficients <= self.mels:
             raise OptionError(f"{self.coefficients} coefficients of {self.mels} mels, expected 1 to {self.mels}")
-        if not self.floor >= LEAST_FLOOR:
-            raise OptionError(
-                f"floor {self.floor}, expected a positive energy, {LEAST_FLOOR:g} or more; 1e-10 is usual"
-            )
+        if not self.floor >= MIN_FLOOR:
+            raise OptionError(f"floor {self.floor}, expected a positive energy, {MIN_FLOOR:g} or more; 1e-10 is usual")
         self._check_frame()
         self._check_values()
 
@@ -122,10 +120,10 @@ class FeatureSettings:
             raise OptionError(f"pre_emphasis {self.pre_emphasis}, expected 0 (off) to 1; 0.97 is usual")
         if not self.full_scale > 0:
             raise OptionError(f"full_scale {self.full_scale}, expected a positive number: 1 or 32768")
-        if self.fft_size > MOST_POINTS:
+        if self.fft_size > MAX_POINTS:
             raise OptionError(
                 f"a spectrum of {self.fft_size:,} points for frames of {self.frame_length} s at {self.sample_rate} Hz, "
-                f"expected at most {MOST_POINTS:,}; take shorter frames, or fewer fft_points"
+                f"expected at most {MAX_POINTS:,}; take shorter frames, or fewer fft_points"
             )
         if self.fft_points is not None and self.fft_points < self.window_samples:
             raise OptionError(f"fft_points {self.fft_points}, expected the {self.window_samples} of a frame, or more")

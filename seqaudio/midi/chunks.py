@@ -17,7 +17,7 @@ from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi.events import check_events, without
 
-MOST_TRACKS = 2**15 - 1  # what the numbers of tracks can tell
+MAX_TRACKS = 2**15 - 1  # what the numbers of tracks can tell
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
 _END_MARKS = (b"\xff\x2f\x00", b"\xff\x2f")  # whole, and without its last byte
@@ -61,8 +61,8 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     _, length, form, promised, division = _HEADER.unpack_from(data)
     if length < 6 or form > 2:
         raise MidiError(name, Reason.DAMAGED, f"header of {length} bytes, format {form}; expected 6 bytes, 0..2")
-    if promised > MOST_TRACKS:
-        raise MidiError(name, Reason.TOO_LONG, f"{promised:,} tracks, at most {MOST_TRACKS:,} can be numbered")
+    if promised > MAX_TRACKS:
+        raise MidiError(name, Reason.TOO_LONG, f"{promised:,} tracks, at most {MAX_TRACKS:,} can be numbered")
     resolution, tempo = _resolution(division, name)
     tracks = _tracks(data, 8 + length, promised, name)
     if form == 0 and len(tracks.chunks) > 1:

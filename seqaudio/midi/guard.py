@@ -18,7 +18,7 @@ from seqaudio.ledger import Reason
 PARSER = Path(__file__).with_name("parser_child.py")
 # parts of a file's deadline; the guard tries everything twice, and its child starts anew in between
 _TOGETHER, _ALONE, _LARGE = 0.15, 0.2, 0.35
-MOST_TOGETHER = 2**18  # bytes of files that are parsed together; a larger one alone
+MAX_TOGETHER = 2**18  # bytes of files that are parsed together; a larger one alone
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool =
     Raises:
         SeqAudioError: the parser does not start at all.
     """
-    share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MOST_TOGETHER else _LARGE
+    share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MAX_TOGETHER else _LARGE
     try:
         return [_ask(files, share * limits.deadline, limits, pedals)]
     except (ChildCrashedError, ChildTimeoutError) as error:

@@ -29,14 +29,14 @@ from seqaudio.errors import MidiError
 from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 from seqaudio.midi.channels import shared_pedals
-from seqaudio.midi.chunks import MOST_TRACKS, Song, songs_of, tracks_of
+from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
 from seqaudio.midi.events import runs
 
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
-MOST_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
-MOST_TICKS = 2**31 - 1
+MAX_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
+MAX_TICKS = 2**31 - 1
 LOST = "\ufffd"  # what stands for a byte that is no UTF-8
 TRACK_NAME = re.compile(rb"\xff\x03([\x00-\x7f])")  # and its length
 TEMPO = re.compile(rb"\xff\x51\x03...", re.DOTALL)
@@ -81,12 +81,12 @@ def _read(data: bytes, columns: _Columns, pedals: bool) -> dict[str, Any]:
 def check_ticks(song: bytes) -> None:
     """Raise MidiError, TOO_LONG, where an event lies behind the ticks that the parser can count and begins anew."""
     # looked at ever closer: most files are done with at the first look
-    if _most_ticks(song) <= MOST_TICKS or _most_ticks(TEMPO.sub(b"", song)) <= MOST_TICKS:
+    if _most_ticks(song) <= MAX_TICKS or _most_ticks(TEMPO.sub(b"", song)) <= MAX_TICKS:
         return
     for track in tracks_of(song):
         last = max((run.ticks[-1] for run in runs(track)), default=0)
-        if last > MOST_TICKS:
-            raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, at most {MOST_TICKS:,} can be counted")
+        if last > MAX_TICKS:
+            raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, at most {MAX_TICKS:,} can be counted")
 
 
 def _most_ticks(data: bytes) -> int:
@@ -101,11 +101,11 @@ def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
         score: Any = symusic.Score.from_midi(song.data)
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"error": " ".join((str(error) or type(error).__name__).split())}
-    if len(score.time_signatures) + len(score.key_signatures) > MOST_SIGNATURES:
-        return {"error": f"more than {MOST_SIGNATURES:,} metres and keys"}
+    if len(score.time_signatures) + len(score.key_signatures) > MAX_SIGNATURES:
+        return {"error": f"more than {MAX_SIGNATURES:,} metres and keys"}
     struck = [track for track in score.tracks if len(track.notes)]
-    if len(struck) > MOST_TRACKS:
-        return {"error": f"{len(struck):,} tracks with notes, at most {MOST_TRACKS:,} are taken"}
+    if len(struck) > MAX_TRACKS:
+        return {"error": f"{len(struck):,} tracks with notes, at most {MAX_TRACKS:,} are taken"}
     remarks = list(song.remarks)
     pedals = _pedals(song, struck, remarks) if with_pedals else [()] * len(struck)
     tracks = []

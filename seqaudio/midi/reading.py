@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi.assembly import Songs, assemble
-from seqaudio.midi.guard import LIMITS, MOST_TOGETHER, Parsed, ReadingLimits, parse
+from seqaudio.midi.guard import LIMITS, MAX_TOGETHER, Parsed, ReadingLimits, parse
 from seqaudio.notes.operations.pedals import apply_pedals
 from seqaudio.notes.sequence import NoteSequence
 
@@ -91,7 +91,7 @@ def _batches(sources: Iterable[Source], limits: ReadingLimits) -> Iterator[_Batc
     for source in sources:
         file = _load(source, limits)
         more = len(file) if isinstance(file, bytes) else 0
-        if batch.files and (len(batch.files) == most or size + more > MOST_TOGETHER):
+        if batch.files and (len(batch.files) == most or size + more > MAX_TOGETHER):
             yield batch
             batch, size, most = _Batch([], []), 0, min(2 * most, TOGETHER)
         batch.names.append(_name(source))

@@ -17,7 +17,7 @@ from seqaudio.state import State
 Level = Literal["none", "last", "mean", "standard"]
 LEVELS: tuple[Level, ...] = ("none", "last", "mean", "standard")
 
-LEAST_SPREAD = 1e-5  # added to the variance of a window that stands still
+MIN_SPREAD = 1e-5  # added to the variance of a window that stands still
 
 
 class WindowState(NamedTuple):
@@ -127,7 +127,7 @@ class ForecastModel(Model):
         middle = scaled.mean(dim=0)
         if self.level == "mean":
             return middle, torch.ones_like(middle)
-        return middle, (scaled.var(dim=0, unbiased=False) + LEAST_SPREAD).sqrt()
+        return middle, (scaled.var(dim=0, unbiased=False) + MIN_SPREAD).sqrt()
 
     def _read_channels(
         self, scaled: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None

@@ -17,7 +17,7 @@ from seqaudio.prepare.corpora.splits import check_percentages
 from seqaudio.store import SPLITS
 from seqaudio.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-LEAST_CHARACTERS = 100  # of a text; less has no parts worth the name
+MIN_CHARACTERS = 100  # of a text; less has no parts worth the name
 
 
 def read_text(path: Path) -> str:
@@ -32,8 +32,8 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         detail = f"byte {error.start:,} is not UTF-8; convert the file, as with iconv -t utf-8"
         raise InputFileError(path, Reason.NOT_TEXT, detail) from None
-    if len(text) < LEAST_CHARACTERS:
-        detail = f"{len(text)} characters, expected at least {LEAST_CHARACTERS}"
+    if len(text) < MIN_CHARACTERS:
+        detail = f"{len(text)} characters, expected at least {MIN_CHARACTERS}"
         raise InputFileError(path, Reason.TOO_SHORT, detail)
     return unicodedata.normalize("NFC", text)
 

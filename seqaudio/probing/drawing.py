@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its curves, of a heat map
 DECADES = 9  # below the highest value; what is lower is not told apart
-MOST_HEATS = 6  # layers with a heat map, from the bottom up; all have a curve
+MAX_HEATS = 6  # layers with a heat map, from the bottom up; all have a curve
 COLOURS = "magma"  # even in grey: dark for nothing, light for much
 STYLES = ("-", "--", ":", "-.")
 MARKERS = "os^v"
@@ -48,7 +48,7 @@ def reports_figure(reports: Mapping[str, Report]) -> Figure:
     """
     if not reports:
         raise ValueError("got no report, expected at least one")
-    maps = min(max(len(report.layers) for report in reports.values()), MOST_HEATS)
+    maps = min(max(len(report.layers) for report in reports.values()), MAX_HEATS)
     width, height = COLUMN * len(reports) + 0.9, 0.75 + CURVES + 0.6 + maps * (HEAT + 0.32) + 0.3
     figure = new_figure(width, height)
     low, high = _limits(reports)

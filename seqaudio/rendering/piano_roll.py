@@ -21,15 +21,15 @@ from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
 
-MOST_QUARTERS = 20_000  # some hours of music; beyond, a picture shows nothing
-MOST_ROWS = 20  # a longer piece has longer rows, drawn smaller
+MAX_QUARTERS = 20_000  # some hours of music; beyond, a picture shows nothing
+MAX_ROWS = 20  # a longer piece has longer rows, drawn smaller
 ROW_QUARTERS = 32  # of a row, where that gives few enough rows
 WIDTH = 11.0  # inches of the longest row
 QUARTER_WIDTH = WIDTH / ROW_QUARTERS  # inches
-LEAST_WIDTH = 4.5  # inches of the rows of a short piece
+MIN_WIDTH = 4.5  # inches of the rows of a short piece
 MARGIN_LEFT, MARGIN_LEFT_DRUMS, MARGIN_RIGHT = 0.75, 1.45, 0.2  # inches
 TITLE_HEIGHT, LEGEND_LINE, ROW_GAP, FOOT = 0.4, 0.24, 0.5, 0.5  # inches
-SEMITONE, LEAST_ROLL, MOST_ROLL = 0.085, 1.3, 3.2  # inches
+SEMITONE, MIN_ROLL, MAX_ROLL = 0.085, 1.3, 3.2  # inches
 DRUM_LINE, PANEL_GAP = 0.17, 0.08  # inches
 BEAT_WIDTH = 0.07  # inches; closer beats have no lines
 LABEL_HEIGHT = 0.15  # inches from one named pitch to the next
@@ -96,8 +96,8 @@ def piano_roll(notes: NoteSequence, title: str = "") -> Figure:
     if not len(notes):
         raise OptionError("the piece has no notes, so there is nothing to draw")
     quarters = int(notes.end_tick.max()) / notes.ticks_per_quarter
-    if quarters > MOST_QUARTERS:
-        raise OptionError(f"the piece has {quarters:,.0f} quarters, expected at most {MOST_QUARTERS:,}; cut it first")
+    if quarters > MAX_QUARTERS:
+        raise OptionError(f"the piece has {quarters:,.0f} quarters, expected at most {MAX_QUARTERS:,}; cut it first")
     return _Picture(notes, title).figure
 
 
@@ -111,12 +111,12 @@ class _Picture:
         pitches = notes.pitch[~notes.is_drum]
         self.low, self.high = _pitch_range(pitches) if len(pitches) else (0, -1)
         self.drums: list[int] = np.unique(notes.pitch[notes.is_drum]).tolist()
-        self.roll_height = float(np.clip((self.high - self.low) * SEMITONE, LEAST_ROLL, MOST_ROLL))
+        self.roll_height = float(np.clip((self.high - self.low) * SEMITONE, MIN_ROLL, MAX_ROLL))
         self.roll_height *= bool(len(pitches))
         self.drum_height = DRUM_LINE * (len(self.drums) + 0.6) if self.drums else 0.0
         self.left = MARGIN_LEFT_DRUMS if self.drums else MARGIN_LEFT
         longest = max(row.end - row.start for row in self.rows)
-        width = max(LEAST_WIDTH, longest / notes.ticks_per_quarter * QUARTER_WIDTH)
+        width = max(MIN_WIDTH, longest / notes.ticks_per_quarter * QUARTER_WIDTH)
         self.tick_width = (min(WIDTH, width) if len(self.rows) == 1 else WIDTH) / longest
         self.width = self.left + longest * self.tick_width + MARGIN_RIGHT
         self.columns = max(1, int((self.width - 0.4) / (0.6 + 0.085 * max(len(part.name) for part in self.parts))))
@@ -272,7 +272,7 @@ def _rows(notes: NoteSequence) -> list[_Row]:
     """The bars of a piece in rows of at most 32 quarters, of more where that gives over 20 rows; all about as long."""
     found = list(bars(notes))
     total = float(found[-1].end)
-    longest = max(ROW_QUARTERS * notes.ticks_per_quarter, total / MOST_ROWS)
+    longest = max(ROW_QUARTERS * notes.ticks_per_quarter, total / MAX_ROWS)
     rows = _filled(found, longest)
     even = total / len(rows)
     # the shortest rows of which there are no more

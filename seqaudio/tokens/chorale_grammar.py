@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.tokens.four_voices import VOICES
 from seqaudio.tokens.representation import Grammar, refuse_special
-from seqaudio.tokens.voice import BEHIND, HOLD, NOTE, REST
+from seqaudio.tokens.voice import HOLD, NOTE, REST, VOCABULARY_END
 from seqaudio.vocabulary import EOS
 
 METRES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; the first where a piece has none of them
@@ -28,7 +28,7 @@ class ChoraleIds:
     rest = REST
     hold = HOLD
     note = NOTE
-    metre = BEHIND
+    metre = VOCABULARY_END
     bar = metre + len(METRES)
     step = bar + 1
 

@@ -12,7 +12,7 @@ from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence
 from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
-from seqaudio.tokens.voice import BEHIND, HOLD, NAMES, NOTE, REST, voice_from_tokens, voice_tokens
+from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
 
 
@@ -95,7 +95,7 @@ class ChoraleGridGrammar(Grammar):
         self._ended = False
 
     def push(self, token: int) -> None:
-        refuse_special(token, BEHIND)
+        refuse_special(token, VOCABULARY_END)
         if self._ended:
             raise ValueError("nothing follows <eos>")
         voice = VOICES[self._voice].lower()
@@ -113,7 +113,7 @@ class ChoraleGridGrammar(Grammar):
         self._voice = (self._voice + 1) % len(VOICES)
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        legal = np.zeros(BEHIND, dtype=np.bool_)
+        legal = np.zeros(VOCABULARY_END, dtype=np.bool_)
         if self._ended:
             return legal
         left = len(VOICES) - self._voice  # tokens of this step, the next among them

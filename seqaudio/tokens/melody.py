@@ -11,7 +11,17 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
-from seqaudio.tokens.voice import BEHIND, HOLD, NAMES, NOTE, REST, Voice, voice_from_tokens, voice_of, voice_tokens
+from seqaudio.tokens.voice import (
+    HOLD,
+    NAMES,
+    NOTE,
+    REST,
+    VOCABULARY_END,
+    Voice,
+    voice_from_tokens,
+    voice_of,
+    voice_tokens,
+)
 from seqaudio.vocabulary import EOS
 
 
@@ -97,7 +107,7 @@ class MelodyGrammar(Grammar):
         return self._last == REST
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        legal = np.zeros(BEHIND, dtype=np.bool_)
+        legal = np.zeros(VOCABULARY_END, dtype=np.bool_)
         if self._last == EOS:
             return legal
         legal[EOS] = not self._resting
@@ -109,7 +119,7 @@ class MelodyGrammar(Grammar):
         return legal
 
     def push(self, token: int) -> None:
-        refuse_special(token, BEHIND)
+        refuse_special(token, VOCABULARY_END)
         if self._last == EOS:
             raise ValueError("nothing follows <eos>")
         if token == HOLD and (self._last is None or self._resting):

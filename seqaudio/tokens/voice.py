@@ -15,7 +15,7 @@ from seqaudio.tokens.representation import FIRST_ID
 REST = FIRST_ID
 HOLD = FIRST_ID + 1
 NOTE = FIRST_ID + 2  # the id of pitch 0
-BEHIND = NOTE + 128  # the first id that is none of these
+VOCABULARY_END = NOTE + 128  # the first id that is none of these
 NAMES = ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)))
 
 

@@ -12,7 +12,7 @@ from seqaudio.batching import Series, SeriesChannels
 from seqaudio.batching.series import filled
 from seqaudio.batching.series_windows import origins_of
 from seqaudio.evaluation.forecasts.forecasts import Forecasts, Values
-from seqaudio.models.forecaster_base import LEAST_SPREAD, Level
+from seqaudio.models.forecaster_base import MIN_SPREAD, Level
 
 STRENGTHS = (1e-3, 1e-1, 1e1, 1e3)  # of the ridge; validation chooses
 WIDEST = 4_096  # numbers of a window that a linear map of all channels takes; its normal equations grow with the square
@@ -172,7 +172,7 @@ def _level(windows: Values, level: Level) -> tuple[Values, Values]:
     else:
         middle = windows.mean(axis=1, keepdims=True) if level != "none" else np.zeros_like(windows[:, :1])
     if level == "standard":
-        return middle, np.sqrt(windows.var(axis=1, keepdims=True) + LEAST_SPREAD)
+        return middle, np.sqrt(windows.var(axis=1, keepdims=True) + MIN_SPREAD)
     return middle, np.ones_like(middle)
 
 

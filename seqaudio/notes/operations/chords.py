@@ -42,8 +42,8 @@ QUALITIES = {  # suffix -> semitones above the root
 MISSING = 0.18  # of all that sounds, for each tone of the template that does not
 SIZE = {2: 0.0, 3: 0.1, 4: 0.35}
 BASS = 0.1
-LEAST_CLASSES = 2  # a single pitch class is no chord
-LEAST_SCORE = 0.2  # below it no template fits
+MIN_CLASSES = 2  # a single pitch class is no chord
+MIN_SCORE = 0.2  # below it no template fits
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ def chord_name(weights: npt.NDArray[np.floating | np.integer], bass: int) -> str
 
     Empty for fewer than two pitch classes, and where no template scores 0.2.
     """
-    if np.count_nonzero(weights) < LEAST_CLASSES:
+    if np.count_nonzero(weights) < MIN_CLASSES:
         return ""
     share = weights / weights.sum()
     inside = _TEMPLATES @ share
     missing = _TEMPLATES @ (share == 0)
     score = inside - (1 - inside) - MISSING * missing - _SIZES + BASS * (bass == _ROOTS)
     best = int(np.argmax(score))
-    if score[best] < LEAST_SCORE:
+    if score[best] < MIN_SCORE:
         return ""
     root = int(_ROOTS[best])
     name = PITCH_CLASSES[root] + list(QUALITIES)[best // 12]

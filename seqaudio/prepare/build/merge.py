@@ -18,7 +18,7 @@ from seqaudio.files import GrowingDigest, sync, write_json
 from seqaudio.ledger import HEADER
 from seqaudio.prepare.build.partial import chunk_file
 from seqaudio.prepare.build.rows import read_rows
-from seqaudio.prepare.build.sequence_buffer import WaitingSteps, steps_between, store_type
+from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, steps_between, store_type
 from seqaudio.prepare.build.statistics import RunningMoments
 from seqaudio.store import (
     INPUTS,
@@ -151,7 +151,7 @@ class _SplitWriter:
         self.rows = self.steps = 0
         self.seconds = 0.0
         # the record batch that is being filled: sequences, and parts of the other columns
-        self._sequences: WaitingSteps | None = None
+        self._sequences: SequenceBuffer | None = None
         self._others: list[pa.RecordBatch] = []
         self._part_rows = self._part_bytes = self._shard_bytes = 0
         self._shard: _Shard | None = None
@@ -215,7 +215,7 @@ class _SplitWriter:
         """Let rows of a chunk wait."""
         column = batch.column("sequence")
         if self._sequences is None:
-            self._sequences = WaitingSteps(store_type(column.type), BATCH_BYTES)
+            self._sequences = SequenceBuffer(store_type(column.type), BATCH_BYTES)
         ends = column.offsets.to_numpy()
         steps = steps_between(column, ends[start], ends[end])
         self._sequences.add(steps, np.diff(ends[start : end + 1]).tolist())

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from seqaudio.prepare.build.items import Item, Row
 from seqaudio.prepare.build.partial import own_name
-from seqaudio.prepare.build.sequence_buffer import WaitingSteps, chunk_type
+from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, chunk_type
 from seqaudio.prepare.build.statistics import moments_of
 from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
 
@@ -18,7 +18,7 @@ COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", 
 SPLIT = "split"  # the column that chunks have and stores have not
 HELD_BYTES = 1 << 21  # of sequences of a split that wait in memory before they are written: 2 MiB
 HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
-MOST_HELD_BYTES = 1 << 22  # 4 MiB, or one row
+MAX_HELD_BYTES = 1 << 22  # 4 MiB, or one row
 
 
 class _Columns:
@@ -26,7 +26,7 @@ class _Columns:
 
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
-        self.sequences = WaitingSteps(kind, 2 * HELD_BYTES)
+        self.sequences = SequenceBuffer(kind, 2 * HELD_BYTES)
         self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in COLUMNS}
 
     def add(self, row: Row, item: Item, moments: np.ndarray | None) -> None:
@@ -83,7 +83,7 @@ class RowWriter:
             waiting = self._waiting[split] = _Columns(self._kind(row))
         waiting.add(row, item, moments)
         held, rows = waiting.sequences.bytes, len(waiting.sequences)
-        if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MOST_HELD_BYTES:
+        if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MAX_HELD_BYTES:
             self._write(split)
         return split
 

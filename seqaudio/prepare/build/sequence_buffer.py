@@ -36,7 +36,7 @@ def steps_between(sequences: pa.Array, first: int, last: int) -> np.ndarray:
     return np.unpackbits(bits, bitorder="little").reshape(-1, step.list_size)
 
 
-class WaitingSteps:
+class SequenceBuffer:
     """The frames, samples or ids of sequences, copied into memory that is kept when they have been written.
 
     A view would keep all that came with a sequence: the other recordings of its batch, the file of its chunk. And large

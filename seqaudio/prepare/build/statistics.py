@@ -8,7 +8,7 @@ import numpy as np
 
 from seqaudio.store import Normalisation
 
-LEAST_VARIANCE = 1e-10  # of a feature that never changes
+MIN_VARIANCE = 1e-10  # of a feature that never changes
 
 
 class Moments(NamedTuple):
@@ -68,5 +68,5 @@ class RunningMoments:
         frames, sums = Moments.from_flat(self._sums)
         totals, squares = sums
         mean = totals / frames
-        variance = np.maximum(squares / frames - mean**2, LEAST_VARIANCE)
+        variance = np.maximum(squares / frames - mean**2, MIN_VARIANCE)
         return Normalisation(tuple(mean.tolist()), tuple(np.sqrt(variance).tolist()), frames)

@@ -26,7 +26,7 @@ CELL_CLASS = 1
 NUMERIC_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 NUMERIC_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 COMPLEX = 0x0800
-MOST_BYTES = 1 << 30  # of the whole, unpacked: the largest of the sets has 40 million
+MAX_BYTES = 1 << 30  # of the whole, unpacked: the largest of the sets has 40 million
 
 Matrix = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,13 +54,13 @@ def read_cells(path: Path) -> dict[str, list[Matrix]]:
 
 
 def _variables(data: memoryview, order: str) -> Iterator[tuple[str, list[Matrix]]]:
-    room = MOST_BYTES
+    room = MAX_BYTES
     for kind, content in _elements(data, order):
         if kind == COMPRESSED:
             unpacker = zlib.decompressobj()
             unpacked = unpacker.decompress(content, max(room, 1))  # 0 would be no limit
             if not unpacker.eof:
-                raise ValueError(f"more than {MOST_BYTES:,} bytes unpacked, or packed data that end early")
+                raise ValueError(f"more than {MAX_BYTES:,} bytes unpacked, or packed data that end early")
             room -= len(unpacked)
             kind, content = next(_elements(memoryview(unpacked), order))
         if kind != MATRIX:

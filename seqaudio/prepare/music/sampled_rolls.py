@@ -21,8 +21,8 @@ import numpy.typing as npt
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
 
-LEAST_SHARE = 0.7  # of the roll's sonorities that its origin has
-LEAST_LEAD = 0.2  # over the second best
+MIN_SHARE = 0.7  # of the roll's sonorities that its origin has
+MIN_LEAD = 0.2  # over the second best
 
 _STEPS = 24  # of a quarter, fine enough for what is shorter than a sample
 
@@ -86,4 +86,4 @@ class OriginSearch:
     def origin(self, frames: npt.NDArray[np.uint8]) -> str | None:
         """The piece that a roll was sampled from; None where it is none of them."""
         best = self.best(frames)
-        return best.name if best.share >= LEAST_SHARE and best.share - best.second >= LEAST_LEAD else None
+        return best.name if best.share >= MIN_SHARE and best.share - best.second >= MIN_LEAD else None

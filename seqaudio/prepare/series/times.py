@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from seqaudio.errors import SourceError
 
-MOST_MISSING = 1  # missing rows for each row that is there; more is an interval that was guessed wrongly
+MAX_MISSING = 1  # missing rows for each row that is there; more is an interval that was guessed wrongly
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def clock_of(texts: Sequence[str], source: str, time_format: str = "") -> Clock:
             )
         places.append(places[-1] + steps)
     missing = places[-1] + 1 - len(places)
-    if missing > MOST_MISSING * len(places):
+    if missing > MAX_MISSING * len(places):
         raise SourceError(
             f"{source}: {len(places):,} rows {_spelt(interval, unit)} apart would leave {missing:,} gaps between them; "
             f"bring the rows to one interval first"

@@ -13,7 +13,7 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.tokens.miditok.quarter_metres import COMMON, MOST_QUARTERS
+from seqaudio.tokens.miditok.quarter_metres import COMMON, MAX_QUARTERS
 from seqaudio.tokens.representation import Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
@@ -196,7 +196,7 @@ class RemiGrammar(EventGrammar):
         ids, free = self._ids, self._all_free()
         position = 1 + self._note_cost
         if self._stage is _Stage.BAR:
-            ends = self._bar + ids.steps_per_quarter * np.arange(1, MOST_QUARTERS + 1)
+            ends = self._bar + ids.steps_per_quarter * np.arange(1, MAX_QUARTERS + 1)
             # where all pitches sound to the end of the bar, a bar of twelve quarters is long enough to end them
             costs[ids.kinds["TimeSig"]] = 1 + position + 2 * (free >= ends)
             return

@@ -10,7 +10,7 @@ import numpy as np
 from seqaudio.notes.quantise import nearest_step
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 
-MOST_QUARTERS = 12  # of a bar
+MAX_QUARTERS = 12  # of a bar
 COMMON = 4  # quarters of a bar where none or no such metre is written
 
 
@@ -32,7 +32,7 @@ def _quarters(metre: TimeSignature) -> int:
     """Quarters of one bar, or of as many bars as make whole quarters."""
     quarters = Fraction(4 * metre.numerator, metre.denominator)
     whole = quarters.numerator  # in lowest terms, so that many of the bars are this many quarters
-    return whole if whole <= MOST_QUARTERS else COMMON
+    return whole if whole <= MAX_QUARTERS else COMMON
 
 
 def _at_bars(metres: Iterable[tuple[int, int]], steps_per_quarter: int) -> list[tuple[int, int]]:

@@ -18,7 +18,7 @@ from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence, 
 from seqaudio.registry import did_you_mean
 from seqaudio.tokens.miditok.grammar import NoteTokens, RemiGrammar, TsdGrammar
 from seqaudio.tokens.miditok.learned_grammar import LearnedGrammar, Successions, learn
-from seqaudio.tokens.miditok.quarter_metres import MOST_QUARTERS, quarter_metres
+from seqaudio.tokens.miditok.quarter_metres import MAX_QUARTERS, quarter_metres
 from seqaudio.tokens.miditok.tokeniser import (
     BEAT_STEPS,
     LONGEST_PAUSE,
@@ -78,10 +78,10 @@ class MidiTokRepresentation(TokenRepresentation):
     def __post_init__(self) -> None:
         if self.tokeniser not in TOKENISERS:
             raise OptionError(f"MidiTok has no tokeniser {self.tokeniser!r}; {self._suggestion()}")
-        if not 1 <= self.steps_per_quarter <= 48 or not 1 <= self.longest <= MOST_QUARTERS:
+        if not 1 <= self.steps_per_quarter <= 48 or not 1 <= self.longest <= MAX_QUARTERS:
             raise OptionError(
                 f"{self.steps_per_quarter} steps per quarter and notes of {self.longest} quarters, "
-                f"expected 1..48 and 1..{MOST_QUARTERS}"
+                f"expected 1..48 and 1..{MAX_QUARTERS}"
             )
         if not 1 <= self.velocities <= 127 or not 1 <= self.bars <= 10_000:
             raise OptionError(f"{self.velocities} velocities and {self.bars} bars, expected 1..127 and 1..10000")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
-from seqaudio.tokens.miditok.quarter_metres import MOST_QUARTERS
+from seqaudio.tokens.miditok.quarter_metres import MAX_QUARTERS
 
 TOKENISERS = ("REMI", "TSD", "MIDILike", "Structured", "CPWord", "Octuple", "MuMIDI", "MMM", "PerTok", "BEAT")
 ALWAYS_PROGRAMS = ("MuMIDI", "MMM", "BEAT")  # they write the program of every part, asked for or not
@@ -152,7 +152,7 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
         raise OptionError('the representation miditok needs MidiTok; run pip install "seqaudio[miditok]"')
     miditok = import_module("miditok")
     # PerTok writes the time from one note of a bar to the next as one shift, with the lengths that notes may have
-    quarters = MOST_QUARTERS if name == "PerTok" else longest
+    quarters = MAX_QUARTERS if name == "PerTok" else longest
     library = getattr(miditok, name)(
         miditok.TokenizerConfig(
             pitch_range=(0, 127),
@@ -163,7 +163,7 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
             use_velocities=name != "BEAT",  # BEAT averages the velocities of a beat, which cannot be undone
             use_programs=programs or name in ALWAYS_PROGRAMS,
             use_time_signatures=True,
-            time_signature_range={4: list(range(1, MOST_QUARTERS + 1))},
+            time_signature_range={4: list(range(1, MAX_QUARTERS + 1))},
             use_chords=False,
             use_rests=False,
             use_tempos=False,
