@@ -43,8 +43,7 @@ from seqaudio.notes import NoteSequence
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
-from seqaudio.prepare.music.midi_rows import content_hash
-from seqaudio.prepare.music.near_duplicates import STRICTEST
+from seqaudio.prepare.music.near_duplicates import STRICTEST, content_hash
 from seqaudio.prepare.music.options import (
     NoteStoreOptions,
     RepresentationOptions,

@@ -19,12 +19,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seqaudio.cli.options import run
-from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
-from seqaudio.prepare.music.piece_identities import with_splits_by_content
 from seqaudio.store import describe_store
 from seqaudio.tokens.four_voices import ANDANTE
 
@@ -51,13 +50,13 @@ def main(config: Config) -> None:
     folder = config.source / "midi" if (config.source / "midi").is_dir() else config.source
     items = midi_items(folder, "the folder of the corpus, or --download to fetch it there")
     representation = chosen_representation(config, SETTINGS)
-    check_output(config.out, config.force or config.update)
     store = build_note_store(
         config,
-        with_splits_by_content(items, workers=config.workers),
+        items,
         source="JS Fakes",
         licence="CC BY 4.0",
         representation=representation,
+        splits=SplitsByContent(),
     )
     print("\n".join(describe_store(store)))
     expect_counts(store, EXPECTED, config.limit)

@@ -18,11 +18,10 @@ from typing import Any, Literal
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.midi.reading import Pedal
-from seqaudio.prepare.build import check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
+from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
-from seqaudio.prepare.music.piece_identities import with_splits_by_content
 from seqaudio.store import describe_store
 from seqaudio.tokens import Representation
 
@@ -47,13 +46,19 @@ def main(config: Config) -> None:
     representation = representation_of(config)
     percentages = (config.valid_percent, config.test_percent)
     check_percentages(*percentages)
-    process = MidiPreparation(representation, *percentages, config.longest_minutes, config.pedal)
+    splits = SplitsByContent(*percentages) if config.versions == "together" else None
+    process = MidiPreparation(
+        representation, *percentages, config.longest_minutes, config.pedal, identify=splits is not None
+    )
     items = hash_sample(midi_items(config.source, "a folder of MIDI files"), config.limit)
-    check_output(config.out, config.force or config.update)
-    if config.versions == "together":
-        items = with_splits_by_content(items, *percentages, workers=config.workers)
     store = build_note_store(
-        config, items, source=config.name, licence=config.licence, representation=representation, process=process
+        config,
+        items,
+        source=config.name,
+        licence=config.licence,
+        representation=representation,
+        process=process,
+        splits=splits,
     )
     print("\n".join(describe_store(store)))
 

@@ -68,12 +68,14 @@ def main(config: Config) -> None:
         make_splits(config, items, config.make_splits)
         return
     representation = chosen_representation(config)
+    items, splits = with_splits_of_table(items, read_split_table(TABLE))
     store = build_note_store(
         config,
-        with_splits_of_table(items, read_split_table(TABLE), config.workers),
+        items,
         source="Nottingham Music Database",
         licence="GPL-3.0",
         representation=representation,
+        splits=splits,
     )
     print("\n".join(describe_store(store)))
     expect_counts(store, EXPECTED, config.limit)

@@ -58,12 +58,14 @@ def main(config: Config) -> None:
         make_splits(config, items, config.make_splits)
         return
     representation = chosen_representation(config)
+    items, splits = with_splits_of_table(items, read_split_table(TABLE))
     store = build_note_store(
         config,
-        with_splits_of_table(items, read_split_table(TABLE), config.workers),
+        items,
         source="piano-midi.de",
         licence="CC BY-SA 3.0 DE",
         representation=representation,
+        splits=splits,
     )
     print("\n".join(describe_store(store)))
     expect_counts(store, EXPECTED, config.limit)

@@ -537,7 +537,7 @@ def test_a_chunk_of_large_files_ends_sooner(tmp_path: Path) -> None:
 def test_what_goes_wrong_while_merging_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = make_items(tmp_path / "in")
 
-    def full_disk(path: Path) -> Iterator[tuple[str, object]]:
+    def full_disk(*_: object) -> Iterator[tuple[str, object]]:
         raise OSError(errno.ENOSPC, "no space left on the device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):

@@ -110,11 +110,20 @@ def test_files_outside_the_table_go_by_content_and_with_their_family(
     write_folder(tmp_path, {"one.mid": piece(1), "new/One Again.mid": moved(piece(1), -3), "two.mid": piece(2)})
     items = midi_items(tmp_path, "a folder")
     table = {"one.mid": SplitLine("test"), "two.mid": SplitLine("valid")}
-    splits = {item.key: item.split for item in with_splits_of_table(items, table)}
-    assert splits == {"new/One Again.mid": "test", "one.mid": "test", "two.mid": "valid"}
+    placed, splits = with_splits_of_table(items, table)
+    assert {item.key: item.split for item in placed} == {"new/One Again.mid": "", "one.mid": "test", "two.mid": "valid"}
     assert "1 of 3 files are not in the table" in capsys.readouterr().err
-    known = {item.key: item.split for item in with_splits_of_table(items[1:], table)}
-    assert known == {"one.mid": "test", "two.mid": "valid"}
+    assert splits is not None
+    identities = identities_of(items)
+    chosen = splits([item.split for item in placed], [identities[item.key].to_bytes() for item in placed])
+    assert dict(zip((item.key for item in placed), chosen, strict=True)) == {
+        "new/One Again.mid": "test",
+        "one.mid": "test",
+        "two.mid": "valid",
+    }
+    placed, splits = with_splits_of_table(items[1:], table)
+    assert {item.key: item.split for item in placed} == {"one.mid": "test", "two.mid": "valid"}
+    assert splits is None
     assert capsys.readouterr().err == ""
 
 

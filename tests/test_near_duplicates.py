@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from test_build_store import bytes_of
 
 from seqaudio.errors import OptionError
+from seqaudio.midi.reading import read_many
 from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.corpora.splits import hash_split
-from seqaudio.prepare.music.midi_rows import content_hash
+from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import (
     ALIKE,
     FEWEST_SHARED,
     WIDTH,
     Fingerprint,
     PieceIdentity,
+    SplitsByContent,
+    content_hash,
     families,
     likeness,
     near_duplicates,
@@ -31,7 +36,10 @@ from seqaudio.prepare.music.near_duplicates import (
     top_line,
     windows_of,
 )
-from seqaudio.prepare.music.piece_identities import identities_of, with_splits_by_content
+from seqaudio.prepare.music.options import note_description
+from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.store import SPLITS, Store
+from seqaudio.tokens import MelodyRepresentation
 from seqaudio.tokens.roll import RollRepresentation
 
 
@@ -292,24 +300,83 @@ def test_percentages_and_known_splits_are_checked() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "tunes"
+    folder.mkdir()
     for seed in range(6):
-        write_midi(tune(seed), tmp_path / f"{seed}.mid")
-    write_midi(edited(tune(0), 0.05), tmp_path / "zero again.mid")
-    (tmp_path / "damaged.mid").write_bytes(b"MThd and nothing else")
-    return tmp_path
+        write_midi(tune(seed), folder / f"{seed}.mid")
+    write_midi(edited(tune(0), 0.05), folder / "zero again.mid")
+    (folder / "damaged.mid").write_bytes(b"MThd and nothing else")
+    return folder
 
 
 def items_of(folder: Path) -> list[Item]:
     return [Item(path.name, path, path.name) for path in sorted(folder.iterdir())]
 
 
-def test_files_are_compared_before_they_are_prepared(folder: Path) -> None:
-    items = with_splits_by_content(items_of(folder), known={"zero again.mid": "test"})
-    splits = {item.key: item.split for item in items}
-    assert [item.key for item in items] == sorted(splits)
+def prepared(folder: Path, out: Path, known: dict[str, str], **options: Any) -> Store:
+    """A store of the folder, in chunks of two files, whose splits are chosen by content."""
+    items = [replace(item, split=known.get(item.key, "")) for item in items_of(folder)]
+    process = MidiPreparation(MelodyRepresentation(), identify=True)
+    description = note_description(process.representation)
+    return build_store(out, items, process, description, splits=SplitsByContent(), chunk=2, **options)
+
+
+def splits_in(store: Store) -> dict[str, str]:
+    return {name: split for split in store.counts for name in store[split].ids}
+
+
+def test_versions_share_a_split_and_every_file_is_read_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def counted(sources: Iterable[Any], **options: Any) -> Iterator[Any]:
+        sources = list(sources)
+        read.extend(sources)
+        return read_many(sources, **options)
+
+    monkeypatch.setattr("seqaudio.prepare.music.midi_rows.read_many", counted)
+    store = prepared(folder, tmp_path / "store", {"zero again.mid": "test"})
+    splits = splits_in(store)
     assert splits["0.mid"] == splits["zero again.mid"] == "test"
-    assert splits["damaged.mid"] == ""
     assert splits["3.mid"] == hash_split(content_hash(tune(3)), 10.0, 10.0)
+    assert {entry.path: entry.split for entry in store.ledger()} == splits | {"damaged.mid": ""}
+    assert len(read) == len(set(read)) == len(items_of(folder))
+    # a row a file, in the column of its split
+    lines = [line.split("\t")[1:] for line in (store.path / "inputs.tsv").read_text().splitlines()]
+    assert [dict(zip(lines[0], map(int, line), strict=True)) for line in lines[1:]] == [
+        {split: int(splits.get(item.key) == split) for split in SPLITS} for item in items_of(folder)
+    ]
+
+
+def test_neither_workers_nor_an_interruption_nor_an_update_change_a_byte(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"zero again.mid": "test"}
+    whole = bytes_of(prepared(folder, tmp_path / "one", known).path)
+    assert bytes_of(prepared(folder, tmp_path / "two", known, workers=2).path) == whole
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("seqaudio.prepare.build.engine.Merge.add", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            prepared(folder, tmp_path / "again", known)
+    assert (tmp_path / "again.partial").is_dir()
+    assert bytes_of(prepared(folder, tmp_path / "again", known).path) == whole
+    write_midi(tune(0), folder / "zero once more.mid")
+    updated = prepared(folder, tmp_path / "again", known, update=True)
+    assert splits_in(updated)["zero once more.mid"] == "test"
+    assert bytes_of(updated.path) == bytes_of(prepared(folder, tmp_path / "fresh", known).path)
+
+
+def test_an_identity_is_the_same_behind_its_bytes() -> None:
+    for songs in ([tune(1)], [tune(1), tune(2)], [NoteSequence.from_columns([], [], [])]):
+        identity = PieceIdentity.of(*songs)
+        again = PieceIdentity.from_bytes(identity.to_bytes())
+        assert (again.contents, again.short) == (identity.contents, identity.short)
+        np.testing.assert_array_equal(again.melody, identity.melody)
 
 
 def test_any_number_of_workers_sees_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,6 @@ pool.py, dask.py      where the work is done
 """
 
 from seqaudio.prepare.build.engine import build_store, check_output
-from seqaudio.prepare.build.items import BatchProcess, Item, Process, Row
+from seqaudio.prepare.build.items import BatchProcess, Item, Process, Row, SplitChoice
 
-__all__ = ["BatchProcess", "Item", "Process", "Row", "build_store", "check_output"]
+__all__ = ["BatchProcess", "Item", "Process", "Row", "SplitChoice", "build_store", "check_output"]

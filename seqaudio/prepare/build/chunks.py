@@ -12,7 +12,7 @@ from seqaudio.errors import InputFileError, LeftOutError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
 from seqaudio.prepare.build.items import Item, Process, Row, outcomes
-from seqaudio.prepare.build.partial import chunk_file, put, write_journal
+from seqaudio.prepare.build.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
 from seqaudio.prepare.build.plan import input_fingerprint, process_fingerprint
 from seqaudio.prepare.build.previous_store import Earlier, EarlierStore
 from seqaudio.prepare.build.rows import RowWriter
@@ -34,15 +34,21 @@ class Chunk:
     store: Path | None = None  # the one that is there
 
 
-def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: StoreDescription) -> int:
-    """Write the files of a chunk into `folder`, its journal last; the number of the chunk."""
+def prepare_chunk(
+    folder: Path, chunk: Chunk, process: Process, description: StoreDescription, late: bool = False
+) -> int:
+    """Write the files of a chunk into `folder`, its journal last; the number of the chunk.
+
+    late: splits are chosen once all chunks are done; until then rows, ledger and inputs are without one, and the
+    identities of the items are kept.
+    """
     fingerprint = process_fingerprint(process, description)
-    writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description)
-    ledger, inputs = [], []
-    for item, entry, rows in _prepared(chunk, process):
-        counts = dict.fromkeys(SPLITS, 0)
+    writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description, late)
+    ledger, inputs, identities = [], [], []
+    for place, (item, entry, rows) in enumerate(_prepared(chunk, process)):
+        counts = dict.fromkeys(("",) if late else SPLITS, 0)
         for row in rows:
-            counts[writer.add(row, item)] += 1
+            counts[writer.add(row, item, place)] += 1
         if rows:
             split = ",".join(name for name, count in counts.items() if count)
             entry = LedgerEntry(
@@ -50,8 +56,10 @@ def prepare_chunk(folder: Path, chunk: Chunk, process: Process, description: Sto
             )
         ledger.append(ledger_line(entry))
         inputs.append("\t".join((input_fingerprint(item, fingerprint), *map(str, counts.values()))) + "\n")
+        identities.append((rows[0].identity if rows else b"").hex() + "\n")
     files = writer.close()
-    for suffix, lines in ((".ledger.tsv", ledger), (".inputs.tsv", inputs)):
+    kept = {LEDGER_LINES: ledger, INPUT_LINES: inputs} | ({IDENTITIES: identities} if late else {})
+    for suffix, lines in kept.items():
         file = chunk_file(folder, chunk.index, suffix)
         put(file, "".join(lines).encode("utf-8"))
         files.append(file)

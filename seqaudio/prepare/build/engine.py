@@ -19,9 +19,9 @@ from seqaudio.errors import OptionError, SourceError, StoreError
 from seqaudio.files import sync
 from seqaudio.ledger import Status, decode_line, summarise
 from seqaudio.prepare.build.chunks import Chunk, prepare_chunk
-from seqaudio.prepare.build.items import Item, Process
+from seqaudio.prepare.build.items import Item, Process, SplitChoice
 from seqaudio.prepare.build.merge import Merge
-from seqaudio.prepare.build.partial import PartialStore, chunk_file
+from seqaudio.prepare.build.partial import LEDGER_LINES, PartialStore, chunk_file, read_identities
 from seqaudio.prepare.build.plan import CHUNK, Plan, make_plan, process_fingerprint
 from seqaudio.prepare.build.pool import completed
 from seqaudio.prepare.build.previous_store import earlier_inputs
@@ -41,6 +41,7 @@ def build_store(
     limit: int | None = None,
     chunk: int = CHUNK,
     executor: Executor | None = None,
+    splits: SplitChoice | None = None,
 ) -> Store:
     """Prepare a store at `out` from `items`, in their order.
 
@@ -52,6 +53,9 @@ def build_store(
             item, the same bytes of its file, the same process. The result is that of preparing anew, byte for byte.
         limit: take only the first `limit` items, for a trial.
         chunk: inputs of a chunk, at most: one of large files has fewer.
+        splits: chooses the splits of all items when their rows are there, from what their rows say of their identity;
+            None takes those of items and rows. An update reads all inputs again then: what is in a split may depend
+            on any of them.
         executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/build/dask.py`).
 
     Raises:
@@ -71,13 +75,15 @@ def build_store(
     out = out.absolute()  # workers may be in another folder
     partial = PartialStore(out)
     fingerprint = process_fingerprint(process, description)
-    plan = make_plan(items, fingerprint, chunk)
+    plan = make_plan(items, fingerprint, chunk, late=splits is not None)
     if partial.was_moving(plan.fingerprint):
         return Store(out)
     check_output(out, force or update)
-    chunks = _chunks(items, plan, out if update and out.exists() else None, fingerprint)
+    chunks = _chunks(items, plan, out if update and out.exists() and splits is None else None, fingerprint)
     done = partial.open(plan.fingerprint)
-    work = functools.partial(prepare_chunk, partial.folder, process=process, description=description)
+    work = functools.partial(
+        prepare_chunk, partial.folder, process=process, description=description, late=splits is not None
+    )
     ready = sum(len(chunks[index].items) for index in done)
     waiting = (chunk for chunk in chunks if chunk.index not in done)
     if partial.finished.exists():
@@ -85,11 +91,14 @@ def build_store(
     partial.finished.mkdir()
     with Merge(partial.folder, partial.finished, description) as merge:
         with progress("preparing", len(items), "inputs", ready) as advance:
-            for index in done:
-                merge.add(index)
-            for index in completed(work, waiting, workers, executor):
-                merge.add(index)
-                advance(len(chunks[index].items))
+            for index in itertools.chain(sorted(done), completed(work, waiting, workers, executor)):
+                if splits is None:
+                    merge.add(index)
+                if index not in done:
+                    advance(len(chunks[index].items))
+        if splits is not None:
+            for chunk_done, chosen in zip(chunks, _chosen(splits, chunks, partial.folder), strict=True):
+                merge.add(chunk_done.index, chosen)
         try:
             if not merge.close():
                 raise StoreError(_nothing_kept(partial.folder, len(chunks)))
@@ -132,8 +141,16 @@ def _chunks(items: Sequence[Item], plan: Plan, store: Path | None, process: str)
     ]
 
 
+def _chosen(splits: SplitChoice, chunks: Sequence[Chunk], folder: Path) -> list[Sequence[str]]:
+    """The splits of each chunk's items, chosen over all of them."""
+    given = [item.split for chunk in chunks for item in chunk.items]
+    identities = [identity for chunk in chunks for identity in read_identities(folder, chunk.index)]
+    every = iter(splits(given, identities))
+    return [list(itertools.islice(every, len(chunk.items))) for chunk in chunks]
+
+
 def _nothing_kept(folder: Path, chunks: int) -> str:
-    lines = (chunk_file(folder, index, ".ledger.tsv").read_text(encoding="utf-8") for index in range(chunks))
+    lines = (chunk_file(folder, index, LEDGER_LINES).read_text(encoding="utf-8") for index in range(chunks))
     entries = [decode_line(line) for text in lines for line in text.splitlines()]
     message = f"nothing could be kept of {len(entries):,} inputs: {summarise(entries)}"
     for entry in entries:

@@ -51,8 +51,13 @@ class Row:
     speaker: str = ""
     condition: str = ""
     remark: str = ""  # for the ledger: what had to be left out or put right
+    identity: bytes = b""  # what the item is, for a SplitChoice; that of the item's first row counts
     moments: Moments | None = None  # for normalisation, where they are not those of the sequence itself
 
+
+# the split of each item, from the splits that items have already (empty: none) and from their identities (empty: no row
+# came of it); for splits that depend on the content of all inputs
+SplitChoice = Callable[[Sequence[str], Sequence[bytes]], Sequence[str]]
 
 # a picklable callable, usually a frozen dataclass; raises InputFileError for an input that cannot be used
 Process = Callable[[Item], list[Row]]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +16,8 @@ import pyarrow.compute as pc
 
 from seqaudio.errors import StoreError
 from seqaudio.files import GrowingDigest, sync, write_json
-from seqaudio.ledger import HEADER
-from seqaudio.prepare.build.partial import chunk_file
+from seqaudio.ledger import HEADER, decode_line, ledger_line
+from seqaudio.prepare.build.partial import INPUT_LINES, LEDGER_LINES, chunk_file
 from seqaudio.prepare.build.rows import read_rows
 from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, steps_between, store_type
 from seqaudio.prepare.build.statistics import RunningMoments
@@ -61,8 +62,9 @@ class Merge:
         self.description = description
         self._behind = ThreadPoolExecutor(1, "behind")  # hashes and syncs what was written
         self._splits = {split: _SplitWriter(finished, split, description, self._behind) for split in SPLITS}
-        self._waiting: set[int] = set()  # chunks that are done, but one before them is not
+        self._waiting: dict[int, Sequence[str] | None] = {}  # chunks that are done, but one before them is not
         self._chunks = 0  # that were put together
+        self._chosen: list[Sequence[str] | None] = []  # of each of them, the splits of its items
 
     def __enter__(self) -> Self:
         return self
@@ -70,12 +72,16 @@ class Merge:
     def __exit__(self, *_: object) -> None:
         self._behind.shutdown(cancel_futures=True)
 
-    def add(self, index: int) -> None:
-        """Take in a chunk that is done. Raises OSError, such as for a full disk."""
-        self._waiting.add(index)
+    def add(self, index: int, chosen: Sequence[str] | None = None) -> None:
+        """Take in a chunk that is done. Raises OSError, such as for a full disk.
+
+        chosen: the split of each of its items, where splits are chosen when all chunks are done.
+        """
+        self._waiting[index] = chosen
         while self._chunks in self._waiting:
-            self._waiting.remove(self._chunks)
-            for split, batch in read_rows(chunk_file(self.folder, self._chunks, ".arrow")):
+            splits = self._waiting.pop(self._chunks)
+            self._chosen.append(splits)
+            for split, batch in read_rows(chunk_file(self.folder, self._chunks, ".arrow"), splits):
                 self._splits[split].add(batch)
             for writer in self._splits.values():
                 writer.let_go()
@@ -106,12 +112,24 @@ class Merge:
         labels = {label for writer in filled.values() for label in writer.labels}
         if vocabulary is None and labels:
             vocabulary = Vocabulary.from_labels(labels).names
-        _join(self.folder, self._chunks, ".ledger.tsv", self.finished / LEDGER, HEADER)
-        _join(self.folder, self._chunks, ".inputs.tsv", self.finished / INPUTS, INPUTS_HEADER)
+        self._join(LEDGER_LINES, self.finished / LEDGER, HEADER, _ledger_line_of)
+        self._join(INPUT_LINES, self.finished / INPUTS, INPUTS_HEADER, _input_line_of)
         counts = {split: writer.count() for split, writer in filled.items()}
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
         write_json(self.finished / "store.json", store_json(description, vocabulary, normalisation, counts, files))
         return sum(count.rows for count in counts.values())
+
+    def _join(self, suffix: str, path: Path, header: str, place: Callable[[str, str], str]) -> None:
+        """The lines of all chunks in one file, behind the column names; `place` puts a late split into a line."""
+        with path.open("wb") as joined:
+            joined.write(header.encode())
+            for index, chosen in enumerate(self._chosen):
+                with chunk_file(self.folder, index, suffix).open("rb") as part:
+                    if chosen is None:
+                        shutil.copyfileobj(part, joined)
+                    else:
+                        lines = part.read().decode("utf-8").splitlines(keepends=True)
+                        joined.write("".join(map(place, lines, chosen)).encode("utf-8"))
 
 
 def _check_ids(ids: list[pa.StringArray]) -> None:
@@ -122,13 +140,16 @@ def _check_ids(ids: list[pa.StringArray]) -> None:
         raise StoreError(f"two rows share the id {twice!r}; ids must be unique in a store")
 
 
-def _join(folder: Path, chunks: int, suffix: str, path: Path, header: str) -> None:
-    """The lines of all chunks in one file, behind the column names."""
-    with path.open("wb") as joined:
-        joined.write(header.encode())
-        for index in range(chunks):
-            with chunk_file(folder, index, suffix).open("rb") as part:
-                shutil.copyfileobj(part, joined)
+def _ledger_line_of(line: str, split: str) -> str:
+    """The ledger's line of an input whose split was chosen late."""
+    entry = decode_line(line)
+    return ledger_line(replace(entry, split=split)) if entry.rows else line
+
+
+def _input_line_of(line: str, split: str) -> str:
+    """The line of an input's rows by split, from that of a chunk, which has their number alone."""
+    fingerprint, rows = line.rstrip("\n").split("\t")
+    return "\t".join([fingerprint, *(rows if name == split else "0" for name in SPLITS)]) + "\n"
 
 
 class _SplitWriter:

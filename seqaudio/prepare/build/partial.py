@@ -12,6 +12,7 @@ from pathlib import Path
 
 from seqaudio.files import sha256_of, swap_folder, write_bytes
 
+LEDGER_LINES, INPUT_LINES, IDENTITIES = ".ledger.tsv", ".inputs.tsv", ".identities.txt"  # files of a chunk
 CRC_BLOCK = 1 << 18  # bytes: what was read lies in the cache yet
 
 
@@ -21,6 +22,7 @@ class PartialStore:
         plan.txt             fingerprint of all that decides the chunks; for another plan the folder is emptied
         chunk-000000.arrow   rows of a chunk, split after split; missing where it has none
         chunk-000000.ledger.tsv, .inputs.tsv     lines of its inputs, without column names
+        chunk-000000.identities.txt              a line an input, in hexadecimal, where splits are chosen at the end
         chunk-000000.json    its journal, written last: the names of these files and their CRC-32
         store/               the finished store, until it is moved to OUT
         moving.txt           SHA-256 of store/store.json, written before the move
@@ -128,3 +130,9 @@ def own_name(path: Path) -> Path:
     see half of them.
     """
     return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+
+
+def read_identities(folder: Path, index: int) -> list[bytes]:
+    """The identities of a chunk's items, in order; empty for one without a row."""
+    lines = chunk_file(folder, index, IDENTITIES).read_text(encoding="ascii").splitlines()
+    return [bytes.fromhex(line) for line in lines]

@@ -34,12 +34,14 @@ def input_fingerprint(item: Item, process: str) -> str:
     return _sha256(process, _identity(item))[:24]
 
 
-def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK) -> Plan:
+def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: bool = False) -> Plan:
     """The plan for the items, their files as they are now, and for the process (its fingerprint).
+
+    late: splits are chosen once all chunks are done.
 
     A chunk ends with `chunk` inputs, or sooner: with the file that makes it CHUNK_BYTES.
     """
-    digest = hashlib.sha256(f"{process} {chunk} {CHUNK_BYTES}".encode())
+    digest = hashlib.sha256(f"{process} {chunk} {CHUNK_BYTES}{' late' * late}".encode())
     ends: list[int] = []
     begun = held = 0
     for number, item in enumerate(items, 1):

@@ -1,8 +1,8 @@
-"""The Arrow file of a chunk: its rows, grouped by split."""
+"""The Arrow file of a chunk: its rows, grouped by split, or in order where splits are chosen later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,10 @@ from seqaudio.prepare.build.statistics import moments_of
 from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
-SPLIT = "split"  # the column that chunks have and stores have not
+SPLIT, ITEM = (
+    "split",
+    "item",
+)  # columns that chunks have and stores have not; ITEM is the place of a row's item in its chunk
 HELD_BYTES = 1 << 21  # of sequences of a split that wait in memory before they are written: 2 MiB
 HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
 MAX_HELD_BYTES = 1 << 22  # 4 MiB, or one row
@@ -27,9 +30,9 @@ class _Columns:
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
         self.sequences = SequenceBuffer(kind, 2 * HELD_BYTES)
-        self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in COLUMNS}
+        self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in (*COLUMNS, ITEM)}
 
-    def add(self, row: Row, item: Item, moments: np.ndarray | None) -> None:
+    def add(self, row: Row, item: Item, place: int, moments: np.ndarray | None) -> None:
         self.sequences.add(row.sequence, [len(row.sequence)])
         values = self.values
         values["id"].append(row.id)
@@ -40,6 +43,7 @@ class _Columns:
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
         values[MOMENTS].append(moments)
+        values[ITEM].append(place)
 
     def batch(self, split: str, moments: bool) -> pa.RecordBatch:
         """The rows; a view, to be written before the next row comes."""
@@ -49,7 +53,9 @@ class _Columns:
             for field in fields
         ]
         arrays.append(pa.array([split] * len(self.sequences), pa.string()))
-        return pa.record_batch(arrays, schema=fields.append(pa.field(SPLIT, pa.string())))
+        arrays.append(pa.array(self.values[ITEM], pa.int32()))
+        fields = fields.append(pa.field(SPLIT, pa.string())).append(pa.field(ITEM, pa.int32()))
+        return pa.record_batch(arrays, schema=fields)
 
     def clear(self) -> None:
         self.sequences.clear()
@@ -60,28 +66,33 @@ class _Columns:
 class RowWriter:
     """Writes the rows of a chunk as record batches that hold rows of one split each, in their order.
 
-    Columns are those of a store, the moments of training frames where they are asked for, and the split.
+    Columns are those of a store, the moments of training frames where they are asked for, the split, and the place of
+    the row's item in the chunk.
+
+    Args:
+        late: the split is chosen later and empty here; moments are kept of all rows then.
     """
 
-    def __init__(self, path: Path, description: StoreDescription) -> None:
+    def __init__(self, path: Path, description: StoreDescription, late: bool = False) -> None:
         self.path = path
         self.description = description
+        self.late = late
         self._waiting: dict[str, _Columns] = {}
         self._sink: pa.OSFile | None = None
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
-    def add(self, row: Row, item: Item) -> str:
-        """Add a row; the split it goes to. Raises ValueError for a split that is none."""
-        split = row.split or item.split
-        if split not in SPLITS:
+    def add(self, row: Row, item: Item, place: int) -> str:
+        """Add a row of the item at `place`; the split it goes to. Raises ValueError for an unknown split."""
+        split = "" if self.late else row.split or item.split
+        if split not in SPLITS and not self.late:
             raise ValueError(f"{item.key}: split {split!r}, expected one of {SPLITS}")
         moments = None
-        if self.description.normalise and split == "train":
+        if self.description.normalise and split in ("", "train"):
             moments = (row.moments or moments_of(row.sequence)).flat()
         waiting = self._waiting.get(split)
         if waiting is None:
             waiting = self._waiting[split] = _Columns(self._kind(row))
-        waiting.add(row, item, moments)
+        waiting.add(row, item, place, moments)
         held, rows = waiting.sequences.bytes, len(waiting.sequences)
         if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MAX_HELD_BYTES:
             self._write(split)
@@ -89,7 +100,7 @@ class RowWriter:
 
     def close(self) -> list[Path]:
         """Write what is left; the file, or nothing where there was no row."""
-        for split in SPLITS:
+        for split in ("", *SPLITS):
             if split in self._waiting and len(self._waiting[split].sequences):
                 self._write(split)
         if self._writer is None or self._sink is None:
@@ -113,10 +124,13 @@ class RowWriter:
         return chunk_type(sequence_type(self.description.kind, width, len(self.description.vocabulary or ())))
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
+def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
     """The record batches of a chunk with the split of each; nothing where the chunk had no row.
 
-    They are views of the file: whoever keeps one keeps all of the file in memory.
+    They may be views of the file: whoever keeps one keeps all of the file in memory.
+
+    Args:
+        chosen: the split of each item of the chunk, where splits were chosen later.
     """
     if not path.exists():
         return
@@ -124,5 +138,13 @@ def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
         reader = pa.ipc.open_file(source)
         for index in range(reader.num_record_batches):
             batch = reader.get_batch(index)
-            place = batch.schema.get_field_index(SPLIT)
-            yield batch.column(place)[0].as_py(), batch.remove_column(place)
+            split, items = batch.column(SPLIT)[0].as_py(), batch.column(ITEM).to_numpy()
+            rows = batch.drop_columns([SPLIT, ITEM])
+            if chosen is None:
+                yield split, rows
+                continue
+            splits = np.array(chosen)[items]
+            for split in SPLITS:
+                here = splits == split
+                if here.any():
+                    yield split, rows.filter(pa.array(here))

@@ -1,27 +1,22 @@
-"""What a preparation does with one MIDI file: read, translate into tokens, choose the split by content."""
+"""Rows of MIDI files: read a file, write its songs as tokens, tell its content."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
 from seqaudio.midi.reading import Pedal, read_many
-from seqaudio.notes.columns import sorted_rows
-from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
+from seqaudio.prepare.music.near_duplicates import PieceIdentity, content_hash
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.tokens.representation import Representation
 
 LONGEST_MINUTES = 240.0
-_CONTENT_STEPS = 12  # steps per quarter at which two pieces count as the same
 _FASTEST = 300  # quarters a minute, on average: a damaged tempo must not make a grid without end
 _REMARKS = 3  # of a song that are shown: a damaged file can give thousands
 
@@ -41,6 +36,7 @@ class MidiPreparation:
     test_percent: float = 10.0
     longest_minutes: float = LONGEST_MINUTES  # longer pieces are refused: often a damaged file with a huge pause
     pedal: Pedal = "kept"  # whether the sustain pedal holds notes (applied)
+    identify: bool = field(default=False, repr=False)  # tell what the piece is, for `SplitsByContent`
 
     def __post_init__(self) -> None:
         check_percentages(self.valid_percent, self.test_percent)
@@ -70,14 +66,16 @@ class MidiPreparation:
             raise MidiError(item.file, Reason.PERCUSSION_ONLY, "every note is percussion")
         for song in melodic:
             check_length(item.file, song, self.longest_minutes)
+        identity = PieceIdentity.of(*songs).to_bytes() if self.identify else b""
         rows = [
             Row(
                 id=item.id if len(melodic) == 1 else f"{item.id}#{number}",
                 sequence=self.representation.encode(song),
                 duration=song.duration,
-                split=item.split or self.split(song),
+                split=item.split or ("" if self.identify else self.split(song)),
                 text=PieceFacts.of(song).to_text(),
                 remark="; ".join(first_remarks(song)),
+                identity=identity,
             )
             for number, song in enumerate(melodic, start=1)
         ]
@@ -105,19 +103,3 @@ def first_remarks(song: NoteSequence) -> tuple[str, ...]:
     """The first few remarks of a reader, and behind them how many more there are."""
     shown, more = song.remarks[:_REMARKS], len(song.remarks) - _REMARKS
     return (*shown, f"and {more:,} more remarks") if more > 0 else shown
-
-
-def content_hash(song: NoteSequence) -> str:
-    """SHA-256 of onsets, lengths and intervals of all notes but percussion, in hexadecimal.
-
-    The same whatever the key, the octave, the tempo, the instruments, the velocities and the silence before the
-    first note; onsets and lengths count at twelve steps per quarter.
-    """
-    start, end, pitch = pitches_on_grid(song, _CONTENT_STEPS, ~song.is_drum)
-    start, pitch, end = sorted_rows(start, pitch, end)
-    notes = np.empty((3, len(start)), dtype="<i8")
-    notes[0], notes[1], notes[2] = start, end - start, pitch
-    if len(start):
-        notes[0] -= notes[0, 0]
-        notes[2] -= notes[2, 0]
-    return hashlib.sha256(notes.tobytes()).hexdigest()

@@ -24,6 +24,7 @@ those of Uitdenbogerd & Zobel (1998). Sets are compared whole: a corpus of ten t
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,10 +32,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.quantise import grid_steps
+from seqaudio.notes.columns import sorted_rows
+from seqaudio.notes.quantise import grid_steps, pitches_on_grid
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.corpora.splits import SplitName, check_percentages, hash_fraction, hash_split
-from seqaudio.prepare.music.midi_rows import content_hash
 
 WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping
@@ -43,7 +44,7 @@ FEWEST_SHARED = 4  # windows: of a very short piece a fifth would be one or two
 SHORT = range(8, WIDTH + FEWEST_SHARED - 1)  # changes of a line with too few windows; still shorter ones are chance
 STRICTEST: tuple[SplitName, ...] = ("test", "valid", "train")  # what is held out stays held out
 
-_STEPS = 12  # of a quarter: notes that are meant to begin together do
+_STEPS = 12  # of a quarter: notes that are meant to begin together do, and two pieces count as the same
 _SILENT = -1
 _CLIQUE = 16  # pieces with one window that are all compared; of more, each with these next ones and with the first
 # numbers of 64 bits, one for each interval of a window: digits of hashes, so that no few of them add up to another
@@ -67,6 +68,18 @@ class PieceIdentity:
         melody = np.unique(np.concatenate([np.zeros(0, np.uint64), *map(windows_of, lines)]))
         return cls(tuple(content_hash(song) for song in songs), melody, _short(lines))
 
+    def to_bytes(self) -> bytes:
+        """The identity as `Row.identity` keeps it."""
+        hashes = json.dumps({"contents": self.contents, "short": self.short})
+        return hashes.encode("ascii") + b"\n" + self.melody.astype("<u8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> PieceIdentity:
+        """The inverse of `to_bytes`."""
+        hashes, _, melody = data.partition(b"\n")
+        known = json.loads(hashes)
+        return cls(tuple(known["contents"]), np.frombuffer(melody, "<u8").astype(np.uint64), tuple(known["short"]))
+
     @classmethod
     def of_roll(cls, frames: npt.NDArray[np.integer[Any]]) -> PieceIdentity:
         """Of a binary roll [T, K], its keys from the lowest up."""
@@ -77,6 +90,22 @@ class PieceIdentity:
         digest = hashlib.sha256(repr(content.shape).encode() + np.packbits(content).tobytes()).hexdigest()
         line = changes(heard.shape[1] - 1 - np.argmax(heard[:, ::-1], axis=1))
         return cls((digest,), windows_of(line), _short([line]))
+
+
+def content_hash(song: NoteSequence) -> str:
+    """SHA-256 of onsets, lengths and intervals of all notes but percussion, in hexadecimal.
+
+    The same whatever the key, the octave, the tempo, the instruments, the velocities and the silence before the
+    first note; onsets and lengths count at twelve steps per quarter.
+    """
+    start, end, pitch = pitches_on_grid(song, _STEPS, ~song.is_drum)
+    start, pitch, end = sorted_rows(start, pitch, end)
+    notes = np.empty((3, len(start)), dtype="<i8")
+    notes[0], notes[1], notes[2] = start, end - start, pitch
+    if len(start):
+        notes[0] -= notes[0, 0]
+        notes[2] -= notes[2, 0]
+    return hashlib.sha256(notes.tobytes()).hexdigest()
 
 
 def top_line(notes: NoteSequence) -> npt.NDArray[np.int64]:
@@ -223,6 +252,23 @@ def splits_of_pieces(
         if list(splits.values()).count("train") > len(least):
             splits |= dict.fromkeys(least, "valid")
     return {name: splits[name] for name in pieces}
+
+
+@dataclass(frozen=True)
+class SplitsByContent:
+    """A `SplitChoice` of `build_store`: `splits_of_pieces` of what the rows say of their pieces.
+
+    Splits that items have already are the known ones. An item without rows keeps what it has.
+    """
+
+    valid_percent: float = 10.0
+    test_percent: float = 10.0
+
+    def __call__(self, given: Sequence[str], identities: Sequence[bytes]) -> list[str]:
+        pieces = {str(place): PieceIdentity.from_bytes(data) for place, data in enumerate(identities) if data}
+        known = {name: split for name in pieces if (split := given[int(name)])}
+        splits = splits_of_pieces(pieces, self.valid_percent, self.test_percent, known)
+        return [splits.get(str(place), split) for place, split in enumerate(given)]
 
 
 def families(pieces: Mapping[str, PieceIdentity]) -> list[list[str]]:

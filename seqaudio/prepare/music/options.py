@@ -18,6 +18,7 @@ from seqaudio.prepare.build.plan import CHUNK
 from seqaudio.prepare.corpora.listing import list_below
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
+from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.store import Store, StoreDescription
 from seqaudio.tokens.representation import REPRESENTATIONS, Representation, build_representation
 
@@ -112,6 +113,7 @@ def build_note_store(
     licence: str,
     representation: Representation,
     process: Process | None = None,
+    splits: SplitsByContent | None = None,
     chunk: int = CHUNK,
 ) -> Store:
     """Prepare a store from pieces of music as the options say.
@@ -121,6 +123,7 @@ def build_note_store(
         source, licence: name and licence of the corpus, for `store.json`.
         representation: how notes are written.
         process: makes rows of an item; None reads it as a MIDI file.
+        splits: chooses splits once all pieces are read, versions of a piece together; None: items and rows have them.
         chunk: pieces that a worker takes at once, at most.
     Raises:
         OptionError: limit or workers below 1.
@@ -130,12 +133,13 @@ def build_note_store(
     return build_store(
         options.out,
         hash_sample(items, options.limit),
-        process or MidiPreparation(representation),
+        process or MidiPreparation(representation, identify=splits is not None),
         note_description(representation, source, licence),
         workers=options.workers,
         force=options.force,
         update=options.update,
         chunk=chunk,
+        splits=splits,
     )
 
 

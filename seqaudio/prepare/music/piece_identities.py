@@ -1,16 +1,15 @@
-"""A first look at MIDI files, before a preparation: which of them are one piece, and so belong into one split."""
+"""Identities of the pieces in MIDI files, without preparing them: for the tables of splits beside scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from seqaudio.errors import MidiError, OptionError
 from seqaudio.midi.reading import read_many
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.build.pool import completed
-from seqaudio.prepare.music.near_duplicates import PieceIdentity, splits_of_pieces
+from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.progress import progress
 
 CHUNK = 64  # files that a worker looks at in one go
@@ -37,23 +36,6 @@ def identities_of(items: Sequence[Item], workers: int = 1) -> dict[str, PieceIde
             advance(len(seen.keys))
     identities = {item.key: found[item.key] for item in items}  # in their order, whichever worker was first
     return {key: identity for key, identity in identities.items() if identity is not None}
-
-
-def with_splits_by_content(
-    items: Sequence[Item],
-    valid_percent: float = 10.0,
-    test_percent: float = 10.0,
-    *,
-    known: Mapping[str, str] | None = None,
-    workers: int = 1,
-) -> list[Item]:
-    """The items with the splits of `splits_of_pieces`. A file that cannot be read keeps what it has.
-
-    Args:
-        known: splits by keys of items.
-    """
-    splits = splits_of_pieces(identities_of(items, workers), valid_percent, test_percent, known)
-    return [replace(item, split=splits.get(item.key, item.split)) for item in items]
 
 
 def _look(items: Sequence[Item]) -> _Seen:

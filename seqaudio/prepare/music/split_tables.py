@@ -15,8 +15,7 @@ from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.tables import read_table
-from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, splits_of_pieces
-from seqaudio.prepare.music.piece_identities import with_splits_by_content
+from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, SplitsByContent, splits_of_pieces
 
 COLUMNS = ("file", "split", "rolls")
 
@@ -68,21 +67,24 @@ def make_split_table(
     return table
 
 
-def with_splits_of_table(items: Sequence[Item], table: Mapping[str, SplitLine], workers: int = 1) -> list[Item]:
-    """The items with the splits of the table, found by the names of files.
+def with_splits_of_table(
+    items: Sequence[Item], table: Mapping[str, SplitLine]
+) -> tuple[list[Item], SplitsByContent | None]:
+    """The items with the splits of the table, found by the names of files, and how the others find theirs.
 
-    Where some are not in it, all files are compared, and those go by content and family; a line on stderr says so.
+    Those that are not in the table go by their content, together with their versions; a line on stderr says so.
     """
     known = {item.key: table[name].split for item in items if (name := table_name(item.key)) in table}
+    placed = [replace(item, split=known.get(item.key, "")) for item in items]
     strangers = len(items) - len(known)
     if not strangers:
-        return [replace(item, split=known[item.key]) for item in items]
+        return placed, None
     print(
         f"warning: {strangers:,} of {len(items):,} files are not in the table of splits and go by their content; "
         f"whether the published rolls have them is not known",
         file=sys.stderr,
     )
-    return with_splits_by_content(items, known=known, workers=workers)
+    return placed, SplitsByContent()
 
 
 def table_name(key: str) -> str:
