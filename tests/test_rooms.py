@@ -12,6 +12,7 @@ from conftest import ROOT
 sys.path.append(str(ROOT / "docs" / "pages"))
 
 import rooms
+import walks
 
 
 def test_the_page_draws_the_arrows_of_the_code() -> None:
@@ -76,3 +77,33 @@ def test_an_arrow_that_others_stand_for_is_left_out_of_the_picture() -> None:
     graph = {"a": frozenset("bc"), "b": frozenset("c"), "c": frozenset()}
     assert rooms.direct(graph) == {"a": frozenset("b"), "b": frozenset("c"), "c": frozenset()}
     assert rooms.levels(graph) == {"a": 2, "b": 1, "c": 0}
+
+
+# --- walks ---
+
+
+@pytest.fixture(scope="module")
+def both() -> dict[str, walks.Walk]:
+    return {"wav": walks.wav_walk(), "midi": walks.midi_walk()}
+
+
+def test_the_page_has_the_walks_of_today(both: dict[str, walks.Walk]) -> None:
+    text = walks.PAGE.read_text(encoding="utf-8")
+    for walk in both.values():
+        for stop in walk.stops:
+            assert f"`{stop.function}`" in text, "run python docs/pages/walks.py"
+            assert stop.does in text.replace("\\|", "|"), "run python docs/pages/walks.py"
+
+
+@pytest.mark.parametrize("kind", ["wav", "midi"])
+def test_a_file_is_in_the_store_within_45_functions_of_20_files(both: dict[str, walks.Walk], kind: str) -> None:
+    walk = both[kind]
+    assert 10 < len(walk.stops) <= 45
+    assert walk.files <= 20
+    assert all(stop.does for stop in walk.stops)
+
+
+def test_a_recording_is_read_once_and_passes_the_steps_in_their_order(both: dict[str, walks.Walk]) -> None:
+    names = [stop.function for stop in both["wav"].stops]
+    way = ["read_audio", "ExtractFeatures.rows", "sound_faults", "extract_batch", "RowWriter.add", "read_rows"]
+    assert [name for name in names if name in way] == way
