@@ -52,7 +52,7 @@ from seqaudio.prepare.music.options import (
 )
 from seqaudio.prepare.music.published_voices import read_voices
 from seqaudio.prepare.music.score_rows import ScorePreparation
-from seqaudio.prepare.music.variants import Windows, families, likeness, sounding, windows
+from seqaudio.prepare.music.variants import Windows, clusters, similarity, sounding, windows
 from seqaudio.progress import progress
 from seqaudio.store import describe_store
 from seqaudio.tokens.chorale import ChoraleRepresentation
@@ -173,19 +173,21 @@ def splits_of(works: Mapping[str, NoteSequence], pieces: Mapping[str, Windows]) 
     harmony = {name: windows(voices, SONORITIES) for name, voices in pitches.items()}
     melody = {name: windows(voices[:, :1], MELODY) for name, voices in pitches.items()}
     versions = {
-        name: tuple(piece for piece, theirs in pieces.items() if likeness(ours, theirs) >= ALIKE)
+        name: tuple(piece for piece, theirs in pieces.items() if similarity(ours, theirs) >= ALIKE)
         for name, ours in harmony.items()
     }
     public: dict[str, str] = {}
-    for family in members(harmony):
-        known = [piece.split("/")[0] for name in family for piece in versions[name]]
+    for cluster in members(harmony):
+        known = [piece.split("/")[0] for name in cluster for piece in versions[name]]
         if known:
-            public |= dict.fromkeys(family, min(known, key=STRICTEST.index))
+            public |= dict.fromkeys(cluster, min(known, key=STRICTEST.index))
     own: dict[str, str] = {}
-    for family in members({name: melody[name] for name in works if name not in public}):
-        known = [public[other] for other in public for name in family if likeness(melody[name], melody[other]) >= ALIKE]
-        chosen = min(known, key=STRICTEST.index) if known else hash_split(family[0], 10.0, 10.0)
-        own |= dict.fromkeys(family, chosen)
+    for cluster in members({name: melody[name] for name in works if name not in public}):
+        known = [
+            public[other] for other in public for name in cluster if similarity(melody[name], melody[other]) >= ALIKE
+        ]
+        chosen = min(known, key=STRICTEST.index) if known else hash_split(cluster[0], 10.0, 10.0)
+        own |= dict.fromkeys(cluster, chosen)
     lines, first = {}, dict[str, str]()
     for name, notes in works.items():
         original = first.setdefault(content_hash(notes), name)
@@ -194,10 +196,10 @@ def splits_of(works: Mapping[str, NoteSequence], pieces: Mapping[str, Windows]) 
 
 
 def members(pieces: Mapping[str, Windows]) -> list[list[str]]:
-    """The names of each family of versions, in their order."""
+    """The names of each cluster of versions, in their order."""
     grouped: dict[int, list[str]] = {}
-    for name, family in zip(pieces, families(list(pieces.values()), ALIKE), strict=True):
-        grouped.setdefault(family, []).append(name)
+    for name, cluster in zip(pieces, clusters(list(pieces.values()), ALIKE), strict=True):
+        grouped.setdefault(cluster, []).append(name)
     return list(grouped.values())
 
 

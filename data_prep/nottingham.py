@@ -29,7 +29,7 @@ from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
-from seqaudio.prepare.music.near_duplicates import PieceIdentity, families
+from seqaudio.prepare.music.near_duplicates import PieceIdentity, clusters
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
 from seqaudio.prepare.music.published_rolls import read_matrix_rolls
@@ -98,9 +98,9 @@ def make_splits(config: Config, items: list[Item], matrices: Path) -> None:
         for number, frames in enumerate(pieces)
     }
     versions: dict[str, list[str]] = {}
-    for family in families(rolls | tunes):
-        found = [name for name in family if name in rolls]
-        versions.update({name: found for name in family if name in tunes})
+    for cluster in clusters(rolls | tunes):
+        found = [name for name in cluster if name in rolls]
+        versions.update({name: found for name in cluster if name in tunes})
     table = make_split_table(tunes, versions)
     write_split_table(config.out, table)
     matched = {name for found in versions.values() for name in found}

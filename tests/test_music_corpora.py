@@ -20,7 +20,7 @@ from seqaudio.notes import NoteSequence
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.folder import PublishedArchive
-from seqaudio.prepare.music.near_duplicates import STRICTEST, families
+from seqaudio.prepare.music.near_duplicates import STRICTEST, clusters
 from seqaudio.prepare.music.options import midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
 from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls
@@ -91,7 +91,7 @@ def test_a_table_is_read_as_it_was_written_and_others_are_refused(tmp_path: Path
         read_split_table(tmp_path / "table.tsv")
 
 
-def test_the_strictest_version_decides_for_a_family(tmp_path: Path) -> None:
+def test_the_strictest_version_decides_for_a_cluster(tmp_path: Path) -> None:
     write_folder(tmp_path, {"x/One.mid": piece(1), "one again.mid": moved(piece(1), 2), "two.mid": piece(2)})
     identities = identities_of(midi_items(tmp_path, "a folder"))
     versions = {"x/One.mid": ["train/4"], "one again.mid": ["valid/0", "train/9"]}
@@ -104,7 +104,7 @@ def test_the_strictest_version_decides_for_a_family(tmp_path: Path) -> None:
         make_split_table(identities_of(midi_items(tmp_path, "a folder")), {})
 
 
-def test_files_outside_the_table_go_by_content_and_with_their_family(
+def test_files_outside_the_table_go_by_content_and_with_their_cluster(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_folder(tmp_path, {"one.mid": piece(1), "new/One Again.mid": moved(piece(1), -3), "two.mid": piece(2)})
@@ -383,7 +383,7 @@ def module_overlaps(name: str, items: list[Item], rolls: list[np.ndarray]) -> li
     found = []
     for number, frames in enumerate(rolls):
         roll = {f"roll {number}": nottingham.PieceIdentity.of_roll(frames)}
-        found += [family for family in families(roll | pieces) if f"roll {number}" in family and len(family) > 1]
+        found += [cluster for cluster in clusters(roll | pieces) if f"roll {number}" in cluster and len(cluster) > 1]
     return found
 
 

@@ -26,11 +26,11 @@ from seqaudio.prepare.music.near_duplicates import (
     Fingerprint,
     PieceIdentity,
     SplitsByContent,
+    clusters,
     content_hash,
-    families,
-    likeness,
     near_duplicates,
     once,
+    similarity,
     split_by_content,
     splits_of_pieces,
     top_line,
@@ -64,7 +64,7 @@ def melody_fingerprint(notes: NoteSequence) -> Fingerprint:
 
 
 def alike(one: NoteSequence, other: NoteSequence) -> float:
-    return likeness(melody_fingerprint(one), melody_fingerprint(other))
+    return similarity(melody_fingerprint(one), melody_fingerprint(other))
 
 
 def edited(notes: NoteSequence, share: float, seed: int = 0) -> NoteSequence:
@@ -127,18 +127,18 @@ def test_scales_trills_and_short_pieces_have_no_windows() -> None:
 def test_few_shared_windows_are_chance() -> None:
     windows = np.arange(1, 100, dtype=np.uint64)
     few, enough = windows[: FEWEST_SHARED - 1], windows[:FEWEST_SHARED]
-    assert likeness(few, windows) == 0.0
-    assert likeness(enough, windows) == 1.0
-    assert likeness(windows[:0], windows) == 0.0
+    assert similarity(few, windows) == 0.0
+    assert similarity(enough, windows) == 1.0
+    assert similarity(windows[:0], windows) == 0.0
 
 
-def test_families_hold_together_through_versions_of_versions() -> None:
+def test_clusters_hold_together_through_versions_of_versions() -> None:
     original = tune(5)
     first = edited(original, 0.04, seed=1)
     second = edited(first, 0.04, seed=2)
     pieces = {"a": tune(6), "b": second, "c": first, "d": tune(7), "e": original, "f": tune(7, program=40)}
     assert alike(original, second) < alike(first, second)
-    assert families({name: PieceIdentity.of(notes) for name, notes in pieces.items()}) == [
+    assert clusters({name: PieceIdentity.of(notes) for name, notes in pieces.items()}) == [
         ["a"],
         ["b", "c", "e"],
         ["d", "f"],
@@ -174,7 +174,7 @@ def test_a_short_tune_and_its_repeats_are_one_piece_and_tunes_that_go_on_are_oth
         "other end": short_tune([*pitches[:-1], 59]),
         "five times": short_tune(pitches, 5),
     }
-    found = families({name: PieceIdentity.of(notes) for name, notes in pieces.items()})
+    found = clusters({name: PieceIdentity.of(notes) for name, notes in pieces.items()})
     assert found == [["tune", "twice", "five times"], ["longer"], ["other end"]]
     rolls = [
         RollRepresentation(steps_per_quarter=1, repeats="joined").encode(pieces[name]) for name in ("tune", "twice")
@@ -191,7 +191,7 @@ def test_motifs_scales_and_trills_are_no_short_tunes() -> None:
     assert once(np.zeros(0, np.int64)) is None
 
 
-def test_many_versions_of_one_piece_are_one_family_however_many_share_a_window() -> None:
+def test_many_versions_of_one_piece_are_one_cluster_however_many_share_a_window() -> None:
     versions = [edited(tune(8), 0.03, seed) for seed in range(60)]
     others = [tune(seed) for seed in range(100, 110)]
     found = near_duplicates([PieceIdentity.of(notes) for notes in (*others, *versions)])
@@ -211,7 +211,7 @@ def test_a_roll_and_its_notes_have_one_melody() -> None:
 
 def test_songs_of_one_file_are_one_piece() -> None:
     both = PieceIdentity.of(tune(1), tune(2))
-    assert likeness(both.melody, melody_fingerprint(tune(2))) == 1.0
+    assert similarity(both.melody, melody_fingerprint(tune(2))) == 1.0
     assert both.contents == (content_hash(tune(1)), content_hash(tune(2)))
     # a song of them is a copy, even where it has no windows
     short = NoteSequence.from_columns([0, 480, 960], [480, 960, 1440], [60, 62, 64])
@@ -220,7 +220,7 @@ def test_songs_of_one_file_are_one_piece() -> None:
         "other": PieceIdentity.of(tune(2)),
         "one": PieceIdentity.of(short),
     }
-    assert families(pieces) == [["both", "one"], ["other"]]
+    assert clusters(pieces) == [["both", "one"], ["other"]]
 
 
 # splits
@@ -279,7 +279,7 @@ def test_validation_stays_empty_where_nothing_else_would_train_or_none_is_wanted
 @pytest.mark.parametrize(
     ("given", "split"), [(["train", "valid"], "valid"), (["valid", "test"], "test"), (["train"], "train")]
 )
-def test_the_strictest_of_known_splits_holds_for_a_family(given: list[str], split: str) -> None:
+def test_the_strictest_of_known_splits_holds_for_a_cluster(given: list[str], split: str) -> None:
     songs = {f"{number}": edited(tune(1), 0.04, number) for number in range(3)} | {"other": tune(2)}
     known = {str(number): name for number, name in enumerate(given)}
     splits = split_by_content(songs, known=known)
@@ -391,10 +391,10 @@ def test_any_number_of_workers_sees_the_same(folder: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.data
-def test_the_families_of_real_corpora_are_few_and_small(data_folder: Path) -> None:
+def test_the_clusters_of_real_corpora_are_few_and_small(data_folder: Path) -> None:
     for corpus, least, largest in (("nottingham/midi", 0.93, 3), ("js_fakes", 0.88, 8)):
         paths = sorted((data_folder / "music" / corpus).glob("*.mid"))[::2]
-        found = families(identities_of([Item(path.name, path, path.name) for path in paths]))
+        found = clusters(identities_of([Item(path.name, path, path.name) for path in paths]))
         sizes = Counter(map(len, found))
         assert len(found) >= least * len(paths), sizes
         assert max(sizes) <= largest, sizes

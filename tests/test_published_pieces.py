@@ -16,7 +16,7 @@ from made_up_speech import refused, rows, script, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.prepare.corpora.mat_cells import read_cells
-from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, families
+from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, clusters
 from seqaudio.prepare.music.published_pieces import versions_of_held_out
 from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls, read_pitch_rolls
 from seqaudio.prepare.music.published_voices import read_voices
@@ -304,7 +304,7 @@ def test_clean_sets_have_no_piece_in_two_splits(data_folder: Path, name: str) ->
         if f"{split}/{number}" not in left_out
     }
     assert Counter(piece.split("/")[0] for piece in kept) == chosen.expected_clean
-    assert [family for family in families(kept) if len({piece.split("/")[0] for piece in family}) > 1] == []
+    assert [cluster for cluster in clusters(kept) if len({piece.split("/")[0] for piece in cluster}) > 1] == []
 
 
 @pytest.mark.data
@@ -315,12 +315,12 @@ def test_musedata_has_as_many_chorales_of_jsb_as_the_script_tells(data_folder: P
         for split, rolls in read_matrix_rolls(data_folder / "music" / "polyphonic" / polyphonic.SETS[name].file).items()
         for number, frames in enumerate(rolls)
     }
-    both = [family for family in families(identities) if len({piece.split("/")[0] for piece in family}) == 2]
-    sets = Counter(piece.split("/")[0] for family in both for piece in family)
+    both = [cluster for cluster in clusters(identities) if len({piece.split("/")[0] for piece in cluster}) == 2]
+    sets = Counter(piece.split("/")[0] for cluster in both for piece in cluster)
     assert (len(both), sets) == (103, {"jsb": 184, "musedata": 134})
     for trained, tested, leaks in (("musedata", "jsb", 32), ("jsb", "musedata", 48)):
-        seen = [family for family in both if any(piece.startswith(f"{tested}/test/") for piece in family)]
-        assert sum(piece.startswith(f"{trained}/train/") for family in seen for piece in family) == leaks
+        seen = [cluster for cluster in both if any(piece.startswith(f"{tested}/test/") for piece in cluster)]
+        assert sum(piece.startswith(f"{trained}/train/") for cluster in seen for piece in cluster) == leaks
     assert "134 of its pieces and 184 of jsb's are in 103" in polyphonic.__doc__
 
 

@@ -15,7 +15,7 @@ from seqaudio.ledger import LedgerEntry, Reason, Status
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key
-from seqaudio.prepare.music.near_duplicates import families
+from seqaudio.prepare.music.near_duplicates import clusters
 from seqaudio.prepare.music.piece_facts import key_name
 
 FEW_NOTES = 20_000  # of training, some 30 minutes of piano; with fewer a net learns the pieces by heart
@@ -105,7 +105,7 @@ def check_versions(contents: Contents) -> Finding:
     music = music_of(contents)
     pieces = {piece.name: piece for piece in music.pieces}
     known = {name: piece.identity for name, piece in pieces.items() if piece.identity is not None}
-    groups = [group for group in families(known) if len(group) > 1]
+    groups = [group for group in clusters(known) if len(group) > 1]
     crossing = [group for group in groups if len({pieces[name].split for name in group}) > 1]
     if not crossing:
         told = (

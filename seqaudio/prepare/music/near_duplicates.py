@@ -1,21 +1,21 @@
-"""Which pieces of a corpus are one piece: copies, transpositions, other arrangements and slightly edited versions.
+"""Find versions of one piece (copies, transpositions, arrangements, edited ones) and keep them in one split.
 
-What identifies a piece is its top line: the highest pitch that sounds, each time it changes. Every twelve pitches in a
-row make a window, counted in semitones from its first, so that key, tempo, note values, repeats of a note, instruments
-and most of the accompaniment make no difference. Two pieces are versions of one another when they share a fifth of the
-windows of the one that has fewer, and at least four. With one pitch in eight changed at random a fifth is left on
-average.
+A piece is identified by its top line: the highest sounding pitch, each time it changes. Every twelve successive pitches
+make a window, in semitones above its first pitch, so that key, tempo, note values, repeated notes, instruments and most
+of the accompaniment make no difference. Two pieces are versions of one another when they share at least four windows,
+and a fifth of those of the piece that has fewer. With one pitch in eight changed at random, a fifth of the windows is
+left on average.
 
-    corpus                            pieces    families    largest
+    corpus                            pieces    clusters    largest
     Nottingham folk tunes (MIDI)       1,034       982          3
     js-fakes, chorales by a net          500       453          8
     piano-midi.de                        243       243          1
 
-Of unrelated tunes and piano pieces hardly any pair shares more than a tenth; chorales share whole phrases. Windows of
-fewer than four pitches, and runs in one direction, are left out: trills, broken chords and scales are in everything.
+Hardly any two unrelated tunes or piano pieces share more than a tenth; chorales share whole phrases. Windows of fewer
+than four different pitches, and runs in one direction, are left out: trills, broken chords and scales are everywhere.
 
-A line of 8 to 14 changes has too few windows. It is a version of those that are the same line, once or several times
-over, and of no others: of the openings of Nottingham's tunes, 8 changes each, half are in some other tune as well.
+A line of 8 to 14 changes has too few windows. It is a version of pieces that are this very line, once or repeated, and
+of no others: half of the openings of Nottingham's tunes, 8 changes each, occur in some other tune.
 
 Source: windows of a document as its fingerprint are the shingles of Broder (1997); the highest notes for the melody are
 those of Uitdenbogerd & Zobel (1998). Sets are compared whole: a corpus of ten thousand pieces takes seconds.
@@ -41,13 +41,15 @@ WIDTH = 12  # pitches of a window
 FEWEST_PITCHES = 4  # that are different in a window worth keeping
 ALIKE = 0.2  # share of the windows of the smaller piece from which on two pieces are versions of one
 FEWEST_SHARED = 4  # windows: of a very short piece a fifth would be one or two
-SHORT = range(8, WIDTH + FEWEST_SHARED - 1)  # changes of a line with too few windows; still shorter ones are chance
+SHORT = range(8, WIDTH + FEWEST_SHARED - 1)  # changes of a line with too few windows; shorter lines agree by chance
 STRICTEST: tuple[SplitName, ...] = ("test", "valid", "train")  # what is held out stays held out
 
 _STEPS = 12  # of a quarter: notes that are meant to begin together do, and two pieces count as the same
 _SILENT = -1
-_CLIQUE = 16  # pieces with one window that are all compared; of more, each with these next ones and with the first
-# numbers of 64 bits, one for each interval of a window: digits of hashes, so that no few of them add up to another
+_CLIQUE = (
+    16  # pieces that share a window: up to so many are all compared; of more, each with the next ones and the first
+)
+# random 64-bit factors, one for each interval of a window: few sums of products collide
 _KEYS = np.array([int(hashlib.sha256(bytes([place])).hexdigest()[:16], 16) for place in range(WIDTH)], dtype=np.uint64)
 
 Fingerprint = npt.NDArray[np.uint64]  # [N] rising
@@ -55,15 +57,15 @@ Fingerprint = npt.NDArray[np.uint64]  # [N] rising
 
 @dataclass(frozen=True, eq=False)
 class PieceIdentity:
-    """What tells whether two pieces are one: a song in common, or much of the melody."""
+    """What two versions of a piece have in common: a song, or much of the melody."""
 
     contents: tuple[str, ...]  # of each song, a hash of onsets, lengths and intervals of all notes
     melody: Fingerprint
-    short: tuple[str, ...] = ()  # of each song whose line is short, or such a line over and over, a hash of that
+    short: tuple[str, ...] = ()  # a hash of each song's line that is short, or a short line repeated
 
     @classmethod
     def of(cls, *songs: NoteSequence) -> PieceIdentity:
-        """Of the songs of one file, usually a single one."""
+        """The identity of a file's songs, usually a single one."""
         lines = [top_line(song) for song in songs]
         melody = np.unique(np.concatenate([np.zeros(0, np.uint64), *map(windows_of, lines)]))
         return cls(tuple(content_hash(song) for song in songs), melody, _short(lines))
@@ -81,14 +83,14 @@ class PieceIdentity:
         return cls(tuple(known["contents"]), np.frombuffer(melody, "<u8").astype(np.uint64), tuple(known["short"]))
 
     @classmethod
-    def of_roll(cls, frames: npt.NDArray[np.integer[Any]]) -> PieceIdentity:
-        """Of a binary roll [T, K], its keys from the lowest up."""
-        sounding = frames.astype(np.bool_)
-        heard = sounding[sounding.any(axis=1)]
-        keys = np.flatnonzero(heard.any(axis=0))
-        content = heard[:, keys[0] : keys[-1] + 1] if len(keys) else heard
+    def of_roll(cls, roll: npt.NDArray[np.integer[Any]]) -> PieceIdentity:
+        """The identity of a binary roll [T, K], its keys from the lowest up."""
+        sounding = roll.astype(np.bool_)
+        frames = sounding[sounding.any(axis=1)]
+        keys = np.flatnonzero(frames.any(axis=0))
+        content = frames[:, keys[0] : keys[-1] + 1] if len(keys) else frames
         digest = hashlib.sha256(repr(content.shape).encode() + np.packbits(content).tobytes()).hexdigest()
-        line = changes(heard.shape[1] - 1 - np.argmax(heard[:, ::-1], axis=1))
+        line = changes(frames.shape[1] - 1 - np.argmax(frames[:, ::-1], axis=1))
         return cls((digest,), windows_of(line), _short([line]))
 
 
@@ -109,10 +111,10 @@ def content_hash(song: NoteSequence) -> str:
 
 
 def top_line(notes: NoteSequence) -> npt.NDArray[np.int64]:
-    """[M] the highest pitch that sounds, each time it changes; percussion and silence are left out."""
+    """The highest sounding pitch, each time it changes, [M]; percussion and silence are left out."""
     notes = notes.select(~notes.is_drum)
     start, end = grid_steps(notes, _STEPS)
-    borders = np.unique(np.concatenate([start, end]))  # nothing changes between two of these, however long that is
+    borders = np.unique(np.concatenate([start, end]))  # nothing changes between two of these
     line = np.full(max(0, len(borders) - 1), _SILENT, dtype=np.int64)
     order = np.argsort(notes.pitch, kind="stable")
     columns = (np.searchsorted(borders, start[order]), np.searchsorted(borders, end[order]), notes.pitch[order])
@@ -122,30 +124,30 @@ def top_line(notes: NoteSequence) -> npt.NDArray[np.int64]:
 
 
 def changes(line: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The values of a line that differ from the one before."""
+    """The values of a line that differ from their predecessor."""
     differs = np.ones(len(line), dtype=np.bool_)
     differs[1:] = line[1:] != line[:-1]
     return line[differs]
 
 
 def windows_of(line: npt.NDArray[np.int64]) -> Fingerprint:
-    """Every WIDTH successive pitches of a line, whatever their key, as numbers, rising, each once.
+    """Hashes of all windows of WIDTH successive pitches of a line, relative to their first; sorted, each once.
 
-    Those of no character are left out; none is there where the line is too short.
+    Windows without character (few pitches, or a run in one direction) are left out; a line that is too short has none.
     """
     if len(line) < WIDTH:
         return np.zeros(0, dtype=np.uint64)
     views = np.lib.stride_tricks.sliding_window_view(line, WIDTH)
     views = views[_have_character(views)]
-    intervals = (views - views[:, :1]).astype(np.uint64)  # of 64 bits, round the end: only equality counts
+    intervals = (views - views[:, :1]).astype(np.uint64)  # wraps around at 64 bits: only equality counts
     return np.unique((intervals * _KEYS).sum(axis=1, dtype=np.uint64))
 
 
 def once(line: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
-    """The short line [M] that a line is, once or several times over; None where it is no such line."""
+    """The short line [M] that a line consists of, once or repeated; None where it is none."""
     for length in range(SHORT.start, min(SHORT.stop, len(line) + 1)):
         part = line[:length]
-        # where its last pitch is its first, the second time begins without a change
+        # where the last pitch is also the first, the repeat begins without a change
         period = length - 1 if part[0] == part[-1] else length
         if (len(line) - length) % period == 0 and np.array_equal(line, np.resize(part[:period], len(line))):
             return part
@@ -153,13 +155,13 @@ def once(line: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
 
 
 def _short(lines: Iterable[npt.NDArray[np.int64]]) -> tuple[str, ...]:
-    """Hashes of those lines that are short ones, whatever their key; those of no character left out."""
+    """Hashes of the lines that are short, relative to their first pitch; those without character are left out."""
     parts = [part for line in lines if (part := once(line)) is not None and _have_character(part[None])[0]]
     return tuple(hashlib.sha256((part - part[0]).astype("<i8").tobytes()).hexdigest() for part in parts)
 
 
 def _have_character(views: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """[N] which of the parts [N, M] of lines have pitches enough, and do not run in one direction."""
+    """Which of the parts [N, M] of lines have enough different pitches and do not run in one direction, [N]."""
     pitches = 1 + np.count_nonzero(np.diff(np.sort(views, axis=1), axis=1), axis=1)
     steps = np.diff(views, axis=1)
     wanders = ~((steps > 0).all(axis=1) | (steps < 0).all(axis=1))
@@ -167,27 +169,27 @@ def _have_character(views: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return enough
 
 
-def likeness(one: Fingerprint, other: Fingerprint) -> float:
-    """The share of the smaller set that is in the other, 0..1; 0 where fewer than FEWEST_SHARED are."""
+def similarity(one: Fingerprint, other: Fingerprint) -> float:
+    """The share of the smaller set that is also in the other, 0..1; 0 where fewer than FEWEST_SHARED are."""
     shared = len(np.intersect1d(one, other, assume_unique=True))
     return shared / min(len(one), len(other)) if shared >= FEWEST_SHARED else 0.0
 
 
 def near_duplicates(pieces: Sequence[PieceIdentity]) -> list[int]:
-    """The family of each piece: the place of the first piece to which versions lead, each a version of the next."""
-    family = list(range(len(pieces)))
+    """The cluster of each piece: the place of the first piece that a chain of versions connects it with."""
+    cluster = list(range(len(pieces)))
 
     def first_of(place: int) -> int:
-        while family[place] != place:
-            family[place] = family[family[place]]
-            place = family[place]
+        while cluster[place] != place:
+            cluster[place] = cluster[cluster[place]]
+            place = cluster[place]
         return place
 
     def join(one: int, other: int) -> None:
         one, other = first_of(one), first_of(other)
-        family[max(one, other)] = min(one, other)
+        cluster[max(one, other)] = min(one, other)
 
-    places = []  # copies have the same windows: one of each is enough
+    places = []  # of pieces to compare: one of several copies is enough
     seen: dict[str, int] = {}
     for place, piece in enumerate(pieces):
         if any(content not in seen for content in piece.contents):
@@ -196,7 +198,7 @@ def near_duplicates(pieces: Sequence[PieceIdentity]) -> list[int]:
             join(place, seen.setdefault(same, place))
     melodies = [pieces[place].melody for place in places]
     for one, other in _candidates(melodies):
-        if likeness(melodies[one], melodies[other]) >= ALIKE:
+        if similarity(melodies[one], melodies[other]) >= ALIKE:
             join(places[one], places[other])
     return [first_of(place) for place in range(len(pieces))]
 
@@ -207,7 +209,7 @@ def split_by_content(
     test_percent: float = 10.0,
     known: Mapping[str, str] | None = None,
 ) -> dict[str, SplitName]:
-    """`splits_of_pieces` for pieces at hand."""
+    """`splits_of_pieces` for NoteSequences."""
     pieces = {name: PieceIdentity.of(song) for name, song in songs.items()}
     return splits_of_pieces(pieces, valid_percent, test_percent, known)
 
@@ -218,35 +220,35 @@ def splits_of_pieces(
     test_percent: float = 10.0,
     known: Mapping[str, str] | None = None,
 ) -> dict[str, SplitName]:
-    """The split of each piece; versions of one piece are never in two.
+    """The split of each piece; versions of one piece share a split.
 
-    A family goes by the least hash of its members' contents, so that a piece without versions has the same split in
+    The least hash of its members' contents decides for a cluster, so a piece without versions has the same split in
     every corpus. Where the splits of some members are known, the strictest of them holds for all: test before valid,
     valid before train.
 
-    A training needs validation: where no split is known and a corpus is so small that valid would stay empty, it gets
-    the family of train with the least hash, unless that is all there is to train on. It is never one of test.
+    Training needs validation: where no split is known and valid would stay empty, it gets the training cluster with the
+    least hash, unless nothing else is left to train on. It never gets one of test.
 
     Raises:
         OptionError: percentages that `hash_split` refuses.
-        ValueError: a known split that is none.
+        ValueError: an unknown name among the known splits.
     """
     check_percentages(valid_percent, test_percent)
     known = known or {}
     splits: dict[str, SplitName] = {}
-    training: list[tuple[float, list[str]]] = []  # families that train by their hash, behind it
-    for family in families(pieces):
-        given = {known[name] for name in family if name in known}
+    training: list[tuple[float, list[str]]] = []  # hash and cluster of what goes to training by its hash
+    for cluster in clusters(pieces):
+        given = {known[name] for name in cluster if name in known}
         if not given <= set(STRICTEST):
             raise ValueError(f"known splits {sorted(given)}, expected some of {STRICTEST}")
         if given:
             split = next(split for split in STRICTEST if split in given)
         else:
-            content = min(content for name in family for content in pieces[name].contents)
+            content = min(content for name in cluster for content in pieces[name].contents)
             split = hash_split(content, valid_percent, test_percent)
             if split == "train":
-                training.append((hash_fraction(content), family))
-        splits |= dict.fromkeys(family, split)
+                training.append((hash_fraction(content), cluster))
+        splits |= dict.fromkeys(cluster, split)
     if valid_percent and training and not known and "valid" not in splits.values():
         _, least = min(training)
         if list(splits.values()).count("train") > len(least):
@@ -271,19 +273,19 @@ class SplitsByContent:
         return [splits.get(str(place), split) for place, split in enumerate(given)]
 
 
-def families(pieces: Mapping[str, PieceIdentity]) -> list[list[str]]:
-    """The names of each family, in the order of their first members."""
+def clusters(pieces: Mapping[str, PieceIdentity]) -> list[list[str]]:
+    """The names of each cluster, in the order of their first members."""
     grouped: dict[int, list[str]] = {}
-    for name, family in zip(pieces, near_duplicates(list(pieces.values())), strict=True):
-        grouped.setdefault(family, []).append(name)
+    for name, cluster in zip(pieces, near_duplicates(list(pieces.values())), strict=True):
+        grouped.setdefault(cluster, []).append(name)
     return list(grouped.values())
 
 
 def _candidates(melodies: Sequence[Fingerprint]) -> Iterable[tuple[int, int]]:
-    """Pairs of pieces, the earlier first, that share a window: all of them where few pieces have it.
+    """Pairs of pieces that share a window, the earlier first.
 
-    Where more than _CLIQUE have one, each is paired with those next to it and with the first: they are of one
-    family, and these pairs hold it together.
+    Where more than _CLIQUE pieces have a window, each is paired only with its next ones and with the first: all belong
+    to one cluster, which these pairs hold together.
     """
     owners = np.repeat(np.arange(len(melodies), dtype=np.int64), [len(melody) for melody in melodies])
     windows = np.concatenate([np.zeros(0, np.uint64), *melodies])

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, families
+from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, clusters
 
 Piece = TypeVar("Piece")
 Pieces = Mapping[str, Sequence[Piece]]  # by split
@@ -39,7 +39,7 @@ def versions_of_held_out(pieces: Pieces[Piece], identify: Callable[[Piece], Piec
         f"{split}/{number}": identify(piece) for split in STRICTEST for number, piece in enumerate(pieces[split])
     }
     found = {}
-    for strictest, *others in families(identities):  # in the order of the splits
+    for strictest, *others in clusters(identities):  # in the order of the splits
         held_out = strictest.split("/")[0]
         found.update({piece: strictest for piece in others if piece.split("/")[0] != held_out})
     return found

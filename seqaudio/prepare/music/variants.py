@@ -49,17 +49,17 @@ def windows(pitches: npt.NDArray[np.int64], width: int) -> Windows:
     return frozenset(found)
 
 
-def likeness(one: Windows, other: Windows) -> float:
+def similarity(one: Windows, other: Windows) -> float:
     """The share of the smaller set that is in the other, 0..1; 0 where either is empty."""
     return len(one & other) / max(1, min(len(one), len(other)))
 
 
-def families(pieces: Sequence[Windows], least: float) -> list[int]:
+def clusters(pieces: Sequence[Windows], least: float) -> list[int]:
     """A number for each piece: that of the first piece to which versions lead, each at least `least` like the next."""
-    family = list(range(len(pieces)))
+    cluster = list(range(len(pieces)))
     for later, piece in enumerate(pieces):
         for earlier in range(later):
-            if family[earlier] != family[later] and likeness(piece, pieces[earlier]) >= least:
-                old, new = sorted((family[earlier], family[later]), reverse=True)
-                family = [new if member == old else member for member in family]
-    return family
+            if cluster[earlier] != cluster[later] and similarity(piece, pieces[earlier]) >= least:
+                old, new = sorted((cluster[earlier], cluster[later]), reverse=True)
+                cluster = [new if member == old else member for member in cluster]
+    return cluster
