@@ -1,15 +1,15 @@
-"""Whether two groups of runs differ: a bootstrap over runs, widened because they are few.
+"""Test whether two groups of runs differ: a bootstrap over runs, widened because they are few.
 
-Where both groups hold the same seeds, their runs are compared in pairs, and what a seed does to both falls out:
+Where both groups have the same seeds, their runs are compared in pairs, which cancels the effect of the seed:
 
     gap      = mean(d)                          d_i = a_i - b_i, over the n seeds
     interval = gap + c * (2.5 % .. 97.5 %)      of mean(d*) - gap over resamples d* of d
     c        = t(n - 1) / z * sqrt(n / (n - 1))
 
-Without c the interval is far too narrow for a handful of runs: three pairs that differ by chance alone would be told
-apart in one case of four. Resamples of n values spread less than n new values would, by sqrt((n - 1) / n), and n values
-tell their own spread badly, by Student's t against the normal z. Where the seeds differ each group is resampled by
-itself, and t takes Welch's degrees of freedom.
+Without c the interval is far too narrow for a handful of runs: one in four sets of three pairs without any true
+difference would be called different. Resamples of n values spread less than n new values, by sqrt((n - 1) / n), and n
+values estimate their own spread poorly, hence Student's t in place of the normal z. Where the seeds differ, each group
+is resampled by itself, and t has Welch's degrees of freedom.
 
 Source: Efron (1979), Student (1908), Welch (1947).
 """
@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
-FEWEST = 3  # runs a group below which nothing is said
+MIN_RUNS = 3  # of a group; with fewer there is no interval
 NO_DIFFERENCE = "no difference at this size"
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
@@ -36,13 +36,13 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Difference:
-    """How far group a lies above group b in a metric."""
+    """The difference of groups a and b in a metric."""
 
     gap: float  # mean of a minus mean of b
-    interval: tuple[float, float] | None  # that holds the true gap in 95 of 100 cases; None for too few runs
+    interval: tuple[float, float] | None  # 95 % confidence interval of the gap; None for too few runs
     runs: tuple[int, int]  # in a and in b
     paired: bool  # over seeds
-    step: float  # smallest change that the metric can show; 0 where it is continuous
+    step: float  # smallest possible change of the metric; 0 where it is continuous
 
     @property
     def found(self) -> bool:
@@ -68,7 +68,7 @@ def difference(a: Mapping[int, float], b: Mapping[int, float], step: float = 0.0
     first, second = (np.array([group[seed] for seed in sorted(group)], dtype=np.float64) for group in (a, b))
     gap = float(first.mean() - second.mean())
     interval = None
-    if min(len(a), len(b)) >= FEWEST:
+    if min(len(a), len(b)) >= MIN_RUNS:
         spread = _paired_spread(first - second) if paired else _unpaired_spread(first, second)
         low, high = np.quantile(spread, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]).tolist()
         interval = gap + low, gap + high
@@ -118,17 +118,17 @@ def student_t(degrees: float) -> float:
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a share of items, told in per cent; those are named accuracy."""
+    """Whether a metric is a share of items, shown in per cent: all accuracies are."""
     return metric.startswith("accuracy")
 
 
 def better_when(metric: str) -> Literal["higher", "lower"]:
-    """Which way a metric is good: accuracies up, all others (losses, errors) down."""
+    """Whether higher or lower values are better: higher for accuracies, lower for losses and errors."""
     return "higher" if is_share(metric) else "lower"
 
 
 def smallest_step(metric: str, count: int) -> float:
-    """What one item more or less changes, of `count`; 0 for a metric that is continuous."""
+    """How much one of `count` items changes the metric; 0 for a continuous metric."""
     return 1 / count if is_share(metric) and count else 0.0
 
 
@@ -138,23 +138,23 @@ def format_value(metric: str, value: float) -> str:
 
 
 def format_gap(metric: str, value: float) -> str:
-    """`0.42` points for a share, else four digits; signed where below zero."""
+    """`0.42` points for a share, else four digits; with a sign if negative."""
     return f"{100 * value:z.2f}" if is_share(metric) else f"{value:.4g}"
 
 
 def verdict(outcome: Difference, metric: str, a: str, b: str) -> str:
-    """The difference between groups of the names a and b in words.
+    """The difference between the groups named a and b in words, with its interval in brackets.
 
-    `gru better than lstm by 1.00 points (0.40 .. 1.70)`, or `gru and lstm: no difference at this size`, or that the
-    runs are too few. In brackets the interval.
+    `gru better than lstm by 1.00 points (0.40 .. 1.70)`, or `gru and lstm: no difference at this size`, or that
+    there are too few runs.
     """
     if outcome.interval is None:
         runs = " and ".join(map(str, outcome.runs))
-        return f"{a} and {b}: n is too small ({runs} runs, expected at least {FEWEST} seeds in each group)"
+        return f"{a} and {b}: n is too small ({runs} runs, expected at least {MIN_RUNS} seeds in each group)"
     unit = " points" if is_share(metric) else ""
     if not outcome.found:
         interval = " .. ".join(format_gap(metric, bound) for bound in outcome.interval)
-        far = "" if outcome.interval[0] <= 0 <= outcome.interval[1] else "; one item is none"
+        far = "" if outcome.interval[0] <= 0 <= outcome.interval[1] else "; less than two items"
         gap = format_gap(metric, outcome.gap)
         return f"{a} and {b}: {NO_DIFFERENCE} ({a} minus {b} is {gap}{unit}, {interval}{far})"
     first_is_better = (outcome.gap > 0) == (better_when(metric) == "higher")

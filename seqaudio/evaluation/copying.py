@@ -1,7 +1,7 @@
-"""How much of a generated piece stands note for note in the training set.
+"""Find the longest passage that a generated piece copies from the training set, note for note, in any key.
 
-A beat is a quarter. It is the notes that begin in it: where in the beat, how long, how far above the lowest of them.
-Two runs of beats are copies of each other where every beat is the same and all lie equally far apart in pitch.
+A beat is a quarter, described by the notes that begin in it: their onset in the beat, their length, their interval
+above the lowest of them. Two runs of beats are copies where all beats are equal and all differ by one transposition.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from seqaudio.notes import NoteSequence
 from seqaudio.notes.quantise import grid_steps
 
 STEPS = 12  # of a quarter: sixteenths and triplets
-_BORDER = -1  # the content of no beat: stands behind each piece, so that no run passes from one to the next
-_EMPTY = 0  # the content of a beat in which no note begins
-# odd numbers of 64 bits, one for each property of a note, and the steps of SplitMix64, which scatter their sum
+_BORDER = -1  # content behind each piece that no beat has, so that no run crosses into the next piece
+_EMPTY = 0  # content of a beat without an onset
+# random odd 64-bit factors, one for each property of a note, and the rounds of SplitMix64, which mix their sum
 _KEYS = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xABC98388FB8FAC03], dtype=np.uint64)
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 
 
 @dataclass(frozen=True)
 class Copy:
-    """The longest copy. Nothing at all was found where `beats` is 0; the other fields then mean nothing."""
+    """The longest copy. `beats` is 0 where there is none; the other fields have no meaning then."""
 
     beats: int  # its length in quarters
     piece: int  # place of the original among the training pieces
@@ -35,7 +35,7 @@ class Copy:
 
 
 class CopySearch:
-    """Training pieces, made ready to be searched many times.
+    """An index of training pieces for repeated searches.
 
     Args:
         training: the pieces. Percussion is left out; parts, velocities and tempos make no difference. The original of
@@ -51,15 +51,15 @@ class CopySearch:
         self._begin = np.cumsum(lengths) - lengths  # where each piece begins, once for each step of a beat
 
     def longest(self, notes: NoteSequence) -> Copy:
-        """The longest run of whole beats of `notes` that is in a training piece, in any key.
+        """The longest run of whole beats of `notes` that also occurs in a training piece, in any key.
 
-        Of equally long runs the first. A run begins with a beat in which a note begins.
+        The first of equally long runs. A run begins with a beat that has an onset.
 
-        For beat i of the piece and beat j of the training set, L is the length of the run that ends with both, and
-        K the transposition of that run:
+        For beat i of the piece and beat j of the training set, L is the length of the run that ends there, and K its
+        transposition:
 
             L(i, j) = 0                  contents differ
-                      L(i-1, j-1) + 1    no note begins, or the same K as in K(i-1, j-1)
+                      L(i-1, j-1) + 1    no onset, or the same K as in K(i-1, j-1)
                       1                  another K: a run begins
         """
         content, lowest = _beats(notes, 0)
@@ -84,7 +84,7 @@ class CopySearch:
         return best
 
     def _copy(self, beats: int, transposition: int, beat: int, end: int) -> Copy:
-        """The copy of so many beats that ends with a beat of the piece and with one of the training set."""
+        """The copy of `beats` beats that ends with `beat` of the piece and with `end` of the training set."""
         row = int(np.searchsorted(self._begin, end, side="right")) - 1
         piece, early = divmod(row, STEPS)
         original = end - beats + 1 - int(self._begin[row]) - early / STEPS
@@ -99,8 +99,7 @@ def longest_copy(notes: NoteSequence, training: Sequence[NoteSequence]) -> Copy:
 def _beats(notes: NoteSequence, early: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Content and lowest pitch [beats + 1] of each beat, and a border; the first begins `early` steps before tick 0.
 
-    The content is a number of 63 bits, the same where the notes are the same but for their key. Two different beats
-    share one with a chance of 2^-63.
+    The content is a 63-bit hash that does not depend on the key. Two different beats collide with a chance of 2^-63.
     """
     notes = notes.select(~notes.is_drum)
     start, end = grid_steps(notes, STEPS)

@@ -1,4 +1,4 @@
-"""Pictures of what a run did: its learning curves, and which label it takes for which."""
+"""Draw the learning curves of a run, and its confusion matrix."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
 from seqaudio.pictures import GRID, INK, INKS, add_title, breadth, new_figure, plain_names, save_png
 
-COLOURS = "Greys"  # of the shares: white for none, black for all
+COLOURS = "Greys"  # of the shares: white is 0, black is 1
 DARK = 0.5  # share from which text on the cell is white
-CELL, SMALL_CELL = 0.6, 0.42  # inches of a confusion, up to and beyond
+CELL, SMALL_CELL = 0.6, 0.42  # inches of a cell of the confusion matrix, up to FEW_LABELS and beyond
 FEW_LABELS = 14
 
 
@@ -48,10 +48,10 @@ def draw_curves(epochs: Sequence[Mapping[str, Any]], path: Path | str, title: st
 
 
 def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
-    """Losses over the epochs, and beneath them the main metric where that is no loss.
+    """Losses over the epochs, and below them the main metric where it is not a loss.
 
-    Losses are in nats: that of the training, with its dropout and augmentation, and that of the validation. The best
-    epoch, whose weights the run keeps, is marked and named in both panels.
+    Losses are in nats: of training, with dropout and augmentation, and of validation. The best epoch, whose weights the
+    run keeps, is marked and named in both panels.
 
     Args:
         epochs: lines of `metrics.jsonl`, as `read_metrics` gives them.
@@ -59,7 +59,7 @@ def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figur
     Raises RunError for no epoch.
     """
     if not epochs:
-        raise RunError("there is no epoch to draw; train first")
+        raise RunError("got no epoch to draw, expected at least one; train first")
     numbers = [int(line["epoch"]) for line in epochs]
     best = max((place for place, line in enumerate(epochs) if line["best"]), default=None)
     losses = [name for name in epochs[0]["valid"] if name.startswith("nats_")]
@@ -88,7 +88,7 @@ def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figur
 
 
 def confusion_counts(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: int) -> npt.NDArray[np.int64]:
-    """[labels, labels]: how often the label of the row was taken for that of the column.
+    """Confusion matrix [labels, labels]: how often the label of the row was recognised as that of the column.
 
     Raises:
         ValueError: truth and guess [N] differ in length, or hold an id outside 0..labels-1; there are no labels.
@@ -117,10 +117,10 @@ def draw_confusion(
 
 
 def confusion_figure(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: Sequence[str], title: str = "") -> Figure:
-    """A row a true label, a column a guessed one; cells that are wrong stand off the framed diagonal.
+    """Confusion matrix: a row for each true label, a column for each guess, the diagonal framed.
 
-    A cell tells its count and, beneath, its percentage of the row; the darker, the larger that share. Cells without a
-    count are empty. At the right of a row stands how many it has in all, under the title the share of the diagonal.
+    A cell shows its count and its percentage of the row, darker for larger shares; zero counts are left empty. The
+    total of each row is at its right, the accuracy under the title.
 
     Args:
         truth, guess: [N] ids, indices into labels.
@@ -175,7 +175,7 @@ def _draw_series(
     best: int | None,
     first_style: int = 0,
 ) -> None:
-    """Curves over epochs; the last one carries the mark of the best epoch."""
+    """Curves over epochs; the last one has the mark of the best epoch."""
     styles = (("-", "o"), ("--", "s"), (":", "^"), ("-.", "v"))
     every = max(1, len(numbers) // 20)
     for place, (name, values) in enumerate(series.items(), start=first_style):

@@ -1,4 +1,4 @@
-"""What a keyword model makes of each clip: guesses by row, accuracy by condition."""
+"""Evaluate a keyword model: a guess for each clip, accuracy by condition, a nearest-neighbour baseline."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Guesses:
         names = sorted(set(conditions))
         if len(names) < 2:
             return {}
-        told = np.array(conditions)
-        return {name: (self.accuracy(told == name), int(np.sum(told == name))) for name in names}
+        condition = np.array(conditions)
+        return {name: (self.accuracy(condition == name), int(np.sum(condition == name))) for name in names}
 
 
 @torch.no_grad()
@@ -48,8 +48,8 @@ def guess_labels(model: KeywordModel, sequences: Clips, device: torch.device | s
 
 
 def neighbour_accuracy(training: Clips, clips: Clips) -> float:
-    """Share of the clips whose label 5 nearest neighbours among the training clips tell."""
+    """Share of the clips that the 5 nearest neighbours among the training clips label correctly."""
     known = [training.frames(row) for row in range(len(training.labels))]
-    heard = (clips.frames(row) for row in range(len(clips.labels)))
-    guesses = NearestNeighbours().fit(known, training.labels.tolist()).predict(heard)
+    queries = (clips.frames(row) for row in range(len(clips.labels)))
+    guesses = NearestNeighbours().fit(known, training.labels.tolist()).predict(queries)
     return float(np.mean(np.array(guesses) == clips.labels))

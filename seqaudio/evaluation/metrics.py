@@ -1,4 +1,4 @@
-"""Metrics over a whole split: sums and counts of batches, divided once."""
+"""Compute metrics over a whole split: sums and counts of batches, divided once."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def evaluate(model: Model, source: Source, device: torch.device | str = "cpu") -
 
 
 def per_character(metrics: dict[str, float]) -> dict[str, float]:
-    """The metrics of a model whose events are characters, named so."""
+    """Rename metrics per event to metrics per character, for a model whose events are characters."""
     return {name.replace("_per_event", "_per_character"): value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""k nearest neighbours on recordings stretched to one length: the baseline that a keyword recogniser must beat."""
+"""Classify recordings by k nearest neighbours, all stretched to one length: a baseline for keyword recognition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def stretch(sequence: np.ndarray, frames: int = 24) -> np.ndarray:
     """
     T = len(sequence)
     if T == 0:
-        raise ValueError("got a sequence of 0 frames, expected at least 1; leave empty sequences out")
+        raise ValueError("got a sequence of 0 frames, expected at least 1; leave out empty sequences")
     position = np.linspace(0, T - 1, frames)
     before = np.floor(position).astype(np.int64)
     after = np.minimum(before + 1, T - 1)
@@ -28,11 +28,11 @@ def stretch(sequence: np.ndarray, frames: int = 24) -> np.ndarray:
 
 
 class NearestNeighbours(Generic[Label]):
-    """A vote among the k training sequences that are nearest, each stretched to 24 frames.
+    """Majority vote of the k nearest training sequences, each stretched to 24 frames.
 
     Distance is Euclidean over the 24 F values, each feature divided by its standard deviation over all stretched
-    training frames. Where labels have equally many votes, the one with the nearest sequence wins. Fewer training
-    sequences than k all vote.
+    training frames. A tie goes to the label of the nearest sequence. With fewer than k training
+    sequences, all vote.
     """
 
     def __init__(self, k: int = 5, frames: int = 24) -> None:
@@ -42,7 +42,7 @@ class NearestNeighbours(Generic[Label]):
         self.frames = frames
 
     def fit(self, sequences: Iterable[np.ndarray], labels: Sequence[Label]) -> NearestNeighbours[Label]:
-        """Keep the training sequences, each [T, F]. Raises ValueError where their numbers differ or are 0."""
+        """Store the training sequences, each [T, F]. Raises ValueError unless each has one label, or for none."""
         rows = self._rows(sequences)
         if len(rows) != len(labels) or not labels:
             raise ValueError(f"got {len(rows)} sequences and {len(labels)} labels, expected one label for each")
@@ -54,7 +54,7 @@ class NearestNeighbours(Generic[Label]):
         return self
 
     def predict(self, sequences: Iterable[np.ndarray]) -> list[Label]:
-        """One label for each sequence [T, F]. Raises ValueError where F is not that of the training set."""
+        """One label for each sequence [T, F]. Raises ValueError where F differs from the training set."""
         rows = self._rows(sequences)
         if len(rows) and rows.shape[2] != len(self._scale):
             raise ValueError(
@@ -72,7 +72,7 @@ class NearestNeighbours(Generic[Label]):
         return np.stack(rows) if rows else np.zeros((0, self.frames, 0))
 
     def _points(self, rows: np.ndarray) -> np.ndarray:
-        """[N, frames F], each feature with mean 0 and deviation 1 over the training frames"""
+        """[N, frames F], each feature standardised over the training frames"""
         points: np.ndarray = ((rows - self._mean) / self._scale).reshape(len(rows), -1)
         return points
 

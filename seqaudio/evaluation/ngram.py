@@ -1,7 +1,7 @@
-"""N-gram baselines over token ids: what a model must beat to have learnt more than short contexts.
+"""N-gram baselines over token ids: a model that does not beat them has learnt nothing beyond short contexts.
 
-An event is a token or an end mark. Events of x1 .. xn are x1, .., xn, EOS; before x1 the context is filled up with
-BOS, which is never predicted. Totals and counts are therefore those of the lanes: n + 1 events a sequence.
+An event is a token or the end of a sequence: x1 .. xn has the events x1, .., xn, EOS. Before x1 the context is padded
+with BOS, which is never predicted. So totals and counts are those of the lanes: n + 1 events a sequence.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from seqaudio.store import Split, Store
 from seqaudio.vocabulary import BOS, EOS
 
-MIN_DISCOUNT = 0.01  # a positive discount in every class leaves every token a probability
+MIN_DISCOUNT = 0.01  # positive in every class, so that every token keeps a probability
 GOLDEN = (5**0.5 - 1) / 2
 
 
 class Unigram:
-    """Tokens independent of each other, one added to every count (Laplace): p(w) = (c(w) + 1) / (N + V)."""
+    """Independent tokens with add-one smoothing (Laplace): p(w) = (c(w) + 1) / (N + V)."""
 
     def fit(self, sequences: Iterable[np.ndarray], vocabulary_size: int, bos: int, eos: int) -> Unigram:
         """Count the events of the sequences, each [T] integer ids in 0..vocabulary_size - 1."""
@@ -37,10 +37,10 @@ class Unigram:
 
 @dataclass(frozen=True)
 class _Level:
-    """Counts of the n-grams of one order, each n-gram h w packed into one number: its ids as digits to base V."""
+    """Counts of the n-grams of one order. An n-gram h w is packed into one integer, its ids as digits in base V."""
 
     grams: np.ndarray  # [G] int64, ascending
-    counts: np.ndarray  # [G] occurrences at the highest order, below it distinct tokens that come before
+    counts: np.ndarray  # [G] occurrences at the highest order; at lower orders distinct preceding tokens
     contexts: np.ndarray  # [C] int64, ascending
     totals: np.ndarray  # [C] sum of counts over w
     classes: np.ndarray  # [C, 3] number of w with count 1, 2, and 3 or more
@@ -48,7 +48,7 @@ class _Level:
 
 @dataclass(frozen=True)
 class _Found:
-    """What one level knows of each of N events."""
+    """Counts of one level for each of N events."""
 
     count: np.ndarray  # [N] c(h w), 0 where it was not seen
     total: np.ndarray  # [N] c(h), 0 where the context was not seen
@@ -62,9 +62,9 @@ class KneserNey:
         g(h)       = (D_k(1) N_1(h) + D_k(2) N_2(h) + D_k(3) N_3+(h)) / c(h)
         p_0(w)     = 1 / V
 
-    c counts occurrences at the highest order; below it, distinct tokens seen before h w. N_i(h) is the number of
-    tokens that follow h with count i. A context never seen leaves it to the order below. Every order has discounts
-    for counts 1, 2, and 3 or more: `fit` estimates them from counts of counts, `tune` chooses them on validation.
+    c counts occurrences at the highest order and, at lower orders, the distinct tokens that precede h w. N_i(h) is the
+    number of tokens that follow h with count i. For an unseen context the lower order is used alone. Every order has
+    discounts for counts 1, 2, and 3 or more: `fit` estimates them from counts of counts, `tune` on validation data.
 
     Source: Kneser & Ney (1995); Chen & Goodman (1999).
 
@@ -80,7 +80,7 @@ class KneserNey:
     def fit(self, sequences: Iterable[np.ndarray], vocabulary_size: int, bos: int, eos: int) -> KneserNey:
         """Count the n-grams of the sequences, each [T] integer ids in 0..vocabulary_size - 1.
 
-        Raises ValueError where ids lie outside, or where vocabulary_size to the power of the order passes 2^63.
+        Raises ValueError for ids out of range, and where vocabulary_size ** order exceeds 2^63.
         """
         if vocabulary_size**self.order >= 2**63:
             raise ValueError(f"{self.order}-grams of {vocabulary_size} tokens do not fit into 63 bits; lower the order")
@@ -88,7 +88,7 @@ class KneserNey:
         grams, counts = np.unique(self._packed(sequences), return_counts=True)
         levels = [_level(grams, counts, vocabulary_size)]
         for order in range(self.order - 1, 0, -1):
-            # each distinct longer n-gram is one distinct token before the shorter one
+            # each distinct longer n-gram adds one distinct token that precedes the shorter one
             grams, counts = np.unique(grams % vocabulary_size**order, return_counts=True)
             levels.append(_level(grams, counts, vocabulary_size))
         self._levels = levels[::-1]  # unigrams first
@@ -96,10 +96,10 @@ class KneserNey:
         return self
 
     def tune(self, sequences: Iterable[np.ndarray]) -> KneserNey:
-        """Choose the discounts that give the sequences the highest likelihood.
+        """Choose the discounts that maximise the likelihood of the sequences.
 
-        The probability of an event is affine in each discount, so that the loss is convex in each: one after the
-        other is brought to its minimum, round after round, until a round gains less than 1e-6 nats an event.
+        The probability of an event is affine in each discount, so the loss is convex in each. Coordinate descent
+        minimises one after the other until a round gains less than 1e-6 nats an event.
         """
         grams, weights = np.unique(self._packed(sequences), return_counts=True)
         found = self._find(grams)
@@ -120,7 +120,7 @@ class KneserNey:
         return _loss(self._probability(self._find(grams), self.discounts), weights), int(weights.sum())
 
     def probabilities(self, context: Iterable[int]) -> np.ndarray:
-        """[V] probabilities of the event after a context, its oldest token first; BOS is put before a short one."""
+        """Probabilities [V] of the event after a context, oldest token first; a short context is padded with BOS."""
         tokens = np.array([*[self.bos] * (self.order - 1), *context], dtype=np.int64)
         _check_ids(tokens, self.vocabulary_size)
         packed = 0
@@ -172,15 +172,15 @@ def ngram_baselines(store: Store, train: Split, valid: Split, split: Split) -> d
 
 
 def _events(sequences: Iterable[np.ndarray], order: int, vocabulary_size: int, bos: int, eos: int) -> np.ndarray:
-    """[events] int64: each event and the order - 1 tokens before it, packed to base V."""
+    """Each event with the order - 1 tokens before it, packed in base V, [events] int64."""
     before, after = np.full(order - 1, bos, dtype=np.int64), np.array([eos], dtype=np.int64)
     padded = [part for sequence in sequences for part in (before, np.asarray(sequence, dtype=np.int64), after)]
     if not padded:
-        raise ValueError("got no sequences, expected at least one; an empty split has no likelihood")
+        raise ValueError("got no sequences, expected at least one")
     stream = np.concatenate(padded)
     _check_ids(stream, vocabulary_size)
     lengths = np.array([len(part) for part in padded[1::3]]) + 1
-    first = np.cumsum(lengths + order - 1) - lengths  # where the first event of each sequence stands
+    first = np.cumsum(lengths + order - 1) - lengths  # place of the first event of each sequence
     events = np.arange(lengths.sum()) + np.repeat(first - (np.cumsum(lengths) - lengths), lengths)
     packed = np.zeros(len(events), dtype=np.int64)
     for back in range(order - 1, -1, -1):
@@ -201,7 +201,7 @@ def _level(grams: np.ndarray, counts: np.ndarray, vocabulary_size: int) -> _Leve
 
 
 def _position(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each wanted number stands among the ascending keys, and whether it does."""
+    """The place of each wanted number among the ascending keys, and whether it is there."""
     position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return position, keys[position] == wanted
 
@@ -212,8 +212,8 @@ def _position(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _estimated_discounts(counts: np.ndarray) -> np.ndarray:
     """[3] discounts of counts 1, 2, 3 and more: i - (i + 1) Y n_{i+1} / n_i with Y = n_1 / (n_1 + 2 n_2).
 
-    n_i is the number of n-grams with count i. Where one of n_1 .. n_4 is 0, as in very small sets and in unigrams of
-    large ones, the formula means nothing: half of 1, 2 and 3 then.
+    n_i is the number of n-grams with count i. Where one of n_1 .. n_4 is 0, as in very small sets and for unigrams of
+    large ones, the formula is undefined and half of 1, 2 and 3 is used.
     """
     n = [int((counts == number).sum()) for number in (1, 2, 3, 4)]
     if 0 in n:
@@ -234,7 +234,7 @@ def _loss(probability: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _best_mix(one: np.ndarray, other: np.ndarray, weights: np.ndarray) -> float:
-    """The share t in 0..1, to a thousandth, for which (1 - t) one + t other is likeliest: golden section."""
+    """The t in 0..1, to a thousandth, that maximises the likelihood of (1 - t) one + t other, by golden section."""
 
     def loss(t: float) -> float:
         return _loss((1 - t) * one + t * other, weights)

@@ -1,4 +1,4 @@
-"""Write and read what a run reached: `results.json` in its folder."""
+"""Write and read `results.json`, the results of a run in its folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def results(
     wall_seconds: float,
     command: str,
 ) -> dict[str, Any]:
-    """The content of `results.json` after training; `evaluate.py` fills in `test` later.
+    """The content of `results.json` after training; `evaluate.py` adds `test` later.
 
     baselines: {name: {"valid": {metric: value}, "test": {...}}}, on the same sequences as the model.
     """
@@ -49,7 +49,7 @@ def results(
 
 
 def command_line() -> str:
-    """The command that is running, as one would type it again."""
+    """The running command, as one would type it."""
     program = Path(sys.argv[0])
     if program.stem == "seqaudio" or program.parts[-2:] == ("cli", "main.py"):
         return " ".join(["seqaudio", *sys.argv[1:]])
@@ -57,7 +57,7 @@ def command_line() -> str:
 
 
 def machine() -> str:
-    """Cores, system and processor, without a name of the machine."""
+    """Cores, system and processor, without the name of the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{cores} cores, {platform.system()} {platform.machine()}"
 

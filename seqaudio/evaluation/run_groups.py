@@ -1,4 +1,4 @@
-"""Finished runs, grouped where they differ in the seed only."""
+"""Read finished runs and group those that differ only in their seed."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.extensions import listed
 from seqaudio.run_folder import RunFolder
 
-# settings that say where something lies; its hash, which is compared instead, says what it is
+# settings that are paths; the hash of what lies there is compared instead
 PLACES = ("store", "start_from", "config")
 SPLITS = ("valid", "test")
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run is and what it reached."""
+    """Settings and results of a run."""
 
     path: Path
     recipe: str
     store: str  # fingerprint
     seed: int
-    settings: Mapping[str, Any]  # all that decides what it computes, besides store and seed
+    settings: Mapping[str, Any]  # all that determine its result, besides store and seed
     valid: Mapping[str, float]
-    test: Mapping[str, float] | None  # the last reading of the test split of the very store that it was trained on
-    test_reads: int  # how often a test split was read, of whichever store
+    test: Mapping[str, float] | None  # the last reading of the test split of the store that it was trained on
+    test_reads: int  # readings of any test split, of this or another store
     parameters: int
     seconds: float  # of the training
     machine: str
@@ -39,9 +39,9 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Runs that differ in the seed only."""
+    """Runs that differ only in their seed."""
 
-    name: str  # the settings that tell it from the other groups
+    name: str  # the settings that distinguish it from the other groups
     runs: tuple[FinishedRun, ...]  # by ascending seed
 
     def values(self, metric: str, split: str) -> dict[int, float] | None:
@@ -51,7 +51,7 @@ class RunGroup:
         return found if len(found) == len(self.runs) else None
 
     def summary(self, metric: str, split: str) -> dict[str, Any] | None:
-        """Mean and standard deviation over the runs, with the values by seed; no deviation for a single run."""
+        """Mean and standard deviation over the runs, with the values by seed; no deviation of a single run."""
         values = self.values(metric, split)
         if values is None:
             return None
@@ -60,7 +60,7 @@ class RunGroup:
 
 
 def run_folders(paths: Iterable[Path]) -> list[Path]:
-    """The folders as given; one that is no run but holds runs, as a sweep's does, stands for them."""
+    """The folders as given; one that contains runs, such as that of a sweep, is replaced by them."""
     found: list[Path] = []
     for path in paths:
         inside = () if (path / "config.json").is_file() else sorted(path.glob("*/config.json"))
@@ -69,11 +69,11 @@ def run_folders(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_run(path: Path) -> FinishedRun:
-    """A run as it is compared. Raises RunError where the folder is no run, is not finished or is damaged."""
+    """Read a run. Raises RunError for a folder that is no run, is not finished or is damaged."""
     folder = RunFolder(path)
     data = read_results(path)
     config = folder.config
-    # the model's own arguments tell what was chosen where a setting left it open, as the width for --parameters
+    # the model's arguments hold what a setting left open, such as the width for --parameters
     settings = folder.settings | config["model"]["arguments"] | {"use": listed(folder.extensions)}
     if config["parent"] is not None:
         settings["parent"] = json.dumps(config["parent"], sort_keys=True)
@@ -97,7 +97,7 @@ def read_run(path: Path) -> FinishedRun:
 
 
 def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int]:
-    """The metrics of the last reading of the test split of `store`, and how many readings there are of any."""
+    """The metrics of the last reading of the test split of `store`, and the number of readings of any store."""
     if not file.is_file():
         return None, 0
     lines = [line.split("\t", 2) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
@@ -106,7 +106,7 @@ def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int
 
 
 def group_runs(runs: Sequence[FinishedRun]) -> list[RunGroup]:
-    """Runs of equal settings together, in the order in which each group first appears.
+    """Group runs of equal settings, in order of first appearance.
 
     Raises OptionError for runs of different recipes or stores, and for two of equal settings and seed.
     """
@@ -117,8 +117,8 @@ def group_runs(runs: Sequence[FinishedRun]) -> list[RunGroup]:
         for what, expected, got in (("recipe", first.recipe, run.recipe), ("store", first.store[:16], run.store[:16])):
             if got != expected:
                 raise OptionError(
-                    f"{first.path} is of {what} {expected}, {run.path} of {got}: figures of different {what}s do not "
-                    f"compare; give runs of one {what}"
+                    f"{first.path} is of {what} {expected}, {run.path} of {got}: their figures cannot be "
+                    f"compared; give runs of one {what}"
                 )
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
@@ -128,15 +128,15 @@ def group_runs(runs: Sequence[FinishedRun]) -> list[RunGroup]:
         for before, run in pairwise(members):
             if run.seed == before.seed:
                 raise OptionError(
-                    f"{before.path} and {run.path} have equal settings and seed {run.seed}: one result counted twice; "
-                    f"leave one of them out"
+                    f"{before.path} and {run.path} have equal settings and seed {run.seed}: one result would count "
+                    f"twice; leave one of them out"
                 )
     names = _names([members[0].settings for members in groups.values()])
     return [RunGroup(name, tuple(members)) for name, members in zip(names, groups.values(), strict=True)]
 
 
 def _names(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each group those of its settings that are not the same in all."""
+    """For each group, the settings that differ between groups."""
     if len(settings) == 1:
         return ["all runs"]
     known = list(dict.fromkeys(name for held in settings for name in held))

@@ -15,13 +15,13 @@ from seqaudio.evaluation.forecasts.forecasts import Forecasts, Values
 from seqaudio.models.forecaster_base import MIN_SPREAD, Level
 
 STRENGTHS = (1e-3, 1e-1, 1e1, 1e3)  # of the ridge; validation chooses
-WIDEST = 4_096  # numbers of a window that a linear map of all channels takes; its normal equations grow with the square
+WIDEST = 4_096  # values of a window for which all channels are mapped together: normal equations grow with the square
 BLOCK = 2_048  # windows at once
 
 
 @dataclass(frozen=True, eq=False)
 class Scaled:
-    """Series of a split in deviations of the training rows, and where forecasts are asked."""
+    """Series of a split, standardised by the training rows, and the origins of its forecasts."""
 
     inputs: list[Values]  # [T, F] without gaps
     targets: list[Values]  # [T, K], NaN where unknown
@@ -38,26 +38,26 @@ class Scaled:
         window: int,
         horizon: int,
     ) -> Scaled:
-        """Series as `series_of` gives them; statistics: mean and deviation [C] of all channels.
+        """Series as `series_of` gives them; statistics: mean and standard deviation [C] of all channels.
 
         Raises OptionError where no window fits.
         """
         mean, std = statistics
-        seen, told = list(channels.inputs), list(channels.targets)
+        inputs, targets = list(channels.inputs), list(channels.targets)
         return cls(
-            [(one.inputs - mean[seen]) / std[seen] for one in series],
-            [(one.targets - mean[told]) / std[told] for one in series],
+            [(one.inputs - mean[inputs]) / std[inputs] for one in series],
+            [(one.targets - mean[targets]) / std[targets] for one in series],
             origins_of(series, window, horizon),
             horizon,
             channels,
         )
 
     def truth(self) -> Values:
-        """What came, [M, H, K]."""
+        """The observations, [M, H, K]."""
         return self._at(self.targets, np.arange(self.horizon))
 
     def known_targets(self, offsets: npt.NDArray[np.int64]) -> Values:
-        """The targets at steps beside each origin, [M, S, K]; a gap takes the value before it, or else 0."""
+        """The targets at offsets from each origin, [M, S, K]; a gap is filled with the value before it, or 0."""
         zeros = np.zeros(self.targets[0].shape[1])
         return self._at([filled(one, zeros) for one in self.targets], offsets)
 
@@ -70,7 +70,7 @@ class Scaled:
 
 
 def _gather(values: list[Values], origins: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> Values:
-    """Values at steps beside each origin [m, 2], [m, S, C]; what would lie before a series is its first value."""
+    """Values at offsets from each origin [m, 2], [m, S, C]; before the start of a series its first value stands."""
     starts = np.cumsum([0, *map(len, values[:-1])])[origins[:, :1]]
     gathered: Values = np.concatenate(values)[starts + np.maximum(origins[:, 1:] + offsets, 0)]
     return gathered
@@ -114,11 +114,11 @@ class LinearForecaster:
 
     def _block(self, split: Scaled, origins: npt.NDArray[np.int64]) -> Values:
         rows, middle, spread = _rows(split, origins, self.window, self.level, self.apart)
-        told = rows @ self.weights
+        products = rows @ self.weights
         if not self.apart:
-            values = told.reshape(len(origins), split.horizon, -1)
+            values = products.reshape(len(origins), split.horizon, -1)
         else:
-            values = told.reshape(len(origins), -1, split.horizon).swapaxes(1, 2)[..., split.channels.places]
+            values = products.reshape(len(origins), -1, split.horizon).swapaxes(1, 2)[..., split.channels.places]
         return values * spread + middle
 
 

@@ -1,4 +1,4 @@
-"""Forecasts drawn: what was seen, what was said with its intervals, what came."""
+"""Draw forecasts: context, forecast with prediction intervals, observations."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from seqaudio.store import Store
 
 BANDS = ("#bcc7e0", "#e4e9f4")  # of the inner and of the outer interval: grey values 198 and 233
 PANELS = 4  # at most
-SEEN = 3  # steps that are drawn before a forecast, for each step ahead
-RUN = 120  # forecasts of one step that are drawn side by side
+CONTEXT = 3  # steps drawn before a forecast, for each step ahead
+RUN = 120  # one-step forecasts that are drawn in a row
 
 
 class Panel(NamedTuple):
-    """One stretch of one channel, in the units of the series; steps count from the beginning of the split."""
+    """A part of one channel, in the units of the series; steps count from the beginning of the split."""
 
     name: str
-    seen_steps: npt.NDArray[np.int64]
-    seen: Values
+    context_steps: npt.NDArray[np.int64]
+    context: Values
     steps: npt.NDArray[np.int64]
-    said: Values
-    came: Values
+    forecast: Values
+    observed: Values
     widths: Values  # [L, steps] half widths of the intervals
 
 
@@ -46,7 +46,7 @@ def draw_forecasts(
 ) -> None:
     """Write the picture of some forecasts as a PNG of 150 dots an inch.
 
-    series, origins: what the forecasts [M, H, K] are of, as the source has them.
+    series, origins: those of the source that the forecasts [M, H, K] were made for.
     Raises OSError where the folder is missing or may not be written to.
     """
     panels = choose_panels(forecasts, intervals, series, origins, store)
@@ -62,7 +62,7 @@ def choose_panels(
 ) -> list[Panel]:
     """Forecasts from the middle of the split: several places of one channel, or one place of several channels.
 
-    Forecasts of a single step are drawn as a run of them.
+    One-step forecasts are drawn as a run.
     """
     channels = channels_of(store)
     mean, std = statistics_of(store)
@@ -81,21 +81,21 @@ def choose_panels(
                 begin = max(rows[0], min(place - RUN // 2, rows[-1] - RUN + 1))
                 rows = rows[rows >= begin][:RUN]
                 steps = origins[rows, 1]
-                said, came = forecasts.values[rows, 0, channel], forecasts.truth[rows, 0, channel]
-                seen_steps = np.arange(0)
+                forecast, observed = forecasts.values[rows, 0, channel], forecasts.truth[rows, 0, channel]
+                context_steps = np.arange(0)
             else:
                 steps = origin + np.arange(horizon)
-                said, came = forecasts.values[place, :, channel], forecasts.truth[place, :, channel]
-                seen_steps = np.arange(max(0, origin - SEEN * horizon), origin)
+                forecast, observed = forecasts.values[place, :, channel], forecasts.truth[place, :, channel]
+                context_steps = np.arange(max(0, origin - CONTEXT * horizon), origin)
             widths = intervals.widths[:, :, channel] * scale
             panels.append(
                 Panel(
                     channels.target_names[channel],
-                    seen_steps - one.first,
-                    one.targets[seen_steps, channel].astype(np.float64),
+                    context_steps - one.first,
+                    one.targets[context_steps, channel].astype(np.float64),
                     steps - one.first,
-                    said * scale + shift,
-                    came * scale + shift,
+                    forecast * scale + shift,
+                    observed * scale + shift,
                     np.broadcast_to(widths, (len(widths), len(steps))),
                 )
             )
@@ -108,7 +108,7 @@ def _spread(count: int) -> list[int]:
 
 
 def forecasts_figure(panels: Sequence[Panel], levels: Sequence[float], title: str = "") -> Figure:
-    """A panel a stretch: what was seen and what came as a line, the forecast dashed, intervals as bands around it."""
+    """A panel for each part: context and observations as a line, the forecast dashed, its intervals as bands."""
     height = 0.95 + 1.75 * len(panels)
     figure = new_figure(8.0, height)
     all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
@@ -131,13 +131,15 @@ def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
         if not np.isfinite(panel.widths[number]).all():
             continue  # validation was too small for this level
         axes.fill_between(
-            panel.steps, panel.said - panel.widths[number], panel.said + panel.widths[number],
+            panel.steps, panel.forecast - panel.widths[number], panel.forecast + panel.widths[number],
             color=BANDS[min(place, len(BANDS) - 1)], linewidth=0, label=f"{100 * levels[number]:g} % interval",
         )  # fmt: skip
-    steps = np.concatenate([panel.seen_steps, panel.steps])
-    axes.plot(steps, np.concatenate([panel.seen, panel.came]), color=INK, linewidth=1.1, label="what came")
-    axes.plot(panel.steps, panel.said, "--", color=INKS[1], linewidth=1.5, marker="o", markersize=2.4, label="forecast")
-    if len(panel.seen_steps):
+    steps = np.concatenate([panel.context_steps, panel.steps])
+    axes.plot(steps, np.concatenate([panel.context, panel.observed]), color=INK, linewidth=1.1, label="observed")
+    axes.plot(
+        panel.steps, panel.forecast, "--", color=INKS[1], linewidth=1.5, marker="o", markersize=2.4, label="forecast"
+    )
+    if len(panel.context_steps):
         axes.axvline(panel.steps[0] - 0.5, color="#7a7a7a", linewidth=0.9, linestyle=(0, (2, 2)))
     axes.set_ylabel(plain(panel.name, 16), fontsize=10, color=INK)
     axes.grid(color=GRID, linewidth=0.5, alpha=0.6)

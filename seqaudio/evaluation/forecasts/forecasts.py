@@ -1,4 +1,4 @@
-"""Forecasts of a whole split: what a model says, how far off it is at each step ahead, and intervals around it."""
+"""Forecast a whole split: values of a model, errors at each step ahead, prediction intervals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Forecasts:
-    """Forecasts and what came, [M, H, K] each, in deviations of the training rows; NaN is unknown."""
+    """Forecasts and observations, [M, H, K] each, in standard deviations of the training rows; NaN is unknown."""
 
     values: Values
     truth: Values
@@ -31,9 +31,9 @@ class Forecasts:
         return self.values - self.truth
 
     def metrics(self) -> dict[str, float]:
-        """Mean squared and absolute error over all values that are known, and their number.
+        """Mean squared and absolute error over all known values, and their number.
 
-        Of several steps also the squared error at the first and at the last of them.
+        For several steps also the squared error at the first and at the last.
         """
         errors = self.errors[~np.isnan(self.truth)]
         found = {"mse": float(np.square(errors).mean()), "mae": float(np.abs(errors).mean())}
@@ -43,11 +43,11 @@ class Forecasts:
         return found | {"count": len(errors)}
 
     def by_step(self) -> list[float]:
-        """Mean squared error at each step ahead, [H]; NaN where nothing is known."""
+        """Mean squared error at each step ahead, [H]; NaN where no value is known."""
         return self._means((0, 2))
 
     def by_channel(self) -> list[float]:
-        """Mean squared error of each channel, [K]; NaN where nothing is known."""
+        """Mean squared error of each channel, [K]; NaN where no value is known."""
         return self._means((0, 1))
 
     def _means(self, axes: tuple[int, int]) -> list[float]:
@@ -60,9 +60,9 @@ class Forecasts:
 
 @torch.no_grad()
 def predict(model: ForecastModel, source: Source, steps: int, device: torch.device | str = "cpu") -> Forecasts:
-    """What a model says at every origin of a source that draws nothing, in the order of the origins.
+    """Forecasts of a model at every origin of a source without random draws, in the order of the origins.
 
-    steps: ahead; beyond the model's horizon its own forecasts are fed back.
+    steps: steps ahead; beyond the model's horizon its own forecasts are fed back.
     """
     model.eval()
     values, truth = [], []
@@ -70,13 +70,13 @@ def predict(model: ForecastModel, source: Source, steps: int, device: torch.devi
         on_device = batch.to(device)
         assert on_device.targets is not None
         if steps > model.horizon:
-            said = model.forecast(on_device.inputs, steps)[None]
+            forecast = model.forecast(on_device.inputs, steps)[None]
         else:
-            said = model(on_device.inputs, None, on_device.lengths, on_device.resets)[0][:, :, :steps]
+            forecast = model(on_device.inputs, None, on_device.lengths, on_device.resets)[0][:, :, :steps]
         wanted = ((on_device.targets - model.target_mean) / model.target_std)[:, :, :steps]
-        # row after row, in the order of time: that of the origins
+        # row by row in the order of time, which is that of the origins
         asked = ~wanted.isnan().all(dim=3).all(dim=2).T
-        values.append(said.transpose(0, 1)[asked].double().cpu().numpy())
+        values.append(forecast.transpose(0, 1)[asked].double().cpu().numpy())
         truth.append(wanted.transpose(0, 1)[asked].double().cpu().numpy())
     return Forecasts(np.concatenate(values), np.concatenate(truth))
 
@@ -87,9 +87,9 @@ class Intervals:
 
         width = the ceil((n + 1) level)-th smallest |error| of the n calibration forecasts
 
-    If errors to come are exchangeable with those of the calibration, a share of at least `level` of the truth lies
-    inside. Those of a series are not quite, so that the share that was reached is to be told beside it. A calibration
-    of fewer than level / (1 - level) values has no such width: it is infinite.
+    If future errors are exchangeable with those of the calibration, at least a share of `level` of the observations
+    lies inside. Errors of a series are not quite exchangeable, so report the measured coverage as well. With fewer than
+    level / (1 - level) calibration values the width is infinite.
 
     Source: Vovk et al. (2005); Lei et al. (2018).
     """
@@ -99,7 +99,7 @@ class Intervals:
 
     @classmethod
     def from_errors(cls, errors: Values, levels: Sequence[float] = LEVELS) -> Intervals:
-        """Intervals from errors [M, H, K] of a split that was not trained on; NaN is left out.
+        """Intervals from the errors [M, H, K] of a split that was not trained on; NaN is ignored.
 
         Raises OptionError for a level outside 0..1.
         """
@@ -109,16 +109,16 @@ class Intervals:
         counts = (~np.isnan(errors)).sum(axis=0)
         widths = np.full((len(levels), *errors.shape[1:]), np.inf)
         for number, level in enumerate(levels):
-            # rounding first: (n + 1) level is meant exactly, and 0.8 is none of the machine's numbers
+            # round first: (n + 1) level is meant exactly, and 0.8 has no exact float
             ranks = np.vectorize(lambda n, level=level: math.ceil(round((n + 1) * level, 9)))(counts)
             picked = np.take_along_axis(sizes, np.clip(ranks - 1, 0, len(sizes) - 1)[None], axis=0)[0]
             widths[number] = np.where(ranks <= counts, picked, np.inf)
         return cls(tuple(levels), widths)
 
     def coverage(self, forecasts: Forecasts) -> dict[str, float]:
-        """The share of the known truth inside the intervals of each level, as `coverage_80`, and their mean width.
+        """The share of known observations inside the intervals of each level, as `coverage_80`, and their mean width.
 
-        A level for which the calibration was too small is left out.
+        Levels for which the calibration was too small are left out.
         """
         known = ~np.isnan(forecasts.truth)
         found: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A split as the models and the baselines of forecasting see it."""
+"""Forecast origins of a split, and the baselines' forecasts at them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seqaudio.evaluation.forecasts.forecasts import Forecasts
 from seqaudio.store import Store
 
 ROWS = 256  # windows, or whole series, that are evaluated at once
-PAST = 1_000  # steps before the split that a net without a window reads first, so that its state has settled
-LINEAR_WINDOW = 96  # steps that the linear baseline sees beside a net without a window, at most
+PAST = 1_000  # steps before the split that a net without a window reads first, to settle its state
+LINEAR_WINDOW = 96  # context of the linear baseline where the net has no window, in steps, at most
 
 
 def forecast_source(series: Sequence[Series], window: int, horizon: int) -> SeriesWindows | WholeSeries:
@@ -25,19 +25,19 @@ def forecast_source(series: Sequence[Series], window: int, horizon: int) -> Seri
 
 
 def baselines_of(store: Store, split: str, window: int, horizon: int) -> dict[str, Forecasts]:
-    """What each baseline forecasts at every origin of a split; linear maps are fitted to the training split."""
+    """Forecasts of each baseline at every origin of a split; linear maps are fitted to the training split."""
     channels, statistics = channels_of(store), statistics_of(store)
     here = Scaled.of(series_of(store, split), channels, statistics, window, horizon)
-    seen = window or min(LINEAR_WINDOW, int(here.origins[:, 1].min()))
+    context = window or min(LINEAR_WINDOW, int(here.origins[:, 1].min()))
     train, valid = (
-        Scaled.of(series_of(store, name), channels, statistics, seen, horizon) for name in ("train", "valid")
+        Scaled.of(series_of(store, name), channels, statistics, context, horizon) for name in ("train", "valid")
     )
-    maps = linear_baselines(train, valid, seen)
+    maps = linear_baselines(train, valid, context)
     return simple_baselines(here) | {name: fitted(here) for name, fitted in maps.items()}
 
 
 def steps_of(forecasts: dict[str, Forecasts]) -> dict[str, Any]:
-    """Squared errors at each step ahead, for `results.json`: by name, None where nothing is known."""
+    """Squared errors at each step ahead, for `results.json`: by name, None where no value is known."""
     return {
         name: [None if np.isnan(value) else round(value, 6) for value in one.by_step()]
         for name, one in forecasts.items()
