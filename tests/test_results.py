@@ -71,12 +71,12 @@ def test_only_a_run_whose_test_split_was_read_is_published(tmp_path: Path) -> No
     run = tmp_path / "run"
     run.mkdir()
     with pytest.raises(RunError, match=r"no results.json"):
-        results_page.publish(run, "x", tmp_path / "docs")
+        results.publish(run, "x", tmp_path / "docs")
     (run / "results.json").write_text(json.dumps(outcome(0.9, test=False)))
     with pytest.raises(RunError, match="--split test"):
-        results_page.publish(run, "x", tmp_path / "docs")
+        results.publish(run, "x", tmp_path / "docs")
     results.record_test(run, {"accuracy": 0.9, "count": 300}, {"guess": {"accuracy": 0.1}}, "fingerprint")
-    published = json.loads(results_page.publish(run, "x", tmp_path / "docs").read_text())
+    published = json.loads(results.publish(run, "x", tmp_path / "docs").read_text())
     assert published["test"]["accuracy"] == 0.9
     assert published["baselines"]["guess"] == {"valid": {"accuracy": 0.1}, "test": {"accuracy": 0.1}}
 

@@ -14,25 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.cli.options import guarded
-from seqaudio.errors import OptionError, RunError
-from seqaudio.evaluation.results import main_metric, read_results
-from seqaudio.files import write_bytes, write_json
+from seqaudio.errors import OptionError
+from seqaudio.evaluation.results import main_metric, publish
+from seqaudio.files import write_bytes
 
 PAGE_HEAD = """# Results
 
 Written by `make results` from the files in `docs/results/`, one a published run. Nothing here is typed by hand.
 Validation chose the epoch; the test split was opened by `evaluate.py` alone, as often as the last column says.
 """
-
-
-def publish(run: Path, name: str, folder: Path) -> Path:
-    """Copy a run's results into the folder of published ones. Raises RunError where test was not read."""
-    data = read_results(run)
-    if data["test"] is None:
-        raise RunError(f"{run}: its test split was not read; run evaluate.py --run {run} --split test first")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", data)
-    return folder / f"{name}.json"
 
 
 def page(folder: Path) -> str:
