@@ -38,6 +38,8 @@ test set, the best mean first. Each row holds runs that differ by their seed alo
   are those of the chosen training.
 - **test reads** counts how often `evaluate.py` has opened the test split of each run. Training never opens it:
   validation chooses the epoch.
+
+Single runs are folded away beneath each table; the file of each has its own command, versions and all metrics.
 """
 
 # what a metric says; {items} is the number and the kind of what one reading scored
@@ -65,6 +67,7 @@ class Section:
 
 
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
+MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
 FSDD = "seqaudio prepare fsdd --source FSDD"
 NOTTINGHAM = "seqaudio prepare midi_folder --source NOTTINGHAM --versions hashed --out stores/nottingham"
 ETTH1 = (
@@ -148,14 +151,15 @@ SECTIONS = (
         "Adding problem, 600 steps",
         ("adding_600",),
         "sequences",
-        "Inputs are made by rule; no store is needed.",
+        f"Sequences are made by rule, without a store. {MEMORY_STUDY}",
     ),
     Section(
         "Memory tasks",
         "Copy problem, 200 steps of silence",
         ("copy_200",),
         "symbols",
-        "Ten symbols are asked for in each sequence: their errors are not independent, so no interval is given.",
+        f"Ten symbols are asked for in each sequence: their errors are not independent, so no interval is given. "
+        f"{MEMORY_STUDY}",
         independent=False,
     ),
 )
