@@ -141,7 +141,7 @@ def test_a_figure_of_forecasts_can_be_read() -> None:
     ]
     figure = forecasts_figure(panels, (0.8, 0.95), "run")
     assert_legible(figure)
-    assert {"forecast", "what came", "80 % interval", "95 % interval", "step of the split"} <= set(words(figure))
+    assert {"forecast", "observed", "80 % interval", "95 % interval", "step of the split"} <= set(words(figure))
 
 
 def study(failing: int) -> dict[str, object]:

@@ -1,109 +1,371 @@
 """Publish a run's results, and write docs/results.md from all that are published.
 
 python docs/pages/results_page.py publish RUN NAME   copies RUN/results.json to docs/results/NAME.json
-python docs/pages/results_page.py page               writes docs/results.md from docs/results/*.json
+python docs/pages/results_page.py page               writes docs/results.md from docs/results/
+
+NAME ends in `_SEED`, and begins as one of SECTIONS does.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import statistics
 import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from result_groups import Group, PublishedRun, group_runs, summary, wilson
+
 from seqaudio.cli.options import guarded
 from seqaudio.errors import OptionError, RunError
-from seqaudio.evaluation.results import main_metric, read_results
-from seqaudio.files import write_bytes, write_json
+from seqaudio.evaluation.comparison import better_when, is_share
+from seqaudio.evaluation.results import publish
+from seqaudio.files import write_bytes
 
 PAGE_HEAD = """# Results
 
-Written by `make results` from the files in `docs/results/`, one a published run. Nothing here is typed by hand.
-Validation chose the epoch; the test split was opened by `evaluate.py` alone, as often as the last column says.
+Written by `make results` from the files in [results/](results); no figure here is typed by hand. Each table holds one
+test set, the best mean first. Each row holds runs that differ by their seed alone:
+
+- **seeds** is their number. **mean**, **sd** (standard deviation) and **range** are over the seeds, on the test split;
+  where there is one seed, sd and range are a dash.
+- **errors** are the items that were missed, the mean over the seeds. The **95 % interval** (Wilson) is that of one
+  reading of the test with so many errors: it says how much another choice of test items could change, as sd says how
+  much another seed could.
+- Columns in *italics* are baselines, scored on the same test items.
+- **seconds** are the wall time of a training, the mean over the seeds. Where validation chose the learning rate, they
+  are those of the chosen training.
+- **test reads** counts how often `evaluate.py` has opened the test split of each run. Training never opens it:
+  validation chooses the epoch.
+
+Single runs are folded away beneath each table; the file of each has its own command, versions and all metrics.
 """
 
+# what a metric says; {items} is the number and the kind of what one reading scored
+METRICS = {
+    "accuracy": "share of {items} that got the right label",
+    "nats_per_event": "negative log-likelihood in nats, the mean over {items}",
+    "nats_per_character": "negative log-likelihood in nats, the mean over {items}",
+    "mse": "squared error, the mean over {items}",
+}
+# metrics that have a column beside the main one, and its heading
+MORE_METRICS = {"accuracy_clean": "without noise", "accuracy_noisy": "in noise", "mae": "mean absolute error"}
 
-def publish(run: Path, name: str, folder: Path) -> Path:
-    """Copy a run's results into the folder of published ones. Raises RunError where test was not read."""
-    data = read_results(run)
-    if data["test"] is None:
-        raise RunError(f"{run}: its test split was not read; run evaluate.py --run {run} --split test first")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", data)
-    return folder / f"{name}.json"
+
+@dataclass(frozen=True)
+class Section:
+    """A table: all groups that were scored on one test set."""
+
+    task: str
+    title: str
+    prefixes: tuple[str, ...]  # with which the names of its groups begin
+    items: str  # what the test count counts
+    note: str = ""  # what a reader has to know of this test set
+    store: str = ""  # the command that prepares its store
+    independent: bool = True  # whether errors of items are, so that a share of them has an interval
+
+
+SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
+MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
+FSDD = "seqaudio prepare fsdd --source FSDD"
+NOTTINGHAM = "seqaudio prepare midi_folder --source NOTTINGHAM --versions hashed --out stores/nottingham"
+ETTH1 = (
+    "seqaudio prepare series --source ETTh1.csv --time-column date --period 24 --rows 8640 2880 2880 --out stores/etth1"
+)
+SUNSPOTS = (
+    "seqaudio prepare series --source monthly-sunspots.csv --time-column Month --period 132 --out stores/sunspots"
+)
+AIRLINE = (
+    "seqaudio prepare series --source monthly-airline-passengers.csv --time-column Month --period 12 --rows 96 24 24 "
+    "--out stores/airline"
+)
+
+# in the order of the page; a group belongs to the longest prefix that its name begins with
+SECTIONS = (
+    Section(
+        "Keyword recognition",
+        "Free Spoken Digit Dataset, the official test",
+        ("fsdd",),
+        "clips",
+        "Ten digits; the six speakers of the test are those of the training.",
+        f"{FSDD} --out stores/fsdd",
+    ),
+    Section(
+        "Keyword recognition",
+        "Free Spoken Digit Dataset, a speaker never heard",
+        ("fsdd_theo",),
+        "clips",
+        "All are of the speaker theo, so the interval does not speak for other speakers.",
+        f"{FSDD} --leave-out theo --out stores/fsdd_theo",
+    ),
+    Section(
+        "Keyword recognition",
+        "The demo's words",
+        ("demo_keywords",),
+        "clips",
+        "Ten words, near misses and silence; espeak-ng speaks them, with voices that training never had.",
+    ),
+    Section(
+        "Music generation",
+        "Nottingham folk tunes",
+        ("nottingham",),
+        "events",
+        "End marks are events, too.",
+        NOTTINGHAM,
+    ),
+    Section(
+        "Music generation",
+        "Nottingham folk tunes: the state carried from window to window, or zeroed",
+        ("carried_music", "zeroed_music"),
+        "events",
+        "What it means: [docs/bptt.md](bptt.md#what-the-carried-state-is-worth).",
+        NOTTINGHAM,
+    ),
+    Section(
+        "Music generation",
+        "The demo's chorales",
+        ("demo_chorales",),
+        "events",
+        "Bach's chorales in four voices, from music21.",
+    ),
+    Section(
+        "Language modelling",
+        "Tiny Shakespeare: the state carried from window to window, or zeroed",
+        ("carried_text", "zeroed_text"),
+        "characters",
+        "What it means: [docs/bptt.md](bptt.md#what-the-carried-state-is-worth).",
+        'seqaudio prepare text_file --source tinyshakespeare.txt --out stores/shakespeare --name "tiny Shakespeare"',
+    ),
+    *(
+        Section("Forecasting", f"{title}, {ahead} ahead", (f"{series}_h{horizon}",), "values", SERIES_NOTE, store)
+        for title, series, store, horizons in (
+            ("ETTh1", "etth1", ETTH1, {24: "24 hours", 48: "48 hours"}),
+            ("Monthly sunspots", "sunspots", SUNSPOTS, {1: "one month", 12: "twelve months"}),
+            ("Airline passengers", "airline", AIRLINE, {1: "one month", 12: "twelve months"}),
+        )
+        for horizon, ahead in horizons.items()
+    ),
+    Section(
+        "Memory tasks",
+        "Adding problem, 600 steps",
+        ("adding_600",),
+        "sequences",
+        f"Sequences are made by rule, without a store. {MEMORY_STUDY}",
+    ),
+    Section(
+        "Memory tasks",
+        "Copy problem, 200 steps of silence",
+        ("copy_200",),
+        "symbols",
+        f"Ten symbols are asked for in each sequence: their errors are not independent, so no interval is given. "
+        f"{MEMORY_STUDY}",
+        independent=False,
+    ),
+)
+
+# studies are no runs: each has a table and a story of its own
+STUDIES = {
+    "gradient_flow_adding": (
+        "At which length each cell stops learning the adding problem",
+        "[recipes/gradient_flow](../recipes/gradient_flow/README.md#which-cell-stops-learning-at-which-length)",
+    ),
+    "window_study": (
+        "What the length of a window costs: error, weights and examples",
+        "[docs/forecasting.md](forecasting.md#how-long-should-the-window-be)",
+    ),
+}
 
 
 def page(folder: Path) -> str:
-    """The text of `docs/results.md`: a table a recipe, a row a run."""
-    published = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+    """The text of `docs/results.md`: a table a test set, a row a group. Raises RunError for what it cannot place."""
+    groups = group_runs({file.stem: _read(file) for file in sorted(folder.glob("*.json"))})
+    placed: dict[Section, list[Group]] = {}
+    for group in groups:
+        placed.setdefault(section_of(group.name), []).append(group)
     parts = [PAGE_HEAD]
-    for recipe in sorted({data["recipe"] for data in published.values()}):
-        runs = {name: data for name, data in published.items() if data["recipe"] == recipe}
-        parts.append(_table(recipe, runs))
-    return "\n".join(parts)
-
-
-def _table(recipe: str, runs: dict[str, dict[str, Any]]) -> str:
-    title = recipe.replace("_", " ").capitalize()
-    head = ["run", "seed", "valid", "test", "n", "baselines on test", "parameters", "seconds", "test reads"]
-    lines = [f"## {title}", "", _row(head), _row(["---"] * len(head))]
-    for name, data in runs.items():
-        metric = main_metric(data["test"])
-        baselines = [
-            f"{baseline} {_number(metric, values['test'][metric])}"
-            for baseline, values in data["baselines"].items()
-            if metric in values.get("test", {})
-        ]
-        lines.append(
-            _row(
-                [
-                    name,
-                    str(data["seed"]),
-                    _number(metric, data["valid"][metric]),
-                    f"**{_number(metric, data['test'][metric])}**",
-                    f"{data['test']['count']:,}",
-                    ", ".join(baselines),
-                    f"{data['parameters']:,}",
-                    f"{data['wall_seconds']:,.0f}",
-                    str(data["test_reads"]),
-                ]
-            )
-        )
-    metrics = sorted({main_metric(data["test"]) for data in runs.values()})
-    lines += ["", f"Valid and test are `{'`, `'.join(metrics)}`. The commands:", ""]
-    for name, data in runs.items():
-        lines.append(f"- {name}: `{data['command']}` ({data['machine']}, torch {data['versions']['torch']})")
-    lines += _over_seeds(runs)
-    return "\n".join([*lines, ""])
-
-
-def _over_seeds(runs: dict[str, dict[str, Any]]) -> list[str]:
-    """Mean and spread of runs that are named alike but for a number behind `_`: those of other seeds."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for name, data in runs.items():
-        groups.setdefault(re.sub(r"_\d+$", "", name), []).append(data)
-    lines = []
-    for name, group in groups.items():
-        if len(group) < 2:
+    task = None
+    for section in SECTIONS:
+        if section not in placed:
             continue
-        metric = main_metric(group[0]["test"])
-        values = [data["test"][metric] for data in group]
-        mean, spread = statistics.mean(values), statistics.stdev(values)
-        lines.append(
-            f"- {name}: {len(group)} seeds, mean {_number(metric, mean)}, "
-            f"standard deviation {_number(metric, spread)}, "
-            f"from {_number(metric, min(values))} to {_number(metric, max(values))}"
+        if section.task != task:
+            task = section.task
+            parts.append(f"## {task}\n")
+        parts.append(_section(section, placed[section]))
+    return "\n".join([*parts, *_studies(folder / "studies")])
+
+
+def section_of(name: str) -> Section:
+    """The section that a group or a run belongs to. Raises RunError where none takes it."""
+    fitting = [
+        (len(prefix), place)
+        for place, section in enumerate(SECTIONS)
+        for prefix in section.prefixes
+        if f"{name}_".startswith(f"{prefix}_")
+    ]
+    if not fitting:
+        known = ", ".join(prefix for section in SECTIONS for prefix in section.prefixes)
+        raise RunError(
+            f"{name}: no section of the results page takes it; begin its name with one of {known}, "
+            f"or add a section to docs/pages/results_page.py"
         )
-    return ["", "Over seeds, on test:", "", *lines] if lines else []
+    return SECTIONS[max(fitting)[1]]
 
 
-def _number(metric: str, value: float) -> str:
-    return f"{100 * value:.2f} %" if metric == "accuracy" else f"{value:.4f}"
+def _read(file: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return data
 
 
-def _row(cells: list[str]) -> str:
+def _section(section: Section, groups: Sequence[Group]) -> str:
+    first = groups[0]
+    for group in groups:
+        if (group.metric, group.count) != (first.metric, first.count):
+            raise RunError(
+                f"{first.name} has {first.metric} over {first.count} items, {group.name} {group.metric} over "
+                f"{group.count}: a table holds one test set; add a section to docs/pages/results_page.py"
+            )
+    metric = first.metric
+    if metric not in METRICS:
+        raise RunError(
+            f"{first.name}: the page cannot explain {metric}; add it to METRICS in docs/pages/results_page.py"
+        )
+    ordered = sorted(groups, key=lambda group: (_goodness(group), group.name))
+    runs = [run for group in ordered for run in group.runs]
+    scored = METRICS[metric].format(items=f"{first.count:,} {section.items}")
+    machines = _each_once(run.data["machine"] for run in runs)
+    torch = _each_once(run.data["versions"]["torch"] for run in runs)
+    about = (
+        f"`{metric}`: {scored}; {better_when(metric)} is better.",
+        section.note,
+        f"Trained on {machines}, with torch {torch}.",
+    )
+    return "\n".join(
+        [
+            f"### {section.title}",
+            "",
+            " ".join(filter(None, about)),
+            "",
+            *_group_table(section, ordered),
+            "",
+            *_commands(section, ordered),
+            "",
+            *_run_table(runs, metric),
+            "",
+        ]
+    )
+
+
+def _goodness(group: Group) -> float:
+    """The mean on test, the smaller the better."""
+    mean = summary(group.values(group.metric)).mean
+    return -mean if better_when(group.metric) == "higher" else mean
+
+
+def _group_table(section: Section, groups: Sequence[Group]) -> list[str]:
+    metric = groups[0].metric
+    baselines = list(dict.fromkeys(name for group in groups for name in group.baselines(metric)))
+    more = [name for name in MORE_METRICS if name in groups[0].runs[0].data["test"]]
+    head = ["runs", "seeds", "mean", "sd, points" if is_share(metric) else "sd", "range"]
+    if is_share(metric):
+        head.append(f"errors of {groups[0].count:,}")
+        if section.independent:
+            head.append("95 % interval")
+    head += [MORE_METRICS[name] for name in more]
+    head += [*(f"*{name}*" for name in baselines), "parameters", "seconds", "test reads"]
+    rows = []
+    for group in groups:
+        figure = summary(group.values(metric))
+        cells = [f"`{group.name}`", str(len(group.runs)), f"**{_number(metric, figure.mean)}**"]
+        if figure.deviation is None:
+            cells += ["-", "-"]
+        else:
+            deviation = _number(metric, figure.deviation, _decimals(metric, figure.mean)).removesuffix(" %")
+            cells += [deviation, _interval(metric, figure.low, figure.high)]
+        if is_share(metric):
+            cells.append(f"{group.mean_errors():,.1f}".removesuffix(".0"))
+            if section.independent:
+                cells.append(_interval(metric, *wilson(figure.mean, group.count)))
+        cells += [_number(name, summary(group.values(name)).mean) for name in more]
+        scored = group.baselines(metric)
+        cells += [_number(metric, scored[name]) if name in scored else "-" for name in baselines]
+        seconds = summary([run.data["wall_seconds"] for run in group.runs]).mean
+        cells += [f"{group.runs[0].data['parameters']:,}", f"{seconds:,.0f}", _reads(group)]
+        rows.append(_row(cells))
+    return [_row(head), _row(["---", *["---:"] * (len(head) - 1)]), *rows]
+
+
+def _reads(group: Group) -> str:
+    """`1`, `1 each`, or one number a run."""
+    reads = [run.data["test_reads"] for run in group.runs]
+    if len(reads) > 1 and len(set(reads)) == 1:
+        return f"{reads[0]} each"
+    return ", ".join(map(str, reads))
+
+
+def _commands(section: Section, groups: Sequence[Group]) -> list[str]:
+    """A block of shell: the store, then each group's command with the seed left open."""
+    lines = ["```sh"]
+    if section.store:
+        lines.append(section.store)
+    for group in groups:
+        seeds = ", ".join(str(run.seed) for run in group.runs)
+        lines.append(f"# {group.name}: SEED {seeds}{_tuning(group)}")
+        lines.append(group.command)
+    return [*lines, "```"]
+
+
+def _tuning(group: Group) -> str:
+    """How a study chose the learning rate of the group's runs; empty where none did."""
+    rates = group.runs[0].data.get("tuning", {}).get("learning_rates", {})
+    return f"; validation chose the learning rate from {', '.join(sorted(rates, key=float))}" if rates else ""
+
+
+def _run_table(runs: Sequence[PublishedRun], metric: str) -> list[str]:
+    """The single runs, folded away."""
+    lines = [_row(["run", "seed", "valid", "test", "seconds", "test reads"]), _row(["---", *["---:"] * 5])]
+    for run in runs:
+        data = run.data
+        figures = [_number(metric, data[split][metric]) for split in ("valid", "test")]
+        link = f"[{run.name}](results/{run.name}.json)"
+        lines.append(_row([link, str(run.seed), *figures, f"{data['wall_seconds']:,.0f}", str(data["test_reads"])]))
+    title = "The run" if len(runs) == 1 else f"The {len(runs)} single runs"
+    return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"]
+
+
+def _studies(folder: Path) -> list[str]:
+    lines = []
+    for file in sorted(folder.glob("*.json")):
+        if file.stem not in STUDIES:
+            raise RunError(f"{file}: the page has no title for it; add it to STUDIES in docs/pages/results_page.py")
+        title, story = STUDIES[file.stem]
+        lines.append(f"- {title}: table and command in {story}, figures in [{file.name}](results/studies/{file.name}).")
+    return ["## Studies", "", *lines, ""] if lines else []
+
+
+def _each_once(names: Iterable[str]) -> str:
+    """The different names, each once."""
+    return " or ".join(sorted(set(names)))
+
+
+def _number(metric: str, value: float, decimals: int | None = None) -> str:
+    """Per cent for a share, else a plain decimal."""
+    decimals = _decimals(metric, value) if decimals is None else decimals
+    return f"{100 * value:.{decimals}f} %" if is_share(metric) else f"{value:.{decimals}f}"
+
+
+def _decimals(metric: str, value: float) -> int:
+    """Two for a share, else four, or as many as two digits of the value need."""
+    exponent = int(f"{value:.1e}".partition("e")[2])
+    return 2 if is_share(metric) else max(4, 1 - exponent)
+
+
+def _interval(metric: str, low: float, high: float) -> str:
+    """Both ends; the sign of per cent once."""
+    return f"{_number(metric, low).removesuffix(' %')} .. {_number(metric, high)}"
+
+
+def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
@@ -111,6 +373,7 @@ def main(arguments: list[str]) -> None:
     """Run one of the two commands of this module."""
     folder = Path("docs/results")
     if arguments[:1] == ["publish"] and len(arguments) == 3:
+        section_of(arguments[2])
         print(publish(Path(arguments[1]), arguments[2], folder))
     elif arguments == ["page"]:
         write_bytes(Path("docs/results.md"), page(folder).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""Write and read `results.json`, the results of a run in its folder."""
+"""Write, read and publish `results.json`, the results of a run in its folder."""
 
 from __future__ import annotations
 
@@ -87,6 +87,16 @@ def record_test(
     for name, values in baselines.items():
         data["baselines"].setdefault(name, {})["test"] = values
     write_json(run / "results.json", data)
+
+
+def publish(run: Path, name: str, folder: Path) -> Path:
+    """Copy a run's results to `folder/NAME.json`. Raises RunError where its test split was not read."""
+    data = read_results(run)
+    if data["test"] is None:
+        raise RunError(f"{run}: its test split was not read; run evaluate.py --run {run} --split test first")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", data)
+    return folder / f"{name}.json"
 
 
 def main_metric(metrics: dict[str, float]) -> str:

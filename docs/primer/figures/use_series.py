@@ -21,7 +21,7 @@ WORDS = {
         "gru": "recurrent net",
         "mlp": "feed-forward net over the window",
         "linear": "linear map over the window",
-        "truth": "what came",
+        "truth": "observed",
         "time": "steps from the forecast on",
         "value": "value (deviations)",
         "ahead": "step ahead",
