@@ -28,7 +28,6 @@ splits; --make-splits wrote it, from the notes of both, with the 16th-note grids
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +42,7 @@ from seqaudio.notes import NoteSequence
 from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.corpora.tables import read_table
 from seqaudio.prepare.music.near_duplicates import STRICTEST, content_hash
 from seqaudio.prepare.music.options import (
     NoteStoreOptions,
@@ -92,7 +92,7 @@ def main(config: Config) -> None:
     if config.make_splits is not None:
         make_splits(config.make_splits, scores, config.out, config.workers)
         return
-    table = read_table(TABLE)
+    table = read_chorale_table(TABLE)
     representation = chosen_representation(config, SETTINGS)
     store = build_note_store(
         config,
@@ -118,14 +118,13 @@ def list_scores(folder: Path) -> dict[str, Path]:
 # --- the table of splits ---
 
 
-def read_table(path: Path) -> dict[str, Line]:
-    """The table that `write_table` wrote, by the names of the scores."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
+def read_chorale_table(path: Path) -> dict[str, Line]:
+    """The table that `write_chorale_table` wrote, by the names of the scores."""
+    rows = read_table(path, COLUMNS)
     return {row["work"]: Line(row["split"], tuple(row["jsb"].split()), row["same_as"]) for row in rows}
 
 
-def write_table(path: Path, table: Mapping[str, Line]) -> None:
+def write_chorale_table(path: Path, table: Mapping[str, Line]) -> None:
     """Write a line a chorale; whole or not at all."""
     rows = [(work, line.split, " ".join(line.jsb), line.same_as) for work, line in table.items()]
     text = "".join("\t".join(row) + "\n" for row in (COLUMNS, *rows))
@@ -145,7 +144,7 @@ def make_splits(jsb: Path, scores: Mapping[str, Path], out: Path, workers: int) 
             if len(notes.track_names) == len(VOICES):
                 works[name] = ChoraleRepresentation().quantise(notes)
     table = splits_of(works, pieces)
-    write_table(out, table)
+    write_chorale_table(out, table)
     found = {piece for line in table.values() for piece in line.jsb}
     matched = sum(bool(line.jsb) for line in table.values())
     print(f"{out}: {len(table)} chorales, {matched} of them versions of {len(found)} of the {len(pieces)} pieces")

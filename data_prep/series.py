@@ -20,7 +20,7 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.build.items import Process
-from seqaudio.prepare.series.rows import Columns, Parts, TablePreparation, read_table
+from seqaudio.prepare.series.rows import Columns, Parts, TablePreparation, read_series
 from seqaudio.prepare.series.synthetic import SERIES, SyntheticPreparation
 from seqaudio.store import StoreDescription, describe_store
 
@@ -82,7 +82,7 @@ def from_table(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, A
     if config.source is None or config.series is not None:
         raise OptionError(f"--source {config.source} beside --series {config.series}, expected one of them")
     columns = Columns(config.time_column, config.time_format, config.channels)
-    table = read_table(config.source, columns)
+    table = read_series(config.source, columns)
     parts.borders(len(table.values))
     settings = {
         "channels": list(table.channels),

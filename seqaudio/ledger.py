@@ -105,13 +105,6 @@ def decode_line(line: str) -> LedgerEntry:
     )
 
 
-def write_ledger(path: Path, entries: Iterable[LedgerEntry]) -> None:
-    """Write `ledger.tsv`, one line an input in the order given."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(HEADER)
-        file.writelines(map(ledger_line, entries))
-
-
 def read_ledger(path: Path) -> list[LedgerEntry]:
     """Read `ledger.tsv` back. Raises ValueError where a line is not of the format."""
     with path.open(encoding="utf-8", newline="\n") as file:

@@ -42,6 +42,7 @@ WIDE_FONTS = (
     "Arial Unicode MS",
 )
 HATCHES = ("", "////", "....", "xxxx", "----")  # for the sixth ink and those after it
+LINE_STYLES = ("-", "--", ":", "-.")
 SPLIT_STYLES = {"train": (INKS[0], ""), "valid": (INKS[2], HATCHES[1]), "test": (INKS[3], HATCHES[2])}  # ink, hatch
 
 

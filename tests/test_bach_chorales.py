@@ -152,12 +152,12 @@ def test_the_public_set_is_read_from_its_grids(script: ModuleType, tmp_path: Pat
 
 def test_the_table_is_read_as_it_was_written(script: ModuleType, tmp_path: Path) -> None:
     table = {"a.mxl": script.Line("test", ("test/1", "train/2")), "b.krn": script.Line("train", (), "a.mxl")}
-    script.write_table(tmp_path / "table.tsv", table)
-    assert script.read_table(tmp_path / "table.tsv") == table
+    script.write_chorale_table(tmp_path / "table.tsv", table)
+    assert script.read_chorale_table(tmp_path / "table.tsv") == table
 
 
 def test_the_table_of_splits_is_whole_and_strict(script: ModuleType) -> None:
-    table = script.read_table(script.TABLE)
+    table = script.read_chorale_table(script.TABLE)
     assert len(table) == 368
     assert list(table) == sorted(table)
     assert sum(bool(line.jsb) for line in table.values()) == 357
@@ -171,7 +171,7 @@ def test_the_table_of_splits_is_whole_and_strict(script: ModuleType) -> None:
 
 def test_no_piece_of_the_public_set_has_versions_in_two_splits_here(script: ModuleType) -> None:
     splits: dict[str, set[str]] = {}
-    for line in script.read_table(script.TABLE).values():
+    for line in script.read_chorale_table(script.TABLE).values():
         for piece in line.jsb:
             splits.setdefault(piece, set()).add(line.split)
     assert len(splits) == 345
@@ -192,7 +192,7 @@ def store(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @needs_music21
 def test_rows_of_the_store_are_the_scores_in_the_splits_of_the_table(script: ModuleType, store: Store) -> None:
-    table = script.read_table(script.TABLE)
+    table = script.read_chorale_table(script.TABLE)
     chorale = ChoraleRepresentation()
     assert store.names.names == chorale.tokens
     assert store.settings["representation"] == {"name": "chorale", **chorale.settings()}
@@ -209,7 +209,7 @@ def test_rows_of_the_store_are_the_scores_in_the_splits_of_the_table(script: Mod
 
 @needs_music21
 def test_every_score_is_in_the_ledger_with_its_reason(script: ModuleType, store: Store) -> None:
-    table = script.read_table(script.TABLE)
+    table = script.read_chorale_table(script.TABLE)
     entries = read_ledger(store.path / "ledger.tsv")
     assert len(entries) == 16
     for entry in entries:
@@ -236,7 +236,7 @@ def test_chorales_are_prepared_as_performances_too(command: Command, tmp_path: P
 @needs_music21
 def test_the_corpus_has_the_scores_of_the_table_and_others(script: ModuleType) -> None:
     scores = script.list_scores(music21_corpus() / "bach")
-    assert set(script.read_table(script.TABLE)) < set(scores)
+    assert set(script.read_chorale_table(script.TABLE)) < set(scores)
     assert list(scores) == sorted(scores)
     assert not any("analyses" in str(path).lower() for path in scores.values())
 
@@ -259,7 +259,7 @@ def test_no_held_out_piece_of_the_public_set_is_in_our_train(script: ModuleType,
     """Every twelfth chorale, compared by its notes with all pieces of the public set."""
     public = script.read_jsb(data_folder / "music" / "jsb_chorales_json" / "Jsb16thSeparated.json")
     assert Counter(name.split("/")[0] for name in public) == {"train": 229, "valid": 76, "test": 77}
-    table = script.read_table(script.TABLE)
+    table = script.read_chorale_table(script.TABLE)
     overlaps: Counter[tuple[str, str]] = Counter()
     for name in list(table)[::12]:
         ours = windows(sounding(read_score(music21_corpus() / "bach" / name)), script.SONORITIES)

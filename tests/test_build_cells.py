@@ -17,8 +17,8 @@ from seqaudio.cells import (
     build_cell,
 )
 from seqaudio.errors import OptionError
-from seqaudio.layers import FUSED, Bidirectional, Unrolled, build_stack
-from seqaudio.layers.build import build, build_layer, width_for
+from seqaudio.layers import FUSED, Unrolled, build_stack
+from seqaudio.layers.build import build_layer, width_for
 from seqaudio.state import flatten
 
 F, H = 3, 5
@@ -169,31 +169,8 @@ def test_residual_in_a_stack_names_both_widths():
 def test_budget_picks_the_nearest_of_all_widths(cell, options):
     counts = {width: count(build_stack(cell, F, width, **options)) for width in range(1, 31)}
     for parameters in (counts[1] - 3, counts[7], counts[12] + 5, counts[20] - 5, (counts[24] + counts[25]) // 2):
-        got = count(build(cell, F, parameters=parameters, **options))
+        got = counts[width_for(lambda width: count(build_stack(cell, F, width, **options)), parameters)]
         assert abs(got - parameters) == min(abs(number - parameters) for number in counts.values())
-
-
-def test_budget_of_a_large_model_is_met_within_two_percent():
-    for cell in CELLS:
-        assert abs(count(build(cell, 40, parameters=200_000, layers=2)) / 200_000 - 1) < 0.02
-
-
-def test_search_for_a_width_draws_no_random_numbers():
-    torch.manual_seed(0)
-    found = build("lstm", F, parameters=1000, initialisation="chrono=20")
-    torch.manual_seed(0)
-    given = build("lstm", F, found.output_size, initialisation="chrono=20")
-    assert all(map(torch.equal, found.parameters(), given.parameters()))
-    assert {parameter.device.type for parameter in found.parameters()} == {"cpu"}
-
-
-def test_width_is_given_or_found():
-    stack = build("gru", F, H, bidirectional=True, fused=False)
-    assert isinstance(stack.layers[0], Bidirectional)
-    assert stack.output_size == 2 * H
-    for sizes in ({}, {"hidden_size": H, "parameters": 100}):
-        with pytest.raises(OptionError, match="expected one of the two"):
-            build("gru", F, **sizes)
 
 
 @pytest.mark.parametrize(

@@ -267,8 +267,6 @@ def test_no_input_and_senseless_options_are_refused(tmp_path: Path) -> None:
         build_store(tmp_path / "store", [], NumberToFrames(), FEATURES)
     with pytest.raises(OptionError, match="--workers 0"):
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, workers=0)
-    with pytest.raises(OptionError, match="--limit 0"):
-        build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, limit=0)
 
 
 def test_inputs_of_one_id_are_refused_before_the_work_begins(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from seqaudio.checking.notes import FEW_NOTES, MANY_NOTES, NOTES
 from seqaudio.errors import InputFileError, StoreError
 from seqaudio.ledger import Reason
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
+from seqaudio.notes.keys import key_name
 from seqaudio.pictures import new_figure
 from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.prepare.music.options import note_description
-from seqaudio.prepare.music.piece_facts import PieceFacts, key_name
+from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.store import Store
 from seqaudio.tokens import build_representation
 

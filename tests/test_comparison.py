@@ -214,7 +214,10 @@ def refused_runs(folder: Path) -> Iterator[tuple[list[Path], str]]:
     run = make_run(folder, "run")
     yield [], "no run was given"
     yield [run, run], "equal settings and seed 1"
-    yield [run, make_run(folder, "music", recipe="music_generation")], "figures cannot be compared; give runs of one recipe"
+    yield (
+        [run, make_run(folder, "music", recipe="music_generation")],
+        "figures cannot be compared; give runs of one recipe",
+    )
     yield [run, make_run(folder, "elsewhere", store=OTHER_STORE)], "figures cannot be compared; give runs of one store"
     yield [folder / "none"], "no such folder"
     (folder / "empty").mkdir()

@@ -23,7 +23,7 @@ from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import PRESETS, FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.compiled.energies import Bands
 from seqaudio.features.extraction import extract_frames
-from seqaudio.features.extractor import numba_is_there
+from seqaudio.features.extractor import compiled_is_there
 from seqaudio.features.framing import cut_frames
 from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.mfcc import dct_matrix
@@ -638,19 +638,26 @@ def test_preparation_does_not_take_the_slow_way(monkeypatch: pytest.MonkeyPatch)
     extractor(torch.zeros(2, 16000))
 
 
-def test_without_numba_features_are_made_by_torch_and_that_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("missing", "words"), [("numba", "pip install numba"), ("seqaudio.features.compiled", "seqaudio.features.compiled")]
+)
+def test_without_numba_or_the_folder_of_kernels_features_are_made_by_torch_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], missing: str, words: str
 ) -> None:
     sound = torch.from_numpy(made_up_sound(8000)).float()
     expected = FeatureExtractor(FeatureSettings())(sound)
-    monkeypatch.setitem(sys.modules, "numba", None)
-    numba_is_there.cache_clear()
+    for name in [name for name in sys.modules if name.startswith("seqaudio.features.compiled")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    compiled_is_there.cache_clear()
     try:
         torch.testing.assert_close(FeatureExtractor(FeatureSettings())(sound), expected, rtol=0, atol=1e-3)
-        assert "pip install numba" in "".join(capsys.readouterr())
+        told = "".join(capsys.readouterr())
+        assert words in told
+        assert ("pip install" in told) == (missing == "numba")
     finally:
         monkeypatch.undo()
-        numba_is_there.cache_clear()
+        compiled_is_there.cache_clear()
 
 
 def test_bands_are_filters_without_their_zeros() -> None:

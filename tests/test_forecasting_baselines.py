@@ -185,11 +185,13 @@ def test_languages_have_the_same_words_and_others_are_refused() -> None:
 
 
 def test_levels_of_the_linear_map_are_those_of_the_nets() -> None:
-    from seqaudio.evaluation.forecasts.baselines import _level
+    from seqaudio.evaluation.forecasts.baselines import _window_statistics
     from seqaudio.models import WindowMLP
 
     frames = torch.randn(7, 3, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     for level in ("last", "mean", "standard"):
         model = WindowMLP(2, 2, 1, 7, level, targets=[0, 1]).double()
-        for ours, theirs in zip(_level(frames.transpose(0, 1).numpy(), level), model._level(frames), strict=True):
+        for ours, theirs in zip(
+            _window_statistics(frames.transpose(0, 1).numpy(), level), model._window_statistics(frames), strict=True
+        ):
             np.testing.assert_allclose(np.broadcast_to(ours[:, 0], (3, 2)), theirs.numpy())

@@ -7,6 +7,7 @@ import importlib
 import sys
 from collections import Counter
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -249,8 +250,8 @@ def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return njit(*arguments, **options)
 
-    njit = jit.njit
-    monkeypatch.setattr(jit, "njit", no_folder)
+    njit = numba.njit
+    monkeypatch.setattr(numba, "njit", no_folder)
 
     @jit.compiled
     def double(values):
@@ -305,10 +306,10 @@ def test_few_rows_equal_the_loop(name, rows):
 
 
 @pytest.mark.parametrize("name", FUSED_NAMES)
-@pytest.mark.parametrize("numba", [True, False], ids=["numba", "no numba"])
+@pytest.mark.parametrize("with_numba", [True, False], ids=["numba", "no numba"])
 @SITUATIONS
-def test_learned_initial_state_gets_the_gradient_of_every_fresh_start(request, name, numba, lengths, resets):
-    if not numba:
+def test_learned_initial_state_gets_the_gradient_of_every_fresh_start(request, name, with_numba, lengths, resets):
+    if not with_numba:
         request.getfixturevalue("without_numba")
     layer, inputs = make(name), torch.randn(T, B, F).double()
     layer.cell.learn_initial_state()

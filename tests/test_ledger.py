@@ -5,14 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqaudio.ledger import (
+    HEADER,
     LedgerEntry,
     Reason,
     Status,
     decode_field,
     encode_field,
+    ledger_line,
     read_ledger,
     summarise,
-    write_ledger,
 )
 
 
@@ -22,7 +23,7 @@ def test_a_ledger_is_read_as_it_was_written(tmp_path: Path) -> None:
         LedgerEntry("tab\there\nand 100%.wav", Status.REFUSED, Reason.TRUNCATED, "ends at\t7"),
         LedgerEntry("odd-\udcff.mid", Status.SKIPPED, Reason.TOO_LONG),
     ]
-    write_ledger(tmp_path / "ledger.tsv", entries)
+    (tmp_path / "ledger.tsv").write_text(HEADER + "".join(map(ledger_line, entries)), newline="\n")
     assert read_ledger(tmp_path / "ledger.tsv") == entries
     assert len((tmp_path / "ledger.tsv").read_text().splitlines()) == 4
 

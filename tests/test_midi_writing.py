@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from seqaudio.midi import read_midi
 from seqaudio.midi.pretty_midi_objects import from_pretty_midi, to_pretty_midi
-from seqaudio.midi.writing import instrument_name, key_name, midi_bytes, write_midi
+from seqaudio.midi.writing import instrument_name, midi_bytes, write_midi
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, quantise, resolve_overlaps
 
 # a key for each tonic that pretty_midi tells apart, in the spelling that comes back
@@ -186,8 +186,11 @@ def test_every_key_comes_back(minor: bool) -> None:
 
 
 def test_keys_have_their_usual_names() -> None:
-    assert [key_name(sharps, False) for sharps in (-3, 0, 6)] == ["Eb", "C", "F#"]
-    assert [key_name(sharps, True) for sharps in (-3, 0, 6)] == ["Cm", "Am", "D#m"]
+    signs = [(sharps, minor) for minor in (False, True) for sharps in (-3, 0, 6)]
+    keys = tuple(KeySignature(480 * place, *sign) for place, sign in enumerate(signs))
+    written = mido.MidiFile(file=io.BytesIO(midi_bytes(tune(key_signatures=keys))))
+    names = [message.key for message in written.tracks[0] if message.type == "key_signature"]
+    assert names == ["Eb", "C", "F#", "Cm", "Am", "D#m"]
 
 
 def test_notes_without_length_and_repeats_come_back() -> None:

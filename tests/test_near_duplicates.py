@@ -31,7 +31,6 @@ from seqaudio.prepare.music.near_duplicates import (
     near_duplicates,
     once,
     similarity,
-    split_by_content,
     splits_of_pieces,
     top_line,
     windows_of,
@@ -224,6 +223,13 @@ def test_songs_of_one_file_are_one_piece() -> None:
 
 
 # splits
+
+
+def split_by_content(
+    songs: dict[str, NoteSequence], *percentages: float, known: dict[str, str] | None = None
+) -> dict[str, str]:
+    pieces = {name: PieceIdentity.of(song) for name, song in songs.items()}
+    return dict(splits_of_pieces(pieces, *percentages, known=known))
 
 
 def test_a_piece_alone_goes_by_its_content_and_versions_go_with_it() -> None:

@@ -119,8 +119,6 @@ def test_every_legal_roll_is_the_encoding_of_its_notes(roll: RollRepresentation,
             frame[87] = sounds[87] or frame[87]
         grammar.push(frame)
         frames.append(frame)
-    if not grammar.can_end:
-        pytest.fail("the last step sounds, so the roll may end")
     np.testing.assert_array_equal(roll.encode(roll.decode(np.array(frames))), frames)
 
 

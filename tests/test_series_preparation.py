@@ -12,7 +12,7 @@ from seqaudio.batching import channels_of, series_of, statistics_of
 from seqaudio.cli.scripts import load, preparations
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import read_ledger
-from seqaudio.prepare.series.rows import Columns, Parts, read_table
+from seqaudio.prepare.series.rows import Columns, Parts, read_series
 from seqaudio.prepare.series.synthetic import SERIES
 from seqaudio.prepare.series.times import clock_of
 from seqaudio.store import Store
@@ -95,16 +95,16 @@ def test_what_is_no_series_is_told_in_one_line(
     tmp_path: Path, text: str, columns: Columns, words: tuple[str, ...]
 ) -> None:
     with pytest.raises(SourceError) as caught:
-        read_table(table(tmp_path, text), columns)
+        read_series(table(tmp_path, text), columns)
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
 
 
 def test_semicolons_tabs_a_byte_order_mark_and_quotes_make_no_difference(tmp_path: Path) -> None:
-    plain = read_table(table(tmp_path, "t,a,b\n0,1,2.5\n1,3,4\n"), Columns("t")).values
+    plain = read_series(table(tmp_path, "t,a,b\n0,1,2.5\n1,3,4\n"), Columns("t")).values
     for text in ("t;a;b\r\n0;1;2.5\r\n1;3;4\r\n", '\ufeff"t"\t"a"\tb\n0\t1\t"2.5"\n\n1\t3\t4\n'):
-        np.testing.assert_array_equal(read_table(table(tmp_path, text), Columns("t")).values, plain)
+        np.testing.assert_array_equal(read_series(table(tmp_path, text), Columns("t")).values, plain)
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,6 @@ class Cell(nn.Module, ABC, Generic[StateT]):
             if isinstance(part, Cell):
                 part.begin_window()
 
-    def state_spec(self) -> dict[str, tuple[int, ...]]:
-        """Names of the state's tensors (as `seqaudio.state.flatten` gives them) to shapes without the batch."""
-        return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(self.zero_state(1)).items()}
-
     def check_width(self, inputs: Tensor) -> None:
         """Raise ValueError where inputs are not [B, input_size]."""
         if inputs.dim() != 2 or inputs.shape[1] != self.input_size:

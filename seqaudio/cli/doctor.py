@@ -113,6 +113,7 @@ CHECKS = (
     Check("chorales", _imports("music21"), 'pip install "seqaudio[chorales]" for bach_chorales', False),
     Check("m4a, WebM, video", _imports("av"), 'pip install "seqaudio[media]"', False),
     Check("MidiTok", _imports("miditok"), 'pip install "seqaudio[miditok]" for its representations', False),
+    Check("MATLAB files", _imports("scipy"), 'pip install "seqaudio[matlab]" for polyphonic', False),
     Check("Dask", _imports("distributed"), 'pip install "seqaudio[dask]" for --dask', False),
     Check("torchaudio", _imports("torchaudio"), "only tests use it: pip install the version of torch", False),
     Check("librosa", _imports("librosa"), "only tests use it", False),

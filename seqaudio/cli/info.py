@@ -19,7 +19,7 @@ from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
 from seqaudio.store import Store, describe_store
 
-MIDI_SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
+READ_AS_MIDI = (".mid", ".midi", ".kar", ".rmi")  # karaoke files and RIFF hold MIDI; corpora list the first two
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def describe(path: Path) -> Iterator[str]:
         if (path / "config.json").is_file():
             return describe_run(path)
         raise OptionError(f"{path}: neither a store (store.json) nor a run (config.json)")
-    if path.suffix.lower() in MIDI_SUFFIXES:
+    if path.suffix.lower() in READ_AS_MIDI:
         return describe_midi(path)
     return describe_recording(path)
 

@@ -13,13 +13,12 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullL
 
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import main_metric
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, add_title, new_figure, plain, save_png
 
 Epochs = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl
 
-STYLES = ("-", "--", ":", "-.")
 LINE_INKS = INKS[:3]  # the lighter ones fill areas and are lost in a line
-MAX_GROUPS = len(STYLES) * len(LINE_INKS)  # that ink and style tell apart: 3 and 4 have no common divisor
+MAX_GROUPS = len(LINE_STYLES) * len(LINE_INKS)  # that ink and style tell apart: 3 and 4 have no common divisor
 LEGEND_LINE = 0.185  # inches
 WIDE_RANGE = 10.0  # largest loss over smallest from which the axis is logarithmic: the late epochs decide
 FEW_DECADES = 300.0  # the same, up to which 1, 2 and 5 of each power of ten are labelled
@@ -58,7 +57,7 @@ def comparison_figure(groups: Mapping[str, Sequence[Epochs]], title: str = "") -
     figure.subplots_adjust(left=0.1, right=0.975, hspace=0.09, bottom=0.5 / height, top=1 - top / height)
     add_title(figure, title)
     for place, (name, runs) in enumerate(groups.items()):
-        ink, style = LINE_INKS[place % len(LINE_INKS)], STYLES[place % len(STYLES)]
+        ink, style = LINE_INKS[place % len(LINE_INKS)], LINE_STYLES[place % len(LINE_STYLES)]
         for number, epochs in enumerate(runs):
             steps = [line["step"] for line in epochs]
             kept = [epoch for epoch, line in enumerate(epochs) if line["best"]][-1:]

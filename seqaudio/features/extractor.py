@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seqaudio import jit
 from seqaudio.features.deltas import with_deltas
 from seqaudio.features.framing import cut_frames, window_function
 from seqaudio.features.mel import mel_filters
@@ -181,18 +182,17 @@ class FeatureExtractor(nn.Module):
 
 
 @functools.cache
-def numba_is_there() -> bool:
-    """Whether numba can be imported; says so once where it cannot."""
+def compiled_is_there() -> bool:
+    """Whether the folder `compiled/` and numba can be imported; says so once where one cannot."""
     try:
-        importlib.import_module("numba")
+        importlib.import_module("seqaudio.features.compiled.energies")
     except ImportError as error:
-        say(f"features are made by torch operations, at a third of the speed: {error}; pip install numba")
+        remedy = "" if (error.name or "").startswith("seqaudio") else "; pip install numba"
+        say(f"features are made by torch operations, at a third of the speed: {error}{remedy}")
         return False
     return True
 
 
 def compiled_serves(samples: Tensor) -> bool:
     """Whether compiled sums take samples of this device and type. What traces torch operations cannot see them."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    known = samples.device.type == "cpu" and samples.dtype in (torch.float32, torch.float64)
-    return known and not traced and numba_is_there()
+    return jit.takes(samples) and compiled_is_there()

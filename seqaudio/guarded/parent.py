@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import struct
 import subprocess
 import sys
 import threading
@@ -17,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import SeqAudioError
+from seqaudio.guarded.child import REPLY, REQUEST
 
-REQUEST = struct.Struct("<Q")  # these two as in guarded_child.py
-REPLY = struct.Struct("<IQ")
 START_DEADLINE = 60.0  # seconds for the imports of the child, on a machine with much else to do
 WATCH_INTERVAL = 0.1  # seconds between two looks at the clock
 READ_SIZE = 2**20  # bytes at once: a length that is nonsense must not reserve memory

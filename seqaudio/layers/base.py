@@ -71,10 +71,6 @@ class Layer(nn.Module, ABC):
         Raises OptionError where the layer is not causal.
         """
 
-    def state_spec(self) -> dict[str, tuple[int, ...]]:
-        """Names of the state's tensors (as `seqaudio.state.flatten` gives them) to shapes without the batch."""
-        return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(self.initial_state(1)).items()}
-
     def check(self, inputs: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None) -> Sequences:
         """Check the arguments of `forward` against each other and take the trivial ones out."""
         if inputs.dim() != 3 or inputs.shape[2] != self.input_size:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
-
 from seqaudio.cells import Cell, Reset, build_cell
 from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer
@@ -62,44 +60,6 @@ def build_stack(
         width = stack[-1].output_size if stack else input_size
         stack.append(Bidirectional(layer(width), layer(width)) if bidirectional else layer(width))
     return Stack(stack, dropout)
-
-
-def build(
-    cell: str,
-    input_size: int,
-    hidden_size: int | None = None,
-    *,
-    parameters: int | None = None,
-    layers: int = 1,
-    bidirectional: bool = False,
-    dropout: float = 0.0,
-    fused: bool = True,
-    initialisation: str = "",
-    learned_state: bool = False,
-) -> Stack:
-    """A stack as `build_stack` makes it, of a given width or of a given number of parameters.
-
-    hidden_size, parameters: exactly one of them; a budget takes the width whose number of parameters is nearest.
-    Raises OptionError where both or neither are given, or where the narrowest stack exceeds the budget by far.
-    """
-
-    def stack(width: int, initialisation: str) -> Stack:
-        return build_stack(
-            cell, input_size, width, layers, bidirectional, dropout, fused, initialisation, learned_state
-        )
-
-    def count(width: int) -> int:
-        with torch.device("meta"):  # nothing is allocated, and no random number is drawn
-            return sum(parameter.numel() for parameter in stack(width, "").parameters())
-
-    match hidden_size, parameters:
-        case int(), None:
-            width = hidden_size
-        case None, int():
-            width = width_for(count, parameters)
-        case _:
-            raise OptionError(f"got hidden_size {hidden_size} and parameters {parameters}, expected one of the two")
-    return stack(width, initialisation)
 
 
 def width_for(count: Callable[[int], int], parameters: int) -> int:

@@ -10,13 +10,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from seqaudio.midi.chunks import tracks_of
-from seqaudio.midi.events import WAIT, runs
+from seqaudio.midi.events import DRUM_CHANNEL, PEDAL, PEDAL_DOWN, WAIT, runs
 
 Part = tuple[int, bool]  # program, and whether it is percussion
 Span = tuple[int, int]  # tick and duration of a pedal
 
-_DRUMS = 9
-_PEDAL = 64  # the controller; down from 64 on
 _STRUCK = re.compile(rb"[\x90-\x9f][\x00-\x7f]")
 # with a status of its own, or behind other controllers that had one
 _PEDALLED = re.compile(
@@ -49,7 +47,7 @@ def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None
     for track in found:
         for where, events in track.pedals.items():
             controls[where] += events
-    spans = {where: _spans(events) for where, events in controls.items()}
+    spans = {where: pedal_spans(events) for where, events in controls.items()}
     return [spans.get(where, []) for track in found for _, where in track.parts()]
 
 
@@ -74,17 +72,20 @@ class _Channels:
                 messages = list(zip(run.statuses, run.data, run.ticks, strict=True))
                 strikes = {status for status, data, _ in messages if data[1:] > b"\0"}
                 for status, data, tick in messages:
-                    if status & 0xF0 == 0xB0 and data[0] == _PEDAL:
-                        self.pedals[run.port, status & 0x0F].append((tick, data[1] >= 64))
+                    if status & 0xF0 == 0xB0 and data[0] == PEDAL:
+                        self.pedals[run.port, status & 0x0F].append((tick, data[1] >= PEDAL_DOWN))
             for channel in {status & 0x0F for status in strikes if status & 0xF0 == 0x90}:
-                self._parts.add((channel == _DRUMS, channel, programs[channel], run.port))
+                self._parts.add((channel == DRUM_CHANNEL, channel, programs[channel], run.port))
 
     def parts(self) -> list[tuple[Part, tuple[int, int]]]:
         return [((program, drums), (port, channel)) for drums, channel, program, port in sorted(self._parts)]
 
 
-def _spans(events: list[tuple[int, bool]]) -> list[Span]:
-    """From each time that a pedal goes down to the next that it goes up; without that, it is not one."""
+def pedal_spans(events: Sequence[tuple[int, bool]]) -> list[Span]:
+    """From each time that a pedal goes down to the next that it goes up; without that, it is not one.
+
+    events: tick, and whether the pedal goes down.
+    """
     spans, down = [], None
     for tick, pressed in sorted(events, key=lambda event: event[0]):
         if pressed and down is None:

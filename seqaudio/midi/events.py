@@ -33,7 +33,9 @@ _SHORT_METAS = re.compile(rb"(?:%b%b)*+" % (WAIT, _SHORT), re.DOTALL)
 _SHORT_META = re.compile(rb"(%b)%b" % (WAIT, _SHORT), re.DOTALL)
 _META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
 _END_OF_TRACK, _PORT = b"\x2f", b"\xff\x21\x01"
-_LONGEST_WAIT = 0x0FFFFFFF  # ticks, four bytes of seven bits
+LONGEST_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
+DRUM_CHANNEL = 9  # channel 10, counted from 0
+PEDAL, PEDAL_DOWN = 64, 64  # the controller of the sustain pedal, and its least value for a pedal that holds
 # system messages have no place in a file, but some writers leave these in; data bytes of each
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
@@ -155,8 +157,8 @@ def _delayed(events: bytes, wait: int) -> bytes:
         return events
     own, end = _wait_at(events, 0)
     total = own + wait
-    if total > _LONGEST_WAIT:
-        raise ValueError(f"{total} ticks between two events, at most {_LONGEST_WAIT} can be told")
+    if total > LONGEST_WAIT:
+        raise ValueError(f"{total} ticks between two events, at most {LONGEST_WAIT} can be told")
     septets = [total >> shift & 0x7F for shift in (21, 14, 7, 0) if total >> shift or not shift]
     return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]]) + events[end:]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqaudio.midi.channels import pedal_spans
+from seqaudio.midi.events import PEDAL, PEDAL_DOWN
 from seqaudio.midi.parts import parts_of
 from seqaudio.midi.writing import midi_bytes
 from seqaudio.notes.bars import end_of_last_bar
@@ -16,9 +18,6 @@ from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 
 if TYPE_CHECKING:
     import pretty_midi
-
-_PEDAL = 64  # the number of the control
-_PEDAL_DOWN = 64  # its least value for a pedal that holds
 
 
 def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
@@ -51,8 +50,8 @@ def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
         pedals = notes.pedals[notes.pedals[:, 0] == part.track]
         for down, up in notes.seconds(pedals[:, 1:]).tolist():
             instrument.control_changes += [
-                pretty_midi.ControlChange(_PEDAL, 127, down),
-                pretty_midi.ControlChange(_PEDAL, 0, up),
+                pretty_midi.ControlChange(PEDAL, 127, down),
+                pretty_midi.ControlChange(PEDAL, 0, up),
             ]
         midi.instruments.append(instrument)
     return midi
@@ -105,17 +104,15 @@ def _pedals(
     midi: pretty_midi.PrettyMIDI, instrument: pretty_midi.Instrument, track: int
 ) -> Iterator[tuple[int, int, int]]:
     """Track, and the ticks at which the pedal goes down and up."""
-    pressed = None
     # events of one time stay in their order
-    for change in sorted(instrument.control_changes, key=lambda change: change.time):
-        if change.number != _PEDAL:
-            continue
-        tick = int(midi.time_to_tick(change.time))
-        if change.value >= _PEDAL_DOWN and pressed is None:
-            pressed = tick
-        elif change.value < _PEDAL_DOWN and pressed is not None:
-            yield track, pressed, tick
-            pressed = None
+    changes = sorted(instrument.control_changes, key=lambda change: change.time)
+    events = [
+        (int(midi.time_to_tick(change.time)), change.value >= PEDAL_DOWN)
+        for change in changes
+        if change.number == PEDAL
+    ]
+    for down, duration in pedal_spans(events):
+        yield track, down, down + duration
 
 
 def _key(tick: int, number: int) -> KeySignature:

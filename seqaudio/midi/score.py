@@ -14,9 +14,8 @@ from typing import Any
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
+from seqaudio.midi.writing import RESOLUTION
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
-
-RESOLUTION = 480  # ticks per quarter
 
 
 def music21_corpus() -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from seqaudio.midi.events import PEDAL
 from seqaudio.midi.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 
-_PEDAL = 64  # the control of the sustain pedal
 _HIGHEST_TICK = 2**31 - 1  # inclusive; its ticks have 32 bits
 
 
@@ -40,7 +40,7 @@ def to_symusic(notes: NoteSequence) -> Any:
         down, up = pedals[:, 1], pedals[:, 2]
         track.pedals = track.pedals.from_numpy(down.astype(np.int32), (up - down).astype(np.int32))
         values = np.tile(np.array([127, 0], dtype=np.uint8), len(pedals))
-        number = np.full(len(values), _PEDAL, dtype=np.uint8)
+        number = np.full(len(values), PEDAL, dtype=np.uint8)
         track.controls = track.controls.from_numpy(pedals[:, 1:].ravel().astype(np.int32), number, values)
         score.tracks.append(track)
     score.tempos = score.tempos.from_numpy(notes.tempo_tick.astype(np.int32), notes.tempo.astype(np.int32))

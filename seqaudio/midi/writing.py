@@ -10,19 +10,14 @@ import mido  # type: ignore[import-untyped]  # ships no type information
 import numpy as np
 
 from seqaudio.files import write_bytes
+from seqaudio.midi.events import DRUM_CHANNEL, LONGEST_WAIT, PEDAL
 from seqaudio.midi.parts import Part, parts_of
 from seqaudio.notes.bars import end_of_last_bar
+from seqaudio.notes.keys import tonic_name
 from seqaudio.notes.sequence import NoteSequence
 
 RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5
-DRUM_CHANNEL = 9  # channel 10, counted from 0
 _MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
-_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")  # 7 flats to 7 sharps
-_MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
-
-_LONGEST_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
-
-_PEDAL = 64  # the control of the sustain pedal; down from 64 on
 
 
 def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = ()) -> None:
@@ -58,11 +53,6 @@ def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolu
     content = io.BytesIO()
     file.save(file=content)
     return content.getvalue()
-
-
-def key_name(sharps: int, minor: bool) -> str:
-    """The name of a key as mido and pretty_midi write it: `Eb`, `F#m`."""
-    return _MINOR[sharps + 7] + "m" if minor else _MAJOR[sharps + 7]
 
 
 def instrument_name(program: int, drum: bool) -> str:
@@ -103,7 +93,7 @@ def _conductor(notes: NoteSequence, comments: Sequence[str]) -> list[_Timed]:
         message = mido.MetaMessage("time_signature", numerator=metre.numerator, denominator=metre.denominator)
         timed.append((metre.tick, 2, message))
     for key in notes.key_signatures:
-        message = mido.MetaMessage("key_signature", key=key_name(key.sharps, key.minor))
+        message = mido.MetaMessage("key_signature", key=tonic_name(key) + "m" * key.minor)
         timed.append((key.tick, 3, message))
     return timed
 
@@ -124,7 +114,7 @@ def _events(notes: NoteSequence, part: Part, channel: int, port: int) -> list[_T
         # ends come first, or a note struck again would be ended at once; a note without length ends behind its start
         timed += [(start, 2, on), (end, 1 if end > start else 3, off)]
     for _, down, up in notes.pedals[notes.pedals[:, 0] == part.track].tolist():
-        press, release = (mido.Message("control_change", channel=channel, control=_PEDAL, value=v) for v in (127, 0))
+        press, release = (mido.Message("control_change", channel=channel, control=PEDAL, value=v) for v in (127, 0))
         timed += [(down, 2, press), (up, 1 if up > down else 3, release)]
     return timed
 
@@ -146,10 +136,10 @@ def _track(timed: list[_Timed], end: int) -> mido.MidiTrack:
     track = mido.MidiTrack()
     now = 0
     for tick, _, message in sorted(timed, key=lambda event: event[:2]):
-        if tick - now > _LONGEST_WAIT:
-            raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {_LONGEST_WAIT}; quantise first")
+        if tick - now > LONGEST_WAIT:
+            raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {LONGEST_WAIT}; quantise first")
         track.append(message.copy(time=tick - now))
         now = tick
     # behind a silence that is longer than the format holds, the track ends early
-    track.append(mido.MetaMessage("end_of_track", time=min(end - now, _LONGEST_WAIT)))
+    track.append(mido.MetaMessage("end_of_track", time=min(end - now, LONGEST_WAIT)))
     return track

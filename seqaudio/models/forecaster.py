@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from seqaudio.layers import build_stack
 from seqaudio.models.base import MODELS
-from seqaudio.models.forecaster_base import ForecastModel, Level
+from seqaudio.models.forecaster_base import ForecastModel, WindowNormalisation
 from seqaudio.state import State
 
 
@@ -34,7 +34,7 @@ class Forecaster(ForecastModel):
         output_size: int = 1,
         horizon: int = 1,
         window: int = 0,
-        level: Level = "none",
+        level: WindowNormalisation = "none",
         apart: bool = False,
         targets: Sequence[int] | None = None,
         cell: str = "gru",

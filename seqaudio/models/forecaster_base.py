@@ -1,4 +1,4 @@
-"""What all forecasters share: scaling, a window's own level, channels apart, values that count, forecasts fed back."""
+"""What all forecasters share: scaling, windows normalised, channels apart, values that count, forecasts fed back."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from seqaudio.errors import OptionError
 from seqaudio.models.base import Model
 from seqaudio.state import State
 
-Level = Literal["none", "last", "mean", "standard"]
-LEVELS: tuple[Level, ...] = ("none", "last", "mean", "standard")
+WindowNormalisation = Literal["none", "last", "mean", "standard"]
+WINDOW_NORMALISATIONS: tuple[WindowNormalisation, ...] = ("none", "last", "mean", "standard")
 
-MIN_SPREAD = 1e-5  # added to the variance of a window that stands still
+ADDED_VARIANCE = 1e-5  # added to the variance of a window that stands still
 
 
 class WindowState(NamedTuple):
@@ -30,8 +30,8 @@ class ForecastModel(Model):
     """The next H values of K channels, from frames of F channels up to now.
 
         z = (x - mean) / std                     statistics of the training rows, buffers of the model
-        u = (z - m) / s                          m, s: the level of the window itself, see `level`
-        y_{t+1} .. y_{t+H} = s read(u) + m       the level is put back
+        u = (z - m) / s                          m, s: of the window itself, see `level`
+        y_{t+1} .. y_{t+H} = s read(u) + m       the normalisation is undone
         L = sum over what is known of (y - (target - mean) / std)^2
 
     Inputs and targets of a batch are in the units of the series, forecasts and errors in training deviations. Targets
@@ -42,8 +42,9 @@ class ForecastModel(Model):
         input_size, output_size: F and K, channels.
         horizon: H, values that are read out at once.
         window: N, frames that a forecast sees; 0 for a net that carries its state from the first frame on.
-        level: what is taken from each channel of a window and put back behind it: "none"; its "last" value; its
-            "mean"; "standard", mean and deviation (Kim et al. 2022, without the learned part). Needs a window.
+        level: the `window_normalisation`, under the name that runs keep it by: what is taken from each channel of a
+            window and put back behind it: "none"; its "last" value; its "mean"; "standard", mean and deviation (Kim
+            et al. 2022, without the learned part). Needs a window.
         apart: one net, the same for all channels, sees each channel alone, as a row of its own.
         targets: the place of each target among the inputs; None where one is not among them.
     Raises:
@@ -61,15 +62,15 @@ class ForecastModel(Model):
         output_size: int,
         horizon: int,
         window: int,
-        level: Level = "none",
+        level: WindowNormalisation = "none",
         apart: bool = False,
         targets: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if horizon < 1 or window < 0:
             raise OptionError(f"horizon {horizon} and window {window}, expected at least 1 and at least 0 steps")
-        if level not in LEVELS:
-            raise OptionError(f"level {level!r}, expected one of {', '.join(LEVELS)}")
+        if level not in WINDOW_NORMALISATIONS:
+            raise OptionError(f"level {level!r}, expected one of {', '.join(WINDOW_NORMALISATIONS)}")
         if level != "none" and (targets is None or not window):
             raise OptionError(f"level {level!r} needs a window that holds the targets' own past; use level none")
         self.feeds_itself = targets is not None and sorted(targets) == list(range(input_size))
@@ -77,7 +78,7 @@ class ForecastModel(Model):
             raise OptionError("channels apart need targets that are the inputs; leave it out, or forecast all channels")
         self.input_size, self.output_size = input_size, output_size
         self.horizon, self.window = horizon, window
-        self.level, self.apart = level, apart
+        self.window_normalisation, self.apart = level, apart
         self.windowed = window == 0
         self.places = list(targets or ())
         self.channels = 1 if apart else input_size  # of a row that the net reads
@@ -114,20 +115,20 @@ class ForecastModel(Model):
         if self.window and len(inputs) != self.window:
             raise ValueError(f"a window of {len(inputs)} frames, expected {self.window}")
         scaled = (inputs - self.mean) / self.std
-        if self.level == "none":
+        if self.window_normalisation == "none":
             return self._read_channels(scaled, state, lengths, resets)
-        middle, spread = self._level(scaled)
+        middle, spread = self._window_statistics(scaled)
         forecasts, state = self._read_channels((scaled - middle) / spread, state, lengths, resets)
         return forecasts * spread[:, None, self.places] + middle[:, None, self.places], state
 
-    def _level(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
+    def _window_statistics(self, scaled: Tensor) -> tuple[Tensor, Tensor]:
         """m and s [B, F] of windows [N, B, F]."""
-        if self.level == "last":
+        if self.window_normalisation == "last":
             return scaled[-1], torch.ones_like(scaled[-1])
         middle = scaled.mean(dim=0)
-        if self.level == "mean":
+        if self.window_normalisation == "mean":
             return middle, torch.ones_like(middle)
-        return middle, (scaled.var(dim=0, unbiased=False) + MIN_SPREAD).sqrt()
+        return middle, (scaled.var(dim=0, unbiased=False) + ADDED_VARIANCE).sqrt()
 
     def _read_channels(
         self, scaled: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None

@@ -15,6 +15,9 @@ from seqaudio.notes.sequence import KeySignature, NoteSequence
 # ratings of the pitch classes from the tonic upwards
 MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+# tonics from seven flats to seven sharps
+_MAJOR_TONICS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_MINOR_TONICS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
 RELATIVE_MAJOR = 3  # semitones from a minor tonic up to the major one with the same signs
 
 
@@ -49,3 +52,13 @@ def signs_of_major(tonic: int) -> int:
     """Sharps of the major key on a pitch class, negative for flats: 0 (C) has none, 7 (G) one, 5 (F) minus one."""
     fifths = tonic * 7 % 12
     return fifths if fifths <= 6 else fifths - 12
+
+
+def tonic_name(key: KeySignature) -> str:
+    """Such as `Bb`."""
+    return (_MINOR_TONICS if key.minor else _MAJOR_TONICS)[key.sharps + 7]
+
+
+def key_name(key: KeySignature) -> str:
+    """Such as `Bb major`."""
+    return f"{tonic_name(key)} {'minor' if key.minor else 'major'}"

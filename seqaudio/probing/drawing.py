@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from seqaudio.pictures import GRID, INK, INKS, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, new_figure, plain, save_png
 
 if TYPE_CHECKING:
     from seqaudio.probing.report import LayerReport, Report
@@ -24,7 +24,6 @@ COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its
 DECADES = 9  # below the highest value; what is lower is not told apart
 MAX_HEATS = 6  # layers with a heat map, from the bottom up; all have a curve
 COLOURS = "magma"  # even in grey: dark for nothing, light for much
-STYLES = ("-", "--", ":", "-.")
 MARKERS = "os^v"
 
 
@@ -93,7 +92,7 @@ def _limits(reports: Mapping[str, Report]) -> tuple[float, float]:
 def _draw_curves(axes: Axes, report: Report, low: float, high: float) -> None:
     longest = max(len(layer.curve) for layer in report.layers) - 1
     for place, layer in enumerate(report.layers):
-        ink, style, marker = INKS[place % 3], STYLES[place % 4], MARKERS[place % 4]
+        ink, style, marker = INKS[place % 3], LINE_STYLES[place % 4], MARKERS[place % 4]
         end = "" if layer.vanished is None else f": under 1 % from lag {layer.vanished}"
         drawn = np.where(np.isfinite(layer.curve) & (layer.curve > 0), layer.curve, np.nan)
         marked = [] if layer.vanished is None else [layer.vanished]

@@ -9,17 +9,16 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.errors import OptionError
-from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
+from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.chorale_grammar import METRES, ChoraleGrammar, ChoraleIds
-from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
-from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation
+from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar
 from seqaudio.tokens.voice import NAMES, Voice, voice_from_tokens, voice_tokens
 
 
 @REPRESENTATIONS.register("chorale")
 @dataclass(frozen=True)
-class ChoraleRepresentation(TokenRepresentation):
+class ChoraleRepresentation(FourVoiceRepresentation):
     """The metre, then bar for bar the steps at which a voice begins or ends a note, with one token for each voice.
 
         id          token        meaning
@@ -45,19 +44,6 @@ class ChoraleRepresentation(TokenRepresentation):
     """
 
     name: ClassVar[str] = "chorale"
-
-    steps_per_quarter: int = 4  # 4: sixteenths
-    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.steps_per_quarter <= 48:
-            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
-        if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
-            raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
 
     @cached_property
     def ids(self) -> ChoraleIds:
@@ -119,14 +105,7 @@ class ChoraleRepresentation(TokenRepresentation):
         """The voices as notes; no metre without notes."""
         numerator, denominator = map(int, METRES[metre].split("/"))
         heard = any(len(voice.start) for voice in voices)
-        return notes_of_voices(
-            voices,
-            self.steps_per_quarter,
-            program=self.program,
-            velocity=self.velocity,
-            tempo=self.tempo,
-            time_signatures=[TimeSignature(0, numerator, denominator)] if heard else [],
-        )
+        return self.notes_of_voices(voices, [TimeSignature(0, numerator, denominator)] if heard else [])
 
 
 def _metre(notes: NoteSequence) -> int:

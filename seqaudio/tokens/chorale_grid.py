@@ -8,17 +8,16 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.errors import OptionError
-from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence
-from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
-from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
+from seqaudio.notes.sequence import NoteSequence
+from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
+from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
 from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
 
 
 @REPRESENTATIONS.register("chorale_grid")
 @dataclass(frozen=True)
-class ChoraleGridRepresentation(TokenRepresentation):
+class ChoraleGridRepresentation(FourVoiceRepresentation):
     """4 T tokens for T steps: soprano, alto, tenor and bass of step 0, then of step 1, and so on.
 
         id          token        meaning
@@ -37,31 +36,12 @@ class ChoraleGridRepresentation(TokenRepresentation):
 
     name: ClassVar[str] = "chorale_grid"
 
-    steps_per_quarter: int = 4  # 4: sixteenths
-    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.steps_per_quarter <= 48:
-            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
-        if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
-            raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
-
     @property
     def event_tokens(self) -> tuple[str, ...]:
         return NAMES
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
-        return notes_of_voices(
-            four_voices(notes, self.steps_per_quarter),
-            self.steps_per_quarter,
-            program=self.program,
-            velocity=self.velocity,
-            tempo=self.tempo,
-        )
+        return self.notes_of_voices(four_voices(notes, self.steps_per_quarter))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         voices = four_voices(notes, self.steps_per_quarter)
@@ -76,13 +56,7 @@ class ChoraleGridRepresentation(TokenRepresentation):
 
     def _notes(self, events: list[int]) -> NoteSequence:
         grid = np.array(events, dtype=np.int64).reshape(-1, len(VOICES))
-        return notes_of_voices(
-            [voice_from_tokens(column) for column in grid.T],
-            self.steps_per_quarter,
-            program=self.program,
-            velocity=self.velocity,
-            tempo=self.tempo,
-        )
+        return self.notes_of_voices([voice_from_tokens(column) for column in grid.T])
 
 
 class ChoraleGridGrammar(Grammar):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from seqaudio.notes.sequence import NoteSequence, TimeSignature
+from seqaudio.errors import OptionError
+from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
+from seqaudio.tokens.representation import TokenRepresentation
 from seqaudio.tokens.voice import Voice, voice_of
 
 VOICES = ("Soprano", "Alto", "Tenor", "Bass")  # in the order of the tokens of a step
@@ -29,27 +32,36 @@ def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     return [voice_of(notes, steps_per_quarter, notes.track == track) for track in tracks]
 
 
-def notes_of_voices(
-    voices: Sequence[Voice],
-    steps_per_quarter: int,
-    *,
-    program: int,
-    velocity: int,
-    tempo: int,
-    time_signatures: Iterable[TimeSignature] = (),
-) -> NoteSequence:
-    """At most four voices, from the soprano down, each on the track of its name; one tick is one step."""
-    start, end, pitch = np.concatenate([np.zeros((3, 0), dtype=np.int64), *map(np.stack, voices)], axis=1)
-    track = np.repeat(np.arange(len(voices)), [len(voice.start) for voice in voices])
-    return NoteSequence.from_columns(
-        start,
-        end,
-        pitch,
-        velocity,
-        program,
-        track,
-        ticks_per_quarter=steps_per_quarter,
-        tempos=[(0, tempo)],
-        time_signatures=time_signatures,
-        track_names=VOICES,
-    )
+@dataclass(frozen=True)
+class FourVoiceRepresentation(TokenRepresentation):
+    """What representations of four voices share: the grid, and what their tokens do not tell of the notes decoded."""
+
+    steps_per_quarter: int = 4  # 4: sixteenths
+    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
+    velocity: int = 80  # 1..127, of every note decoded
+    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.steps_per_quarter <= 48:
+            raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
+        if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
+            raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
+        if not 1 <= self.tempo <= HIGHEST_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+
+    def notes_of_voices(self, voices: Sequence[Voice], time_signatures: Sequence[TimeSignature] = ()) -> NoteSequence:
+        """At most four voices, from the soprano down, each on the track of its name; one tick is one step."""
+        start, end, pitch = np.concatenate([np.zeros((3, 0), dtype=np.int64), *map(np.stack, voices)], axis=1)
+        track = np.repeat(np.arange(len(voices)), [len(voice.start) for voice in voices])
+        return NoteSequence.from_columns(
+            start,
+            end,
+            pitch,
+            self.velocity,
+            self.program,
+            track,
+            ticks_per_quarter=self.steps_per_quarter,
+            tempos=[(0, self.tempo)],
+            time_signatures=time_signatures,
+            track_names=VOICES,
+        )

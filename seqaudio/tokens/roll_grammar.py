@@ -24,7 +24,6 @@ class RollGrammar:
         self._place = 0  # of the next frame in its step
         self._sounding = np.zeros(KEYS, dtype=np.bool_)  # in the last frame
         self._again = np.zeros(KEYS, dtype=np.bool_)  # silent in the last frame to begin again in the next
-        self._begun = False
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
         """[2, 88] whether each key may be silent, and whether it may sound, in the next frame.
@@ -50,13 +49,8 @@ class RollGrammar:
         """Take one frame [88]. Raises ValueError with the pitch and the reason, and stays as it was, where illegal."""
         sounds = self._checked(frame)
         self._again = self._sounding & ~sounds if self._place == 1 else np.zeros(KEYS, dtype=np.bool_)
-        self._sounding, self._begun = sounds, True
+        self._sounding = sounds
         self._place = (self._place + 1) % self._frames_per_step
-
-    @property
-    def can_end(self) -> bool:
-        """Whether the roll may end here; the empty roll may."""
-        return not self._begun or self._end_fault() is None
 
     def check(self, frames: npt.NDArray[np.uint8]) -> None:
         """Take a whole roll [T, 88] from its beginning to its end. Raises ValueError with frame, pitch and reason."""

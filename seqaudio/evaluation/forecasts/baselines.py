@@ -12,7 +12,7 @@ from seqaudio.batching import Series, SeriesChannels
 from seqaudio.batching.series import filled
 from seqaudio.batching.series_windows import origins_of
 from seqaudio.evaluation.forecasts.forecasts import Forecasts, Values
-from seqaudio.models.forecaster_base import MIN_SPREAD, Level
+from seqaudio.models.forecaster_base import ADDED_VARIANCE, WindowNormalisation
 
 STRENGTHS = (1e-3, 1e-1, 1e1, 1e3)  # of the ridge; validation chooses
 WIDEST = 4_096  # values of a window for which all channels are mapped together: normal equations grow with the square
@@ -95,14 +95,14 @@ def simple_baselines(split: Scaled) -> dict[str, Forecasts]:
 class LinearForecaster:
     """A linear map from the window to all steps ahead, by ridge regression in closed form, in float64.
 
-        W = (X^T X + strength I)^{-1} X^T Y       X: windows less their level, with a constant; the level is put back
+        W = (X^T X + strength I)^{-1} X^T Y       X: windows, normalised, with a constant; undone in Y
 
     apart: one map for all channels, which sees each alone; otherwise all channels see all channels.
     """
 
     weights: Values  # [N C + 1, H K'], the constant last
     window: int
-    level: Level
+    normalisation: WindowNormalisation
     apart: bool
     strength: float
 
@@ -113,7 +113,7 @@ class LinearForecaster:
         return Forecasts(np.concatenate(values), split.truth())
 
     def _block(self, split: Scaled, origins: npt.NDArray[np.int64]) -> Values:
-        rows, middle, spread = _rows(split, origins, self.window, self.level, self.apart)
+        rows, middle, spread = _rows(split, origins, self.window, self.normalisation, self.apart)
         products = rows @ self.weights
         if not self.apart:
             values = products.reshape(len(origins), split.horizon, -1)
@@ -123,7 +123,12 @@ class LinearForecaster:
 
 
 def fit_linear(
-    train: Scaled, valid: Scaled, window: int, level: Level, apart: bool, strengths: Sequence[float] = STRENGTHS
+    train: Scaled,
+    valid: Scaled,
+    window: int,
+    normalisation: WindowNormalisation,
+    apart: bool,
+    strengths: Sequence[float] = STRENGTHS,
 ) -> LinearForecaster:
     """The ridge regression whose strength is best on validation."""
     width = window * (1 if apart else len(train.channels.inputs)) + 1
@@ -132,7 +137,7 @@ def fit_linear(
     truth = train.truth()
     for start in range(0, len(train.origins), BLOCK):
         origins = train.origins[start : start + BLOCK]
-        rows, middle, spread = _rows(train, origins, window, level, apart)
+        rows, middle, spread = _rows(train, origins, window, normalisation, apart)
         wanted = (truth[start : start + BLOCK] - middle) / spread
         if apart:
             back = np.argsort(train.channels.places or [])
@@ -146,39 +151,39 @@ def fit_linear(
     found: list[tuple[float, LinearForecaster]] = []
     for strength in strengths:
         weights = basis @ ((basis.T @ cross) / (np.maximum(spectrum, 0.0) + strength)[:, None])
-        fitted = LinearForecaster(weights, window, level, apart, strength)
+        fitted = LinearForecaster(weights, window, normalisation, apart, strength)
         found.append((fitted(valid).metrics()["mse"], fitted))
     return min(found, key=lambda pair: pair[0])[1]
 
 
 def _rows(
-    split: Scaled, origins: npt.NDArray[np.int64], window: int, level: Level, apart: bool
+    split: Scaled, origins: npt.NDArray[np.int64], window: int, normalisation: WindowNormalisation, apart: bool
 ) -> tuple[Values, Values, Values]:
-    """Rows [R, N C + 1] of the regression, and the level [m, 1, K] and spread of their targets."""
+    """Rows [R, N C + 1] of the regression, and the middle and spread of their targets, [m, 1, K] each."""
     windows = split.windows(origins, window)
-    middle, spread = _level(windows, level)
+    middle, spread = _window_statistics(windows, normalisation)
     centred = (windows - middle) / spread
     flat = centred.swapaxes(1, 2).reshape(-1, window) if apart else centred.reshape(len(origins), -1)
     rows = np.concatenate([flat, np.ones((len(flat), 1))], axis=1)
-    if level == "none":
+    if normalisation == "none":
         return rows, np.zeros((1, 1, 1)), np.ones((1, 1, 1))
     return rows, middle[..., split.channels.places], spread[..., split.channels.places]
 
 
-def _level(windows: Values, level: Level) -> tuple[Values, Values]:
+def _window_statistics(windows: Values, normalisation: WindowNormalisation) -> tuple[Values, Values]:
     """What `ForecastModel` takes from each channel of a window, [m, 1, F] each."""
-    if level == "last":
+    if normalisation == "last":
         middle = windows[:, -1:]
     else:
-        middle = windows.mean(axis=1, keepdims=True) if level != "none" else np.zeros_like(windows[:, :1])
-    if level == "standard":
-        return middle, np.sqrt(windows.var(axis=1, keepdims=True) + MIN_SPREAD)
+        middle = windows.mean(axis=1, keepdims=True) if normalisation != "none" else np.zeros_like(windows[:, :1])
+    if normalisation == "standard":
+        return middle, np.sqrt(windows.var(axis=1, keepdims=True) + ADDED_VARIANCE)
     return middle, np.ones_like(middle)
 
 
 def linear_baselines(train: Scaled, valid: Scaled, window: int) -> dict[str, Callable[[Scaled], Forecasts]]:
     """The linear maps that the channels allow: each channel alone, all together."""
-    centred: Level = "none" if train.channels.places is None else "last"
+    centred: WindowNormalisation = "none" if train.channels.places is None else "last"
     found: dict[str, Callable[[Scaled], Forecasts]] = {}
     one_channel = len(train.channels.inputs) == 1
     if sorted(train.channels.places or []) == list(range(len(train.channels.inputs))):

@@ -14,7 +14,7 @@ from seqaudio.batching import Source
 from seqaudio.errors import OptionError
 from seqaudio.models import ForecastModel
 
-LEVELS = (0.80, 0.95)  # of the intervals
+INTERVAL_LEVELS = (0.80, 0.95)
 
 Values = npt.NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class Intervals:
     widths: Values  # [L, H, K]
 
     @classmethod
-    def from_errors(cls, errors: Values, levels: Sequence[float] = LEVELS) -> Intervals:
+    def from_errors(cls, errors: Values, levels: Sequence[float] = INTERVAL_LEVELS) -> Intervals:
         """Intervals from the errors [M, H, K] of a split that was not trained on; NaN is ignored.
 
         Raises OptionError for a level outside 0..1.

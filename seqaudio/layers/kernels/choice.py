@@ -19,10 +19,9 @@ import importlib
 import torch
 from torch import Tensor
 
+from seqaudio import jit
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.progress import say
-
-COMPILED_TYPES = (torch.float32, torch.float64)
 
 
 @functools.cache
@@ -38,8 +37,7 @@ def numba_is_there() -> bool:
 
 def compiled_serves(like: Tensor) -> bool:
     """Whether compiled kernels run tensors of this device and type. What traces torch operations cannot see them."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-    return like.device.type == "cpu" and like.dtype in COMPILED_TYPES and not traced and numba_is_there()
+    return jit.takes(like) and numba_is_there()
 
 
 def torch_serves_lstm(like: Tensor, resets: Tensor | None) -> bool:

@@ -38,7 +38,6 @@ def build_store(
     workers: int = 1,
     force: bool = False,
     update: bool = False,
-    limit: int | None = None,
     chunk: int = CHUNK,
     executor: Executor | None = None,
     splits: SplitChoice | None = None,
@@ -51,7 +50,6 @@ def build_store(
         force: replace a store that is there.
         update: replace a store that is there too, but take over what came of inputs that are unchanged: the same
             item, the same bytes of its file, the same process. The result is that of preparing anew, byte for byte.
-        limit: take only the first `limit` items, for a trial.
         chunk: inputs of a chunk, at most: one of large files has fewer.
         splits: chooses the splits of all items when their rows are there, from what their rows say of their identity;
             None takes those of items and rows. An update reads all inputs again then: what is in a split may depend
@@ -59,16 +57,14 @@ def build_store(
         executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/build/dask.py`).
 
     Raises:
-        OptionError: workers or limit below 1.
+        OptionError: workers below 1.
         SourceError: no items; two of them share an id.
         StoreError: `out` exists and neither `force` nor `update` is given, or is not a store; nothing could be kept;
             two rows share an id, where the process made it; a worker died.
     """
     if workers < 1:
         raise OptionError(f"--workers {workers}, expected at least 1")
-    if limit is not None and limit < 1:
-        raise OptionError(f"--limit {limit}, expected at least 1")
-    items = list(items[:limit])
+    items = list(items)
     if not items:
         raise SourceError("nothing to prepare: no input was found")
     _check_ids(items)

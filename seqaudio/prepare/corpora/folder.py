@@ -14,6 +14,27 @@ from seqaudio.prepare.corpora.archives import Limits, unpack
 from seqaudio.prepare.corpora.download import check_file, download
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceOption:
+    """An option of scripts: first in the help text, as it is first in mind."""
+
+    source: Path  # folder of the corpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveOption:
+    """An option of scripts whose corpus comes as an archive."""
+
+    archive: Path | None = None  # a ZIP or TAR that you have: unpack it into the source folder first
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOption:
+    """An option of scripts whose corpus everyone may fetch."""
+
+    download: bool = False  # fetch the archive and unpack it into the source folder first
+
+
 @dataclass(frozen=True)
 class PublishedArchive:
     """An archive as its makers publish it. Without a checksum of theirs, the script checks what is in it."""

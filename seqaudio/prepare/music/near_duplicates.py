@@ -203,17 +203,6 @@ def near_duplicates(pieces: Sequence[PieceIdentity]) -> list[int]:
     return [first_of(place) for place in range(len(pieces))]
 
 
-def split_by_content(
-    songs: Mapping[str, NoteSequence],
-    valid_percent: float = 10.0,
-    test_percent: float = 10.0,
-    known: Mapping[str, str] | None = None,
-) -> dict[str, SplitName]:
-    """`splits_of_pieces` for NoteSequences."""
-    pieces = {name: PieceIdentity.of(song) for name, song in songs.items()}
-    return splits_of_pieces(pieces, valid_percent, test_percent, known)
-
-
 def splits_of_pieces(
     pieces: Mapping[str, PieceIdentity],
     valid_percent: float = 10.0,

@@ -15,6 +15,7 @@ from seqaudio.ledger import encode_field
 from seqaudio.prepare.build import build_store
 from seqaudio.prepare.build.items import Item, Process
 from seqaudio.prepare.build.plan import CHUNK
+from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.listing import list_below
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
@@ -40,14 +41,7 @@ class NoteStoreOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
-    """First in the help text, as it is first in mind."""
-
-    source: Path  # folder of the corpus
-
-
-@dataclass(frozen=True, kw_only=True)
-class RollOptions(NoteStoreOptions, _Source):
+class RollOptions(NoteStoreOptions, SourceOption):
     """Options of a corpus whose files tell how notes are written."""
 
 
@@ -65,17 +59,13 @@ class NoteOptions(RepresentationOptions, RollOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoteArchiveOptions(NoteOptions):
+class NoteArchiveOptions(ArchiveOption, NoteOptions):
     """Options of a corpus that comes as an archive."""
-
-    archive: Path | None = None  # a ZIP or TAR that you have: unpack it into the source folder first
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoteDownloadOptions(NoteArchiveOptions):
+class NoteDownloadOptions(DownloadOption, NoteArchiveOptions):
     """Options of a corpus that its makers let everyone fetch."""
-
-    download: bool = False  # fetch the archive and unpack it into the source folder first
 
 
 def chosen_representation(options: RepresentationOptions, settings: Settings | None = None) -> Representation:

@@ -8,11 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.notes.sequence import KeySignature, NoteSequence
-
-# from seven flats to seven sharps
-_MAJOR = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-_MINOR = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+from seqaudio.notes.keys import key_name
+from seqaudio.notes.sequence import NoteSequence
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
 
@@ -59,8 +56,3 @@ class PieceFacts:
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
-
-
-def key_name(key: KeySignature) -> str:
-    """Such as `Bb major`."""
-    return f"{(_MINOR if key.minor else _MAJOR)[key.sharps + 7]} {'minor' if key.minor else 'major'}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from seqaudio.errors import SourceError
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.corpora.mat_cells import read_cells
+from seqaudio.prepare.corpora.matlab import read_cells
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 from seqaudio.tokens.roll import Frames, RollRepresentation
 from seqaudio.tokens.roll_grammar import KEYS, LOWEST
@@ -56,7 +56,7 @@ def read_matrix_rolls(file: Path) -> dict[str, list[Frames]]:
     Raises:
         SourceError: what `read_cells` raises; a part is missing, or holds other than matrices of zeros and ones.
     """
-    cells = read_cells(file)
+    cells = read_cells(file, list(VARIABLES.values()))
     missing = [variable for variable in VARIABLES.values() if variable not in cells]
     if missing:
         raise SourceError(f"{file}: has no {', '.join(missing)}; it is none of the four sets")

@@ -13,10 +13,10 @@ from seqaudio.errors import SourceError
 from seqaudio.notes.sequence import HIGHEST_VALUE, NoteSequence
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
+from seqaudio.prepare.music.variants import SILENT
 from seqaudio.tokens.four_voices import ANDANTE, VOICES
 from seqaudio.tokens.representation import Representation
 
-SILENT = -1  # in place of a pitch
 STEPS_PER_QUARTER = 4
 
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.build.statistics import Moments
+from seqaudio.prepare.corpora.tables import DELIMITERS
 from seqaudio.prepare.series.times import Clock, clock_of, plain_clock
 from seqaudio.store import SPLITS
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters
-DELIMITERS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Table:
     clock: Clock
 
 
-def read_table(path: Path, columns: Columns) -> Table:
+def read_series(path: Path, columns: Columns) -> Table:
     """A table of comma, semicolon or tab separated values, with column names in its first line.
 
     Empty cells and NA, NaN, null, none and ? are unknown values; rows that the times leave out are added as unknown.
@@ -164,7 +164,7 @@ class TablePreparation:
     parts: Parts
 
     def __call__(self, item: Item) -> list[Row]:
-        table = read_table(item.file, self.columns)
+        table = read_series(item.file, self.columns)
         missing = int(np.isnan(table.values).sum())
         remark = f"{missing:,} of {table.values.size:,} values are unknown" if missing else ""
         return [

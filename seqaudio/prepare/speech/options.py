@@ -17,6 +17,7 @@ from seqaudio.features import feature_settings
 from seqaudio.prepare.build import build_store
 from seqaudio.prepare.build.dask import dask_executor
 from seqaudio.prepare.build.items import Item, Process
+from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import Store
@@ -37,31 +38,20 @@ class StoreOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Source:
-    """First in the help text, as it is first in mind."""
-
-    source: Path  # folder of the corpus
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeechOptions(StoreOptions, _Source):
+class SpeechOptions(StoreOptions, SourceOption):
     """Options of every corpus of recordings."""
 
     keep: Keep = "features"  # or samples: features are then made in training, where waveforms can be augmented
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArchiveOptions(SpeechOptions):
+class ArchiveOptions(ArchiveOption, SpeechOptions):
     """Options of a corpus that comes as an archive."""
-
-    archive: Path | None = None  # a ZIP or TAR that you have: unpack it into the source folder first
 
 
 @dataclass(frozen=True, kw_only=True)
-class DownloadOptions(ArchiveOptions):
+class DownloadOptions(DownloadOption, ArchiveOptions):
     """Options of a corpus that its makers let everyone fetch."""
-
-    download: bool = False  # fetch the archive and unpack it into the source folder first
 
 
 def chosen_executor(options: StoreOptions) -> AbstractContextManager[Executor | None]:

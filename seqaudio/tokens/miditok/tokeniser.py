@@ -23,7 +23,6 @@ LONGEST_PAUSE = ("Structured",)  # it writes the time from one note to the next 
 ONE_METRE = ("Octuple", "PerTok")  # the one loses changes in bars without notes, the other miscounts the bars behind
 NUMBERED_BARS = ("Octuple", "MuMIDI")  # they have one token for each bar of a piece
 MICRO_TICKS = 40  # PerTok counts in ticks finer than its grid
-DRUMS = -1  # MidiTok's program of percussion
 BEAT_STEPS = 4  # per quarter, fixed in BEAT
 
 _Ids = npt.NDArray[np.int64]

@@ -11,14 +11,13 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
+from seqaudio.cells.layer_norm import EPSILON
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.layers.kernels.states import StateGradient, StateTape, Window
 
 Row: TypeAlias = npt.NDArray[Any]  # [H] or [G H], contiguous
 Matrix: TypeAlias = npt.NDArray[Any]
-
-EPSILON = 1e-5  # added to the variance
 
 
 @compiled

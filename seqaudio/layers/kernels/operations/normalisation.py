@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-EPSILON = 1e-5  # added to the variance
+from seqaudio.cells.layer_norm import EPSILON
 
 
 def normalise(values: Tensor, scale: Tensor) -> Tensor:
