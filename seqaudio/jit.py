@@ -1,4 +1,4 @@
-"""How kernels are compiled by numba: when first called, for the type they are called with, and kept on disk.
+"""Compile kernels by numba: at the first call, for the types of its arguments, and cached on disk.
 
 Importing this module imports numba.
 """
@@ -12,23 +12,23 @@ from numba import njit
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# sums may be taken in any order, so that they vectorise; infinities and NaN keep their meaning
+# sums may be reordered, so that they vectorise; infinities and NaN behave as in IEEE arithmetic
 FASTMATH = {"contract", "nsz", "arcp", "reassoc"}
-# as above, in the order written
+# as above, but sums keep their order
 ORDERED = FASTMATH - {"reassoc"}
 
 
 def compiled(function: Function) -> Function:
-    """Compile a kernel for one thread: the products around it have all of torch's.
+    """Compile a kernel for one thread; the matrix products around it use torch's threads.
 
-    The machine code is kept beside the source or, where that cannot be written, in the user's cache folder
-    (NUMBA_CACHE_DIR names another); where neither can, each process compiles for itself. It is made anew when the
-    kernel's own file changes, not when a file does that it imports from.
+    The machine code is cached beside the source or, where that folder is not writable, in the user's cache folder
+    (NUMBA_CACHE_DIR names another); where neither is writable, each process compiles again. It is compiled again when
+    the kernel's own file changes, but not when a file that it imports from does.
     """
     options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
     kernel: Any
     try:
         kernel = njit(cache=True, **options)(function)
-    except RuntimeError:  # no folder to keep it in
+    except RuntimeError:  # no writable folder for the cache
         kernel = njit(**options)(function)
     return cast(Function, kernel)
