@@ -13,8 +13,8 @@ from seqaudio.store import SPLITS, Store
 
 Float = TypeVar("Float", np.float32, np.float64)
 
-MIN_SPREAD = 1e-6  # standard deviation relative to the mean; below it a channel is constant but for rounding
-STILL = 2e-5  # standard deviation up to which a channel is constant: twice what a store gives a channel without change
+MIN_RELATIVE_DEVIATION = 1e-6  # of a channel, relative to its mean; below it the channel is constant but for rounding
+MIN_DEVIATION = 2e-5  # of a channel; below it the channel is constant: twice what a store gives such a channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,5 +127,5 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     if store.normalisation is None:
         raise StoreError(f"{store.path}: no statistics of its channels; prepare it with data_prep/series.py")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
-    still = std <= np.maximum(MIN_SPREAD * np.abs(mean), STILL)
-    return mean, np.where(still, 1.0, std)
+    constant = std <= np.maximum(MIN_RELATIVE_DEVIATION * np.abs(mean), MIN_DEVIATION)
+    return mean, np.where(constant, 1.0, std)
