@@ -1,4 +1,4 @@
-"""The one tree of errors. A message says what was got, what was expected and what to try, in one line."""
+"""All errors of the package. A message says in one line what was got, what was expected and what to try."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from seqaudio.ledger import Reason
 
 
 class SeqAudioError(Exception):
-    """Anything a user can mend. Commands print its text as one line and exit with status 2."""
+    """Base of all errors that a user can fix. Commands print the message as one line and exit with status 2."""
 
 
 class InputFileError(SeqAudioError):
-    """One input file that cannot be used. `reason` goes into the ledger, `detail` says what was found."""
+    """An input file that cannot be used. `reason` goes into the ledger, `detail` says what was found."""
 
     def __init__(self, path: Path | str, reason: Reason, detail: str) -> None:
         super().__init__(f"{path}: {reason.value}: {detail}")
@@ -21,37 +21,37 @@ class InputFileError(SeqAudioError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type, tuple[Path | str, Reason, str]]:
-        # an error raised in a worker process arrives whole in the parent
+        # keeps all fields of an error that a worker process raises, when it is pickled for the parent
         return type(self), (self.path, self.reason, self.detail)
 
 
 class AudioError(InputFileError):
-    """A recording that is empty, truncated, not audio, or not finite."""
+    """A recording that is empty, truncated, not audio, or has samples that are not finite."""
 
 
 class MidiError(InputFileError):
-    """A MIDI file that cannot be read, or that holds nothing to learn from."""
+    """A MIDI file that cannot be read, or that has no notes to learn from."""
 
 
 class LeftOutError(InputFileError):
-    """An input that could be used and is left out on purpose: the ledger has it as skipped."""
+    """A usable input that is left out on purpose; the ledger lists it as skipped."""
 
 
 class OptionError(SeqAudioError):
-    """An option or argument that makes no sense, alone or beside another."""
+    """An option or argument that is invalid, alone or together with another."""
 
 
 class SourceError(SeqAudioError):
-    """A folder, table or archive to prepare from that is missing, empty or laid out otherwise."""
+    """A source of a corpus (folder, table, archive) that is missing, empty or has an unexpected layout."""
 
 
 class StoreError(SeqAudioError):
-    """A store that is missing, damaged, of another kind, or already there."""
+    """A store that is missing, damaged, of the wrong kind, or already exists."""
 
 
 class RunError(SeqAudioError):
-    """A run folder that is missing, damaged, already there, or does not suit the store."""
+    """A run folder that is missing, damaged, already exists, or does not match the store."""
 
 
 class VocabularyError(SeqAudioError):
-    """A name that the vocabulary does not hold."""
+    """A name that is not in the vocabulary."""

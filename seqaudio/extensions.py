@@ -1,7 +1,7 @@
-"""A user's own Python files, which register cells, wrappers, initialisations or models: `--use my_cells.py`.
+"""Extensions: a user's own Python files that register cells, wrappers, initialisations or models, by `--use FILE`.
 
-A file is run where it is asked for, and nowhere else: a run keeps the names and hashes of the files that it was made
-with, and loading it never runs them.
+A file runs only where `--use` names it: a run keeps the names and hashes of the files that it was made with, and
+loading the run never executes them.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ OPTION = "--use"
 
 
 class Extension(NamedTuple):
-    """A file of Python code, told by its content."""
+    """A file of Python code, identified by its content."""
 
-    file: str  # its name; the folder is nobody's business
+    file: str  # its name, without the folder
     sha256: str  # of its bytes, in hexadecimal
 
     def __str__(self) -> str:
         return f"{self.file} (sha256 {self.sha256[:12]})"
 
 
-_used: dict[str, Extension] = {}  # by sha256, in the order in which they were run
+_used: dict[str, Extension] = {}  # by sha256, in the order of execution
 
 
 def used() -> tuple[Extension, ...]:
-    """The files that this process has run."""
+    """The files that this process has executed."""
     return tuple(_used.values())
 
 
 def use(path: Path | str) -> Extension:
-    """Run a file, so that what it registers can be named; a second time changes nothing.
+    """Execute a file, so that options can name what it registers; a second call changes nothing.
 
-    The bytes that are hashed are those that run. The file stands alone: it can import what is installed, not what
-    lies beside it, since the hash would not tell of that.
+    The hash is that of the very bytes that are executed. The file can import installed packages, but not files beside
+    it, which the hash would not cover.
 
-    Raises OptionError where there is no such file, or with the type and text of what the file raised.
+    Raises OptionError where there is no such file, or with the type and text of an error that the file raised.
     """
     path = Path(path)
     try:
@@ -59,7 +59,7 @@ def use(path: Path | str) -> Extension:
     sys.modules[module.__name__] = module  # dataclasses look their module up while they are made
     try:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
-    except (Exception, SystemExit) as error:  # whatever the user's code raises becomes one line
+    except (Exception, SystemExit) as error:  # any error of the user's code becomes one line
         del sys.modules[module.__name__]
         raise OptionError(f"{OPTION} {path}: {_place(error, path)}{type(error).__name__}: {error}") from error
     _used[extension.sha256] = extension
@@ -67,9 +67,9 @@ def use(path: Path | str) -> Extension:
 
 
 def take_option(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """The arguments without each `--use FILE` or `--use=FILE`, and the files.
+    """Split `--use FILE` and `--use=FILE` off a command line: the other arguments, and the files.
 
-    Raises OptionError where the last `--use` names none.
+    Raises OptionError where the last `--use` names no file.
     """
     rest: list[str] = []
     files: list[Path] = []
@@ -87,16 +87,16 @@ def take_option(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
 
 
 def missing(wanted: Iterable[Extension]) -> list[Extension]:
-    """Those of the wanted files whose very content this process has not run."""
+    """The wanted files that this process has not executed with the same content."""
     return [extension for extension in wanted if extension.sha256 not in _used]
 
 
 def listed(extensions: Iterable[Extension]) -> str:
-    """The files with their hashes, as messages list them."""
+    """Files and hashes as a list for messages."""
     return ", ".join(map(str, extensions)) or "none"
 
 
 def _place(error: BaseException, path: Path) -> str:
-    """`line 3: ` where the file itself was running; a SyntaxError tells its line by itself."""
+    """`line 3: ` where the error arose in the file itself; the message of a SyntaxError has the line already."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f"line {lines[-1]}: " if lines else ""

@@ -1,4 +1,4 @@
-"""Writing that survives a crash: a reader sees the whole file or the one before, never a half."""
+"""Atomic writing of files and folders: after a crash a reader finds the new content or the old, never a part."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ def sha256_of(path: Path) -> str:
 
 
 class GrowingDigest:
-    """SHA-256 of a file while it is written, read behind the writer: what was written last lies in the cache yet.
+    """SHA-256 of a file while it is being written: it reads what has just been written, which is still in the cache.
 
-    A hash in the end would read all of a large file from the disk again.
+    Hashing at the end would read a large file from the disk again.
     """
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
         self._sum = hashlib.sha256()
         self._block = memoryview(bytearray(DIGEST_BLOCK))
-        self.bytes = 0  # that were taken in
+        self.bytes = 0  # hashed so far
 
     def read_on(self) -> None:
-        """Take in what was written since."""
+        """Hash what was written since the last call."""
         while count := self._file.readinto(self._block):
             self._sum.update(self._block[:count])
             self.bytes += count
 
     def close(self) -> str:
-        """The digest of the whole file in hexadecimal; nothing may be written after this."""
+        """The digest of the whole file in hexadecimal; the file must not change after this."""
         with self._file:
             self.read_on()
         return self._sum.hexdigest()
 
 
 def sync(path: Path) -> None:
-    """Ask the operating system to put a file, or a folder's list of names, on the disk."""
+    """Flush a file, or a folder's list of names, to the disk (fsync)."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows opens no folder, and journals renames itself
+        return  # Windows cannot open folders, and journals renames itself
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
@@ -55,7 +55,7 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place, sync it, move it there."""
+    """Write a file atomically: under another name beside it, synced, then renamed."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(content)
     sync(partial)
@@ -64,12 +64,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON as `write_bytes` does, indented, with the keys in their given order."""
+    """Write JSON atomically, indented, with the keys in their given order."""
     write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def swap_folder(new: Path, place: Path) -> None:
-    """Move the finished folder `new` to `place`; what was there is removed after the move."""
+    """Rename the finished folder `new` to `place`; a folder that was there is deleted afterwards."""
     old = place.with_name(place.name + ".old")
     if old.exists():
         shutil.rmtree(old)

@@ -1,4 +1,4 @@
-"""What all drawings share: figures without global state, inks that differ in grey too, whole PNG files."""
+"""Shared parts of all drawings: figures without global state, inks that differ in grey too, text, PNG files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from seqaudio.files import write_bytes
 DPI = 150
 INK = "#1a1a1a"  # text, outlines
 GRID = "#b8b8b8"
-# from dark to light in even steps, so that a grey print tells them apart: grey values 51, 93, 137, 192, 226
+# from dark to light in even steps, so that they differ in a grey print too: grey values 51, 93, 137, 192, 226
 INKS = ("#1f2f7a", "#b23a2e", "#3fae8f", "#e6c34a", "#d9e3f5")
 FONT = "DejaVu Sans"  # comes with matplotlib
-# what draws Chinese, Japanese and Korean, where one of these is installed
+# fonts for Chinese, Japanese and Korean; those that are installed are used
 WIDE_FONTS = (
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
@@ -41,25 +41,25 @@ WIDE_FONTS = (
     "Malgun Gothic",
     "Arial Unicode MS",
 )
-HATCHES = ("", "////", "....", "xxxx", "----")  # for the sixth ink and those after it
+HATCHES = ("", "////", "....", "xxxx", "----")  # where there are more bars than inks
 LINE_STYLES = ("-", "--", ":", "-.")
 SPLIT_STYLES = {"train": (INKS[0], ""), "valid": (INKS[2], HATCHES[1]), "test": (INKS[3], HATCHES[2])}  # ink, hatch
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A white figure of that size in inches, with a canvas of its own (pyplot's state is not touched)."""
+    """A white figure, width and height in inches, with a canvas of its own (pyplot's state does not change)."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save_png(figure: Figure, path: Path | str) -> None:
-    """Write a PNG of 150 dots an inch, whole or not at all; equal figures give equal bytes.
+    """Write a PNG of 150 dots an inch atomically; equal figures give equal bytes.
 
     Raises:
-        OSError: the folder is missing or may not be written to.
+        OSError: the folder is missing or not writable.
     """
-    if families := other_families():
+    if families := installed_wide_fonts():
         for text in figure.findobj(Text):
             text.set_fontfamily([*text.get_fontfamily(), *families])
     content = io.BytesIO()
@@ -70,24 +70,24 @@ def save_png(figure: Figure, path: Path | str) -> None:
 def add_title(figure: Figure, title: str) -> None:
     """Write a title into the upper left corner, cut to the width of the figure."""
     width, height = figure.get_size_inches()
-    fitting = plain(title, int((width - 0.3) / 0.13))  # inches that a letter of this size takes
+    fitting = plain(title, int((width - 0.3) / 0.13))  # a letter of this size is about 0.13 inches wide
     figure.text(0.15 / width, 1 - 0.12 / height, fitting, fontsize=13, weight="bold", color=INK, va="top")
 
 
 def plain(text: str, longest: int = 60) -> str:
-    """Text as it stands, on one line, cut at its end to so many letters.
+    """Text on one line without mathtext, cut at the end to `longest` letters.
 
-    There is no formula between dollar signs, and what no font here can draw is its code point: <7B1B>.
+    A dollar sign is drawn as such, and a character that no installed font has is drawn as its code point: <7B1B>.
     """
     drawn = _drawn(text)
     line = "".join(drawn)
-    if breadth(line) > longest:
+    if display_width(line) > longest:
         line = "".join(_fitting(drawn, longest - 1)).rstrip() + "…"
     return line.replace("$", r"\$")
 
 
 def plain_names(names: Sequence[str], longest: int) -> list[str]:
-    """The same of each name, but cut in its middle; names that differ still do, by a number where they must."""
+    """Each name as `plain` makes it, but cut in the middle; names that became equal are told apart by a number."""
     cut = [_cut_in_the_middle(name, longest) for name in names]
     counts, seen = Counter(cut), Counter[str]()
     for place, name in enumerate(cut):
@@ -98,29 +98,29 @@ def plain_names(names: Sequence[str], longest: int) -> list[str]:
     return [name.replace("$", r"\$") for name in cut]
 
 
-def breadth(text: str) -> int:
-    """Letters of usual width that a text is as wide as: Chinese, Japanese and Korean ones are twice as wide."""
+def display_width(text: str) -> int:
+    """The width of a text in letters; a Chinese, Japanese or Korean character counts twice."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 @functools.cache
-def other_families() -> tuple[str, ...]:
-    """Those of WIDE_FONTS that are installed."""
+def installed_wide_fonts() -> tuple[str, ...]:
+    """The installed fonts among WIDE_FONTS."""
     installed = {font.name for font in fontManager.ttflist}
     return tuple(name for name in WIDE_FONTS if name in installed)
 
 
 def _drawn(text: str) -> list[str]:
-    """The text on one line, letter by letter, as it can be drawn."""
+    """The text on one line, letter by letter, with code points in place of characters that no font has."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return [c if _in_font(c) else f"<{ord(c):04X}>" for c in line]
 
 
 def _fitting(drawn: Sequence[str], width: int) -> list[str]:
-    """As many letters from the first on as are that wide."""
+    """The longest beginning of the letters that fits into a width."""
     taken: list[str] = []
     for letter in drawn:
-        width -= breadth(letter)
+        width -= display_width(letter)
         if width < 0:
             break
         taken.append(letter)
@@ -129,14 +129,14 @@ def _fitting(drawn: Sequence[str], width: int) -> list[str]:
 
 def _cut_in_the_middle(text: str, longest: int) -> str:
     drawn = _drawn(text)
-    if breadth("".join(drawn)) <= longest:
+    if display_width("".join(drawn)) <= longest:
         return "".join(drawn)
     tail = _fitting(drawn[::-1], (longest - 1) // 2)[::-1]
-    head = _fitting(drawn, longest - 1 - breadth("".join(tail)))
+    head = _fitting(drawn, longest - 1 - display_width("".join(tail)))
     return "".join(head).rstrip() + "…" + "".join(tail).lstrip()
 
 
 @functools.lru_cache(maxsize=4096)
 def _in_font(character: str) -> bool:
-    fonts = (get_font(findfont(FontProperties(family=[name]))) for name in (FONT, *other_families()))
+    fonts = (get_font(findfont(FontProperties(family=[name]))) for name in (FONT, *installed_wide_fonts()))
     return any(font.get_char_index(ord(character)) for font in fonts)

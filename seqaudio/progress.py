@@ -1,4 +1,4 @@
-"""Progress on anything longer than two seconds: a bar on a terminal, plain lines elsewhere. Goes to stderr."""
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-PLAIN_SECONDS = 15.0  # between two lines where there is no terminal
+PLAIN_SECONDS = 15.0  # between two lines without a terminal
 quiet = False  # set by --quiet: neither bars nor lines
 
 
@@ -19,14 +19,14 @@ def say(line: str) -> None:
 
 
 class Advance(Protocol):
-    """`advance(n, note)` counts n items done; `note` is shown behind the count."""
+    """`advance(n, note)` counts n more items; `note` is shown after the count."""
 
     def __call__(self, items: int = 1, note: str = "") -> None: ...
 
 
 @contextmanager
 def progress(what: str, total: int, unit: str = "items", done: int = 0) -> Iterator[Advance]:
-    """Show how far `what` has come, with the rate and the time left; `done` items were there before."""
+    """Show the progress of `what` with rate and remaining time; `done` items were finished before."""
     if quiet:
         yield lambda items=1, note="": None
     elif sys.stderr.isatty():

@@ -1,13 +1,13 @@
-"""A run: one folder that holds all of a training and all that its model needs to be used.
+"""Run folders: everything about one training, and all that is needed to use its model.
 
 config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint, the run
-                   whose weights it began with (name and hash), and the user's own files that were in use (the same);
-                   loading a run never runs them
-metrics.jsonl      a line an epoch; TensorBoard files in tensorboard/
-model.safetensors  the weights that were best on validation
-resume/            checkpoints, see `checkpoint.py`
-results.json       what the run reached, beside its baselines
-test_reads.tsv     a line for every time the test split was opened
+                   whose weights it started from (name and hash), and the user's own files in use (name and hash);
+                   loading a run never executes them
+metrics.jsonl      one line for each epoch; TensorBoard files are in tensorboard/
+model.safetensors  the weights with the best validation result
+resume/            checkpoints, see `bptt/checkpoint.py`
+results.json       final metrics, with those of the baselines
+test_reads.tsv     one line for each time that the test split was read
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # op
 
 
 class RunFolder:
-    """An existing run. `RunFolder.create` makes one.
+    """An existing run. `RunFolder.create` makes a new one.
 
-    Raises RunError where the folder is missing, is no run, or is of a format that this version does not read.
+    Raises RunError where the folder is missing, is not a run, or has a format that this version cannot read.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -74,12 +74,12 @@ class RunFolder:
 
         Args:
             model: {"name": ..., "arguments": {...}}, as `build_model` takes them.
-            store: the run takes over its kind, settings, vocabulary and fingerprint.
-            resume: the folder is expected to be there, made with the same settings from the same store and with the
-            same user's files, to the byte: what is resumed ends equal to what was never interrupted.
-            parent: name and hash of the run whose weights this one began with.
+            store: its kind, settings, vocabulary and fingerprint are copied into the run.
+            resume: the folder must exist, made with the same settings, store and user's files (byte for byte), so
+                that a resumed run equals one that was never interrupted.
+            parent: name and hash of the run whose weights this one started from.
 
-        Raises RunError where `resume` and the folder disagree; both sides are named.
+        Raises RunError where the folder exists without `resume`, or differs with it; the message names both values.
         """
         config = {
             "format": FORMAT,
@@ -130,13 +130,13 @@ class RunFolder:
         return self.path / "resume"
 
     def figure(self, name: str) -> Path:
-        """Where the picture `name` of this run belongs."""
+        """The path of this run's picture `name`."""
         folder = self.path / "figures"
         folder.mkdir(exist_ok=True)
         return folder / f"{name}.png"
 
     def save_weights(self, model: Model) -> None:
-        """Keep these weights as the run's model."""
+        """Write a model's weights as those of the run."""
         save_tensors(self.path / "model.safetensors", model.state_dict())
 
     def weights(self) -> dict[str, Tensor]:
@@ -147,11 +147,11 @@ class RunFolder:
         return load_tensors(file)
 
     def model(self) -> Model:
-        """The trained model, ready for use: evaluation mode, on the CPU.
+        """The trained model, in evaluation mode, on the CPU.
 
-        Where it was made with other content of a user's file than is in use now, a line on stderr warns.
-        Raises RunError where weights and configuration do not fit, or where the file that defines a part of the model
-        is not in use; it is named.
+        Warns on stderr where the content of a user's file has changed since the run was made.
+        Raises RunError where weights and configuration do not fit, or where a user's file that defines a part of the
+        model is not in use; the message names the file.
         """
         model = self._untrained_model()
         try:
@@ -182,12 +182,12 @@ class RunFolder:
         return model
 
     def require(self, recipe: str, use: str) -> None:
-        """Raise RunError unless the run was made by `recipe`; `use` says what wanted it."""
+        """Raise RunError unless the run was made by `recipe`; `use` names the caller in the message."""
         if self.recipe != recipe:
             raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {recipe!r}")
 
     def check_store(self, store: Store) -> None:
-        """Raise RunError where a store holds another kind of input than the run was trained on."""
+        """Raise RunError where a store has another kind or other settings of input than the run was trained on."""
         if _seen(store.kind, store.settings) == _seen(self.input["kind"], self.input["settings"]):
             return
         raise RunError(
@@ -197,13 +197,13 @@ class RunFolder:
 
 
 def _seen(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What of a store a model sees: samples become features first, and the choice of clips is of no account."""
+    """The kind and settings that determine a model's inputs: kept samples count as features; other settings do not."""
     seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text")}
     return "features" if kind == "audio" else kind, seen or settings
 
 
 def run_settings(config: Any) -> dict[str, Any]:
-    """The fields of a recipe's options (a dataclass) that decide what a run computes, as JSON."""
+    """The fields of a recipe's options (a dataclass) that determine the result of a run, as JSON."""
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in dataclasses.asdict(config).items()

@@ -1,7 +1,7 @@
-"""Nested recurrent states: tensors in tuples in tuples, every tensor with the batch first.
+"""Operations on recurrent states: nested tuples of tensors, each with the batch as its first dimension.
 
-A cell's state is a NamedTuple of tensors [B, ...]; a stack's is a tuple of its layers' states. A bare tensor
-and an empty tuple (a layer without memory) are states as well.
+A cell's state is a NamedTuple of tensors [B, ...]; a stack's is a tuple of its layers' states. A single tensor
+and an empty tuple (a layer without memory) are states too.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ def _children(state: tuple[State, ...]) -> list[tuple[str, State]]:
 
 
 def map_state(fn: Callable[..., Tensor], state: StateT, *others: StateT) -> StateT:
-    """Apply `fn` to the tensors that stand at the same place in each state; the structure stays.
+    """Apply `fn` to corresponding tensors of all states; the result has the same structure.
 
-    Raises ValueError where the states are nested differently, TypeError on a leaf that is no tensor.
+    Raises ValueError where the states are nested differently, TypeError for a leaf that is not a tensor.
     """
     everything: list[State] = [state, *others]
     if isinstance(state, Tensor):
         if not all(isinstance(other, Tensor) for other in others):
-            raise ValueError("states differ in structure: a tensor stands where another state has a tuple")
+            raise ValueError("states differ in structure: one has a tensor where another has a tuple")
         return fn(*everything)  # type: ignore[return-value]  # a tensor for a tensor
     if not isinstance(state, tuple):
         raise TypeError(f"a state is made of tensors and tuples, got {type(state).__name__}")
     lengths = [len(part) if isinstance(part, tuple) else None for part in everything]
     if len(set(lengths)) > 1:
-        raise ValueError(f"states differ in structure: parts {lengths} at the same place (None is a tensor)")
+        raise ValueError(
+            f"states differ in structure: {lengths} parts at one place (None is a tensor), expected equal numbers"
+        )
     parts = [map_state(fn, *part) for part in zip(*everything, strict=True)]
     return _rebuild(state, parts)  # type: ignore[return-value]  # rebuilt as the type it had
 
@@ -50,22 +52,22 @@ def tensors(state: State) -> Iterator[Tensor]:
 
 
 def batch_size(state: State) -> int:
-    """B, which all tensors share. Raises ValueError where they disagree or there is none."""
+    """B, common to all tensors. Raises ValueError where they disagree or there are none."""
     sizes = {name: tensor.shape[0] for name, tensor in flatten(state).items()}
     if len(set(sizes.values())) != 1:
-        raise ValueError(f"a state has one batch size, got {sizes or 'no tensors'}")
+        raise ValueError(f"got a state with {sizes or 'no tensors'}, expected the same batch size in all tensors")
     return next(iter(sizes.values()))
 
 
 def detach(state: StateT) -> StateT:
-    """The same values, cut from the graph that made them: the border of a truncated window."""
+    """The same values without the graph that computed them, as between windows of truncated BPTT."""
     return map_state(torch.detach, state)
 
 
 def select(mask: Tensor, chosen: StateT, other: StateT) -> StateT:
     """Row b of `chosen` where mask[b], of `other` elsewhere.
 
-    mask: [B] bool. A selection rather than a product: NaN in a row that is not taken stays out of values and
+    mask: [B] bool. A selection rather than a product: NaN in a row that is not selected reaches neither values nor
     gradients, and rows of a learned initial state receive their gradient.
     """
 
@@ -76,9 +78,9 @@ def select(mask: Tensor, chosen: StateT, other: StateT) -> StateT:
 
 
 def flatten(state: State, prefix: str = "") -> dict[str, Tensor]:
-    """Dotted names to tensors: field names of NamedTuples, indices of tuples, such as `0.memory`.
+    """Map dotted names to tensors: field names of NamedTuples, indices of tuples, such as `0.memory`.
 
-    A bare tensor is named by the prefix alone.
+    The name of a single tensor is the prefix alone.
     """
     if isinstance(state, Tensor):
         return {prefix: state}
@@ -93,12 +95,12 @@ def flatten(state: State, prefix: str = "") -> dict[str, Tensor]:
 def unflatten(template: StateT, tensors: Mapping[str, Tensor], prefix: str = "") -> StateT:
     """The inverse of `flatten`: the structure of `template` filled with the named tensors.
 
-    Raises ValueError where names are missing or left over, listing both.
+    Raises ValueError where names are missing or unexpected, listing both.
     """
-    wanted = flatten(template, prefix)
-    missing, unknown = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
-    if missing or unknown:
-        raise ValueError(f"state does not fit: missing {missing}, not expected {unknown}")
+    expected = flatten(template, prefix)
+    missing, unexpected = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
+    if missing or unexpected:
+        raise ValueError(f"tensors do not fit the state: missing {missing}, unexpected {unexpected}")
 
     def fill(part: State, name: str) -> State:
         if isinstance(part, Tensor):

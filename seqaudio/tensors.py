@@ -1,4 +1,4 @@
-"""Named tensors in safetensors files: reading one never runs code."""
+"""Read and write named tensors as safetensors files; reading one never runs code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqaudio.files import write_bytes
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write named tensors to a safetensors file, whole or not at all."""
+    """Write named tensors to a safetensors file atomically."""
     write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
 
 
@@ -21,6 +21,6 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises RunError where it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: not a readable safetensors file ({error})") from None

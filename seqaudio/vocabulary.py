@@ -1,4 +1,4 @@
-"""Ordered names: the labels of a classifier, the tokens of a note representation, the symbols of a text."""
+"""Vocabularies: ordered names of a classifier's labels, a representation's tokens or a text's symbols."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 
 from seqaudio.errors import VocabularyError
 
-PAD, BOS, EOS = 0, 1, 2  # ids of the three tokens that every token vocabulary begins with
+PAD, BOS, EOS = 0, 1, 2  # ids of the first three tokens of every token vocabulary
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Names in the order of their ids. Names are NFC, unique, non-empty; otherwise ValueError."""
+    """Names in the order of their ids, normalised to NFC. Raises ValueError unless they are unique and not empty."""
 
     names: tuple[str, ...]
 
@@ -26,11 +26,11 @@ class Vocabulary:
         names = tuple(unicodedata.normalize("NFC", name) for name in self.names)
         object.__setattr__(self, "names", names)
         if len(set(names)) != len(names) or "" in names:
-            raise ValueError(f"names must be unique and not empty, got {names}")
+            raise ValueError(f"got names {names}, expected unique names that are not empty")
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> Vocabulary:
-        """The distinct labels by code point, with `unknown` and `silence` last where they occur."""
+        """The distinct labels sorted by code point, with `unknown` and `silence` last where they occur."""
         distinct = {unicodedata.normalize("NFC", label) for label in labels}
         reject = [name for name in (UNKNOWN, SILENCE) if name in distinct]
         return cls((*sorted(distinct.difference(reject)), *reject))
@@ -52,23 +52,23 @@ class Vocabulary:
         return self.names[index]
 
     def index(self, name: str) -> int:
-        """The id of a name. Raises VocabularyError for a stranger."""
+        """The id of a name. Raises VocabularyError for an unknown name."""
         try:
             return self._ids[unicodedata.normalize("NFC", name)]
         except KeyError:
             raise VocabularyError(f"{name!r} is not among the {len(self)} names: {_few(self.names)}") from None
 
     def encode(self, names: Iterable[str]) -> np.ndarray:
-        """Ids [N] int64 of names; a stranger becomes `unknown` where that class exists.
+        """Ids [N] int64 of names; an unknown name gets the id of `unknown` where that class exists.
 
         Raises:
-            VocabularyError: strangers without an `unknown` class; every stranger is listed once.
+            VocabularyError: unknown names without an `unknown` class; each is listed once.
         """
         names = [unicodedata.normalize("NFC", name) for name in names]
-        strangers = sorted({name for name in names if name not in self._ids})
-        if strangers and UNKNOWN not in self._ids:
+        unknown = sorted({name for name in names if name not in self._ids})
+        if unknown and UNKNOWN not in self._ids:
             raise VocabularyError(
-                f"label{'s' * (len(strangers) > 1)} {_few(strangers)} not among the {len(self)} known: "
+                f"label{'s' * (len(unknown) > 1)} {_few(unknown)} not among the {len(self)} known: "
                 f"{_few(self.names)}; train with a class {UNKNOWN!r} or leave these items out"
             )
         return np.array([self._ids.get(name, self._ids.get(UNKNOWN, -1)) for name in names], dtype=np.int64)

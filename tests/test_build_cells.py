@@ -73,7 +73,7 @@ def test_initialisation_reaches_the_innermost_cell():
         ("lstm+zonout", "no wrapper is called 'zonout'; did you mean zoneout?"),
         ("lstm+", "no wrapper is called ''; known: reset, residual, variational_dropout, weight_drop, zoneout"),
         ("zoneout+lstm", "no wrapper is called 'lstm'; known: "),
-        ("lstm=3", "got numbers for the cell in 'lstm=3', expected them behind a wrapper"),
+        ("lstm=3", "got numbers after the cell in 'lstm=3', expected them after a wrapper"),
         ("lstm+zoneout=", "got '' in 'zoneout=', expected a finite number"),
         ("lstm+zoneout=a", "got 'a' in 'zoneout=a', expected a finite number"),
         ("lstm+zoneout=nan", "got 'nan' in 'zoneout=nan', expected a finite number"),
@@ -113,7 +113,7 @@ def test_initialisation_that_makes_no_sense_is_told_in_one_line(initialisation, 
 
 
 def test_frame_has_room_for_more_than_the_flag():
-    with pytest.raises(OptionError, match=r"lstm\+reset keeps 1 columns of each frame to itself, got frames of 1"):
+    with pytest.raises(OptionError, match=r"wrappers of lstm\+reset use up 1 columns of each frame, got frames of 1"):
         build_cell("lstm+reset", 1, H)
 
 
@@ -151,7 +151,7 @@ def test_narrow_outputs_of_a_projected_cell_chain():
 
 @pytest.mark.parametrize("options", [{"layers": 2}, {"bidirectional": True}])
 def test_resets_in_the_frames_are_for_one_layer_of_one_direction(options):
-    with pytest.raises(OptionError, match=r"lstm\+reset reads its resets from the frames"):
+    with pytest.raises(OptionError, match=r"lstm\+reset reads resets from the frames, got \d layers"):
         build_stack("lstm+reset", F, H, **options)
 
 

@@ -111,4 +111,4 @@ def test_other_stores_have_no_clips(tmp_path: Path, stores: dict[str, Path]) -> 
         labelled_clips(store, store["train"], names)
     kept = Store(stores["features"])
     with pytest.raises(OptionError, match="prepare it with --keep samples"):
-        labelled_clips(kept, kept["train"], names, change=lambda samples, epoch, name: samples)
+        labelled_clips(kept, kept["train"], names, waveform_augment=lambda samples, epoch, name: samples)

@@ -222,7 +222,7 @@ def fonts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Lets a machine have these fonts and no others, beside matplotlib's own."""
 
     def look_again() -> None:
-        pictures.other_families.cache_clear()
+        pictures.installed_wide_fonts.cache_clear()
         pictures._in_font.cache_clear()
 
     def install(*names: str) -> None:

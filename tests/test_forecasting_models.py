@@ -200,7 +200,7 @@ def test_the_probe_looks_at_both_kinds_of_recurrent_forecaster() -> None:
         ("window_mlp", {"window": 0}, "no other memory"),
         ("forecaster", {"window": 0, "level": "last"}, "needs a window"),
         ("forecaster", {"targets": None, "level": "mean"}, "needs a window that holds the targets"),
-        ("forecaster", {"targets": None, "apart": True}, "channels apart need targets that are the inputs"),
+        ("forecaster", {"targets": None, "apart": True}, "channels apart need all inputs as targets"),
         ("window_mlp", {"level": "first"}, "expected one of none, last"),
         ("window_mlp", {"horizon": 0}, "horizon 0"),
         ("window_mlp", {"hidden_size": 0}, "hidden_size 0"),

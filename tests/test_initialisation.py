@@ -167,7 +167,7 @@ def test_matrices_without_eigenvalues_to_scale_are_refused():
     torch.nn.init.zeros_(square.weight_hh)
     with pytest.raises(OptionError, match="all zero"):
         initialise(square, "spectral_radius=0.9")
-    with pytest.raises(OptionError, match="square matrices, weight_hh of ProjectedLSTMCell has 4 x 2"):
+    with pytest.raises(OptionError, match="square matrices, weight_hh of ProjectedLSTMCell is 4 x 2"):
         initialise(oblong, "spectral_radius=0.9")
     with pytest.raises(OptionError, match="got 0, expected a positive number"):
         initialise(oblong, "spectral_radius=0")

@@ -416,5 +416,5 @@ def test_no_rows_are_no_difficulty(name):
 def test_mixed_types_are_refused_with_both_named(name, rows):
     layer = make(name)
     state = map_state(torch.Tensor.float, layer.initial_state(rows))
-    with pytest.raises(TypeError, match=r"torch.float32 and torch.float64 beside weights of torch.float64"):
+    with pytest.raises(TypeError, match=r"torch.float32 and torch.float64 for weights of torch.float64"):
         layer(torch.randn(T, rows, F).double(), state)

@@ -575,7 +575,7 @@ def test_unknown_cell_is_one_line():
         ({"lengths": torch.full((B,), -1)}, r"expected frame counts in 0..9"),
         ({"resets": torch.zeros(B, T, dtype=torch.bool)}, r"\[6, 9\], expected bool \[9, 6\]"),
         ({"resets": torch.zeros(T, B)}, "torch.float32"),
-        ({"state": "three rows"}, "state of 3 rows beside inputs of 6"),
+        ({"state": "three rows"}, "state of 3 rows for inputs of 6"),
     ],
 )
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -139,7 +139,7 @@ def test_what_lies_beside_a_file_is_not_imported(file: Path, tmp_path: Path) -> 
         ("import sys\nsys.exit(3)\n", "line 2: SystemExit: 3"),
         ("raise ValueError('two\\nlines')", "line 1: ValueError: two lines"),
         ("\0", "null bytes"),
-        (CELL.replace('"own"', '"gru"'), "ValueError: cell 'gru' is registered already"),
+        (CELL.replace('"own"', '"gru"'), "ValueError: cell 'gru' is already registered"),
     ],
 )
 def test_a_file_that_raises_is_one_line_and_exit_status_2(

@@ -283,7 +283,7 @@ def test_modules_that_hold_torch_layers_are_seen_as_they_compute(module: nn.RNNB
     given: list[Any] = []
     reader, inputs = Reader(), frames()
     reader(inputs)
-    with pytest.raises(OptionError, match="ran 24 steps over inputs of 12"):
+    with pytest.raises(OptionError, match="ran 24 steps for inputs of 12"):
         probe(reader, inputs)
     expected, found = given
     for one, other in zip(expected, found, strict=True):
@@ -431,7 +431,7 @@ def test_no_lag_crosses_a_reset() -> None:
     report = probe(model, event_batch(resets=resets), lags=4)
     assert [len(layer.curve) for layer in report.layers] == [5, 5]
     assert min(layer.curve.min() for layer in report.layers) > 0
-    with pytest.raises(OptionError, match="9 lags, the longest way back is 6"):
+    with pytest.raises(OptionError, match="9 lags, expected at most 6"):
         probe(model, event_batch(resets=resets), lags=9)
     # the rows of length 9 and 6 have no step that goes on for 4 steps after the reset
     first = probe(model, batch.slice_time(0, 7), lags=4)
@@ -517,11 +517,11 @@ def test_double_keeps_gradients_that_single_precision_loses() -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (lambda: (nn.Linear(F_IN, 2).double(), frames(), {}), "ran nothing recurrent"),
+        (lambda: (nn.Linear(F_IN, 2).double(), frames(), {}), "found no recurrent part in Linear"),
         (lambda: (nn.GRU(F_IN, H).double(), frames()[:, 0], {}), "expected inputs of 3"),
         (lambda: (nn.GRU(F_IN, H).double(), event_batch(), {}), "got a Batch for GRU"),
         (lambda: (events(), frames(), {}), "expected a Batch"),
-        (lambda: (events(), event_batch(), {"loss": squares}), "takes all of them from its Batch"),
+        (lambda: (events(), event_batch(), {"loss": squares}), "takes lengths from its Batch"),
         (lambda: (lambda x, s: (x, s), frames(), {}), "expected state="),
         (lambda: (lambda x, s: (x, s), frames(), {"state": torch.zeros(B, 2)}), "have no gradient"),
         (lambda: (nn.GRU(F_IN, H).double(), frames(), {"loss": lambda y, t: y.sum()}), "one loss a row"),

@@ -197,7 +197,7 @@ def test_one_process_needs_no_launch_and_other_numbers_are_refused(monkeypatch: 
         launch(0, "cpu")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    with pytest.raises(OptionError, match="--devices 1, expected 2, since torchrun started as many"):
+    with pytest.raises(OptionError, match="--devices 1, expected 2, the number that torchrun started"):
         launch(1, "cpu")
 
 

@@ -56,7 +56,7 @@ def test_an_epoch_is_a_function_of_seed_and_number_and_may_begin_anywhere() -> N
 
 
 def test_thinning_draws_other_windows_each_epoch() -> None:
-    source = SeriesWindows([counting(103)], 3, 1, batch_size=10, seed=4, thin=4)
+    source = SeriesWindows([counting(103)], 3, 1, batch_size=10, seed=4, stride=4)
     epochs = [{int(v) for batch in source.epoch(n) for v in batch.inputs[0, :, 0]} for n in range(2)]
     assert [len(epoch) for epoch in epochs] == [25, 25]
     assert epochs[0] != epochs[1]
@@ -86,9 +86,7 @@ def test_windows_never_cross_from_one_series_into_another() -> None:
 
 
 def test_too_long_a_window_is_told() -> None:
-    with pytest.raises(
-        OptionError, match=r"no window of 9 steps with 3 known steps behind it fits into 1 series of up"
-    ):
+    with pytest.raises(OptionError, match=r"no window of 9 steps followed by 3 known steps fits into 1 series of up"):
         SeriesWindows([counting(10)], 9, 3, 4)
 
 

@@ -58,7 +58,7 @@ def test_unflatten_under_a_prefix_takes_the_names_flatten_gave():
 def test_unflatten_lists_missing_and_unknown_names():
     flat = states.flatten(outer())
     flat["surplus"] = flat.pop("second.0")
-    with pytest.raises(ValueError, match=r"missing \['second.0'\], not expected \['surplus'\]"):
+    with pytest.raises(ValueError, match=r"missing \['second.0'\], unexpected \['surplus'\]"):
         states.unflatten(outer(), flat)
 
 

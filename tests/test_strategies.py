@@ -163,7 +163,17 @@ def test_what_is_carried_holds_no_graph() -> None:
         _, _, carried = strategy.backward(net, window, carried)
         assert not any(tensor.requires_grad for tensor in carried.tensors().values())
     assert carried is not None
-    assert len(carried.again) == 2
+    assert len(carried.rerun_windows) == 2
+
+
+def test_windows_to_run_again_load_under_their_names_on_disk() -> None:
+    strategy, net = TruncatedBPTT(2, 4), model("gru")
+    _, _, carried = strategy.backward(net, next(strategy.windows(batch())), None)
+    (window,) = carried.rerun_windows
+    stored = {f"again.0.{name}": getattr(window, name) for name in ("inputs", "lengths", "targets")}
+    (loaded,) = Carried.from_tensors(net, stored, "cpu").rerun_windows
+    for name in ("inputs", "lengths", "targets"):
+        assert torch.equal(getattr(loaded, name), getattr(window, name))
 
 
 def test_what_is_carried_comes_back_from_named_tensors() -> None:

@@ -192,7 +192,7 @@ def test_what_is_no_layer_of_torch_is_refused(module):
         (build_stack("gru_reset_before", F, H, bidirectional=True), "no layer of GRUResetBeforeCell"),
         (Stack([Unrolled(PeepholeLSTMCell(F, H))]), "no layer of PeepholeLSTMCell"),
         (Stack([Stack([Unrolled(GRUCell(F, H))])]), "no layer of Stack"),
-        (Stack([Unrolled(ProjectedLSTMCell(F, H, H))]), "4 values to as many"),
+        (Stack([Unrolled(ProjectedLSTMCell(F, H, H))]), "a projection of 4 values to 4, torch.nn.LSTM needs fewer"),
         (build_stack("gru", F, H, learned_state=True), "learned initial state"),
         (Stack([Unrolled(GRUCell(F, H)), Unrolled(LSTMCell(H, H))]), r"GRUCell\(3, 4\), LSTMCell\(4, 4\)"),
         (Stack([Unrolled(GRUCell(F, H)), Unrolled(GRUCell(H, F))]), r"GRUCell\(3, 4\), GRUCell\(4, 3\)"),

@@ -15,7 +15,7 @@ import torch
 
 from seqaudio.augmentation.frames import Augmentation, augment
 from seqaudio.augmentation.waveforms import WaveformAugmentation, WaveformAugmenter
-from seqaudio.batching import PaddedBatches, Transform, labelled_clips
+from seqaudio.batching import Augmenter, PaddedBatches, labelled_clips
 from seqaudio.bptt import TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
@@ -71,7 +71,7 @@ class Config(TrainingOptions):
     weight_decay: float = 0.01  # apart from the gradient
 
 
-def transform_of(config: Config, store: Store) -> Transform | None:
+def feature_augment(config: Config, store: Store) -> Augmenter | None:
     """The augmentation of features that the options name. Raises OptionError where the features cannot be changed."""
     if not config.augment:
         return None
@@ -95,7 +95,7 @@ def transform_of(config: Config, store: Store) -> Transform | None:
     return lambda frames, epoch, name: augment(frames, settings, augmentation, (config.seed, epoch, name))
 
 
-def change_of(config: Config, store: Store) -> Transform | None:
+def waveform_augment(config: Config, store: Store) -> Augmenter | None:
     """The augmentation of samples that the options name; None where all of it is off."""
     if not (config.speed or config.time_shift or config.rooms or config.noisy or config.telephone):
         return None
@@ -120,7 +120,9 @@ def main(config: Config) -> None:
     store.require(("features", "audio"), "keyword recognition")
     labels = store.names
     training, valid = store["train"].head(config.limit), store["valid"]
-    train_clips = labelled_clips(store, training, labels, change_of(config, store), transform_of(config, store))
+    train_clips = labelled_clips(
+        store, training, labels, waveform_augment(config, store), feature_augment(config, store)
+    )
     valid_clips = labelled_clips(store, valid, labels)
     settings = FeatureSettings.from_dict(store.settings["features"])
 

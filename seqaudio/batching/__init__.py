@@ -1,4 +1,4 @@
-"""From a store, or from a rule, to tensors: padded batches, endless lanes for truncated BPTT, memory tasks."""
+"""Batches of a store's rows or of generated sequences: padded batches, lanes for truncated BPTT, memory tasks."""
 
 from seqaudio.batching.batch import Batch, Source
 from seqaudio.batching.clips import Clips, labelled_clips
@@ -11,7 +11,7 @@ from seqaudio.batching.memory_tasks import (
     MemoryTask,
     held_out,
 )
-from seqaudio.batching.padded import Collate, LabelledSequences, PaddedBatches, TokenSequences, Transform
+from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenSequences
 from seqaudio.batching.recordings import LabelledRecordings
 from seqaudio.batching.series import Series, SeriesChannels, channels_of, series_of, statistics_of
 from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
@@ -20,6 +20,7 @@ from seqaudio.batching.series_windows import SeriesWindows
 __all__ = [
     "MEMORY_TASKS",
     "AddingProblem",
+    "Augmenter",
     "Batch",
     "Clips",
     "Collate",
@@ -36,7 +37,6 @@ __all__ = [
     "SeriesWindows",
     "Source",
     "TokenSequences",
-    "Transform",
     "WholeSeries",
     "channels_of",
     "held_out",

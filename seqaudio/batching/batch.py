@@ -1,4 +1,4 @@
-"""What a model is fed. Letters: T steps, B rows, F features, U target symbols."""
+"""Batches and their sources. Letters: T steps, B rows, F features, U target symbols."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Batch:
-    """Time-major sequences, padded to the longest. `None` means: not needed here."""
+    """Time-major sequences, padded to the longest. Fields that a model does not need are None."""
 
     inputs: Tensor  # [T, B, F] float, or [T, B] int64 ids
-    lengths: Tensor  # [B] int64 on the CPU; 0 is an ordinary value
+    lengths: Tensor  # [B] int64 on the CPU; may be 0
     targets: Tensor | None = None  # [B] labels | [T, B] ids | [T, B, F] values | [U, B] with target_lengths
     target_lengths: Tensor | None = None  # [B] int64 on the CPU
-    resets: Tensor | None = None  # [T, B] bool: the state is replaced before step t is consumed
+    resets: Tensor | None = None  # [T, B] bool: the state is reset before step t
     weights: Tensor | None = None  # [T, B] float
     ids: tuple[str, ...] = ()  # of the rows
 
@@ -62,7 +62,7 @@ class Batch:
 class Source(Protocol):
     """Batches, epoch after epoch, in an order that depends on (seed, epoch) alone."""
 
-    continues: bool  # each batch goes on, row by row, where the one before it ended
+    continues: bool  # each batch continues, row by row, where the one before it ended
 
     def __len__(self) -> int:
         """Batches in an epoch."""

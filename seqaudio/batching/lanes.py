@@ -1,11 +1,11 @@
-"""Endless lanes: a whole split laid end to end, cut into B lanes that run side by side through time.
+"""Lanes for truncated BPTT: all sequences of a split end to end, cut into B lanes that are the rows of every batch.
 
     stream   BOS x1 x2 x3 | BOS y1 y2 | BOS z1 z2 z3 z4        inputs; targets are x1 x2 x3 EOS y1 ...
     lane 0   BOS x1 x2 x3   BOS y1                             window 0 = steps 0..W-1 of every lane, and so on
     lane 1   y2  BOS z1 z2  z3  z4                             a lane may begin inside a sequence
 
 Every target occurs once an epoch, across lane borders too. `resets` marks the first step of each sequence and of
-each lane. Steps after a lane's end lie beyond its length.
+each lane. Steps after a lane's end are padding.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from seqaudio.vocabulary import BOS, EOS, PAD
 
 
 class Piece(NamedTuple):
-    """A stretch of one sequence that lies in a lane."""
+    """A part of one sequence in a lane."""
 
-    row: int  # of the split
-    offset: int  # of its first step inside the sequence; 0 where the sequence begins here
-    start: int  # of its first step inside the lane
+    row: int  # number of the sequence in the split
+    offset: int  # its first step, counted in the sequence; 0 where the sequence begins here
+    start: int  # its first step, counted in the lane
     steps: int
 
 
 class Lanes:
-    """Windows [W, B] of token ids over the lanes of a split; each window goes on where the last one ended.
+    """Windows [W, B] of token ids over the lanes of a split; each window continues where the last one ended.
 
     Args:
-        lanes: B, sequences that run side by side.
+        lanes: B, rows of a batch.
         window: W, steps a window: the `advance` of truncated BPTT.
         seed: the order of the sequences is drawn each epoch from (seed, epoch); None keeps that of the store.
     """
@@ -55,7 +55,7 @@ class Lanes:
         return -(-self.lane_length // self.window)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Rows of the split in the order in which they lie in the stream."""
+        """Row numbers of the split in the order of the stream."""
         rows = len(self.split)
         if self.seed is None:
             return np.arange(rows)
@@ -68,12 +68,12 @@ class Lanes:
             yield self._window(order, ends, number)
 
     def pieces(self, epoch: int, lane: int, start: int, end: int) -> Iterator[Piece]:
-        """What lies in steps start..end (end excluded) of a lane, in order of time; ends where the lane does."""
+        """The pieces in steps start..end (end excluded) of a lane, in order of time, up to the lane's end."""
         order = self.order(epoch)
         return self._pieces(order, self._ends(order), lane, start, end)
 
     def _ends(self, order: np.ndarray) -> np.ndarray:
-        """Where each sequence of the stream ends."""
+        """The end of each sequence in the stream, in steps."""
         ends: np.ndarray = np.cumsum(self.split.lengths[order] + 1)
         return ends
 

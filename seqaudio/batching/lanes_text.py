@@ -1,4 +1,4 @@
-"""Lanes as text: which sequence lies where, where states are reset, where windows end."""
+"""Draw lanes as text: where each sequence lies, where states are reset, where windows end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw_lanes(lanes: Lanes, epoch: int = 0, windows: int = 4, width: int = 96) 
         lane 0  |tune7--------|tune12---------------------|tune3-
         lane 1  :tune40---|tune2--------------------------------
 
-    windows: how many are drawn, at most. width: columns of the drawing, beside the names of the lanes.
+    windows: at most so many are drawn. width: columns of the drawing, without the names of the lanes.
     """
     drawn = min(windows, len(lanes))
     shown = min(drawn * lanes.window, lanes.lane_length)
@@ -34,7 +34,7 @@ def draw_lanes(lanes: Lanes, epoch: int = 0, windows: int = 4, width: int = 96) 
 
 
 def _ruler(borders: range, each: int, width: int) -> str:
-    """The number of its first step above each window, where there is room for it."""
+    """The number of each window's first step above it, where it fits."""
     line = [" "] * width
     free = 0
     for border in borders:
@@ -51,6 +51,6 @@ def _lane(lanes: Lanes, epoch: int, lane: int, shown: int, each: int) -> str:
         first, last = piece.start // each, (piece.start + piece.steps - 1) // each
         text = lanes.split.ids[piece.row].ljust(last - first + 1, "-")
         mark = ":" if piece.offset else "#" if line[first] in "|#" else "|"
-        # a sequence that ends in a column leaves it to the one that begins there
+        # where one sequence ends and another begins in a column, the column belongs to the second
         line[first : last + 1] = mark + text[: last - first]
     return "".join(line)

@@ -1,7 +1,7 @@
-"""Problems made by rule that only a long memory solves: adding two marked numbers, copying symbols over a silence.
+"""Synthetic tasks that only a long memory solves: adding two marked numbers, copying symbols after a delay.
 
-Batch n of epoch e of a split is drawn by a generator keyed by (seed, split, e, n). Nothing is stored, a training may go
-on anywhere, and splits share no draw.
+Batch n of epoch e of a split is drawn by a generator keyed by (seed, split, e, n). Nothing is stored, training can
+resume at any batch, and splits share no draws.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from seqaudio.vocabulary import Vocabulary
 
 SPLITS = {"train": 0, "valid": 1, "test": 2}  # part of the generator's key
 
-SYMBOLS = 8  # that the copy problem recalls: ids 0..7
-RECALLED = 10  # symbols a sequence
+SYMBOLS = 8  # alphabet of the copy problem: ids 0..7
+RECALLED = 10  # symbols to recall in each sequence
 BLANK, GO = 8, 9
 
 HELD_OUT_BATCHES = {"valid": 5, "test": 20}
@@ -33,14 +33,14 @@ HELD_OUT_ROWS = 100  # sequences a batch
 
 
 class MemoryTask(ABC):
-    """Sequences of one length, made by rule. Describes itself to a run as a store does.
+    """Generated sequences of one length. It has kind, names, settings and fingerprint, as a store has for a run.
 
-    Raises OptionError for a length that the rule cannot fill.
+    Raises OptionError for a length that is too short for the task.
     """
 
     kind: ClassVar[str] = "memory_task"
     name: ClassVar[str]
-    metric: ClassVar[str]  # the one that chooses on validation; the lower, the better
+    metric: ClassVar[str]  # the validation metric that chooses the best weights; lower is better
     names: ClassVar[Vocabulary] = Vocabulary(())
     length: int
 
@@ -50,7 +50,7 @@ class MemoryTask(ABC):
 
     @abstractmethod
     def constant_guess(self, source: Source) -> dict[str, float]:
-        """What the best answer that ignores the inputs reaches on the sequences of a source."""
+        """Metrics, on the sequences of a source, of the best answer that ignores the inputs."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class MemoryTask(ABC):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that decides the sequences, besides seed and split."""
+        """SHA-256 of the settings that determine the sequences, without seed and split."""
         return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -68,7 +68,7 @@ MEMORY_TASKS: Registry[type[MemoryTask]] = Registry("memory task")
 @MEMORY_TASKS.register("adding")
 @dataclass(frozen=True)
 class AddingProblem(MemoryTask):
-    """The sum of two numbers that were marked, one in each half of the sequence.
+    """Add two marked numbers, one in each half of the sequence.
 
     Inputs [T, B, 2]: a number, uniform in 0..1, and a mark, 1 at one step of the first half and at one of the second,
     0 elsewhere. Targets [T, B, 1]: the sum of the marked numbers at the last step, which alone counts. The best
@@ -107,9 +107,9 @@ class AddingProblem(MemoryTask):
 @MEMORY_TASKS.register("copy")
 @dataclass(frozen=True)
 class CopyProblem(MemoryTask):
-    """Ten symbols, a silence, a sign to go: then the ten again, in their order.
+    """Recall ten symbols in order, after a delay of blanks that ends with a GO symbol.
 
-        inputs   s1 .. s10  _ .. _  GO  _ .. _        ids [S + T + S, B], S = 10, T - 1 blanks before the sign
+        inputs   s1 .. s10  _ .. _  GO  _ .. _        ids [S + T + S, B], S = 10, T - 1 blanks before GO
         targets                         s1 .. s10     at the last S steps, which alone count
 
     Symbols are uniform over eight. Any constant answer needs at least log 8 nats a symbol.
@@ -124,7 +124,7 @@ class CopyProblem(MemoryTask):
 
     def __post_init__(self) -> None:
         if self.length < 1:
-            raise OptionError(f"copy over {self.length} steps, expected at least 1: the sign to go")
+            raise OptionError(f"copy over {self.length} steps, expected at least 1: the GO symbol")
 
     def batch(self, draw: np.random.Generator, rows: int) -> Batch:
         steps = self.length + 2 * RECALLED
@@ -170,7 +170,7 @@ class GeneratedBatches:
 
     @property
     def sequences(self) -> int:
-        """Of an epoch."""
+        """The number of sequences in an epoch."""
         return self.batches * self.rows
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -180,5 +180,5 @@ class GeneratedBatches:
 
 
 def held_out(task: MemoryTask, split: str) -> GeneratedBatches:
-    """The sequences of `valid` (500) or `test` (2,000) on which all models are compared, whatever their seed."""
+    """The sequences of `valid` (500) or `test` (2,000): the same for every seed, so that models can be compared."""
     return GeneratedBatches(task, split, HELD_OUT_BATCHES[split], HELD_OUT_ROWS)

@@ -1,4 +1,4 @@
-"""Padded batches of whole sequences of like length."""
+"""Padded batches of whole sequences of similar length."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from seqaudio.vocabulary import BOS, EOS, PAD
 
 POOL = 16  # batches sorted by length together: longer pools pad less, shorter ones shuffle better
 
-# (frames [T, F], epoch, id of the row) -> frames [T', F]
-Transform = Callable[[np.ndarray, int, str], np.ndarray]
+# (samples [N] or frames [T, F], epoch, id of the row) -> the same augmented, perhaps of another length
+Augmenter = Callable[[np.ndarray, int, str], np.ndarray]
 
 
 class Collate(Protocol):
-    """Rows of a split and how they become a Batch."""
+    """The rows of a split, and how they become a Batch."""
 
     @property
-    def lengths(self) -> np.ndarray: ...  # [N] int64 steps of each row, before any transform
+    def lengths(self) -> np.ndarray: ...  # [N] int64 steps of each row, before augmentation
 
     def __call__(self, rows: Sequence[int], epoch: int) -> Batch: ...
 
 
 @dataclass(frozen=True)
 class LabelledSequences:
-    """Frames [T, F] with one label a row. `transform` is an augmentation keyed by epoch and id."""
+    """Frames [T, F] with one label a row. `feature_augment` is keyed by epoch and id."""
 
     split: Split
     labels: np.ndarray  # [N] int64
-    transform: Transform | None = None
+    feature_augment: Augmenter | None = None
 
     @property
     def lengths(self) -> np.ndarray:
         return self.split.lengths
 
     def frames(self, row: int) -> np.ndarray:
-        """The frames [T, F] of a row as they were prepared."""
+        """The frames [T, F] of a row, without augmentation."""
         return self.split.sequence(row)
 
     def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
         ids = tuple(self.split.ids[row] for row in rows)
         sequences = [self.frames(row) for row in rows]
-        if self.transform is not None:
-            sequences = [self.transform(frames, epoch, name) for frames, name in zip(sequences, ids, strict=True)]
+        if self.feature_augment is not None:
+            sequences = [self.feature_augment(frames, epoch, name) for frames, name in zip(sequences, ids, strict=True)]
         inputs, lengths = pad_frames(sequences)
         return Batch(inputs, lengths, targets=torch.from_numpy(self.labels[list(rows)]), ids=ids)
 
@@ -83,7 +83,7 @@ class TokenSequences:
 
 
 def pad_frames(sequences: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Frames [T_i, F] of several rows as one zero-padded [T, B, F] float32 and lengths [B] int64."""
+    """Pad frames [T_i, F] of several rows with zeros to [T, B, F] float32; also returns lengths [B] int64."""
     lengths = np.array([len(frames) for frames in sequences], dtype=np.int64)
     padded = np.zeros((int(lengths.max(initial=0)), len(sequences), sequences[0].shape[1]), dtype=np.float32)
     for column, frames in enumerate(sequences):
@@ -92,9 +92,9 @@ def pad_frames(sequences: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
 
 
 class PaddedBatches:
-    """Batches of up to `batch_size` rows of like length, and of at most `max_steps` padded steps in all.
+    """Batches of at most `batch_size` rows of similar length, and of at most `max_steps` steps, padding included.
 
-    With a seed the order is drawn anew each epoch from (seed, epoch); without one, rows go by length.
+    With a seed the order is drawn each epoch from (seed, epoch); without one, rows are sorted by length.
     """
 
     continues = False

@@ -1,4 +1,4 @@
-"""Recordings kept as samples: changed as samples, and turned into features when their batch is made."""
+"""Batches of recordings kept as samples: augmented as samples, features extracted when a batch is made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from seqaudio.audio.pcm import from_int16
 from seqaudio.batching.batch import Batch
-from seqaudio.batching.padded import Transform, pad_frames
+from seqaudio.batching.padded import Augmenter, pad_frames
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.store import Split
@@ -21,18 +21,18 @@ from seqaudio.store import Split
 class LabelledRecordings:
     """Rows of a store of kind audio with one label each, as batches of frames [T, F].
 
-    Without changes the batches are those that `LabelledSequences` makes of a store of the same features.
+    Without augmentation the batches are those that `LabelledSequences` makes of a store of the same features.
     """
 
     split: Split  # samples [N] int16 at the rate of the settings
     labels: np.ndarray  # [N] int64
     settings: FeatureSettings
-    change: Transform | None = None  # of samples [N] float32, such as a WaveformAugmenter
-    transform: Transform | None = None  # of frames, as in LabelledSequences
+    waveform_augment: Augmenter | None = None  # changes samples [N] float32, such as a WaveformAugmenter
+    feature_augment: Augmenter | None = None  # changes frames, as in LabelledSequences
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Frames of each row before any change, [N] int64."""
+        """Frames of each row before augmentation, [N] int64."""
         return np.array([self.settings.frames(samples) for samples in self.split.lengths.tolist()], dtype=np.int64)
 
     def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
@@ -42,14 +42,14 @@ class LabelledRecordings:
         return Batch(inputs, lengths, targets=torch.from_numpy(self.labels[list(rows)]), ids=ids)
 
     def frames(self, row: int) -> np.ndarray:
-        """The frames [T, F] of a row without any change."""
+        """The frames [T, F] of a row, without augmentation."""
         return extract_frames(from_int16(self.split.sequence(row)), self.settings)
 
     def _frames(self, row: int, epoch: int, name: str) -> np.ndarray:
         samples = from_int16(self.split.sequence(row))
-        if self.change is not None:
-            samples = self.change(samples, epoch, name)
-            # a change of speed may leave less than a frame
+        if self.waveform_augment is not None:
+            samples = self.waveform_augment(samples, epoch, name)
+            # a change of speed may leave fewer samples than a frame needs
             samples = np.pad(samples, (0, max(0, self.settings.least_samples - len(samples))))
         frames = extract_frames(samples, self.settings)
-        return frames if self.transform is None else self.transform(frames, epoch, name)
+        return frames if self.feature_augment is None else self.feature_augment(frames, epoch, name)

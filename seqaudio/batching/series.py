@@ -1,4 +1,4 @@
-"""Series of a store, ready to be forecast: what is seen, what is to be told, and the past before a split."""
+"""Series of a store for forecasting: input channels, target channels, and the past before a split."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from seqaudio.store import SPLITS, Store
 
 Float = TypeVar("Float", np.float32, np.float64)
 
-MIN_SPREAD = 1e-6  # of a channel beside its mean; less is a channel that stands still, and rounding
-STILL = 2e-5  # deviation, and twice what a store gives to a channel that never changes
+MIN_RELATIVE_DEVIATION = 1e-6  # of a channel, relative to its mean; below it the channel is constant but for rounding
+MIN_DEVIATION = 2e-5  # of a channel; below it the channel is constant: twice what a store gives such a channel
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """One series up to the end of its split, in the units of the store. What is unknown in a target is NaN."""
+    """One series up to the end of its split, in the units of the store. Unknown target values are NaN."""
 
     id: str
     inputs: npt.NDArray[np.float32]  # [T, F] without gaps, see `filled`
     targets: npt.NDArray[np.float32]  # [T, K]
-    first: int  # step at which the split begins; what lies before it is the past, which may be looked at
+    first: int  # step at which the split begins; earlier steps are the past, which a model may read
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def since(self, step: int) -> Series:
-        """The same series without what lies before a step."""
+        """The series from a step on, or from the beginning of its split where that is earlier."""
         start = min(max(step, 0), self.first)
         return Series(self.id, self.inputs[start:], self.targets[start:], self.first - start)
 
     def origins(self, window: int, horizon: int) -> npt.NDArray[np.int64]:
-        """Steps t at which a forecast of t .. t + horizon - 1 is asked, from what came before t.
+        """Steps t at which steps t .. t + horizon - 1 are forecast from the steps before t.
 
-        Each is inside the split with all its steps, has a whole window before it (at least one step), and at least one
-        value that is known.
+        All steps of the forecast lie inside the split, a whole window (at least one step) lies before t, and at least
+        one target value is known.
         """
         steps = np.arange(max(self.first, window, 1), len(self) - horizon + 1)
         if not len(steps):
@@ -50,13 +50,13 @@ class Series:
 
 @dataclass(frozen=True)
 class SeriesChannels:
-    """What a store of series says of its channels."""
+    """The channels of a store of series, as its settings describe them."""
 
     names: tuple[str, ...]
-    inputs: tuple[int, ...]  # places among the names
+    inputs: tuple[int, ...]  # indices into the names
     targets: tuple[int, ...]
     period: int  # steps of a season, such as 24 hours; 0 where there is none
-    one_series: bool  # valid goes on where train ends, and test where valid does
+    one_series: bool  # valid continues where train ends, and test where valid does
 
     @property
     def target_names(self) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ class SeriesChannels:
 
     @property
     def places(self) -> list[int] | None:
-        """The place of each target among the inputs; None where one is not among them."""
+        """The index of each target among the inputs; None where one is not among them."""
         if not set(self.targets) <= set(self.inputs):
             return None
         return [self.inputs.index(target) for target in self.targets]
@@ -73,22 +73,21 @@ class SeriesChannels:
 def channels_of(store: Store) -> SeriesChannels:
     """The channels of a store of series. Raises StoreError for a store of another kind."""
     store.require("series", "forecasting")
-    told = store.settings["series"]
-    names = tuple(told["channels"])
-    places = {name: place for place, name in enumerate(names)}
+    settings = store.settings["series"]
+    names = tuple(settings["channels"])
     return SeriesChannels(
         names,
-        tuple(places[name] for name in told["inputs"]),
-        tuple(places[name] for name in told["targets"]),
-        told["period"],
-        told["one_series"],
+        tuple(names.index(name) for name in settings["inputs"]),
+        tuple(names.index(name) for name in settings["targets"]),
+        settings["period"],
+        settings["one_series"],
     )
 
 
 def series_of(store: Store, split: str, limit: int | None = None) -> list[Series]:
-    """The series of a split, each with all its past in the splits before it.
+    """The series of a split, each with its whole past in the splits before.
 
-    limit: of the split only the first N steps, all series together.
+    limit: read only the first N steps of the split, summed over its series.
     Raises StoreError where the split is empty or the store holds no series.
     """
     channels = channels_of(store)
@@ -110,7 +109,7 @@ def series_of(store: Store, split: str, limit: int | None = None) -> list[Series
 
 
 def filled(frames: npt.NDArray[Float], start: npt.NDArray[np.float64]) -> npt.NDArray[Float]:
-    """Frames [T, F] with the last known value in each gap, and `start` [F] before the first one: nothing from later."""
+    """Fill gaps (NaN) in frames [T, F] with the last known value, and with `start` [F] before the first: causal."""
     known = ~np.isnan(frames)
     if known.all():
         return frames
@@ -120,13 +119,13 @@ def filled(frames: npt.NDArray[Float], start: npt.NDArray[np.float64]) -> npt.ND
 
 
 def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and standard deviation [C] of all channels over the training rows; 1 for a channel that stands still.
+    """Mean and standard deviation [C] of all channels over the training rows; deviation 1 for a constant channel.
 
     Raises StoreError for a store of another kind, or without statistics.
     """
     store.require("series", "forecasting")
     if store.normalisation is None:
-        raise StoreError(f"{store.path}: has no statistics of its channels; prepare it with data_prep/series.py")
+        raise StoreError(f"{store.path}: no statistics of its channels; prepare it with data_prep/series.py")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
-    still = std <= np.maximum(MIN_SPREAD * np.abs(mean), STILL)
-    return mean, np.where(still, 1.0, std)
+    constant = std <= np.maximum(MIN_RELATIVE_DEVIATION * np.abs(mean), MIN_DEVIATION)
+    return mean, np.where(constant, 1.0, std)

@@ -1,4 +1,4 @@
-"""Sliding windows of series: N frames, and the H values that come after them."""
+"""Sliding windows of series: N frames, and the H values after them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class SeriesWindows:
 
     Args:
         window, horizon: N and H.
-        seed: the order is drawn each epoch from (seed, epoch); None keeps that of time.
-        thin: an epoch takes one window in so many, drawn each epoch; needs a seed.
-        passes: how often an epoch goes over them, each time in another order.
+        seed: the order is drawn each epoch from (seed, epoch); None keeps the order of time.
+        stride: an epoch uses one window in `stride`, drawn at random each epoch; more than 1 needs a seed.
+        passes: passes over the windows in an epoch, each with draws of its own.
     Raises:
         OptionError: no window fits into the series.
     """
@@ -33,13 +33,13 @@ class SeriesWindows:
         horizon: int,
         batch_size: int,
         seed: int | None = None,
-        thin: int = 1,
+        stride: int = 1,
         passes: int = 1,
     ) -> None:
-        if min(window, batch_size, thin, passes) < 1 or (thin > 1 and seed is None):
+        if min(window, batch_size, stride, passes) < 1 or (stride > 1 and seed is None):
             raise OptionError(
-                f"windows of {window} steps, {batch_size} a batch, one in {thin}, {passes} passes, expected at least 1 "
-                f"of each, and a seed to draw some of them"
+                f"got windows of {window} steps, {batch_size} a batch, one in {stride}, {passes} passes, seed {seed}; "
+                f"expected at least 1 of each, and a seed to use one window in several"
             )
         self.window, self.horizon = window, horizon
         self.batch_size, self.seed, self.passes = batch_size, seed, passes
@@ -47,7 +47,7 @@ class SeriesWindows:
         self._targets = torch.from_numpy(np.concatenate([one.targets for one in series]))
         self._starts = np.cumsum([0, *(len(one) for one in series[:-1])])
         self.origins = origins_of(series, window, horizon)
-        self._used = -(-len(self.origins) // thin)
+        self._used = -(-len(self.origins) // stride)
 
     def __len__(self) -> int:
         return -(-self._used * self.passes // self.batch_size)
@@ -68,7 +68,7 @@ class SeriesWindows:
 
 
 def origins_of(series: Sequence[Series], window: int, horizon: int) -> np.ndarray:
-    """[M, 2] int64: number of the series and step of each forecast, in order.
+    """[M, 2] int64: for each forecast, in order, the number of its series and its first step.
 
     Raises OptionError where there is none.
     """
@@ -78,7 +78,7 @@ def origins_of(series: Sequence[Series], window: int, horizon: int) -> np.ndarra
     if not len(origins):
         longest = max((len(one) for one in series), default=0)
         raise OptionError(
-            f"no window of {window} steps with {horizon} known steps behind it fits into {len(series):,} series of up "
-            f"to {longest:,} steps; take a smaller --window or --horizon"
+            f"no window of {window} steps followed by {horizon} known steps fits into {len(series):,} series of up to "
+            f"{longest:,} steps; take a smaller --window or --horizon"
         )
     return origins

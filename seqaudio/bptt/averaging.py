@@ -1,4 +1,4 @@
-"""Weights averaged over the last updates: smoother than those of any one update, and often better on validation."""
+"""An exponential average of the weights over updates: less noisy than the last weights, often better on validation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class WeightAverage:
 
         m_n = m_{n-1} + (w_n - m_{n-1}) (1 - d) / (1 - d^n),    m_1 = w_1
 
-    which is the sum of d^(n-k) w_k over its weights' sum: the start, random as it is, has no share in it. Buffers are
-    not averaged. Source: Polyak & Juditsky (1992); the correction is that of Kingma & Ba (2015).
+    which is sum_k d^(n-k) w_k / sum_k d^(n-k), k = 1 .. n: the random initial weights have no share. Buffers are not
+    averaged. Source: Polyak & Juditsky (1992); the correction is that of Kingma & Ba (2015).
 
     Args:
-        decay: d; the average reaches over about 1 / (1 - d) updates.
+        decay: d; the average covers about 1 / (1 - d) updates.
     """
 
     def __init__(self, model: Model, decay: float) -> None:
@@ -30,14 +30,14 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, n: int) -> None:
-        """Take the model's weights in after update n, counted from 1."""
+        """Add the model's weights to the average after update n, counted from 1."""
         share = (1 - self.decay) / (1 - self.decay**n)
         now = dict(self._model.named_parameters())
         torch._foreach_lerp_(list(self.weights.values()), [now[name] for name in self.weights], share)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """While this lasts, the model has the averaged weights; its own are put back, to the bit."""
+        """Give the model the averaged weights inside the `with`; its own are restored after it, bit for bit."""
         own = {name: value.detach().clone() for name, value in self._model.named_parameters()}
         self._put(self.weights)
         try:
@@ -46,7 +46,7 @@ class WeightAverage:
             self._put(own)
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Go on with the average of a checkpoint."""
+        """Continue from the average in a checkpoint."""
         for name, value in self.weights.items():
             value.copy_(weights[name])
 

@@ -1,10 +1,10 @@
-"""All that a training needs to go on to the bit: tensors in safetensors, the rest in JSON, both checksummed.
+"""Checkpoints, from which training resumes bit for bit: tensors in safetensors, the rest in JSON, with a checksum.
 
     resume/epoch-00003-batch-0000120.safetensors   model, optimiser, averaged weights, generators, carried state
-    resume/epoch-00003-batch-0000120.json          position, sums of the epoch, checksum of the file beside it
+    resume/epoch-00003-batch-0000120.json          position, sums of the epoch, SHA-256 of the file of tensors
 
-The JSON is written last: without it the tensors do not count. No two checkpoints of a training share a place, so that
-none is written over another: the last two are kept.
+The JSON is written last: without it the tensors are ignored. Every checkpoint has files of its own, and the last two
+are kept.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ PATTERN = "epoch-*.json"  # in the order of their names
 
 
 def save_checkpoint(folder: Path, place: tuple[int, int], tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
-    """Keep a checkpoint and drop those older than the last two.
+    """Write a checkpoint and delete those older than the last two.
 
-    place: epochs that are done, and batches of the next.
+    place: finished epochs, and finished batches of the next.
     """
     folder.mkdir(exist_ok=True)
     stem = "epoch-{:05d}-batch-{:07d}".format(*place)
@@ -40,9 +40,9 @@ def save_checkpoint(folder: Path, place: tuple[int, int], tensors: dict[str, Ten
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """The newest whole checkpoint, or None where there is none yet.
+    """The newest checkpoint that is not damaged, or None where there is none yet.
 
-    A damaged one is passed over with a warning and the one before it is used. Raises RunError where all are damaged.
+    A damaged one is skipped with a warning, and the one before it is used. Raises RunError where all are damaged.
     """
     found = sorted(folder.glob(PATTERN), reverse=True)
     for file in found:
@@ -52,10 +52,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
             if sha256_of(tensors) == header["sha256"]:
                 data: dict[str, Any] = header["data"]
                 return load_tensors(tensors), data
-            damage = "its checksum does not fit"
+            damage = "its checksum does not match"
         except (OSError, ValueError, KeyError, TypeError) as error:
             damage = str(error)
-        warnings.warn(f"checkpoint {file.stem} is damaged ({damage}); going back to the one before it", stacklevel=2)
+        warnings.warn(f"checkpoint {file.stem} is damaged ({damage}); using the one before it", stacklevel=2)
     if found:
-        raise RunError(f"{folder}: no checkpoint is whole; start anew with another --run")
+        raise RunError(f"{folder}: all {len(found)} checkpoints are damaged; start again with another --run")
     return None

@@ -1,4 +1,4 @@
-"""Ctrl-C, which ends a training between two batches rather than in the middle of one."""
+"""Ctrl-C handling: training stops between two batches, after a checkpoint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], bool]]:
-    """Yields whether Ctrl-C was pressed; a second one stops at once."""
+    """Yield a function that says whether Ctrl-C was pressed; a second Ctrl-C stops at once."""
     pressed = False
 
     def note(number: int, frame: object) -> None:
@@ -25,7 +25,7 @@ def interruptible() -> Iterator[Callable[[], bool]]:
 
     try:
         before = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread, which alone receives signals
+    except ValueError:  # not in the main thread, where alone handlers can be set
         yield lambda: False
         return
     try:

@@ -1,4 +1,4 @@
-"""The forward pass of a training in bfloat16."""
+"""Mixed precision: the loss in bfloat16 where that is safe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from seqaudio.state import State, map_state
 class BFloat16Mixed(Model):
     """A model whose loss is computed under torch's autocast: matrix products in bfloat16, the rest in float32.
 
-    bfloat16 has the range of float32, so that losses need no scaling. Weights, their gradients, the softmax and what is
-    carried from window to window stay in float32.
+    bfloat16 has the range of float32, so losses need no scaling. Weights, gradients, the softmax and carried states
+    stay in float32.
     """
 
     def __init__(self, model: Model, device: torch.device) -> None:

@@ -1,11 +1,11 @@
-"""One training in several processes: each has some rows of every batch, the gradients are summed.
+"""Data-parallel training: each process has some rows of every batch, and gradients are summed over processes.
 
     seqaudio train NAME --devices 2 ...                                       Fabric starts the second process
     torchrun --nproc-per-node 2 recipes/NAME/train.py --devices 2 ...         torchrun has started both
 
-Every process reads the same batches and takes rows r, r + n, r + 2n of them, so all have equally many windows, equally
-long. A process whose rows are empty adds zero. The loss is a sum with a count; one sum over processes of gradients and
-counts, then one division by the count, give what one process would have computed, whatever the lengths of the rows.
+Every process reads the same batches and takes rows r, r + n, r + 2n of them, so all have the same number of windows, of
+the same length. A process without rows adds zero. The loss is a sum with a count; gradients and counts are summed over
+processes, then divided once by the count, which equals one process whatever the lengths of the rows.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from seqaudio.batching import Batch, Source
 from seqaudio.bptt.position import Sums
 from seqaudio.errors import OptionError
 
-REFUSED = 2  # exit status of a process beside the first, which has told why
+FAILED = 2  # exit status of the other processes where the first one failed, whose error is the message
 
 
 class Processes:
-    """The processes of a training. This class itself is the usual case: one.
+    """The processes of a training. This class itself is the usual case: one process.
 
-    rank: 0 for the first, which alone writes. count: how many there are. device: where this one computes.
+    rank: 0 for the first, which alone writes files. count: the number of processes. device: of this process.
     """
 
     rank = 0
@@ -47,30 +47,30 @@ class Processes:
         return self.rank == 0
 
     def rows_of(self, source: Source) -> Source:
-        """The batches of a source with the rows of this process."""
+        """A source of the same batches with this process's rows alone."""
         return source
 
-    def agree(self, *wishes: bool) -> tuple[bool, ...]:
-        """Each wish that any process has."""
-        return wishes
+    def agree(self, *flags: bool) -> tuple[bool, ...]:
+        """Each flag, true where it is true in any process."""
+        return flags
 
     def share(self, value: Any) -> Any:
-        """The value of the first process, which goes through JSON."""
+        """The value of the first process, sent as JSON."""
         return value
 
     def add(self, parameters: Sequence[Tensor], sums: Sums) -> None:
         """Replace the gradients of the parameters, and the sums, by those over all processes."""
 
     def gather(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The tensors of every process: the first's by their names, those of process r behind `rank.r.`."""
+        """The tensors of all processes: the first's under their names, those of process r with a prefix `rank.r.`."""
         return dict(tensors)
 
     def own(self, gathered: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What this process gave to `gather`."""
+        """The inverse of `gather`: the tensors of this process."""
         return dict(gathered)
 
     def on_first(self, action: Callable[[], object]) -> None:
-        """Do something in the first process while the others wait; where it raises, they end without a word."""
+        """Run an action in the first process while the others wait; where it raises, they exit silently."""
         action()
 
 
@@ -85,10 +85,10 @@ class SeveralProcesses(Processes):
     def rows_of(self, source: Source) -> Source:
         return RowsOf(source, self.rank, self.count)
 
-    def agree(self, *wishes: bool) -> tuple[bool, ...]:
-        flags = torch.tensor(wishes, dtype=torch.int32, device=self.device)
-        distributed.all_reduce(flags, distributed.ReduceOp.MAX)
-        return tuple(bool(flag) for flag in flags.tolist())
+    def agree(self, *flags: bool) -> tuple[bool, ...]:
+        any_process = torch.tensor(flags, dtype=torch.int32, device=self.device)
+        distributed.all_reduce(any_process, distributed.ReduceOp.MAX)
+        return tuple(bool(flag) for flag in any_process.tolist())
 
     def share(self, value: Any) -> Any:
         text = torch.tensor(list(json.dumps(value).encode()) if self.first else [], dtype=torch.uint8)
@@ -99,10 +99,10 @@ class SeveralProcesses(Processes):
         return json.loads(bytes(content.tolist()))
 
     def add(self, parameters: Sequence[Tensor], sums: Sums) -> None:
-        """One reduction of everything, end to end in one tensor.
+        """All-reduce everything as one flat tensor.
 
-        Counts travel in the gradients' type: up to 2^24 an update they are exact in float32. A parameter without a
-        gradient in every process stays without one.
+        Counts have the dtype of the gradients: up to 2^24 an update they are exact in float32. A parameter that has no
+        gradient in any process stays without one.
         """
         like = parameters[0]
         numbers = [sums.total, float(sums.count), sums.rate, *(float(value.grad is not None) for value in parameters)]
@@ -140,13 +140,13 @@ class SeveralProcesses(Processes):
         finally:
             done = self.share(done)
         if not done:
-            sys.exit(REFUSED)
+            sys.exit(FAILED)
 
 
 class RowsOf:
     """The rows r, r + n, r + 2n of every batch of a source.
 
-    Raises OptionError, at the first batch, where lanes cannot be dealt out equally.
+    Raises OptionError, at the first batch, where the number of lanes is not a multiple of the number of processes.
     """
 
     def __init__(self, source: Source, rank: int, count: int) -> None:
@@ -162,15 +162,15 @@ class RowsOf:
         for batch in self.source.epoch(epoch, start):
             if self.continues and batch.rows % self.count:
                 raise OptionError(
-                    f"{batch.rows} lanes for {self.count} processes, expected as many for each; "
+                    f"got {batch.rows} lanes for {self.count} processes, expected a multiple of {self.count}; "
                     f"try --batch-size {self.count * -(-batch.rows // self.count)}"
                 )
             yield take_rows(batch, slice(self.rank, None, self.count))
 
 
 def take_rows(batch: Batch, rows: slice) -> Batch:
-    """Some rows of a batch, padded as far as all of them are."""
-    first = {"lengths", "target_lengths"}  # [B]; labels are [B] too, and all else has the time before the rows
+    """Some rows of a batch, with the padding of the whole batch."""
+    first = {"lengths", "target_lengths"}  # [B], as labels are; all other tensors are [T, B, ...]
     taken = {
         field.name: value[rows] if field.name in first or value.dim() == 1 else value[:, rows]
         for field in dataclasses.fields(batch)
@@ -180,11 +180,11 @@ def take_rows(batch: Batch, rows: slice) -> Batch:
 
 
 def launch(devices: int, device: str, threads: int | None = None) -> Processes:
-    """The processes of a training; where `devices` is more than 1 and torchrun has not started them, start them.
+    """The processes of a training; starts them where `devices` is more than 1 and torchrun has not.
 
     devices: processes on each machine, a GPU each where there are GPUs. device: as `resolve_device` takes it.
-    threads: of torch on the CPU, in each process; None leaves them as they are.
-    Raises OptionError where there are fewer devices, where torchrun started another number, or without a thread.
+    threads: of torch on the CPU, in each process; None keeps the current number.
+    Raises OptionError where there are fewer devices, where torchrun started another number, or for less than 1 thread.
     """
     if threads is not None:
         if threads < 1:
@@ -192,7 +192,7 @@ def launch(devices: int, device: str, threads: int | None = None) -> Processes:
         torch.set_num_threads(threads)
     started = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else None
     if devices < 1 or (started is not None and started != devices):
-        expected = "at least 1" if started is None else f"{started}, since torchrun started as many"
+        expected = "at least 1" if started is None else f"{started}, the number that torchrun started"
         raise OptionError(f"--devices {devices}, expected {expected}")
     chosen = resolve_device(device)
     if devices == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1:
@@ -200,21 +200,21 @@ def launch(devices: int, device: str, threads: int | None = None) -> Processes:
     if chosen.type == "cuda" and torch.cuda.device_count() < devices:
         raise OptionError(f"--devices {devices}, but torch sees {torch.cuda.device_count()} GPUs; try --device cpu")
 
-    from lightning_fabric import Fabric  # 3 s, for those alone who need it
+    from lightning_fabric import Fabric  # takes 3 s to import
 
     nodes = int(os.environ.get("WORLD_SIZE", str(devices))) // devices
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces itself on stderr
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no banner on stderr
     fabric = Fabric(accelerator=chosen.type, devices=devices, num_nodes=nodes, strategy="ddp")
     fabric.launch()
-    atexit.register(distributed.destroy_process_group)  # its threads would outlive the interpreter, which aborts
+    atexit.register(distributed.destroy_process_group)  # else its threads outlive the interpreter, which aborts
     progress.quiet = progress.quiet or fabric.global_rank > 0
     return SeveralProcesses(fabric.device, fabric.global_rank, fabric.world_size)
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` is CUDA where torch sees a GPU, otherwise the CPU; any other name is torch's own.
+    """The device of a name: `auto` is CUDA where torch sees a GPU, otherwise the CPU; other names are torch's.
 
-    Raises OptionError for a device that is not there.
+    Raises OptionError for a device that is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

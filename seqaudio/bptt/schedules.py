@@ -1,14 +1,14 @@
-"""The learning rate over a training, as a factor of the highest one.
+"""Learning-rate schedules, as factors of the highest rate.
 
-d is the share of the training that is done, 0..1; w the share of the warm-up, over which all of them rise from zero
-(one-cycle from 1/25) to 1. Behind it, with s = (d - w) / (1 - w):
+d is the finished share of the training, 0..1; w the share of the warm-up, over which the factor rises from zero
+(one-cycle: from 1/25) to 1. After it, with s = (d - w) / (1 - w):
 
     cosine      (1 + cos(pi s)) / 2                      Loshchilov & Hutter (2017), without restarts
     constant    1
-    one-cycle   rises and falls by half a cosine         Smith & Topin (2018); the momentum stays as it is
-    plateau     1/2 for each time that the validation stood still
+    one-cycle   rises and falls by half a cosine         Smith & Topin (2018); the momentum is constant
+    plateau     halved whenever validation has not improved for the patience
 
-They are functions of where the training stands, so there is nothing to keep but that.
+They are functions of the training's position, so they have no state of their own in a checkpoint.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ ONE_CYCLE_END = 1e-4 / 25
 
 
 class Progress(NamedTuple):
-    """What a schedule knows of a training."""
+    """The position of a training, as far as schedules need it."""
 
     done: float  # d
-    first: float  # share of the training that one batch is: the first update has a rate above zero
-    halved: int = 0  # how often the validation stood still for the patience of a plateau
+    first: float  # the share of one batch, added in the warm-up so that the first update has a rate above zero
+    halved: int = 0  # number of times that plateau has halved the rate
 
 
 class Schedule(NamedTuple):
-    """The default of w, and the factor at a place of the training, given w."""
+    """The default of w, and the factor as a function of progress and w."""
 
     warmup: float
     factor: Callable[[Progress, float], float]
 
 
 def _warm(now: Progress, warmup: float) -> float | None:
-    """The factor inside the warm-up, None behind it."""
+    """The factor inside the warm-up, None after it."""
     return (now.done + now.first) / warmup if now.done < warmup else None
 
 
@@ -72,6 +72,6 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 def rate_factor(schedule: str, now: Progress, warmup: float | None = None) -> float:
-    """What the highest learning rate is multiplied by; `warmup` None is the schedule's own."""
+    """The factor of the highest learning rate; `warmup` None is the schedule's default."""
     kind = SCHEDULES[schedule]
     return kind.factor(now, kind.warmup if warmup is None else warmup)

@@ -1,7 +1,7 @@
-"""One step of each recurrent cell. `CELLS` finds them by name; a new cell registers itself there.
+"""Recurrent cells: one time step each. `CELLS` finds them by name; a new cell registers itself there.
 
-`WRAPPERS` are cells around cells, `INITIALISATIONS` say where weights begin, and `build_cell` reads all three from
-text such as `lstm+zoneout=0.1,0.5`.
+`WRAPPERS` are cells around cells, `INITIALISATIONS` set the first weights, and `build_cell` makes a cell from a text
+such as `lstm+zoneout=0.1,0.5`.
 """
 
 from seqaudio.cells.affine import AffineCell

@@ -1,4 +1,4 @@
-"""The parameters that Elman, LSTM and GRU cells share: affine maps of the frame and of the previous hidden state."""
+"""The base class of Elman, LSTM and GRU cells: affine maps of the frame and of the previous hidden state."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from seqaudio.state import StateT
 class AffineCell(Cell[StateT]):
     """A cell whose G gates are affine in the inputs x [B, F] and in the previous hidden state h [B, P].
 
-    Names, shapes and gate order are those of torch.nn's cells, so weights move one to one:
+    Names, shapes and gate order are those of torch.nn's cells, so weights can be copied one to one:
     weight_ih [G H, F], weight_hh [G H, P], bias_ih [G H], bias_hh [G H]. P is H, except in a projected cell.
 
-    `forward` takes one more argument, `recurrent` [B, P]: what the recurrent weights multiply in place of the
-    previous hidden state. Dropout on the recurrent connection goes there, so that what a cell carries over by other
-    ways than its weights, such as z * h in a GRU, is not dropped along with it.
+    `forward` takes one more argument, `recurrent` [B, P]: the tensor that the recurrent weights multiply in place of
+    the previous hidden state. Dropout on the recurrent connection goes there, so that what a cell carries over without
+    those weights, such as z * h in a GRU, is not dropped with it.
 
-    Initialisation, for each gate by itself: weight_ih uniform within sqrt(6 / (F + H)) (Glorot & Bengio 2010),
+    Initialisation, gate by gate: weight_ih uniform within sqrt(6 / (F + H)) (Glorot & Bengio 2010),
     weight_hh orthogonal (Saxe et al. 2014), so that repeated products neither grow nor shrink, biases zero.
     """
 
@@ -39,11 +39,11 @@ class AffineCell(Cell[StateT]):
         self.reset_parameters()
 
     def add_parameters(self) -> None:
-        """Make what a kind of cell has beside the four, empty; `reset_parameters` fills it."""
+        """Allocate a subclass's further parameters, uninitialised; `reset_parameters` fills them."""
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw the weights anew from torch's global generator."""
+        """Draw new weights from torch's global generator."""
         for gate in self.weight_ih.chunk(self.gates):
             nn.init.xavier_uniform_(gate)
         for gate in self.weight_hh.chunk(self.gates):
@@ -60,5 +60,5 @@ class AffineCell(Cell[StateT]):
         return F.linear(hidden, self.weight_hh, self.bias_hh).chunk(self.gates, dim=1)
 
     def zeros(self, batch_size: int, width: int | None = None) -> Tensor:
-        """[B, width] of zeros on the device and in the type of the weights; the width of the outputs by default."""
+        """Zeros [B, width] on the device and in the dtype of the weights; `width` is the output width by default."""
         return self.weight_hh.new_zeros(batch_size, self.output_size if width is None else width)

@@ -1,4 +1,4 @@
-"""What every recurrent cell is: one step, state in and state out. A cell knows nothing of time."""
+"""The base class of recurrent cells: one step, state in and state out. The loop over time is a layer's work."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from seqaudio.state import StateT, flatten, unflatten
 class Cell(nn.Module, ABC, Generic[StateT]):
     """One step of a recurrence over a batch of independent rows.
 
-    A registered cell is made from (input_size, hidden_size) alone, and its output is the field `hidden` of its next
-    state. A wrapper holds a cell and is a cell.
+    A registered cell is constructed from (input_size, hidden_size) alone, and its output is the field `hidden` of its
+    next state. A wrapper holds a cell and is itself a cell.
 
-    The first state is zero until `learn_initial_state`; from then on it is made of the parameters `start`.
+    The initial state is zero until `learn_initial_state` is called; from then on it is the parameters `start`.
 
     Args:
         input_size: F, the width of one frame.
@@ -39,10 +39,10 @@ class Cell(nn.Module, ABC, Generic[StateT]):
 
     @abstractmethod
     def zero_state(self, batch_size: int) -> StateT:
-        """A state of zeros, on the cell's own device and in its own type."""
+        """A state of zeros, on the device and in the dtype of the weights."""
 
     def initial_state(self, batch_size: int) -> StateT:
-        """The state before the first step: zeros, or the learned start, the same for every row."""
+        """The state before the first step: zeros, or the learned initial state; the same for every row."""
         state = self.zero_state(batch_size)
         if self.start is None:
             return state
@@ -50,18 +50,18 @@ class Cell(nn.Module, ABC, Generic[StateT]):
 
     @torch.no_grad()
     def learn_initial_state(self) -> None:
-        """Make each tensor of the first state a parameter, `start.hidden` and so on, [1, ...], zero so far.
+        """Turn each tensor of the initial state into a parameter [1, ...], `start.hidden` and so on, zero at first.
 
-        A second call changes nothing. Call it before the optimiser is given the parameters.
+        A second call changes nothing. Call it before the parameters are given to the optimiser.
         """
         if self.start is None:
             state = flatten(self.zero_state(1))
             self.start = nn.ParameterDict({_key(name): nn.Parameter(zeros) for name, zeros in state.items()})
 
     def begin_window(self) -> None:
-        """Called before the first step of each window; passed on to the cells that this one holds.
+        """Draw what stays fixed for a window, such as dropped weights. Called before the window's first step.
 
-        What is drawn once a window, such as dropped weights, is drawn here.
+        The call is passed on to the cells that this one holds.
         """
         for part in self.children():
             if isinstance(part, Cell):
@@ -72,7 +72,7 @@ class Cell(nn.Module, ABC, Generic[StateT]):
         if inputs.dim() != 2 or inputs.shape[1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__} got inputs of shape {list(inputs.shape)}, expected [B, {self.input_size}]; "
-                f"make the cell with the width of the frames"
+                f"construct the cell with the width of the frames"
             )
 
     def extra_repr(self) -> str:
@@ -80,7 +80,7 @@ class Cell(nn.Module, ABC, Generic[StateT]):
 
 
 def _key(name: str) -> str:
-    """The name of a state's tensor as that of a parameter, which may hold no dot and may not be empty."""
+    """Turn the name of a state's tensor into that of a parameter, which may not be empty or contain a dot."""
     return name.replace(".", "_") or "state"
 
 

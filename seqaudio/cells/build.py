@@ -1,8 +1,8 @@
-"""From text to a cell: `lstm+zoneout=0.1,0.5`, begun as `orthogonal+chrono=784`.
+"""Build a cell from text such as `lstm+zoneout=0.1,0.5`, initialised by text such as `orthogonal+chrono=784`.
 
-CELL            = NAME { "+" WRAPPER }        innermost first
+CELL            = NAME { "+" WRAPPER }        the innermost wrapper first
 WRAPPER         = NAME [ "=" NUMBER { "," NUMBER } ]
-INITIALISATION  = WRAPPER { "+" WRAPPER }     one after the other, names of INITIALISATIONS
+INITIALISATION  = WRAPPER { "+" WRAPPER }     applied in this order, names of INITIALISATIONS
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ Result = TypeVar("Result")
 
 
 def build_cell(spec: str, input_size: int, hidden_size: int, initialisation: str | None = None) -> Cell[Any]:
-    """The cell that a specification names, with its wrappers around it and its weights begun.
+    """The cell that a specification names, inside its wrappers, with initialised weights.
 
     spec: such as "lstm", "lstm+zoneout=0.1,0.5" or "gru+weight_drop=0.3+residual".
-    input_size: F of the whole, a wrapper's own columns included. hidden_size: H of the innermost cell.
-    initialisation: such as "chrono=784" or "orthogonal+forget_bias=1"; None or "" leaves the cell's own.
-    Raises OptionError for unknown names (with the nearest), for numbers that do not fit, and where a wrapper or an
-    initialisation does not suit the cell.
+    input_size: F of the whole, columns that a wrapper reads included. hidden_size: H of the innermost cell.
+    initialisation: such as "chrono=784" or "orthogonal+forget_bias=1"; None or "" keeps the cell's default.
+    Raises OptionError for unknown names (suggesting the nearest), for a wrong count of numbers or a number out of
+    range, and where a wrapper or an initialisation does not suit the cell.
     """
-    (name, numbers), *around = _parse(spec)
+    (name, numbers), *calls = _parse(spec)
     if numbers:
-        raise OptionError(f"got numbers for the cell in {spec!r}, expected them behind a wrapper; sizes are options")
-    wrappers = [(WRAPPERS[call.name], call) for call in around]
+        raise OptionError(
+            f"got numbers after the cell in {spec!r}, expected them after a wrapper; sizes are options of their own"
+        )
+    wrappers = [(WRAPPERS[call.name], call) for call in calls]
     extra = sum(wrapper.extra_inputs for wrapper, _ in wrappers)
     if input_size <= extra:
         raise OptionError(
-            f"{spec} keeps {extra} columns of each frame to itself, got frames of {input_size}; widen them"
+            f"wrappers of {spec} use up {extra} columns of each frame, got frames of {input_size}; widen the frames"
         )
     cell = CELLS[name](input_size - extra, hidden_size)
     for wrapper, call in wrappers:
@@ -47,7 +49,7 @@ def build_cell(spec: str, input_size: int, hidden_size: int, initialisation: str
 
 
 def initialise(cell: Cell[Any], initialisation: str) -> None:
-    """Begin the weights of a cell as a specification says, such as "orthogonal+chrono=784"."""
+    """Initialise the weights of a cell as a specification says, such as "orthogonal+chrono=784"."""
     for call in _parse(initialisation):
         _apply(INITIALISATIONS[call.name], cell, call)
 
@@ -76,12 +78,12 @@ def _number(text: str, part: str) -> float:
 
 
 def _apply(function: Callable[..., Result], cell: Cell[Any], call: _Call) -> Result:
-    """function(cell, *numbers), with as many numbers as it takes."""
-    _, *takes = inspect.signature(function).parameters.values()
-    least = sum(parameter.default is inspect.Parameter.empty for parameter in takes)
-    if not least <= len(call.numbers) <= len(takes):
-        counts = f"{least} to {len(takes)}" if least < len(takes) else f"{least}"
-        names = ",".join(parameter.name.upper() for parameter in takes)
-        form = f"{call.name}={names}" if takes else call.name
+    """Call function(cell, *numbers) after checking the count of numbers against its signature."""
+    _, *parameters = inspect.signature(function).parameters.values()
+    required = sum(parameter.default is inspect.Parameter.empty for parameter in parameters)
+    if not required <= len(call.numbers) <= len(parameters):
+        counts = f"{required} to {len(parameters)}" if required < len(parameters) else f"{required}"
+        names = ",".join(parameter.name.upper() for parameter in parameters)
+        form = f"{call.name}={names}" if parameters else call.name
         raise OptionError(f"{call.name} got {len(call.numbers)} numbers, expected {counts}; write {form}")
     return function(cell, *call.numbers)

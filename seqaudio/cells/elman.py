@@ -1,4 +1,4 @@
-"""The simple recurrent cell, with tanh or with a rectifier."""
+"""The simple (Elman) recurrent cell, with tanh or ReLU."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class ElmanCell(AffineCell[ElmanState]):
 
 @CELLS.register("elman_relu")
 class ElmanReLUCell(ElmanCell):
-    """One step of a simple recurrent network with a rectifier: h' = max(0, W x + b + U h + b').
+    """One step of a simple recurrent network with ReLU: h' = max(0, W x + b + U h + b').
 
-    Unbounded: clip gradients, and prefer short windows. Equals torch.nn.RNNCell(nonlinearity="relu").
+    The state is unbounded: clip gradients and prefer short windows. Equals torch.nn.RNNCell(nonlinearity="relu").
     """
 
     def activation(self, total: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The gated recurrent unit as it was first published."""
+"""The gated recurrent unit as first published, reset before the matrix product."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class GRUResetBeforeCell(GRUCell):
         n    = tanh(W x + b + U (r * h) + b')
         h'   = (1 - z) * n + z * h             also the output
 
-    Source: Cho et al. (2014). Parameters and their beginning are those of GRUCell.
+    Source: Cho et al. (2014). Parameters and their initialisation are those of GRUCell.
 
     Args:
         inputs: [B, F] float, one frame per row.

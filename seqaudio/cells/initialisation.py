@@ -1,7 +1,7 @@
-"""Where the weights of a cell begin, by name in `INITIALISATIONS`: applied after the cell is made.
+"""Initialisations of a cell's weights, by name in `INITIALISATIONS`, applied after the cell is constructed.
 
 Each function takes a cell and numbers, changes the innermost cell in place, and raises OptionError where it does not
-fit that cell. Random ones draw from torch's global generator.
+suit that cell. Random ones draw from torch's global generator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INITIALISATIONS: Registry[Initialisation] = Registry("initialisation")
 @INITIALISATIONS.register("orthogonal")
 @torch.no_grad()
 def orthogonal(cell: Cell[Any], gain: float = 1.0) -> None:
-    """weight_hh of each gate: a random orthogonal matrix times `gain`. Source: Saxe et al. (2014)."""
+    """Make weight_hh of each gate a random orthogonal matrix times `gain`. Source: Saxe et al. (2014)."""
     for matrix in _recurrent_matrices("orthogonal", cell):
         nn.init.orthogonal_(matrix, gain)
 
@@ -38,7 +38,7 @@ def orthogonal(cell: Cell[Any], gain: float = 1.0) -> None:
 @INITIALISATIONS.register("forget_bias")
 @torch.no_grad()
 def forget_bias(cell: Cell[Any], value: float = 1.0) -> None:
-    """The forget gate's bias of an LSTM kind: `value` in all.
+    """Set the bias of an LSTM's forget gate (the sum, where there are two) to `value`.
 
     Source: Gers et al. (2000), Jozefowicz et al. (2015).
     """
@@ -54,11 +54,11 @@ def forget_bias(cell: Cell[Any], value: float = 1.0) -> None:
 @INITIALISATIONS.register("chrono")
 @torch.no_grad()
 def chrono(cell: Cell[Any], longest_lag: float) -> None:
-    """Biases under which units forget with time constants spread over 2 .. longest_lag steps.
+    """Set biases so that units forget with time constants spread over 2 .. longest_lag steps.
 
         u ~ uniform(1, longest_lag - 1), one for each unit
-        LSTM kinds: forget bias log u, input bias -log u; minLSTM the same, where f / (f + i) = u / (1 + u)
-        GRU kinds:  bias of z log u, since z keeps; minGRU -log u, since its z opens to the new
+        LSTM kinds: forget bias log u, input bias -log u; minLSTM the same, so that f / (f + i) = u / (1 + u)
+        GRU kinds:  bias of z log u, since z = 1 keeps the state; minGRU -log u, since its z = 1 replaces it
 
     Source: Tallec & Ollivier (2018).
     """
@@ -66,7 +66,7 @@ def chrono(cell: Cell[Any], longest_lag: float) -> None:
         raise OptionError(f"chrono got a longest lag of {longest_lag:g} steps, expected more than 2; write chrono=100")
     core = core_cell(cell)
     if not isinstance(core, LSTMCell | GRUCell | MinGRUCell | MinLSTMCell):
-        raise _misfit("chrono", core, "gates that keep", "LSTM and GRU kinds")
+        raise _misfit("chrono", core, "gates that keep the state", "LSTM and GRU kinds")
     keep = torch.empty_like(core.bias_ih[: core.hidden_size]).uniform_(1, longest_lag - 1).log()
     if isinstance(core, LSTMCell):
         _set_bias(core, 1, keep)
@@ -83,9 +83,9 @@ def chrono(cell: Cell[Any], longest_lag: float) -> None:
 @INITIALISATIONS.register("identity")
 @torch.no_grad()
 def identity(cell: Cell[Any], scale: float = 1.0) -> None:
-    """An Elman cell that hands its hidden state on: weight_hh = `scale` times the identity, biases zero.
+    """Make an Elman cell carry its hidden state: weight_hh = `scale` times the identity, biases zero.
 
-    With rectified units this is the IRNN. Source: Le, Jaitly & Hinton (2015).
+    With ReLU this is the IRNN. Source: Le, Jaitly & Hinton (2015).
     """
     core = core_cell(cell)
     if not isinstance(core, ElmanCell):
@@ -98,23 +98,26 @@ def identity(cell: Cell[Any], scale: float = 1.0) -> None:
 @INITIALISATIONS.register("spectral_radius")
 @torch.no_grad()
 def spectral_radius(cell: Cell[Any], value: float) -> None:
-    """weight_hh of each gate, rescaled so that its largest absolute eigenvalue is `value`. Source: Jaeger (2001)."""
+    """Rescale weight_hh of each gate so that its largest absolute eigenvalue is `value`. Source: Jaeger (2001)."""
     if not value > 0:
         raise OptionError(f"spectral_radius got {value:g}, expected a positive number; write spectral_radius=0.9")
     for matrix in _recurrent_matrices("spectral_radius", cell):
         if matrix.shape[0] != matrix.shape[1]:
             raise OptionError(
-                f"spectral_radius needs square matrices, weight_hh of {type(core_cell(cell)).__name__} has "
+                f"spectral_radius needs square matrices, weight_hh of {type(core_cell(cell)).__name__} is "
                 f"{matrix.shape[0]} x {matrix.shape[1]} in each gate; use orthogonal"
             )
         radius = torch.linalg.eigvals(matrix.double()).abs().max().item()
         if radius == 0:
-            raise OptionError("spectral_radius got recurrent weights whose eigenvalues are all zero; draw them first")
+            raise OptionError(
+                "spectral_radius got recurrent weights whose eigenvalues are all zero; "
+                "write orthogonal+spectral_radius=0.9"
+            )
         matrix.mul_(value / radius)
 
 
 def _recurrent_matrices(name: str, cell: Cell[Any]) -> tuple[Tensor, ...]:
-    """The part of weight_hh that belongs to each gate, as views."""
+    """Views of weight_hh, one a gate."""
     core = core_cell(cell)
     if not isinstance(core, AffineCell):
         raise _misfit(name, core, "recurrent weights", "elman, LSTM and GRU kinds")
@@ -122,7 +125,7 @@ def _recurrent_matrices(name: str, cell: Cell[Any]) -> tuple[Tensor, ...]:
 
 
 def _set_bias(cell: AffineCell[Any] | MinGRUCell | MinLSTMCell, gate: int, value: float | Tensor) -> None:
-    """The whole bias of a gate, the sum where there are two, becomes `value`."""
+    """Set the bias of a gate, the sum where there are two, to `value`."""
     cell.bias_ih.chunk(cell.gates)[gate].copy_(torch.as_tensor(value))
     if isinstance(cell, AffineCell):
         cell.bias_hh.chunk(cell.gates)[gate].zero_()

@@ -1,4 +1,4 @@
-"""LSTM and GRU whose affine maps are normalised at every step."""
+"""LSTM and GRU with layer normalisation of their affine maps at every step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LayerNormLSTMCell(LayerNormCell[LSTMState], LSTMCell):
         h       = LN(U h) * gain_hh + bias_hh
         i, f, o = sigmoid(x + h)                                 input, forget and output gates
         g       = tanh(x + h)                                    candidate; weights are stacked i, f, g, o
-        c'      = f * c + i * g                                  memory, carried as it is
+        c'      = f * c + i * g                                  memory, carried without normalisation
         h'      = o * tanh(LN(c') * gain_memory + bias_memory)   also the output; LN over H values
 
     Source: Ba, Kiros & Hinton (2016). Gains start at one, gain_memory and bias_memory have shape [H]; all else starts
@@ -93,7 +93,7 @@ class LayerNormGRUCell(LayerNormCell[GRUState], GRUCell):
         h    = LN(U h) * gain_hh + bias_hh
         r, z = sigmoid(x + h)                  reset and update gates; weights are stacked r, z, n
         n    = tanh(x + r * h)
-        h'   = (1 - z) * n + z * h             h of the previous step as it is; also the output
+        h'   = (1 - z) * n + z * h             h of the previous step, not normalised; also the output
 
     Source: Ba, Kiros & Hinton (2016). Gains start at one, biases at zero.
 

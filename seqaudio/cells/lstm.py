@@ -25,8 +25,8 @@ class LSTMCell(AffineCell[LSTMState]):
         c'      = f * c + i * g                    memory
         h'      = o * tanh(c')                     also the output; equals torch.nn.LSTMCell
 
-    Source: Hochreiter & Schmidhuber (1997); forget gate of Gers et al. (2000). The forget gate starts with a
-    bias of one (Jozefowicz et al. 2015), carried by bias_ih; all other biases start at zero.
+    Source: Hochreiter & Schmidhuber (1997); forget gate of Gers et al. (2000). The bias of the forget gate starts at
+    one (Jozefowicz et al. 2015), in bias_ih; all other biases start at zero.
 
     Args:
         inputs: [B, F] float, one frame per row.
@@ -54,7 +54,7 @@ class LSTMCell(AffineCell[LSTMState]):
         return hidden, LSTMState(hidden, memory)
 
     def read(self, memory: Tensor) -> Tensor:
-        """What the output gate lets out, [B, H]."""
+        """tanh of the memory, [B, H]: the value that the output gate scales."""
         return torch.tanh(memory)
 
     def zero_state(self, batch_size: int) -> LSTMState:

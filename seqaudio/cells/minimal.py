@@ -1,4 +1,4 @@
-"""Cells whose gates see the frame alone, so that the state is a linear recurrence and a layer may scan it."""
+"""Cells whose gates read the frame alone: the state is then a linear recurrence, which a layer can scan in parallel."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MinimalCell(Cell[MinimalState]):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw the weights anew from torch's global generator."""
+        """Draw new weights from torch's global generator."""
         for gate in self.weight_ih.chunk(self.gates):
             nn.init.xavier_uniform_(gate)
         nn.init.zeros_(self.bias_ih)
@@ -60,11 +60,11 @@ class MinimalCell(Cell[MinimalState]):
 class MinGRUCell(MinimalCell):
     """One step of a minimal gated recurrent unit.
 
-        z  = sigmoid(W x + b)          opens to the new, the other way round than in GRUCell; weights are stacked z, n
+        z  = sigmoid(W x + b)          z = 1 takes the candidate, where GRUCell keeps h; weights are stacked z, n
         n  = W x + b                   candidate
         h' = (1 - z) * h + z * n       also the output
 
-    Source: Feng et al. (2024), without their positive map of the candidate.
+    Source: Feng et al. (2024), without the function that makes their candidate positive.
 
     Args:
         inputs: [B, F] float, one frame per row.
@@ -90,7 +90,7 @@ class MinLSTMCell(MinimalCell):
         n    = W x + b                                candidate
         h'   = f / (f + i) * h + i / (f + i) * n      also the output
 
-    Source: Feng et al. (2024), the variant that keeps its scale over time.
+    Source: Feng et al. (2024), the variant with normalised gates, whose scale does not depend on time.
 
     Args:
         inputs: [B, F] float, one frame per row.
@@ -105,6 +105,6 @@ class MinLSTMCell(MinimalCell):
 
     def coefficients(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         f, i, n = self.from_inputs(inputs)
-        # f / (f + i) = sigmoid(log f - log i), which is defined where both gates underflow to zero
+        # f / (f + i) = sigmoid(log f - log i), which stays defined where both gates underflow to zero
         difference = F.logsigmoid(f) - F.logsigmoid(i)
         return torch.sigmoid(difference), torch.sigmoid(-difference) * n

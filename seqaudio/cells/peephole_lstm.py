@@ -1,4 +1,4 @@
-"""The long short-term memory whose gates look at the memory."""
+"""The LSTM with peepholes: its gates read the memory."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from seqaudio.cells.lstm import LSTMCell, LSTMState
 class PeepholeLSTMCell(LSTMCell):
     """One step of a long short-term memory with peepholes.
 
-        i, f = sigmoid(W x + b + U h + b' + p * c)      input and forget gates see the memory as it was
+        i, f = sigmoid(W x + b + U h + b' + p * c)      input and forget gates read the previous memory
         g    = tanh(W x + b + U h + b')                 candidate; weights are stacked i, f, g, o
         c'   = f * c + i * g                            memory
-        o    = sigmoid(W x + b + U h + b' + p * c')     the output gate sees the memory as it is now
+        o    = sigmoid(W x + b + U h + b' + p * c')     the output gate reads the new memory
         h'   = o * tanh(c')                             also the output
 
     Source: Gers, Schraudolph & Schmidhuber (2002). weight_peephole [3, H] holds p of i, f and o and starts at zero,
-    where the cell is an LSTMCell; all else starts as there.
+    which makes the cell an LSTMCell; all else starts as in LSTMCell.
 
     Args:
         inputs: [B, F] float, one frame per row.

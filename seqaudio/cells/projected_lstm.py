@@ -1,4 +1,4 @@
-"""The long short-term memory with a narrow hidden state."""
+"""The LSTM with a projected, narrower hidden state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from seqaudio.cells.lstm import LSTMCell, LSTMState
 
 @CELLS.register("projected_lstm")
 class ProjectedLSTMCell(LSTMCell):
-    """One step of a long short-term memory whose hidden state is a projection of what the output gate lets out.
+    """One step of a long short-term memory whose hidden state is a projection of the gated memory.
 
         i, f, o = sigmoid(W x + b + U h + b')      h has P values, the gates have H
         g       = tanh(W x + b + U h + b')         candidate; weights are stacked i, f, g, o
@@ -37,7 +37,7 @@ class ProjectedLSTMCell(LSTMCell):
     def __init__(self, input_size: int, hidden_size: int, projection_size: int | None = None) -> None:
         if projection_size is not None and projection_size > hidden_size:
             raise ValueError(
-                f"got a projection of {hidden_size} values to {projection_size}, expected as many or fewer; "
+                f"got a projection of {hidden_size} values to {projection_size}, expected at most {hidden_size}; "
                 f"lower the projection size"
             )
         width = max(1, hidden_size // 2) if projection_size is None else projection_size

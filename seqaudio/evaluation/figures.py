@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
-from seqaudio.pictures import GRID, INK, INKS, add_title, breadth, new_figure, plain_names, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, display_width, new_figure, plain_names, save_png
 
 COLOURS = "Greys"  # of the shares: white is 0, black is 1
 DARK = 0.5  # share from which text on the cell is white
@@ -131,7 +131,7 @@ def confusion_figure(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: Sequenc
     counts = confusion_counts(truth, guess, len(names))
     few = len(names) <= FEW_LABELS
     side = len(names) * (CELL if few else SMALL_CELL)
-    letters = 0.09 * max(map(breadth, names))
+    letters = 0.09 * max(map(display_width, names))
     left, bottom = letters + 0.65, letters + 0.65
     width, height = max(left + side + 0.85, 5.0), 0.75 + side + bottom
     figure = new_figure(width, height)

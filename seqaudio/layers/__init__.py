@@ -1,4 +1,4 @@
-"""Cells over whole sequences: the Python loop, fused kernels, both directions, stacks.
+"""Layers: cells over whole sequences, as a Python loop or fused kernels, in one direction or two, in stacks.
 
 Every layer is called `(inputs [T, B, F], state=None, lengths=None, resets=None) -> (outputs [T, B, H], state)`.
 """

@@ -1,4 +1,4 @@
-"""What every layer is: `(inputs [T, B, F], state, lengths, resets) -> (outputs [T, B, H], state)`, always."""
+"""The base class of layers: `(inputs [T, B, F], state, lengths, resets) -> (outputs [T, B, H], state)`."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from seqaudio.state import State, batch_size, flatten
 
 
 class Sequences(NamedTuple):
-    """The checked arguments of one call, with the trivial ones taken out."""
+    """The checked arguments of one call; lengths and resets that have no effect are None."""
 
     inputs: Tensor  # [T, B, F], padding replaced by zeros
     state: State  # before the first step
     lengths: Tensor | None  # [B] int64, CPU; None where every row has T frames
-    valid: Tensor | None  # [T, B] bool beside the inputs; None where every row has T frames
-    resets: Tensor | None  # [T, B] bool beside the inputs, false in the padding; None where nothing is reset
+    valid: Tensor | None  # [T, B] bool on the device of the inputs; None where every row has T frames
+    resets: Tensor | None  # [T, B] bool on the same device, false in the padding; None where nothing is reset
     reset_steps: list[int]  # steps at which any row is reset, ascending
 
 
 class Layer(nn.Module, ABC):
     """A recurrence over whole sequences.
 
-    Rows are independent. Row b has lengths[b] real frames; beyond them its outputs are zero, its state stays
-    as it was, and what the padding holds (NaN too) reaches neither values nor gradients. Where resets[t, b] the
-    row's state is replaced by the initial state before step t is consumed; a reset in the padding does nothing.
+    Rows are independent. Row b has lengths[b] real frames; after them its outputs are zero, its state stays as it
+    was, and values in the padding (NaN too) reach neither outputs nor gradients. Where resets[t, b] is true, the
+    row's state is replaced by the initial state before step t; a reset in the padding does nothing.
 
     Args:
         input_size: F.
         output_size: H, the width of the outputs.
     """
 
-    causal: bool = True  # output t depends on frames 0..t alone, so that `step` exists
+    causal: bool = True  # output t depends on frames 0..t alone, so `step` is possible
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()
@@ -50,19 +50,19 @@ class Layer(nn.Module, ABC):
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Run over a block of sequences.
+        """Run over a batch of sequences.
 
-        inputs: [T, B, F] float; T = 0 is an ordinary value.
+        inputs: [T, B, F] float; T may be 0.
         state: before the first step; None starts from `initial_state(B)`.
         lengths: [B] int64 on the CPU, each 0..T; None where every row has T frames.
-        resets: [T, B] bool; None where no row starts anew.
+        resets: [T, B] bool; None where no row is reset.
         Returns outputs [T, B, H] and, for each row, the state after its last real frame.
-        Raises ValueError where shapes disagree, naming both.
+        Raises ValueError where shapes disagree; the message has both.
         """
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
-        """The state before the first step, on the layer's own device and in its own type."""
+        """The state before the first step, on the device and in the dtype of the layer's weights."""
 
     @abstractmethod
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -72,7 +72,7 @@ class Layer(nn.Module, ABC):
         """
 
     def check(self, inputs: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None) -> Sequences:
-        """Check the arguments of `forward` against each other and take the trivial ones out."""
+        """Check the arguments of `forward` against each other; drop lengths and resets that have no effect."""
         if inputs.dim() != 3 or inputs.shape[2] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__} got inputs of shape {list(inputs.shape)}, expected "
@@ -82,7 +82,9 @@ class Layer(nn.Module, ABC):
         if state is None:
             state = self.initial_state(B)
         elif flatten(state) and batch_size(state) != B:
-            raise ValueError(f"got a state of {batch_size(state)} rows beside inputs of {B}; select the rows first")
+            raise ValueError(
+                f"got a state of {batch_size(state)} rows for inputs of {B} rows; select the state's rows first"
+            )
 
         valid = None
         if lengths is not None:

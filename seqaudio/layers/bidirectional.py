@@ -1,4 +1,4 @@
-"""Two layers over the same sequences, one from each end."""
+"""Bidirectional layers: two layers over the same sequences, one from each end."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class BidirectionalState(NamedTuple):
 
 
 class Bidirectional(Layer):
-    """Outputs of a forward and a backward layer side by side: [T, B, H forward + H backward].
+    """A forward and a backward layer, their outputs concatenated: [T, B, H forward + H backward].
 
-    Each row is reversed within its length, so the backward layer meets its last real frame first. Between two
-    resets lies a sequence of its own: the backward layer starts anew where it enters the one before.
+    Each row is reversed within its length, so the backward layer reads its last real frame first. Resets divide a
+    row into separate sequences: going backwards, the state is reset on entering the sequence before.
     """
 
     causal = False
@@ -30,8 +30,8 @@ class Bidirectional(Layer):
     def __init__(self, forward: Layer, backward: Layer) -> None:
         if forward.input_size != backward.input_size:
             raise ValueError(
-                f"both directions read the same frames, got layers for {forward.input_size} and "
-                f"{backward.input_size} inputs"
+                f"got layers for {forward.input_size} and {backward.input_size} inputs, expected equal widths: both "
+                f"directions read the same frames"
             )
         super().__init__(forward.input_size, forward.output_size + backward.output_size)
         self.forward_layer = forward
@@ -45,16 +45,16 @@ class Bidirectional(Layer):
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         inputs, state, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
-        ahead_state, behind_state = state
-        ahead, ahead_state = self.forward_layer(inputs, ahead_state, lengths, resets)
-        behind_resets = None
+        forward_state, backward_state = state
+        forward, forward_state = self.forward_layer(inputs, forward_state, lengths, resets)
+        backward_resets = None
         if resets is not None:
-            # a reset before frame t is, seen from the end, one before frame t - 1
-            starts_before = torch.cat([resets[1:], torch.zeros_like(resets[:1])])
-            behind_resets = flip(starts_before, lengths)
-        behind, behind_state = self.backward_layer(flip(inputs, lengths), behind_state, lengths, behind_resets)
-        outputs = torch.cat([ahead, flip(behind, lengths)], dim=2)
-        return outputs, BidirectionalState(ahead_state, behind_state)
+            # a reset before frame t is, going backwards, one before frame t - 1
+            shifted = torch.cat([resets[1:], torch.zeros_like(resets[:1])])
+            backward_resets = flip(shifted, lengths)
+        backward, backward_state = self.backward_layer(flip(inputs, lengths), backward_state, lengths, backward_resets)
+        outputs = torch.cat([forward, flip(backward, lengths)], dim=2)
+        return outputs, BidirectionalState(forward_state, backward_state)
 
     def initial_state(self, batch_size: int) -> State:
         return BidirectionalState(

@@ -1,4 +1,4 @@
-"""From names and numbers to a stack of layers."""
+"""Build layers and stacks from a cell's name, sizes or a budget of parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from seqaudio.layers.fused import FUSED
 from seqaudio.layers.stack import Stack
 from seqaudio.layers.unrolled import Unrolled
 
-WIDEST = 2**20  # hidden units; a count that does not reach its budget by then never will
+MAX_WIDTH = 2**20  # hidden units; a budget not reached at this width is refused
 
 
 def build_layer(cell: Cell[Any], fused: bool = True) -> Layer:
-    """The fused layer of a cell where there is one and it is wanted, `Unrolled` otherwise, as for every wrapper."""
+    """A cell's fused layer, or `Unrolled` where there is none (as for every wrapper) or `fused` is false."""
     if fused and type(cell) in FUSED:
         return FUSED[type(cell)](cell)
     return Unrolled(cell)
@@ -34,22 +34,22 @@ def build_stack(
     initialisation: str = "",
     learned_state: bool = False,
 ) -> Stack:
-    """A stack of equal layers, the same parameters and names whether fused or not.
+    """A stack of layers of one kind, with the same parameters and names whether fused or not.
 
     cell_name: as `seqaudio.cells.build_cell` reads it: a name in CELLS, with wrappers such as "lstm+zoneout=0.1".
     input_size: F. hidden_size: H of one direction; outputs have H, or 2 H where bidirectional (a projected cell has
     fewer, see `Stack.output_size`).
-    layers: at least one. dropout: between layers, while training.
-    initialisation: of every cell, such as "chrono=784". learned_state: first states are parameters.
-    Raises OptionError where a specification makes no sense, alone or beside the sizes.
+    layers: at least one. dropout: between layers, in training mode.
+    initialisation: of every cell, such as "chrono=784". learned_state: initial states are parameters.
+    Raises OptionError where a specification is invalid, alone or together with the sizes.
     """
 
     def layer(width: int) -> Layer:
         cell = build_cell(cell_name, width, hidden_size, initialisation)
         if isinstance(cell, Reset) and (layers > 1 or bidirectional):
             raise OptionError(
-                f"{cell_name} reads its resets from the frames, which only the first layer of one direction sees; "
-                f"pass resets to the layers instead"
+                f"{cell_name} reads resets from the frames, got {layers} layers with bidirectional={bidirectional}, "
+                f"expected one layer in one direction; pass resets to the layers instead"
             )
         if learned_state:
             cell.learn_initial_state()
@@ -65,15 +65,15 @@ def build_stack(
 def width_for(count: Callable[[int], int], parameters: int) -> int:
     """The width, 1 or more, at which `count` is nearest to a number of parameters.
 
-    count: a width to a number of parameters, which grows with it; a model with parts of its own counts them along.
+    count: maps a width to the model's number of parameters (all its parts included), which grows with the width.
     Raises OptionError where width 1 takes more than twice the budget, or no width reaches it.
     """
-    least = count(1)
-    if least > 2 * parameters:
-        raise OptionError(f"got a budget of {parameters} parameters, width 1 takes {least} already; raise the budget")
+    minimum = count(1)
+    if minimum > 2 * parameters:
+        raise OptionError(f"got a budget of {parameters} parameters, width 1 takes {minimum} already; raise the budget")
     narrow, wide = 1, 2
     while count(wide) < parameters:
-        if wide >= WIDEST:
+        if wide >= MAX_WIDTH:
             raise OptionError(f"got a budget of {parameters} parameters, width {wide} takes {count(wide)}; lower it")
         narrow, wide = wide, 2 * wide
     while wide - narrow > 1:

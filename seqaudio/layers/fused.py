@@ -1,7 +1,7 @@
-"""Cells over whole sequences in fused code: the numbers of `Unrolled` in less time.
+"""Fused layers: the results of `Unrolled` in less time.
 
-Products with the inputs are taken for all steps at once; what remains of a step is one product and one kernel.
-`kernels/choice.py` says which kernel that is.
+Products with the inputs are computed for all steps at once; a step is then one product with the state and one kernel.
+`kernels/choice.py` says which kernel.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class FusedElman(FusedLayer[ElmanCell]):
     cells = (ElmanCell, ElmanReLUCell)
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-        return torch_kernels.in_pieces(torch_kernels.elman, self.cell, sequences, start)
+        return torch_kernels.run_between_resets(torch_kernels.elman, self.cell, sequences, start)
 
 
 class RecurrenceLayer(FusedLayer[CellT]):
-    """A cell run by a recurrence of ours, under autocast too in the type of its weights."""
+    """A cell run by this package's kernels, in the dtype of its weights even under autocast."""
 
     @abstractmethod
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-        """The layer over T > 0 frames, without autocast."""
+        """Run over T > 0 frames; autocast is off."""
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         inputs, state = sequences.inputs, sequences.state
@@ -57,9 +57,7 @@ class RecurrenceLayer(FusedLayer[CellT]):
         types = {inputs.dtype, *(tensor.dtype for tensor in tensors(state))}
         if types != {dtype}:
             got = " and ".join(sorted(map(str, types)))
-            raise TypeError(
-                f"got inputs and state of {got} beside weights of {dtype}; convert the layer or the tensors"
-            )
+            raise TypeError(f"got inputs and state of {got} for weights of {dtype}; convert the layer or the tensors")
         with torch.autocast(inputs.device.type, enabled=False):
             return self.recur(sequences, start)
 
@@ -71,7 +69,7 @@ class FusedLSTM(RecurrenceLayer[LSTMCell]):
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         if kernels.torch_serves_lstm(self.cell.weight_hh, sequences.resets):
-            return torch_kernels.in_pieces(torch_kernels.lstm, self.cell, sequences, start)
+            return torch_kernels.run_between_resets(torch_kernels.lstm, self.cell, sequences, start)
         return super().run(sequences, start)
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
@@ -94,7 +92,7 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         if kernels.torch_serves_gru(self.cell.weight_hh):
-            return torch_kernels.in_pieces(torch_kernels.gru, self.cell, sequences, start)
+            return torch_kernels.run_between_resets(torch_kernels.gru, self.cell, sequences, start)
         return super().run(sequences, start)
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
@@ -172,5 +170,5 @@ def _lstm(cell: LSTMCell, peephole: Tensor | None, sequences: Sequences, start: 
 
 
 def _parts(start: Any, state: State) -> tuple[Tensor | None, ...]:
-    """The tensors of the start, or as many None."""
+    """The tensors of `start`, or as many None as the state has tensors."""
     return tuple(start) if start is not None else (None,) * len(state)

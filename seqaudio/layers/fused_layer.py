@@ -1,4 +1,4 @@
-"""What fused layers share: a cell, run over a sequence by code that computes exactly that cell."""
+"""The base class of fused layers: a cell, run over a sequence by code that computes exactly that cell."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ CellT = TypeVar("CellT", bound=Cell[Any])
 class FusedLayer(Layer, Generic[CellT]):
     """A cell run by code that computes exactly that cell.
 
-    It holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and `step` is
-    the cell's own. Raises TypeError for any other cell, a subclass too: the code would pass over what it changes.
+    It holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and `step` calls
+    the cell. Raises TypeError for any other cell, a subclass too, whose changes the code would ignore.
     """
 
     cells: ClassVar[tuple[type[Cell[Any]], ...]]
@@ -34,7 +34,7 @@ class FusedLayer(Layer, Generic[CellT]):
 
     @abstractmethod
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-        """The layer over T > 0 frames. start: the state that resets put in; None where nothing is reset."""
+        """Run over T > 0 frames. start: the initial state, to which rows are reset; None where nothing is reset."""
 
     def forward(
         self,

@@ -1,4 +1,4 @@
-"""Rows of unequal length in one padded block: which frames are real, and reversal that respects padding."""
+"""Padded batches: a mask of the real frames, and reversal within each row's length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def mask(lengths: Tensor, T: int) -> Tensor:
-    """[T, B] bool, true at the frames a row really has. lengths: [B] int64, each 0..T."""
+    """[T, B] bool, true at real frames, false in the padding. lengths: [B] int64, each 0..T."""
     return torch.arange(T, device=lengths.device)[:, None] < lengths
 
 

@@ -1,4 +1,4 @@
-"""Cells whose state is linear in the state before, with coefficients of the frame alone: one scan for all steps."""
+"""Minimal cells (linear in the previous state, coefficients from the frame alone) as one scan over all steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ScanLayer(FusedLayer[MinimalCell]):
         a_t, b_t = coefficients(x_t)          for all steps in one product
         h_t      = a_t * h_(t-1) + b_t        a linear scan
 
-    A step that begins anew has a = 0 and b + a * start, by selection; a frame of padding has a = 1 and b = 0.
+    At a reset, a is replaced by 0 and b by b + a * start; in the padding a = 1 and b = 0.
     """
 
     cells = (MinGRUCell, MinLSTMCell)
@@ -28,9 +28,9 @@ class ScanLayer(FusedLayer[MinimalCell]):
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         a, b = self.cell.coefficients(sequences.inputs)
         if sequences.resets is not None:
-            fresh = sequences.resets[..., None]
-            b = torch.where(fresh, a * start.hidden + b, b)
-            a = a.masked_fill(fresh, 0)
+            reset = sequences.resets[..., None]
+            b = torch.where(reset, a * start.hidden + b, b)
+            a = a.masked_fill(reset, 0)
         if sequences.valid is not None:
             padding = ~sequences.valid[..., None]
             a, b = a.masked_fill(padding, 1), b.masked_fill(padding, 0)

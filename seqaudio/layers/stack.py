@@ -1,4 +1,4 @@
-"""Layers on top of each other."""
+"""Stacks of layers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seqaudio.state import State
 
 
 class Stack(Layer):
-    """Each layer reads the outputs of the one below; dropout lies between layers, not after the last.
+    """Layers each of which reads the outputs of the one below, with dropout between layers, not after the last.
 
     The state is the tuple of the layers' states, from the bottom up.
 
     Args:
         layers: from the bottom up, at least one; the widths must chain.
-        dropout: probability with which an output between two layers is zeroed while training, 0 <= p < 1.
+        dropout: probability with which an output between two layers is zeroed in training mode, 0 <= p < 1.
     """
 
     def __init__(self, layers: Sequence[Layer], dropout: float = 0.0) -> None:

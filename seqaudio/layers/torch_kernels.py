@@ -1,12 +1,12 @@
-"""Elman, LSTM and GRU cells on torch's own kernels, which know neither resets nor lengths.
+"""Run Elman, LSTM and GRU cells on torch's own kernels, which support neither resets nor lengths.
 
-- The window is cut at the steps where any row is reset, one kernel call for each piece.
-- Rows are run padded, never packed: on the CPU a packed sequence leaves the fast kernel. The hidden state at a
+- The window is cut at the steps where any row is reset, with one kernel call for each piece.
+- Rows are padded, never packed: on the CPU torch has no fast kernel for packed sequences. The hidden state at a
   row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
-  frame, is carried there unchanged, see `lstm`.
+  frame, is held constant through the padding, see `lstm`.
 
-Each kernel is called as (cell, inputs [T, B, F], state, lengths), T > 0, and returns outputs [T, B, H], in the padding
-arbitrary but finite, and the state after each row's last frame.
+Each kernel is called as (cell, inputs [T, B, F], state, lengths), T > 0, and returns outputs [T, B, H] (in the padding
+arbitrary but finite) and the state after each row's last frame.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from seqaudio.layers.base import Sequences
 from seqaudio.layers.lengths import mask
 from seqaudio.state import State, select
 
-HOLD = 1e4  # sigmoid of it is exactly 1 in every floating type, and half precision can hold it
+HOLD = 1e4  # sigmoid(HOLD) is exactly 1 in every floating type, and half precision can represent HOLD
 
 Kernel = Callable[[Any, Tensor, Any, Tensor | None], tuple[Tensor, Any]]
 
 
-def in_pieces(kernel: Kernel, cell: AffineCell[Any], sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-    """Run a kernel between the steps where rows begin anew from `start`."""
+def run_between_resets(kernel: Kernel, cell: AffineCell[Any], sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+    """Run a kernel on the pieces between resets; rows that are reset continue from `start`."""
     inputs, state, lengths, valid, resets, reset_steps = sequences
     outputs = []
     for begin, end in pairwise(sorted({0, *reset_steps, len(inputs)})):
         if resets is not None:
             state = select(resets[begin], start, state)
-        ahead = None if lengths is None else (lengths - begin).clamp(0, end - begin)
-        output, state = kernel(cell, inputs[begin:end], state, ahead)
+        in_piece = None if lengths is None else (lengths - begin).clamp(0, end - begin)
+        output, state = kernel(cell, inputs[begin:end], state, in_piece)
         outputs.append(output)
     whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return whole if valid is None else torch.where(valid[..., None], whole, 0), state
@@ -45,14 +45,14 @@ def in_pieces(kernel: Kernel, cell: AffineCell[Any], sequences: Sequences, start
 def elman(cell: ElmanCell, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
     """`ElmanCell` or `ElmanReLUCell`.
 
-    A rectified state may grow without bound, in the padding too, and zero times infinity would reach the gradients:
-    one more input, 1 in the padding and 0 elsewhere, with the weight -HOLD keeps it at zero there.
+    With ReLU the state may grow without bound, in the padding too, and zero times infinity would put NaN into the
+    gradients: one more input, 1 in the padding and 0 elsewhere, with the weight -HOLD keeps the state at zero there.
     """
-    rectified = isinstance(cell, ElmanReLUCell)
+    relu = isinstance(cell, ElmanReLUCell)
     weights = _weights(cell)
-    if rectified and lengths is not None:
+    if relu and lengths is not None:
         inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD])
-    kernel = torch.rnn_relu if rectified else torch.rnn_tanh
+    kernel = torch.rnn_relu if relu else torch.rnn_tanh
     outputs, hidden = _call(kernel, inputs, state.hidden[None], weights)
     return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
 
@@ -67,12 +67,12 @@ def lstm(cell: LSTMCell, inputs: Tensor, state: LSTMState, lengths: Tensor | Non
     """`LSTMCell`.
 
     Where rows differ in length, each frame gets one more input p, 1 in the padding and 0 elsewhere, whose weight
-    is -HOLD to the input gate and HOLD to the forget gate. In the padding then, to the last bit,
+    is -HOLD to the input gate and HOLD to the forget gate. In the padding, bit for bit,
 
         i = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c
 
-    so the memory after the last frame is the memory at the row's length, and so is its gradient: both gates are
-    saturated and pass nothing on. Real frames see p = 0 and are what they were.
+    so the memory after the last frame equals the memory at the row's length, and so does its gradient, since both
+    gates are saturated. Real frames have p = 0 and are not changed.
     """
     weights = _weights(cell)
     if lengths is not None:
@@ -99,11 +99,11 @@ def _mark_padding(
 
 def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:
     if inputs.is_cuda:
-        # cuDNN warns about weights that are not one block in this order, and copies them by itself
+        # cuDNN warns about weights that are not one block in this order, and copies them on every call
         block = torch.cat([weight.flatten() for weight in weights])
         sizes = [weight.numel() for weight in weights]
         weights = [part.view_as(weight) for part, weight in zip(torch.split(block, sizes), weights, strict=True)]
-    # cuDNN keeps what backward needs only when it trains; there is no dropout in here that this could turn on
+    # cuDNN saves what backward needs only in training mode; there is no dropout here for that mode to turn on
     train = torch.is_grad_enabled()
     return kernel(inputs, state, weights, True, 1, 0.0, train, False, False)
 

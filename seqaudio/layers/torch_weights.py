@@ -1,4 +1,4 @@
-"""Weights from and to torch.nn.RNN, LSTM and GRU: all layers, both directions, projections."""
+"""Convert stacks from and to torch.nn.RNN, LSTM and GRU: all layers, both directions, projections."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SUFFIXES = ("", "_reverse")  # of the names of a direction's parameters
 
 @torch.no_grad()
 def from_torch(module: TorchLayers) -> Stack:
-    """A stack that computes what a module of torch.nn does, on its device, in its type and mode.
+    """A stack that computes the same as a module of torch.nn, on its device, in its dtype and training mode.
 
     The weights are copied. Sequences are [T, B, F], whatever the module's batch_first. Where the module has no biases
-    (bias=False) those of the stack are zero and take no gradient, so it does without them in training too. No random
-    number is drawn.
+    (bias=False) those of the stack are zero and take no gradient, so they stay zero in training. No random number is
+    drawn.
 
     Raises OptionError for anything but nn.RNN, nn.LSTM and nn.GRU; a subclass too, since it may compute something else.
     """
     if type(module) not in (nn.RNN, nn.LSTM, nn.GRU):
         raise OptionError(
-            f"got {type(module).__name__}, expected torch.nn.RNN, LSTM or GRU itself; give the part it holds"
+            f"got {type(module).__name__}, expected torch.nn.RNN, LSTM or GRU itself; pass the recurrent part of it"
         )
     stack: list[Layer] = []
     for number in range(module.num_layers):
@@ -55,7 +55,7 @@ def from_torch(module: TorchLayers) -> Stack:
 
 @torch.no_grad()
 def to_torch(stack: Stack) -> TorchLayers:
-    """The inverse of `from_torch`: the module of torch.nn that computes what a stack does.
+    """The inverse of `from_torch`: the module of torch.nn that computes the same as a stack.
 
     The weights are copied; batch_first is off. Where no bias takes a gradient and all are zero, bias=False.
 
@@ -77,13 +77,13 @@ def _is_bias(name: str) -> bool:
 
 
 def _parameter(module: TorchLayers, name: str, layer: int, suffix: str) -> Tensor:
-    """What torch.nn calls a cell's parameter in one layer and direction."""
+    """torch.nn's counterpart of a cell's parameter in one layer and direction."""
     parameter: Tensor = getattr(module, f"{name}_l{layer}{suffix}")
     return parameter
 
 
 def _cell_like(module: TorchLayers, input_size: int) -> TorchCell:
-    """The cell of a module's layer, its weights not yet written."""
+    """The cell of a module's layer, with uninitialised weights."""
     with torch.device("meta"):  # the cell's own initialisation would draw random numbers
         cell = _cell_of(module, input_size)
     like = next(module.parameters())
@@ -102,14 +102,14 @@ def _cell_of(module: TorchLayers, input_size: int) -> TorchCell:
 
 
 def _cells(layer: nn.Module) -> list[TorchCell]:
-    """The cells of a layer's directions. Raises OptionError where torch.nn has none such."""
+    """The cells of a layer's directions. Raises OptionError where torch.nn has no counterpart."""
     directions = [layer.forward_layer, layer.backward_layer] if isinstance(layer, Bidirectional) else [layer]
     cells: list[TorchCell] = []
     for direction in directions:
         part = direction.cell if isinstance(direction, Unrolled | FusedLayer) else direction
         if type(part) not in CELLS_OF_TORCH:
             known = ", ".join(cell.__name__ for cell in CELLS_OF_TORCH)
-            raise OptionError(f"torch.nn has no layer of {type(part).__name__}; it has those of {known}")
+            raise OptionError(f"torch.nn has no layer of {type(part).__name__}, only of {known}")
         if part.start is not None:
             raise OptionError("got a learned initial state, which no layer of torch.nn has; turn learned_state off")
         cells.append(part)
@@ -117,7 +117,7 @@ def _cells(layer: nn.Module) -> list[TorchCell]:
 
 
 def _module_like(layers: list[list[TorchCell]], stack: Stack) -> TorchLayers:
-    """The module of torch.nn for the cells of each layer, its weights not yet written."""
+    """The module of torch.nn for the cells of each layer, with uninitialised weights."""
     kinds = {(len(cells), type(cell), cell.hidden_size, cell.output_size) for cells in layers for cell in cells}
     if len(kinds) > 1:
         found = ", ".join("/".join(f"{type(cell).__name__}({cell.extra_repr()})" for cell in cells) for cells in layers)
@@ -146,7 +146,10 @@ def _module_of(
         return nn.LSTM(input_size, hidden_size, **options)
     if kind is ProjectedLSTMCell:
         if output_size == hidden_size:
-            raise OptionError(f"got a projection of {hidden_size} values to as many, torch.nn.LSTM has fewer; widen it")
+            raise OptionError(
+                f"got a projection of {hidden_size} values to {output_size}, torch.nn.LSTM needs fewer than "
+                f"{hidden_size}; lower the projection size"
+            )
         return nn.LSTM(input_size, hidden_size, proj_size=output_size, **options)
     nonlinearity = "relu" if kind is ElmanReLUCell else "tanh"
     return nn.RNN(input_size, hidden_size, nonlinearity=nonlinearity, **options)

@@ -1,4 +1,4 @@
-"""Any cell as a layer, one Python step at a time: the reference that every faster layer is tested against."""
+"""Run any cell as a layer, one Python step at a time: the reference that every faster layer is tested against."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqaudio.state import State, select
 
 
 class Unrolled(Layer):
-    """A cell applied to frame after frame; works for every cell."""
+    """A Python loop over the steps of any cell."""
 
     def __init__(self, cell: Cell[Any]) -> None:
         super().__init__(cell.input_size, cell.output_size)
@@ -29,10 +29,10 @@ class Unrolled(Layer):
         inputs, state, _, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
         self.cell.begin_window()
         T, B, _ = inputs.shape
-        anew = set(reset_steps)
+        any_reset = set(reset_steps)
         outputs = []
         for t in range(T):
-            if resets is not None and t in anew:
+            if resets is not None and t in any_reset:
                 state = select(resets[t], self.initial_state(B), state)
             output, next_state = self.step(inputs[t], state)
             state = next_state if valid is None else select(valid[t], next_state, state)

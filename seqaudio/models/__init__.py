@@ -1,4 +1,4 @@
-"""Models by name. A run's `config.json` holds a name and plain arguments; `build_model` makes the module."""
+"""Models by name: `build_model` makes one from the name and the plain arguments in a run's `config.json`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 
 def build_model(name: str, arguments: dict[str, Any]) -> Model:
-    """The registered model `name`, made from plain arguments.
+    """The model registered under `name`, made from plain arguments.
 
     Raises:
         OptionError: no model has that name.

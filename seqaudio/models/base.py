@@ -1,4 +1,4 @@
-"""What every model offers to trainers, decoders and exporters."""
+"""The base class of models: the interface for trainers, decoders and exporters."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from seqaudio.state import State
 
 
 class Model(nn.Module):
-    """A module that knows its loss. Losses are sums with counts; whoever trains divides, once."""
+    """A module with its loss. Losses are sums with counts; the trainer divides, once an update."""
 
-    windowed: bool  # causal with a loss at each step, so that a sequence may be cut into windows
+    windowed: bool  # causal with a loss at each step, so that a sequence can be cut into windows
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -22,7 +22,7 @@ class Model(nn.Module):
 
     @abstractmethod
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
-        """Summed loss in nats, how many things it counts, and the state after the batch."""
+        """Summed loss, in nats where it is a log likelihood; its count, such as steps; the state after the batch."""
 
     @abstractmethod
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -33,7 +33,7 @@ class Model(nn.Module):
         """Sum and count of each metric over a batch, without gradients."""
 
     def parameter_count(self) -> int:
-        """Trainable numbers."""
+        """The number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
 

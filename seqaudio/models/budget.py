@@ -1,4 +1,4 @@
-"""How wide a model is: as given, or as wide as a number of parameters allows."""
+"""Choose a model's width: as given, or from a budget of parameters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from seqaudio.models.base import MODELS
 def choose_width(
     name: str, arguments: dict[str, Any], *, hidden_size: int | None, parameters: int | None, default: int
 ) -> int:
-    """The hidden_size of a model: the given one, or that of a budget, or the default where neither is given.
+    """The hidden_size of a model: the given one, that of a budget of parameters, or the default where neither is given.
 
-    name, arguments: of the model, hidden_size left out. parameters: see `width_within`.
-    Raises OptionError where both are given, or where one cannot be.
+    name, arguments: of the model, without hidden_size. parameters: see `width_within`.
+    Raises OptionError where both are given, or where one is invalid.
     """
     if hidden_size is not None and parameters is not None:
         raise OptionError(
@@ -34,7 +34,7 @@ def choose_width(
 def width_within(name: str, arguments: dict[str, Any], parameters: int) -> int:
     """The hidden_size at which the whole model is nearest to a number of trainable parameters.
 
-    Raises OptionError where the narrowest model exceeds it by far.
+    Raises OptionError where width 1 takes more than twice as many, or no width reaches the number.
     """
 
     def count(width: int) -> int:

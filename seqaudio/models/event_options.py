@@ -1,4 +1,4 @@
-"""The options of recipes that predict the next token."""
+"""Options of recipes that train an `EventModel`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from seqaudio.models.budget import choose_width
 
 @dataclass(frozen=True, kw_only=True)
 class EventModelOptions:
-    """What an `EventModel` is made of."""
+    """Options of the model: cell, sizes, initialisation, dropout."""
 
-    cell: str = "lstm"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
+    cell: str = "lstm"  # recurrent cell, with wrappers as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
     embedding_size: int = 128
     hidden_size: int | None = None  # units a layer; 256 where neither this nor --parameters is given
-    parameters: int | None = None  # of the whole model, instead: picks the width that comes nearest
+    parameters: int | None = None  # of the whole model, in place of --hidden-size: chooses the nearest width
     layers: int = 1
-    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; empty is the cell's own
+    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; empty is the cell's default
     learned_state: bool = False  # the state before the first event is learned; zero otherwise
     dropout: float = 0.2
 
     def arguments(self, vocabulary_size: int) -> dict[str, Any]:
-        """Arguments of the model `events` over a vocabulary. Raises OptionError for a width that cannot be."""
+        """Arguments of the model `events` for a vocabulary. Raises OptionError for an invalid width."""
         arguments: dict[str, Any] = {
             "vocabulary_size": vocabulary_size,
             "embedding_size": self.embedding_size,

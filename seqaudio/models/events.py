@@ -1,4 +1,4 @@
-"""The next token from all tokens before it: music as events, text as characters."""
+"""Predict the next token from all tokens before it: music as events, text as characters."""
 
 from __future__ import annotations
 

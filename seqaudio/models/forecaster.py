@@ -1,4 +1,4 @@
-"""Forecasts from a recurrent net: the past is in its state."""
+"""Forecasts from a recurrent net, which keeps the past in its state."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Forecaster(ForecastModel):
 
         h_t = stack(x_t, h_{t-1}),   (y_{t+1}, .., y_{t+H}) = V h_t + c
 
-    With a window the stack begins anew before its first frame, and forecasts once, after its last. Without one
-    (window 0) the state is carried on and there is a forecast after every frame. The number of weights is the same.
+    With a window the state is reset before its first frame, and there is one forecast, after its last. Without one
+    (window 0) the state is carried and there is a forecast after every frame. The number of weights is the same.
 
     Args:
         input_size, output_size, horizon, window, level, apart, targets: as `ForecastModel` takes them.

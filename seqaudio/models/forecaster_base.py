@@ -1,4 +1,4 @@
-"""What all forecasters share: scaling, windows normalised, channels apart, values that count, forecasts fed back."""
+"""The base class of forecasters: scaling, normalisation of a window, channels apart, the loss, forecasts fed back."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from seqaudio.state import State
 WindowNormalisation = Literal["none", "last", "mean", "standard"]
 WINDOW_NORMALISATIONS: tuple[WindowNormalisation, ...] = ("none", "last", "mean", "standard")
 
-ADDED_VARIANCE = 1e-5  # added to the variance of a window that stands still
+ADDED_VARIANCE = 1e-5  # added to the variance of a window, which may be constant
 
 
 class WindowState(NamedTuple):
-    """What a stream carries where a model looks at a window: the frames that came last."""
+    """The state of a stream for a model that sees a window: the last N frames."""
 
-    frames: Tensor  # [B, N, F], the newest last; the training mean stands for what has not come yet
+    frames: Tensor  # [B, N, F], the newest last; before N frames have arrived, the training mean fills the rest
 
 
 class ForecastModel(Model):
     """The next H values of K channels, from frames of F channels up to now.
 
         z = (x - mean) / std                     statistics of the training rows, buffers of the model
-        u = (z - m) / s                          m, s: of the window itself, see `level`
-        y_{t+1} .. y_{t+H} = s read(u) + m       the normalisation is undone
-        L = sum over what is known of (y - (target - mean) / std)^2
+        u = (z - m) / s                          m, s: the level of the window itself, see `level`
+        y_{t+1} .. y_{t+H} = s read(u) + m       the level is put back
+        L = sum over known targets of (y - (target - mean) / std)^2
 
-    Inputs and targets of a batch are in the units of the series, forecasts and errors in training deviations. Targets
-    are [S, B, H, K]: the forecasts after the last S steps of the inputs; NaN is unknown and does not count. A weight
-    [T, B] of a step multiplies its errors, and 0 leaves them out. Counts are values.
+    Inputs and targets of a batch are in the units of the series, forecasts and errors in standard deviations of the
+    training rows. Targets are [S, B, H, K]: the values after each of the last S steps of the inputs; NaN is unknown
+    and does not count. A weight [T, B] of a step multiplies its errors, and 0 leaves them out. Counts are values.
 
     Args:
         input_size, output_size: F and K, channels.
-        horizon: H, values that are read out at once.
+        horizon: H, steps of one forecast.
         window: N, frames that a forecast sees; 0 for a net that carries its state from the first frame on.
-        level: the `window_normalisation`, under the name that runs keep it by: what is taken from each channel of a
-            window and put back behind it: "none"; its "last" value; its "mean"; "standard", mean and deviation (Kim
-            et al. 2022, without the learned part). Needs a window.
-        apart: one net, the same for all channels, sees each channel alone, as a row of its own.
-        targets: the place of each target among the inputs; None where one is not among them.
+        level: the `window_normalisation`, under the name that runs keep it by: what is subtracted from each channel of
+            a window and added to its forecast: "none"; its "last" value; its
+            "mean"; "standard", mean and deviation (Kim et al. 2022, without the learned part). Needs a window.
+        apart: one net with shared weights sees each channel alone, as a row of its own.
+        targets: the index of each target among the inputs; None where one is not among them.
     Raises:
         OptionError: numbers out of range; a level, or channels apart, that the targets or the window do not allow.
     """
@@ -75,21 +75,21 @@ class ForecastModel(Model):
             raise OptionError(f"level {level!r} needs a window that holds the targets' own past; use level none")
         self.feeds_itself = targets is not None and sorted(targets) == list(range(input_size))
         if apart and not self.feeds_itself:
-            raise OptionError("channels apart need targets that are the inputs; leave it out, or forecast all channels")
+            raise OptionError("channels apart need all inputs as targets; leave apart out, or forecast all channels")
         self.input_size, self.output_size = input_size, output_size
         self.horizon, self.window = horizon, window
         self.window_normalisation, self.apart = level, apart
         self.windowed = window == 0
         self.places = list(targets or ())
         self.channels = 1 if apart else input_size  # of a row that the net reads
-        self.values = horizon * (1 if apart else output_size)  # that it reads out
+        self.values = horizon * (1 if apart else output_size)  # of a forecast, for each row
         self.register_buffer("mean", torch.zeros(input_size))
         self.register_buffer("std", torch.ones(input_size))
         self.register_buffer("target_mean", torch.zeros(output_size))
         self.register_buffer("target_std", torch.ones(output_size))
 
     def set_normalisation(self, mean: Tensor, std: Tensor, target_mean: Tensor, target_std: Tensor) -> None:
-        """Take over the statistics of the training rows, [F] and [K]; they travel with the weights."""
+        """Set the statistics of the training rows, [F] and [K]; they are buffers and saved with the weights."""
         self.mean.copy_(mean)
         self.std.copy_(std)
         self.target_mean.copy_(target_mean)
@@ -108,12 +108,12 @@ class ForecastModel(Model):
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        """Inputs [T, B, F] in units -> forecasts [S, B, H, K] in training deviations, and the state.
+        """Inputs [T, B, F] in the series' units -> forecasts [S, B, H, K] in training deviations, and the state.
 
         Raises ValueError for a window of another length than the model's.
         """
         if self.window and len(inputs) != self.window:
-            raise ValueError(f"a window of {len(inputs)} frames, expected {self.window}")
+            raise ValueError(f"got a window of {len(inputs)} frames, expected {self.window}")
         scaled = (inputs - self.mean) / self.std
         if self.window_normalisation == "none":
             return self._read_channels(scaled, state, lengths, resets)
@@ -143,14 +143,14 @@ class ForecastModel(Model):
         return values.reshape(len(values), B, F, self.horizon).transpose(2, 3)[..., self.places], state
 
     def rows_of(self, batch_size: int) -> int:
-        """R, rows that the net reads for a batch of B."""
+        """R, the rows that the net reads for a batch of B: B, or B F where channels are apart."""
         return batch_size * (self.input_size if self.apart else 1)
 
     def initial_state(self, batch_size: int) -> State:
         return WindowState(self.mean.expand(batch_size, self.window, -1))
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        """Frames [B, F] -> forecasts [B, H, K] after them, and the window that ends with them."""
+        """One frame [B, F] -> forecasts [B, H, K] of the steps after it, and the window that ends with it."""
         frames = torch.cat([cast(WindowState, state).frames[:, 1:], inputs[:, None]], dim=1)
         forecasts, _ = self(frames.transpose(0, 1))
         return forecasts[-1], WindowState(frames)
@@ -159,7 +159,7 @@ class ForecastModel(Model):
     def forecast(self, inputs: Tensor, steps: int) -> Tensor:
         """Forecasts [B, steps, K] after the frames [T, B, F]; beyond the horizon, from forecasts fed back as inputs.
 
-        Raises OptionError for a model that cannot go on from its own forecasts.
+        Raises OptionError for a model whose forecasts cannot be its inputs.
         """
         blocks = [self(inputs)[0][-1]]
         while len(blocks) * self.horizon < steps:
@@ -172,11 +172,11 @@ class ForecastModel(Model):
         return torch.cat(blocks, dim=1)[:, :steps]
 
     def check_feeds_itself(self, steps: int) -> None:
-        """Raise OptionError unless it can forecast `steps` steps, from its own forecasts if need be."""
+        """Raise OptionError unless the model can forecast `steps` steps, feeding back its forecasts where necessary."""
         if steps > self.horizon and not (self.feeds_itself and self.window):
             raise OptionError(
-                f"{steps} steps from a model of horizon {self.horizon}: its own forecasts cannot be its inputs, for "
-                f"that it needs a window and targets that are the inputs; train it with --horizon {steps}"
+                f"got {steps} steps, expected at most the model's horizon of {self.horizon}: forecasts are fed back "
+                f"only with a window and with all inputs as targets; train it with --horizon {steps}"
             )
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
@@ -187,7 +187,7 @@ class ForecastModel(Model):
     def _errors(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor | None, State]:
         """Errors [N] of the values that count, their weights where there are some, and the state."""
         if batch.targets is None:
-            raise ValueError(f"a batch to forecast needs targets [S, B, {self.horizon}, {self.output_size}]")
+            raise ValueError(f"a forecasting batch needs targets [S, B, {self.horizon}, {self.output_size}]")
         steps = batch.targets.shape[2]
         if steps > self.horizon:
             forecasts, after = self.forecast(batch.inputs, steps)[None], self.initial_state(0)
@@ -200,7 +200,7 @@ class ForecastModel(Model):
             weights = batch.weights[-len(targets) :, :, None, None].expand_as(targets)
             counted = counted & (weights != 0)
             weights = weights[counted]
-        # selecting before the difference keeps what is unknown out of the loss and of the gradient
+        # selecting before the difference keeps unknown values out of the loss and of the gradient
         return forecasts[:, :, :steps][counted] - targets[counted], weights, after
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""One label for a whole sequence of frames, and at each frame the label so far."""
+"""Keyword recognition: one label for a whole sequence of frames and, in a stream, a label after each frame."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from seqaudio.state import State
 
 
 class KeywordState(NamedTuple):
-    """What a stream carries from frame to frame."""
+    """The state of a stream between frames."""
 
     layers: State
     total: Tensor  # [B, H] sum of the outputs so far
-    heard: Tensor  # [B, F] sum of the normalised inputs so far
+    frame_sum: Tensor  # [B, F] sum of the normalised inputs so far
     frames: Tensor  # [B, 1] number of frames so far
 
 
@@ -29,13 +29,13 @@ class KeywordModel(Model):
     """Normalised frames, recurrent stack, mean over time, softmax over the labels.
 
         x_t = (input_t - mean) / std                   statistics of the training frames
-        z_t = x_t - (x_1 + .. + x_t) / (t + K)         what is constant in a voice and a room fades away
+        z_t = x_t - (x_1 + .. + x_t) / (t + K)         removes what is constant in a voice and a room
         h_t = stack(z_t, h_{t-1})
         y_t = softmax(V (h_1 + .. + h_t) / t + c)
 
-    Both sums are carried, so that a stream has the logits of the clip so far at each frame and, at the last frame,
-    those of the whole clip. Counts are clips. Cepstral mean subtraction: Atal (1974); here it looks back only, with a
-    prior of K frames at the training mean (maximum a posteriori), and K = 0 leaves the frames as they are.
+    Both sums are in the state, so a stream has the logits of the clip so far at each frame and those of the whole clip
+    at the last. Counts are clips. Cepstral mean subtraction: Atal (1974); here it is causal, with a prior of K frames
+    at the training mean (maximum a posteriori); K = 0 turns it off.
 
     Args:
         input_size: F, features a frame.
@@ -83,7 +83,7 @@ class KeywordModel(Model):
         self.output = nn.Linear(self.layers.output_size, classes)
 
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
-        """Take over the statistics of the training frames, [F] each; they travel with the weights."""
+        """Set the statistics of the training frames, [F] each; they are buffers and saved with the weights."""
         self.mean.copy_(mean)
         self.std.copy_(std)
 
@@ -92,30 +92,30 @@ class KeywordModel(Model):
         return KeywordState(
             layers=self.layers.initial_state(batch_size),
             total=zeros(batch_size, self.layers.output_size),
-            heard=zeros(batch_size, self.layers.input_size),
+            frame_sum=zeros(batch_size, self.layers.input_size),
             frames=zeros(batch_size, 1),
         )
 
     def forward(
         self, inputs: Tensor, lengths: Tensor, state: KeywordState | None = None
     ) -> tuple[Tensor, KeywordState]:
-        """Inputs [T, B, F] -> logits [B, classes] of everything heard so far, and the state."""
+        """Inputs [T, B, F] -> logits [B, classes] of all frames so far, and the state."""
         before = state if state is not None else self.initial_state(inputs.shape[1])
         valid = mask(lengths, len(inputs)).to(inputs.device)[..., None]
         normalised = torch.where(valid, (inputs - self.mean) / self.std, 0)
-        heard = before.heard + normalised.cumsum(dim=0)
+        frame_sum = before.frame_sum + normalised.cumsum(dim=0)
         steps = torch.arange(1, len(inputs) + 1, device=inputs.device)[:, None, None]
-        centred = self._centre(normalised, heard, before.frames + steps)
+        centred = self._centre(normalised, frame_sum, before.frames + steps)
         outputs, layers = self.layers(centred, before.layers, lengths=lengths)
         total = before.total + outputs.sum(dim=0)  # outputs beyond a row's length are zero
         frames = before.frames + lengths.to(before.frames)[:, None]
-        # the sum stands still in the padding, so its last value is that at the row's length
-        last = heard[-1] if len(inputs) else before.heard
+        # the sum is constant in the padding, so its last value is that at the row's length
+        last = frame_sum[-1] if len(inputs) else before.frame_sum
         return self._logits(total, frames), KeywordState(layers, total, last, frames)
 
-    def _centre(self, normalised: Tensor, heard: Tensor, frames: Tensor) -> Tensor:
+    def _centre(self, normalised: Tensor, frame_sum: Tensor, frames: Tensor) -> Tensor:
         """z_t of x_t, the sum of x up to t, and t."""
-        return normalised - heard / (frames + self.mean_prior) if self.mean_prior else normalised
+        return normalised - frame_sum / (frames + self.mean_prior) if self.mean_prior else normalised
 
     def _logits(self, total: Tensor, frames: Tensor) -> Tensor:
         logits: Tensor = self.output(self.dropout(total / frames.clamp(min=1)))
@@ -124,10 +124,10 @@ class KeywordModel(Model):
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         before = cast(KeywordState, state)
         normalised = (inputs - self.mean) / self.std
-        heard, frames = before.heard + normalised, before.frames + 1
-        outputs, layers = self.layers.step(self._centre(normalised, heard, frames), before.layers)
+        frame_sum, frames = before.frame_sum + normalised, before.frames + 1
+        outputs, layers = self.layers.step(self._centre(normalised, frame_sum, frames), before.layers)
         total = before.total + outputs
-        return self._logits(total, frames), KeywordState(layers, total, heard, frames)
+        return self._logits(total, frames), KeywordState(layers, total, frame_sum, frames)
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         if batch.targets is None:

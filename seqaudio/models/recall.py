@@ -1,4 +1,4 @@
-"""Symbols that are to be told at some steps, from all symbols up to there."""
+"""Recall tasks: predict a symbol at marked steps from the prefix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqaudio.state import State
 
 @MODELS.register("recall")
 class RecallModel(Model):
-    """One-hot symbols, recurrent stack, softmax over the symbols where the batch's weights ask for one.
+    """One-hot symbols, recurrent stack, softmax over the symbols at the steps that the batch's weights mark.
 
         p(y_t | x_1 .. x_t) = softmax(V h_t + c),   h_t = stack(onehot(x_t), h_{t-1})
 

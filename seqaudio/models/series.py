@@ -1,4 +1,4 @@
-"""Values at each step from all that came up to it: a recurrent stack with a linear read-out."""
+"""Predict values at each step from the inputs so far: a recurrent stack with a linear read-out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SeriesModel(Model):
 
     Args:
         input_size: F, channels of a frame.
-        output_size: K, values that are read out at each step.
+        output_size: K, values a step.
         cell, hidden_size, layers, initialisation, learned_state: of the recurrent stack, as
             `seqaudio.layers.build.build_stack` takes them.
         dropout: probability, between the layers and before the read-out.
@@ -91,7 +91,7 @@ class SeriesModel(Model):
 
 
 def counted_steps(batch: Batch) -> tuple[Tensor, Tensor | None]:
-    """[T, B] bool, true where a step counts, and the weights [N] of those N steps; None where all weigh the same."""
+    """Mask [T, B] bool of the steps that count, and the weights [N] of those N steps; None where there are none."""
     counted = batch.mask()
     if batch.weights is None:
         return counted, None

@@ -1,4 +1,4 @@
-"""Forecasts from a window of the past: a feed-forward net, to which the window is all there is."""
+"""Forecasts from a feed-forward net that sees a window of the past and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqaudio.state import State
 
 @MODELS.register("window_mlp")
 class WindowMLP(ForecastModel):
-    """The frames of a window side by side, hidden layers of rectified units, the next H values.
+    """The frames of a window side by side, hidden layers with ReLU, the next H values.
 
         v = (x_{t-N+1}, .., x_t)                                  N F numbers
         (y_{t+1}, .., y_{t+H}) = V relu(W_n .. relu(W_1 v + b_1) .. + b_n) + c
@@ -25,7 +25,7 @@ class WindowMLP(ForecastModel):
         input_size, output_size, horizon, level, apart, targets: as `ForecastModel` takes them.
         window: N, at least 1.
         hidden_size: units of a hidden layer. layers: hidden layers; 0 leaves a linear map.
-        dropout: probability, behind each hidden layer.
+        dropout: probability, after each hidden layer.
     """
 
     def __init__(
@@ -57,6 +57,6 @@ class WindowMLP(ForecastModel):
     def read(
         self, rows: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, State]:
-        del state, lengths, resets  # windows are whole and know nothing of each other
+        del state, lengths, resets  # windows are whole and independent
         flat = rows.transpose(0, 1).flatten(start_dim=1)
         return self.readout(self.hidden(flat))[None], ()

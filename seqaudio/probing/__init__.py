@@ -1,6 +1,6 @@
-"""How far gradients reach back through time, in any recurrent module.
+"""Measure how far gradients reach back through time, in any recurrent module.
 
-`probe` measures; a `Report` tells, draws and files what was found; `EpochProbe` measures while a model is trained.
+`probe` measures; a `Report` holds, prints, draws and logs the results; `EpochProbe` measures during training.
 """
 
 from seqaudio.probing.drawing import draw_reports, reports_figure

@@ -1,4 +1,4 @@
-"""At which steps t the loss is taken, and how far back from there."""
+"""Choose anchors: the steps t whose loss is followed back, and the number of lags."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from seqaudio.errors import OptionError
 
 class Anchors(NamedTuple):
     steps: Tensor  # [A, B] int64: step t of each anchor in each row
-    taken: Tensor  # [A, B] bool: false where a row has fewer anchors than others
+    used: Tensor  # [A, B] bool: false where a row has fewer anchors than others
     lags: int  # K, the longest lag
 
 
 def choose_anchors(counted: Tensor, starts: Tensor, count: int, lags: int | None) -> Anchors:
-    """Steps that have a loss, spread evenly over those of each row that have K steps before them.
+    """Choose anchors evenly among the steps of each row that have a loss and K steps before them.
 
-    A row that has none so far from its start gives its last step, which reaches back as far as it can.
+    In a row without such a step the last step with a loss is the anchor, with fewer lags.
 
-    counted: [T, B] bool. starts: [T, B], where the sequence that holds a step began.
-    count: A, anchors a row at most. lags: K; None takes the median, over all steps with a loss, of the steps before.
-    Raises OptionError where no step has a loss, or where no step with a loss has K before it.
+    counted: [T, B] bool, steps with a loss. starts: [T, B], the first step of the sequence that step t belongs to.
+    count: A, anchors a row at most. lags: K; None takes the median number of earlier steps over all steps with a loss.
+    Raises OptionError where no step has a loss, or where no step with a loss has K steps before it.
     """
     if count < 1 or (lags is not None and lags < 1):
         raise OptionError(f"got {count} anchors and {lags} lags, expected at least 1 of both")
@@ -35,7 +35,8 @@ def choose_anchors(counted: Tensor, starts: Tensor, count: int, lags: int | None
     lags = int(history[counted].median()) if lags is None else lags
     if lags > longest:
         raise OptionError(
-            f"got {lags} lags, the longest way back is {longest} steps; lower the lags or give longer rows"
+            f"got {lags} lags, expected at most {longest}, the most steps before a step with a loss; lower the lags or "
+            f"give longer rows"
         )
     chosen: list[Tensor] = []
     for row in range(B):
@@ -45,9 +46,9 @@ def choose_anchors(counted: Tensor, starts: Tensor, count: int, lags: int | None
         places = torch.linspace(0, len(steps) - 1, min(count, len(steps))).round().long()
         chosen.append(steps[places])
     most = max(len(steps) for steps in chosen)
-    steps, taken = torch.zeros(most, B, dtype=torch.int64), torch.zeros(most, B, dtype=torch.bool)
+    steps, used = torch.zeros(most, B, dtype=torch.int64), torch.zeros(most, B, dtype=torch.bool)
     for row, of_row in enumerate(chosen):
-        # from the end, so that the last anchor of every row is its last one
+        # aligned at the end, so that the last entry of every row is its last anchor
         steps[most - len(of_row) :, row] = of_row
-        taken[most - len(of_row) :, row] = True
-    return Anchors(steps, taken, lags)
+        used[most - len(of_row) :, row] = True
+    return Anchors(steps, used, lags)

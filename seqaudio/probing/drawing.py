@@ -1,4 +1,4 @@
-"""Gradients against lags as a picture: decay curves on a log scale, and beneath them anchor against lag."""
+"""Draw gradient norm against lag: curves on a log scale, and under them heat maps by anchor and lag."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from seqaudio.probing.report import LayerReport, Report
 
 COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its curves, of a heat map
-DECADES = 9  # below the highest value; what is lower is not told apart
-MAX_HEATS = 6  # layers with a heat map, from the bottom up; all have a curve
-COLOURS = "magma"  # even in grey: dark for nothing, light for much
+DECADES = 9  # below the highest value; lower values have the same colour
+MAX_HEATS = 6  # layers with a heat map, from the bottom up; all layers have a curve
+COLOURS = "magma"  # from dark to light, in grey too
 MARKERS = "os^v"
 
 
@@ -33,7 +33,7 @@ def draw_reports(reports: Mapping[str, Report], path: Path | str) -> None:
 
 
 def pixels(figure: Figure) -> npt.NDArray[np.uint8]:
-    """The figure as it is drawn, [height, width, 3]."""
+    """The figure as an RGB image, [height, width, 3]."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib leaves it untyped
     drawn = canvas.buffer_rgba()  # type: ignore[no-untyped-call]  # as above
@@ -41,12 +41,12 @@ def pixels(figure: Figure) -> npt.NDArray[np.uint8]:
 
 
 def reports_figure(reports: Mapping[str, Report]) -> Figure:
-    """A column a report, titled by its key: g(k) of each layer, and a heat map of each under it, all on one scale.
+    """One column for each report, titled by its key: curves g(k) of all layers, under them heat maps, on one scale.
 
-    A curve is marked, and named in the legend, where it falls under 1 % of its peak for good.
+    The lag from which on a curve stays under 1 % of its peak is marked, and named in the legend.
     """
     if not reports:
-        raise ValueError("got no report, expected at least one")
+        raise ValueError("got no reports, expected at least one")
     maps = min(max(len(report.layers) for report in reports.values()), MAX_HEATS)
     width, height = COLUMN * len(reports) + 0.9, 0.75 + CURVES + 0.6 + maps * (HEAT + 0.32) + 0.3
     figure = new_figure(width, height)
@@ -80,7 +80,7 @@ def reports_figure(reports: Mapping[str, Report]) -> Figure:
 
 
 def _limits(reports: Mapping[str, Report]) -> tuple[float, float]:
-    """The decades that hold all curves and heat maps, at most DECADES of them below the highest value."""
+    """Limits of the scale for all curves and heat maps: whole decades, at most DECADES below the highest value."""
     values = np.concatenate([layer.heat.ravel() for report in reports.values() for layer in report.layers])
     values = values[np.isfinite(values) & (values > 0)]
     if not len(values):

@@ -1,4 +1,4 @@
-"""What one step does to a gradient: how the product of Jacobians grows, and spectral radii."""
+"""Jacobians of single steps: the growth of their product, and spectral radii."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from seqaudio.cells import AffineCell, Cell, ElmanCell, GRUCell, LSTMCell, Proje
 from seqaudio.cells.wrappers import core_cell
 from seqaudio.probing.recording import Record, Step
 
-# letters of the gates in the order in which weight_hh stacks them
+# letters of the gates in the order of weight_hh
 GATES: dict[type[AffineCell[Any]], str] = {LSTMCell: "ifgo", GRUCell: "rzn", ElmanCell: "h"}
 
 
 def growth(record: Record, valid: Tensor, seed: int) -> float:
     """The factor by which the product of the Jacobians J_t = ds_t/ds_{t-1} grows a step.
 
-    A random direction is sent back through J_T, .., J_2, transposed as backpropagation has them, and given the norm 1
-    again after each; the answer is the geometric mean of the factors, over steps and rows. Its logarithm is the largest
-    Lyapunov exponent of the trajectory, as far as T steps tell (Benettin et al. 1980).
+    A random direction is multiplied by the transposes of J_T, .., J_2, as in backpropagation, and scaled to norm 1
+    after each; the result is the geometric mean of the factors over steps and rows. Its logarithm estimates the largest
+    Lyapunov exponent of the trajectory from T steps (Benettin et al. 1980).
 
-    valid: [T, B] bool, true where a step is inside its row and goes on from the one before.
+    valid: [T, B] bool, true where a step is inside its row and continues the step before.
     NaN where no row has two steps.
     """
     draw = torch.Generator().manual_seed(seed)
@@ -47,9 +47,9 @@ def growth(record: Record, valid: Tensor, seed: int) -> float:
 
 
 def step_radii(record: Record, valid: Tensor, samples: int) -> list[float]:
-    """Spectral radii of J_t = ds_t/ds_{t-1}, at `samples` places spread evenly over steps and rows.
+    """Spectral radii of J_t = ds_t/ds_{t-1}, at `samples` points spread evenly over steps and rows.
 
-    valid: as in `growth`. Each takes as many backward passes through one step as the state has numbers.
+    valid: as in `growth`. Each takes one backward pass through the step for every number in the state.
     """
     places = valid[1:].nonzero()
     if not samples or not len(places):
@@ -59,9 +59,9 @@ def step_radii(record: Record, valid: Tensor, samples: int) -> list[float]:
 
 
 def weight_radii(cell: nn.Module) -> dict[str, float]:
-    """Spectral radius of the recurrent weights of each gate by the gate's letter; empty where a cell has none.
+    """Spectral radius of each gate's recurrent weights, by the gate's letter; empty for a cell without such weights.
 
-    A projected cell's are multiplied by the projection first, so that they lead from memory to memory.
+    In a projected cell the weights are multiplied by the projection first, so that they map memory to memory.
     """
     core = core_cell(cell) if isinstance(cell, Cell) else cell
     if not isinstance(core, AffineCell):
@@ -75,7 +75,7 @@ def weight_radii(cell: nn.Module) -> dict[str, float]:
 
 
 def _transposed(step: Step, directions: dict[str, Tensor]) -> dict[str, Tensor]:
-    """J_t^T times a direction of each row."""
+    """J_t^T times the direction of each row."""
     parts = list(directions)
     gradients = torch.autograd.grad(
         [step.after[part] for part in parts],
@@ -117,5 +117,5 @@ def _divided(parts: dict[str, Tensor], by: Tensor) -> dict[str, Tensor]:
 
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
-    """[B] in a shape that goes with a tensor [B, ...]."""
+    """[B] reshaped to broadcast with a tensor [B, ...]."""
     return values.reshape(-1, *[1] * (like.dim() - 1))

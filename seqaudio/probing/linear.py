@@ -1,4 +1,4 @@
-"""The recurrent net whose gradients are known beforehand: no squashing, and a recurrent matrix that only turns."""
+"""A linear recurrent net with a scaled orthogonal matrix, whose gradients are known in theory."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from seqaudio.errors import OptionError
 
 
 class LinearCell(ElmanCell):
-    """One step of a linear recurrent network: h' = W x + b + U h + b'. Arguments and errors as ElmanCell has them.
+    """One step of a linear recurrent network: h' = W x + b + U h + b'. Arguments and errors are those of ElmanCell.
 
-    It is no cell to be trained, so it is not in CELLS: T steps of it are one matrix product.
+    It is not in CELLS, since there is no use in training it: T steps of it are one linear map.
     """
 
     def activation(self, total: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The probe itself: run once, go back from some steps, put the numbers together."""
+"""The probe: run a module once, go back from some steps, and collect the results in a Report."""
 
 from __future__ import annotations
 
@@ -36,30 +36,31 @@ def probe(
     double: bool = False,
     seed: int = 0,
 ) -> Report:
-    """How far the gradient of a loss at step t reaches back: g(k) = mean over t of |dL_t / ds_{t-k}|, a curve a layer.
+    """Measure how far the gradient of the loss at step t reaches back: g(k) = mean over t of |dL_t / ds_{t-k}|.
 
-    s is the whole state of a layer: the hidden state, which goes up and on, and, of an LSTM, the memory beside it. A
-    copy of the module runs once, in evaluation mode, one step at a time; then each anchor t takes one backward pass.
-    The module keeps its weights, gradients and mode, and no global generator moves.
+    There is one curve for each layer. s is the layer's whole state: the hidden state, which is also its output, and in
+    an LSTM the memory. A copy of the module runs once, in evaluation mode, one step at a time; then each anchor t takes
+    one backward pass. The module keeps its weights, gradients and mode, and global random generators do not advance.
 
     Args:
         module: a Model (with a Batch), a cell, layer or stack; torch.nn.RNN, LSTM, GRU and their cells; any module
             that runs them once a step; or, with `state`, a function or module
             (inputs [B, ...], state) -> (outputs [B, ...], state).
         inputs: a Batch for a Model, otherwise [T, B, ...], or [B, T, ...] where torch's layers are batch_first.
-        loss: (outputs of step t [B, ...], t) -> the loss of each row [B]. Without it a Model has its own, and for
-            anything else L_t is the product of output t with a random unit vector, drawn for each step and row: its
-            gradient is 1 at the output, so that the curve reads as an amplification. So it is for a Model with one loss
-            a row, where L_t takes the top layer's outputs; that loss is what the totals are of.
-        state: before the first step of a function (tensors and tuples of them), or of a cell or layer of ours.
+        loss: (outputs of step t [B, ...], t) -> the loss of each row [B]. Without it, a Model with a loss at each step
+            uses its own. Otherwise L_t is the product of output t with a random unit vector, drawn for each step and
+            row: its gradient has norm 1 at the output, so the curve is an amplification. In a Model with one loss a
+            row, L_t is that of the top layer's outputs, and the totals are those of the model's loss.
+        state: before the first step of a function (tensors and tuples of them), or of a cell or layer of seqaudio.
         lengths: [B] int64, steps of each row; None where all have T.
-        anchors: steps t a row, spread evenly. lags: the longest k; None takes the median over t of what there is.
-        jacobians: how many dh'/dh are made for their spectral radius; each takes as many small backward passes as the
-            state has numbers, 0 leaves them out.
-        double: run in float64; single precision loses the gradient below 1e-38.
+        anchors: number of steps t in each row, spread evenly. lags: K, the longest lag; None takes the median number of
+            steps before a step with a loss.
+        jacobians: number of Jacobians ds_t/ds_{t-1} whose spectral radius is computed; each takes one small backward
+            pass for every number in the state, and 0 turns this off.
+        double: run in float64; in single precision a gradient below 1e-38 becomes zero.
         seed: of the random directions.
     Raises:
-        OptionError: nothing recurrent is found, shapes disagree, or no step with a loss has that many before it.
+        OptionError: nothing recurrent is found, shapes disagree, or no step with a loss has `lags` steps before it.
     """
     run = _trace(Request(module, inputs, loss, state, lengths, double, seed))
     chosen = choose_anchors(run.counted, run.starts, anchors, lags)
@@ -69,15 +70,15 @@ def probe(
         for record, parts, total in zip(run.records, reach, totals, strict=True)
     ]
     T, B = run.counted.shape
-    places = chosen.steps.double().masked_fill(~chosen.taken, torch.nan).nanmean(dim=1)
-    return Report(run.subject, run.loss_name, T, B, tuple(places.tolist()), tuple(layers))
+    mean_steps = chosen.steps.double().masked_fill(~chosen.used, torch.nan).nanmean(dim=1)
+    return Report(run.subject, run.loss_name, T, B, tuple(mean_steps.tolist()), tuple(layers))
 
 
 def _trace(request: Request) -> Trace:
     """Run a copy of the module, in evaluation mode, and keep the graph.
 
-    Nothing of the module that was given changes, nor does any global generator of random numbers.
-    Raises OptionError where nothing recurrent is found, or where calls and steps do not match.
+    Neither the given module nor any global random generator changes.
+    Raises OptionError where nothing recurrent is found, or where cells do not run once a step.
     """
     with torch.random.fork_rng(devices=_gpus(request.module)), torch.enable_grad():
         module = copy.deepcopy(request.module) if isinstance(request.module, nn.Module) else request.module
@@ -106,10 +107,9 @@ def _layer(
     T, _ = run.counted.shape
     steps = torch.arange(T)[:, None]
     inside = steps < run.lengths
-    goes_on = inside & (steps > (0 if record.backward else run.starts))
+    continues = inside & (steps > (0 if record.backward else run.starts))
     heat = torch.stack(list(parts.values())).norm(dim=0)  # [A, B, K + 1]
-    seen = ~heat.isnan().all(dim=1).all(dim=0)  # lags that any row reaches
-    reached = int(seen.sum())
+    reached = int((~heat.isnan().all(dim=1).all(dim=0)).sum())  # lags that any row reaches
     return LayerReport(
         name=record.name,
         cell=cell_name(record.cell),
@@ -117,15 +117,15 @@ def _layer(
         parts={part: _mean(values, (0, 1))[:reached] for part, values in parts.items()},
         heat=_mean(heat, (1,))[:, :reached],
         total=_mean(total, (1,)),
-        growth=growth(record, goes_on, seed),
-        step_radii=tuple(step_radii(record, goes_on, jacobians)),
+        growth=growth(record, continues, seed),
+        step_radii=tuple(step_radii(record, continues, jacobians)),
         weight_radii=weight_radii(record.cell),
         saturation=_saturation(record, inside),
     )
 
 
 def _mean(values: Tensor, dims: tuple[int, ...]) -> Any:
-    """NumPy means over what is not NaN; NaN where nothing is."""
+    """Means over values that are not NaN, as NumPy; NaN where there are none."""
     return values.nanmean(dim=dims).numpy()
 
 
@@ -139,7 +139,7 @@ def _saturation(record: Record, inside: Tensor) -> dict[str, float]:
 
 
 def cell_name(cell: Any) -> str:
-    """As `build_cell` would read it, such as `lstm+zoneout`; the class where it is not registered."""
+    """The name as `build_cell` reads it, such as `lstm+zoneout`; the class name where it is not registered."""
     if isinstance(cell, Wrapper):
         wrapper = next((name for name in WRAPPERS if WRAPPERS[name] is type(cell)), type(cell).__name__)
         return f"{cell_name(cell.cell)}+{wrapper}"
@@ -149,19 +149,19 @@ def cell_name(cell: Any) -> str:
 
 
 class EpochProbe:
-    """Called after each epoch; probes after every N-th.
+    """Probes a model after every N-th epoch; it is called after each.
 
-    The report goes into the epoch's line of the metrics by `numbers()` and to TensorBoard by `write(board, step)`. It
-    depends on the weights and the batch alone, so that a resumed training writes the same.
+    The report's `numbers()` go into the epoch's line of the metrics, and `write(board, step)` sends it to TensorBoard.
+    It depends on the weights and the batch alone, so a resumed training writes the same.
 
     Args:
-        batch: the rows to look at, of the validation split. every: N, epochs.
-        anchors, lags, jacobians: as `probe` takes them; few, since this is done again and again.
+        batch: rows of the validation split. every: N, epochs.
+        anchors, lags, jacobians: as `probe` takes them; lower defaults, since it runs many times.
     """
 
     def __init__(self, batch: Batch, every: int, anchors: int = 8, lags: int | None = None, jacobians: int = 1) -> None:
         if every < 1:
-            raise OptionError(f"--probe-every {every}, expected at least 1 epoch; leave it out for no probe")
+            raise OptionError(f"--probe-every {every}, expected at least 1 epoch; leave it out to turn the probe off")
         self.batch = batch
         self.every = every
         self.anchors = anchors
@@ -169,10 +169,10 @@ class EpochProbe:
         self.jacobians = jacobians
 
     def __call__(self, model: Model, epoch: int) -> Report | None:
-        """The report on a model after `epoch` epochs (counted from 1), None where it is not the turn of one."""
+        """The report on a model after `epoch` epochs (counted from 1); None where this is not an N-th epoch."""
         return self.look(model) if epoch % self.every == 0 else None
 
     def look(self, model: Model) -> Report:
-        """The report on a model, now."""
+        """Probe a model now."""
         device = next(model.parameters()).device
         return probe(model, self.batch.to(device), anchors=self.anchors, lags=self.lags, jacobians=self.jacobians)

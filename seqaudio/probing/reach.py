@@ -1,4 +1,4 @@
-"""Norms of gradients with respect to earlier states, by one backward pass an anchor."""
+"""Norms of gradients with respect to earlier states, with one backward pass for each anchor."""
 
 from __future__ import annotations
 
@@ -19,42 +19,42 @@ from seqaudio.probing.tracing import Trace, projections, record_run
 
 
 def lag_norms(trace: Trace, anchors: Anchors) -> list[dict[str, Tensor]]:
-    """For each record, part by part of its state: norms of dL_t/ds_{t-k}, [A, B, K + 1] float64, NaN where no step is.
+    """For each record and part of its state: norms of dL_t/ds_{t-k}, [A, B, K + 1] float64, NaN where there is no step.
 
-    A row's loss depends on its own states alone, so the rows of an anchor, each at its own step, share a backward pass.
+    A row's loss depends on its own states alone, so all rows of an anchor, each at its own step, share a backward pass.
     """
     T, _ = trace.counted.shape
     own = [_own_steps(record, trace, anchors.steps) for record in trace.records]  # [A, B] each
     found: list[dict[str, Tensor]] = [{} for _ in trace.records]
-    for anchor, taken in enumerate(anchors.taken):
+    for anchor, used in enumerate(anchors.used):
         ranges = []
         for steps in own:
-            here = steps[anchor][taken]
+            here = steps[anchor][used]
             ranges.append(range(max(int(here.min()) - anchors.lags, 0), min(int(here.max()) + 1, T)))
-        norms = _norms(_loss_at(trace, anchors.steps[anchor], taken), trace.records, ranges)
-        for place, parts in enumerate(norms):
-            lags = own[place][anchor] - torch.arange(anchors.lags + 1)[:, None]  # [K + 1, B] steps to look at
-            there = taken & (lags >= _own_starts(trace.records[place], trace, anchors.steps[anchor]))
-            rows = torch.arange(lags.shape[1])
+        norms = _norms(_loss_at(trace, anchors.steps[anchor], used), trace.records, ranges)
+        for number, parts in enumerate(norms):
+            earlier = own[number][anchor] - torch.arange(anchors.lags + 1)[:, None]  # [K + 1, B] steps t - k
+            exists = used & (earlier >= _own_starts(trace.records[number], trace, anchors.steps[anchor]))
+            rows = torch.arange(earlier.shape[1])
             for part, values in parts.items():
-                index = (lags - ranges[place].start).clamp(0, len(values) - 1)
-                seen = torch.where(there, values[index, rows], torch.nan).T  # [B, K + 1]
-                found[place].setdefault(part, torch.full((len(anchors.steps), *seen.shape), torch.nan).double())
-                found[place][part][anchor] = seen
+                index = (earlier - ranges[number].start).clamp(0, len(values) - 1)
+                by_lag = torch.where(exists, values[index, rows], torch.nan).T  # [B, K + 1]
+                found[number].setdefault(part, torch.full((len(anchors.steps), *by_lag.shape), torch.nan).double())
+                found[number][part][anchor] = by_lag
     return found
 
 
 def total_norms(trace: Trace) -> list[Tensor]:
-    """For each record: norms of dL/ds_t, L the total loss: [T, B] in its own order, NaN in the padding."""
+    """For each record: norms of dL/ds_t, L the total loss, [T, B] in the record's own order, NaN in the padding."""
     T, _ = trace.counted.shape
     steps = torch.arange(T)[:, None] < trace.lengths
     every = _norms(trace.total, trace.records, [range(T)] * len(trace.records))
     return [torch.where(steps, _together(parts), torch.nan) for parts in every]
 
 
-def _loss_at(trace: Trace, steps: Tensor, taken: Tensor) -> Tensor:
+def _loss_at(trace: Trace, steps: Tensor, used: Tensor) -> Tensor:
     rows = torch.arange(len(steps))
-    return trace.losses[steps[taken].to(trace.losses.device), rows[taken].to(trace.losses.device)].sum()
+    return trace.losses[steps[used].to(trace.losses.device), rows[used].to(trace.losses.device)].sum()
 
 
 def _norms(loss: Tensor, records: list[Record], ranges: list[range]) -> list[dict[str, Tensor]]:
@@ -75,20 +75,20 @@ def _norms(loss: Tensor, records: list[Record], ranges: list[range]) -> list[dic
 
 
 def _together(parts: dict[str, Tensor]) -> Tensor:
-    """The norm of all parts of a state from those of each."""
+    """The norm of a whole state from the norms of its parts."""
     norms: Tensor = torch.linalg.vector_norm(torch.stack(list(parts.values())), dim=0)
     return norms
 
 
 def _own_steps(record: Record, trace: Trace, steps: Tensor) -> Tensor:
-    """Anchors [A, B] in a record's own order of time."""
+    """Anchors [A, B] as step numbers in a record's own order."""
     if not record.backward:
         return steps
     return trace.lengths - 1 - steps
 
 
 def _own_starts(record: Record, trace: Trace, steps: Tensor) -> Tensor:
-    """[B]: the step before which a gradient of the anchors [B] cannot reach, in a record's own order of time."""
+    """[B]: the earliest step that the gradient of the anchors [B] can reach, in a record's own order."""
     if record.backward:
         return torch.zeros_like(steps)
     return trace.starts.gather(0, steps[None])[0]
@@ -97,17 +97,17 @@ def _own_starts(record: Record, trace: Trace, steps: Tensor) -> Tensor:
 def unit_reach(
     cell: Cell[Any], inputs: Tensor, lags: int, part: str = "hidden", seed: int = 0
 ) -> npt.NDArray[np.float64]:
-    """Mean over rows of |dL_T / ds_{T-k}[unit]|, [H, K + 1]: a row a unit, a column a lag k.
+    """Mean over rows of |dL_T / ds_{T-k}[unit]|, [H, K + 1]: one row for each unit, one column for each lag k.
 
-    L_T is the product of the last output with a random unit vector, as `probe` has it.
+    L_T is the product of the last output with a random unit vector, as in `probe`.
 
     Args:
-        cell: run with the weights that it has; they stay, and get no gradient.
+        cell: a copy runs, so its weights and gradients do not change.
         inputs: [T, B, F]. lags: K, less than T.
         part: of the state, such as "hidden" or the "memory" of an LSTM.
         seed: of the random direction.
     Raises:
-        OptionError: the lags do not fit into the steps, or the state has no such part.
+        OptionError: fewer steps than lags, or the state has no such part.
     """
     T = len(inputs)
     if not 0 < lags < T:

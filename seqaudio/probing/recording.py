@@ -1,4 +1,4 @@
-"""Every state that a cell leaves behind, kept in the graph, so that gradients can be asked for at any step."""
+"""Record every state of a cell in the graph, so that gradients with respect to any step can be computed."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from seqaudio.state import State, flatten, unflatten
 
 
 class Step(NamedTuple):
-    """One call of a cell. The parts of a state are independent: no tensor of `after` leads to another one."""
+    """One call of a cell. The parts of `after` are independent: none is computed from another."""
 
-    before: dict[str, Tensor]  # the state as it came in
-    after: dict[str, Tensor]  # the state as it went out
+    before: dict[str, Tensor]  # the previous state
+    after: dict[str, Tensor]  # the next state
     outputs: Tensor  # [B, H]
     saturation: Shares
 
 
 @dataclass
 class Record:
-    """The calls of one cell, in its own order of time."""
+    """The calls of one cell, in the order in which it reads its frames."""
 
     name: str  # such as "layer 1"
     cell: nn.Module
-    backward: bool = False  # reads its sequences from their ends
+    backward: bool = False  # reads its sequences from the end
     steps: list[Step] = field(default_factory=list)
     inner: frozenset[str] | None = None  # parts of the state from which others of the same step are computed
 
@@ -39,10 +39,10 @@ class Record:
 class Recorder:
     """Hooks on cells, which take `(inputs [B, F], state)` and return `(outputs, state)`.
 
-    A gradient with respect to the hidden state has to count what goes up to the next layer and what goes on to the
-    next step. It does: the tensor that the cell returns is both. The memory of an LSTM is carried on, and the hidden
-    state of the same step is computed from it; it leaves through a node of its own, so that hidden state and memory
-    are two coordinates and nothing is counted twice.
+    The gradient of the hidden state has to include both uses, by the next layer and by the next step. It does, since
+    the cell returns one tensor for both. The memory of an LSTM goes to the next step, but the hidden state of the same
+    step is computed from it too; it is passed on through a graph node of its own, so that hidden state and memory are
+    two independent coordinates and nothing is counted twice.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Recorder:
         reached = {name: tensor for name, tensor in after.items() if tensor.requires_grad}
         if record.inner is None:
             record.inner = inner_parts(reached)
-        # a view has a place of its own in the graph
+        # a view is a new node of the graph
         carried = {name: tensor.view_as(tensor) for name, tensor in reached.items() if name in record.inner}
         record.steps.append(Step(flatten(before), reached | carried, outputs, saturation))
         return outputs, unflatten(state, after | carried)

@@ -1,4 +1,4 @@
-"""What a probe found: numbers, a table, a picture, a line for a log."""
+"""Reports of a probe: numbers, a table, a picture, a line for a log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Values = npt.NDArray[np.float64]
 
 
 class Board(Protocol):
-    """What is used of torch.utils.tensorboard.SummaryWriter."""
+    """The methods of torch.utils.tensorboard.SummaryWriter that reports use."""
 
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
 
@@ -26,17 +26,17 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One layer. A lag k counts steps of the layer, for a backward layer from the end of its row."""
+    """The results for one layer. Lags count steps in the layer's own order: a backward layer reads from the end."""
 
     name: str  # such as "layer 1", from the bottom up
     cell: str  # such as "lstm"
     curve: Values  # [K + 1] g(k): mean over anchors and rows of |dL_t/ds_{t-k}|
-    parts: dict[str, Values]  # the same for each tensor of the state, such as "hidden" and "memory"
-    heat: Values  # [A, K + 1] mean over rows for each anchor; NaN where no row reaches
+    parts: dict[str, Values]  # the same curve for each tensor of the state, such as "hidden" and "memory"
+    heat: Values  # [A, K + 1] mean over rows for each anchor; NaN where no row has that lag
     total: Values  # [T] mean over rows of |dL/ds_t|, L the loss of all steps, or of the rows
     growth: float  # factor a step of the product of Jacobians, see `seqaudio.probing.jacobians.growth`
     step_radii: tuple[float, ...]  # spectral radii of ds_t/ds_{t-1} at some steps and rows
-    weight_radii: dict[str, float]  # spectral radius of the recurrent weights, gate by gate
+    weight_radii: dict[str, float]  # spectral radius of each gate's recurrent weights
     saturation: dict[str, float]  # shares, as `seqaudio.probing.saturation` defines them
 
     @property
@@ -59,7 +59,7 @@ class LayerReport:
         return lag_under(self.curve, VANISHED)
 
     def numbers(self) -> dict[str, Any]:
-        """The findings without the curves, as JSON; None where there is no number."""
+        """The results without the curves, as JSON; None in place of NaN and infinity."""
         return {
             "verdict": self.verdict.kind,
             "reason": self.verdict.reason,
@@ -75,10 +75,10 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
-    """What `probe` found. `print` it, `draw` it, `write` it to TensorBoard."""
+    """The results of `probe`. `print` it, `draw` it, `write` it to TensorBoard."""
 
-    subject: str  # what was probed
-    loss: str  # what L_t is
+    subject: str  # name of the module or function
+    loss: str  # description of L_t
     steps: int  # T of the longest row
     rows: int
     anchors: tuple[float, ...]  # step t of each anchor, mean over rows
@@ -86,7 +86,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Of the layer that decides, with its name: one that explodes, otherwise the one that reaches furthest."""
+        """The verdict of one layer, with its name: of one that explodes, else of the one that reaches furthest."""
         exploding = [layer for layer in self.layers if layer.verdict.kind == "exploding"]
         furthest = max(self.layers, key=lambda layer: math.inf if layer.vanished is None else layer.vanished)
         decides = exploding[0] if exploding else furthest
@@ -117,7 +117,7 @@ class Report:
             shares = ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in layer.saturation.items())
             yield (
                 f"  {layer.name:<{width}}  {layer.cell}; recurrent weights: {radii or 'none'}; "
-                f"{shares or 'no activations seen'}"
+                f"{shares or 'no activations recorded'}"
             )
 
     def show(self) -> None:
@@ -140,11 +140,11 @@ class Report:
         board.add_image("probe/curves", pixels(reports_figure({self.subject: self})), step, dataformats="HWC")
 
     def numbers(self) -> dict[str, Any]:
-        """The findings of each layer without the curves, as JSON: a line of a log."""
+        """The results of each layer without the curves, as JSON for a line of a log."""
         return {layer.name: layer.numbers() for layer in self.layers}
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as JSON; None where a value is not finite."""
+        """All results, as JSON; None where a value is not finite."""
         return {
             "subject": self.subject,
             "loss": self.loss,
@@ -169,7 +169,7 @@ class Report:
 
 
 def _scalars(layer: LayerReport) -> Iterator[tuple[str, float]]:
-    """What has a number; where g never falls so far, the longest lag stands for it."""
+    """The numbers for TensorBoard; where g does not fall under a share within K lags, K + 1 stands for the lag."""
     longest = len(layer.curve)
     yield "vanished", longest if layer.vanished is None else layer.vanished
     yield "faded", longest if layer.faded is None else layer.faded
@@ -180,7 +180,7 @@ def _scalars(layer: LayerReport) -> Iterator[tuple[str, float]]:
 
 
 def _json(value: Any) -> Any:
-    """Numbers in lists and dictionaries, with None for what JSON has no sign for."""
+    """Numbers in lists and dictionaries, with None in place of NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _json(part) for key, part in value.items()}
     if isinstance(value, list):

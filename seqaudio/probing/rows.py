@@ -1,4 +1,4 @@
-"""The rows of a store that a probe looks at."""
+"""Choose rows of a store for a probe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from seqaudio.vocabulary import Vocabulary
 
 
 def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences: int = 8, steps: int = 256) -> Batch:
-    """A batch of `sequences` rows spread evenly over a split, cut after `steps` steps, as a recipe makes it.
+    """A batch of `sequences` rows, spread evenly over a split and cut after `steps` steps, as recipes batch them.
 
     Args:
-        labels: of the model; what it has learned, in its order. Of no effect where the store holds tokens or text.
+        labels: of the model, in its order. Not used where the store holds tokens or text.
     Raises:
-        OptionError: the store has neither tokens nor text nor labelled clips.
+        OptionError: the store holds neither tokens nor text nor labelled clips.
     """
     held = store[split]
     collate: Collate
@@ -25,7 +25,9 @@ def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences
     elif store.kind in ("features", "audio"):
         collate = labelled_clips(store, held, labels)
     else:
-        raise OptionError(f"{store.path} holds {store.kind}, expected tokens, text or clips; use seqaudio.probe")
+        raise OptionError(
+            f"{store.path} holds {store.kind}, expected tokens, text or clips; call seqaudio.probe from Python"
+        )
     chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
     batch = collate(chosen, 0)
     return batch.slice_time(0, min(steps, batch.steps))

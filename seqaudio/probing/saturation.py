@@ -1,4 +1,4 @@
-"""Which share of a cell's activations lies where their slope is nearly zero.
+"""The share of a cell's activations that are saturated, where their slope is nearly zero.
 
 tanh saturated   |tanh| > 0.95           the slope 1 - tanh^2 is under 0.1
 gates shut       sigmoid < 0.05          the slope s (1 - s) is under 0.05
@@ -19,11 +19,11 @@ from torch.overrides import TorchFunctionMode
 TANH = 0.95
 GATE = 0.05
 
-Shares = dict[str, tuple[Tensor, int]]  # kind -> saturated activations of each row [B], and how many a row has
+Shares = dict[str, tuple[Tensor, int]]  # kind -> number of saturated activations of each row [B], activations a row
 
 
 def saturated(kind: str, values: Tensor) -> dict[str, Tensor]:
-    """Names of the ways in which an activation saturates, to where it does, bool in the shape of `values`."""
+    """Map each way in which an activation saturates to where it does, bool in the shape of `values`."""
     match kind:
         case "tanh":
             return {"tanh saturated": values.abs() > TANH}
@@ -47,9 +47,9 @@ _KINDS: dict[Callable[..., Any], str] = {
 
 
 class ActivationWatch(TorchFunctionMode):
-    """While entered, counts what tanh, sigmoid and relu return between `begin` and `end`, whichever code calls them.
+    """Counts saturated results of tanh, sigmoid and relu between `begin` and `end`, inside its `with`, in any code.
 
-    A kernel that computes a whole cell in one call hides its activations.
+    A kernel that computes a whole cell in one call calls none of them, so it cannot be watched.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A model run over a Batch, with its own loss taken apart into steps."""
+"""Trace a model over a Batch, with its loss split into the losses of single steps."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import flip, mask
 from seqaudio.models import Model
 from seqaudio.probing.recording import Record
-from seqaudio.probing.stand_ins import step_by_step
+from seqaudio.probing.step_by_step import step_by_step
 from seqaudio.probing.tracing import Request, Trace, floating, projections, record_run
 
 
 def trace_model(model: Model, request: Request) -> Trace:
     """Run a model over its Batch.
 
-    Raises OptionError where there is no Batch, or where the model's loss is no sum of weighted steps.
+    Raises OptionError where the inputs are not a Batch, or the model's loss is not a weighted sum over steps.
     """
     batch = request.inputs
     if not isinstance(batch, Batch):
-        raise OptionError(f"got a tensor for {type(model).__name__}, expected a Batch, whose targets its loss needs")
+        raise OptionError(
+            f"got a tensor for {type(model).__name__}, expected a Batch with targets, which its loss needs"
+        )
     if request.loss is not None or request.state is not None or request.lengths is not None:
-        raise OptionError("got a loss, a state or lengths beside a model, which takes all of them from its Batch")
+        raise OptionError(
+            "got loss=, state= or lengths= for a model, which has its own loss and takes lengths from its Batch; "
+            "leave them out"
+        )
     batch = dataclasses.replace(
         batch,
         inputs=floating(batch.inputs, request.double),
@@ -50,20 +55,20 @@ def trace_model(model: Model, request: Request) -> Trace:
     losses = losses * given
     if not torch.allclose(losses.sum(), total, rtol=1e-3, atol=1e-6):
         raise OptionError(
-            f"{name} has a loss of {total.item():.6g}, its weighted steps sum up to {losses.sum().item():.6g}; "
-            f"its `loss` has to multiply each step by the batch's weights"
+            f"got a loss of {total.item():.6g} from {name}, expected {losses.sum().item():.6g}, the sum over its "
+            f"weighted steps; its `loss` has to multiply each step by the batch's weights"
         )
     counted = steps & (given != 0).cpu()
     return Trace(name, "the model's loss of step t", records, losses, total, counted, batch.lengths, starts)
 
 
 def _top_outputs(records: list[Record], lengths: Tensor) -> Tensor:
-    """[T, B, H]: outputs of the top layer, of both directions where it has two."""
+    """[T, B, H]: the outputs of the top layer, of both directions where there are two."""
     outputs = torch.stack([step.outputs for step in records[-1].steps])
     if not records[-1].backward:
         return outputs
-    ahead = torch.stack([step.outputs for step in records[-2].steps])
-    return torch.cat([ahead, flip(outputs, lengths)], dim=2)
+    forward = torch.stack([step.outputs for step in records[-2].steps])
+    return torch.cat([forward, flip(outputs, lengths)], dim=2)
 
 
 def _starts(batch: Batch) -> Tensor:

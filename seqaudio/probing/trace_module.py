@@ -1,4 +1,4 @@
-"""Anything but a model run over a tensor, with the loss that is asked for at each step."""
+"""Trace a layer, cell, other module or function over a tensor, with a loss at each step."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from seqaudio.cells import Cell
 from seqaudio.errors import OptionError
 from seqaudio.layers import Layer, Unrolled, mask
-from seqaudio.probing.stand_ins import TORCH_LAYERS, StepFunction, TorchCell, stack_of, step_by_step
+from seqaudio.probing.step_by_step import TORCH_LAYERS, StepFunction, TorchCell, stack_of, step_by_step
 from seqaudio.probing.tracing import Request, Trace, floating, name_of, projections, record_run
 from seqaudio.state import State, map_state
 
 
 def trace_module(module: Any, request: Request) -> Trace:
-    """Run a module or function over [T, B, ...] and take a loss at each step of its outputs.
+    """Run a module or function over [T, B, ...] and compute a loss from its output at each step.
 
-    Raises OptionError where inputs, lengths or outputs do not have the steps and rows of each other.
+    Raises OptionError where inputs, lengths and outputs do not agree in steps and rows.
     """
     inputs = request.inputs
     if not isinstance(inputs, Tensor) or inputs.dim() < 2:
@@ -40,7 +40,7 @@ def trace_module(module: Any, request: Request) -> Trace:
     if outputs.shape[:2] != (T, B):
         raise OptionError(
             f"{name_of(module)} gave outputs {list(outputs.shape)}, expected one for each of {T} steps and {B} rows, "
-            f"[{T}, {B}, ...]; probe the part that gives them"
+            f"[{T}, {B}, ...]; probe the part of it that does"
         )
     losses, loss_name = _losses(outputs, request)
     losses = torch.where(_like(valid, losses), losses, 0)
@@ -49,21 +49,23 @@ def trace_module(module: Any, request: Request) -> Trace:
 
 
 def _like(valid: Tensor, tensor: Tensor) -> Tensor:
-    """[T, B] in a shape and at a place that go with a tensor [T, B, ...]."""
+    """[T, B] reshaped to broadcast with a tensor [T, B, ...], on its device."""
     return valid.reshape(*valid.shape, *[1] * (tensor.dim() - 2)).to(tensor.device)
 
 
 def _runnable(
     module: Any, inputs: Tensor, lengths: Tensor, batch_first: bool, request: Request
 ) -> tuple[nn.Module, Callable[[Any], Any]]:
-    """What to record, and how to call it for outputs [T, B, ...]; inputs are [T, B, ...]."""
+    """The module to record, and a function that calls it for outputs [T, B, ...]; inputs are [T, B, ...]."""
     state = request.state
     if state is not None:
         state = map_state(lambda tensor: floating(tensor, request.double), state)
     if isinstance(module, TORCH_LAYERS):
         if state is not None or inputs.dim() != 3:
             got = f"inputs of {inputs.dim()} dimensions" if state is None else "a state"
-            raise OptionError(f"got {got} for {name_of(module)}, expected inputs of 3 alone; it begins from zeros")
+            raise OptionError(
+                f"got {got} for {name_of(module)}, expected inputs of 3 dimensions and no state; it begins with zeros"
+            )
         assert isinstance(module, nn.RNNBase)
         return stack_of(module), lambda stack: stack(inputs, None, lengths)
     if isinstance(module, nn.Module):
@@ -76,14 +78,14 @@ def _runnable(
             given = inputs.transpose(0, 1) if batch_first else inputs
             return module, lambda whole: _time_major(whole(given), batch_first)
     if state is None:
-        raise OptionError(f"got {name_of(module)} without a state, expected state=, that before the first step")
-    # a function without parameters has a graph because its first state has one
+        raise OptionError(f"got {name_of(module)} without a state, expected state=, the state before the first step")
+    # without parameters there is a graph because the first state requires a gradient
     first = map_state(lambda tensor: tensor.detach().requires_grad_(tensor.is_floating_point()), state)
     return StepFunction(module), lambda step: _each_step(step, inputs, first)
 
 
 def _time_major(outputs: Any, batch_first: bool) -> Any:
-    """What a module returned, or the first of it, with the steps in front."""
+    """A module's result, or the first part of a tuple, with steps as the first dimension."""
     outputs = outputs[0] if isinstance(outputs, tuple) else outputs
     return outputs.transpose(0, 1) if batch_first else outputs
 
@@ -97,16 +99,18 @@ def _each_step(step: nn.Module, inputs: Tensor, state: State) -> Tensor:
 
 
 def _batch_first(module: Any) -> bool:
-    """Whether rows come before steps: as torch's layers inside the module have it, which have to agree."""
+    """Whether rows come before steps, as in the torch layers inside the module, which have to agree."""
     parts = module.modules() if isinstance(module, nn.Module) else ()
     found = {part.batch_first for part in parts if isinstance(part, TORCH_LAYERS)}
     if len(found) > 1:
-        raise OptionError(f"{name_of(module)} holds layers with and without batch_first; probe one of them by itself")
+        raise OptionError(
+            f"{name_of(module)} has layers with and without batch_first, expected one kind; probe one of them by itself"
+        )
     return found == {True}
 
 
 def _losses(outputs: Tensor, request: Request) -> tuple[Tensor, str]:
-    """L_t of each row [T, B], and what it is."""
+    """L_t of each row [T, B], and its description."""
     if request.loss is None:
         return projections(outputs, request.seed), "a random direction of output t"
     losses = [request.loss(of_step, t) for t, of_step in enumerate(outputs)]

@@ -1,4 +1,4 @@
-"""What one run of a module leaves behind: every state of every recurrent cell, and the loss of every step."""
+"""Traces: one run of a module with every state of every recurrent cell and the loss of every step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqaudio.batching import Batch
 from seqaudio.cells import Cell
 from seqaudio.errors import OptionError
 from seqaudio.probing.recording import Record, Recorder
-from seqaudio.probing.stand_ins import StepFunction
+from seqaudio.probing.step_by_step import StepFunction
 from seqaudio.state import State
 
 Loss = Callable[[Tensor, int], Tensor]  # (outputs of step t [B, ...], t) -> the loss of each row [B]
@@ -21,28 +21,28 @@ Loss = Callable[[Tensor, int], Tensor]  # (outputs of step t [B, ...], t) -> the
 
 @dataclass
 class Trace:
-    """What a run left behind. B rows of up to T steps."""
+    """The records and losses of a run. B rows of up to T steps."""
 
-    subject: str  # what was run
-    loss_name: str  # what L_t is
+    subject: str  # name of the module or function
+    loss_name: str  # description of L_t
     records: list[Record]
     losses: Tensor  # [T, B] L_t of each row, in the graph
-    total: Tensor  # the loss of all steps, or of all rows where a model has one a row
+    total: Tensor  # the loss summed over all steps, or over all rows in a model with one loss a row
     counted: Tensor  # [T, B] bool, CPU: steps that have a loss
     lengths: Tensor  # [B] int64, CPU
-    starts: Tensor  # [T, B] int64, CPU: the step at which the sequence that holds step t began
+    starts: Tensor  # [T, B] int64, CPU: the first step of the sequence that step t belongs to
 
     def __post_init__(self) -> None:
         if not self.losses.requires_grad:
             raise OptionError(
                 f"got losses of {self.subject} that depend on no weight and no state, so they have no gradient; "
-                f"give a loss of the outputs that the recurrent part leads to"
+                f"give a loss that depends on the outputs of the recurrent part"
             )
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to run, and how."""
+    """The arguments of `probe` that say what to run, and how."""
 
     module: Any
     inputs: Tensor | Batch
@@ -54,12 +54,12 @@ class Request:
 
 
 def floating(tensor: Tensor, double: bool) -> Tensor:
-    """The tensor in float64 where that is asked for; ids stay ids."""
+    """The tensor in float64 where `double`; integer ids are not changed."""
     return tensor.double() if double and tensor.is_floating_point() else tensor
 
 
 def record_run(module: nn.Module, call: Callable[[Any], Any], steps: int) -> tuple[list[Record], Any]:
-    """Call the module with hooks on its cells; the records of those that ran, and what the call gave."""
+    """Call the module with hooks on its cells. Returns the records of the cells that ran, and the call's result."""
     recorder = Recorder()
     number = 0
     for path in cell_paths(module):
@@ -72,20 +72,20 @@ def record_run(module: nn.Module, call: Callable[[Any], Any], steps: int) -> tup
     records = [record for record in recorder.records if record.steps]
     if not records:
         raise OptionError(
-            f"{name_of(module)} ran nothing recurrent that is known (torch.nn.RNN, LSTM, GRU, their cells, cells and "
-            f"layers of seqaudio); give a function (inputs, state) -> (outputs, state), and state="
+            f"found no recurrent part in {name_of(module)}, expected torch.nn.RNN, LSTM, GRU, their cells, or cells or "
+            f"layers of seqaudio; give a function (inputs, state) -> (outputs, state), and state="
         )
     for record in records:
         if len(record.steps) != steps:
             raise OptionError(
-                f"{record.name} of {name_of(module)} ran {len(record.steps)} steps over inputs of {steps}, expected "
-                f"one each; probe the part that runs once a step"
+                f"{record.name} of {name_of(module)} ran {len(record.steps)} steps for inputs of {steps}, expected "
+                f"as many; probe the part that runs once a step"
             )
     return records, result
 
 
 def cell_paths(module: nn.Module, path: str = "") -> list[str]:
-    """Where the outermost cells are: what a wrapper holds is not listed."""
+    """Paths of the outermost cells; cells inside a wrapper are not listed."""
     if isinstance(module, Cell | StepFunction):
         return [path]
     children = module.named_children()
@@ -93,19 +93,19 @@ def cell_paths(module: nn.Module, path: str = "") -> list[str]:
 
 
 def name_of(module: Any) -> str:
-    """What to call a module or function in a message."""
+    """The name of a module or function in messages."""
     return type(module).__name__ if isinstance(module, nn.Module) else getattr(module, "__name__", "the function")
 
 
 def projections(outputs: Tensor, seed: int) -> Tensor:
-    """[T, B]: each output times a random unit vector, drawn for each step and row.
+    """[T, B]: the product of each output with a random unit vector, drawn for each step and row.
 
-    Its gradient has the norm 1 at the output, whatever the scale of the outputs, so that g reads as an amplification.
+    Its gradient has norm 1 at the output, whatever the scale of the outputs, so g is an amplification.
     """
     T, B = outputs.shape[:2]
     flat = outputs.reshape(T, B, -1)
     draw = torch.Generator().manual_seed(seed)
-    # a draw a step, so that further steps do not change those before them
+    # one draw for each step, so that more steps do not change the earlier draws
     directions = torch.stack([torch.randn(B, flat.shape[2], generator=draw, dtype=torch.float64) for _ in range(T)])
     directions = directions / directions.norm(dim=2, keepdim=True)
     losses: Tensor = (flat * directions.to(flat)).sum(dim=2)

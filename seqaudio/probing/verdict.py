@@ -1,4 +1,4 @@
-"""From a curve of gradients against lags to plain words."""
+"""Judge a curve of gradient norms against lags: vanishing, exploding, or carries."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 Curve = npt.NDArray[np.float64]  # [K + 1]: g at the lags 0..K
 
-FADED = 1 / math.e  # share of the peak under which a gradient has faded
-VANISHED = 0.01  # share of the peak under which nothing is left to learn from
-EXPLODED = 10.0  # times g(0) that the longest lag must have
-SMALLEST = float(np.finfo(np.float32).tiny)  # below it single precision loses digits, which would bend a slope
+FADED = 1 / math.e  # share of the peak below which a gradient has faded
+VANISHED = 0.01  # share of the peak below which a gradient has vanished
+EXPLODED = 10.0  # a gradient explodes where g(K) is more than this times g(0)
+SMALLEST = float(np.finfo(np.float32).tiny)  # below it single precision loses digits, which would distort a slope
 
 
 class Verdict(NamedTuple):
-    """`vanishing`: g stays under VANISHED of its peak before the longest lag. `exploding`: g is not finite, or at the
-    longest lag it exceeds EXPLODED times g(0). `carries`: neither, over the lags that were looked at."""
+    """`vanishing`: from some lag up to K, g stays under VANISHED of its peak. `exploding`: g is not finite, or g(K) is
+    more than EXPLODED times g(0). `carries`: neither, over K lags."""
 
     kind: Literal["vanishing", "exploding", "carries"]
     reason: str
@@ -28,7 +28,7 @@ class Verdict(NamedTuple):
 
 
 def judge(curve: Curve) -> Verdict:
-    """What a curve g(0..K) says."""
+    """The verdict on a curve g(0..K)."""
     longest = len(curve) - 1
     if not np.isfinite(curve).all():
         first = int(np.argmin(np.isfinite(curve)))
@@ -45,7 +45,7 @@ def judge(curve: Curve) -> Verdict:
 
 
 def lag_under(curve: Curve, share: float) -> int | None:
-    """The lag from which on g stays under `share` of its peak; None where it does not before the longest lag ends."""
+    """The lag from which on, up to K, g stays under `share` of its peak; None where there is none."""
     if not np.isfinite(curve).all():
         return None
     above = np.flatnonzero(curve >= share * curve.max()) if curve.max() > 0 else np.array([], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""How far the gradient reaches back in time. A strategy adds gradients; the Trainer divides, clips and steps.
+"""BPTT strategies: how far the gradient reaches back. A strategy adds gradients; the Trainer divides, clips and steps.
 
-docs/bptt.md says which to choose, and draws them.
+docs/bptt.md says which to choose, with a picture of each.
 """
 
 from seqaudio.bptt.strategies.base import Strategy

@@ -1,4 +1,4 @@
-"""What every strategy is: windows of a batch, and the gradient of each."""
+"""The base class of strategies: the windows of a batch, and the gradient of each."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from seqaudio.models import Model
 
 
 class Strategy(ABC):
-    """Cuts a batch into windows, one optimiser step each, and says what is carried from one to the next."""
+    """Cuts a batch into windows, computes the gradient of each, and decides what is carried from one to the next."""
 
     @abstractmethod
     def check(self, model: Model) -> None:
         """Raise OptionError, with the reason, where the model cannot be trained this way."""
 
     def windows(self, batch: Batch, place: tuple[int, int] = (0, 0)) -> Iterator[Batch]:
-        """The parts of a batch between two optimiser steps, in order of time; the whole batch unless overridden.
+        """The parts of a batch that get a backward pass each, in order of time; the whole batch unless overridden.
 
-        place: epoch and number of the batch in it. What is drawn is a function of these, so that a training may go on
-        anywhere.
+        place: epoch and number of the batch in it. Random borders are a function of these, so that training can resume
+        at any batch.
         """
         del place
         yield batch
@@ -30,11 +30,11 @@ class Strategy(ABC):
     def backward(self, model: Model, window: Batch, carried: Carried | None) -> tuple[float, int, Carried]:
         """Add the gradient of the window's summed loss to the parameters.
 
-        carried: what the window before returned; None where the sequences begin.
-        Returns the sum, its count, and what is carried on.
+        carried: returned for the window before; None where the sequences begin.
+        Returns the summed loss, its count, and what is carried to the next window.
         """
 
     def rate_factor(self, window: Batch) -> float:
-        """What the learning rate is multiplied by in the update after this window."""
+        """The factor of the learning rate in the update after this window."""
         del window
         return 1.0

@@ -1,4 +1,4 @@
-"""What goes from one window to the next, in a training and in its checkpoint."""
+"""The state and windows that are carried from one window to the next, also through a checkpoint."""
 
 from __future__ import annotations
 
@@ -14,32 +14,34 @@ from seqaudio.batching import Batch
 from seqaudio.models import Model
 from seqaudio.state import State, flatten, unflatten
 
+RERUN_NAME = "again"  # begins the names of rerun_windows in checkpoints; fixed, so that older ones load
+
 
 @dataclass(frozen=True)
 class Carried:
-    """A state without a graph, and the windows that are to be run again from it.
+    """A detached state, and the windows that are run again from it.
 
     Names of its tensors: `state.0.hidden` and so on, `again.0.inputs` and so on, the oldest window first.
     """
 
-    state: State | None  # before the first of `again`, or at the end where there is none; None: the model's first
-    again: tuple[Batch, ...] = ()  # oldest first
+    state: State | None  # before the first of rerun_windows, else after the last window; None: the initial state
+    rerun_windows: tuple[Batch, ...] = ()  # oldest first
 
     def tensors(self) -> dict[str, Tensor]:
-        """All of it by name, the ids of rows excepted."""
+        """All tensors by name; the ids of rows are left out."""
         named = {} if self.state is None else flatten(self.state, "state")
-        for number, window in enumerate(self.again):
+        for number, window in enumerate(self.rerun_windows):
             for field in dataclasses.fields(window):
                 value = getattr(window, field.name)
                 if isinstance(value, Tensor):
-                    named[f"again.{number}.{field.name}"] = value
+                    named[f"{RERUN_NAME}.{number}.{field.name}"] = value
         return named
 
     @classmethod
     def from_tensors(cls, model: Model, tensors: Mapping[str, Tensor], device: torch.device | str) -> Carried:
-        """The inverse of `tensors`; the model tells how its states are nested.
+        """The inverse of `tensors`; the model defines how its states are nested.
 
-        Raises ValueError where names are missing or left over.
+        Raises ValueError where names are missing or unexpected.
         """
         flat = {name: tensor.to(device) for name, tensor in tensors.items() if name.split(".")[0] == "state"}
         state = None
@@ -50,5 +52,4 @@ class Carried:
         for name in tensors.keys() - flat.keys():
             _, number, part = name.split(".")
             windows.setdefault(int(number), {})[part] = tensors[name]
-        again = tuple(Batch(**windows[number]).to(device) for number in sorted(windows))
-        return cls(state, again)
+        return cls(state, tuple(Batch(**windows[number]).to(device) for number in sorted(windows)))

@@ -1,4 +1,4 @@
-"""The exact gradient of long sequences in little memory, for the time of a second run."""
+"""Checkpointed BPTT: the exact gradient of long sequences in little memory, for the time of a second forward pass."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class CheckpointedBPTT(Strategy):
     """The exact gradient, with the graph of one segment at a time.
 
     A first run without a graph keeps the state at the border of each segment. Then the segments are run again, the last
-    one first, each with its graph: backward starts from its own loss and from the gradient that the segment after it
-    left at their common border. With the default ceil(sqrt(T)) segments of a batch of T steps, memory for states and
-    for the graph grows as sqrt(T); time, with one more run, by about a third.
+    one first, each with its graph: backward starts from the segment's own loss and from the gradient at its end, which
+    the segment after it has computed. With the default ceil(sqrt(T)) segments of a batch of T steps, memory for states
+    and for the graph grows as sqrt(T); the second run adds about a third to the time.
 
-    Both runs of a segment start from the same state of torch's generators, so that dropout draws the same masks in
-    both, and the gradient is that of the loss that is reported. What a cell draws once a window (`Cell.begin_window`,
-    dropped weights) is drawn once a segment.
+    Both runs of a segment start from the same state of torch's generators, so dropout draws the same masks in both,
+    and the gradient is that of the reported loss. What a cell draws once a window (`Cell.begin_window`, dropped
+    weights) is drawn once a segment.
 
     Source: Chen et al. (2016), along time as in Gruslys et al. (2016), here with one level.
 
     Args:
-        segments: of a batch; None is ceil(sqrt(T)). Shorter batches have one a step.
+        segments: of a batch; None is ceil(sqrt(T)). A batch of fewer steps has one segment a step.
     Raises:
         OptionError: fewer than one segment.
     """
@@ -47,7 +47,7 @@ class CheckpointedBPTT(Strategy):
     def check(self, model: Model) -> None:
         if not model.windowed:
             raise OptionError(
-                f"{type(model).__name__} has one loss for a whole sequence, so it cannot be summed segment by segment; "
+                f"{type(model).__name__} has one loss for a whole sequence, which cannot be summed segment by segment; "
                 f"use --bptt full"
             )
 
@@ -61,7 +61,7 @@ class CheckpointedBPTT(Strategy):
                 generators.append(_generators(device))
                 _, _, state = model.loss(segment, states[-1])
                 states.append(map_state(torch.clone, state))  # a state may be a view that keeps all outputs alive
-        # what the first run has not reached is run once, so its generators are where they should be
+        # the last segment was not in the first run, so its generators need not be set back
         total, count, last, gradient = _backward(model, segments[-1], states.pop(), None)
         after = _generators(device)
         for segment, generator in zip(reversed(segments[:-1]), reversed(generators), strict=True):
@@ -82,19 +82,19 @@ class CheckpointedBPTT(Strategy):
 def _backward(
     model: Model, segment: Batch, state: State | None, gradient: list[Tensor | None] | None
 ) -> tuple[float, int, State, list[Tensor | None] | None]:
-    """One segment with its graph.
+    """Run one segment with its graph, and go back through it.
 
-    gradient: what later segments left at this one's end, a tensor of the state each; None after the last.
-    Returns the summed loss, its count, the state at the end and the gradient at the start; None where that state is
-    the model's first, whose parameters, if it has any, have taken the gradient up.
+    gradient: of the state at the segment's end, from later segments, one for each tensor; None for the last segment.
+    Returns the summed loss, its count, the state at the end, and the gradient of the state at the start: None where
+    that is the initial state, whose gradient has gone to its parameters, if it has any.
     """
     start = None if state is None else map_state(_leaf, state)
     total, count, end = model.loss(segment, start)
-    handed_in = [] if gradient is None else zip(tensors(end), gradient, strict=True)
-    reached = [(tensor, seed) for tensor, seed in handed_in if seed is not None and tensor.requires_grad]
-    torch.autograd.backward([total, *(tensor for tensor, _ in reached)], [None, *(seed for _, seed in reached)])
-    handed_on = None if start is None else [tensor.grad for tensor in tensors(start)]
-    return float(total.detach()), count, detach(end), handed_on
+    at_end = [] if gradient is None else zip(tensors(end), gradient, strict=True)
+    reached = [(tensor, from_later) for tensor, from_later in at_end if from_later is not None and tensor.requires_grad]
+    torch.autograd.backward([total, *(tensor for tensor, _ in reached)], [None, *(later for _, later in reached)])
+    at_start = None if start is None else [tensor.grad for tensor in tensors(start)]
+    return float(total.detach()), count, detach(end), at_start
 
 
 def _leaf(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""From the options of a command line to a strategy."""
+"""Choose a strategy from command-line options."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ StrategyName = Literal["full", "truncated", "checkpointed"]
 
 ADVANCE = 128  # steps a window of truncated BPTT where none are given
 
-TAKES: dict[str, tuple[str, ...]] = {
+OPTIONS: dict[str, tuple[str, ...]] = {
     "full": (),
     "truncated": ("advance", "reach", "spread", "carry"),
     "checkpointed": ("segments",),
@@ -34,17 +34,17 @@ def strategy_from(
 ) -> Strategy:
     """The strategy called `bptt`. None stands for an option that was not given.
 
-    seed: of drawn borders; every strategy takes it.
+    seed: of random borders; without effect for other strategies.
     Raises OptionError for an unknown name, an option of another strategy, and numbers that do not go together.
     """
-    if bptt not in TAKES:
-        raise OptionError(f"no strategy is called {bptt!r}; {did_you_mean(bptt, list(TAKES))}")
+    if bptt not in OPTIONS:
+        raise OptionError(f"no strategy is called {bptt!r}; {did_you_mean(bptt, list(OPTIONS))}")
     given = {"advance": advance, "reach": reach, "spread": spread, "carry": carry, "segments": segments}
     for option, value in given.items():
-        if value is not None and option not in TAKES[bptt]:
-            owner = next(name for name, options in TAKES.items() if option in options)
+        if value is not None and option not in OPTIONS[bptt]:
+            owner = next(name for name, options in OPTIONS.items() if option in options)
             raise OptionError(
-                f"{_spelt(option, value)} beside --bptt {bptt}, it belongs to --bptt {owner}; leave one of them out"
+                f"{_spelled(option, value)} beside --bptt {bptt}, it belongs to --bptt {owner}; leave one of them out"
             )
     if bptt == "full":
         return FullBPTT()
@@ -53,8 +53,8 @@ def strategy_from(
     return TruncatedBPTT(ADVANCE if advance is None else advance, reach, spread or 0, seed, carry is not False)
 
 
-def _spelt(option: str, value: int | bool) -> str:
-    """An option as it stands on a command line."""
+def _spelled(option: str, value: int | bool) -> str:
+    """An option as written on a command line."""
     if isinstance(value, bool):
         return f"--{option}" if value else f"--no-{option}"
     return f"--{option} {value}"

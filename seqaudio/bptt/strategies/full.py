@@ -1,4 +1,4 @@
-"""The exact gradient, the whole graph kept."""
+"""Full BPTT: the exact gradient from the graph of whole sequences."""
 
 from __future__ import annotations
 

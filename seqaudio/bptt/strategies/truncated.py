@@ -1,4 +1,4 @@
-"""The state goes on for ever, the gradient reaches back so far and no further."""
+"""Truncated BPTT: the state is carried on without end, the gradient reaches back a fixed number of steps."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ from seqaudio.errors import OptionError
 from seqaudio.models import Model
 from seqaudio.state import detach
 
-DRAWN_TOGETHER = 8  # windows a batch of lanes where borders are drawn; the ends of batches stay where they are
+RANDOM_WINDOWS = 8  # windows a batch of lanes where borders are random; the end of a batch is always a border
 
 
 @dataclass(frozen=True)
 class TruncatedBPTT(Strategy):
-    """The state goes on through the whole sequence, the gradient reaches back a fixed number of steps.
+    """The state is carried through the whole sequence, the gradient reaches back a fixed number of steps.
 
     A window is `advance` steps (k1), and each step's loss is counted once, in its window. The gradient reaches back
-    to the window's end less `reach` (k2). Where that is further than the window, the k2 / k1 - 1 windows before it
-    are run again, with the weights of now, from a state that was kept: the graph they had is that of older weights.
-    What the second run draws (dropout) is drawn anew. A batch's last window may be shorter, and counts as one.
+    `reach` steps (k2) from the window's end. Where that is more than the window, the k2 / k1 - 1 windows before it are
+    run again from a kept state, with the current weights, since their first graph belongs to older weights. The second
+    run draws new dropout masks. A batch's last window may be shorter, and counts as one.
 
     With a spread the border after n windows of a batch lies at n k1 + d, d uniform in -spread .. spread, drawn from
     (seed, epoch, batch, n); the learning rate of an update is scaled by its window's length, so that a step in a short
-    window weighs as much as one in a long window. Give batches of `batch_steps`. After Merity et al. (2018).
+    window weighs as much as one in a long window. Use batches of `batch_steps`. After Merity et al. (2018).
 
     Memory does not depend on the length of the sequences. Source: Williams & Peng (1990), BPTT(h; h').
 
     Args:
         advance: k1, steps between two updates.
         reach: k2, a multiple of k1; None is k1.
-        spread: steps by which a border moves at most, less than half a window; needs reach = advance.
+        spread: largest shift of a border in steps, less than half a window; needs reach = advance.
         seed: of the borders.
-        carry: False begins every window with the model's first state, as if the past before it had not been. Nothing
-            is gained by it: it is there to be compared with.
+        carry: False starts every window from the initial state, for comparison only.
     Raises:
         OptionError: a number is out of its range, or two do not go together.
     """
@@ -64,24 +63,24 @@ class TruncatedBPTT(Strategy):
             )
         if self.spread and self.windows_run > 1:
             raise OptionError(
-                f"--spread {self.spread} beside --reach {self.reach}: windows of drawn lengths are not run again; "
+                f"--spread {self.spread} beside --reach {self.reach}: windows of random lengths are not run again; "
                 f"leave out --reach, or --spread"
             )
         if not self.carry and self.windows_run > 1:
             raise OptionError(
-                f"--no-carry beside --reach {self.reach}: without a carried state nothing lies before the window; "
+                f"--no-carry beside --reach {self.reach}: without a carried state the gradient ends with the window; "
                 f"leave out one of them"
             )
 
     @property
     def windows_run(self) -> int:
-        """k2 / k1: windows that the gradient goes through, the newest included."""
+        """k2 / k1: the number of windows that the gradient reaches through, the newest included."""
         return 1 if self.reach is None else self.reach // self.advance
 
     @property
     def batch_steps(self) -> int:
-        """How many steps a batch of lanes should have."""
-        return DRAWN_TOGETHER * self.advance if self.spread else self.advance
+        """The number of steps that a batch of lanes should have."""
+        return RANDOM_WINDOWS * self.advance if self.spread else self.advance
 
     def check(self, model: Model) -> None:
         if not model.windowed:
@@ -102,8 +101,8 @@ class TruncatedBPTT(Strategy):
     def backward(self, model: Model, window: Batch, carried: Carried | None) -> tuple[float, int, Carried]:
         before = carried if carried and self.carry else Carried(None)
         state, borders = before.state, [before.state]
-        for earlier in before.again:
-            _, _, state = model.loss(earlier, state)  # for the graph: its loss was counted when it was the newest
+        for earlier in before.rerun_windows:
+            _, _, state = model.loss(earlier, state)  # for its graph; its loss was counted when it was the newest
             borders.append(detach(state))
         total, count, state = model.loss(window, state)
         total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -111,9 +110,9 @@ class TruncatedBPTT(Strategy):
             return float(total.detach()), count, Carried(None)
         borders.append(detach(state))
 
-        again = (*before.again, window)
-        kept = min(len(again), self.windows_run - 1)
-        return float(total.detach()), count, Carried(borders[len(again) - kept], again[len(again) - kept :])
+        windows = (*before.rerun_windows, window)
+        first = max(len(windows) - (self.windows_run - 1), 0)  # of those that the next window runs again
+        return float(total.detach()), count, Carried(borders[first], windows[first:])
 
     def rate_factor(self, window: Batch) -> float:
         return window.steps / self.advance if self.spread else 1.0

@@ -1,4 +1,4 @@
-"""Cells around cells, by name in `WRAPPERS`: each changes one thing about every step and is a cell itself."""
+"""Wrappers, by name in `WRAPPERS`: cells around a cell, each of which changes one thing about every step."""
 
 from seqaudio.cells.wrappers.base import WRAPPERS, Wrapper, core_cell, core_state, replace_core_state
 from seqaudio.cells.wrappers.reset import Reset

@@ -1,4 +1,4 @@
-"""What every wrapper is: a cell that holds a cell."""
+"""The base class of wrappers (cells that hold a cell), and access to the innermost cell and its state."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class Wrapper(Cell[Any]):
     """A cell that holds a cell, `self.cell`, and passes on whatever it does not change.
 
     Its state is that of the held cell, or a NamedTuple around it; then the wrapper overrides `unwrap` and `rewrap`.
-    `forward` hands on the argument `recurrent` of AffineCell, where it gets one.
+    `forward` passes on the argument `recurrent` of AffineCell, where it gets one.
 
     Args:
-        cell: any cell, a wrapper too.
+        cell: any cell, also another wrapper.
     Raises:
-        OptionError: the held cell has to be the outermost.
+        OptionError: the held cell has to be the outermost wrapper.
     """
 
-    extra_inputs: ClassVar[int] = 0  # columns at the end of each frame that the wrapper keeps to itself
+    extra_inputs: ClassVar[int] = 0  # columns at the end of each frame that the wrapper reads and does not pass on
 
     def __init__(self, cell: Cell[Any]) -> None:
         super().__init__(cell.input_size + self.extra_inputs, cell.output_size)
         if isinstance(cell, Wrapper) and cell.extra_inputs:
             raise OptionError(
                 f"got {type(self).__name__} around {type(cell).__name__}, which reads a column of each frame and "
-                f"goes around all others; name it last"
+                f"must be the outermost wrapper; name it last"
             )
         self.cell = cell
 
@@ -53,7 +53,7 @@ class Wrapper(Cell[Any]):
         return state
 
     def rewrap(self, state: Any, inner: Any) -> Any:
-        """`state` with `inner` in the place of the held cell's state."""
+        """`state` with the held cell's state replaced by `inner`."""
         return inner
 
 
@@ -61,7 +61,7 @@ WRAPPERS: Registry[type[Wrapper]] = Registry("wrapper")
 
 
 def core_cell(cell: Cell[Any]) -> Cell[Any]:
-    """The innermost cell: the one that is no wrapper."""
+    """The innermost cell, inside all wrappers."""
     return core_cell(cell.cell) if isinstance(cell, Wrapper) else cell
 
 
@@ -71,7 +71,7 @@ def core_state(cell: Cell[Any], state: Any) -> Any:
 
 
 def replace_core_state(cell: Cell[Any], state: Any, core: State) -> Any:
-    """A cell's state with `core` in the place of the innermost cell's part."""
+    """A cell's state with the innermost cell's part replaced by `core`."""
     if not isinstance(cell, Wrapper):
         return core
     return cell.rewrap(state, replace_core_state(cell.cell, cell.unwrap(state), core))
@@ -84,7 +84,7 @@ def check_probability(wrapper: str, meaning: str, value: float) -> None:
 
 
 def state_fields(wrapper: str, cell: Cell[Any]) -> tuple[str, ...]:
-    """Names of the innermost cell's state. Raises OptionError where `hidden` is none of them."""
+    """Field names of the innermost cell's state. Raises OptionError where `hidden` is not among them."""
     core = core_cell(cell)
     fields: tuple[str, ...] = getattr(core.zero_state(1), "_fields", ())
     if "hidden" not in fields:

@@ -1,4 +1,4 @@
-"""A start anew that the frames themselves ask for."""
+"""Reset the state where an input flag is set."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seqaudio.state import select
 
 @WRAPPERS.register("reset")
 class Reset(Wrapper):
-    """One more column at the end of each frame: where it is not zero, the row starts from the initial state.
+    """Reads a flag from one more column at the end of each frame; a row with a flag other than zero is reset.
 
-        y, h' = cell(x, h0 where flag != 0, h elsewhere)      x [B, F - 1] and flag [B] are the frame [B, F]
+        y, h' = cell(x, h0 where flag != 0, h elsewhere)      the frame [B, F] is x [B, F - 1] and flag [B]
 
-    The state is selected before the step, so what it held (NaN too) reaches neither values nor gradients, and the
-    flag has no gradient. For resets that a program knows of, layers have an argument; this is for a cell that runs
-    by itself. It goes around all other wrappers.
+    The state is selected before the step, so the state before a reset (NaN too) reaches neither values nor gradients,
+    and the flag has no gradient. Layers take resets as an argument; this wrapper is for a cell that runs without a
+    layer. It must be the outermost wrapper.
 
     Args:
         cell: takes frames of one column less.
@@ -28,6 +28,6 @@ class Reset(Wrapper):
 
     def forward(self, inputs: Tensor, state: Any, *recurrent: Tensor) -> tuple[Tensor, Any]:
         self.check_width(inputs)
-        anew = inputs[:, -1].detach() != 0
-        state = select(anew, self.initial_state(inputs.shape[0]), state)
+        flagged = inputs[:, -1].detach() != 0
+        state = select(flagged, self.initial_state(inputs.shape[0]), state)
         return super().forward(inputs[:, :-1], state, *recurrent)

@@ -1,4 +1,4 @@
-"""A connection past the cell."""
+"""A residual connection around the cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout whose masks last a whole sequence."""
+"""Variational dropout: one mask for all steps of a sequence."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ class DropoutState(NamedTuple):
 
 @WRAPPERS.register("variational_dropout")
 class VariationalDropout(Wrapper):
-    """While training, drops the same inputs and the same recurrent connections at every step of a sequence.
+    """In training mode, drops the same inputs and the same recurrent connections at every step of a sequence.
 
         h' = cell(m_x * x, U (m_h * h))
 
-    The masks m are drawn for each row in `initial_state` and travel in the state, so a reset draws new ones for its
-    row, and a state that is carried on keeps its own. Only what the recurrent weights U see is masked: the memory,
-    or z * h in a GRU, is carried whole. In evaluation nothing is dropped. Source: Gal & Ghahramani (2016).
+    The masks m are drawn for each row in `initial_state` and kept in the state, so a reset draws new masks for its
+    row, and a state that is carried to the next window keeps its masks. Only what the recurrent weights U multiply is
+    masked: the memory, or z * h in a GRU, is carried unmasked. In evaluation mode nothing is dropped.
+    Source: Gal & Ghahramani (2016).
 
     Args:
-        cell: any cell for the inputs; one with recurrent weights (AffineCell) for the hidden state.
+        cell: any cell where only inputs are dropped; a cell with recurrent weights (AffineCell) for the hidden state.
         inputs, hidden: probabilities of being dropped, 0 <= p < 1.
     Raises:
-        OptionError: the state has no hidden units, there are no recurrent weights, or a number is no probability.
+        OptionError: the state has no field `hidden`, the cell has no recurrent weights, or a number is not a
+            probability.
     """
 
     def __init__(self, cell: Cell[Any], inputs: float = 0.25, hidden: float = 0.25) -> None:
@@ -61,14 +63,14 @@ class VariationalDropout(Wrapper):
         return outputs, state._replace(cell=inner)
 
     def zero_state(self, batch_size: int) -> DropoutState:
-        """The held cell's zeros, and masks that drop nothing."""
-        return self._around(self.cell.zero_state(batch_size), drop=False)
+        """The held cell's zero state, and masks that drop nothing."""
+        return self._with_masks(self.cell.zero_state(batch_size), drop=False)
 
     def initial_state(self, batch_size: int) -> DropoutState:
-        """The held cell's first state, and masks newly drawn while training."""
-        return self._around(self.cell.initial_state(batch_size), drop=self.training)
+        """The held cell's initial state, and newly drawn masks in training mode."""
+        return self._with_masks(self.cell.initial_state(batch_size), drop=self.training)
 
-    def _around(self, inner: Any, drop: bool) -> DropoutState:
+    def _with_masks(self, inner: Any, drop: bool) -> DropoutState:
         hidden = core_state(self.cell, inner).hidden
         return DropoutState(
             inner,

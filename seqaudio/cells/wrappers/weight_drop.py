@@ -1,4 +1,4 @@
-"""Recurrent weights of which some are left out, the same ones throughout a window."""
+"""DropConnect on the recurrent weights: the same weights are dropped throughout a window."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from seqaudio.errors import OptionError
 
 class _Product(NamedTuple):
     weight: Tensor
-    version: int  # of the weight when it was multiplied
+    version: int  # of the weight at the time of the product
     dropped: Tensor  # weight * mask
 
 
 @WRAPPERS.register("weight_drop")
 class WeightDrop(Wrapper):
-    """While training, each recurrent weight is zero with a probability; the others grow by 1 / (1 - p).
+    """In training mode, drops each recurrent weight with a probability p and scales the others by 1 / (1 - p).
 
-    `begin_window` draws which ones, for all rows and all steps until it is called again. Layers call it; who trains
-    step by step calls it before each window. In evaluation all weights take part. Source: Merity et al. (2018), after
-    DropConnect (Wan et al. 2013).
+    `begin_window` draws the mask, which holds for all rows and steps until the next call. Layers call it; code that
+    steps a cell itself calls it before each window. In evaluation mode nothing is dropped. Source: Merity et al.
+    (2018), after DropConnect (Wan et al. 2013).
 
     Args:
         cell: its innermost cell has a parameter weight_hh.
-        probability: of being left out, 0 <= p < 1.
+        probability: of being dropped, 0 <= p < 1.
     Raises:
-        OptionError: there is no weight_hh, or the number is no probability.
+        OptionError: there is no weight_hh, or the number is not a probability.
     """
 
-    mask: Tensor | None  # in the shape of weight_hh: 0 where it is left out, else 1 / (1 - p)
+    mask: Tensor | None  # in the shape of weight_hh: 0 where a weight is dropped, else 1 / (1 - p)
 
     def __init__(self, cell: Cell[Any], probability: float = 0.5) -> None:
         super().__init__(cell)
@@ -46,7 +46,7 @@ class WeightDrop(Wrapper):
         self.probability = probability
         self._name = next(name for name, part in cell.named_parameters() if part is core.weight_hh)
         self.register_buffer("mask", None, persistent=False)
-        self._product: _Product | None = None  # kept, so that the graph of a window holds the dropped weights once
+        self._product: _Product | None = None  # cached, so that the graph of a window holds the product once
 
     def begin_window(self) -> None:
         super().begin_window()
@@ -69,19 +69,19 @@ class WeightDrop(Wrapper):
         return self.mask
 
     def _dropped(self) -> Tensor:
-        weight, kept = self._weight(), self._product
+        weight, cached = self._weight(), self._product
         if (
-            kept is None
-            or kept.weight is not weight
-            or kept.version != weight._version  # an optimiser has been here
-            or kept.dropped.requires_grad != (torch.is_grad_enabled() and weight.requires_grad)
+            cached is None
+            or cached.weight is not weight
+            or cached.version != weight._version  # changed in place, as by an optimiser
+            or cached.dropped.requires_grad != (torch.is_grad_enabled() and weight.requires_grad)
         ):
             mask = self._draw() if self.mask is None else self.mask
-            kept = self._product = _Product(weight, weight._version, weight * mask)
-        return kept.dropped
+            cached = self._product = _Product(weight, weight._version, weight * mask)
+        return cached.dropped
 
     def __getstate__(self) -> dict[str, Any]:
-        # a product with a graph cannot be copied; a copy makes its own
+        # a tensor with a graph cannot be copied; the copy computes its own product
         return self.__dict__ | {"_product": None}
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""Units that now and then keep their previous value."""
+"""Zoneout: units that keep their previous value at random steps."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from seqaudio.errors import OptionError
 
 @WRAPPERS.register("zoneout")
 class Zoneout(Wrapper):
-    """While training, each unit of the state keeps its previous value with a probability, drawn anew at every step.
+    """In training mode, each unit of the state keeps its previous value with a probability, drawn at every step.
 
         (h*, c*) = cell(x, h, c)
         h' = d_h * h + (1 - d_h) * h*        also the output; d_h [B, H] is one with the probability `hidden`
         c' = d_c * c + (1 - d_c) * c*        d_c [B, H] is one with the probability `memory`
 
-    In evaluation the probabilities themselves stand for d_h and d_c. Source: Krueger et al. (2017).
+    In evaluation mode d_h and d_c are the probabilities themselves. Source: Krueger et al. (2017).
 
     Args:
-        cell: its state has a field `hidden`; where it has none called `memory` too, the second number has no effect.
+        cell: its state has a field `hidden`; without a field `memory` the second number has no effect.
         hidden, memory: probabilities, 0 <= p < 1.
     Raises:
-        OptionError: the state has no hidden units, a residual connection is inside, or a number is no probability.
+        OptionError: the state has no field `hidden`, a residual connection is inside, or a number is not a probability.
     """
 
     def __init__(self, cell: Cell[Any], hidden: float = 0.05, memory: float = 0.5) -> None:
@@ -44,7 +44,7 @@ class Zoneout(Wrapper):
         fields = state_fields("zoneout", cell)
         if any(isinstance(part, Residual) for part in cell.modules()):
             raise OptionError(
-                "got zoneout around residual, whose outputs are more than its hidden units; name it first"
+                "got zoneout around residual, whose outputs are not its hidden state; name zoneout before residual"
             )
         self.hidden = hidden
         self.memory = memory if "memory" in fields else 0.0

@@ -1,4 +1,4 @@
-"""Recurrences over whole windows, forward and backward in one call, and the rule of what runs where."""
+"""Kernels: recurrences over whole windows, each forward and backward in one call, and the choice of what runs where."""
 
 from seqaudio.layers.kernels.affine import affine
 from seqaudio.layers.kernels.choice import compiled_serves, steps, torch_serves_gru, torch_serves_lstm

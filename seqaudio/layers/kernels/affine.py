@@ -1,4 +1,4 @@
-"""The products with the inputs, for all steps at once."""
+"""Products with the inputs, for all steps at once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.layers.kernels.loop import apply, backward_once
-from seqaudio.layers.kernels.states import room
+from seqaudio.layers.kernels.states import allocate
 
 
 class AffineMap(torch.autograd.Function):
@@ -18,7 +18,7 @@ class AffineMap(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         T, B, F = inputs.shape
         frames = inputs.reshape(T * B, F)
-        products = room(T * B, len(weight), like=inputs)
+        products = allocate(T * B, len(weight), like=inputs)
         if bias is None:
             torch.mm(frames, weight.t(), out=products)
         else:
@@ -40,6 +40,6 @@ class AffineMap(torch.autograd.Function):
 
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """W x + b [T, B, G] of inputs [T, B, F], weight [G, F] and bias [G], in memory of its own."""
+    """W x + b [T, B, G] of inputs [T, B, F], weight [G, F] and bias [G], in memory that a kernel may overwrite."""
     products: Tensor = apply(AffineMap, inputs, weight, bias)
     return products

@@ -1,14 +1,14 @@
-"""What runs where. Decided here alone, from measurements; `benchmarks/cells.py` repeats them.
+"""The choice of what runs where. Made here alone, from measurements; `benchmarks/cells.py` repeats them.
 
     Elman                      torch's kernel
     LSTM, GRU                  torch's kernel on every device but the CPU (cuDNN on CUDA) and in half precision
-    LSTM on the CPU            torch's kernel in float32, which is oneDNN's; ours where rows are reset, since torch's
-                               would be called for each piece in between, and in float64, which oneDNN does not serve
-    GRU on the CPU             ours: torch has no fused one there
+    LSTM on the CPU            torch's kernel (oneDNN's) in float32; ours where rows are reset, since torch's would be
+                               called for each piece between resets, and in float64, which oneDNN does not support
+    GRU on the CPU             ours: torch has no fused GRU there
     peephole, layer norm       ours
     minGRU, minLSTM            our scan
 
-Ours is compiled by numba for float32 and float64 on the CPU, and made of torch operations otherwise.
+Our kernels are compiled by numba for float32 and float64 on the CPU, and made of torch operations otherwise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from seqaudio.progress import say
 
 @functools.cache
 def numba_is_there() -> bool:
-    """Whether numba can be imported; says so once where it cannot."""
+    """Whether numba can be imported; prints one line where it cannot."""
     try:
         importlib.import_module("numba")
     except ImportError as error:
@@ -36,22 +36,22 @@ def numba_is_there() -> bool:
 
 
 def compiled_serves(like: Tensor) -> bool:
-    """Whether compiled kernels run tensors of this device and type. What traces torch operations cannot see them."""
+    """Whether compiled kernels run tensors of this device and type. Tracing cannot record them."""
     return jit.takes(like) and numba_is_there()
 
 
 def torch_serves_lstm(like: Tensor, resets: Tensor | None) -> bool:
-    """Whether torch's own kernel runs a plain LSTM."""
+    """Whether torch's own kernel runs an LSTM without peepholes."""
     return not compiled_serves(like) or (like.dtype == torch.float32 and resets is None)
 
 
 def torch_serves_gru(like: Tensor) -> bool:
-    """Whether torch's own kernel runs a plain GRU."""
+    """Whether torch's own kernel runs a GRU."""
     return not compiled_serves(like)
 
 
 def steps(name: str, like: Tensor) -> Steps:
-    """The steps of `lstm`, `gru`, `layer_norm_lstm` or `layer_norm_gru` for tensors of this device and type."""
-    room = "compiled" if compiled_serves(like) else "operations"
-    found: Steps = importlib.import_module(f"seqaudio.layers.kernels.{room}.{name}").STEPS
+    """The steps of `lstm`, `gru`, `layer_norm_lstm` or `layer_norm_gru` for tensors of this device and dtype."""
+    folder = "compiled" if compiled_serves(like) else "operations"
+    found: Steps = importlib.import_module(f"seqaudio.layers.kernels.{folder}.{name}").STEPS
     return found

@@ -7,26 +7,26 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.loop import Steps, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
-    gradients_of_origins,
-    output_room,
-    room,
+    allocate,
+    allocate_outputs,
+    initial_gradients,
+    make_window,
     state_gradient,
     state_tape,
-    window,
 )
 
 
 class GRUTape(NamedTuple):
-    """What the steps read and leave behind."""
+    """The tensors that the steps read and write."""
 
-    gates: Array  # [T, B, 3 H], in: W x + b, and b' of r and z; out: n, r, z
-    products: Array  # [B, 3 H], U h of the step at hand: r, z, n
+    gates: Array  # [T, B, 3 H], in: W x + b, plus b' in r and z; out: n, r, z
+    products: Array  # [B, 3 H], U h of the current step: r, z, n
     recalled: Array  # [T, B, H], out: U h + b' of n
     weight: Array  # U [3 H, H], stacked r, z, n
     bias: Array  # b' of n [H]
@@ -36,33 +36,32 @@ class GRUTape(NamedTuple):
 
 
 class GRUGradients(NamedTuple):
-    """What the steps read and leave behind on the way back; d_ is a gradient.
+    """The tensors that the backward steps read and write; d_ is a gradient.
 
-    d_gates holds n, r, z and recalled side by side, so that its first three are what the products with the inputs
-    receive and its last three what the products with the state receive.
+    d_gates holds n, r, z and recalled side by side, so that its first three are the gradient of the products with the
+    inputs and its last three the gradient of the products with the state.
     """
 
     gates: Array  # [T, B, 3 H], n, r, z
     recalled: Array  # [T, B, H]
     weight: Array
     before: Array  # [T + 1, B, H]
-    d_outputs: Array  # [T, B, H], comes in from outside
+    d_outputs: Array  # [T, B, H], given
     d_gates: Array  # [T, B, 4 H]
     hidden: StateGradient
     window: Window
 
 
 class GRURecurrence(torch.autograd.Function):
-    """From the products with the inputs to outputs and final state.
+    """Outputs and final state from the products with the inputs.
 
     Args:
         steps: those of `compiled.gru` or `operations.gru`.
-        gates: [T, B, 3 H], stacked n, r, z: W x + b, to which r and z have b' added already; the call takes its
-            memory over.
+        gates: [T, B, 3 H], stacked n, r, z: W x + b, plus b' in r and z; its memory is overwritten.
         weight: U [3 H, H], stacked r, z, n.
         bias: b' of n [H].
         hidden: [B, H] before the first step.
-        start: [B, H] that resets put in its place; None where there are no resets.
+        start: [B, H], the initial state, to which rows are reset; None where there are no resets.
         lengths: [B] int64, resets: [T, B] bool; None as in a layer.
     Returns:
         outputs [T, B, H], zero in the padding, and hidden [B, H] after each row's last frame.
@@ -81,21 +80,21 @@ class GRURecurrence(torch.autograd.Function):
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         T, B, _ = gates.shape
-        marks = window(lengths, resets, gates)
+        window = make_window(lengths, resets, gates)
         gates, weight, bias = gates.detach(), weight.detach().contiguous(), bias.detach().contiguous()
-        tape = state_tape(hidden, start, marks)
-        products, recalled = torch.empty_like(gates[0]), room(T, B, hidden.shape[1], like=gates)
-        outputs = output_room(tape, marks)
-        whole = GRUTape(gates, products, recalled, weight, bias, tape, outputs, marks)
-        go_forward(steps, whole, tape.before, weight, [products] * T)
-        ctx.steps, ctx.flags = steps, marks[2:]
-        ctx.save_for_backward(gates, recalled, weight, tape.before, *marks[:2])
+        tape = state_tape(hidden, start, window)
+        products, recalled = torch.empty_like(gates[0]), allocate(T, B, hidden.shape[1], like=gates)
+        outputs = allocate_outputs(tape, window)
+        whole = GRUTape(gates, products, recalled, weight, bias, tape, outputs, window)
+        run_forward(steps, whole, tape.before, weight, [products] * T)
+        ctx.steps, ctx.flags = steps, window[2:]
+        ctx.save_for_backward(gates, recalled, weight, tape.before, *window[:2])
         return outputs, tape.final
 
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
-        gates, recalled, weight, before, *marks = ctx.saved_tensors
+        gates, recalled, weight, before, *window = ctx.saved_tensors
         T, B, H = recalled.shape
         gradients = GRUGradients(
             gates=gates,
@@ -103,12 +102,12 @@ class GRURecurrence(torch.autograd.Function):
             weight=weight,
             before=before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=room(T, B, 4 * H, like=gates),
+            d_gates=allocate(T, B, 4 * H, like=gates),
             hidden=state_gradient(d_hidden),
-            window=Window(*marks, *ctx.flags),
+            window=Window(*window, *ctx.flags),
         )
         d_products = gradients.d_gates[:, :, H:]
-        d_weight = go_back(ctx.steps, gradients, d_products, weight, gradients.hidden.running, before)
+        d_weight = run_backward(ctx.steps, gradients, d_products, weight, gradients.hidden.grad_carry, before)
         d_bias = d_products[:, :, 2 * H :].sum((0, 1))
-        d_hidden, d_start = gradients_of_origins(gradients.hidden, gradients.window)
+        d_hidden, d_start = initial_gradients(gradients.hidden, gradients.window)
         return None, gradients.d_gates[:, :, : 3 * H], d_weight, d_bias, d_hidden, d_start, None, None

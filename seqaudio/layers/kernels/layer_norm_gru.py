@@ -7,27 +7,27 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward, products_room
+from seqaudio.layers.kernels.loop import Steps, allocate_product_gradients, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
-    gradients_of_origins,
-    output_room,
-    room,
+    allocate,
+    allocate_outputs,
+    initial_gradients,
+    make_window,
     state_gradient,
     state_tape,
     sums,
-    window,
 )
 
 
 class LayerNormGRUTape(NamedTuple):
-    """What the steps read and leave behind."""
+    """The tensors that the steps read and write."""
 
-    from_inputs: Array  # [T, B, 3 H], in: W x; out: the same normalised
-    products: Array  # [T, B, 3 H], in: U h; out: the same normalised
+    from_inputs: Array  # [T, B, 3 H], in: W x; out: W x normalised
+    products: Array  # [T, B, 3 H], in: U h; out: U h normalised
     scales: Array  # [T, 2, B], 1 / sqrt(variance + epsilon) of both
     weight: Array  # U [3 H, H]
     gain_inputs: Array  # [3 H]
@@ -36,12 +36,12 @@ class LayerNormGRUTape(NamedTuple):
     bias_hidden: Array  # b' [3 H]
     hidden: StateTape
     outputs: Array  # [T, B, H]
-    gates: Array  # [4 H], r, z, n of the row at hand, and LN(U h) * gain + b' of n
+    gates: Array  # [4 H], r, z, n of the current row, and LN(U h) * gain + b' of n
     window: Window
 
 
 class LayerNormGRUGradients(NamedTuple):
-    """What the steps read and leave behind on the way back; d_ is a gradient."""
+    """The tensors that the backward steps read and write; d_ is a gradient."""
 
     from_inputs: Array
     products: Array
@@ -52,30 +52,30 @@ class LayerNormGRUGradients(NamedTuple):
     gain_hidden: Array
     bias_hidden: Array
     before: Array  # [T + 1, B, H]
-    d_outputs: Array  # [T, B, H], comes in from outside
+    d_outputs: Array  # [T, B, H], given
     d_from_inputs: Array  # [T, B, 3 H]
-    d_products: Array  # [T, B, 3 H], or of so many steps as `products_room` has
+    d_products: Array  # [T, B, 3 H], or fewer steps, see `allocate_product_gradients`
     d_gain_inputs: Array  # [3 H], and the next three: sums over rows and steps
     d_bias_inputs: Array  # [3 H]
     d_gain_hidden: Array  # [3 H]
     d_bias_hidden: Array  # [3 H]
     hidden: StateGradient
-    gates: Array  # [4 H], as on the way forward
+    gates: Array  # [4 H], as in the forward pass
     window: Window
 
 
 class LayerNormGRURecurrence(torch.autograd.Function):
-    """From the products with the inputs to outputs and final state.
+    """Outputs and final state from the products with the inputs.
 
-    Fresh memory costs more than arithmetic here, so the gates are not kept but made anew on the way back.
+    Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.
 
     Args:
         steps: those of `compiled.layer_norm_gru` or `operations.layer_norm_gru`.
-        from_inputs: W x [T, B, 3 H], stacked r, z, n; the call takes its memory over.
+        from_inputs: W x [T, B, 3 H], stacked r, z, n; its memory is overwritten.
         weight: U [3 H, H].
         gain_inputs, bias_inputs: [3 H], of LN(W x). gain_hidden, bias_hidden: [3 H], of LN(U h).
         hidden: [B, H] before the first step.
-        start: [B, H] that resets put in its place; None where there are no resets.
+        start: [B, H], the initial state, to which rows are reset; None where there are no resets.
         lengths: [B] int64, resets: [T, B] bool; None as in a layer.
     Returns:
         outputs [T, B, H], zero in the padding, and hidden [B, H] after each row's last frame.
@@ -97,14 +97,14 @@ class LayerNormGRURecurrence(torch.autograd.Function):
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         T, B, _ = from_inputs.shape
-        marks = window(lengths, resets, from_inputs)
+        window = make_window(lengths, resets, from_inputs)
         from_inputs = from_inputs.detach()
         parameters = (weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden)
         weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden = (p.detach().contiguous() for p in parameters)
-        hidden_tape = state_tape(hidden, start, marks)
+        hidden_tape = state_tape(hidden, start, window)
         tape = LayerNormGRUTape(
             from_inputs=from_inputs,
-            products=room(*from_inputs.shape, like=weight),
+            products=allocate(*from_inputs.shape, like=weight),
             scales=from_inputs.new_empty(T, 2, B),
             weight=weight,
             gain_inputs=gain_inputs,
@@ -112,15 +112,15 @@ class LayerNormGRURecurrence(torch.autograd.Function):
             gain_hidden=gain_hidden,
             bias_hidden=bias_hidden,
             hidden=hidden_tape,
-            outputs=output_room(hidden_tape, marks),
+            outputs=allocate_outputs(hidden_tape, window),
             gates=from_inputs.new_empty(4 * hidden.shape[1]),
-            window=marks,
+            window=window,
         )
-        go_forward(steps, tape, hidden_tape.before, weight, tape.products)
-        ctx.steps, ctx.flags = steps, marks[2:]
+        run_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
             *(from_inputs, tape.products, tape.scales, hidden_tape.before),
-            *(weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *marks[:2]),
+            *(weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *window[:2]),
         )
         return tape.outputs, tape.hidden.final
 
@@ -128,7 +128,7 @@ class LayerNormGRURecurrence(torch.autograd.Function):
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
         from_inputs, products, scales, before, *others = ctx.saved_tensors
-        weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *marks = others
+        weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *window = others
         H = d_hidden.shape[1]
         tape = LayerNormGRUGradients(
             from_inputs=from_inputs,
@@ -141,18 +141,18 @@ class LayerNormGRURecurrence(torch.autograd.Function):
             bias_hidden=bias_hidden,
             before=before,
             d_outputs=d_outputs.contiguous(),
-            d_from_inputs=room(*products.shape, like=weight),
-            d_products=products_room(products),
+            d_from_inputs=allocate(*products.shape, like=weight),
+            d_products=allocate_product_gradients(products),
             d_gain_inputs=sums(3 * H, like=weight),
             d_bias_inputs=sums(3 * H, like=weight),
             d_gain_hidden=sums(3 * H, like=weight),
             d_bias_hidden=sums(3 * H, like=weight),
             hidden=state_gradient(d_hidden),
             gates=weight.new_empty(4 * H),
-            window=Window(*marks, *ctx.flags),
+            window=Window(*window, *ctx.flags),
         )
-        d_weight = go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running, before)
-        d_hidden, d_start = gradients_of_origins(tape.hidden, tape.window)
+        d_weight = run_backward(ctx.steps, tape, tape.d_products, weight, tape.hidden.grad_carry, before)
+        d_hidden, d_start = initial_gradients(tape.hidden, tape.window)
         summed = (tape.d_gain_inputs, tape.d_bias_inputs, tape.d_gain_hidden, tape.d_bias_hidden)
         d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
         return None, tape.d_from_inputs, *d_parameters, d_hidden, d_start, None, None

@@ -7,28 +7,28 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward, products_room
+from seqaudio.layers.kernels.loop import Steps, allocate_product_gradients, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
-    gradient_room,
-    gradients_of_origins,
-    output_room,
-    room,
+    allocate,
+    allocate_gradient,
+    allocate_outputs,
+    initial_gradients,
+    make_window,
     state_gradient,
     state_tape,
     sums,
-    window,
 )
 
 
 class LayerNormLSTMTape(NamedTuple):
-    """What the steps read and leave behind."""
+    """The tensors that the steps read and write."""
 
-    from_inputs: Array  # [T, B, 4 H], in: W x; out: the same normalised
-    products: Array  # [T, B, 4 H], in: U h; out: the same normalised
+    from_inputs: Array  # [T, B, 4 H], in: W x; out: W x normalised
+    products: Array  # [T, B, 4 H], in: U h; out: U h normalised
     scales: Array  # [T, 2, B], 1 / sqrt(variance + epsilon) of both
     weight: Array  # U [4 H, H]
     gain_inputs: Array  # [4 H]
@@ -39,13 +39,13 @@ class LayerNormLSTMTape(NamedTuple):
     hidden: StateTape
     memory: StateTape
     outputs: Array  # [T, B, H]
-    gates: Array  # [4 H], i, f, g, o of the row at hand
-    read: Array  # [H], the normalised memory of the row at hand
+    gates: Array  # [4 H], i, f, g, o of the current row
+    read: Array  # [H], the normalised memory of the current row
     window: Window
 
 
 class LayerNormLSTMGradients(NamedTuple):
-    """What the steps read and leave behind on the way back; d_ is a gradient."""
+    """The tensors that the backward steps read and write; d_ is a gradient."""
 
     from_inputs: Array
     products: Array
@@ -57,9 +57,9 @@ class LayerNormLSTMGradients(NamedTuple):
     gain_memory: Array
     bias_memory: Array
     memory_before: Array  # [T + 1, B, H]
-    d_outputs: Array  # [T, B, H], comes in from outside
-    d_from_inputs: Array  # [T, B, 4 H], may be the memory of from_inputs
-    d_products: Array  # [T, B, 4 H], or of so many steps as `products_room` has
+    d_outputs: Array  # [T, B, H], given
+    d_from_inputs: Array  # [T, B, 4 H], may share the memory of from_inputs
+    d_products: Array  # [T, B, 4 H], or fewer steps, see `allocate_product_gradients`
     d_gain_inputs: Array  # [4 H], and the next four: sums over rows and steps
     d_gain_hidden: Array  # [4 H]
     d_bias: Array  # [4 H]
@@ -67,25 +67,25 @@ class LayerNormLSTMGradients(NamedTuple):
     d_bias_memory: Array  # [H]
     hidden: StateGradient
     memory: StateGradient
-    gates: Array  # [4 H], i, f, g, o of the row at hand, then its d_from_inputs
-    scratch: Array  # [2, H], its normalised memory and the tanh of that
+    gates: Array  # [4 H], i, f, g, o of the current row, then its d_from_inputs
+    scratch: Array  # [2, H], the row's normalised memory, and its tanh after gain and bias
     step_sums: Array  # [14, H], the five sums over the rows of one step
     window: Window
 
 
 class LayerNormLSTMRecurrence(torch.autograd.Function):
-    """From the products with the inputs to outputs and final states.
+    """Outputs and final states from the products with the inputs.
 
-    Fresh memory costs more than arithmetic here, so the gates are not kept but made anew on the way back.
+    Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.
 
     Args:
         steps: those of `compiled.layer_norm_lstm` or `operations.layer_norm_lstm`.
-        from_inputs: W x [T, B, 4 H], stacked i, f, g, o; the call takes its memory over.
+        from_inputs: W x [T, B, 4 H], stacked i, f, g, o; its memory is overwritten.
         weight: U [4 H, H].
         gain_inputs, gain_hidden, bias: [4 H], of LN(W x), of LN(U h), and the sum of both maps' biases.
         gain_memory, bias_memory: [H].
         hidden, memory: [B, H] before the first step.
-        start_hidden, start_memory: [B, H] that resets put in their place; None where there are no resets.
+        start_hidden, start_memory: [B, H], the initial state, to which rows are reset; None where there are no resets.
         lengths: [B] int64, resets: [T, B] bool; None as in a layer.
     Returns:
         outputs [T, B, H], zero in the padding, and hidden and memory [B, H] after each row's last frame.
@@ -110,14 +110,14 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         T, B, _ = from_inputs.shape
-        marks = window(lengths, resets, from_inputs)
+        window = make_window(lengths, resets, from_inputs)
         from_inputs = from_inputs.detach()
         parameters = (weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory)
         weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory = (p.detach().contiguous() for p in parameters)
-        hidden_tape = state_tape(hidden, start_hidden, marks)
+        hidden_tape = state_tape(hidden, start_hidden, window)
         tape = LayerNormLSTMTape(
             from_inputs=from_inputs,
-            products=room(*from_inputs.shape, like=weight),
+            products=allocate(*from_inputs.shape, like=weight),
             scales=from_inputs.new_empty(T, 2, B),
             weight=weight,
             gain_inputs=gain_inputs,
@@ -126,17 +126,17 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             gain_memory=gain_memory,
             bias_memory=bias_memory,
             hidden=hidden_tape,
-            memory=state_tape(memory, start_memory, marks),
-            outputs=output_room(hidden_tape, marks),
+            memory=state_tape(memory, start_memory, window),
+            outputs=allocate_outputs(hidden_tape, window),
             gates=torch.empty_like(bias),
             read=torch.empty_like(bias_memory),
-            window=marks,
+            window=window,
         )
-        go_forward(steps, tape, hidden_tape.before, weight, tape.products)
-        ctx.steps, ctx.flags = steps, marks[2:]
+        run_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
             *(from_inputs, tape.products, tape.scales, hidden_tape.before, tape.memory.before),
-            *(weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *marks[:2]),
+            *(weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *window[:2]),
         )
         return tape.outputs, tape.hidden.final, tape.memory.final
 
@@ -144,7 +144,7 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor, d_memory: Tensor) -> tuple[Tensor | None, ...]:
         from_inputs, products, scales, hidden_before, memory_before, *others = ctx.saved_tensors
-        weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *marks = others
+        weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *window = others
         H = d_hidden.shape[1]
         tape = LayerNormLSTMGradients(
             from_inputs=from_inputs,
@@ -158,8 +158,8 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             bias_memory=bias_memory,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_from_inputs=gradient_room(from_inputs),
-            d_products=products_room(products),
+            d_from_inputs=allocate_gradient(from_inputs),
+            d_products=allocate_product_gradients(products),
             d_gain_inputs=sums(4 * H, like=weight),
             d_gain_hidden=sums(4 * H, like=weight),
             d_bias=sums(4 * H, like=weight),
@@ -170,11 +170,11 @@ class LayerNormLSTMRecurrence(torch.autograd.Function):
             gates=torch.empty_like(bias),
             scratch=weight.new_empty(2, H),
             step_sums=weight.new_empty(14, H),
-            window=Window(*marks, *ctx.flags),
+            window=Window(*window, *ctx.flags),
         )
-        d_weight = go_back(ctx.steps, tape, tape.d_products, weight, tape.hidden.running, hidden_before)
-        d_hidden, d_start_hidden = gradients_of_origins(tape.hidden, tape.window)
-        d_memory, d_start_memory = gradients_of_origins(tape.memory, tape.window)
+        d_weight = run_backward(ctx.steps, tape, tape.d_products, weight, tape.hidden.grad_carry, hidden_before)
+        d_hidden, d_start_hidden = initial_gradients(tape.hidden, tape.window)
+        d_memory, d_start_memory = initial_gradients(tape.memory, tape.window)
         summed = (tape.d_gain_inputs, tape.d_gain_hidden, tape.d_bias, tape.d_gain_memory, tape.d_bias_memory)
         d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
         d_states = (d_hidden, d_memory, d_start_hidden, d_start_memory)

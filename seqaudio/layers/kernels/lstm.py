@@ -7,27 +7,27 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, go_back, go_forward
+from seqaudio.layers.kernels.loop import Steps, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
-    gradient_room,
-    gradients_of_origins,
-    output_room,
+    allocate_gradient,
+    allocate_outputs,
+    initial_gradients,
+    make_window,
     state_gradient,
     state_tape,
     sums,
-    window,
 )
 
 
 class LSTMTape(NamedTuple):
-    """What the steps read and leave behind."""
+    """The tensors that the steps read and write."""
 
     gates: Array  # [T, B, 4 H], in: W x + b + b'; out: i, f, g, o
-    products: Array  # [B, 4 H], U h of the step at hand
+    products: Array  # [B, 4 H], U h of the current step
     weight: Array  # U [4 H, H]
     peephole: Array  # [3, H], zero in a plain LSTM
     hidden: StateTape
@@ -37,31 +37,31 @@ class LSTMTape(NamedTuple):
 
 
 class LSTMGradients(NamedTuple):
-    """What the steps read and leave behind on the way back; d_ is a gradient."""
+    """The tensors that the backward steps read and write; d_ is a gradient."""
 
     gates: Array  # [T, B, 4 H], i, f, g, o
     weight: Array
     peephole: Array
     memory_before: Array  # [T + 1, B, H]
-    d_outputs: Array  # [T, B, H], comes in from outside
-    d_gates: Array  # [T, B, 4 H], to the sums inside the gates; may be the memory of gates
+    d_outputs: Array  # [T, B, H], given
+    d_gates: Array  # [T, B, 4 H], of the gates before their activations; may share the memory of gates
     d_peephole: Array  # [3, H], a sum over rows and steps
     hidden: StateGradient
     memory: StateGradient
-    scratch: Array  # [6, H], d_gates, c' and tanh(c') of the row at hand
+    scratch: Array  # [6, H], d_gates, c' and tanh(c') of the current row
     window: Window
 
 
 class LSTMRecurrence(torch.autograd.Function):
-    """From the products with the inputs to outputs and final states.
+    """Outputs and final states from the products with the inputs.
 
     Args:
         steps: those of `compiled.lstm` or `operations.lstm`.
-        gates: W x + b + b' [T, B, 4 H], stacked i, f, g, o; the call takes its memory over.
+        gates: W x + b + b' [T, B, 4 H], stacked i, f, g, o; its memory is overwritten.
         weight: U [4 H, H].
         peephole: [3, H], to i, f and o; None in a plain LSTM.
         hidden, memory: [B, H] before the first step.
-        start_hidden, start_memory: [B, H] that resets put in their place; None where there are no resets.
+        start_hidden, start_memory: [B, H], the initial state, to which rows are reset; None where there are no resets.
         lengths: [B] int64, resets: [T, B] bool; None as in a layer.
     Returns:
         outputs [T, B, H], zero in the padding, and hidden and memory [B, H] after each row's last frame.
@@ -81,39 +81,39 @@ class LSTMRecurrence(torch.autograd.Function):
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        marks = window(lengths, resets, gates)
+        window = make_window(lengths, resets, gates)
         gates, weight = gates.detach(), weight.detach().contiguous()
         peephole = weight.new_zeros(3, weight.shape[1]) if peephole is None else peephole.detach().contiguous()
-        hidden_tape = state_tape(hidden, start_hidden, marks)
-        memory_tape = state_tape(memory, start_memory, marks)
-        outputs = output_room(hidden_tape, marks)
+        hidden_tape = state_tape(hidden, start_hidden, window)
+        memory_tape = state_tape(memory, start_memory, window)
+        outputs = allocate_outputs(hidden_tape, window)
         products = torch.empty_like(gates[0])
-        tape = LSTMTape(gates, products, weight, peephole, hidden_tape, memory_tape, outputs, marks)
-        go_forward(steps, tape, hidden_tape.before, weight, [products] * len(gates))
-        ctx.steps, ctx.flags = steps, marks[2:]
-        ctx.save_for_backward(gates, weight, peephole, hidden_tape.before, memory_tape.before, *marks[:2])
+        tape = LSTMTape(gates, products, weight, peephole, hidden_tape, memory_tape, outputs, window)
+        run_forward(steps, tape, hidden_tape.before, weight, [products] * len(gates))
+        ctx.steps, ctx.flags = steps, window[2:]
+        ctx.save_for_backward(gates, weight, peephole, hidden_tape.before, memory_tape.before, *window[:2])
         return outputs, hidden_tape.final, memory_tape.final
 
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor, d_memory: Tensor) -> tuple[Tensor | None, ...]:
-        gates, weight, peephole, hidden_before, memory_before, *marks = ctx.saved_tensors
+        gates, weight, peephole, hidden_before, memory_before, *window = ctx.saved_tensors
         gradients = LSTMGradients(
             gates=gates,
             weight=weight,
             peephole=peephole,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=gradient_room(gates),
+            d_gates=allocate_gradient(gates),
             d_peephole=sums(*peephole.shape, like=peephole),
             hidden=state_gradient(d_hidden),
             memory=state_gradient(d_memory),
             scratch=gates.new_empty(6, d_hidden.shape[1]),
-            window=Window(*marks, *ctx.flags),
+            window=Window(*window, *ctx.flags),
         )
-        d_gates, running = gradients.d_gates, gradients.hidden.running
-        d_weight = go_back(ctx.steps, gradients, d_gates, weight, running, hidden_before)
-        d_hidden, d_start_hidden = gradients_of_origins(gradients.hidden, gradients.window)
-        d_memory, d_start_memory = gradients_of_origins(gradients.memory, gradients.window)
+        d_gates, grad_carry = gradients.d_gates, gradients.hidden.grad_carry
+        d_weight = run_backward(ctx.steps, gradients, d_gates, weight, grad_carry, hidden_before)
+        d_hidden, d_start_hidden = initial_gradients(gradients.hidden, gradients.window)
+        d_memory, d_start_memory = initial_gradients(gradients.memory, gradients.window)
         d_peephole = gradients.d_peephole.to(peephole.dtype) if ctx.needs_input_grad[3] else None
         return None, d_gates, d_weight, d_peephole, d_hidden, d_memory, d_start_hidden, d_start_memory, None, None

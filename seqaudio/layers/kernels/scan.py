@@ -1,4 +1,4 @@
-"""Linear recurrences with coefficients that are known beforehand: h_t = a_t * h_(t-1) + b_t."""
+"""Linear recurrences whose coefficients do not depend on the state: h_t = a_t * h_(t-1) + b_t."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def linear_scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
     """h_t = a_t * h_(t-1) + b_t, elementwise, from h_(-1) = initial.
 
     a, b: [T, B, H], T > 0. initial: [B, H]. Returns all h_t [T, B, H]. There is neither a division nor a logarithm, so
-    a may be zero and both may have any sign. Where compiled kernels serve it runs step by step, elsewhere in
-    2 log2 T levels of torch operations.
+    a may be zero and both may have any sign. It runs step by step where kernels are compiled (see `choice`), elsewhere
+    in 2 log2 T levels of torch operations.
     """
     hidden: Tensor = apply(LinearScan, a, b, initial)
     return hidden

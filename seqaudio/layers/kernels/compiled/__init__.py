@@ -1,1 +1,1 @@
-"""The steps of the recurrences as kernels that numba compiles. Importing this room imports numba."""
+"""Steps of the recurrences, compiled by numba. Importing this package imports numba."""

@@ -1,6 +1,7 @@
-"""Exponentials that vectorise: polynomials instead of calls into the C library, exact to a few last bits.
+"""Exponentials that vectorise: polynomials instead of calls into the C library, accurate to a few units in the last
+place.
 
-`sigmoid` and `tanh` of a float32 stay float32, so constants take the type of their argument. NaN stays NaN.
+`sigmoid` and `tanh` of a float32 stay float32, so constants take the type of their argument. NaN propagates.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ from seqaudio.jit import ORDERED, compiled
 
 LOG2_E = 1.4426950408889634
 
-# float32: ln 2 in two parts, the first so short that n times it is exact
+# float32: ln 2 in two parts, the first with so few bits that n times it is exact
 LOG2_E_32 = np.float32(LOG2_E)
 LN2_HIGH_32, LN2_LOW_32 = np.float32(0.69287109375), np.float32(2.7608680994530943e-4)
 ROUND_32 = np.float32(1.5 * 2**23)  # adding it leaves the nearest integer in the low bits
-LIMIT_32 = np.float32(87)  # exp of it is finite, and of its negative a normal number
+LIMIT_32 = np.float32(87)  # exp(87) is finite, and exp(-87) is not subnormal
 ONE_32 = np.float32(1)
 C2_32, C3_32, C4_32, C5_32, C6_32, C7_32 = (np.float32(1 / math.factorial(k)) for k in range(2, 8))
 
@@ -36,7 +37,8 @@ def expm1(x: Any) -> Any:
     """exp(x) - 1; in compiled code |x| is limited to 87 (float32) or 708 (float64).
 
     x = n ln 2 + r with |r| <= ln 2 / 2, so exp(x) - 1 = 2^n (exp(r) - 1) + (2^n - 1), where exp(r) - 1 is the
-    Taylor series up to the power at which the rest is below half a last bit, and 2^n is put together from its bits.
+    Taylor series up to the power at which the remainder is below half a unit in the last place, and 2^n is built from
+    its bits.
     """
     return math.expm1(x)
 
@@ -95,7 +97,7 @@ def sigmoid(x: Any) -> Any:
 
 @compiled
 def tanh(x: Any) -> Any:
-    """The hyperbolic tangent, in the type of x; small arguments keep all their digits."""
+    """The hyperbolic tangent, in the type of x; accurate for small arguments too."""
     two = type(x)(2)
     e = expm1(-two * abs(x))
     return math.copysign(-e / (e + two), x)

@@ -1,4 +1,4 @@
-"""The steps of the GRU, compiled."""
+"""Steps of the GRU, compiled."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def blend(output: Row, n: Row, z: Row, h: Row) -> None:
 
 @compiled
 def blend_back(d_n: Row, d_z: Row, d_h: Row, n: Row, z: Row, h: Row) -> None:
-    """Back through `blend`: from d_h to the values of n and z; d_h is left with what h receives."""
+    """Backward of `blend`: from d_h to d_n and d_z, before their activations; d_h becomes the gradient of h."""
     for k in range(len(d_h)):
         d_z[k] = d_h[k] * (h[k] - n[k])
     for k in range(len(d_h)):
@@ -72,7 +72,7 @@ def step_back(t: int, tape: GRUGradients) -> None:
             fill(d_gates, 0)
             continue
         receive(t, b, tape.hidden, tape.window)
-        gates, d_h = tape.gates[t, b], tape.hidden.running[b]
+        gates, d_h = tape.gates[t, b], tape.hidden.grad_carry[b]
         n, r, z = gates[:H], gates[H : 2 * H], gates[2 * H :]
         d_n, d_r, d_z, d_recalled = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
         add(d_h, tape.d_outputs[t, b])
@@ -96,7 +96,7 @@ def sequence_back(tape: GRUGradients) -> None:
     H = tape.d_outputs.shape[2]
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_gates[t, :, H:], tape.weight, tape.hidden.running)
+        add_multiplied(tape.d_gates[t, :, H:], tape.weight, tape.hidden.grad_carry)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back)

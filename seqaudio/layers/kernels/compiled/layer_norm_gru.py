@@ -1,4 +1,4 @@
-"""The steps of the GRU with layer normalisation, compiled."""
+"""Steps of the GRU with layer normalisation, compiled."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scale_and_shift(target: Row, normalised: Row, gain: Row, bias: Row) -> None:
 
 @compiled
 def open_gates(gates: Row, x: Row, gain_x: Row, bias_x: Row, h: Row, gain_h: Row, bias_h: Row) -> None:
-    """r, z, n, and the part of n that r lets through, side by side, from both normalised maps."""
+    """r, z, n, and the hidden part of n before r scales it, side by side, from both normalised maps."""
     H = len(gates) // 4
     r, both, n, recalled = gates[:H], gates[: 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     scale_and_shift(gates[: 3 * H], x, gain_x, bias_x)
@@ -81,7 +81,7 @@ def step_back(t: int, tape: LayerNormGRUGradients) -> None:
             fill(d_product, 0)
             continue
         receive(t, b, tape.hidden, tape.window)
-        x, h, d_h = tape.from_inputs[t, b], tape.products[t, b], tape.hidden.running[b]
+        x, h, d_h = tape.from_inputs[t, b], tape.products[t, b], tape.hidden.grad_carry[b]
         d_r, d_z, d_n = d_x[:H], d_x[H : 2 * H], d_x[2 * H :]
         open_gates(gates, x, tape.gain_inputs, tape.bias_inputs, h, tape.gain_hidden, tape.bias_hidden)
 
@@ -115,7 +115,7 @@ def sequence(tape: LayerNormGRUTape) -> None:
 def sequence_back(tape: LayerNormGRUGradients) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.running)
+        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.grad_carry)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back)

@@ -1,4 +1,4 @@
-"""The steps of the LSTM with layer normalisation, compiled."""
+"""Steps of the LSTM with layer normalisation, compiled."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from seqaudio.layers.kernels.loop import Steps
 
 @compiled
 def sum_of_maps(total: Row, x: Row, gain_x: Row, h: Row, gain_h: Row, bias: Row) -> None:
-    """LN(W x) * gain_ih + LN(U h) * gain_hh + both biases, x and h being normalised already."""
+    """LN(W x) * gain_ih + LN(U h) * gain_hh + both biases; x and h are already normalised."""
     for k in range(len(total)):
         total[k] = x[k] * gain_x[k] + h[k] * gain_h[k] + bias[k]
 
@@ -85,7 +85,7 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
     products = tape.d_products[t % len(tape.d_products)]
     gates, normalised, read = tape.gates, tape.scratch[0], tape.scratch[1]
     i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-    # rows are summed in their own type, steps in the wide one: mixing types in a row's loop would halve its speed
+    # rows are summed in their own dtype, steps in float64: mixing dtypes in a row's loop would halve its speed
     sums = tape.step_sums.reshape(-1)
     d_bias, d_gain_inputs, d_gain_hidden = sums[: 4 * H], sums[4 * H : 8 * H], sums[8 * H : 12 * H]
     d_gain_memory, d_bias_memory = sums[12 * H : 13 * H], sums[13 * H :]
@@ -100,7 +100,7 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         receive(t, b, tape.memory, tape.window)
         x, h, c = tape.from_inputs[t, b], tape.products[t, b], tape.memory_before[t, b]
         d_i, d_f, d_g, d_o = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
-        d_h, d_c = tape.hidden.running[b], tape.memory.running[b]
+        d_h, d_c = tape.hidden.grad_carry[b], tape.memory.grad_carry[b]
         open_gates(gates, x, tape.gain_inputs, h, tape.gain_hidden, tape.bias)
         remember(normalised, i, f, g, c)
         scale = normalise(normalised)
@@ -152,7 +152,7 @@ def sequence(tape: LayerNormLSTMTape) -> None:
 def sequence_back(tape: LayerNormLSTMGradients) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.running)
+        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.grad_carry)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back)

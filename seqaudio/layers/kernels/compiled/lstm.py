@@ -1,4 +1,4 @@
-"""The steps of the LSTM, with or without peepholes, compiled."""
+"""Steps of the LSTM, with or without peepholes, compiled."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def step_back(t: int, tape: LSTMGradients) -> None:
         receive(t, b, tape.memory, tape.window)
         gates, c = tape.gates[t, b], tape.memory_before[t, b]
         i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-        d_h, d_c = tape.hidden.running[b], tape.memory.running[b]
+        d_h, d_c = tape.hidden.grad_carry[b], tape.memory.grad_carry[b]
         remember(c_next, i, f, g, c)
         for k in range(H):
             read[k] = tanh(c_next[k])
@@ -114,7 +114,7 @@ def sequence(tape: LSTMTape) -> None:
 def sequence_back(tape: LSTMGradients) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_gates[t], tape.weight, tape.hidden.running)
+        add_multiplied(tape.d_gates[t], tape.weight, tape.hidden.grad_carry)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back)

@@ -1,7 +1,7 @@
-"""Loops over single rows, from which the steps are made.
+"""Loops over single rows, of which the steps are made.
 
-Each loop touches few arrays: LLVM proves at run time that they do not overlap, and does not vectorise a loop where
-that takes too many comparisons. Numbers are taken in the type of the rows, since a literal would widen float32.
+Each loop touches few arrays: LLVM checks at run time that they do not overlap, and does not vectorise a loop where
+that takes too many comparisons. Constants have the dtype of the rows, since a literal would widen float32.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ def tanh_row(row: Row) -> None:
 
 @compiled
 def times_sigmoid_slope(gradient: Row, s: Row) -> None:
-    """Back through s = sigmoid(.): gradient * s (1 - s)."""
+    """Backward of s = sigmoid(.): gradient * s (1 - s)."""
     for k in range(len(gradient)):
         gradient[k] *= s[k] - s[k] * s[k]
 
 
 @compiled
 def times_tanh_slope(gradient: Row, y: Row) -> None:
-    """Back through y = tanh(.): gradient * (1 - y^2)."""
+    """Backward of y = tanh(.): gradient * (1 - y^2)."""
     for k in range(len(gradient)):
         gradient[k] -= gradient[k] * y[k] * y[k]
 
@@ -102,7 +102,7 @@ def normalise(row: Row) -> Any:
 
 @compiled
 def normalise_gradient(gradient: Row, normalised: Row, scale: float) -> None:
-    """Back through `normalise`, in place."""
+    """Backward of `normalise`, in place."""
     real = gradient.dtype.type
     count = real(len(gradient))
     total, along = real(0), real(0)
@@ -115,7 +115,7 @@ def normalise_gradient(gradient: Row, normalised: Row, scale: float) -> None:
         gradient[k] = (gradient[k] - total - normalised[k] * along) * scale
 
 
-# ---- products for batches so small that torch's would mostly wait: the matrix passes through the cache once
+# ---- products for batches so small that torch's would be mostly overhead: the matrix passes through the cache once
 
 
 @compiled
@@ -156,7 +156,7 @@ def add_multiplied(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
 
 @compiled
 def carry(t: int, b: int, value: Row, state: StateTape, window: Window) -> None:
-    """Hand the state of row b after step t on: to step t + 1 or, after the last frame, out of the window."""
+    """Pass on the state of row b after step t: to step t + 1, and after the row's last frame to `final`."""
     copy(state.before[t + 1, b], state.start[b] if window.resets[t + 1, b] else value)
     if t + 1 == window.lengths[b]:
         copy(state.final[b], value)
@@ -164,16 +164,16 @@ def carry(t: int, b: int, value: Row, state: StateTape, window: Window) -> None:
 
 @compiled
 def receive(t: int, b: int, gradient: StateGradient, window: Window) -> None:
-    """Make `running` the gradient of the state of row b after step t, as far as it comes from later steps."""
-    running = gradient.running[b]
+    """Make `grad_carry` the gradient of the state of row b after step t, its part from later steps."""
+    grad_carry = gradient.grad_carry[b]
     if window.resets[t + 1, b]:
-        add(gradient.start[b], running)
-        fill(running, 0)
+        add(gradient.start[b], grad_carry)
+        fill(grad_carry, 0)
     if t + 1 == window.lengths[b]:
-        copy(running, gradient.final[b])
+        copy(grad_carry, gradient.final[b])
 
 
 @compiled
 def skip(t: int, b: int, state: StateTape) -> None:
-    """A frame of padding: what the next step would consume is never looked at, but has to be finite."""
+    """Zero the state after a frame of padding, which is never used but has to be finite."""
     fill(state.before[t + 1, b], 0)

@@ -1,1 +1,1 @@
-"""The steps of the recurrences in torch operations, in place: for any device and any floating type."""
+"""Steps of the recurrences in torch operations, in place: for any device and any floating type."""

@@ -1,4 +1,4 @@
-"""The steps of the GRU in torch operations."""
+"""Steps of the GRU in torch operations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def step(t: int, tape: GRUTape) -> None:
 
 def step_back(t: int, tape: GRUGradients) -> None:
     receive(t, tape.hidden, tape.window)
-    h, d_h = tape.before[t], tape.hidden.running
+    h, d_h = tape.before[t], tape.hidden.grad_carry
     n, r, z = tape.gates[t].chunk(3, dim=1)
     d_n, d_r, d_z, d_recalled = tape.d_gates[t].chunk(4, dim=1)
     d_h.add_(real(t, tape.d_outputs[t], tape.window))

@@ -1,4 +1,4 @@
-"""The steps of the GRU with layer normalisation, in torch operations."""
+"""Steps of the GRU with layer normalisation, in torch operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ aten = torch.ops.aten
 
 
 def open_gates(x: Tensor, h: Tensor, tape: LayerNormGRUTape | LayerNormGRUGradients) -> tuple[Tensor, ...]:
-    """r, z, n, and the part of n that r lets through, from both normalised maps."""
+    """r, z, n, and the hidden part of n before r scales it, from both normalised maps."""
     r, z, n = torch.addcmul(tape.bias_inputs, x, tape.gain_inputs).chunk(3, dim=1)
     h_r, h_z, recalled = torch.addcmul(tape.bias_hidden, h, tape.gain_hidden).chunk(3, dim=1)
     r.add_(h_r).sigmoid_()
@@ -35,7 +35,7 @@ def step(t: int, tape: LayerNormGRUTape) -> None:
 def step_back(t: int, tape: LayerNormGRUGradients) -> None:
     receive(t, tape.hidden, tape.window)
     H = tape.d_outputs.shape[2]
-    x, h, before, d_h = tape.from_inputs[t], tape.products[t], tape.before[t], tape.hidden.running
+    x, h, before, d_h = tape.from_inputs[t], tape.products[t], tape.before[t], tape.hidden.grad_carry
     r, z, n, recalled = open_gates(x, h, tape)
     d_x, d_product = tape.d_from_inputs[t], tape.d_products[t % len(tape.d_products)]
     d_r, d_z, d_n = d_x.chunk(3, dim=1)

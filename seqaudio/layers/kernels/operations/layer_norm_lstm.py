@@ -1,4 +1,4 @@
-"""The steps of the LSTM with layer normalisation, in torch operations."""
+"""Steps of the LSTM with layer normalisation, in torch operations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
     receive(t, tape.memory, tape.window)
     x, h, c, d_h, d_c = (
         *(tape.from_inputs[t], tape.products[t], tape.memory_before[t]),
-        *(tape.hidden.running, tape.memory.running),
+        *(tape.hidden.grad_carry, tape.memory.grad_carry),
     )
     i, f, g, o = open_gates(x, h, tape)
     d_gates = tape.d_products[t % len(tape.d_products)]

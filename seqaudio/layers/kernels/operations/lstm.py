@@ -1,4 +1,4 @@
-"""The steps of the LSTM, with or without peepholes, in torch operations."""
+"""Steps of the LSTM, with or without peepholes, in torch operations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def step(t: int, tape: LSTMTape) -> None:
 def step_back(t: int, tape: LSTMGradients) -> None:
     receive(t, tape.hidden, tape.window)
     receive(t, tape.memory, tape.window)
-    c, d_h, d_c = tape.memory_before[t], tape.hidden.running, tape.memory.running
+    c, d_h, d_c = tape.memory_before[t], tape.hidden.grad_carry, tape.memory.grad_carry
     (i, f, g, o), (p_i, p_f, p_o) = tape.gates[t].chunk(4, dim=1), tape.peephole
     d_gates = torch.empty_like(tape.gates[t])
     d_i, d_f, d_g, d_o = d_gates.chunk(4, dim=1)

@@ -1,4 +1,4 @@
-"""Layer normalisation in torch operations, rows at once."""
+"""Layer normalisation in torch operations, all rows at once."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def normalise(values: Tensor, scale: Tensor) -> Tensor:
 
 
 def normalise_gradient(gradient: Tensor, normalised: Tensor, scale: Tensor) -> None:
-    """Back through `normalise`, in place."""
+    """Backward of `normalise`, in place."""
     along = (gradient * normalised).mean(1, keepdim=True)
     gradient.sub_(gradient.mean(1, keepdim=True)).addcmul_(normalised, along, value=-1).mul_(scale[:, None])

@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def scan(a: Tensor, b: Tensor, initial: Tensor) -> Tensor:
-    """h [T, B, H] from a and b [T, B, H] and the state before, [B, H]."""
+    """h [T, B, H] from a and b [T, B, H] and the initial state [B, H]."""
     first = torch.addcmul(b[0], a[0], initial)
     return _from_zero(a, torch.cat([first[None], b[1:]]))
 
 
 def scan_back(a: Tensor, initial: Tensor, hidden: Tensor, d_hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of a, b and the state before: g_t = d_t + a_(t+1) * g_(t+1) is the same recurrence, backwards."""
+    """Gradients of a, b and the initial state: g_t = d_t + a_(t+1) * g_(t+1) is the same recurrence, backwards."""
     later = torch.cat([torch.zeros_like(a[:1]), a[1:].flip(0)])
     d_b = _from_zero(later, d_hidden.flip(0)).flip(0)
     d_a = d_b * torch.cat([initial[None], hidden[:-1]])
@@ -21,11 +21,11 @@ def scan_back(a: Tensor, initial: Tensor, hidden: Tensor, d_hidden: Tensor) -> t
 
 
 def _from_zero(a: Tensor, b: Tensor) -> Tensor:
-    """The recurrence from a zero state: pairs of steps are one step of a recurrence of half the length.
+    """The recurrence from a zero state: pairs of steps form one step of a recurrence of half the length,
 
         h_(2k+1) = (a_(2k+1) a_(2k)) h_(2k-1) + (a_(2k+1) b_(2k) + b_(2k+1))
 
-    which leaves the even steps to be made from the odd ones (Blelloch 1990).
+    and the even steps follow from the odd ones (Blelloch 1990).
     """
     T = len(a)
     if T == 1:

@@ -1,4 +1,4 @@
-"""States between steps, in torch operations. Selections, never products: NaN stays in its row."""
+"""States between steps, in torch operations: selections, never products with a mask, so NaN stays in its row."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ def real(t: int, values: Tensor, window: Window) -> Tensor:
 
 
 def carry(t: int, value: Tensor, state: StateTape, window: Window) -> None:
-    """Hand the state [B, H] after step t on: to step t + 1 and, after a row's last frame, out of the window."""
+    """Pass on the state [B, H] after step t: to step t + 1, and after a row's last frame to `final`."""
     after = state.before[t + 1]
     after.copy_(real(t, value, window))
     if window.ragged:
         torch.where((window.lengths == t + 1)[:, None], value, state.final, out=state.final)
     elif t + 2 == len(state.before):
         state.final.copy_(value)
-    if window.anew:
+    if window.has_resets:
         torch.where(window.resets[t + 1][:, None], state.start, after, out=after)
 
 
 def receive(t: int, gradient: StateGradient, window: Window) -> None:
-    """Make `running` the gradient of the state after step t, as far as it comes from later steps."""
-    if window.anew:
-        fresh = window.resets[t + 1][:, None]
-        gradient.start.add_(gradient.running.masked_fill(~fresh, 0))
-        gradient.running.masked_fill_(fresh, 0)
+    """Make `grad_carry` the gradient of the state after step t, its part from later steps."""
+    if window.has_resets:
+        reset = window.resets[t + 1][:, None]
+        gradient.start.add_(gradient.grad_carry.masked_fill(~reset, 0))
+        gradient.grad_carry.masked_fill_(reset, 0)
     if window.ragged:
-        gradient.running.add_(gradient.final.masked_fill((window.lengths != t + 1)[:, None], 0))
+        gradient.grad_carry.add_(gradient.final.masked_fill((window.lengths != t + 1)[:, None], 0))
     elif t + 2 == len(window.resets):
-        gradient.running.add_(gradient.final)
+        gradient.grad_carry.add_(gradient.final)

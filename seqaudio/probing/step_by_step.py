@@ -1,4 +1,4 @@
-"""What runs in the place of fused code, so that every step is seen: the same weights, one cell call a step."""
+"""Replace fused layers by loops over cells with the same parameters, so that every step can be recorded."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PARAMETERS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
 def step_by_step(module: nn.Module) -> nn.Module:
     """The module with its fused layers, torch's and ours, replaced by loops over cells with the same parameters.
 
-    Changes the module that it is given; give it a copy.
+    Changes the module in place; pass a copy.
     """
     replacements: dict[int, nn.Module] = {}
 
     def replaced(part: nn.Module) -> nn.Module:
         if id(part) in replacements:  # the same part in two places
             return replacements[id(part)]
-        new = _stand_in(part)
+        new = _replacement(part)
         replacements[id(part)] = new
         if new is part and not isinstance(part, Cell):
             for name, child in list(part.named_children()):
@@ -47,10 +47,10 @@ def step_by_step(module: nn.Module) -> nn.Module:
     return replaced(module)
 
 
-def _stand_in(part: nn.Module) -> nn.Module:
+def _replacement(part: nn.Module) -> nn.Module:
     if isinstance(part, FusedLayer):
         return Unrolled(part.cell)
-    # a subclass may compute something else, so only torch's own are known
+    # not subclasses, which may compute something else
     if type(part) in TORCH_LAYERS:
         assert isinstance(part, nn.RNNBase)
         return TorchLayer(part)
@@ -60,7 +60,7 @@ def _stand_in(part: nn.Module) -> nn.Module:
 
 
 def stack_of(module: nn.RNNBase) -> Stack:
-    """torch.nn.RNN, LSTM or GRU as a stack of our cells that hold its very parameters. Time-major, without dropout."""
+    """torch.nn.RNN, LSTM or GRU as a stack of our cells that share its parameters. Time-major, without dropout."""
 
     def layer(number: int, reverse: bool = False) -> Unrolled:
         suffix = f"_l{number}" + ("_reverse" if reverse else "")
@@ -75,7 +75,7 @@ def stack_of(module: nn.RNNBase) -> Stack:
 
 
 def _cell(module: nn.Module, parameters: dict[str, Any]) -> Cell[Any]:
-    """A cell of the module's kind that holds these parameters; biases that are not there are zero."""
+    """A cell of the module's kind that holds these parameters; missing biases are zero."""
     weight_ih, weight_hh = parameters["weight_ih"], parameters["weight_hh"]
     width, projected = weight_ih.shape[1], weight_hh.shape[1]
     cell: Cell[Any]
@@ -95,7 +95,7 @@ def _cell(module: nn.Module, parameters: dict[str, Any]) -> Cell[Any]:
 
 
 class TorchLayer(nn.Module):
-    """Called as torch.nn.RNN, LSTM and GRU are, packed sequences too, and returns what they return."""
+    """The interface of torch.nn.RNN, LSTM and GRU, packed sequences too, over our cells."""
 
     def __init__(self, module: nn.RNNBase) -> None:
         super().__init__()
@@ -113,14 +113,14 @@ class TorchLayer(nn.Module):
             raise ValueError(f"got inputs of shape {list(inputs.shape)}, expected 3 dimensions; add one for the batch")
         elif self.batch_first:
             inputs = inputs.transpose(0, 1)
-        outputs, after = self.stack(inputs, None if state is None else self._ours(state), lengths)
+        outputs, after = self.stack(inputs, None if state is None else self._to_stack(state), lengths)
         if packed:
             assert lengths is not None
-            return pack_padded_sequence(outputs, lengths, enforce_sorted=False), self._theirs(after)
-        return outputs.transpose(0, 1) if self.batch_first else outputs, self._theirs(after)
+            return pack_padded_sequence(outputs, lengths, enforce_sorted=False), self._to_torch(after)
+        return outputs.transpose(0, 1) if self.batch_first else outputs, self._to_torch(after)
 
-    def _ours(self, state: Any) -> Any:
-        """h [L D, B, H] and, of an LSTM, c [L D, B, H] to the state of the stack."""
+    def _to_stack(self, state: Any) -> Any:
+        """The stack's state from torch's: h [L D, B, H] and, in an LSTM, c [L D, B, H]."""
         if self.memory:
             cells: list[Any] = [LSTMState(h, c) for h, c in zip(*state, strict=True)]
         else:
@@ -129,7 +129,8 @@ class TorchLayer(nn.Module):
             return tuple(cells)
         return tuple(zip(cells[::2], cells[1::2], strict=True))
 
-    def _theirs(self, state: Any) -> Any:
+    def _to_torch(self, state: Any) -> Any:
+        """The inverse of `_to_stack`."""
         parts = flatten(state)
         hidden = torch.stack([tensor for name, tensor in parts.items() if name.endswith("hidden")])
         if not self.memory:
@@ -138,7 +139,7 @@ class TorchLayer(nn.Module):
 
 
 class TorchCell(nn.Module):
-    """Called as torch.nn.RNNCell, LSTMCell and GRUCell are, and returns what they return."""
+    """The interface of torch.nn.RNNCell, LSTMCell and GRUCell over one of our cells."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -157,7 +158,7 @@ class TorchCell(nn.Module):
 
 
 class StepFunction(nn.Module):
-    """A function (inputs [B, ...], state) -> (outputs [B, ...], state) that is called as a cell is."""
+    """A function (inputs [B, ...], state) -> (outputs [B, ...], state) as a module with a cell's interface."""
 
     def __init__(self, function: Any) -> None:
         super().__init__()
