@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from seqaudio.errors import StoreError
 from seqaudio.store import SPLITS, Store
@@ -130,3 +131,13 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
     still = std <= np.maximum(MIN_SPREAD * np.abs(mean), STILL)
     return mean, np.where(still, 1.0, std)
+
+
+def scaling_of(store: Store) -> tuple[torch.Tensor, ...]:
+    """Mean and deviation [F] of the inputs, and [K] of the targets, over the training rows: what a model scales by.
+
+    Raises StoreError as `statistics_of` does.
+    """
+    channels = channels_of(store)
+    statistics = [torch.from_numpy(values).float() for values in statistics_of(store)]
+    return tuple(values[list(which)] for which in (channels.inputs, channels.targets) for values in statistics)
