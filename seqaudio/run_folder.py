@@ -2,7 +2,9 @@
 
 config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint, the run
                    whose weights it started from (name and hash), and the user's own files in use (name and hash);
-                   loading a run never executes them
+                   loading a run never executes them. Settings have their plain names, whatever option group they
+                   belong to (`noise`, not `augmentation.noise`); an option added since the run was made counts as
+                   its default
 metrics.jsonl      one line for each epoch; TensorBoard files are in tensorboard/
 model.safetensors  the weights with the best validation result
 resume/            checkpoints, see `bptt/checkpoint.py`
@@ -12,11 +14,11 @@ test_reads.tsv     one line for each time that the test split was read
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -25,12 +27,25 @@ from seqaudio.errors import OptionError, RunError
 from seqaudio.extensions import Extension
 from seqaudio.files import write_json
 from seqaudio.models import Model, build_model
-from seqaudio.store import Store
+from seqaudio.option_groups import flat_defaults, flat_values
 from seqaudio.tensors import load_tensors, save_tensors
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
 OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # options that may differ when it is resumed
+
+
+class TrainedOn(Protocol):
+    """What a run keeps of the data: that of a store, or of a task made by rule."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def settings(self) -> dict[str, Any]: ...
+    @property
+    def names(self) -> Vocabulary: ...
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class RunFolder:
@@ -66,9 +81,10 @@ class RunFolder:
         recipe: str,
         settings: dict[str, Any],
         model: dict[str, Any],
-        store: Store,
+        store: TrainedOn,
         resume: bool,
         parent: dict[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Make the folder of a new run, or open that of an interrupted one.
 
@@ -78,6 +94,7 @@ class RunFolder:
             resume: the folder must exist, made with the same settings, store and user's files (byte for byte), so
                 that a resumed run equals one that was never interrupted.
             parent: name and hash of the run whose weights this one started from.
+            defaults: of the settings, for a run that was made before an option existed.
 
         Raises RunError where the folder exists without `resume`, or differs with it; the message names both values.
         """
@@ -111,14 +128,11 @@ class RunFolder:
                     f"{path} was made with {name} {_short(run.config[name])}, now it is {_short(config[name])}; "
                     f"give what it was made with, or choose another --run"
                 )
-        for name, value in settings.items():
-            if name == "store":
-                continue  # its fingerprint was compared; the folder may have moved
-            if run.settings.get(name) != value:
-                raise RunError(
-                    f"{path} was made with {name} = {run.settings.get(name)!r}, now it is {value!r}; "
-                    f"give the same options to --resume, or choose another --run"
-                )
+        for name, (then, now_is) in _other(run.settings, settings, defaults or {}).items():
+            raise RunError(
+                f"{path} was made with {name} = {then!r}, now it is {now_is!r}; "
+                f"give the same options to --resume, or choose another --run"
+            )
         return run
 
     @property
@@ -181,34 +195,47 @@ class RunFolder:
             )
         return model
 
-    def require(self, recipe: str, use: str) -> None:
-        """Raise RunError unless the run was made by `recipe`; `use` names the caller in the message."""
-        if self.recipe != recipe:
-            raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {recipe!r}")
+    def require(self, recipe: str | tuple[str, ...], use: str) -> None:
+        """Raise RunError unless the run was made by `recipe`, or by one of several; `use` names the caller."""
+        wanted = (recipe,) if isinstance(recipe, str) else recipe
+        if self.recipe not in wanted:
+            needed = " or ".join(map(repr, wanted))
+            raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {needed}")
 
-    def check_store(self, store: Store) -> None:
+    def check_store(self, store: TrainedOn) -> None:
         """Raise RunError where a store has another kind or other settings of input than the run was trained on."""
         if _seen(store.kind, store.settings) == _seen(self.input["kind"], self.input["settings"]):
             return
         raise RunError(
-            f"{store.path} does not suit {self.path}: the store has {store.kind} {_short(store.settings)}, the run "
-            f"was trained on {self.input['kind']} {_short(self.input['settings'])}; prepare it with the same settings"
+            f"{getattr(store, 'path', 'the task')} does not suit {self.path}: it has {store.kind} "
+            f"{_short(store.settings)}, the run was trained on {self.input['kind']} "
+            f"{_short(self.input['settings'])}; prepare it with the same settings"
         )
 
 
 def _seen(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The kind and settings that determine a model's inputs: kept samples count as features; other settings do not."""
-    seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text")}
+    """The kind and settings that determine a model's inputs: kept samples count as features; the choice of clips and
+    the number of steps of a memory task do not count."""
+    seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text", "name")}
     return "features" if kind == "audio" else kind, seen or settings
 
 
 def run_settings(config: Any) -> dict[str, Any]:
-    """The fields of a recipe's options (a dataclass) that determine the result of a run, as JSON."""
-    return {
-        name: str(value) if isinstance(value, Path) else value
-        for name, value in dataclasses.asdict(config).items()
-        if name not in OF_A_SESSION
-    }
+    """The options of a recipe (a dataclass) that determine the result of a run, by their plain names, as JSON."""
+    return {name: value for name, value in flat_values(config).items() if name not in OF_A_SESSION}
+
+
+def other_settings(run: RunFolder, config: Any) -> dict[str, tuple[Any, Any]]:
+    """The options that differ from those that the run was made with: {name: (then, now)}.
+
+    The path of the store is ignored, since its fingerprint is compared.
+    """
+    return _other(run.settings, run_settings(config), flat_defaults(type(config)))
+
+
+def _other(then: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    before = {name: then.get(name, defaults.get(name)) for name in now}
+    return {name: (before[name], now[name]) for name in now if name != "store" and before[name] != now[name]}
 
 
 def _short(value: Any) -> str:

@@ -15,6 +15,7 @@ from seqaudio.batching import MEMORY_TASKS, AddingProblem, Batch, CopyProblem, G
 from seqaudio.batching.memory_tasks import BLANK, GO, RECALLED, SYMBOLS
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
+from seqaudio.evaluation.results import command_of
 from seqaudio.run_folder import RunFolder
 
 
@@ -185,8 +186,8 @@ def test_steps_that_no_check_ends_are_refused(train: ModuleType, tmp_path: Path)
 
 def test_a_run_tells_the_command_that_repeats_it(train: ModuleType) -> None:
     config = train.Config(run=Path("runs/a"), cell="gru", learned_state=True, learning_rate=3e-3, resume=True)
-    assert train.command(config) == (
-        "python recipes/memory_tasks/train.py --run runs/a --cell gru --learned-state --learning-rate 0.003"
+    assert command_of("memory_tasks", config) == (
+        "python recipes/memory_tasks/train.py --run runs/a --cell gru --learning-rate 0.003 --learned-state"
     )
 
 

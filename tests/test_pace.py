@@ -38,9 +38,8 @@ def test_the_speed_is_known_after_some_batches_of_which_the_first_does_not_count
     pace = Pace(budget=1e6)
     for number in range(MEASURED_BATCHES + 1):
         assert not pace.known
-        pace.start()
-        clock[0] += 100.0 if number == 0 else 2.0
-        pace.stop()
+        with pace:
+            clock[0] += 100.0 if number == 0 else 2.0
         clock[0] += 50.0  # between two batches nothing is measured
     assert pace.known
     assert pace.batch_seconds == pytest.approx(2.0)
@@ -52,9 +51,8 @@ def test_slow_batches_are_measured_for_a_tenth_of_the_time_only(monkeypatch: pyt
     pace = Pace(budget=60.0)
     known = []
     for _ in range(4):
-        pace.start()
-        clock[0] += 4.0
-        pace.stop()
+        with pace:
+            clock[0] += 4.0
         known.append(pace.known)
     assert known == [False, False, True, True]
 

@@ -23,7 +23,6 @@ from made_up import frame_store, token_store
 from seqaudio.batching import Batch, LabelledSequences, Lanes, PaddedBatches, TokenSequences
 from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Interrupted, Strategy, Trainer, TrainerSettings, TruncatedBPTT
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
-from seqaudio.bptt.logs import Log
 from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import take_rows
@@ -614,14 +613,14 @@ def test_a_probed_training_tells_how_far_gradients_reach_and_is_otherwise_the_sa
 def test_a_probed_training_that_was_cut_off_writes_the_same_lines(store: Store, tmp_path: Path) -> None:
     trainer(store, tmp_path / "whole", epochs=4, probe_every=2).fit()
     cut = trainer(store, tmp_path / "cut", epochs=4, probe_every=2)
-    finish = cut._finish_epoch
+    save = cut._save
 
-    def stop_behind_the_second(log: Log) -> None:
-        finish(log)
+    def stop_behind_the_second() -> None:
+        save()
         if cut.at.epoch == 2:
             raise KeyboardInterrupt
 
-    cut._finish_epoch = stop_behind_the_second  # type: ignore[method-assign]
+    cut._save = stop_behind_the_second  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         cut.fit()
     trainer(store, tmp_path / "cut", epochs=4, probe_every=2, resume=True).fit()

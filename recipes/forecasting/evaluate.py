@@ -14,15 +14,13 @@ from typing import Literal
 
 from seqaudio.batching import channels_of, series_of
 from seqaudio.cli.options import run
-from seqaudio.errors import RunError
+from seqaudio.evaluation.finishing import open_run
 from seqaudio.evaluation.forecasts.figure import draw_forecasts
 from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
 from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.files import write_json
 from seqaudio.models import ForecastModel
-from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
 
 
 @dataclass(frozen=True)
@@ -37,34 +35,28 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures; on the test split, record them."""
-    folder = RunFolder(config.run)
-    folder.require("forecasting", "this recipe")
-    read_results(config.run)
-    store = Store(config.store or folder.settings["store"])
+    folder, store = open_run(config.run, "forecasting", "series", config.store, exact=True)
     channels = channels_of(store)
-    if store.fingerprint != folder.config["store"]:
-        raise RunError(f"{store.path} is not the store that {config.run} was trained on; its scaling would not fit")
     model = folder.model()
     assert isinstance(model, ForecastModel)
     window, horizon = folder.settings["window"], folder.settings["horizon"]
 
     series = series_of(store, config.split)
     source = forecast_source(series, window, horizon)
-    said = predict(model, source, horizon)
+    forecasts = predict(model, source, horizon)
     calibration = predict(model, forecast_source(series_of(store, "valid"), window, horizon), horizon)
     intervals = Intervals.from_errors(calibration.errors)
-    metrics = said.metrics()
+    metrics = forecasts.metrics()
     count = metrics.pop("count")
     if len(channels.targets) == 1:
         metrics["rmse_in_units"] = math.sqrt(metrics["mse"]) * float(model.target_std[0])
-    metrics |= intervals.coverage(said) | {"count": count}
-    beside = baselines_of(store, config.split, window, horizon)
+    metrics |= intervals.coverage(forecasts) | {"count": count}
+    baselines = baselines_of(store, config.split, window, horizon)
+    beside = {name: baseline.metrics() for name, baseline in baselines.items()}
     if config.split == "test":
-        record_test(
-            config.run, metrics, {name: forecasts.metrics() for name, forecasts in beside.items()}, store.fingerprint
-        )
+        record_test(config.run, metrics, beside, store.fingerprint)
         data = read_results(config.run)
-        data["mse_by_step"]["test"] = steps_of({"model": said} | beside)
+        data["mse_by_step"]["test"] = steps_of({"model": forecasts} | baselines)
         write_json(config.run / "results.json", data)
     print(f"{config.split} mse {metrics['mse']:.4f}, mae {metrics['mae']:.4f} over {count:,} values, {horizon} ahead")
     for level in intervals.levels:
@@ -72,14 +64,13 @@ def main(config: Config) -> None:
         share = "validation is too small for" if inside is None else f"{100 * inside:.1f} % of the truth lies in"
         print(f"  {share} the {100 * level:g} % intervals")
     if len(channels.targets) > 1:
-        errors = zip(channels.target_names, said.by_channel(), strict=True)
+        errors = zip(channels.target_names, forecasts.by_channel(), strict=True)
         print("  mse by channel: " + ", ".join(f"{name} {error:.4f}" for name, error in errors))
-    for name, forecasts in beside.items():
-        other = forecasts.metrics()
+    for name, other in beside.items():
         print(f"  beside it, {name}: mse {other['mse']:.4f}, mae {other['mae']:.4f}")
     if config.figures:
         figure = folder.figure(f"forecasts_{config.split}")
-        draw_forecasts(said, intervals, series, source.origins, store, figure, config.run.name)
+        draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)
         print(f"  {figure}")
 
 

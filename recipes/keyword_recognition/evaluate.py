@@ -14,12 +14,11 @@ from typing import Literal
 from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
+from seqaudio.evaluation.finishing import beside, open_run
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
-from seqaudio.evaluation.results import read_results, record_test
+from seqaudio.evaluation.results import record_test
 from seqaudio.models import KeywordModel
-from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures; on the test split, record them."""
-    folder = RunFolder(config.run)
-    folder.require("keyword_recognition", "this recipe")
-    read_results(config.run)
-    store = Store(config.store or folder.settings["store"])
-    store.require(("features", "audio"), "keyword recognition")
-    folder.check_store(store)
+    folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
     split = store[config.split]
     # a clip that is of none of the run's labels counts as `unknown`, or stops the command
     clips = labelled_clips(store, split, folder.vocabulary)
@@ -50,14 +44,15 @@ def main(config: Config) -> None:
     conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
-    baseline = {"accuracy": neighbour_accuracy(labelled_clips(store, store["train"], folder.vocabulary), clips)}
+    neighbours = neighbour_accuracy(labelled_clips(store, store["train"], folder.vocabulary), clips)
+    baselines = {"5-nearest-neighbours": {"accuracy": neighbours}}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
-        record_test(config.run, metrics, {"5-nearest-neighbours": baseline}, store.fingerprint)
+        record_test(config.run, metrics, baselines, store.fingerprint)
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
-        f"{metrics['nats_per_clip']:.4f} nats a clip; 5 nearest neighbours {100 * baseline['accuracy']:.2f} %"
+        f"{metrics['nats_per_clip']:.4f} nats a clip; {beside(baselines, 'accuracy')}"
     )
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")

@@ -14,11 +14,10 @@ from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.options import run
+from seqaudio.evaluation.finishing import beside, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
 from seqaudio.evaluation.ngram import ngram_baselines
-from seqaudio.evaluation.results import read_results, record_test
-from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
+from seqaudio.evaluation.results import record_test
 
 
 @dataclass(frozen=True)
@@ -32,12 +31,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures; on the test split, record them."""
-    folder = RunFolder(config.run)
-    folder.require("language_modelling", "this recipe")
-    read_results(config.run)
-    store = Store(config.store or folder.settings["store"])
-    store.require("text", "language modelling")
-    folder.check_store(store)
+    folder, store = open_run(config.run, "language_modelling", "text", config.store)
     split = store[config.split]
 
     metrics = per_character(evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS)))
@@ -46,9 +40,10 @@ def main(config: Config) -> None:
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
     nats = metrics["nats_per_character"]
-    beside = ", ".join(f"{name} {values['nats_per_character']:.4f}" for name, values in baselines.items())
-    bits = nats / math.log(2)
-    print(f"{config.split} {nats:.4f} nats a character ({bits:.3f} bits) over {metrics['count']:,}; {beside}")
+    print(
+        f"{config.split} {nats:.4f} nats a character ({nats / math.log(2):.3f} bits) over {metrics['count']:,}; "
+        f"{beside(baselines, 'nats_per_character')}"
+    )
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from typing import Literal
 
 from seqaudio.batching import MEMORY_TASKS, held_out
 from seqaudio.cli.options import run
+from seqaudio.evaluation.finishing import finished_run
 from seqaudio.evaluation.metrics import evaluate
-from seqaudio.evaluation.results import read_results, record_test
-from seqaudio.run_folder import RunFolder
+from seqaudio.evaluation.results import record_test
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures; on the test split, record them."""
-    folder = RunFolder(config.run)
-    folder.require("memory_tasks", "this recipe")
-    read_results(config.run)
+    folder = finished_run(config.run, "memory_tasks")
     task = MEMORY_TASKS[folder.input["settings"]["name"]](folder.input["settings"]["length"])
 
     sequences = held_out(task, config.split)

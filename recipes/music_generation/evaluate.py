@@ -13,11 +13,10 @@ from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.options import run
+from seqaudio.evaluation.finishing import beside, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
-from seqaudio.evaluation.results import read_results, record_test
-from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
+from seqaudio.evaluation.results import record_test
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,17 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures; on the test split, record them."""
-    folder = RunFolder(config.run)
-    folder.require("music_generation", "this recipe")
-    read_results(config.run)
-    store = Store(config.store or folder.settings["store"])
-    store.require("tokens", "music generation")
-    folder.check_store(store)
+    folder, store = open_run(config.run, "music_generation", "tokens", config.store)
     split = store[config.split]
 
     metrics = evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
     baselines = ngram_baselines(store, store["train"], store["valid"], split)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
-    beside = ", ".join(f"{name} {scores['nats_per_event']:.4f}" for name, scores in baselines.items())
-    print(f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; {beside}")
+    print(
+        f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
+        f"{beside(baselines, 'nats_per_event')}"
+    )
 
 
 if __name__ == "__main__":

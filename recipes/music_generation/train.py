@@ -14,30 +14,26 @@ from pathlib import Path
 
 import torch
 
-from seqaudio.batching import PaddedBatches, TokenSequences
-from seqaudio.bptt import StrategyName, TrainingOptions, token_source, train
+from seqaudio.batching import Lanes, PaddedBatches, Source, TokenSequences
+from seqaudio.bptt import StoreOptions, StrategyName, TrainingOptions, TruncatedBPTT, train
 from seqaudio.cli.options import run
-from seqaudio.evaluation.figures import draw_curves, read_metrics
+from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
-from seqaudio.evaluation.results import command_line, results
-from seqaudio.files import write_json
 from seqaudio.models import EventModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(EventModelOptions, TrainingOptions):
+class Config(StoreOptions, EventModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # tokens, as data_prep/midi_folder.py makes them
     batch_size: int = 32  # lanes that run side by side; pieces a batch under full BPTT
     epochs: int = 8  # passes over the training split
     learning_rate: float = 4e-3  # Adam; the highest of the schedule
-    bptt: StrategyName = (
-        "truncated"  # how far gradients reach (docs/bptt.md): truncated runs over lanes, the others over pieces
-    )
+    bptt: StrategyName = "truncated"  # over lanes; full and checkpointed: over whole pieces
 
 
 def main(config: Config) -> None:
@@ -46,43 +42,39 @@ def main(config: Config) -> None:
     store.require("tokens", "music generation")
     training, valid = store["train"].head(config.limit), store["valid"]
 
-    torch.manual_seed(config.seed)
-    arguments = config.arguments(len(store.names))
-    model = build_model("events", arguments)
+    strategy = config.strategy()
+    batches: Source
+    if isinstance(strategy, TruncatedBPTT):  # pieces one after the other in lanes: the state goes on between windows
+        batches = Lanes(training, config.batch_size, strategy.batch_steps, seed=config.seed)
+    else:  # whole pieces, padded
+        batches = PaddedBatches(TokenSequences(training), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
     # whole pieces: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
+
+    torch.manual_seed(config.seed)
+    description = config.description(len(store.names))
+    model = build_model(**description)
+
     trained = train(
         model,
-        arguments,
-        token_source(config.strategy(), training, config.batch_size, config.seed, MAX_STEPS),
+        strategy,
+        batches,
         config,
         recipe="music_generation",
-        name="events",
-        store=store,
+        description=description,
+        data=store,
         validate=lambda device: evaluate(model, valid_batches, device),
         select=("nats_per_event", "min"),
         probe_on=probe_rows(store, store.names),
     )
-    if trained is None:
+    if trained is None:  # another process has the results
         return
 
-    baselines = {name: {"valid": scores} for name, scores in ngram_baselines(store, training, valid, valid).items()}
-    outcome = results(
-        recipe="music_generation",
-        seed=config.seed,
-        valid=trained.best,
-        baselines=baselines,
-        parameters=model.parameter_count(),
-        wall_seconds=trained.seconds,
-        command=command_line(),
-    )
-    write_json(config.run / "results.json", outcome)
-    draw_curves(read_metrics(trained.folder.metrics_file), trained.folder.figure("curves"))
-    beside = ", ".join(f"{name} {scores['valid']['nats_per_event']:.4f}" for name, scores in baselines.items())
-    print(
-        f"validation {trained.best['nats_per_event']:.4f} nats an event over {trained.best['count']:,} events "
-        f"({beside}), {trained.seconds:.0f} s; "
-        f"next: recipes/music_generation/evaluate.py --run {config.run} --split test"
+    finish(
+        trained,
+        reached=f"{trained.best['nats_per_event']:.4f} nats an event over {trained.best['count']:,} events",
+        metric="nats_per_event",
+        baselines=ngram_baselines(store, training, valid, valid),
     )
 
 

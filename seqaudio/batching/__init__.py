@@ -13,7 +13,7 @@ from seqaudio.batching.memory_tasks import (
 )
 from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenSequences
 from seqaudio.batching.recordings import LabelledRecordings
-from seqaudio.batching.series import Series, SeriesChannels, channels_of, series_of, statistics_of
+from seqaudio.batching.series import Series, SeriesChannels, channels_of, scaling_of, series_of, statistics_of
 from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
 from seqaudio.batching.series_windows import SeriesWindows
 
@@ -41,6 +41,7 @@ __all__ = [
     "channels_of",
     "held_out",
     "labelled_clips",
+    "scaling_of",
     "series_of",
     "statistics_of",
 ]

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from seqaudio.errors import StoreError
 from seqaudio.store import SPLITS, Store
@@ -129,3 +130,13 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
     constant = std <= np.maximum(MIN_RELATIVE_DEVIATION * np.abs(mean), MIN_DEVIATION)
     return mean, np.where(constant, 1.0, std)
+
+
+def scaling_of(store: Store) -> tuple[torch.Tensor, ...]:
+    """Mean and standard deviation over the training rows, of the inputs [F] and of the targets [K]: a model's scaling.
+
+    Raises StoreError as `statistics_of` does.
+    """
+    channels = channels_of(store)
+    statistics = [torch.from_numpy(values).float() for values in statistics_of(store)]
+    return tuple(values[list(which)] for which in (channels.inputs, channels.targets) for values in statistics)

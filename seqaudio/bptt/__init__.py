@@ -1,7 +1,7 @@
 """Backpropagation through time: strategies, the one Trainer, checkpoints."""
 
 from seqaudio.bptt.interruption import Interrupted
-from seqaudio.bptt.options import TrainingOptions
+from seqaudio.bptt.options import StoreOptions, TrainingOptions
 from seqaudio.bptt.processes import Processes, launch
 from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.start_from import begin_with
@@ -15,7 +15,7 @@ from seqaudio.bptt.strategies import (
     strategy_from,
 )
 from seqaudio.bptt.trainer import Trainer
-from seqaudio.bptt.training import Trained, token_source, train
+from seqaudio.bptt.training import Trained, train
 
 __all__ = [
     "ADVANCE",
@@ -23,6 +23,7 @@ __all__ = [
     "FullBPTT",
     "Interrupted",
     "Processes",
+    "StoreOptions",
     "Strategy",
     "StrategyName",
     "Trained",
@@ -33,6 +34,5 @@ __all__ = [
     "begin_with",
     "launch",
     "strategy_from",
-    "token_source",
     "train",
 ]

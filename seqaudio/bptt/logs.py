@@ -52,6 +52,21 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
             board.close()
 
 
+def epoch_line(at: Position, metrics: dict[str, float], best: bool, learning_rate: float) -> dict[str, Any]:
+    """What metrics.jsonl keeps of an epoch."""
+    return {
+        "epoch": at.epoch + 1,
+        "step": at.step,
+        "train_loss": at.total / max(at.count, 1),
+        "valid": metrics,
+        "best": best,
+        "learning_rate": learning_rate,
+        "clipped": at.clipped / max(at.updates, 1),
+        "skipped": at.skipped,
+        "seconds": round(at.seconds, 3),
+    }
+
+
 def _scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
     for name in ("train_loss", "learning_rate", "clipped"):
         yield f"train/{name.removeprefix('train_')}", line[name]

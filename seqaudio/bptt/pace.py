@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from types import TracebackType
+
+from seqaudio.bptt.position import Position
 
 MEASURED_BATCHES = 20
 MEASURED_SHARE = 0.1  # of the time that is given: slow batches are measured for so long at most
 
 
 class Pace:
-    """Seconds of each batch; the first of a session, which loads kernels, is left out.
+    """Seconds of each batch; the first of a session, which loads kernels, is left out. `with pace:` measures a batch.
 
     Args:
         budget: seconds of the whole training.
@@ -19,20 +22,17 @@ class Pace:
         self.budget = budget
         self.batches = -1
         self.seconds = 0.0
-        self._since: float | None = None
+        self._since = 0.0
 
-    def start(self) -> None:
-        """A batch begins."""
+    def __enter__(self) -> None:
         self._since = time.monotonic()
 
-    def stop(self) -> None:
-        """The batch that began is done."""
-        if self._since is None:
-            return
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if self.batches >= 0:
             self.seconds += time.monotonic() - self._since
         self.batches += 1
-        self._since = None
 
     @property
     def known(self) -> bool:
@@ -43,6 +43,13 @@ class Pace:
     def batch_seconds(self) -> float:
         """Of one batch, the mean."""
         return self.seconds / self.batches
+
+    def settle(self, at: Position, batches: int, left: float, batch_seconds: float) -> str:
+        """Fix the number of epochs, once; in words. left: seconds. batches: in an epoch."""
+        at.epochs, at.rest = affordable(left, batch_seconds, at.validation_seconds, at.epoch, at.batch, batches)
+        at.settled = True
+        length = f"{at.epochs:,} epochs of {batches:,} batches" + f" and {at.rest:,} batches" * bool(at.rest)
+        return f"--minutes {self.budget / 60:g} at {1000 * batch_seconds:.1f} ms a batch: {length}"
 
 
 def affordable(

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from seqaudio.errors import RunError
+
+NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
 
 
 @dataclass
@@ -72,3 +78,54 @@ class Position:
         """Share of the training; `batches` an epoch."""
         # epochs of padded batches differ a little in their number
         return min((self.epoch + self.batch / batches) / (self.epochs + self.rest / batches), 1.0)
+
+    # --- what happens to it ---
+
+    def count_update(self, sums: Sums, clipped: bool) -> None:
+        """An optimiser step was made with the gradients of these sums."""
+        self.skipped_in_a_row = 0
+        self.clipped += clipped
+        self.step += 1
+        self.total += sums.total
+        self.count += sums.count
+
+    def count_skipped(self, sums: Sums, names: list[str]) -> None:
+        """An update was left out, since the gradients of the parameters `names` were not finite.
+
+        Raises RunError for the twentieth in a row; it tells where the first was.
+        """
+        self.skipped += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row == 1:
+            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            self.trouble = (
+                f"at step {self.step}, batch {self.batch + 1} of epoch {self.epoch + 1}, with a loss of "
+                f"{sums.total / sums.count:.4g}, in {names[0] if names else 'the norm alone'}{others}"
+            )
+        if self.skipped_in_a_row >= NON_FINITE_LIMIT:
+            raise RunError(
+                f"the gradient was not finite in {NON_FINITE_LIMIT} updates in a row, the first {self.trouble}; "
+                f"lower --learning-rate or --clip-norm"
+            )
+
+    def count_validation(self, metrics: Mapping[str, float], select: tuple[str, str]) -> bool:
+        """Whether this epoch is the best so far; `select`: in which metric, and whether its max or min is best."""
+        name, direction = select
+        value = metrics[name]
+        if self.best is None or math.isnan(self.best):
+            better = True
+        else:
+            better = value > self.best if direction == "max" else value < self.best
+        if better:
+            self.best, self.best_metrics, self.stale = value, dict(metrics), 0
+        else:
+            self.stale += 1
+        return better
+
+    def next_epoch(self, halve_after: int | None = None) -> None:
+        """An epoch is done. halve_after: epochs without a better one after which the rate is halved, and so on."""
+        if halve_after and self.stale and self.stale % halve_after == 0:
+            self.halved += 1
+        self.epoch += 1
+        self.batch = self.count = self.updates = self.clipped = 0
+        self.total = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from seqaudio.bptt.schedules import SCHEDULES
 from seqaudio.errors import OptionError
@@ -19,6 +19,8 @@ class TrainerSettings:
 
     Raises OptionError where a number is out of its range or two do not go together.
     """
+
+    GROUP: ClassVar[str] = "training"  # in a help text
 
     epochs: int  # passes over the training split
     learning_rate: float = 1e-3  # Adam; the highest of the schedule

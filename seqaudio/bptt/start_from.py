@@ -8,13 +8,12 @@ from seqaudio.errors import RunError
 from seqaudio.files import sha256_of
 from seqaudio.models import Model
 from seqaudio.progress import say
-from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
+from seqaudio.run_folder import RunFolder, TrainedOn
 
 OF_NAMES = ("embedding.", "output.")  # parameters of all models that have a row for each name of the vocabulary
 
 
-def begin_with(parent: Path | None, model: Model, store: Store, recipe: str) -> dict[str, str] | None:
+def begin_with(parent: Path | None, model: Model, store: TrainedOn, recipe: str) -> dict[str, str] | None:
     """Give a new model the weights of a run, as far as they fit; the run's name and the hash of its weights.
 
     Statistics of normalisation belong to the weights and come with them. Where the vocabularies differ, rows of names

@@ -7,30 +7,27 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
 from seqaudio.bptt.interruption import Interrupted, interruptible
-from seqaudio.bptt.logs import Log, logs
-from seqaudio.bptt.pace import Pace, affordable
+from seqaudio.bptt.logs import Log, epoch_line, logs
+from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.position import Position, Sums
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import Processes
 from seqaudio.bptt.schedules import Progress, rate_factor
 from seqaudio.bptt.settings import TrainerSettings
+from seqaudio.bptt.snapshot import put_back, take_snapshot
 from seqaudio.bptt.strategies import Carried, Strategy
 from seqaudio.bptt.updater import Outcome, Updater
-from seqaudio.errors import RunError
 from seqaudio.models import Model
-from seqaudio.probing import EpochProbe
-from seqaudio.progress import progress, say
+from seqaudio.probing import EpochProbe, Report
+from seqaudio.progress import Advance, progress, say
 from seqaudio.run_folder import RunFolder
 
-NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
 INTERRUPTED = 130  # exit status of a process beside the first; the first tells how to go on
 
 
@@ -84,46 +81,35 @@ class Trainer:
 
         Raises RunError where the gradient is not finite many times in a row; Interrupted on Ctrl-C, after saving.
         """
-        self._clock = time.monotonic()
         self._restore_or_begin()
         with self._logs() as log, interruptible() as interrupted:
             while not self._ended():
                 self.model.train()
-                what = f"epoch {self.at.epoch + 1}/{self.at.epochs + bool(self.at.rest)}"
-                with progress(what, self.batches, "batches", self.at.batch) as advance:
+                with self._bar() as advance:
                     for batch in self.source.epoch(self.at.epoch, self.at.batch):
                         if self.at.rest_done:
                             break
-                        self._train_on(batch.to(self.device))
+                        with self._pace or nullcontext():
+                            self._train_on(batch.to(self.device))
                         advance(1, f"loss {self.at.total / max(self.at.count, 1):.3f}")
-                        stop, save, settle = self.processes.agree(
-                            interrupted(), self._checkpoint_due(), self._speed_known()
-                        )
-                        if settle:
-                            self._settle_length()
-                        if stop or save:
-                            self._save()
-                        if stop:
-                            self._leave()
-                self._finish_epoch(log)
+                        self._between_batches(interrupted())
+                self._update_rest()
+
+                self.model.eval()
+                with self.updater.averaged() if self.at.step else nullcontext():
+                    metrics, report = self._validated(), self._probed()
+                    better = self.at.count_validation(metrics, self.select)
+                    if better and self.processes.first:
+                        self.run.save_weights(self.model)
+                self._tick()
+                log(epoch_line(self.at, metrics, better, self._learning_rate()), report)
+                self.at.next_epoch(self.settings.plateau_patience if self.settings.schedule == "plateau" else None)
+                self._save()
         return self.at.best_metrics
 
-    def _ended(self) -> bool:
-        if self.settings.patience and self.at.stale >= self.settings.patience:
-            say(f"no better epoch in {self.at.stale}: the training ends early")
-            return True
-        return self.at.finished and self.at.settled
-
-    def _leave(self) -> None:
-        if not self.processes.first:
-            sys.exit(INTERRUPTED)
-        raise Interrupted(f"saved; go on with --run {self.run.path} --resume")
-
-    # --- one batch, one update ---
+    # --- one batch, its windows, their updates ---
 
     def _train_on(self, batch: Batch) -> None:
-        if self._pace:
-            self._pace.start()
         carried = self.carried if self.source.continues else None
         for window in self.strategy.windows(batch, (self.at.epoch, self.at.batch)):
             if not self.at.pending.windows:
@@ -136,8 +122,6 @@ class Trainer:
                 carried = None  # what is not finite would be carried on for ever
         self.carried = carried if self.source.continues else None
         self.at.batch += 1
-        if self._pace:
-            self._pace.stop()
 
     def _update(self) -> bool:
         """One optimiser step on gradients of summed losses: sum over processes, divide once, clip, step.
@@ -153,98 +137,68 @@ class Trainer:
         finite = math.isfinite(sums.total)
         outcome = self.updater.update(sums.count, rate, self.at.step + 1) if finite else Outcome.NOT_FINITE
         if outcome is Outcome.NOT_FINITE:
-            self._skip(sums)
+            self.at.count_skipped(sums, self.updater.not_finite())
             return False
-        self.at.skipped_in_a_row = 0
-        self.at.clipped += outcome is Outcome.CLIPPED
-        self.at.step += 1
-        self.at.total += sums.total
-        self.at.count += sums.count
+        self.at.count_update(sums, outcome is Outcome.CLIPPED)
         return True
 
-    def _skip(self, sums: Sums) -> None:
-        self.at.skipped += 1
-        self.at.skipped_in_a_row += 1
-        if self.at.skipped_in_a_row == 1:
-            names = self.updater.not_finite()
-            others = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            self.at.trouble = (
-                f"at step {self.at.step}, batch {self.at.batch + 1} of epoch {self.at.epoch + 1}, with a loss of "
-                f"{sums.total / sums.count:.4g}, in {names[0] if names else 'the norm alone'}{others}"
-            )
-        if self.at.skipped_in_a_row >= NON_FINITE_LIMIT:
-            raise RunError(
-                f"the gradient was not finite in {NON_FINITE_LIMIT} updates in a row, the first {self.at.trouble}; "
-                f"lower --learning-rate or --clip-norm"
-            )
+    def _update_rest(self) -> None:
+        """At the end of an epoch: what is left where fewer windows than --accumulate were."""
+        if self.at.pending.windows and not self._update():
+            self.carried = None
 
     def _learning_rate(self) -> float:
         now = Progress(self.at.done(self.batches), 1 / (self.batches * self.at.epochs + self.at.rest), self.at.halved)
         return self.settings.learning_rate * rate_factor(self.settings.schedule, now, self.settings.warmup)
 
-    # --- one epoch ---
-
-    def _finish_epoch(self, log: Log) -> None:
-        if self.at.pending.windows and not self._update():  # fewer windows than --accumulate were left
-            self.carried = None
-        self.model.eval()
-        average = self.updater.average
-        with average.in_place() if average and self.at.step else nullcontext():
-            metrics = self._validated()
-            report = self.probe(self.model, self.at.epoch + 1) if self.probe and self.processes.first else None
-            better = self._is_better(metrics)
-            if better and self.processes.first:
-                self.run.save_weights(self.model)
-        rate = self._learning_rate()  # before the plateau counts this epoch
-        if better:
-            self.at.best, self.at.best_metrics, self.at.stale = metrics[self.select[0]], metrics, 0
-        else:
-            self.at.stale += 1
-            halve = self.settings.schedule == "plateau" and self.at.stale % self.settings.plateau_patience == 0
-            self.at.halved += int(halve)
-        self._tick()
-        log(
-            {
-                "epoch": self.at.epoch + 1,
-                "step": self.at.step,
-                "train_loss": self.at.total / max(self.at.count, 1),
-                "valid": metrics,
-                "best": better,
-                "learning_rate": rate,
-                "clipped": self.at.clipped / max(self.at.updates, 1),
-                "skipped": self.at.skipped,
-                "seconds": round(self.at.seconds, 3),
-            },
-            report,
-        )
-        self.at.epoch += 1
-        self.at.batch = self.at.count = self.at.updates = self.at.clipped = 0
-        self.at.total = 0.0
-        self._save()
+    # --- what an epoch is measured by ---
 
     def _validated(self) -> dict[str, float]:
         """The metrics that the first process measures, in all of them: what follows from them is one decision."""
         metrics: dict[str, float] = self.processes.share(self.validate() if self.processes.first else None)
         return metrics
 
-    def _is_better(self, metrics: dict[str, float]) -> bool:
-        name, direction = self.select
-        if self.at.best is None or math.isnan(self.at.best):
+    def _probed(self) -> Report | None:
+        return self.probe(self.model, self.at.epoch + 1) if self.probe and self.processes.first else None
+
+    # --- what goes on around the loop ---
+
+    def _ended(self) -> bool:
+        if self.settings.patience and self.at.stale >= self.settings.patience:
+            say(f"no better epoch in {self.at.stale}: the training ends early")
             return True
-        return metrics[name] > self.at.best if direction == "max" else metrics[name] < self.at.best
+        return self.at.finished and self.at.settled
+
+    def _bar(self) -> AbstractContextManager[Advance]:
+        what = f"epoch {self.at.epoch + 1}/{self.at.epochs + bool(self.at.rest)}"
+        return progress(what, self.batches, "batches", self.at.batch)
 
     def _logs(self) -> AbstractContextManager[Log]:
         return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line, report: None)
 
-    # --- how long it lasts ---
+    def _between_batches(self, interrupted: bool) -> None:
+        """Save where that is due, stop where all processes agree to, settle the length once the speed is known."""
+        due = time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
+        known = self._pace is not None and not self.at.settled and self._pace.known
+        stop, save, settle = self.processes.agree(interrupted, due, known)
+        if settle:
+            self._settle_length()
+        if stop or save:
+            self._save()
+        if stop and not self.processes.first:
+            sys.exit(INTERRUPTED)
+        if stop:
+            raise Interrupted(f"saved; go on with --run {self.run.path} --resume")
 
     def _tick(self) -> None:
         now = time.monotonic()
         self.at.seconds += now - self._clock
         self._clock = now
 
+    # --- how long it lasts, for --minutes ---
+
     def _measure_validation(self) -> None:
-        """For --minutes: the seconds that an epoch's end takes, validation and probe, on the untrained model."""
+        """The seconds that an epoch's end takes, validation and probe, on the untrained model."""
         self.model.eval()
         start = time.monotonic()
         self._validated()
@@ -256,80 +210,36 @@ class Trainer:
         self.at.validation_seconds = self.processes.share(seconds)
         self.at.settled = False
 
-    def _speed_known(self) -> bool:
-        return self._pace is not None and not self.at.settled and self._pace.known
-
     def _settle_length(self) -> None:
-        """For --minutes: from the measured speed to the number of epochs, once."""
+        """From the measured speed to the number of epochs, once."""
         self._tick()
         assert self._pace is not None
         left, batch_seconds = self.processes.share([self._pace.budget - self.at.seconds, self._pace.batch_seconds])
-        self.at.epochs, self.at.rest = affordable(
-            left, batch_seconds, self.at.validation_seconds, self.at.epoch, self.at.batch, self.batches
-        )
-        self.at.settled, self._pace = True, None
-        say(
-            f"--minutes {self.settings.minutes:g} at {1000 * batch_seconds:.1f} ms a batch: {self.at.epochs:,} epochs "
-            f"of {self.batches:,} batches" + f" and {self.at.rest:,} batches" * bool(self.at.rest)
-        )
+        say(self._pace.settle(self.at, self.batches, left, batch_seconds))
+        self._pace = None
 
     # --- checkpoints ---
 
-    def _checkpoint_due(self) -> bool:
-        return time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
-
     def _save(self) -> None:
         self._tick()
-        tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        tensors |= self.updater.tensors()
-        tensors |= self.processes.gather(self._own())
+        waiting = bool(self.at.pending.windows)
+        tensors = take_snapshot(self.model, self.updater, self.processes, self.carried, waiting)
         if self.processes.first:
-            place = (self.at.epoch, self.at.batch)
-            save_checkpoint(self.run.resume_folder, place, tensors, self.at.to_dict())
+            save_checkpoint(self.run.resume_folder, (self.at.epoch, self.at.batch), tensors, self.at.to_dict())
         self._last_checkpoint = time.monotonic()
 
-    def _own(self) -> dict[str, Tensor]:
-        """What differs from process to process: generators, carried states, gradients that wait for an update."""
-        own = {"generator.cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            own["generator.cuda"] = torch.cuda.get_rng_state(self.device)
-        if self.carried is not None:
-            own |= {f"carried.{name}": value for name, value in self.carried.tensors().items()}
-        if self.at.pending.windows:
-            for name, value in self.model.named_parameters():
-                own[f"gradient.{name}"] = torch.zeros_like(value) if value.grad is None else value.grad
-            # alike in all processes, so that they can be gathered
-            own["has_gradient"] = torch.tensor([value.grad is not None for value in self.model.parameters()])
-        return own
-
     def _restore_or_begin(self) -> None:
+        self._clock = time.monotonic()
         found = load_checkpoint(self.run.resume_folder)
         if found is not None:
-            self._restore(*found)
+            tensors, data = found
+            self.at = Position.from_dict(data)
+            self.carried = put_back(tensors, self.model, self.updater, self.processes)
+            if self.at.settled:
+                self._pace = None
             say(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
             return
         if self._pace:
             self._measure_validation()
         if not self.processes.first:
             torch.manual_seed(torch.initial_seed() + self.processes.rank)  # other units are dropped in other rows
-
-    def _restore(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
-        self.at = Position.from_dict(data)
-        self.model.load_state_dict(_part(tensors, "model."))
-        self.updater.load(tensors)
-        if self.at.settled:
-            self._pace = None
-        own = self.processes.own(tensors)
-        if carried := _part(own, "carried."):
-            self.carried = Carried.from_tensors(self.model, carried, self.device)
-        if waiting := _part(own, "gradient."):
-            for (name, value), present in zip(self.model.named_parameters(), own["has_gradient"], strict=True):
-                value.grad = waiting[name].to(self.device) if present else None
-        # after all else: a first state may draw
-        torch.set_rng_state(own["generator.cpu"])
-        if "generator.cuda" in own and self.device.type == "cuda":
-            torch.cuda.set_rng_state(own["generator.cuda"], self.device)
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,22 +1,21 @@
-"""What all recipes do alike once model and data are there: launch, make the run folder, train."""
+"""The last step of every recipe: launch the processes, make the run folder, train."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from seqaudio.batching import Batch, Lanes, PaddedBatches, Source, TokenSequences
+from seqaudio.batching import Batch, Source
 from seqaudio.bptt.options import TrainingOptions
 from seqaudio.bptt.processes import launch
 from seqaudio.bptt.start_from import begin_with
-from seqaudio.bptt.strategies import Strategy, TruncatedBPTT
+from seqaudio.bptt.strategies import Strategy
 from seqaudio.bptt.trainer import Trainer
-from seqaudio.models import Model
-from seqaudio.run_folder import RunFolder, run_settings
-from seqaudio.store import Split, Store
+from seqaudio.models import Description, Model
+from seqaudio.option_groups import flat_defaults
+from seqaudio.run_folder import RunFolder, TrainedOn, run_settings
 
 
 @dataclass(frozen=True)
@@ -25,18 +24,19 @@ class Trained:
 
     folder: RunFolder
     best: dict[str, float]  # validation metrics of the epoch whose weights the run holds
+    parameters: int  # trainable numbers
     seconds: float
 
 
 def train(
     model: Model,
-    arguments: dict[str, Any],
+    strategy: Strategy,
     source: Source,
     options: TrainingOptions,
     *,
     recipe: str,
-    name: str,
-    store: Store,
+    description: Description,
+    data: TrainedOn,
     validate: Callable[[torch.device], dict[str, float]],
     select: tuple[str, str],
     probe_on: Batch,
@@ -44,26 +44,27 @@ def train(
     """Train a model into the run folder that the options name; None in a process beside the first.
 
     Args:
-        arguments, name: of the model, as `build_model` took them.
+        description: of the model, as `build_model` took it.
+        data: the store, or the task made by rule, that the batches come from.
         validate: metrics of the model on the validation split, on a device.
         select, probe_on: as `Trainer` takes them.
     Raises:
-        OptionError: the model cannot be trained by the strategy that the options name.
+        OptionError: the model cannot be trained by the strategy.
         RunError: the folder exists, or does not go together with the options.
     """
-    strategy = options.strategy()
     strategy.check(model)
-    parent = begin_with(options.start_from, model, store, recipe)
+    parent = begin_with(options.start_from, model, data, recipe)
     processes = launch(options.devices, options.device, options.threads)
     processes.on_first(
         lambda: RunFolder.create(
             options.run,
             recipe=recipe,
             settings=run_settings(options),
-            model={"name": name, "arguments": arguments},
-            store=store,
+            model=description,
+            store=data,
             resume=options.resume,
             parent=parent,
+            defaults=flat_defaults(type(options)),
         )
     )
     folder = RunFolder(options.run)
@@ -79,11 +80,4 @@ def train(
         probe_on=probe_on,
     )
     best = trainer.fit()
-    return Trained(folder, best, trainer.at.seconds) if processes.first else None
-
-
-def token_source(strategy: Strategy, split: Split, rows: int, seed: int, max_steps: int) -> Source:
-    """Lanes of a split where the state goes on from window to window, batches of whole sequences otherwise."""
-    if isinstance(strategy, TruncatedBPTT):
-        return Lanes(split, rows, strategy.batch_steps, seed=seed)
-    return PaddedBatches(TokenSequences(split), rows, seed=seed, max_steps=max_steps)
+    return Trained(folder, best, model.parameter_count(), trainer.at.seconds) if processes.first else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
 
 import torch
@@ -54,6 +55,10 @@ class Updater:
         if self.average:
             self.average.update(number)
         return Outcome.CLIPPED if clipped else Outcome.DONE
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """While it lasts, the model has the averaged weights, where there are any."""
+        return self.average.in_place() if self.average else nullcontext()
 
     def _clip(self, parameters: list[torch.nn.Parameter], gradients: list[Tensor], norm: Tensor) -> bool:
         """Bound the gradient's norm, then its elements; whether either was above its bound."""

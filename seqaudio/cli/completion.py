@@ -5,7 +5,6 @@ Example: seqaudio completion bash > ~/.local/share/bash-completion/completions/s
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -15,6 +14,7 @@ import tyro
 
 from seqaudio.cli.main import COMMANDS, SCRIPTS
 from seqaudio.cli.scripts import load, preparations, recipes
+from seqaudio.option_groups import flat_fields
 
 SHARED = ("--use", "--quiet", "--debug", "--help")  # what every command takes
 SCRIPT = """# {shell} completion of seqaudio; made by `seqaudio completion {shell}`
@@ -59,7 +59,6 @@ def script(shell: str) -> str:
 
 def options(module: ModuleType) -> str:
     """The options of a command as one string; positional arguments are files and complete as such."""
-    fields = dataclasses.fields(module.Config)
-    named = [field for field in fields if "Positional" not in str(field.type)]
+    named = [field for field in flat_fields(module.Config).values() if "Positional" not in str(field.type)]
     words = [f"--{'no-' * (field.default is True)}{field.name.replace('_', '-')}" for field in named]
     return " ".join((*words, *SHARED))

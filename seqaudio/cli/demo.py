@@ -22,8 +22,6 @@ from seqaudio.progress import say
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # set by whoever installed, so that the demo can tell the whole time
 MARK = "demo.json"  # tells a folder of the demo from any other
-# three of four clips have a background of their own and need less noise on top of it
-LESS_NOISE = {"noise": 0.2, "offset": 0.2}
 BEATS = 16  # shortest chorale that is shown
 
 
@@ -123,8 +121,12 @@ def prepare(config: Config) -> None:
 
 def train(config: Config) -> None:
     """Train both recipes, or go on with them."""
+    from seqaudio.augmentation.options import AugmentationOptions
+
+    # three of four clips have a background of their own and need less noise on top of it
+    augmentation = AugmentationOptions(noise=0.2, offset=0.2)
     plans: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs} | LESS_NOISE),
+        ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs, "augmentation": augmentation}),
         ("music_generation", "chorales", {"epochs": config.chorale_epochs, "batch_size": 16}),
     )
     for name, stem, options in plans:

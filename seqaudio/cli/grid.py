@@ -7,13 +7,15 @@ import dataclasses
 import io
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from seqaudio.cli.grouped_help import parse
 from seqaudio.errors import OptionError
+from seqaudio.option_groups import Fields, flat_fields
 from seqaudio.registry import did_you_mean
 
 OWN = {
@@ -22,8 +24,6 @@ OWN = {
     "resume": "nothing, an interrupted run is resumed",
 }  # and what to give instead
 FLAGS = {"true": True, "false": False}
-
-Fields = Mapping[str, "dataclasses.Field[Any]"]  # a recipe's options by name
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def plan(
 
     Raises OptionError for an option that the recipe does not have, a value it cannot read, two runs of one name.
     """
-    fields: Fields = {field.name: field for field in dataclasses.fields(recipe.Config)}
+    fields = flat_fields(recipe.Config)
     axes = [_axis(text, fields) for text in vary]
     names = [name for name, _ in axes]
     if len(set(names)) < len(names):
@@ -75,12 +75,10 @@ def parse_seeds(text: str) -> list[int]:
 
 def read_options(recipe: ModuleType, words: Sequence[str]) -> Any:
     """The recipe's Config from its arguments. Raises OptionError with what is wrong in one line."""
-    import tyro
-
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            return tyro.cli(recipe.Config, args=list(words))
+            return parse(recipe.Config, words)
     except SystemExit:
         raise OptionError(f"{_complaint(said.getvalue())}; got {' '.join(words)}") from None
 
@@ -95,7 +93,7 @@ def _complaint(box: str) -> str:
 
 def _axis(text: str, fields: Fields) -> tuple[str, list[str]]:
     name, equals, values = text.partition("=")
-    name = name.strip().removeprefix("--").replace("-", "_")
+    name = _plain(name.strip().removeprefix("--"))
     if not equals or not name:
         raise OptionError(f"--vary {text}: expected NAME=VALUE,VALUE, such as cell=gru,lstm")
     if name in OWN:
@@ -108,7 +106,7 @@ def _axis(text: str, fields: Fields) -> tuple[str, list[str]]:
 
 
 def _check_options(options: Sequence[str], fields: Fields, varied: Sequence[str]) -> None:
-    given = [option.partition("=")[0][2:].replace("-", "_") for option in options if option.startswith("--")]
+    given = [_plain(option.partition("=")[0][2:]) for option in options if option.startswith("--")]
     given = [name.removeprefix("no_") if name not in fields else name for name in given]
     for name in given:
         if name in OWN:
@@ -124,6 +122,11 @@ def _check_options(options: Sequence[str], fields: Fields, varied: Sequence[str]
             raise OptionError(
                 f"the recipe needs {_option(name)}; give it behind the other options, as in -- {_option(name)} X"
             )
+
+
+def _plain(name: str) -> str:
+    """`noise` of `augmentation.noise` and the like."""
+    return name.rpartition(".")[2].replace("-", "_")
 
 
 def _option(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from seqaudio import extensions, progress
+from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
 
@@ -83,8 +84,6 @@ def run(
     The files of `--use` are run before `main` and after the options were understood. Exit status: 0, or 2 for a bad
     option or input.
     """
-    import tyro
-
     given = list(sys.argv[1:] if arguments is None else arguments)
     doc = description if description is not None else sys.modules[main.__module__].__doc__
 
@@ -92,7 +91,7 @@ def run(
         shared, own = take_shared(given)
         progress.quiet = shared.quiet
         own = with_options_of_run(config, own)
-        parsed = tyro.cli(config, args=own, description=f"{(doc or '').strip()}\n\n{HELP}", prog=program)
+        parsed = parse(config, own, f"{(doc or '').strip()}\n\n{HELP}", program)
         for file in shared.use:
             extensions.use(file)
         main(parsed)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.option_groups import flat_fields
 
 OPTION = "--config"
 
@@ -19,14 +20,14 @@ def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
     config: the dataclass of the options. One without a field `config` takes no such option.
     Raises RunError where the file is no run's or is one of another recipe, OptionError where none is named.
     """
-    if not dataclasses.is_dataclass(config) or "config" not in (names := {f.name for f in dataclasses.fields(config)}):
+    if not dataclasses.is_dataclass(config) or "config" not in (names := flat_fields(config)):  # type: ignore[arg-type]
         return list(arguments)
     file = _file(arguments)
     if file is None:
         return list(arguments)
     try:
         settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
-        strange = sorted(settings.keys() - names)
+        strange = sorted(settings.keys() - names.keys())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{OPTION} {file}: not the config.json of a run ({type(error).__name__})") from None
     if strange:

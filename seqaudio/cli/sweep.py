@@ -5,7 +5,6 @@ Example: seqaudio sweep keyword_recognition --vary cell=gru,lstm --out runs/cell
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -88,19 +87,19 @@ def check_earlier(recipe: str, folder: Path, config: Any) -> None:
         return
 
     from seqaudio import extensions
-    from seqaudio.run_folder import RunFolder, run_settings
+    from seqaudio.run_folder import RunFolder, other_settings
     from seqaudio.store import Store
 
     run = RunFolder(folder)
     run.require(recipe, "this sweep")
-    wanted = json.loads(json.dumps(run_settings(config))) | {"use": extensions.listed(extensions.used())}
-    there = run.settings | {"use": extensions.listed(run.extensions)}
-    if "store" in wanted:
-        wanted["store"], there["store"] = Store(config.store).fingerprint, run.config["store"]
-    for name, value in wanted.items():
-        if there.get(name) != value:
+    others = other_settings(run, config)
+    if hasattr(config, "store"):
+        others["store"] = run.config["store"], Store(config.store).fingerprint
+    others["use"] = extensions.listed(run.extensions), extensions.listed(extensions.used())
+    for name, (then, now) in others.items():
+        if then != now:
             raise RunError(
-                f"{folder} was made with {name} = {there.get(name)!r}, now it is {value!r}; "
+                f"{folder} was made with {name} = {then!r}, now it is {now!r}; "
                 f"give the same options, or choose another --out"
             )
 

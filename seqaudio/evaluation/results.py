@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 import time
 from importlib.metadata import version
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import RunError
+from seqaudio.extensions import used
 from seqaudio.files import write_json
+from seqaudio.option_groups import flat_defaults, flat_values, groups_of
 
 FORMAT = 1
 LIBRARIES = ("seqaudio", "torch", "numpy")
@@ -54,6 +57,19 @@ def command_line() -> str:
     if program.stem == "seqaudio" or program.parts[-2:] == ("cli", "main.py"):
         return " ".join(["seqaudio", *sys.argv[1:]])
     return " ".join(["python", program.as_posix(), *sys.argv[1:]])
+
+
+def command_of(recipe: str, config: Any) -> str:
+    """The command that repeats a training: each option that differs from its default, and the user's own files."""
+    words = ["python", f"recipes/{recipe}/train.py"]
+    values, defaults = flat_values(config), flat_defaults(type(config))
+    in_order = [name for group in groups_of(type(config)) for name in group.options]
+    for name in dict.fromkeys([*in_order, *values]):
+        value, option = values[name], name.replace("_", "-")
+        if name == "resume" or (name in defaults and value == defaults[name]):
+            continue
+        words += [f"--no-{option}"] if value is False else [f"--{option}", *([] if value is True else [str(value)])]
+    return shlex.join([*words, *(f"--use={extension.file}" for extension in used())])
 
 
 def machine() -> str:

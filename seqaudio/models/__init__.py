@@ -7,23 +7,33 @@ from typing import Any
 from seqaudio.errors import RunError
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.budget import choose_width, width_within
-from seqaudio.models.event_options import EventModelOptions
 from seqaudio.models.events import EventModel
 from seqaudio.models.forecaster import Forecaster
 from seqaudio.models.forecaster_base import ForecastModel
 from seqaudio.models.keyword import KeywordModel, KeywordState
+from seqaudio.models.options import (
+    Description,
+    EventModelOptions,
+    ForecastModelOptions,
+    KeywordModelOptions,
+    MemoryModelOptions,
+)
 from seqaudio.models.recall import RecallModel
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.window_mlp import WindowMLP
 
 __all__ = [
     "MODELS",
+    "Description",
     "EventModel",
     "EventModelOptions",
     "ForecastModel",
+    "ForecastModelOptions",
     "Forecaster",
     "KeywordModel",
+    "KeywordModelOptions",
     "KeywordState",
+    "MemoryModelOptions",
     "Model",
     "RecallModel",
     "SeriesModel",

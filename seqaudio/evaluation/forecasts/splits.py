@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.batching import Series, SeriesWindows, WholeSeries, channels_of, series_of, statistics_of
+from seqaudio.batching import (
+    Batch,
+    Series,
+    SeriesLanes,
+    SeriesWindows,
+    WholeSeries,
+    channels_of,
+    series_of,
+    statistics_of,
+)
 from seqaudio.evaluation.forecasts.baselines import Scaled, linear_baselines, simple_baselines
 from seqaudio.evaluation.forecasts.forecasts import Forecasts
 from seqaudio.store import Store
 
 ROWS = 256  # windows, or whole series, that are evaluated at once
 PAST = 1_000  # steps before the split that a net without a window reads first, to settle its state
+PROBED = (8, 256)  # rows and steps that --probe-every looks at
 LINEAR_WINDOW = 96  # context of the linear baseline where the net has no window, in steps, at most
 
 
@@ -22,6 +32,15 @@ def forecast_source(series: Sequence[Series], window: int, horizon: int) -> Seri
     if window:
         return SeriesWindows(series, window, horizon, ROWS)
     return WholeSeries(series, horizon, ROWS, PAST)
+
+
+def probed_series(valid: Sequence[Series], window: int, horizon: int) -> Batch:
+    """Some rows of validation for a probe, without the past before the split."""
+    rows, steps = PROBED
+    if window:
+        return next(SeriesWindows(valid, window, horizon, rows, seed=0).epoch(0))
+    own = [one.since(one.first) for one in valid]
+    return next(SeriesLanes(own, horizon, rows, steps).epoch(0))
 
 
 def baselines_of(store: Store, split: str, window: int, horizon: int) -> dict[str, Forecasts]:

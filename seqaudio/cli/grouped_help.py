@@ -1,0 +1,102 @@
+"""A command line from a dataclass of options: `--help` begins with what a first run needs, groups follow in boxes.
+
+The name of an option does not tell its group. Where a group is a nested dataclass, the full name is understood as well:
+`--noise` and `--augmentation.noise`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+from seqaudio.option_groups import groups_of, is_nested
+
+if TYPE_CHECKING:
+    from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+
+Config = TypeVar("Config")
+
+
+def parse(
+    config: Callable[..., Config],
+    arguments: Sequence[str],
+    description: str | None = None,
+    program: str | None = None,
+) -> Config:
+    """The options that arguments give. Prints a help text, or what is wrong, and exits as argparse does.
+
+    config: a frozen dataclass.
+    """
+    import tyro
+
+    fields: Any = config
+    nested = [field.name.replace("_", "-") for field in dataclasses.fields(fields) if is_nested(field)]
+    with _registry(config):
+        return tyro.cli(
+            config, args=[_short(word, nested) for word in arguments], description=description, prog=program
+        )
+
+
+def _short(word: str, nested: Sequence[str]) -> str:
+    """`--noise=0.2` for `--augmentation.noise=0.2`."""
+    group, _, name = word.partition(".")
+    return f"--{name}" if group.removeprefix("--") in nested and group.startswith("--") else word
+
+
+def _registry(config: Any) -> ConstructorRegistry:
+    """The rule by which tyro sees the fields of one dataclass in groups; all others it sees as always."""
+    import tyro
+
+    registry = tyro.constructors.ConstructorRegistry()
+    boxes: dict[type, StructConstructorSpec] = {}
+    inside = False
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        nonlocal inside
+        if info.type in boxes:
+            return boxes[info.type]
+        if inside or info.type is not config:
+            return None
+        inside = True  # tyro's own rule reads types, defaults and comments
+        try:
+            spec = registry.get_struct_spec(info)
+        finally:
+            inside = False
+        assert isinstance(spec, tyro.constructors.StructConstructorSpec)
+        return _in_boxes(config, spec, boxes)
+
+    return registry
+
+
+def _in_boxes(
+    config: Any, spec: StructConstructorSpec, boxes: dict[type, StructConstructorSpec]
+) -> StructConstructorSpec:
+    """The fields of `config` with those of each group in a field of their own, whose specification goes to `boxes`."""
+    import tyro
+
+    fields = {field.name: field for field in spec.fields}
+    shown: list[StructFieldSpec] = []
+    names = []
+    for group in groups_of(config):
+        own = tuple(fields.pop(name) for name in group.options)
+        if not group.name:
+            shown += own
+            continue
+        kind: Any = type(group.name, (), {})
+        boxes[kind] = tyro.constructors.StructConstructorSpec(dict, own)
+        names.append(f"{group.name} group")  # an option may have the name of a group
+        box: Any = Annotated[kind, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name=group.name)]
+        no_default = tyro.constructors.MISSING_NONPROP
+        shown.append(tyro.constructors.StructFieldSpec(names[-1], box, no_default, group.description))
+    for field in fields.values():  # nested dataclasses
+        box = Annotated[field.type, tyro.conf.OmitArgPrefixes]
+        shown.append(dataclasses.replace(field, type=box))
+
+    def build(**values: Any) -> Any:
+        for name in names:
+            values |= values.pop(name)
+        return config(**values)
+
+    return tyro.constructors.StructConstructorSpec(build, tuple(shown))
