@@ -349,7 +349,7 @@ def test_a_download_is_checked_unpacked_and_prepared(
 
 def test_another_archive_than_the_published_one_is_refused(corpus: Path, tmp_path: Path) -> None:
     archive = pack(tmp_path / "a.tar.gz", corpus)
-    with pytest.raises(SourceError, match=r"expected 2,428,923,189; fetch it again, or give --source the folder"):
+    with pytest.raises(SourceError, match=r"expected 2,428,923,189; download it again, or unpack it yourself"):
         prepare_commands(tmp_path / "in", tmp_path / "out", archive=archive)
 
 

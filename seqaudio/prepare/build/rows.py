@@ -1,4 +1,4 @@
-"""The Arrow file of a chunk: its rows, grouped by split."""
+"""Write and read the Arrow file of a chunk: its rows, grouped by split."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ import pyarrow as pa
 from seqaudio.prepare.build.items import Item, Row
 from seqaudio.prepare.build.partial import own_name
 from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, chunk_type
-from seqaudio.prepare.build.statistics import moments_of
-from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
+from seqaudio.prepare.build.statistics import statistics_of
+from seqaudio.store import SPLITS, STATISTICS, StoreDescription, schema, sequence_type
 
-COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
-SPLIT = "split"  # the column that chunks have and stores have not
-HELD_BYTES = 1 << 21  # of sequences of a split that wait in memory before they are written: 2 MiB
-HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
-MAX_HELD_BYTES = 1 << 22  # 4 MiB, or one row
+COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences
+SPLIT = "split"  # a column of chunks, not of stores
+# rows of a split are written once so many bytes and so many rows are buffered
+HELD_BYTES = 1 << 21  # 2 MiB of sequences
+HELD_ROWS = 32  # as a record batch costs as much as tens of rows
+MAX_HELD_BYTES = 1 << 22  # 4 MiB are written, however few their rows
 
 
 class _Columns:
-    """Rows of one split that wait to be written, column by column."""
+    """Buffers the rows of one split, column by column, until they are written."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
         self.sequences = SequenceBuffer(kind, 2 * HELD_BYTES)
         self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in COLUMNS}
 
-    def add(self, row: Row, item: Item, moments: np.ndarray | None) -> None:
+    def add(self, row: Row, item: Item, statistics: np.ndarray | None) -> None:
         self.sequences.add(row.sequence, [len(row.sequence)])
         values = self.values
         values["id"].append(row.id)
@@ -39,11 +40,11 @@ class _Columns:
         values["speaker"].append(row.speaker or item.speaker)
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
-        values[MOMENTS].append(moments)
+        values[STATISTICS].append(statistics)
 
-    def batch(self, split: str, moments: bool) -> pa.RecordBatch:
-        """The rows; a view, to be written before the next row comes."""
-        fields = schema(self.kind, moments)
+    def batch(self, split: str, statistics: bool) -> pa.RecordBatch:
+        """The buffered rows: a view, to be written before the next row is added."""
+        fields = schema(self.kind, statistics)
         arrays = [
             self.sequences.column() if field.name == "sequence" else pa.array(self.values[field.name], field.type)
             for field in fields
@@ -58,9 +59,10 @@ class _Columns:
 
 
 class RowWriter:
-    """Writes the rows of a chunk as record batches that hold rows of one split each, in their order.
+    """Writes the rows of a chunk in order, as record batches of one split each.
 
-    Columns are those of a store, the moments of training frames where they are asked for, and the split.
+    Columns are those of a store, the statistics of training rows where the description asks for normalisation, and the
+    split.
     """
 
     def __init__(self, path: Path, description: StoreDescription) -> None:
@@ -71,24 +73,24 @@ class RowWriter:
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def add(self, row: Row, item: Item) -> str:
-        """Add a row; the split it goes to. Raises ValueError for a split that is none."""
+        """Add a row. Returns its split. Raises ValueError for an unknown split."""
         split = row.split or item.split
         if split not in SPLITS:
-            raise ValueError(f"{item.key}: split {split!r}, expected one of {SPLITS}")
-        moments = None
+            raise ValueError(f"{item.key}: unknown split {split!r}, expected one of {SPLITS}")
+        statistics = None
         if self.description.normalise and split == "train":
-            moments = (row.moments or moments_of(row.sequence)).flat()
+            statistics = (row.statistics or statistics_of(row.sequence)).flat()
         waiting = self._waiting.get(split)
         if waiting is None:
             waiting = self._waiting[split] = _Columns(self._kind(row))
-        waiting.add(row, item, moments)
+        waiting.add(row, item, statistics)
         held, rows = waiting.sequences.bytes, len(waiting.sequences)
         if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MAX_HELD_BYTES:
             self._write(split)
         return split
 
     def close(self) -> list[Path]:
-        """Write what is left; the file, or nothing where there was no row."""
+        """Write what is left. Returns the file; an empty list where there was no row."""
         for split in SPLITS:
             if split in self._waiting and len(self._waiting[split].sequences):
                 self._write(split)
@@ -114,9 +116,9 @@ class RowWriter:
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The record batches of a chunk with the split of each; nothing where the chunk had no row.
+    """The record batches of a chunk with the split of each; none where the chunk has no rows.
 
-    They are views of the file: whoever keeps one keeps all of the file in memory.
+    They are views of the file: keeping one keeps the whole file in memory.
     """
     if not path.exists():
         return

@@ -152,5 +152,5 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
     if not found:
         raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
     # a folder that may not be looked into is an item too, so that the ledger names it
-    found |= {key: folder / key for key in listing.closed}
+    found |= {key: folder / key for key in listing.unreadable}
     return [Item(key, found[key], encode_field(key)) for key in sorted(found)]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.build.statistics import Moments
+from seqaudio.prepare.build.statistics import FrameStatistics
 from seqaudio.prepare.series.times import Clock, clock_of, plain_clock
 from seqaudio.store import SPLITS
 
@@ -181,4 +181,6 @@ def series_row(name: str, frames: npt.NDArray[np.float64], split: str, remark: s
     # one count serves all channels of a store, so that sums over fewer values are scaled up to it
     share = len(frames) / np.maximum(counts, 1)
     sums = np.stack([values.sum(axis=0), np.square(values).sum(axis=0)]) * share
-    return Row(name, frames.astype(np.float32), 0.0, split, remark=remark, moments=Moments(len(frames), sums))
+    return Row(
+        name, frames.astype(np.float32), 0.0, split, remark=remark, statistics=FrameStatistics(len(frames), sums)
+    )
