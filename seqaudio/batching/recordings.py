@@ -50,6 +50,6 @@ class LabelledRecordings:
         if self.change is not None:
             samples = self.change(samples, epoch, name)
             # a change of speed may leave less than a frame
-            samples = np.pad(samples, (0, max(0, self.settings.least_samples - len(samples))))
+            samples = np.pad(samples, (0, max(0, self.settings.min_samples - len(samples))))
         frames = extract_frames(samples, self.settings)
         return frames if self.transform is None else self.transform(frames, epoch, name)
