@@ -104,7 +104,7 @@ def test_a_file_that_grows_past_the_limit_is_stopped(tmp_path: Path) -> None:
 
 def test_all_files_together_and_their_number_have_limits(tmp_path: Path) -> None:
     archive = tar(tmp_path / "a", {f"{number}": bytes(1000) for number in range(20)})
-    assert "more than 500 bytes" in refusal(archive, tmp_path / "x", Limits(total_bytes=10_500))
+    assert "more than the 500 bytes" in refusal(archive, tmp_path / "x", Limits(total_bytes=10_500))
     assert "has more than 19 files" in refusal(archive, tmp_path / "y", Limits(files=19))
     unpack(archive, tmp_path / "z", Limits(files=20, file_bytes=1000, total_bytes=20_000))
     assert len(unpacked(tmp_path / "z")) == 20

@@ -512,7 +512,7 @@ def test_a_roll_of_more_than_ones_is_refused(tmp_path: Path) -> None:
     def loud(item: Item) -> list[Row]:
         return [Row(item.id, np.full((3, 88), 64, dtype=np.uint8), 1.0)]
 
-    with pytest.raises(ValueError, match="a roll with 64, expected zeros and ones"):
+    with pytest.raises(ValueError, match="a roll with the value 64, expected zeros and ones"):
         build_store(tmp_path / "store", [Item("a", None, "a", "train")], loud, StoreDescription("roll", {}))
 
 

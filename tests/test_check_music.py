@@ -21,7 +21,7 @@ from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
 from seqaudio.pictures import new_figure
 from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.prepare.music.options import note_description
-from seqaudio.prepare.music.piece_facts import PieceFacts, key_name
+from seqaudio.prepare.music.piece_facts import PieceFacts, key_signature_name
 from seqaudio.store import Store
 from seqaudio.tokens import build_representation
 
@@ -150,8 +150,10 @@ def test_keys_have_the_names_of_the_circle_of_fifths(sharps: int) -> None:
     fifths = "FCGDAEB"
     tonic = sharps + 1  # C is the second of them
     sign = {-1: "b", 0: "", 1: "#"}
-    assert key_name(KeySignature(0, sharps)) == f"{fifths[tonic % 7]}{sign[tonic // 7]} major"
-    assert key_name(KeySignature(0, sharps, True)) == f"{fifths[(tonic + 3) % 7]}{sign[(tonic + 3) // 7]} minor"
+    assert key_signature_name(KeySignature(0, sharps)) == f"{fifths[tonic % 7]}{sign[tonic // 7]} major"
+    assert (
+        key_signature_name(KeySignature(0, sharps, True)) == f"{fifths[(tonic + 3) % 7]}{sign[(tonic + 3) // 7]} minor"
+    )
 
 
 # whether it is enough

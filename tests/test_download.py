@@ -115,7 +115,7 @@ def test_another_file_in_its_place_is_refused_and_kept(server: Server, tmp_path:
 def test_a_broken_connection_is_taken_up_where_it_ended(server: Server, tmp_path: Path) -> None:
     server.stops_after = 400_000
     message = refusal(server.address, tmp_path / "a")
-    assert "ended after 400,000 of 1,000,000 bytes; run the command again to go on" in message
+    assert "ended after 400,000 of 1,000,000 bytes; run the command again to resume" in message
     server.stops_after = None
     assert download(server.address, tmp_path / "a", SHA256).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=400000-"]

@@ -143,7 +143,7 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such folder"):
         prepare_fsdd(tmp_path / "nothing", tmp_path / "out")
     write_word(tmp_path / "in" / "hello.wav")
-    with pytest.raises(SourceError, match=r"has no recordings with names such as 3_theo_12\.wav"):
+    with pytest.raises(SourceError, match=r"has no recordings, expected names such as 3_theo_12\.wav"):
         prepare_fsdd(tmp_path / "in", tmp_path / "out")
 
 
@@ -190,7 +190,7 @@ def test_a_corpus_that_is_there_is_not_fetched_again(
 def test_a_download_of_other_samples_is_refused(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(server) as address:
         monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive(f"{address}/digits.zip"))
-        with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
+        with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; to use this other version"):
             prepare_fsdd(tmp_path / "corpus", tmp_path / "out", download=True)
     assert not (tmp_path / "corpus").exists()
 
@@ -339,7 +339,7 @@ def test_files_that_are_skipped_are_counted(
 ) -> None:
     shutil.copytree(word_folder, tmp_path / "in")
     prepare_folder(tmp_path / "in", tmp_path / "clean")
-    assert "skipped" not in capsys.readouterr().out
+    assert "files skipped" not in capsys.readouterr().out
     for name in ("a.txt", "one/b.TXT", "two/c.txt", "two/d.md", "README", ".hidden.md"):
         (tmp_path / "in" / name).write_text("words")
     prepare_folder(tmp_path / "in", tmp_path / "out")
@@ -428,7 +428,7 @@ def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert {name: (str(entry.reason), entry.detail) for name, entry in refused(store).items()} == {
         "b.wav": ("missing", "no such file"),
         "a.wav#3": ("no_label", "has neither label nor text, so there is nothing to learn from it"),
-        "table.csv#4": ("missing", "its row has no path"),
+        "table.csv#4": ("missing", "its row in the table has no path"),
     }
     assert store["train"].ids == ["a.wav"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.music.variants import SILENT, Windows, families, likeness, sounding, windows
+from seqaudio.prepare.music.variants import SILENT, Windows, clusters, similarity, sounding, windows
 
 
 def harmony(seed: int, chords: int = 60) -> np.ndarray:
@@ -63,28 +63,28 @@ def test_key_octave_note_values_and_upbeat_change_no_window(version: Callable[[n
 def test_a_played_repeat_and_a_few_other_notes_leave_a_version_of_the_piece() -> None:
     piece = harmony(2)
     repeated = np.concatenate([piece[:25], piece])
-    assert likeness(of(piece), of(repeated)) == 1.0
+    assert similarity(of(piece), of(repeated)) == 1.0
     changed = piece.copy()
     changed[[10, 30, 50], 1] += 1
-    assert 0.7 < likeness(of(piece), of(changed)) < 0.9
+    assert 0.7 < similarity(of(piece), of(changed)) < 0.9
 
 
 def test_other_pieces_share_nothing() -> None:
-    assert likeness(of(harmony(3)), of(harmony(4))) == 0.0
+    assert similarity(of(harmony(3)), of(harmony(4))) == 0.0
 
 
-def test_likeness_is_the_share_of_the_smaller_piece() -> None:
+def test_similarity_is_the_share_of_the_smaller_piece() -> None:
     short, long = frozenset({b"a", b"b"}), frozenset({b"b", b"c", b"d", b"e"})
-    assert likeness(short, long) == likeness(long, short) == 0.5
-    assert likeness(frozenset(), long) == likeness(frozenset(), frozenset()) == 0.0
+    assert similarity(short, long) == similarity(long, short) == 0.5
+    assert similarity(frozenset(), long) == similarity(frozenset(), frozenset()) == 0.0
 
 
-def test_families_are_chains_of_versions() -> None:
+def test_clusters_are_chains_of_versions() -> None:
     def marks(text: str) -> Windows:
         return frozenset(mark.encode() for mark in text)
 
     # the third joins the first two, which share nothing; the last stands alone
     pieces = [marks("abcd"), marks("mnop"), marks("xyzu"), marks("cdmn"), marks("rst")]
-    assert families(pieces, 0.5) == [0, 0, 2, 0, 4]
-    assert families(pieces, 0.6) == [0, 1, 2, 3, 4]
-    assert families([], 0.5) == []
+    assert clusters(pieces, 0.5) == [0, 0, 2, 0, 4]
+    assert clusters(pieces, 0.6) == [0, 1, 2, 3, 4]
+    assert clusters([], 0.5) == []

@@ -16,7 +16,7 @@ from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key
 from seqaudio.prepare.music.near_duplicates import families
-from seqaudio.prepare.music.piece_facts import key_name
+from seqaudio.prepare.music.piece_facts import key_signature_name
 
 FEW_NOTES = 20_000  # of training, some 30 minutes of piano; with fewer a net learns the pieces by heart
 FEW_PIECES = 50  # of training: their number counts as well as their length
@@ -153,7 +153,7 @@ def check_lengths(contents: Contents) -> Finding:
 def check_keys(contents: Contents) -> Finding:
     """In which keys the pieces are, by what sounds in them."""
     music = music_of(contents)
-    found = Counter(key_name(key) for _, notes in music.heard if (key := estimate_key(notes)) is not None)
+    found = Counter(key_signature_name(key) for _, notes in music.heard if (key := estimate_key(notes)) is not None)
     told = f"{_ranked(found)} by their notes{music.sampled}"
     given = Counter(facts.keys[0] for facts in music.told if facts.keys)
     if given:

@@ -90,11 +90,11 @@ def _fetch(url: str, partial: Path, size: int | None, again: str) -> None:
         announced = answer.headers.get("Content-Length")
         if announced is not None and not (announced.isascii() and announced.isdigit()):
             raise SourceError(
-                f"{url}: the server gives {announced!r} as the length, expected a number of bytes; try again later"
+                f"{url}: the server announces {announced!r} as the length, expected a number of bytes; try again later"
             )
         total = size if announced is None else held + int(announced)
         if size is not None and total != size:
-            raise SourceError(f"{url}: the server has {total:,} bytes, expected {size:,}; it has another version")
+            raise SourceError(f"{url}: the server offers {total:,} bytes, expected {size:,}; it has another version")
         with partial.open("ab" if held else "wb") as file:
             held += _copy(answer, file, held, total)
     if total is not None and held < total:

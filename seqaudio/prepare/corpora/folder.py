@@ -104,8 +104,7 @@ def _unpack_into(
         top = _holder(partial, marker)
         if top is None:
             raise SourceError(
-                f"{archive}: has no {marker}, at its top or in a folder, so it holds something else; give the archive "
-                f"of the corpus"
+                f"{archive}: has no {marker} at its top or in a folder, so it is another corpus; give the right archive"
             )
         if check is not None:
             check(top)

@@ -106,7 +106,7 @@ class ExtractFeatures:
             detail = f"named {item.file.name}, expected a name such as {self.example}"
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
         if not (item.label or item.text):
-            detail = "has neither label nor text, so a model cannot learn from it"
+            detail = "has neither label nor text, so there is nothing to learn from it"
             raise AudioError(item.file, Reason.NO_LABEL, detail)
         recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds, item.content)
         if not self.settings.frames(len(recording.samples)):
@@ -114,7 +114,7 @@ class ExtractFeatures:
                 item.file,
                 Reason.TOO_SHORT,
                 f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
-                f"{self.settings.least_samples}",
+                f"{self.settings.min_samples}",
             )
         return recording.samples
 
