@@ -97,7 +97,7 @@ def main(config: Config) -> None:
         words = check_words(config.words or COMMANDS, recordings)
         items = choose(recordings, words, config.unknown)
         backgrounds = list_backgrounds(config.source) if config.silence else []
-        counts = deal_silence(items, backgrounds, config.silence)
+        counts = silence_counts(items, backgrounds, config.silence)
     else:
         items, backgrounds, counts = recordings, [], {}
     store = build_speech_store(
@@ -212,7 +212,7 @@ def list_backgrounds(source: Path) -> list[Item]:
     return [Item(f"{BACKGROUND}/{path.name}", path, f"{SILENCE}/{path.stem}", label=SILENCE) for path in paths]
 
 
-def deal_silence(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
+def silence_counts(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
     """How many clips to cut for each split, by the id of the recording: in total as many as a word has on average.
 
     The recordings that are long enough share them equally. A split for which none is has no silence, with a warning.

@@ -91,7 +91,7 @@ def main(config: Config) -> None:
     features = feature_settings(config.features, config.sample_rate)
     accent = voices(config.language)[0]
     words = check_words(config.words, accent)
-    items = list_items(config, words, accent, deal_voices(config))
+    items = list_items(config, words, accent, split_voices(config))
     clips = ClipSettings()
     clips = replace(clips, seconds=clip_seconds([item for item in items if item.label in words], clips))
     with chosen_executor(config) as executor:
@@ -155,7 +155,7 @@ def check_words(given: Sequence[str], accent: str) -> dict[str, list[str]]:
     return words
 
 
-def deal_voices(config: Config) -> dict[str, str]:
+def split_voices(config: Config) -> dict[str, str]:
     """The split of each voice variant by its name, chosen by a hash of the names in the configured shares.
 
     Women and men are split separately, so that every split has both.
@@ -169,13 +169,13 @@ def deal_voices(config: Config) -> dict[str, str]:
         raise OptionError(f"--voices {count}, expected 1 to {len(usable)}")
     chosen = sorted(usable, key=_hash)[:count]
     shares = {"valid": config.valid_percent / 100, "test": config.test_percent / 100}
-    dealt = {"train": 0, "valid": 0, "test": 0}
+    counts = {"train": 0, "valid": 0, "test": 0}
     splits = {}
     for number, variant in enumerate(sorted(chosen, key=lambda each: (each.gender, _hash(each)))):
-        split = next((name for name, share in shares.items() if dealt[name] < share * (number + 1)), "train")
-        dealt[split] += 1
+        split = next((name for name, share in shares.items() if counts[name] < share * (number + 1)), "train")
+        counts[split] += 1
         splits[variant.name] = split
-    empty = [name for name in dealt if not dealt[name] and shares.get(name, 1)]
+    empty = [name for name in counts if not counts[name] and shares.get(name, 1)]
     if empty:
         raise OptionError(f"--voices {count} leaves none for {' and '.join(empty)}; give more, such as 20")
     return splits

@@ -124,7 +124,7 @@ def test_a_broken_connection_is_taken_up_where_it_ended(server: Server, tmp_path
 def test_without_a_checksum_nobody_is_told_to_go_on(server: Server, tmp_path: Path) -> None:
     server.stops_after = 400_000
     message = refusal(server.address, tmp_path / "a", None)
-    assert message.endswith("ended after 400,000 of 1,000,000 bytes; run the command again, it starts anew")
+    assert message.endswith("ended after 400,000 of 1,000,000 bytes; run the command again, it starts again")
 
 
 def test_a_server_that_cannot_resume_sends_all(server: Server, tmp_path: Path) -> None:

@@ -379,5 +379,5 @@ def test_the_part_that_is_here_has_its_counts_and_lists(data_folder: Path, tmp_p
 def test_the_list_of_three_keywords_is_the_one_that_it_was(data_folder: Path) -> None:
     source = data_folder / "speech" / "speech_commands"
     items = commands.choose(commands.list_recordings(source, "0.01"), ("bed", "cat", "happy"), 1.0)
-    counts = commands.deal_silence(items, commands.list_backgrounds(source), 1.0)
+    counts = commands.silence_counts(items, commands.list_backgrounds(source), 1.0)
     assert commands.list_digest(items, counts) == "bed8c8f9443aad9dc4c850a030ebf695983eab4a55c8bf6a2efc268456684805"

@@ -73,7 +73,7 @@ def clip(seconds: float = 0.9, seed: int = 1) -> SpeakClip:
 
 def test_words_near_misses_and_silence_are_the_classes(store: Store) -> None:
     assert list(store.names) == ["no", "yes", "unknown", "silence"]
-    voices = Counter(split for split in synthetic_keywords.deal_voices(config(voices=8)).values())
+    voices = Counter(split for split in synthetic_keywords.split_voices(config(voices=8)).values())
     assert voices == {"train": 6, "valid": 1, "test": 1}
     for split in SPLITS:
         twice = 2 if split == "train" else 1  # near misses to learn from are more
@@ -109,7 +109,7 @@ def test_random_voices_differ_and_repeat() -> None:
 
 
 def test_every_split_has_women_and_men() -> None:
-    splits = synthetic_keywords.deal_voices(config())
+    splits = synthetic_keywords.split_voices(config())
     genders = {variant.name: variant.gender for variant in variants()}
     assert Counter(splits.values()) == {"train": 38, "valid": 6, "test": 6}
     for split in SPLITS:
@@ -117,13 +117,13 @@ def test_every_split_has_women_and_men() -> None:
 
 
 def test_variations_of_a_voice_do_not_come_beside_it() -> None:
-    names = set(synthetic_keywords.deal_voices(config()))
+    names = set(synthetic_keywords.split_voices(config()))
     assert {"klatt", "iven", "Diogo", "f3", "m3"} <= names
     assert not names & {"klatt2", "iven2", "Hugo", "robosoft", "UniRobot", "whisper", "steph2"}
 
 
 def test_a_voice_keeps_its_place_in_the_order_when_fewer_are_taken() -> None:
-    few, more = (set(synthetic_keywords.deal_voices(config(voices=count))) for count in (8, 20))
+    few, more = (set(synthetic_keywords.split_voices(config(voices=count))) for count in (8, 20))
     assert few < more
 
 

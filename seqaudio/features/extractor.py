@@ -192,7 +192,7 @@ def numba_is_there() -> bool:
 
 
 def compiled_serves(samples: Tensor) -> bool:
-    """Whether compiled sums take samples of this device and type. What traces torch operations cannot see them."""
+    """Whether the compiled code takes samples of this device and type. Torch cannot trace it, so not while tracing."""
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     known = samples.device.type == "cpu" and samples.dtype in (torch.float32, torch.float64)
     return known and not traced and numba_is_there()

@@ -44,7 +44,7 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     partial = target.with_name(target.name + ".partial")
     if sha256 is None:
         partial.unlink(missing_ok=True)
-    again = f"run the command again{' to resume' if sha256 else ', it starts anew'}"
+    again = f"run the command again{' to resume' if sha256 else ', it starts again'}"
     print(f"downloading {url}", file=sys.stderr)
     try:
         _fetch(url, partial, size, again)
