@@ -1,4 +1,4 @@
-"""CMU AN4 to a store; tried on its recordings as FLAC, never yet on the archive of its makers.
+"""Prepare CMU AN4; tested on its recordings as FLAC, not yet on the original archive.
 
     data_prep/an4.py --source FOLDER --out stores/an4
     data_prep/an4.py --source FOLDER --out stores/an4 --splits official
@@ -11,14 +11,14 @@
     Licence    free for any use, with its notice of copyright
     Cite       A. Acero, "Acoustical and environmental robustness in automatic speech recognition" (1993)
     Names      wav/an4_clstk/{speaker}/{utterance}.sph (or .flac, .wav), wav/an4test_clstk/... for the test;
-               etc/an4_train.transcription and etc/an4_test.transcription tell the words
+               etc/an4_train.transcription and etc/an4_test.transcription contain the words
 
 Splits, in utterances of train / valid / test, no speaker in two of them:
 
-    with valid    844 / 104 / 130    eight speakers of the training part validate
+    valid         844 / 104 / 130    eight speakers of the official training part are for validation
     official      948 /   0 / 130    as the corpus defines it
 
-There are archives of raw samples too. Nothing in them tells rate and byte order: take the one of SPHERE files.
+There are also archives of raw samples, without rate and byte order: use the one with SPHERE files.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ EXPECTED = {
 class Config(DownloadOptions):
     """Options of the preparation."""
 
-    splits: Literal["valid", "official"] = "valid"  # with eight training speakers to validate on, or without
+    splits: Literal["valid", "official"] = "valid"  # with eight training speakers for validation, or without
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     fill_folder(config.source, "etc", PUBLISHED, archive=config.archive, fetch=config.download)
     store = build_speech_store(
         config,
@@ -76,7 +76,7 @@ def main(config: Config) -> None:
 def list_items(source: Path, splits: str = "valid") -> list[Item]:
     """Every utterance with its words, speaker and split, in order of names within each part.
 
-    A transcript without a recording, and a recording without a transcript, are in the list to be refused.
+    Transcripts without a recording and recordings without a transcript are listed too; the preparation refuses them.
     """
     items = []
     for part, folder in PARTS.items():
@@ -84,7 +84,7 @@ def list_items(source: Path, splits: str = "valid") -> list[Item]:
         paths = {path.stem: path for path in (source / "wav" / folder).rglob("*") if is_audio_name(path)}
         if not paths and any((source / "wav" / folder).rglob("*.raw")):
             raise SourceError(
-                f"{source}: has raw samples, whose rate and byte order nothing tells; take an4_sphere.tar.gz"
+                f"{source}: has raw samples, whose rate and byte order are unknown; use an4_sphere.tar.gz"
             )
         for name in sorted(texts.keys() | paths.keys()):
             if name not in texts:
@@ -101,8 +101,8 @@ def list_items(source: Path, splits: str = "valid") -> list[Item]:
 
 
 def read_transcripts(path: Path) -> dict[str, str]:
-    """The words of each utterance by its name, such as an251-fash-b; the marks around a sentence are no words."""
-    hint = "the folder of the corpus, with etc and wav, or --download to fetch it there"
+    """The words of each utterance by its name, such as an251-fash-b, without the marks around a sentence."""
+    hint = "the folder of the corpus, with etc and wav, or add --download"
     texts = {}
     for line in read_lines(path, hint):
         match = LINE.fullmatch(" ".join(line.split()))

@@ -1,4 +1,4 @@
-"""Recordings of one's own to a store: a folder for each label, or a table with labels or texts.
+"""Prepare your own recordings: a folder for each label, or a table with labels or texts.
 
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/label/*.wav
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/train/label/*.wav, also valid, test
@@ -10,11 +10,10 @@ Every format that libsndfile decodes, at any rate, with any number of channels; 
 WebM and videos too. In a folder, links to folders are followed, and files with other suffixes are counted.
 
 A table has columns `path` or `audio`, `label`, `text`, `split`, `speaker` and `condition`, or others that the options
-name; it needs the first and a label or a text. Labels and texts are kept in Unicode normal form C.
+name; it needs the first, and a label or a text. Labels and texts are stored in Unicode normal form C.
 
-Recordings without a given split are put into one by a hash of their speaker, where it is known, otherwise of their file
-name; a corpus with a training and a test split but no valid one has `--valid-percent` of its training recordings put
-there.
+A recording without a given split gets one by a hash of its speaker, or of its file name where the speaker is unknown.
+Where a corpus has a training and a test split but no valid one, `--valid-percent` of its training recordings form it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.build import Item
-from seqaudio.prepare.corpora.listing import list_below, passed_over
+from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
@@ -64,16 +63,16 @@ PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 
 @dataclass(frozen=True, kw_only=True)
 class Config(SpeechOptions):
-    """Options of the preparation. A column that is not named is taken where the table has it."""
+    """Options of the preparation. A column without an option is used where the table has it under its usual name."""
 
     source: Path  # folder of recordings, or a CSV or TSV table of them
     table: Path | None = None  # CSV or TSV table of the recordings in the source folder
-    path_column: PathColumn = None  # table: the files; `path` or `audio` where none is named
-    label_column: str | None = None  # table: the labels; `label` where none is named
-    text_column: str | None = None  # table: the words that are spoken; `text` where none is named
-    split_column: str | None = None  # table: the splits; `split` where none is named
-    speaker_column: str | None = None  # table: the speakers; `speaker` where none is named
-    condition_column: str | None = None  # table: clean, noisy ...; `condition` where none is named
+    path_column: PathColumn = None  # table: column of the files; by default `path` or `audio`
+    label_column: str | None = None  # table: column of the labels; by default `label`
+    text_column: str | None = None  # table: column of the words that are spoken; by default `text`
+    split_column: str | None = None  # table: column of the splits; by default `split`
+    speaker_column: str | None = None  # table: column of the speakers; by default `speaker`
+    condition_column: str | None = None  # table: column of clean, noisy ...; by default `condition`
     speaker_pattern: str = ""  # folder: the speaker in a file name, a regular expression such as "(.+)_nohash_"
     valid_percent: float = 10.0  # of the recordings without a given split
     test_percent: float = 10.0  # of the recordings without a given split
@@ -82,7 +81,7 @@ class Config(SpeechOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     check_options(config)
     others = ""
     if config.table is not None:
@@ -103,40 +102,40 @@ def main(config: Config) -> None:
 
 
 def check_options(config: Config) -> None:
-    """Raise OptionError for percentages that make no sense, two tables, and options that nothing would use."""
+    """Raise OptionError for invalid percentages, two tables, and options that would have no effect."""
     check_percentages(config.valid_percent, config.test_percent)
     if config.source.is_file() and config.table is not None:
         raise OptionError(f"--source {config.source} and --table {config.table} are two tables; give --source a folder")
     if config.speaker_pattern and (config.source.is_file() or config.table is not None):
         raise OptionError(
-            f"--speaker-pattern {config.speaker_pattern!r} is for a folder without a table; name the table's column of "
-            f"speakers by --speaker-column"
+            f"--speaker-pattern {config.speaker_pattern!r} is for a folder without a table; give the table's column of "
+            f"speakers as --speaker-column"
         )
     for field in COLUMNS if config.source.is_dir() and config.table is None else ():
         name = getattr(config, f"{field}_column")
         if name is not None:
-            raise OptionError(f"--{field}-column {name} is for a table, got a folder alone; name the table by --table")
+            raise OptionError(f"--{field}-column {name} is for a table, but --source is a folder; give --table as well")
 
 
 def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
-    """Every recording below `source`, in order of paths, and what other files there are in words.
+    """Every recording below `source`, in order of paths, and a line about the files that are skipped.
 
-    A recording's label is the folder below the source, or below the split. A folder that may not be looked into is an
-    item too, so that the ledger names it.
+    A recording's label is the folder below the source, or below the split. An unreadable folder is an item too, so that
+    the ledger names it.
     """
     pattern = compile_pattern(speaker_pattern)
     listing = list_below(source)
     paths = {key: path for key, path in listing.files.items() if is_audio_name(path)}
-    others = passed_over(listing.files.keys() - paths.keys())
+    others = skipped_files(listing.files.keys() - paths.keys())
     if not paths:
-        closed = [f"{source / key}: {error.strerror}" for key, error in sorted(listing.closed.items())[:1]]
-        found = ", ".join([*closed, *([others] if others else [])])
+        unreadable = [f"{source / key}: {error.strerror}" for key, error in sorted(listing.unreadable.items())[:1]]
+        found = ", ".join([*unreadable, *([others] if others else [])])
         raise SourceError(
             f"{source}: has no recordings{found and f' ({found})'}; "
             f"expected FOLDER/label/*.wav (or .flac, .mp3, .ogg, .opus ...)"
         )
     tops = {key.split("/")[0] for key in paths if "/" in key}
-    # folders are splits only where all of them are, and one is for training: "train" may also be a label
+    # folders are splits only if all have names of splits, and one is for training: "train" may also be a label
     splits = tops if tops <= SPLIT_NAMES.keys() and "train" in map(SPLIT_NAMES.get, tops) else set()
     items = []
     for key, path in sorted(paths.items()):
@@ -146,7 +145,7 @@ def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
         match = pattern.search(path.stem) if pattern else None
         speaker = match[1] if match else ""
         items.append(Item(key, path, encode_field(key), split, printable(label), speaker=printable(speaker)))
-    items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.closed)]
+    items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]
     return items, others
 
 
@@ -164,16 +163,16 @@ def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
         key = place if place and seen[place] == 1 else f"{place or table.name}#{number}"
         if split and split.lower() not in SPLIT_NAMES:
             raise SourceError(
-                f"{table}, row {number}: split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
+                f"{table}, row {number}: unknown split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
             )
         split = SPLIT_NAMES[split.lower()] if split else ""
-        path = listed_file(folder, place) if place else None  # the preparation refuses a row without
+        path = listed_file(folder, place) if place else None  # the preparation refuses a row without a path
         items.append(Item(key, path, encode_field(key), split, **fields))
     return items
 
 
 def choose_columns(table: Path, names: Sequence[str], config: Config) -> Mapping[str, str]:
-    """The column of each field of an Item: the one that an option names, or else one of the usual names."""
+    """The column of each field of an Item: the one that an option names, or else one with a usual name."""
     columns = {}
     for field, usual in COLUMNS.items():
         named = getattr(config, f"{field}_column")
@@ -181,16 +180,19 @@ def choose_columns(table: Path, names: Sequence[str], config: Config) -> Mapping
         if found is not None:
             columns[field] = found
     if "path" not in columns:
-        raise SourceError(f"{table}: has no column 'path' or 'audio'; name one by --path-column: {', '.join(names)}")
+        raise SourceError(
+            f"{table}: has no column 'path' or 'audio'; give the right one of {', '.join(names)} as --path-column"
+        )
     if "label" not in columns and "text" not in columns:
         raise SourceError(
-            f"{table}: has no column 'label' or 'text'; name one by --label-column or --text-column: {', '.join(names)}"
+            f"{table}: has no column 'label' or 'text'; give the right one of {', '.join(names)} as --label-column or "
+            f"--text-column"
         )
     return columns
 
 
 def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float) -> list[Item]:
-    """Give a split to every item that has none, and a valid split to a corpus with only training and test."""
+    """Give a split to every item without one, and a validation split to a corpus that has only training and test."""
     given = {item.split for item in items}
     filled = []
     for item in items:
@@ -208,9 +210,9 @@ def compile_pattern(text: str) -> re.Pattern[str] | None:
     try:
         pattern = re.compile(text)
     except re.error as error:
-        raise OptionError(f"--speaker-pattern {text!r} is no regular expression: {error}") from None
+        raise OptionError(f"--speaker-pattern {text!r} is not a regular expression ({error}); try ([^_]+)_.*") from None
     if text and pattern.groups != 1:
-        raise OptionError(f"--speaker-pattern {text!r} has {pattern.groups} groups, expected one: ([^_]+)_.*")
+        raise OptionError(f"--speaker-pattern {text!r} has {pattern.groups} groups, expected one, as in ([^_]+)_.*")
     return pattern if text else None
 
 

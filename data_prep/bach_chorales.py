@@ -1,11 +1,11 @@
-"""Bach's four-part chorales, out of the corpus that the package music21 carries, to a store of tokens.
+"""Prepare Bach's four-part chorales from the corpus of the package music21.
 
     data_prep/bach_chorales.py --out stores/chorales --workers 2
     data_prep/bach_chorales.py --out stores/chorales --representation performance
     data_prep/bach_chorales.py --make-splits Jsb16thSeparated.json --out data_prep/bach_chorales.tsv
 
     Content    413 scores by J. S. Bach: 410 MusicXML, 3 Humdrum; 368 of them in four parts, as written: repeats are
-               not played, an upbeat has the rest of its bar before it
+               not played, an upbeat is preceded by rests that complete its bar
     Source     the package music21, folder corpus/bach; pip install "seqaudio[chorales]"
     Licence    the music is in the public domain; the encodings, most by Margaret Greentree, are distributed in
                music21 with the permission of their encoders
@@ -13,17 +13,17 @@
 
 Splits, in chorales of train / valid / test: 222 / 71 / 74.
 
-A chorale keeps the split that it has in the public sets "JSB Chorales" (Boulanger-Lewandowski et al., 2012: 229 / 76 /
-77 pieces), so that figures on one set do not leak into the other. `bach_chorales.tsv` beside this script holds the
+A chorale has the split that it has in the public set "JSB Chorales" (Boulanger-Lewandowski et al., 2012: 229 / 76 / 77
+pieces), so that a model trained on one set can be tested on the other. `bach_chorales.tsv` beside this script holds the
 splits; --make-splits wrote it, from the notes of both, with the 16th-note grids of that set as its argument.
 
     1  two pieces are versions of each other where they share half of their windows of four sonorities, whatever the
        key, note values and repeats: 345 of the 382 pieces are found in this way, in 357 of the 368 chorales. Pairs
-       share either less than 0.45 or more than 0.6, so that the border could lie anywhere between
-    2  versions of one chorale stay together; where the set has them in several splits, the strictest wins: test
-       before valid, valid before train. A melody may be in several splits in other harmonies, as it is in that set
-    3  the 11 chorales that the set does not have stay with those of their melody, again in the strictest split, or
-       go by the hash of their name: 10 % valid, 10 % test
+       share either less than 0.45 or more than 0.6, so any threshold between gives the same result
+    2  versions of one chorale are in one split; where the set has them in several, in the strictest: test before
+       valid, valid before train. A melody with other harmonies may be in several splits, as it is in that set
+    3  the 11 chorales that the set does not have are in the split of those with their melody, again the strictest,
+       or their split goes by the hash of their name: 10 % valid, 10 % test
 """
 
 from __future__ import annotations
@@ -61,33 +61,33 @@ from seqaudio.tokens.four_voices import ANDANTE, VOICES
 TABLE = Path(__file__).with_name("bach_chorales.tsv")
 COLUMNS = ("work", "split", "jsb", "same_as")
 SUFFIXES = (".mxl", ".xml", ".krn")
-CHUNK = 16  # scores of a chunk: each takes a tenth of a second, and all workers shall end together
+CHUNK = 16  # scores in a chunk, few since each takes a tenth of a second, so that all workers end together
 EXPECTED = {"train": 222, "valid": 71, "test": 74}
 SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid", "performance", "miditok")}
-SONORITIES = 4  # successive sonorities of a window: four voices tell pieces apart soon
-MELODY = 8  # successive notes of a window of the soprano alone, whose steps are often alike
-ALIKE = 0.5  # share of windows from which on two pieces are versions of each other
+SONORITIES = 4  # successive sonorities in a window, few since four voices distinguish pieces quickly
+MELODY = 8  # successive notes in a window of the soprano alone, more since its steps are often alike
+ALIKE = 0.5  # share of common windows above which two pieces are versions of each other
 
 
 @dataclass(frozen=True)
 class Line:
-    """What the table knows of a chorale in four parts."""
+    """The entry of a chorale in four parts in the table."""
 
     split: str
     jsb: tuple[str, ...] = ()  # versions of it in the public set: split/number, counted from 0
-    same_as: str = ""  # the score before it that has the same notes
+    same_as: str = ""  # an earlier score with the same notes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(RepresentationOptions, NoteStoreOptions):
     """Options of the preparation."""
 
-    representation: str = "chorale"  # how notes are written; docs/representations.md has them all
+    representation: str = "chorale"  # representation of the notes; docs/representations.md lists them all
     make_splits: Path | None = None  # Jsb16thSeparated.json: write the table of splits to --out instead of a store
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds, or make the table of splits."""
+    """Prepare the store and print what it holds, or make the table of splits."""
     scores = list_scores(music21_corpus() / "bach")
     if config.make_splits is not None:
         make_splits(config.make_splits, scores, config.out, config.workers)
@@ -108,10 +108,12 @@ def main(config: Config) -> None:
 
 
 def list_scores(folder: Path) -> dict[str, Path]:
-    """The scores of the corpus by name, in the order of their names; its analyses are no scores."""
+    """The scores of the corpus by name, sorted by name, without its analyses."""
     found = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
     if not found:
-        raise SourceError(f"{folder}: has no scores; this music21 comes without its corpus, install the one of PyPI")
+        raise SourceError(
+            f"{folder}: has no scores, so this music21 was installed without its corpus; install it from PyPI"
+        )
     return {path.name: path for path in found}
 
 
@@ -125,14 +127,14 @@ def read_chorale_table(path: Path) -> dict[str, Line]:
 
 
 def write_chorale_table(path: Path, table: Mapping[str, Line]) -> None:
-    """Write a line a chorale; whole or not at all."""
+    """Write one line for each chorale; atomically, so that the table is complete or unchanged."""
     rows = [(work, line.split, " ".join(line.jsb), line.same_as) for work, line in table.items()]
     text = "".join("\t".join(row) + "\n" for row in (COLUMNS, *rows))
     write_bytes(path, text.encode())
 
 
 def make_splits(jsb: Path, scores: Mapping[str, Path], out: Path, workers: int) -> None:
-    """Read every score, compare those in four parts with the public set, write the table."""
+    """Read every score, compare those in four parts with the public set, and write the table."""
     pieces = read_jsb(jsb)
     with (
         progress("reading", len(scores), "scores") as advance,
@@ -154,7 +156,7 @@ def read_jsb(path: Path) -> dict[str, Windows]:
     """The windows of each piece of the public set, by split/number.
 
     The file holds {split: [piece]}; a piece is [T, 4], the pitches of the four voices at each sixteenth. Raises
-    SourceError for anything else.
+    SourceError for any other content.
     """
     if not path.is_file():
         raise SourceError(f"{path}: no such file; give Jsb16thSeparated.json of the JSB Chorales set")
@@ -167,7 +169,7 @@ def read_jsb(path: Path) -> dict[str, Windows]:
 
 
 def splits_of(works: Mapping[str, NoteSequence], pieces: Mapping[str, Windows]) -> dict[str, Line]:
-    """The line of each chorale, from its notes in four tracks and the windows of the public set."""
+    """The entry of each chorale, from its notes in four tracks and the windows of the public set."""
     pitches = {name: sounding(notes) for name, notes in works.items()}
     harmony = {name: windows(voices, SONORITIES) for name, voices in pitches.items()}
     melody = {name: windows(voices[:, :1], MELODY) for name, voices in pitches.items()}
@@ -183,7 +185,10 @@ def splits_of(works: Mapping[str, NoteSequence], pieces: Mapping[str, Windows]) 
     own: dict[str, str] = {}
     for cluster in members({name: melody[name] for name in works if name not in public}):
         known = [
-            public[other] for other in public for name in cluster if similarity(melody[name], melody[other]) >= ALIKE
+            split
+            for other, split in public.items()
+            for name in cluster
+            if similarity(melody[name], melody[other]) >= ALIKE
         ]
         chosen = min(known, key=STRICTEST.index) if known else hash_split(cluster[0], 10.0, 10.0)
         own |= dict.fromkeys(cluster, chosen)
@@ -195,7 +200,7 @@ def splits_of(works: Mapping[str, NoteSequence], pieces: Mapping[str, Windows]) 
 
 
 def members(pieces: Mapping[str, Windows]) -> list[list[str]]:
-    """The names of each cluster of versions, in their order."""
+    """The names of the pieces of each cluster of versions, in their order."""
     grouped: dict[int, list[str]] = {}
     for name, cluster in zip(pieces, clusters(list(pieces.values()), ALIKE), strict=True):
         grouped.setdefault(cluster, []).append(name)

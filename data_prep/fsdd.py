@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset to a store; --download is tried on a local server only, never yet on the real one.
+"""Prepare the Free Spoken Digit Dataset; --download is tested on a local server, not yet on the real one.
 
     data_prep/fsdd.py --source FOLDER --out stores/fsdd
     data_prep/fsdd.py --source FOLDER --out stores/fsdd_theo --leave-out theo
@@ -12,10 +12,10 @@
 
 Splits, in recordings of train / valid / test:
 
-    official          2,400 / 300 / 300    takes 0-4 are the test, as the corpus defines it; we validate on takes 5-9
-    --leave-out S     2,250 / 250 / 500    all of speaker S is the test; takes 5-9 of the others validate
+    official          2,400 / 300 / 300    takes 0-4 are the test, as the corpus defines it; takes 5-9 are validation
+    --leave-out S     2,250 / 250 / 500    speaker S is the test; takes 5-9 of the others are validation
 
-Validation speakers are training speakers in both: only the test of --leave-out tells of an unknown voice.
+In both, the validation speakers are also training speakers: only the test of --leave-out measures an unknown voice.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from seqaudio.store import describe_store
 
 PUBLISHED = PublishedArchive(
     "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",
-    # the longest recording has 36 thousand bytes; archives of a tag are packed anew, so there is no checksum of them
+    # the longest recording has 36 thousand bytes; GitHub repacks archives of a tag, so they have no fixed checksum
     limits=Limits(files=10_000, file_bytes=10_000_000, total_bytes=500_000_000),
 )
-# of names and decoded samples, so that WAV and FLAC copies answer alike
+# of names and decoded samples, so that it is equal for WAV and FLAC copies
 SAMPLES_SHA256 = "349ae062749a285dbc0386a3f91ea06e19f0d189ea1b2ec8f2bbabf6ec26c157"
 NAME = r"([0-9])_([a-z]+)_([0-9]+)"  # digit, speaker, take
 TEST_TAKES, VALID_TAKES = range(5), range(5, 10)
@@ -52,12 +52,12 @@ EXPECTED_LEFT_OUT = {"train": 2250, "valid": 250, "test": 500}
 class Config(DownloadOptions):
     """Options of the preparation."""
 
-    leave_out: str = ""  # speaker to keep for the test; empty: the official split
+    leave_out: str = ""  # speaker to use as the test; empty: the official split
     sample_rate: int = 8000  # hertz
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     fill_folder(
         config.source,
         "recordings",
@@ -79,10 +79,10 @@ def main(config: Config) -> None:
 
 
 def list_items(source: Path, leave_out: str) -> list[Item]:
-    """Every recording with its split. A file of another name has no split: the preparation refuses it."""
+    """Every recording with its split. A file with another name has no split, and the preparation refuses it."""
     folder = source / "recordings" if (source / "recordings").is_dir() else source
     if not folder.is_dir():
-        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or --download to fetch it there")
+        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or add --download")
     items = []
     speakers = set()
     for path in sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.name):
@@ -95,7 +95,7 @@ def list_items(source: Path, leave_out: str) -> list[Item]:
         split = split_of(speaker, int(take), leave_out)
         items.append(Item(path.name, path, path.stem, split, label=digit, speaker=speaker))
     if not speakers:
-        raise SourceError(f"{folder}: has no recordings with names such as 3_theo_12.wav")
+        raise SourceError(f"{folder}: has no recordings, expected names such as 3_theo_12.wav")
     if leave_out and leave_out not in speakers:
         raise OptionError(f"--leave-out {leave_out}: no such speaker; the speakers are {', '.join(sorted(speakers))}")
     return items

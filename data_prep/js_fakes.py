@@ -1,4 +1,4 @@
-"""JS Fakes to a store; --download is tried on a local server only, not yet on the real one.
+"""Prepare JS Fakes; --download is tested on a local server, not yet on the real one.
 
     data_prep/js_fakes.py --source FOLDER --out stores/fakes --workers 2
     data_prep/js_fakes.py --source NEW_FOLDER --out stores/fakes --download
@@ -10,8 +10,8 @@
     Names      midi/{number}.mid
 
 Splits by content, 10 % valid and 10 % test, in chorales of train / valid / test: 399 / 53 / 48. Chorales that share
-phrases stay together. The network had learned from Bach's chorales: do not test on bach_chorales.py, jsb_chorales.py or
-polyphonic.py what was trained on these.
+phrases are in one split. The network was trained on Bach's chorales: do not test a model that was trained on these on
+the sets of bach_chorales.py, jsb_chorales.py or polyphonic.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seqaudio.tokens.four_voices import ANDANTE
 COMMIT = "68b476d5b265e579d87c74a68f2160f26007fa56"
 PUBLISHED = PublishedArchive(
     f"https://github.com/omarperacha/js-fakes/archive/{COMMIT}.zip",
-    # the longest chorale has 5 thousand bytes; such archives are packed anew, so there is no checksum of them
+    # the longest chorale has 5 thousand bytes; GitHub repacks such archives, so they have no fixed checksum
     limits=Limits(files=10_000, file_bytes=10_000_000, total_bytes=500_000_000),
 )
 SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid")}
@@ -41,14 +41,14 @@ EXPECTED = {"train": 399, "valid": 53, "test": 48}
 class Config(NoteDownloadOptions):
     """Options of the preparation."""
 
-    representation: str = "chorale"  # how notes are written; docs/representations.md has them all
+    representation: str = "chorale"  # representation of the notes; docs/representations.md lists them all
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     fill_folder(config.source, "midi", PUBLISHED, archive=config.archive, fetch=config.download)
     folder = config.source / "midi" if (config.source / "midi").is_dir() else config.source
-    items = midi_items(folder, "the folder of the corpus, or --download to fetch it there")
+    items = midi_items(folder, "the folder of the corpus, or add --download")
     representation = chosen_representation(config, SETTINGS)
     store = build_note_store(
         config,

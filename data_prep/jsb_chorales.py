@@ -1,24 +1,24 @@
-"""JSB Chorales as JSON to a store: rolls at three grids, or four voices as tokens.
+"""Prepare the JSB Chorales from JSON: rolls at three grids, or four voices as tokens.
 
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb16
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb16 --representation chorale
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb4 --representation roll --grid quarter
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb_clean --clean
 
-    Content    382 chorales by J. S. Bach, sampled at every quarter, eighth or sixteenth note; at sixteenths the four
-               voices apart as well
+    Content    382 chorales by J. S. Bach, sampled at every quarter, eighth or sixteenth note; at sixteenths also as
+               four separate voices
     Source     N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, "Modeling temporal dependencies in high-dimensional
-               sequences" (2012); the files as https://github.com/czhuang/JSB-Chorales-dataset has them
-    Licence    none is stated there, so fetch them yourself; the music is in the public domain
+               sequences" (2012); the files from https://github.com/czhuang/JSB-Chorales-dataset
+    Licence    none is stated there, so download them yourself; the music is in the public domain
     Names      jsb-chorales-quarter.json, jsb-chorales-8th.json, jsb-chorales-16th.json, Jsb16thSeparated.json
 
 Splits as published, in chorales of train / valid / test: 229 / 76 / 77. With --clean, which polyphonic.py explains,
-126 / 53 / 77 at quarters, 136 / 55 / 77 at eighths, 138 / 55 / 77 at sixteenths and of the voices.
+126 / 53 / 77 at quarters, 136 / 55 / 77 at eighths, 138 / 55 / 77 at sixteenths and for the voices.
 
-The quarters are those of JSB_Chorales.mat frame for frame. They are moved to one key and come in another order than the
-finer grids, but every chorale is in the same split in all four files, and in bach_chorales.py, or in a stricter one.
+The quarters equal JSB_Chorales.mat frame for frame. They are transposed to one key, and in another order than the finer
+grids. Every chorale is in the same split in all four files; in bach_chorales.py it is in the same or a stricter one.
 
-The grids have no beginnings of notes: the same pitch in two steps of a voice is one note.
+The grids do not contain the beginnings of notes: the same pitch in successive steps of a voice is one note.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ EXPECTED_CLEAN = {  # by file
 class Config(NoteOptions):
     """Options of the preparation."""
 
-    representation: str = "chorale_grid"  # of four voices at sixteenths; or roll, which knows no voices
+    representation: str = "chorale_grid"  # of the four voices at sixteenths; or roll, which has no voices
     grid: Grid = "16th"  # of the roll
-    clean: bool = False  # leave out what is a version of a held-out chorale
+    clean: bool = False  # leave out versions of chorales of validation and test
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     if config.representation == "roll":
         file = config.source / f"jsb-chorales-{config.grid}.json"
         store = roll_store(config, file)
@@ -79,7 +79,7 @@ def main(config: Config) -> None:
 def roll_store(config: Config, file: Path) -> Store:
     """The store of the rolls at a grid."""
     if config.steps_per_quarter is not None:
-        raise OptionError(f"--steps-per-quarter {config.steps_per_quarter}: --grid tells it for rolls; leave it out")
+        raise OptionError(f"--steps-per-quarter {config.steps_per_quarter}: rolls use --grid instead; leave it out")
     rolls = read_pitch_rolls(file)
     left_out = versions_of_held_out(rolls, PieceIdentity.of_roll) if config.clean else {}
     representation = RollRepresentation(STEPS[config.grid], repeats="joined", tempo=ANDANTE)
@@ -92,7 +92,7 @@ def roll_store(config: Config, file: Path) -> Store:
 def voice_store(config: Config, file: Path) -> Store:
     """The store of the four voices, in any representation."""
     if config.grid != "16th":
-        raise OptionError(f"--grid {config.grid} is for --representation roll; the voices are at sixteenths")
+        raise OptionError(f"--grid {config.grid} is for --representation roll, since voices are at sixteenths; add it")
     chorales = read_voices(file)
     left_out = versions_of_held_out(chorales, PieceIdentity.of) if config.clean else {}
     representation = chosen_representation(config, SETTINGS)

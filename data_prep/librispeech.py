@@ -1,4 +1,4 @@
-"""LibriSpeech to a store; tried on a made-up corpus of its layout and a local server, never yet on the real one.
+"""Prepare LibriSpeech; tested on a synthetic corpus in its layout and a local server, not yet on the real one.
 
     data_prep/librispeech.py --source LibriSpeech --out stores/librispeech
     data_prep/librispeech.py --source LibriSpeech --out stores/all --subsets train-clean-100 train-clean-360 \\
@@ -15,7 +15,7 @@
     Cite       V. Panayotov, G. Chen, D. Povey, S. Khudanpur, "Librispeech: an ASR corpus based on public domain audio
                books" (2015)
     Names      {subset}/{speaker}/{chapter}/{speaker}-{chapter}-{number}.flac, and beside them the words of a chapter,
-               {speaker}-{chapter}.trans.txt; SPEAKERS.TXT at the top tells the subset of each speaker
+               {speaker}-{chapter}.trans.txt; SPEAKERS.TXT at the top lists the subset of each speaker
 
 Subsets, no speaker in two of them:
 
@@ -23,7 +23,7 @@ Subsets, no speaker in two of them:
     train-clean-360 104,014   23.0 GB      dev-other   2,864    0.3 GB      test-other  2,939    0.3 GB
     train-other-500 148,688   30.6 GB
 
-The first word of a subset is its split; `clean` or `other` becomes the condition, which evaluation tells apart.
+The first word of a subset is its split; `clean` or `other` is the condition, which evaluation reports separately.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ URL = "https://www.openslr.org/resources/12/{}.tar.gz"
 
 
 class Subset(NamedTuple):
-    """What is known of a subset."""
+    """Facts about a subset."""
 
     split: str
     utterances: int
@@ -72,13 +72,13 @@ class Config(SpeechOptions):
     """Options of the preparation."""
 
     subsets: tuple[str, ...] = ("train-clean-100", "dev-clean", "test-clean")  # parts of the corpus
-    train_on: str = ""  # a subset to train on whatever its name says, for a trial with small downloads
-    archive: tuple[Path, ...] = ()  # archives of subsets that you have: unpack them into the source folder first
-    download: bool = False  # fetch the archives of the subsets that are not there
+    train_on: str = ""  # a subset to train on, whatever its name, for a trial with small downloads
+    archive: tuple[Path, ...] = ()  # archives of subsets that you have; they are unpacked into the source folder first
+    download: bool = False  # download the archives of the subsets that are missing
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     splits = choose_splits(config.subsets, config.train_on)
     fill(config)
     store = build_speech_store(
@@ -92,26 +92,26 @@ def main(config: Config) -> None:
 
 
 def choose_splits(subsets: tuple[str, ...], train_on: str) -> dict[str, str]:
-    """The split of each subset that was asked for. Raises OptionError for an unknown one, or none to train on."""
+    """The split of each chosen subset. Raises OptionError for an unknown subset, or where none is for training."""
     for name in (*subsets, *([train_on] if train_on else [])):
         if name not in SUBSETS:
-            raise OptionError(f"no subset is called {name!r}; {did_you_mean(name, list(SUBSETS))}")
+            raise OptionError(f"unknown subset {name!r}; {did_you_mean(name, list(SUBSETS))}")
     splits = {name: "train" if name == train_on else SUBSETS[name].split for name in subsets}
     if train_on not in ("", *subsets):
         raise OptionError(f"--train-on {train_on} is not among --subsets {' '.join(subsets)}; add it")
     if "train" not in splits.values():
-        raise OptionError(f"--subsets {' '.join(subsets)} has none to train on; add one, or name one by --train-on")
+        raise OptionError(f"--subsets {' '.join(subsets)} has none to train on; add one, or give one as --train-on")
     return splits
 
 
 def fill(config: Config) -> None:
-    """Unpack the archives that were given, then fetch what is not there yet."""
+    """Unpack the given archives, then download the missing subsets with --download."""
     given = {}
     for archive in config.archive:
         name = archive.name.removesuffix(".gz").removesuffix(".tar")
         if name not in SUBSETS:
             raise OptionError(
-                f"--archive {archive}: expected the name that it is published by, such as dev-clean.tar.gz"
+                f"--archive {archive}: expected the published file name, such as dev-clean.tar.gz; rename the file"
             )
         given[name] = archive
     for name in dict.fromkeys((*given, *config.subsets)):
@@ -121,29 +121,27 @@ def fill(config: Config) -> None:
 
 
 def list_items(source: Path, splits: dict[str, str]) -> list[Item]:
-    """Every utterance that a chapter's text names, in order of subsets, speakers, chapters and numbers.
+    """Every utterance in the texts of chapters, in order of subsets, speakers, chapters and numbers.
 
-    Behind those of a subset come its recordings without a text, to be refused.
+    After those of a subset come its recordings without a text, which the preparation refuses.
     """
     listed = read_speakers(source / "SPEAKERS.TXT")
     items = []
     for name, split in splits.items():
         folder = source / name
         if not folder.is_dir():
-            raise SourceError(
-                f"{folder}: no such folder; give the folder that has the subsets, or --download them there"
-            )
+            raise SourceError(f"{folder}: no such folder; give the folder with the subsets, or add --download")
         chapters = sorted(folder.glob("*/*/*.trans.txt"))
         if not chapters:
-            raise SourceError(f"{folder}: has no texts such as 84/121123/84-121123.trans.txt")
+            raise SourceError(f"{folder}: has no texts, expected files such as 84/121123/84-121123.trans.txt")
         condition = name.split("-")[1]
         keys = set()
         for chapter in chapters:
             speaker = chapter.parent.parent.name
             if listed.get(speaker, name) != name:
-                # its voice would be in two splits
+                # the voice would be in two splits
                 raise SourceError(
-                    f"{chapter.parent}: SPEAKERS.TXT has speaker {speaker} in {listed[speaker]}, not {name}"
+                    f"{chapter.parent}: SPEAKERS.TXT has speaker {speaker} in {listed[speaker]}, not {name}; move it"
                 )
             for utterance, text in read_chapter(chapter):
                 path = chapter.with_name(f"{utterance}.flac")
@@ -162,12 +160,12 @@ def read_chapter(path: Path) -> Iterator[tuple[str, str]]:
     for line in read_lines(path, "the text of a chapter"):
         utterance, _, text = line.partition(" ")
         if not utterance.startswith(path.name.removesuffix(".trans.txt") + "-") or not text:
-            raise SourceError(f"{path}: {line!r}, expected a name and words: 84-121123-0000 GO DO YOU HEAR")
+            raise SourceError(f"{path}: {line!r}, expected a name and words, such as 84-121123-0000 GO DO YOU HEAR")
         yield utterance, text.strip()
 
 
 def read_speakers(path: Path) -> dict[str, str]:
-    """The subset of each speaker: `84 | F | dev-clean | 8.02 | Christie Nowak`; empty where the file was not kept."""
+    """The subset of each speaker: `84 | F | dev-clean | 8.02 | Christie Nowak`; empty where the file is missing."""
     if not path.is_file():
         return {}
     subsets = {}

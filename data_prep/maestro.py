@@ -1,4 +1,4 @@
-"""MAESTRO to a store; this script was never run on the real archive, only on a small one in its layout.
+"""Prepare MAESTRO; tested on a small archive in its layout, not yet on the real one.
 
     data_prep/maestro.py --source FOLDER --out stores/maestro --workers 4
     data_prep/maestro.py --source NEW_FOLDER --out stores/maestro --download
@@ -6,15 +6,15 @@
 
     Content    1,276 performances of classical piano pieces at a competition, 199 hours, with velocities and pedal
     Source     https://magenta.tensorflow.org/datasets/maestro, version 3.0.0, the archive of MIDI alone (58 MB)
-    Licence    CC BY-NC-SA 4.0: not for commercial use, and neither is what is trained on it
+    Licence    CC BY-NC-SA 4.0: not for commercial use, nor are models trained on it
     Cite       C. Hawthorne et al., "Enabling factorized piano music modeling and generation with the MAESTRO dataset"
                (2019)
-    Names      maestro-v3.0.0.csv, with the columns `midi_filename` and `split`, and the files that it names
+    Names      maestro-v3.0.0.csv, with the columns `midi_filename` and `split`, and the files that it lists
 
 Splits as published, in performances of train / valid / test: 962 / 137 / 177. No piece is in two of them.
 
-Times are those of the performance, so `performance` counts hundredths of a second here. The pedal is applied: a string
-sounds until its damper falls.
+Times are those of the performance, so the steps of `performance` are hundredths of a second here. The pedal is applied:
+a note ends when its damper falls.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Config(NoteDownloadOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     fill_folder(config.source, TABLE, PUBLISHED, archive=config.archive, fetch=config.download)
     representation = chosen_representation(config, SETTINGS)
     store = build_note_store(

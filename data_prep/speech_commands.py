@@ -1,4 +1,4 @@
-"""Speech Commands to a store; tried on a part of v0.01 and a made-up v0.02, --download on a local server only.
+"""Prepare Speech Commands; tested on a part of v0.01 and a synthetic v0.02, --download on a local server.
 
     data_prep/speech_commands.py --source FOLDER --out stores/commands12
     data_prep/speech_commands.py --source FOLDER --out stores/commands35 --classes all
@@ -14,18 +14,18 @@
     Names      {word}/{speaker}_nohash_{take}.wav (or .flac), _background_noise_/*.wav, validation_list.txt and
                testing_list.txt (or validation_list_v0.01.txt ...)
 
-Splits go by the two lists of the corpus; where one is missing, by the rule that made them, from the speaker's hash. No
-speaker is in two splits. In recordings of train / valid / test:
+Splits are given by the two lists of the corpus; where one is missing, by the rule that made them, a hash of the
+speaker. No speaker is in two splits. In recordings of train / valid / test:
 
     v0.02  --classes all    84,843 / 9,981 / 11,005      --classes 12    36,923 / 4,445 / 4,890
     v0.01  --classes all    51,088 / 6,798 /  6,835      --classes 12    22,246 / 3,093 / 3,081
 
-The twelve classes are ten commands, `unknown` and `silence`. In each split both of these have as many clips as a
-command has on average, rounded up. `unknown` are recordings of all other words, those whose names have the least
-SHA-256. `silence` is cut from the background recordings, no stretch of which is in two splits (`prepare/speech`).
+The twelve classes are ten commands, `unknown` and `silence`. In each split, `unknown` and `silence` have as many clips
+as a command has on average, rounded up. `unknown` has recordings of the other words, those whose names have the
+smallest SHA-256. `silence` is cut from the background recordings, each split from another part (`prepare/speech`).
 --words does the same with other words. `store.json` has the SHA-256 of the list of all clips with their splits and
-labels: equal hashes, equal lists. The benchmark as published draws both classes at random, so figures of others are on
-other `unknown` and `silence` clips than these.
+labels: equal hashes mean equal lists. The published benchmark draws both classes at random, so published results are on
+other `unknown` and `silence` clips.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ BACKGROUND = "_background_noise_"
 NAME = re.compile(r"(?P<speaker>.+)_nohash_\d+")
 COMMANDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 LISTS = {"valid": "validation_list", "test": "testing_list"}
-LARGEST_HASH = 2**27 - 1  # of the rule, which keeps 27 bits of a SHA-1
+MAX_HASH = 2**27 - 1  # of the rule, which keeps 27 bits of a SHA-1
 EXPECTED = {
     ("0.01", "all"): {"train": 51_088, "valid": 6_798, "test": 6_835},
     ("0.01", "12"): {"train": 22_246, "valid": 3_093, "test": 3_081},
@@ -83,13 +83,13 @@ class Config(DownloadOptions):
 
     version: Version = "0.02"  # of the corpus
     classes: Literal["12", "all"] = "12"  # ten commands, unknown and silence; or every word
-    words: tuple[str, ...] = ()  # these words, unknown and silence in place of --classes
-    unknown: float = 1.0  # recordings of other words for each one of a word, on average; 0: no such class
-    silence: float = 1.0  # clips of background for each recording of a word, on average; 0: no such class
+    words: tuple[str, ...] = ()  # these words, unknown and silence instead of --classes
+    unknown: float = 1.0  # size of the class `unknown`, relative to the average of the words; 0: no such class
+    silence: float = 1.0  # size of the class `silence`, relative to the average of the words; 0: no such class
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     check_options(config)
     fill_folder(config.source, BACKGROUND, PUBLISHED[config.version], archive=config.archive, fetch=config.download)
     recordings = hash_sample(list_recordings(config.source, config.version), config.limit)
@@ -97,7 +97,7 @@ def main(config: Config) -> None:
         words = check_words(config.words or COMMANDS, recordings)
         items = choose(recordings, words, config.unknown)
         backgrounds = list_backgrounds(config.source) if config.silence else []
-        counts = deal_silence(items, backgrounds, config.silence)
+        counts = silence_counts(items, backgrounds, config.silence)
     else:
         items, backgrounds, counts = recordings, [], {}
     store = build_speech_store(
@@ -117,7 +117,7 @@ def main(config: Config) -> None:
 
 
 def check_options(config: Config) -> None:
-    """Raise OptionError for shares that make no sense, and for two choices of words."""
+    """Raise OptionError for invalid numbers, and for two choices of words."""
     for name in ("unknown", "silence"):
         share = getattr(config, name)
         if not (math.isfinite(share) and share >= 0):
@@ -127,9 +127,9 @@ def check_options(config: Config) -> None:
 
 
 def list_recordings(source: Path, version: Version) -> list[Item]:
-    """Every recording of a word with its split, in order of paths. One of another name is refused later."""
+    """Every recording of a word with its split, in order of paths. The preparation refuses files with other names."""
     if not source.is_dir():
-        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or --download to fetch it there")
+        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or add --download")
     lists = {split: read_list(source, name, version) for split, name in LISTS.items()}
     items = []
     for folder in sorted(path for path in source.iterdir() if path.is_dir() and path.name[0] not in "._"):
@@ -140,25 +140,25 @@ def list_recordings(source: Path, version: Version) -> list[Item]:
             split = split_of(name, speaker, lists)
             items.append(Item(f"{folder.name}/{path.name}", path, name, split, label=folder.name, speaker=speaker))
     if not items:
-        raise SourceError(f"{source}: has no recordings such as bed/00176480_nohash_0.wav")
+        raise SourceError(f"{source}: has no recordings, expected files such as bed/00176480_nohash_0.wav")
     return items
 
 
 def read_list(source: Path, name: str, version: Version) -> frozenset[str] | None:
-    """Names without suffix, such as bed/026290a7_nohash_0, of an official list; None where the folder lacks it.
+    """Names without suffix, such as bed/026290a7_nohash_0, in an official list; None where the folder has none.
 
     Raises OptionError for a list of another version.
     """
     found = next((path for path in (source / f"{name}.txt", source / f"{name}_v{version}.txt") if path.is_file()), None)
     if found is None:
         for other in sorted(source.glob(f"{name}_v*.txt")):
-            raise OptionError(f"--version {version}, but {source} has {other.name}; give the version of the list")
+            raise OptionError(f"--version {version}, but {source} has {other.name}; give the version of that list")
         return None
     return frozenset(line.rpartition(".")[0] for line in read_lines(found, "a list of recordings"))
 
 
 def split_of(name: str, speaker: str, lists: Mapping[str, frozenset[str] | None]) -> str:
-    """The split of a recording by the lists; by the speaker for a list that is missing."""
+    """The split of a recording by the lists, or by the speaker where a list is missing."""
     by_rule = split_by_rule(speaker)
     for split, names in lists.items():
         if by_rule == split if names is None else name in names:
@@ -169,29 +169,29 @@ def split_of(name: str, speaker: str, lists: Mapping[str, frozenset[str] | None]
 def split_by_rule(speaker: str) -> str:
     """The split of a speaker by the rule that the corpus publishes in its README.
 
-    SHA-1 of the file name up to `_nohash_`, modulo 2**27, over 2**27 - 1, in percent: below 10 validates, below 20
-    tests. Source: P. Warden, README of Speech Commands.
+    SHA-1 of the file name up to `_nohash_`, modulo 2**27, over 2**27 - 1, in percent: below 10 is validation, below 20
+    is test. Source: P. Warden, README of Speech Commands.
     """
     digest = int.from_bytes(hashlib.sha1(speaker.encode("utf-8", "surrogateescape"), usedforsecurity=False).digest())
-    percent = 100.0 * (digest % (LARGEST_HASH + 1)) / LARGEST_HASH
+    percent = 100.0 * (digest % (MAX_HASH + 1)) / MAX_HASH
     if percent < 10:
         return "valid"
     return "test" if percent < 20 else "train"
 
 
 def check_words(words: Sequence[str], recordings: Sequence[Item]) -> tuple[str, ...]:
-    """The words, or OptionError where one comes twice or nobody says it."""
+    """The words. Raises OptionError where one is given twice or has no recordings."""
     known = sorted({item.label for item in recordings})
     for word in words:
         if word not in known:
-            raise OptionError(f"nobody says the word {word!r} here; {did_you_mean(word, known)}")
+            raise OptionError(f"the word {word!r} has no recordings; {did_you_mean(word, known)}")
     if len(set(words)) < len(words):
-        raise OptionError(f"--words {' '.join(words)}: each word once")
+        raise OptionError(f"--words {' '.join(words)}: a word is given twice; give each word once")
     return tuple(words)
 
 
 def choose(recordings: Sequence[Item], words: Sequence[str], unknown: float) -> list[Item]:
-    """The recordings of the words, and in each split some of the others as `unknown`, in their order."""
+    """The recordings of the words, and in each split some of the others labelled `unknown`, in their order."""
     labels = {}
     for split in SPLITS:
         here = [item for item in recordings if item.split == split]
@@ -208,34 +208,34 @@ def list_backgrounds(source: Path) -> list[Item]:
     folder = source / BACKGROUND
     paths = sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem) if folder.is_dir() else []
     if not paths:
-        raise SourceError(f"{folder}: has no recordings to cut silence from; fetch them, or give --silence 0")
+        raise SourceError(f"{folder}: has no recordings to cut silence from; add them, or give --silence 0")
     return [Item(f"{BACKGROUND}/{path.name}", path, f"{SILENCE}/{path.stem}", label=SILENCE) for path in paths]
 
 
-def deal_silence(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
-    """Clips to cut for each split, by the id of the recording: together as many as a word has on average.
+def silence_counts(items: Sequence[Item], backgrounds: Sequence[Item], silence: float) -> dict[str, dict[str, int]]:
+    """How many clips to cut for each split, by the id of the recording: in total as many as a word has on average.
 
-    They are dealt to the recordings that are long enough; a split for which none is has no silence, with a warning.
+    The recordings that are long enough share them equally. A split for which none is has no silence, with a warning.
     """
     counts: dict[str, dict[str, int]] = {background.id: {} for background in backgrounds}
-    room = {background.id: splits_with_room(background.file) for background in backgrounds}
+    long_enough = {background.id: splits_with_room(background.file) for background in backgrounds}
     words = {item.label for item in items} - {UNKNOWN}
     for split in SPLITS if backgrounds else ():
         of_words = sum(item.split == split and item.label != UNKNOWN for item in items)
         wanted = math.ceil(silence * of_words / len(words))
-        roomy = [name for name in counts if split in room[name]]
-        if wanted and not roomy:
+        usable = [name for name in counts if split in long_enough[name]]
+        if wanted and not usable:
             print(
                 f"warning: {split} has no silence: no recording in {BACKGROUND} is long enough to cut clips for it",
                 file=sys.stderr,
             )
-        for name, count in share_out(wanted, roomy).items():
+        for name, count in share_out(wanted, usable).items():
             counts[name][split] = count
     return counts
 
 
 def list_digest(items: Sequence[Item], counts: Mapping[str, Mapping[str, int]]) -> str:
-    """SHA-256 over a line for each clip, in order: split, label and name, or number of clips, apart by tabs."""
+    """SHA-256 over sorted lines with tabs: split, label and name of each clip; split, recording, number of silences."""
     lines = [f"{item.split}\t{item.label}\t{item.id}" for item in items]
     lines += [f"{split}\t{name}\t{count}" for name, each in counts.items() for split, count in each.items()]
     return hashlib.sha256("".join(f"{line}\n" for line in sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,24 +1,24 @@
-"""Keywords in any language to a store, spoken by espeak-ng in rooms and noise: no recording is needed.
+"""Prepare keywords in any language, spoken by espeak-ng in rooms and noise: no recordings are needed.
 
     data_prep/synthetic_keywords.py --words yes no up down left right on off stop go --out stores/commands
     data_prep/synthetic_keywords.py --words evet hayır aç kapat --language tr --out stores/komut
 
     Classes     the words; `unknown`, near misses of them (synthesis/near_misses.py); `silence`, background only
-    Voices      to train on, hundreds that are drawn at random (synthesis/random_voices.py), and 38 of espeak-ng's own;
-                to validate and to test on, 6 of its own each: no robots, echoes, whispers, nor one under two names
+    Voices      training: 800 random voices (synthesis/random_voices.py) and 38 of espeak-ng's own; validation and
+                test: 6 of its own each. No robots, echoes or whispers, and no voice under two names
     Takes       speed, pitch, room, level, kind and strength of the background differ (synthesis/clips.py)
     Licence     espeak-ng is GPL-3.0-or-later, `pip install "seqaudio[tts]"`; a store holds none of it
 
 Noisy clips are 0 to 20 dB above white, pink or brown noise, babble or hum; the others are 40 to 60 dB above it. The
 column `condition` tells which. All clips of a store are as long as the longest word needs.
 
-Splits are by voice: validation and test are voices that training never heard, and all classes weigh alike in them, as
-do clean and noisy clips, while training has three times as many near misses as clips of a word, and three noisy clips
-for each clean one. Ten words with the defaults give
+Splits are by voice: the voices of validation and test are not in training. There all classes have equally many clips,
+and so have clean and noisy; training has three times as many near misses as clips of a word, and three noisy clips for
+each clean one. Ten words with the defaults give
 
     train 14,392 clips by 838 voices, valid 432 by 6, test 432 by 6, of 0.8 s each
 
-in a minute or two on two cores. What a model makes of them stands in docs/results.md, run demo_keywords.
+in a minute or two on two cores. For results of a model see docs/results.md, run demo_keywords.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from seqaudio.augmentation.draws import check_seed
 from seqaudio.cli.options import run
@@ -42,20 +45,23 @@ from seqaudio.store import describe_store
 from seqaudio.synthesis.clips import CLEAN, NOISY, ClipSettings, SpeakClip, clip_seconds, speaker_name
 from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants, voices
 from seqaudio.synthesis.near_misses import NearMisses
-from seqaudio.synthesis.random_voices import drawn_names
+from seqaudio.synthesis.random_voices import random_names
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 LEFT_OUT = re.compile(
-    # robots, monsters, echoes, whispers, a chipmunk, a test of speed
+    # robots, monsters, echoes, whispers, a chipmunk, a speed test
     r"robosoft.*|.*Robot|Demonic|announcer|RicishayMax.*|whisperf?|caleb|croak|zac|fast"
-    # their files stretch one of the first three formants at least 1.3 times as much as another: no throat does
+    # their files stretch one of the first three formants at least 1.3 times as much as another, as no vocal tract can
     r"|Andy|AnxiousAndy|Jacky|Lee|Marco|Michael|Reed|Tweaky|boris|grandma|gustave|kaukovalta|m5|marcelo|norbert|shelby"
     r"|travis"
-    # a thirtieth of their power, or less, is above 1 kHz, where words differ
+    # at most a thirtieth of their power is above 1 kHz, where words differ
     r"|anika|steph[23]?"
-    # nearly klatt, klatt4, adam, Diogo, benjamin, Gene and iven again: no split may hold what another knows
+    # nearly copies of klatt, klatt4, adam, Diogo, benjamin, Gene and iven, which could be in another split
     r"|klatt[256]|Henrique|Hugo|michel|miguel|edward2|Gene2|iven[234]"
 )
+
+
+RandomVoices = Annotated[int, tyro.conf.arg(aliases=("--drawn-voices",))]
 
 
 @dataclass(frozen=True)
@@ -65,27 +71,27 @@ class Config(StoreOptions):
     out: Path  # new folder for the store
     words: tuple[str, ...] = ()  # the keywords, each a label
     language: str = "en"  # a language, spoken in its most usual accent, or an accent such as en-us
-    voices: int | None = None  # how many of espeak-ng's own; all by default
-    takes: int = 6  # clips of a word by each of them
-    drawn_voices: int = 800  # more voices to train on, drawn at random, that speak each word once
-    noisy_percent: float = 50.0  # of the clips to validate and to test on
-    noisy_training: float = 75.0  # percent of the clips to train on
-    unknown: int = 3  # near misses to train on for each clip of a word (elsewhere 1); 0: no such class
-    silence: int = 1  # clips of background to train on for each clip of a word (elsewhere 1); 0: no such class
+    voices: int | None = None  # how many of espeak-ng's own voices; all by default
+    takes: int = 6  # clips of a word by each of espeak-ng's own voices
+    random_voices: RandomVoices = 800  # more training voices, drawn at random, that speak each word once
+    noisy_percent: float = 50.0  # percent of validation and test clips that are noisy
+    noisy_training: float = 75.0  # percent of training clips that are noisy
+    unknown: int = 3  # near misses for each clip of a word in training (1 in the other splits); 0: no such class
+    silence: int = 1  # background clips for each clip of a word in training (1 in the other splits); 0: no such class
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
     features: str = "keywords"  # feature preset: keywords (20 MFCC of 40 ms), default (13 MFCC of 25 ms), log_mel
-    seed: int = 1  # decides what differs between takes
+    seed: int = 1  # of everything that is drawn at random
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     check_options(config)
     check_output(config.out, config.force or config.update)
     features = feature_settings(config.features, config.sample_rate)
     accent = voices(config.language)[0]
     words = check_words(config.words, accent)
-    items = list_items(config, words, accent, deal_voices(config))
+    items = list_items(config, words, accent, split_voices(config))
     clips = ClipSettings()
     clips = replace(clips, seconds=clip_seconds([item for item in items if item.label in words], clips))
     with chosen_executor(config) as executor:
@@ -108,7 +114,7 @@ def main(config: Config) -> None:
 
 
 def check_options(config: Config) -> None:
-    """Raise OptionError for numbers that make no sense."""
+    """Raise OptionError for numbers out of their range."""
     check_percentages(config.valid_percent, config.test_percent)
     check_seed(config.seed)
     if config.takes < 1:
@@ -116,8 +122,8 @@ def check_options(config: Config) -> None:
     for name in ("noisy_percent", "noisy_training"):
         if not 0 <= getattr(config, name) <= 100:
             raise OptionError(f"--{name.replace('_', '-')} {getattr(config, name)}, expected 0 to 100")
-    if config.drawn_voices < 0:
-        raise OptionError(f"--drawn-voices {config.drawn_voices}, expected 0 or more")
+    if config.random_voices < 0:
+        raise OptionError(f"--random-voices {config.random_voices}, expected 0 or more")
     for name in ("unknown", "silence"):
         if getattr(config, name) < 0:
             raise OptionError(f"--{name} {getattr(config, name)}, expected 0 (no such class) or more")
@@ -129,30 +135,30 @@ def check_words(given: Sequence[str], accent: str) -> dict[str, list[str]]:
     """The keywords in Unicode normal form C, each with its phonemes.
 
     Raises:
-        OptionError: no words, one that is reserved, given twice, without sound, or that sounds as another does.
+        OptionError: no words, one that is reserved, given twice, without sound, or that sounds like another.
     """
     if not given:
         raise OptionError("no words; give the keywords, such as --words yes no up down")
     words: dict[str, list[str]] = {}
     for word in (unicodedata.normalize("NFC", word.strip()) for word in given):
         if word in (UNKNOWN, SILENCE):
-            raise OptionError(f"the word {word!r} is the name of a class of its own; choose another word")
+            raise OptionError(f"the word {word!r} is the name of a built-in class; choose another word")
         if word in words:
-            raise OptionError(f"the word {word!r} is given twice; name each word once")
+            raise OptionError(f"the word {word!r} is given twice; give each word once")
         spoken = phonemes(word, accent)
         if not spoken:
-            raise OptionError(f"the word {word!r} gives no phonemes in {accent}; spell it as that language does")
-        for other, heard in words.items():
-            if spoken == heard:
+            raise OptionError(f"the word {word!r} gives no phonemes in {accent}; spell it as in that language")
+        for other, known in words.items():
+            if spoken == known:
                 raise OptionError(f"the words {other!r} and {word!r} sound the same in {accent}; leave one out")
         words[word] = spoken
     return words
 
 
-def deal_voices(config: Config) -> dict[str, str]:
-    """By name of a voice variant its split, dealt evenly in an order that a hash of the names decides.
+def split_voices(config: Config) -> dict[str, str]:
+    """The split of each voice variant by its name, chosen by a hash of the names in the configured shares.
 
-    Women and men are dealt apart, so that every split has both.
+    Women and men are split separately, so that every split has both.
 
     Raises:
         OptionError: more voices than there are, or too few for the splits.
@@ -163,15 +169,15 @@ def deal_voices(config: Config) -> dict[str, str]:
         raise OptionError(f"--voices {count}, expected 1 to {len(usable)}")
     chosen = sorted(usable, key=_hash)[:count]
     shares = {"valid": config.valid_percent / 100, "test": config.test_percent / 100}
-    dealt = {"train": 0, "valid": 0, "test": 0}
+    counts = {"train": 0, "valid": 0, "test": 0}
     splits = {}
     for number, variant in enumerate(sorted(chosen, key=lambda each: (each.gender, _hash(each)))):
-        split = next((name for name, share in shares.items() if dealt[name] < share * (number + 1)), "train")
-        dealt[split] += 1
+        split = next((name for name, share in shares.items() if counts[name] < share * (number + 1)), "train")
+        counts[split] += 1
         splits[variant.name] = split
-    empty = [name for name in dealt if not dealt[name] and shares.get(name, 1)]
+    empty = [name for name in counts if not counts[name] and shares.get(name, 1)]
     if empty:
-        raise OptionError(f"--voices {count} leaves none for {' and '.join(empty)}; give more, 20 are a beginning")
+        raise OptionError(f"--voices {count} leaves none for {' and '.join(empty)}; give more, such as 20")
     return splits
 
 
@@ -183,7 +189,7 @@ def list_items(config: Config, words: dict[str, list[str]], accent: str, splits:
     for place, (label, share) in enumerate(shares.items()):
         for number, (variant, take) in enumerate(list_takes(config, share, splits)):
             split = splits.get(variant, "train")
-            # from another place for each label, so that a drawn voice is heard in both conditions
+            # shifted by one for each label, so that a random voice has clips in both conditions
             percent = config.noisy_training if split == "train" else config.noisy_percent
             condition = NOISY if is_noisy(number + place, percent) else CLEAN
             if label == SILENCE:
@@ -198,17 +204,17 @@ def list_items(config: Config, words: dict[str, list[str]], accent: str, splits:
 
 
 def list_takes(config: Config, share: int, splits: dict[str, str]) -> Iterator[tuple[str, int]]:
-    """Voices with the numbers of their takes. Only training has more of a class: the other splits weigh all alike."""
+    """Voices with the numbers of their takes. Only training has more clips of some classes than of others."""
     for variant, split in splits.items():
         for take in range(config.takes * (share if split == "train" else min(share, 1))):
             yield variant, take
-    for variant in drawn_names(config.drawn_voices):
+    for variant in random_names(config.random_voices):
         for take in range(share):
             yield variant, take
 
 
 def is_noisy(number: int, percent: float) -> bool:
-    """Whether the clip of that number is a noisy one; of the first N clips N * percent / 100 are."""
+    """Whether the clip with this number is noisy; of the first N clips N * percent / 100 are."""
     return int((number + 1) * percent / 100) > int(number * percent / 100)
 
 

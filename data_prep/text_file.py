@@ -1,11 +1,11 @@
-"""A text of one's own, or a folder of texts, to a store of characters.
+"""Prepare your own text, or a folder of texts, as characters.
 
     data_prep/text_file.py --source book.txt --out stores/book
     data_prep/text_file.py --source FOLDER --out stores/books --valid-percent 10 --test-percent 10
 
-A text is UTF-8, in Unicode normal form C, with line ends as \\n. Each is cut in its own order: the beginning trains,
-the next part validates, the end is the test. A folder gives every *.txt below it. The vocabulary is every character
-that occurs, by code point.
+Texts are UTF-8; they are stored in Unicode normal form C, with \\n at line ends. Each text is cut in order into train,
+valid and test. From a folder, every *.txt below it is taken. The vocabulary has every character that occurs, sorted by
+code point.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Config:
     test_percent: float = 5.0  # of the characters
     name: str = ""  # of the corpus, for the store's description
     licence: str = ""  # of the corpus, for the store's description
-    workers: int = 1  # processes
+    workers: int = 1  # number of processes
     limit: int | None = None  # take only the first N texts, for a trial
-    force: bool = False  # replace a store that is there
+    force: bool = False  # replace an existing store at --out
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     items = list_texts(config.source)[: config.limit]
     vocabulary = character_vocabulary(item.file for item in items)
     store = build_store(
@@ -57,14 +57,14 @@ def main(config: Config) -> None:
 
 
 def list_texts(source: Path) -> list[Item]:
-    """The text, or every *.txt below the folder in the order of their paths."""
+    """The text, or every *.txt below the folder, sorted by path."""
     if source.is_file():
         return [Item(source.name, source, source.stem)]
     if not source.is_dir():
         raise SourceError(f"{source}: no such file or folder; give a text, or a folder of *.txt")
     paths = {path.relative_to(source).as_posix(): path for path in source.rglob("*.txt")}
     if not paths:
-        raise SourceError(f"{source}: has no texts; expected *.txt in it or in folders below")
+        raise SourceError(f"{source}: has no texts, expected *.txt files in it or in folders below")
     return [Item(key, paths[key], key) for key in sorted(paths)]
 
 

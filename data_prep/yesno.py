@@ -1,17 +1,17 @@
-"""The yesno corpus to a store; --download is tried on a local server only, never yet on the real one.
+"""Prepare the yesno corpus; --download is tested on a local server, not yet on the real one.
 
     data_prep/yesno.py --source FOLDER --out stores/yesno
     data_prep/yesno.py --source NEW_FOLDER --out stores/yesno --download
     data_prep/yesno.py --source NEW_FOLDER --out stores/yesno --archive waves_yesno.tar.gz
 
     Content    60 recordings of one man who says eight words in each, yes or no: 6.1 minutes, 8 kHz, 16 bits
-    Source     https://www.openslr.org/1, made by an anonymous contributor to try Kaldi's scripts on
+    Source     https://www.openslr.org/1, made by an anonymous contributor to test Kaldi's scripts
     Licence    free of charge; no formal text
-    Names      one figure a word, 1 for yes: 0_1_1_0_0_1_1_0.wav (or .flac), in FOLDER or in FOLDER/waves_yesno
+    Names      one digit for each word, 1 for yes: 0_1_1_0_0_1_1_0.wav (or .flac), in FOLDER or FOLDER/waves_yesno
 
-The text is YES and NO in their order. Splits, in recordings of train / valid / test: 25 / 5 / 30. In the order of names
-the last 30 are the test, as Kaldi's script has it; of the first 30 every sixth validates. With one voice in all of them
-they tell whether a recogniser works at all, not how well.
+The text is the sequence of YES and NO. Splits, in recordings of train / valid / test: 25 / 5 / 30. Sorted by name, the
+last 30 are the test, as in Kaldi's script; of the first 30 every sixth is validation. With one voice in all splits, the
+corpus shows whether a recogniser works at all, not how well.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.store import describe_store
 
 PUBLISHED = PublishedArchive(
-    "https://www.openslr.org/resources/1/waves_yesno.tar.gz",  # packed anew at times, so its own checksum is no help
+    "https://www.openslr.org/resources/1/waves_yesno.tar.gz",  # repacked at times, so it has no fixed checksum
     limits=Limits(files=200, file_bytes=10_000_000, total_bytes=100_000_000),
 )
-# of names and decoded samples, so that WAV and FLAC copies answer alike
+# of names and decoded samples, so that it is equal for WAV and FLAC copies
 SAMPLES_SHA256 = "6cd428841ee73200f60957fd0495f749a55899af4d71634f26e051f82651ce99"
 NAME = "[01](_[01]){7}"
 WORDS = {"0": "NO", "1": "YES"}
@@ -50,7 +50,7 @@ class Config(DownloadOptions):
 
 
 def main(config: Config) -> None:
-    """Prepare the store and say what it holds."""
+    """Prepare the store and print what it holds."""
     fill_folder(
         config.source,
         "waves_yesno",
@@ -72,14 +72,14 @@ def main(config: Config) -> None:
 
 
 def list_items(source: Path) -> list[Item]:
-    """Every recording with its words and its split, in order of names. One of another name is refused later."""
+    """Every recording with its words and its split, in order of names. Other names are refused by the preparation."""
     folder = source / "waves_yesno" if (source / "waves_yesno").is_dir() else source
     if not folder.is_dir():
-        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or --download to fetch it there")
+        raise SourceError(f"{source}: no such folder; give the folder of the corpus, or add --download")
     paths = sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.stem)
     named = [path for path in paths if re.fullmatch(NAME, path.stem)]
     if not named:
-        raise SourceError(f"{folder}: has no recordings with names such as 0_1_1_0_0_1_1_0.wav")
+        raise SourceError(f"{folder}: has no recordings, expected names such as 0_1_1_0_0_1_1_0.wav")
     splits = {path: split_of(number, len(named)) for number, path in enumerate(named)}
     return [
         Item(path.name, path, path.stem, splits.get(path, ""), text=text_of(path.stem), speaker="1") for path in paths
@@ -88,11 +88,11 @@ def list_items(source: Path) -> list[Item]:
 
 def text_of(name: str) -> str:
     """The words of a recording: YES NO NO ..."""
-    return " ".join(WORDS.get(figure, "") for figure in name.split("_"))
+    return " ".join(WORDS.get(digit, "") for digit in name.split("_"))
 
 
 def split_of(number: int, count: int) -> str:
-    """The split of the recording of that number, of `count` in order of names."""
+    """The split of a recording by its number among `count`, sorted by name."""
     if number >= count // 2:
         return "test"
     return "valid" if number % 6 == 5 else "train"

@@ -1,4 +1,4 @@
-"""What became of every input of a preparation: one line each, kept, refused or skipped, and why."""
+"""The ledger of a preparation: one line for every input, kept, refused or skipped, with the reason."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ class Status(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why an input was refused or skipped; one list for recordings and MIDI."""
+    """Why an input was refused or skipped; one list for all kinds of input."""
 
     NONE = ""
     MISSING = "missing"  # named by a table, not on the disk
-    UNREADABLE = "unreadable"  # the operating system would not let it be read
+    UNREADABLE = "unreadable"  # the operating system gave an error, such as permission denied
     EMPTY = "empty"  # no bytes, or no samples
     NOT_AUDIO = "not_audio"
-    NEEDS_EXTRA = "needs_extra"  # read where an extra is installed; the detail names it
+    NEEDS_EXTRA = "needs_extra"  # readable with an optional dependency, which the detail names
     NOT_MIDI = "not_midi"
-    NOT_TEXT = "not_text"  # bytes that are no UTF-8
-    TRUNCATED = "truncated"  # ends before its header says it should
-    DAMAGED = "damaged"  # of the right kind, but breaks its own format
-    NOT_FINITE = "not_finite"  # NaN or infinite samples, or some so large that features of them would be
+    NOT_TEXT = "not_text"  # not valid UTF-8
+    TRUNCATED = "truncated"  # shorter than its header says
+    DAMAGED = "damaged"  # of the right format, but violates it
+    NOT_FINITE = "not_finite"  # samples that are NaN, infinite, or so large that their features would be
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     NO_NOTES = "no_notes"
     PERCUSSION_ONLY = "percussion_only"
-    OTHER_PARTS = "other_parts"  # not the voices or instruments that the representation is made for
-    PARSER_CRASHED = "parser_crashed"  # the guarded parser died on it
-    PARSER_TIMEOUT = "parser_timeout"  # the guarded parser passed its deadline
-    DUPLICATE = "duplicate"  # the same content came before under another name
+    OTHER_PARTS = "other_parts"  # other voices or instruments than the representation is made for
+    PARSER_CRASHED = "parser_crashed"  # the parser or decoder died on it, in its child process
+    PARSER_TIMEOUT = "parser_timeout"  # the parser or decoder took longer than its deadline, in its child process
+    DUPLICATE = "duplicate"  # another input has the same content
     NO_LABEL = "no_label"
-    UNEXPECTED_NAME = "unexpected_name"  # the corpus names its files otherwise
-    NOT_NEEDED = "not_needed"  # there is more of its kind than was asked for
+    UNEXPECTED_NAME = "unexpected_name"  # not a file name as the corpus has them
+    NOT_NEEDED = "not_needed"  # there are more of its kind than were asked for
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LedgerEntry:
 
 
 def encode_field(text: str) -> str:
-    """Percent-encode control characters, `%` and bytes that are no UTF-8, so that a line is one line."""
+    """Percent-encode control characters, `%` and bytes that are not UTF-8, so that each entry stays one line."""
     if text.isprintable() and "%" not in text:
         return text
     raw = text.encode("utf-8", "surrogateescape")
@@ -80,18 +80,18 @@ def decode_field(text: str) -> str:
 
 
 def ledger_line(entry: LedgerEntry) -> str:
-    """An entry as a line of `ledger.tsv`, its line feed included."""
+    """An entry as a line of `ledger.tsv`, including the line feed."""
     seconds = "" if entry.seconds is None else f"{entry.seconds:.6f}"
     fields: Iterable[str]
     fields = (entry.path, entry.status, entry.reason, entry.detail, seconds, entry.split, str(entry.rows), entry.sha256)
-    together = "".join(fields)
-    if not together.isprintable() or "%" in together:
+    joined = "".join(fields)
+    if not joined.isprintable() or "%" in joined:
         fields = map(encode_field, fields)
     return "\t".join(fields) + "\n"
 
 
 def decode_line(line: str) -> LedgerEntry:
-    """The inverse of `ledger_line`. Raises ValueError for a line that is not of the format."""
+    """The inverse of `ledger_line`. Raises ValueError for a malformed line."""
     name, status, reason, detail, seconds, split, rows, sha256 = map(decode_field, line.rstrip("\n").split("\t"))
     return LedgerEntry(
         path=name,
@@ -106,7 +106,7 @@ def decode_line(line: str) -> LedgerEntry:
 
 
 def read_ledger(path: Path) -> list[LedgerEntry]:
-    """Read `ledger.tsv` back. Raises ValueError where a line is not of the format."""
+    """Read `ledger.tsv` back. Raises ValueError for a malformed line."""
     with path.open(encoding="utf-8", newline="\n") as file:
         header = file.readline()
         if header != HEADER:

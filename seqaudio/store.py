@@ -4,12 +4,12 @@
                                                  (train-00000.arrow, train-00001.arrow ...)
     STORE/store.json                             kind, settings, vocabulary, normalisation, counts, fingerprint
     STORE/ledger.tsv                             what became of every input
-    STORE/inputs.tsv                             a fingerprint of every input and its rows, by which `--update` goes
+    STORE/inputs.tsv                             fingerprint and number of rows of every input, for `--update`
 
 Columns: `id`, `sequence` (`large_list` of frames, samples or token ids), `length`, `label`, `text`, `speaker`,
-`condition` (such as clean or noisy), `duration` (seconds). A store of samples that keeps statistics of their features
-has `moments` too: of each training row the number of frames, their sums [F] and the sums of their squares [F]. Equal
-inputs give equal bytes: nothing in a store tells time, host or path.
+`condition` (such as clean or noisy), `duration` (seconds). A normalised store of samples also has `moments`, the
+statistics of each training row: its number of frames, their sums [F] and the sums of their squares [F]. Equal inputs
+give equal bytes: a store contains no time, host or path.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ SPLITS = ("train", "valid", "test")
 LEDGER = "ledger.tsv"
 INPUTS = "inputs.tsv"
 INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
-MOMENTS = "moments"  # the column
+STATISTICS = "moments"  # the column; stores made before have this name
 
 
 @dataclass(frozen=True)
 class StoreDescription:
-    """What a preparation knows of its store before it has read a single input."""
+    """What is known of a store before its inputs are read."""
 
     kind: str  # one of KINDS
     settings: dict[str, Any]  # JSON: {"features": {...}} or {"representation": {...}}
-    vocabulary: tuple[str, ...] | None = None  # None: taken from the labels that were kept, if any
+    vocabulary: tuple[str, ...] | None = None  # None: the labels of the rows, if they have any
     sources: tuple[str, ...] = ()  # names of the corpora, never paths
     licence: str = ""
-    normalise: bool = False  # keep mean and standard deviation of the training frames
+    normalise: bool = False  # store mean and standard deviation of the training frames
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise ValueError(f"kind {self.kind!r}, expected one of {KINDS}")
+            raise ValueError(f"unknown kind of store {self.kind!r}, expected one of {KINDS}")
 
     @property
-    def keeps_moments(self) -> bool:
-        """Whether rows carry the sums that normalisation comes from: those of samples cannot be taken from the row."""
+    def keeps_statistics(self) -> bool:
+        """Whether the store has the column of statistics: a row of samples does not hold the frames they come from."""
         return self.normalise and self.kind == "audio"
 
 
@@ -88,8 +88,8 @@ def sequence_type(kind: str, width: int | None, vocabulary_size: int) -> pa.Data
     return pa.large_list(pa.int16() if vocabulary_size < 2**15 else pa.int32())
 
 
-def schema(sequences: pa.DataType, moments: bool = False) -> pa.Schema:
-    """Arrow schema of a split, with or without the column of moments."""
+def schema(sequences: pa.DataType, statistics: bool = False) -> pa.Schema:
+    """Arrow schema of a split; `statistics` adds that column."""
     fields = pa.schema(
         [
             ("id", pa.string()),
@@ -102,16 +102,16 @@ def schema(sequences: pa.DataType, moments: bool = False) -> pa.Schema:
             ("duration", pa.float64()),
         ]
     )
-    return fields.append(pa.field(MOMENTS, pa.list_(pa.float64()))) if moments else fields
+    return fields.append(pa.field(STATISTICS, pa.list_(pa.float64()))) if statistics else fields
 
 
 def shard_name(split: str, number: int | None) -> str:
-    """The file of a split, or one of its several."""
+    """File name of a split, or of one of its several files (shards)."""
     return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
 
 
 class Split:
-    """The sequences of one split, memory-mapped from its files. `split.sequence(i)` is a view that costs no copy.
+    """The sequences of one split, memory-mapped from its files. `split.sequence(i)` is a view, not a copy.
 
     Raises:
         StoreError: a file is missing or damaged.
@@ -132,14 +132,14 @@ class Split:
         empty = np.zeros(0, dtype=np.int64)
         self._starts = np.concatenate([empty, *starts])
         self._owners = np.concatenate([empty, *owners])
-        self._firsts = np.cumsum([0, *map(len, self._batches)])  # row that each record batch begins with
+        self._firsts = np.cumsum([0, *map(len, self._batches)])  # first row of each record batch
         self.lengths = np.concatenate([empty, *lengths])  # [N] int64, steps of each sequence
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def head(self, rows: int | None) -> Split:
-        """The first `rows` rows, for a trial; None or more than there are gives them all."""
+        """The first `rows` rows, for a trial; all of them for None or a larger number."""
         if rows is None or rows >= len(self):
             return self
         part = copy.copy(self)
@@ -155,7 +155,7 @@ class Split:
         return view
 
     def fields(self, row: int) -> dict[str, Any]:
-        """All values of a row other than its sequence, by column."""
+        """The values of a row by column name, without its sequence."""
         owner = int(self._owners[row])
         batch = self._batches[owner]
         place = row - int(self._firsts[owner])
@@ -187,7 +187,7 @@ def _record_batches(path: Path) -> list[pa.RecordBatch]:
 
 
 def flat_steps(sequences: pa.Array) -> np.ndarray:
-    """Sequences of a whole column behind each other, [sum of T, F] or [sum of T]: a view."""
+    """The sequences of a whole column, concatenated, [sum of T, F] or [sum of T]: a view."""
     values = sequences.values
     if pa.types.is_fixed_size_list(values.type):
         width = values.type.list_size
@@ -198,10 +198,10 @@ def flat_steps(sequences: pa.Array) -> np.ndarray:
 
 
 class Store:
-    """A prepared data set. `store["train"]` is a Split; the rest is what `store.json` tells.
+    """A prepared data set. `store["train"]` is a Split; the other attributes come from `store.json`.
 
     Raises:
-        StoreError: the folder is missing, is no store, or is of a format that this version does not read.
+        StoreError: the folder is missing, not a store, or in a format that this version does not read.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -242,7 +242,7 @@ class Store:
         return self._splits[split]
 
     def ledger(self) -> list[LedgerEntry]:
-        """What became of every input; empty where the store has no such list. Raises StoreError for a damaged one."""
+        """The entry of every input; empty where the store has no ledger. Raises StoreError for a damaged ledger."""
         file = self.path / LEDGER
         try:
             return read_ledger(file) if file.is_file() else []
@@ -250,7 +250,7 @@ class Store:
             raise StoreError(f"{file}: damaged ({error}); prepare the store again") from None
 
     def require(self, kind: str | tuple[str, ...], use: str) -> None:
-        """Raise StoreError unless the store is of `kind`, or of one of them; `use` says what wanted it."""
+        """Raise StoreError unless the store is of `kind`, or one of several; the error names `use`, what needs it."""
         kinds = (kind,) if isinstance(kind, str) else kind
         if self.kind not in kinds:
             needed = " or ".join(map(repr, kinds))
@@ -292,7 +292,7 @@ def store_json(
 
 
 def describe_store(store: Store) -> Iterator[str]:
-    """Lines that tell what a store holds."""
+    """Lines of text that describe the content of a store."""
     yield f"{store.path}: store of {store.kind}, fingerprint {store.fingerprint[:16]}"
     for name, value in store.settings.items():
         yield f"  {name}: {json.dumps(value)}"
@@ -309,12 +309,12 @@ def describe_store(store: Store) -> Iterator[str]:
         )
     if store.vocabulary is not None:
         labelled = any(count.labels for count in store.counts.values())
-        named = "channels" if store.kind == "series" else "labels" if labelled else "tokens"
-        yield f"  {named}: {len(store.vocabulary):,}"
+        noun = "channels" if store.kind == "series" else "labels" if labelled else "tokens"
+        yield f"  {noun}: {len(store.vocabulary):,}"
         for name in store.vocabulary if labelled else ():
             counts = (f"{split} {count.labels.get(name, 0):,}" for split, count in store.counts.items())
             yield f"    {name:<16} {', '.join(counts)}"
     if store.normalisation:
-        yield f"  normalisation: mean and deviation of {store.normalisation.frames:,} training frames"
+        yield f"  normalisation: mean and standard deviation of {store.normalisation.frames:,} training frames"
     if ledger := store.ledger():
         yield f"  inputs: {summarise(ledger)}"

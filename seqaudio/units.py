@@ -1,4 +1,4 @@
-"""Units of numbers, by name."""
+"""Names for units, to annotate plain floats with."""
 
 Hertz = float
 Seconds = float

@@ -109,7 +109,7 @@ def test_odd_transcripts_are_refused(tmp_path: Path, line: str, message: str) ->
 
 
 def test_a_folder_without_a_corpus_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="with etc and wav, or --download to fetch it there"):
+    with pytest.raises(SourceError, match="with etc and wav, or add --download"):
         prepare_an4(tmp_path, tmp_path / "out")
 
 

@@ -224,7 +224,7 @@ def test_half_a_file_is_truncated(tmp_path: Path, name: str) -> None:
 def test_half_a_sphere_file_is_truncated(tmp_path: Path) -> None:
     path = write(tmp_path / "a.sph", noise(4000), format="NIST")
     path.write_bytes(path.read_bytes()[:-2])
-    assert "promises 4000 samples, 3999 arrived" in refusal(path).detail
+    assert "promises 4000 samples, but only 3999 are in" in refusal(path).detail
 
 
 def test_one_missing_byte_is_truncation(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_one_missing_byte_is_truncation(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     error = refusal(path)
     assert error.reason is Reason.TRUNCATED
-    assert "promises 16000 bytes, 15999 are there" in error.detail
+    assert "promises 16000 bytes, but only 15999 are in" in error.detail
 
 
 def test_overwritten_flac_is_damaged(tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ def test_the_public_set_is_read_from_its_grids(script: ModuleType, tmp_path: Pat
     assert found["test/1"] == pieces(script, test_1=notes)["test/1"]
     with pytest.raises(SourceError, match=r"gone.json: no such file; give Jsb16thSeparated.json"):
         script.read_jsb(tmp_path / "gone.json")
-    for text, words in (("# a page", "no JSON"), ('{"train": []}', "it is another set"), ("[" * 9999, "no JSON")):
+    invalid = "not valid JSON"
+    for text, words in (("# a page", invalid), ('{"train": []}', "it is another set"), ("[" * 9999, invalid)):
         file.write_text(text)
         with pytest.raises(SourceError, match=words):
             script.read_jsb(file)

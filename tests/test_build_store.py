@@ -21,7 +21,7 @@ from seqaudio.errors import AudioError, InputFileError, OptionError, SourceError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.prepare.build import Item, Process, Row, build_store
 from seqaudio.prepare.build.plan import CHUNK_BYTES, make_plan
-from seqaudio.prepare.build.statistics import moments_of, moments_of_each
+from seqaudio.prepare.build.statistics import statistics_of, statistics_of_each
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 
@@ -256,7 +256,7 @@ def test_a_folder_that_is_no_store_is_never_replaced(tmp_path: Path) -> None:
 
 def test_keeping_nothing_fails_with_the_reasons_and_leaves_nothing(tmp_path: Path) -> None:
     items = [item for item in make_items(tmp_path / "in") if item.file.read_text() == "bad"]
-    with pytest.raises(StoreError, match=r"nothing could be kept of 3 inputs: .*3 not_audio.*007.txt.*says bad"):
+    with pytest.raises(StoreError, match=r"none of the 3 inputs could be kept: .*3 not_audio.*007.txt.*says bad"):
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
@@ -301,7 +301,7 @@ def test_statistics_that_are_no_numbers_are_refused_with_the_row(tmp_path: Path,
             return [row]
 
     items = make_items(tmp_path / "in", 20)
-    with pytest.raises(StoreError, match=r"the row '009' holds NaN.*leave out its input"):
+    with pytest.raises(StoreError, match=r"the row '009' holds NaN.*correct or remove its input"):
         build_store(tmp_path / "store", items, Damaged(), FEATURES, chunk=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
 
@@ -480,12 +480,12 @@ def test_inputs_need_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5, 30, 13), (3, 1, 4), (4, 50, 1), (1, 7, 3)])
-def test_moments_of_a_row_do_not_depend_on_its_company(shape: tuple[int, int, int]) -> None:
+def test_statistics_of_a_row_do_not_depend_on_the_rows_beside_it(shape: tuple[int, int, int]) -> None:
     frames = (1000 * np.random.default_rng(1).normal(size=shape)).astype(np.float32)
-    for row, moments in zip(frames, moments_of_each(frames), strict=True):
-        alone = moments_of(row)
-        assert alone.frames == moments.frames == shape[1]
-        np.testing.assert_array_equal(alone.sums, moments.sums)
+    for row, statistics in zip(frames, statistics_of_each(frames), strict=True):
+        alone = statistics_of(row)
+        assert alone.frames == statistics.frames == shape[1]
+        np.testing.assert_array_equal(alone.sums, statistics.sums)
         np.testing.assert_allclose(alone.sums, [row.sum(0, np.float64), (row.astype(np.float64) ** 2).sum(0)])
 
 
@@ -510,7 +510,7 @@ def test_a_roll_of_more_than_ones_is_refused(tmp_path: Path) -> None:
     def loud(item: Item) -> list[Row]:
         return [Row(item.id, np.full((3, 88), 64, dtype=np.uint8), 1.0)]
 
-    with pytest.raises(ValueError, match="a roll with 64, expected zeros and ones"):
+    with pytest.raises(ValueError, match="a roll with the value 64, expected zeros and ones"):
         build_store(tmp_path / "store", [Item("a", None, "a", "train")], loud, StoreDescription("roll", {}))
 
 

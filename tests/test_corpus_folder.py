@@ -54,8 +54,8 @@ def test_a_corpus_that_is_there_is_left_alone(
     fill_folder(tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), fetch=True)
     fill_folder(tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), archive=archive)
     assert listing(tmp_path / "corpus") == []
-    assert capsys.readouterr().err == f"{tmp_path / 'corpus'} has the corpus already; {archive} is not unpacked\n"
-    with pytest.raises(OptionError, match=r"none\.tgz: no such file, and .* has the corpus already; leave the archive"):
+    assert capsys.readouterr().err == f"{tmp_path / 'corpus'} already has the corpus; {archive} is not unpacked\n"
+    with pytest.raises(OptionError, match=r"none\.tgz: no such file, and .* already has the corpus; leave out"):
         fill_folder(
             tmp_path / "corpus", "wav", PublishedArchive("http://127.0.0.1:9/none"), archive=tmp_path / "none.tgz"
         )
@@ -127,7 +127,7 @@ def test_an_archive_whose_checksum_was_right_is_kept_for_the_next_run(archive: P
 
 
 def test_an_archive_with_another_checksum_is_refused(archive: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="expected 00ff; fetch it again, or give --source the folder"):
+    with pytest.raises(SourceError, match="expected 00ff; download it again, or unpack it yourself"):
         fill_folder(tmp_path / "corpus", "wav", PublishedArchive("https://host/a", "00ff"), archive=archive)
     assert not (tmp_path / "corpus").exists()
 

@@ -50,7 +50,7 @@ def test_a_cluster_makes_the_same_bytes(cluster: Any, tmp_path: Path) -> None:
 def test_what_a_worker_finds_wrong_arrives(cluster: Any, tmp_path: Path) -> None:
     items = make_items(tmp_path / "in")
     with (
-        pytest.raises(StoreError, match=r"nothing could be kept of 3 inputs.*says bad"),
+        pytest.raises(StoreError, match=r"none of the 3 inputs could be kept.*says bad"),
         dask_executor(cluster.scheduler_address) as executor,
     ):
         bad = [item for item in items if item.file.read_text() == "bad"]
@@ -86,7 +86,7 @@ def test_an_address_where_nothing_answers_is_told_in_one_line(
     "address", ["nonsense", "tcp://", "tcp://host", "tcp://host:port", "http://127.0.0.1:8786", "here://:::", ""]
 )
 def test_words_that_are_no_address_are_refused(address: str) -> None:
-    with pytest.raises(OptionError, match=r"is no address .*; expected tcp://HOST:PORT"), dask_executor(address):
+    with pytest.raises(OptionError, match=r"not an address .*; expected tcp://HOST:PORT"), dask_executor(address):
         raise AssertionError("there is no such cluster")
 
 
@@ -96,7 +96,7 @@ def test_words_that_are_no_address_are_all_that_is_told(
 ) -> None:
     """Nothing follows the line, at the end of the process neither."""
     arguments = ("data_prep/audio_folder.py", "--source", word_folder, "--out", tmp_path / "out", "--dask", address)
-    assert_refused(command(*arguments), f"--dask {address} is no address", "tcp://HOST:PORT")
+    assert_refused(command(*arguments), f"--dask {address}: not an address", "tcp://HOST:PORT")
 
 
 def test_an_encrypted_address_without_its_settings_is_refused() -> None:

@@ -104,7 +104,7 @@ def test_a_file_that_is_there_is_not_fetched_again(server: Server, tmp_path: Pat
 
 def test_another_file_in_its_place_is_refused_and_kept(server: Server, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"mine")
-    with pytest.raises(SourceError, match="delete it to fetch it again"):
+    with pytest.raises(SourceError, match="delete it to download it again"):
         download(server.address, tmp_path / "a", SHA256)
     assert (tmp_path / "a").read_bytes() == b"mine"
 
@@ -115,7 +115,7 @@ def test_another_file_in_its_place_is_refused_and_kept(server: Server, tmp_path:
 def test_a_broken_connection_is_taken_up_where_it_ended(server: Server, tmp_path: Path) -> None:
     server.stops_after = 400_000
     message = refusal(server.address, tmp_path / "a")
-    assert "ended after 400,000 of 1,000,000 bytes; run the command again to go on" in message
+    assert "ended after 400,000 of 1,000,000 bytes; run the command again to resume" in message
     server.stops_after = None
     assert download(server.address, tmp_path / "a", SHA256).read_bytes() == CONTENT
     assert server.asked == [None, "bytes=400000-"]
@@ -124,7 +124,7 @@ def test_a_broken_connection_is_taken_up_where_it_ended(server: Server, tmp_path
 def test_without_a_checksum_nobody_is_told_to_go_on(server: Server, tmp_path: Path) -> None:
     server.stops_after = 400_000
     message = refusal(server.address, tmp_path / "a", None)
-    assert message.endswith("ended after 400,000 of 1,000,000 bytes; run the command again, it begins anew")
+    assert message.endswith("ended after 400,000 of 1,000,000 bytes; run the command again, it starts again")
 
 
 def test_a_server_that_cannot_resume_sends_all(server: Server, tmp_path: Path) -> None:

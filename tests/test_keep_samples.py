@@ -121,6 +121,6 @@ def test_many_recordings_give_the_bits_of_each_alone(
         (row,) = outcome
         assert (row.id, row.split, row.duration, row.remark) == (alone.id, alone.split, alone.duration, alone.remark)
         np.testing.assert_array_equal(row.sequence, alone.sequence)
-        assert (row.moments is None) == (alone.moments is None)
-        if row.moments is not None and alone.moments is not None:
-            np.testing.assert_array_equal(row.moments.flat(), alone.moments.flat())
+        assert (row.statistics is None) == (alone.statistics is None)
+        if row.statistics is not None and alone.statistics is not None:
+            np.testing.assert_array_equal(row.statistics.flat(), alone.statistics.flat())

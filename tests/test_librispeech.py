@@ -116,10 +116,10 @@ def test_a_speaker_of_another_subset_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"subsets": ("train-clean",)}, "no subset is called 'train-clean'; did you mean train-clean-"),
+        ({"subsets": ("train-clean",)}, "unknown subset 'train-clean'; did you mean train-clean-"),
         ({"subsets": ("dev-clean",)}, "--subsets dev-clean has none to train on"),
         ({"train_on": "dev-other"}, "--train-on dev-other is not among --subsets"),
-        ({"archive": (Path("mine.tar.gz"),)}, "--archive mine.tar.gz: expected the name that it is published by"),
+        ({"archive": (Path("mine.tar.gz"),)}, "--archive mine.tar.gz: expected the published file name"),
     ],
 )
 def test_senseless_options_are_refused(corpus: Path, tmp_path: Path, options: dict[str, object], message: str) -> None:
@@ -136,7 +136,7 @@ def test_odd_folders_are_refused(tmp_path: Path, command: Command) -> None:
     with pytest.raises(SourceError, match="'85-121123-0000 GO', expected a name and words"):
         prepare_librispeech(source, tmp_path / "out")
     (source / "dev-clean" / "84" / "121123" / "84-121123.trans.txt").unlink()
-    with pytest.raises(SourceError, match="has no texts such as"):
+    with pytest.raises(SourceError, match="has no texts, expected files such as"):
         prepare_librispeech(source, tmp_path / "out")
 
 

@@ -100,7 +100,7 @@ def test_the_strictest_version_decides_for_a_cluster(tmp_path: Path) -> None:
     assert table["one again.mid"] == SplitLine("valid", ("valid/0", "train/9"))
     assert table["two.mid"].rolls == ()
     write_folder(tmp_path, {"y/one.MID": piece(3)})
-    with pytest.raises(SourceError, match="two files of one name"):
+    with pytest.raises(SourceError, match="two files have the same name"):
         make_split_table(identities_of(midi_items(tmp_path, "a folder")), {})
 
 

@@ -159,7 +159,7 @@ def test_bad_sources_and_options_are_refused_in_one_line(
     refusals: list[tuple[Path, Path, tuple[str, ...], str]] = [
         (tmp_path / "gone", out, (), "no such folder"),
         (tmp_path / "empty", out, (), "has no MIDI files"),
-        (tune_folder / "others" / "bad", out, (), "nothing could be kept of 6 inputs"),
+        (tune_folder / "others" / "bad", out, (), "none of the 6 inputs could be kept"),
         (tune_folder, store.path, (), "give --force"),
         (tune_folder, out, ("--valid-percent", "60", "--test-percent", "40"), "less than 100 together"),
         (tune_folder, out, ("--clock", "second", "--steps-per-quarter", "4"), "exclude each other"),

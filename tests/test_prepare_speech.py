@@ -143,7 +143,7 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such folder"):
         prepare_fsdd(tmp_path / "nothing", tmp_path / "out")
     write_word(tmp_path / "in" / "hello.wav")
-    with pytest.raises(SourceError, match=r"has no recordings with names such as 3_theo_12\.wav"):
+    with pytest.raises(SourceError, match=r"has no recordings, expected names such as 3_theo_12\.wav"):
         prepare_fsdd(tmp_path / "in", tmp_path / "out")
 
 
@@ -190,7 +190,7 @@ def test_a_corpus_that_is_there_is_not_fetched_again(
 def test_a_download_of_other_samples_is_refused(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(server) as address:
         monkeypatch.setattr(fsdd, "PUBLISHED", PublishedArchive(f"{address}/digits.zip"))
-        with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; the archive has another version"):
+        with pytest.raises(SourceError, match=f"expected {fsdd.SAMPLES_SHA256}; to use this other version"):
             prepare_fsdd(tmp_path / "corpus", tmp_path / "out", download=True)
     assert not (tmp_path / "corpus").exists()
 
@@ -334,19 +334,19 @@ def test_a_folder_that_may_not_be_looked_into_is_refused_by_name(
         prepare_folder(tmp_path / "two", tmp_path / "nothing")
 
 
-def test_files_that_are_passed_over_are_counted(
+def test_files_that_are_skipped_are_counted(
     word_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(word_folder, tmp_path / "in")
     prepare_folder(tmp_path / "in", tmp_path / "clean")
-    assert "passed over" not in capsys.readouterr().out
+    assert "files skipped" not in capsys.readouterr().out
     for name in ("a.txt", "one/b.TXT", "two/c.txt", "two/d.md", "README", ".hidden.md"):
         (tmp_path / "in" / name).write_text("words")
     prepare_folder(tmp_path / "in", tmp_path / "out")
-    assert "5 files passed over: .txt 3, .md 1, without suffix 1" in capsys.readouterr().out.splitlines()
+    assert "5 files skipped: .txt 3, .md 1, without suffix 1" in capsys.readouterr().out.splitlines()
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "a.txt").write_text("words")
-    with pytest.raises(SourceError, match=r"has no recordings \(1 file passed over: .txt 1\); expected"):
+    with pytest.raises(SourceError, match=r"has no recordings \(1 file skipped: .txt 1\); expected"):
         prepare_folder(tmp_path / "texts", tmp_path / "nothing")
 
 
@@ -356,19 +356,19 @@ def test_an_unusable_folder_is_refused(tmp_path: Path, command: Command) -> None
     with pytest.raises(SourceError, match="has no recordings; expected FOLDER/label/"):
         prepare_folder(tmp_path, tmp_path / "out")
     write_word(tmp_path / "in" / "loose.wav")
-    with pytest.raises(StoreError, match=r"nothing could be kept of 1 inputs: 0 kept, 1 refused \(1 no_label\)"):
+    with pytest.raises(StoreError, match=r"none of the 1 inputs could be kept: 0 kept, 1 refused \(1 no_label\)"):
         prepare_folder(tmp_path / "in", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"speaker_pattern": "("}, "is no regular expression"),
+        ({"speaker_pattern": "("}, "is not a regular expression"),
         ({"speaker_pattern": "s[0-9]"}, "has 0 groups, expected one"),
         ({"valid_percent": 60, "test_percent": 50}, "less than 100 together"),
         ({"limit": 0}, "--limit 0, expected at least 1"),
         ({"workers": 0}, "--workers 0, expected at least 1"),
-        ({"label_column": "word"}, "--label-column word is for a table, got a folder alone; name the table by --table"),
+        ({"label_column": "word"}, "--label-column word is for a table, but --source is a folder; give --table as"),
     ],
 )
 def test_senseless_options_are_refused(
@@ -428,7 +428,7 @@ def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     assert {name: (str(entry.reason), entry.detail) for name, entry in refused(store).items()} == {
         "b.wav": ("missing", "no such file"),
         "a.wav#3": ("no_label", "has neither label nor text, so there is nothing to learn from it"),
-        "table.csv#4": ("missing", "its row has no path"),
+        "table.csv#4": ("missing", "its row in the table has no path"),
     }
     assert store["train"].ids == ["a.wav"]
 
@@ -444,8 +444,8 @@ def test_a_column_that_is_not_there_is_refused_with_those_there(tmp_path: Path, 
     write_word(tmp_path / "a.wav")
     table = write_table(tmp_path, "file,word\na.wav,yes\n")
     done = command("data_prep/audio_folder.py", "--source", table, "--out", tmp_path / "out")
-    assert_refused(done, "has no column 'path' or 'audio'; name one by --path-column: file, word")
-    with pytest.raises(SourceError, match="no column 'label' or 'text'; name one by --label-column or --text-column"):
+    assert_refused(done, "has no column 'path' or 'audio'; give the right one of file, word as --path-column")
+    with pytest.raises(SourceError, match=r"no column 'label' or 'text'; give the right one of .* as --label-column"):
         prepare_folder(table, tmp_path / "out", path_column="file")
     columns = {"path_column": "file", "label_column": "word"}
     with pytest.raises(SourceError, match="has no column 'part'; it has file, word"):
@@ -464,7 +464,7 @@ def test_a_column_of_other_things_than_files_is_named_row_by_row(tmp_path: Path)
 def test_an_unknown_split_is_refused_with_its_row(tmp_path: Path) -> None:
     write_word(tmp_path / "a.wav")
     table = write_table(tmp_path, "path,label,split\na.wav,yes,train\na.wav,yes,fold 3\n")
-    with pytest.raises(SourceError, match="row 2: split 'fold 3', expected one of train, training, valid"):
+    with pytest.raises(SourceError, match="row 2: unknown split 'fold 3', expected one of train, training, valid"):
         prepare_folder(table, tmp_path / "out")
 
 

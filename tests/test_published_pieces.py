@@ -155,7 +155,7 @@ def test_a_download_is_checked_and_kept(folder: Path, tmp_path: Path, monkeypatc
 def test_what_is_none_of_the_four_files_is_refused(folder: Path, tmp_path: Path, command: Command) -> None:
     with pytest.raises(SourceError, match=r"no such file; give the folder with Nottingham\.mat, or --download"):
         prepare_rolls(folder, tmp_path / "out", set="nottingham")
-    with pytest.raises(OptionError, match="--download fills a folder"):
+    with pytest.raises(OptionError, match="--download needs a folder"):
         prepare_rolls(folder / "JSB_Chorales.mat", tmp_path / "out", download=True)
     cells = np.empty((1, 1), dtype=object)
     for content, words in ((np.eye(3), "expected \\[T, 88\\]"), (np.full((2, 88), 2), "zeros and ones")):
@@ -233,7 +233,7 @@ def test_clean_leaves_out_versions_of_voices_as_well(folder: Path, tmp_path: Pat
 def test_options_that_contradict_each_other_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="--grid 8th is for --representation roll"):
         prepare_jsb(folder, tmp_path / "out", grid="8th")
-    with pytest.raises(OptionError, match="--grid tells it for rolls"):
+    with pytest.raises(OptionError, match="rolls use --grid instead"):
         prepare_jsb(folder, tmp_path / "out", representation="roll", steps_per_quarter=2)
     with pytest.raises(OptionError, match="no representation is called 'choral'; did you mean chorale"):
         prepare_jsb(folder, tmp_path / "out", representation="choral")
@@ -242,13 +242,13 @@ def test_options_that_contradict_each_other_are_refused(folder: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("[]", "has no train, valid and test"),
-        ('{"train": [], "valid": []}', "has no train, valid and test"),
-        ('{"train": [[60]], "valid": [], "test": []}', "train/0 is no list of steps"),
-        ('{"train": 3, "valid": [], "test": []}', "train/0 is no list of steps"),
-        ('{"train": [], "valid": [[["60"]]], "test": []}', "valid/0 is no list of steps"),
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "expected keys train, valid and test"),
+        ('{"train": [], "valid": []}', "expected keys train, valid and test"),
+        ('{"train": [[60]], "valid": [], "test": []}', "train/0 is not a list of steps"),
+        ('{"train": 3, "valid": [], "test": []}', "train/0 is not a list of steps"),
+        ('{"train": [], "valid": [[["60"]]], "test": []}', "valid/0 is not a list of steps"),
         ('{"train": [], "valid": [[[60.5]]], "test": []}', "valid/0 has pitch 60.5"),
         ('{"train": [], "valid": [], "test": [[[NaN]]]}', "test/0 has pitch nan"),
         ('{"train": [], "valid": [], "test": [[[20]]]}', "test/0 has pitch 20, expected 21..108"),
@@ -263,7 +263,7 @@ def test_other_json_is_refused(tmp_path: Path, text: str, words: str) -> None:
 
 def test_other_voices_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
-    for piece, words in (([[60, 55, 50]], "other than 4 pitches"), ([[60, 55, 50, -2]], "a pitch that is none")):
+    for piece, words in (([[60, 55, 50]], "other than 4 pitches"), ([[60, 55, 50, -2]], "an invalid pitch")):
         path.write_text(json.dumps({"train": [piece], "valid": [], "test": []}))
         with pytest.raises(SourceError, match=words):
             read_voices(path)

@@ -198,7 +198,7 @@ def test_a_score_in_four_parts_becomes_a_row_of_its_split(tmp_path: Path) -> Non
             r"2 parts \(Duo, \), expected",
         ),
         (FOUR, "", {}, Reason.UNEXPECTED_NAME, "no split is known for this name"),
-        (FOUR, "train", {"a": "b"}, Reason.DUPLICATE, "the notes of b"),
+        (FOUR, "train", {"a": "b"}, Reason.DUPLICATE, "has the same notes as b"),
     ],
 )
 def test_other_scores_are_refused_with_their_reason(

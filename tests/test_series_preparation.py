@@ -14,7 +14,7 @@ from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import read_ledger
 from seqaudio.prepare.series.rows import Columns, Parts, read_series
 from seqaudio.prepare.series.synthetic import SERIES
-from seqaudio.prepare.series.times import clock_of
+from seqaudio.prepare.series.times import time_index
 from seqaudio.store import Store
 
 prepare = load(preparations()["series"])
@@ -66,7 +66,7 @@ def test_missing_values_and_missing_rows_are_unknown_and_filled_from_the_past_al
     np.testing.assert_array_equal(series.inputs[:, 0], np.array([4, 1, 2, 2, 4, 4, 6, 7], dtype=np.float32))
     np.testing.assert_array_equal(series.targets[:, 0], kept)
     (entry,) = read_ledger(tmp_path / "store" / "ledger.tsv")
-    assert entry.detail == "3 of 8 values are unknown"
+    assert entry.detail == "3 of 8 values are missing"
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_missing_values_and_missing_rows_are_unknown_and_filled_from_the_past_al
         ),
         ("date,x\nsoon,1\nlater,2\n", Columns("date"), ("the time 'soon' in row 1", "--time-format")),
         ("date,x\n2020-01-01,inf\n2020-01-02,2\n", Columns("date"), ("'inf' in row 1", "finite")),
-        ("date,x\n2020-01-01,1\n2020-01-02\n", Columns("date"), ("row 2 has 1 cells, the first line has 2",)),
+        ("date,x\n2020-01-01,1\n2020-01-02\n", Columns("date"), ("row 2 has 1 cells, expected 2",)),
         ("date,x,x\n2020-01-01,1,1\n", Columns("date"), ("two columns are called 'x'",)),
         ("date,x\n2020-01-01,\n2020-01-02,\n", Columns("date"), ("the column 'x' has no values",)),
         ("date,x\n", Columns("date"), ("1 lines, expected",)),
         ("date,x\n2020-01-01,1\n2020-01-02,2\n", Columns("when"), ("no column 'when', only date, x",)),
-        ("date\n2020-01-01\n2020-01-02\n", Columns("date"), ("no column beside the time",)),
+        ("date\n2020-01-01\n2020-01-02\n", Columns("date"), ("has only the time column 'date'",)),
     ],
 )  # fmt: skip
 def test_what_is_no_series_is_told_in_one_line(
@@ -121,14 +121,14 @@ def test_semicolons_tabs_a_byte_order_mark_and_quotes_make_no_difference(tmp_pat
 def test_times_become_whole_intervals(
     texts: list[str], time_format: str, interval: str, places: tuple[int, ...]
 ) -> None:
-    clock = clock_of(texts, "table", time_format)
-    assert (clock.interval, clock.places) == (interval, places)
+    index = time_index(texts, "table", time_format)
+    assert (index.interval, index.places) == (interval, places)
 
 
 def test_parts_that_cannot_be_are_refused() -> None:
     assert Parts().borders(200) == (140, 160, 200)
     assert Parts((5, 2, 0)).borders(9) == (5, 7, 7)
-    with pytest.raises(OptionError, match="are 12, the series has 9"):
+    with pytest.raises(OptionError, match="add up to 12, but the series has 9"):
         Parts((5, 5, 2)).borders(9)
     with pytest.raises(OptionError, match="expected three up to 100"):
         Parts(percent=(90.0, 20.0, 10.0))
@@ -141,9 +141,9 @@ def test_options_of_tables_and_rules_do_not_mix(tmp_path: Path) -> None:
         "belongs to --source": {"series": "echo", "time_column": "date"},
         "belongs to --series": {"source": tmp_path / "x.csv", "delay": 3},
         "neither --source nor --series": {},
-        "expected 10: its rule has no other": {"series": "narma10", "delay": 3},
-        "of a series without noise": {"series": "adding", "noise": 0.5},
-        "no channel is called 'loud'": {"series": "echo", "targets": ("loud",)},
+        "expected 10, which its rule fixes": {"series": "narma10", "delay": 3},
+        "but this series has no noise": {"series": "adding", "noise": 0.5},
+        "unknown channel 'loud'": {"series": "echo", "targets": ("loud",)},
     }
     for words, options in refused.items():
         with pytest.raises(OptionError, match=words):

@@ -16,7 +16,7 @@ from seqaudio.audio import Recording
 from seqaudio.cli import show
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import feature_settings
-from seqaudio.features.drawing import augmentation_figure, sight
+from seqaudio.features.drawing import augmentation_figure, recording_features
 
 RATE = 16000
 
@@ -38,7 +38,7 @@ def word(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("seconds", [0.3, 0.5, 4.0])
 def test_before_and_after_are_legible_and_share_their_scales(spec: str, seconds: float) -> None:
     settings = feature_settings(spec, RATE)
-    before, after = sight(recording(), settings), sight(recording(seconds, 0.6), settings)
+    before, after = recording_features(recording(), settings), recording_features(recording(seconds, 0.6), settings)
     figure = augmentation_figure(before, after, settings, "word.wav", "speed 1.05, babble noise at 8 dB, telephone")
     assert_legible(figure)
     assert {"before", "after", "speed 1.05, babble noise at 8 dB, telephone"} <= set(words(figure))
@@ -51,7 +51,9 @@ def test_before_and_after_are_legible_and_share_their_scales(spec: str, seconds:
 
 def test_a_louder_cepstrum_is_drawn_against_the_mean_of_the_first() -> None:
     settings = feature_settings("default")
-    figure = augmentation_figure(sight(recording(), settings), sight(recording(gain=0.9), settings), settings)
+    figure = augmentation_figure(
+        recording_features(recording(), settings), recording_features(recording(gain=0.9), settings), settings
+    )
     before, after = (np.asarray(figure.axes[place].images[0].get_array())[0].mean() for place in (1, 3))
     assert before == pytest.approx(0, abs=1e-6)
     assert after > 1

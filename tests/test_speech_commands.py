@@ -324,15 +324,15 @@ def test_senseless_options_are_refused(corpus: Path, tmp_path: Path, options: di
 
 def test_unknown_words_are_refused_with_those_there(corpus: Path, tmp_path: Path, command: Command) -> None:
     arguments = ("data_prep/speech_commands.py", "--source", corpus, "--out", tmp_path / "out")
-    assert_refused(command(*arguments, "--words", "cat", "doc"), "nobody says the word 'doc' here", "dog")
-    with pytest.raises(OptionError, match="--words cat cat: each word once"):
+    assert_refused(command(*arguments, "--words", "cat", "doc"), "the word 'doc' has no recordings", "dog")
+    with pytest.raises(OptionError, match="--words cat cat: a word is given twice"):
         prepare_commands(corpus, tmp_path / "out", words=("cat", "cat"))
 
 
 def test_folders_without_a_corpus_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no such folder; give the folder of the corpus, or --download"):
         prepare_commands(tmp_path / "none", tmp_path / "out")
-    with pytest.raises(SourceError, match=r"has no recordings such as bed/00176480_nohash_0\.wav"):
+    with pytest.raises(SourceError, match=r"has no recordings, expected files such as bed/00176480_nohash_0\.wav"):
         prepare_commands(tmp_path, tmp_path / "out")
 
 
@@ -349,7 +349,7 @@ def test_a_download_is_checked_unpacked_and_prepared(
 
 def test_another_archive_than_the_published_one_is_refused(corpus: Path, tmp_path: Path) -> None:
     archive = pack(tmp_path / "a.tar.gz", corpus)
-    with pytest.raises(SourceError, match=r"expected 2,428,923,189; fetch it again, or give --source the folder"):
+    with pytest.raises(SourceError, match=r"expected 2,428,923,189; download it again, or unpack it yourself"):
         prepare_commands(tmp_path / "in", tmp_path / "out", archive=archive)
 
 
@@ -379,5 +379,5 @@ def test_the_part_that_is_here_has_its_counts_and_lists(data_folder: Path, tmp_p
 def test_the_list_of_three_keywords_is_the_one_that_it_was(data_folder: Path) -> None:
     source = data_folder / "speech" / "speech_commands"
     items = commands.choose(commands.list_recordings(source, "0.01"), ("bed", "cat", "happy"), 1.0)
-    counts = commands.deal_silence(items, commands.list_backgrounds(source), 1.0)
+    counts = commands.silence_counts(items, commands.list_backgrounds(source), 1.0)
     assert commands.list_digest(items, counts) == "bed8c8f9443aad9dc4c850a030ebf695983eab4a55c8bf6a2efc268456684805"

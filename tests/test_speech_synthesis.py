@@ -284,7 +284,7 @@ def test_an_unknown_language_names_the_nearest(given: str, nearest: str) -> None
 
 
 def test_an_unknown_variant_names_the_nearest() -> None:
-    with pytest.raises(OptionError, match="variant is called 'f33'; did you mean f3"):
+    with pytest.raises(OptionError, match="unknown voice variant 'f33'; did you mean f3"):
         speak("yes", variant="f33")
 
 
@@ -337,7 +337,7 @@ def test_a_library_without_its_data_is_refused(monkeypatch: pytest.MonkeyPatch, 
 def test_a_library_that_others_hold_is_refused_rather_than_shared() -> None:
     held = ctypes.CDLL(espeakng_loader.get_library_path())
     try:
-        with pytest.raises(SourceError, match="another part of this process holds espeak-ng"):
+        with pytest.raises(SourceError, match="another part of this process already uses espeak-ng"):
             speak("yes")
     finally:
         unload(held)

@@ -24,7 +24,7 @@ from seqaudio.store import SPLITS, Store
 from seqaudio.synthesis.clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
 from seqaudio.synthesis.espeak import phonemes, speak, variants
 from seqaudio.synthesis.near_misses import Inventory, NearMisses, is_native, near_miss
-from seqaudio.synthesis.random_voices import draw_timbre, drawn_names
+from seqaudio.synthesis.random_voices import random_names, random_timbre
 
 pytest.importorskip("espeakng_loader", reason="speech synthesis is the extra `tts`")
 
@@ -45,7 +45,7 @@ synthetic_keywords = script()
 
 
 def prepare(out: Path, **options: object) -> Store:
-    given = {"words": WORDS, "voices": 8, "takes": 2, "unknown": 2, "drawn_voices": 4, **options}
+    given = {"words": WORDS, "voices": 8, "takes": 2, "unknown": 2, "random_voices": 4, **options}
     synthetic_keywords.main(synthetic_keywords.Config(out, **given))
     return Store(out)
 
@@ -73,11 +73,11 @@ def clip(seconds: float = 0.9, seed: int = 1) -> SpeakClip:
 
 def test_words_near_misses_and_silence_are_the_classes(store: Store) -> None:
     assert list(store.names) == ["no", "yes", "unknown", "silence"]
-    voices = Counter(split for split in synthetic_keywords.deal_voices(config(voices=8)).values())
+    voices = Counter(split for split in synthetic_keywords.split_voices(config(voices=8)).values())
     assert voices == {"train": 6, "valid": 1, "test": 1}
     for split in SPLITS:
         twice = 2 if split == "train" else 1  # near misses to learn from are more
-        takes = 2 * voices[split] + (4 if split == "train" else 0)  # drawn voices speak each word once
+        takes = 2 * voices[split] + (4 if split == "train" else 0)  # random voices speak each word once
         assert Counter(store[split].labels) == {"no": takes, "yes": takes, "unknown": twice * takes, "silence": takes}
 
 
@@ -93,23 +93,23 @@ def test_no_voice_is_in_two_splits(store: Store) -> None:
     assert all(name.endswith("+en-gb") for names in heard.values() for name in names)
 
 
-def test_drawn_voices_are_for_training_alone(store: Store) -> None:
+def test_random_voices_are_for_training_alone(store: Store) -> None:
     drawn = {f"drawn-{number:04d}+en-gb" for number in range(4)}
     assert drawn < set(store["train"].column("speaker"))
     assert not any(name.startswith("drawn") for split in ("valid", "test") for name in store[split].column("speaker"))
 
 
-def test_drawn_voices_differ_and_repeat() -> None:
-    names = drawn_names(30)
-    timbres = [draw_timbre(name) for name in names]
-    assert timbres == [draw_timbre(name) for name in names]
+def test_random_voices_differ_and_repeat() -> None:
+    names = random_names(30)
+    timbres = [random_timbre(name) for name in names]
+    assert timbres == [random_timbre(name) for name in names]
     words = [speak("seven", timbre=timbre)[0] for timbre in timbres]
     assert len({word.tobytes() for word in words}) == len(names)
     assert all(level(word) > -60 for word in words)
 
 
 def test_every_split_has_women_and_men() -> None:
-    splits = synthetic_keywords.deal_voices(config())
+    splits = synthetic_keywords.split_voices(config())
     genders = {variant.name: variant.gender for variant in variants()}
     assert Counter(splits.values()) == {"train": 38, "valid": 6, "test": 6}
     for split in SPLITS:
@@ -117,13 +117,13 @@ def test_every_split_has_women_and_men() -> None:
 
 
 def test_variations_of_a_voice_do_not_come_beside_it() -> None:
-    names = set(synthetic_keywords.deal_voices(config()))
+    names = set(synthetic_keywords.split_voices(config()))
     assert {"klatt", "iven", "Diogo", "f3", "m3"} <= names
     assert not names & {"klatt2", "iven2", "Hugo", "robosoft", "UniRobot", "whisper", "steph2"}
 
 
 def test_a_voice_keeps_its_place_in_the_order_when_fewer_are_taken() -> None:
-    few, more = (set(synthetic_keywords.deal_voices(config(voices=count))) for count in (8, 20))
+    few, more = (set(synthetic_keywords.split_voices(config(voices=count))) for count in (8, 20))
     assert few < more
 
 
@@ -143,9 +143,9 @@ def test_half_of_the_clips_are_noisy_and_more_of_those_to_train_on(store: Store)
             assert share == (pytest.approx(0.75, abs=0.07) if split == "train" else 0.5)
 
 
-def test_a_drawn_voice_is_heard_in_both_conditions() -> None:
+def test_a_random_voice_is_heard_in_both_conditions() -> None:
     words = {word: phonemes(word, "en-gb") for word in ("yes", "no", "up", "down", "left")}
-    items = synthetic_keywords.list_items(config(drawn_voices=8), words, "en-gb", {})
+    items = synthetic_keywords.list_items(config(random_voices=8), words, "en-gb", {})
     heard = {(item.speaker, item.condition) for item in items if item.speaker}
     assert len(heard) == 16
 
@@ -365,14 +365,14 @@ def test_words_read_in_another_language_have_no_near_misses() -> None:
         ({"words": ("aç", unicodedata.normalize("NFD", "aç"))}, "'aç' is given twice"),
         ({"words": ("yes", ";-)")}, r"';-\)' gives no phonemes in en-gb"),
         ({"words": ("yes", " ")}, "'' gives no phonemes"),
-        ({"words": ("yes", "silence")}, "'silence' is the name of a class of its own"),
+        ({"words": ("yes", "silence")}, "'silence' is the name of a built-in class"),
         ({"words": ("two", "too")}, "'two' and 'too' sound the same in en-gb"),
         ({"language": "turkisch"}, r"no language 'turkisch'; nearest are tr \(Turkish\)"),
         ({"voices": 0}, "--voices 0, expected 1 to 50"),
         ({"voices": 51}, "--voices 51, expected 1 to 50"),
         ({"voices": 2}, "--voices 2 leaves none for train"),
         ({"takes": 0}, "--takes 0, expected at least 1"),
-        ({"drawn_voices": -1}, "--drawn-voices -1, expected 0 or more"),
+        ({"random_voices": -1}, "--random-voices -1, expected 0 or more"),
         ({"seed": -1}, "--seed -1, expected 0 or more"),
         ({"noisy_percent": 101.0}, "--noisy-percent 101.0, expected 0 to 100"),
         ({"noisy_training": -1.0}, "--noisy-training -1.0, expected 0 to 100"),
@@ -400,7 +400,7 @@ def test_the_command_ends_with_one_line_for_a_word_without_sound(command: Comman
 
 
 def test_the_command_writes_a_store_and_says_what_it_holds(command: Command, tmp_path: Path) -> None:
-    options = ("--voices", "8", "--takes", "1", "--drawn-voices", "0", "--unknown", "1", "--limit", "30")
+    options = ("--voices", "8", "--takes", "1", "--random-voices", "0", "--unknown", "1", "--limit", "30")
     done = command(
         "data_prep/synthetic_keywords.py",
         "--words",

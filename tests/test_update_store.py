@@ -186,10 +186,10 @@ def test_lists_that_disagree_are_refused(tmp_path: Path, items: list[Item]) -> N
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        ("x", r"inputs\.tsv, line 3: .*, expected an input and 3 counts; prepare it anew with --force"),
+        ("x", r"inputs\.tsv, line 3: .*, expected a fingerprint and 3 counts; prepare it again with --force"),
         ("-1", r"inputs\.tsv, line 3: "),
         ("1\t1", r"inputs\.tsv, line 3: "),
-        ("5", r"inputs\.tsv: counts 24 rows of train, the store has 19; prepare it anew with --force"),
+        ("5", r"inputs\.tsv: counts 24 rows in train, the store has 19; prepare it again with --force"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(tmp_path: Path, items: list[Item], count: str, message: str) -> None:

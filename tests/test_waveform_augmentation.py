@@ -63,12 +63,12 @@ def test_equal_keys_give_equal_samples() -> None:
 @pytest.mark.parametrize("other", [(2, 0, ROW), (1, 1, ROW), (1, 0, "3_theo_13"), (0, 1, ROW)])
 def test_seed_epoch_and_row_each_matter(other: tuple[int, int, str]) -> None:
     seed, epoch, row = other
-    assert WaveformAugmenter(ALWAYS, RATE, seed).drawn(epoch, row) != WaveformAugmenter(ALWAYS, RATE, 1).drawn(0, ROW)
+    assert WaveformAugmenter(ALWAYS, RATE, seed).draw(epoch, row) != WaveformAugmenter(ALWAYS, RATE, 1).draw(0, ROW)
 
 
 @pytest.mark.parametrize("off", ["speed", "time_shift", "room", "noise", "telephone", "gain"])
 def test_turning_one_change_off_leaves_the_draws_of_the_others(off: str) -> None:
-    both = [WaveformAugmenter(options, RATE, 1).drawn(0, ROW) for options in (ALWAYS, replace(ALWAYS, **{off: 0}))]
+    both = [WaveformAugmenter(options, RATE, 1).draw(0, ROW) for options in (ALWAYS, replace(ALWAYS, **{off: 0}))]
     own = {"time_shift": {"shift"}, "room": {"room", "direct_to_reverberant"}, "noise": {"noise", "snr"}}
     for field in fields(WaveformChange):
         if field.name not in own.get(off, {off}):
@@ -81,7 +81,7 @@ def test_off_is_identity_and_a_new_array() -> None:
     changed = augmenter()(samples, 0, ROW)
     np.testing.assert_array_equal(changed, samples)
     assert not np.shares_memory(changed, samples)
-    assert str(augmenter().drawn(0, ROW)) == ""
+    assert str(augmenter().draw(0, ROW)) == ""
 
 
 @given(samples=st.integers(200, 6000), epoch=st.integers(0, 10_000), silent=st.booleans())
@@ -121,7 +121,7 @@ def test_a_shift_is_at_most_a_quarter_of_a_short_clip() -> None:
 
 
 def test_shifts_spread_over_both_sides() -> None:
-    shifts = [augmenter(time_shift=0.1).drawn(epoch, ROW).shift for epoch in range(300)]
+    shifts = [augmenter(time_shift=0.1).draw(epoch, ROW).shift for epoch in range(300)]
     assert min(shifts) == pytest.approx(-0.1, abs=0.005)
     assert max(shifts) == pytest.approx(0.1, abs=0.005)
 
@@ -129,7 +129,7 @@ def test_shifts_spread_over_both_sides() -> None:
 def test_noise_has_the_ratio_that_was_drawn() -> None:
     noisy = augmenter(noise=1.0, snr=(5.0, 15.0))
     for epoch in range(20):
-        snr = noisy.drawn(epoch, ROW).snr
+        snr = noisy.draw(epoch, ROW).snr
         assert 5 <= snr <= 15
         active = active_part(clip())
         added = noisy(clip(), epoch, ROW) - clip()
@@ -138,7 +138,7 @@ def test_noise_has_the_ratio_that_was_drawn() -> None:
 
 def test_shares_are_kept() -> None:
     some = augmenter(room=0.3, noise=0.5, telephone=0.1)
-    drawn = [some.drawn(epoch, ROW) for epoch in range(2000)]
+    drawn = [some.draw(epoch, ROW) for epoch in range(2000)]
     assert np.mean([change.room is not None for change in drawn]) == pytest.approx(0.3, abs=0.04)
     assert np.mean([change.noise is not None for change in drawn]) == pytest.approx(0.5, abs=0.04)
     assert np.mean([change.telephone for change in drawn]) == pytest.approx(0.1, abs=0.03)
@@ -153,7 +153,7 @@ def test_a_telephone_takes_the_high_frequencies() -> None:
 
 def test_a_gain_is_in_decibels() -> None:
     louder = augmenter(gain=6.0)
-    drawn = louder.drawn(0, ROW).gain
+    drawn = louder.draw(0, ROW).gain
     assert 0 < abs(drawn) <= 6
     assert level(louder(clip(), 0, ROW)) - level(clip()) == pytest.approx(drawn, abs=1e-3)
 
@@ -197,7 +197,7 @@ def test_noise_and_rooms_come_from_folders(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "room" / "r.wav", np.eye(1, 4000, 200)[0] * 0.9 + np.eye(1, 4000, 2200)[0] * 0.3, RATE)
     noisy = augmenter(noise=1.0, noise_folder=tmp_path / "noise", snr=(10.0, 10.0))
     assert pitch(noisy(clip(), 0, ROW) - clip()) == pytest.approx(3000, abs=1)
-    assert noisy.drawn(0, ROW).noise == "recorded"
+    assert noisy.draw(0, ROW).noise == "recorded"
     echo = augmenter(room=1.0, room_folder=tmp_path / "room")(clip(), 0, ROW)
     expected = clip() + np.concatenate([np.zeros(2000, np.float32), clip()[:-2000]]) / 3
     np.testing.assert_allclose(echo / level(echo), expected / level(expected), atol=0.02)
@@ -216,7 +216,7 @@ def test_a_short_recording_of_noise_is_repeated_and_a_long_one_is_cut(tmp_path: 
 def test_noise_that_is_silent_is_none(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
     noisy = augmenter(noise=1.0, noise_folder=tmp_path)
-    after, done = noisy.apply(noisy.drawn(0, ROW), clip(), (1, 0, ROW))
+    after, done = noisy.apply(noisy.draw(0, ROW), clip(), (1, 0, ROW))
     np.testing.assert_array_equal(after, clip())
     assert str(done) == ""
 
@@ -224,7 +224,7 @@ def test_noise_that_is_silent_is_none(tmp_path: Path) -> None:
 def test_a_silent_recording_of_a_room_is_refused_by_name(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
     with pytest.raises(
-        AudioError, match=r"a\.wav: empty: 16000 samples of silence, expected an impulse response; take"
+        AudioError, match=r"a\.wav: empty: 16000 samples of silence, expected an impulse response; remove it"
     ):
         augmenter(room=1.0, room_folder=tmp_path)(clip(), 0, ROW)
 
@@ -248,7 +248,7 @@ def test_a_folder_without_sound_is_refused(folder: str, tmp_path: Path) -> None:
         ({"speed": 1.0}, "speed 1.0, expected less than 1"),
         ({"noise": 1.5}, "noise 1.5, expected a share"),
         ({"gain": float("nan")}, "gain nan, expected 0"),
-        ({"snr": (10.0, 0.0)}, "snr 10.0 to 0.0, expected the least before"),
+        ({"snr": (10.0, 0.0)}, "snr 10.0 to 0.0, expected the minimum before"),
         ({"reverberation_time": (0.0, 0.4)}, "reverberation_time from 0.0 s"),
         ({"room": 0, "room_folder": Path("rooms")}, "room_folder is given, but room is 0"),
     ],

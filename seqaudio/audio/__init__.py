@@ -1,9 +1,9 @@
-"""Any sound file in, mono float32 samples out. Nothing that a header says is believed.
+"""Read any sound file as mono float32 samples. Headers are not trusted.
 
 WAV of plain 16 bits                          wav.py          read here, in a few microseconds
 WAV, FLAC, Ogg, AIFF, AU, CAF, SPHERE ...     sndfile.py      libsndfile
-MP3, and what none of these knows             guard.py        libsndfile in a child process, which may die
-M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, in that child too
+MP3, and unrecognised formats                 guard.py        libsndfile in a child process, which may crash
+M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, also in that child
 """
 
 from seqaudio.audio.containers import SUFFIXES, is_audio_name

@@ -1,4 +1,4 @@
-"""Tell formats of sound by the suffix of a file name, and by its first bytes."""
+"""Recognise sound formats by the suffix of a file name, and by the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 
 MARKS = (b"RIFF", b"RF64", b"FORM", b"riff", b"fLaC", b"OggS", b".snd", b"caff", b"NIST")  # of sound files
-# what libsndfile wants to see besides, before it takes a file for one of these
-QUIET = re.compile(
+# the full marks by which libsndfile recognises these formats
+SAFE = re.compile(
     rb"RIFF....WAVE|RF64....WAVE|FORM....AIF[FC]|riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb|fLaC|OggS|\.snd|caff....desc|NIST",
     re.DOTALL,
 )
-TAG = b"ID3"  # in front of an MP3
+TAG = b"ID3"  # before an MP3
 MPEG_TAGS = (0x50, 0x55)  # codecs of a WAV
-EXTENSIBLE = 0xFFFE  # the codec comes later
+EXTENSIBLE = 0xFFFE  # the codec is in a later field
 
 MEDIA = {
     b"\x1aE\xdf\xa3": "Matroska or WebM",
@@ -32,19 +32,21 @@ MP4_ATOMS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 MPEG_PACKET = 188  # bytes of a packet of a transport stream; each begins with 0x47
 
 
-def is_quiet(start: bytes) -> bool:
-    """Whether libsndfile takes the file for a format whose decoder neither prints nor, on thousands of damaged files,
-    died or hung. All that it does not know otherwise it tries as MP3, with a decoder that writes to stderr.
+def is_safe(start: bytes) -> bool:
+    """Whether libsndfile can decode the format in this process.
+
+    That is where it takes the file for a format whose decoder prints nothing, and neither crashed nor hung on thousands
+    of damaged files. Everything unrecognised it tries as MP3, with a decoder that writes to stderr.
     """
-    if not QUIET.match(start):
+    if not SAFE.match(start):
         return False
     return not _holds_mpeg(start) if start[:4] in (b"RIFF", b"RF64", b"riff") else True
 
 
 def _holds_mpeg(start: bytes) -> bool:
-    """Whether a WAV, RF64 or W64 holds MP3, or does not say early what it holds."""
+    """Whether a WAV, RF64 or W64 holds MP3, or its codec is not within the first bytes."""
     place = start.find(b"fmt ")
-    width = 24 if start[:4] == b"riff" else 8  # of name and size, or of a GUID and a long size
+    width = 24 if start[:4] == b"riff" else 8  # bytes of a GUID and a long size, or of name and size
     if place < 0 or len(start) < place + width + 2:
         return True
     tag = int.from_bytes(start[place + width : place + width + 2], "little")
@@ -54,12 +56,12 @@ def _holds_mpeg(start: bytes) -> bool:
 
 
 def begins_like_sound(start: bytes) -> bool:
-    """Whether a file that no decoder opens was a sound file once: it has a mark, a tag or an MPEG frame's sync word."""
+    """Whether a file that no decoder opens seems to be a damaged sound file: by mark, tag or MPEG sync word."""
     return start[:4] in MARKS or start.startswith(TAG) or (start[0] == 0xFF and start[1:2] >= b"\xe0")
 
 
 def media_name(start: bytes) -> str:
-    """The name of a container that FFmpeg reads and libsndfile does not; empty for all others."""
+    """The name of a container that FFmpeg reads but libsndfile does not; empty for all others."""
     for mark, name in MEDIA.items():
         if start.startswith(mark):
             return name
@@ -84,5 +86,5 @@ SUFFIXES = frozenset(f"{SOUND_SUFFIXES} {MEDIA_SUFFIXES}".split())
 
 
 def is_audio_name(path: Path) -> bool:
-    """True for a visible file whose suffix promises sound (`._a.wav` is a shadow that macOS leaves)."""
+    """True for a visible file with a suffix of a sound format. (Files such as `._a.wav` are macOS metadata.)"""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")

@@ -1,8 +1,8 @@
-"""Decode, in a child process, what may end it: a path comes in, samples go out.
+"""Decode a file in a child process, since it may crash the decoder: a path comes in, samples go out.
 
 request   JSON: path (its bytes in hexadecimal), decoder (sndfile or media), max_seconds
-reply     JSON: rate, and samples float32 [N]; or reason and detail; or closed, in libsndfile's words, for a file
-          that it does not open, and whether its codec is the cause
+reply     JSON: rate, and samples float32 [N] as bytes; or reason and detail; or, for a file that libsndfile does not
+          open, not_opened, its message, and unsupported_encoding, whether its codec is the cause
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # seqaudio as the process has it that started this one
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # import the same seqaudio as the parent process
 
 import numpy as np
 
@@ -25,17 +25,17 @@ from seqaudio.ledger import Reason
 
 
 def work(request: bytes) -> tuple[dict[str, Any], bytes]:
-    """What the module's docstring says of a reply."""
-    asked = json.loads(request)
-    path = Path(os.fsdecode(bytes.fromhex(asked["path"])))
+    """JSON and bytes of the reply, as described above."""
+    options = json.loads(request)
+    path = Path(os.fsdecode(bytes.fromhex(options["path"])))
     try:
-        recording = _decode(asked["decoder"], path, asked["max_seconds"])
+        recording = _decode(options["decoder"], path, options["max_seconds"])
     except NotDecodedError as error:
-        return {"closed": str(error), "foreign": error.foreign}, b""
+        return {"not_opened": str(error), "unsupported_encoding": error.unsupported_encoding}, b""
     except AudioError as error:
         return {"reason": error.reason, "detail": error.detail}, b""
     except MemoryError:
-        return {"reason": Reason.DAMAGED, "detail": "decoding it takes more memory than its length explains"}, b""
+        return {"reason": Reason.DAMAGED, "detail": "decoding it needs more memory than its length explains"}, b""
     return {"rate": recording.sample_rate}, np.ascontiguousarray(recording.samples, dtype="<f4").tobytes()
 
 

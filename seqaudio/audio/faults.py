@@ -1,4 +1,4 @@
-"""Recordings that are whole as files and still of no use: nothing to hear, or cut off at full scale."""
+"""Find faults of recordings whose files are intact: silence, and clipping at full scale."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 
 SILENT = "silent"
 CLIPPED = "clipped"
-SILENT_PEAK = 1e-3  # of full scale, -60 dB: no sample is louder
-FULL = 0.999  # of full scale
-CLIPPED_SHARE = 1e-3  # of the samples that are at full scale: single peaks may touch it
+SILENT_PEAK = 1e-3  # of full scale, -60 dB: a recording with a lower peak is silent
+FULL = 0.999  # of full scale: a sample above this is at full scale
+CLIPPED_SHARE = 1e-3  # share of samples at full scale in a clipped recording; single peaks may reach it
 
 
 def sound_fault(samples: np.ndarray) -> str:
-    """What is wrong with samples [N], full scale -1..1, as a remark that begins with SILENT or CLIPPED; or nothing."""
+    """A remark, beginning with SILENT or CLIPPED, about samples [N], full scale -1..1; empty where they are fine."""
     (fault,) = sound_faults(samples[None])
     return fault
 
 
 def sound_faults(recordings: np.ndarray) -> list[str]:
-    """The same for each of several recordings of one length, [B, N]."""
+    """The remark for each of several recordings of equal length, [B, N]."""
     peaks = np.maximum(recordings.max(axis=1, initial=0.0), -recordings.min(axis=1, initial=0.0))
     return [_fault(samples, peak) for samples, peak in zip(recordings, peaks.tolist(), strict=True)]
 

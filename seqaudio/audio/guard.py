@@ -1,4 +1,4 @@
-"""Decoding in a child process: files that end it, or keep it for ever, are refused, and the next is read."""
+"""Decode in a child process: a file that crashes or hangs it is refused, and the next one is still read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, the_gu
 from seqaudio.ledger import Reason
 
 CHILD = Path(__file__).with_name("decoder_child.py")
-MEGABYTES = 3072  # an hour at 48 kHz takes 1.4 GB while its blocks are joined
+MEGABYTES = 3072  # an hour at 48 kHz takes 1.4 GB while its blocks are concatenated
 SECONDS = 30.0  # for any file
-SECONDS_EACH_MEGABYTE = 3.0  # more for a large one: ten times what decoding takes
+SECONDS_EACH_MEGABYTE = 3.0  # in addition for large files: ten times as long as decoding takes
 
 
 def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> Recording:
@@ -26,7 +26,7 @@ def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> 
 
     Args:
         decoder: "sndfile", or "media" for PyAV.
-        what: the container, or why PyAV is wanted, for the message where it is not installed.
+        what: the container, or why PyAV is needed, for the error where it is not installed.
     Raises:
         NotDecodedError: libsndfile does not open it.
         AudioError: as the decoders do; NEEDS_EXTRA without PyAV; PARSER_CRASHED and PARSER_TIMEOUT.
@@ -39,11 +39,11 @@ def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> 
     try:
         reply, content = guard.ask(json.dumps(request).encode(), deadline)
     except ChildCrashedError as error:
-        raise AudioError(path, Reason.PARSER_CRASHED, f"the decoder cannot stand it: {error}") from None
+        raise AudioError(path, Reason.PARSER_CRASHED, f"the decoder crashed on it: {error}") from None
     except ChildTimeoutError as error:
-        raise AudioError(path, Reason.PARSER_TIMEOUT, f"the decoder does not come to an end: {error}") from None
+        raise AudioError(path, Reason.PARSER_TIMEOUT, f"the decoder took too long: {error}") from None
     if "reason" in reply:
         raise AudioError(path, Reason(reply["reason"]), reply["detail"])
-    if "closed" in reply:
-        raise NotDecodedError(reply["closed"], reply["foreign"])
+    if "not_opened" in reply:
+        raise NotDecodedError(reply["not_opened"], reply["unsupported_encoding"])
     return Recording(np.frombuffer(content, "<f4").astype(np.float32), reply["rate"])

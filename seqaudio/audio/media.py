@@ -1,4 +1,4 @@
-"""Decode by FFmpeg, through PyAV, what libsndfile does not know. Runs in a guarded child process."""
+"""Decode by FFmpeg, through PyAV, the formats that libsndfile does not know. Runs in a guarded child process."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from seqaudio.audio.recording import SAMPLE_RATES, Recording
 from seqaudio.errors import AudioError
 from seqaudio.ledger import Reason
 
-SHORTFALL = 0.1  # seconds that may be missing of what the header promises: encoders pad, and round up
+SHORTFALL = 0.1  # seconds by which a file may be shorter than its header says: encoders pad, and round up
 
 
 def decode_with_av(path: Path, max_seconds: float) -> Recording:
     """The first sound stream of a file, at its own rate, channels averaged.
 
     Raises:
-        AudioError: no sound in it, truncated, damaged, or longer than `max_seconds`.
+        AudioError: no sound stream, truncated, damaged, or longer than `max_seconds`.
     """
     try:
         with av.open(str(path), mode="r", metadata_errors="replace") as container:
             return _decode(container, path, max_seconds)
     except (av.FFmpegError, ValueError) as error:
-        raise AudioError(path, Reason.DAMAGED, f"FFmpeg: {_words(error)}") from None
+        raise AudioError(path, Reason.DAMAGED, f"FFmpeg: {_message(error)}") from None
 
 
 def _decode(container: av.container.InputContainer, path: Path, max_seconds: float) -> Recording:
@@ -35,12 +35,13 @@ def _decode(container: av.container.InputContainer, path: Path, max_seconds: flo
         raise AudioError(path, Reason.DAMAGED, "names a codec that FFmpeg has no decoder for")
     rate = stream.codec_context.sample_rate
     if rate not in SAMPLE_RATES:
-        raise AudioError(path, Reason.DAMAGED, f"its header says {rate} Hz")
+        detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
+        raise AudioError(path, Reason.DAMAGED, detail)
     most = int(max_seconds * rate)
     promised = _promised(container, stream)
     if promised > max_seconds:
         raise AudioError(path, Reason.TOO_LONG, f"{promised:,.1f} s, at most {max_seconds:,.1f} s")
-    planes = av.AudioResampler(format="fltp", rate=rate)  # of samples alone: the rate stays
+    planes = av.AudioResampler(format="fltp", rate=rate)  # converts the format only; the rate stays
     blocks = [np.zeros(0, dtype=np.float32)]
     arrived = 0
     for frame in container.decode(stream):
@@ -51,15 +52,15 @@ def _decode(container: av.container.InputContainer, path: Path, max_seconds: flo
         if arrived > most:
             raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
     if not arrived:
-        raise AudioError(path, Reason.EMPTY, "a header and no samples")
+        raise AudioError(path, Reason.EMPTY, "a header, but no samples")
     if arrived / rate + SHORTFALL < promised:
-        detail = f"its header promises {promised:,.2f} s, {arrived / rate:,.2f} s arrived"
+        detail = f"its header promises {promised:,.2f} s, but only {arrived / rate:,.2f} s are in the file"
         raise AudioError(path, Reason.TRUNCATED, detail)
     return Recording(np.concatenate(blocks), rate)
 
 
 def _promised(container: av.container.InputContainer, stream: av.AudioStream) -> float:
-    """Seconds of sound that the header promises; 0 where it says nothing."""
+    """Seconds of sound according to the header; 0 where it gives no length."""
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     only = len(container.streams) == 1
@@ -70,5 +71,5 @@ def _kinds(container: av.container.InputContainer) -> str:
     return ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
 
 
-def _words(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).rstrip(".")

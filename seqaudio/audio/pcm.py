@@ -1,10 +1,10 @@
-"""16-bit integers to floats and back: full scale is 32768, as in a WAV file."""
+"""Convert 16-bit integers to floats and back: full scale is 32768, as in a WAV file."""
 
 from __future__ import annotations
 
 import numpy as np
 
-FULL_SCALE = 32768  # of 16-bit samples, as a float sample of 1.0
+FULL_SCALE = 32768  # the 16-bit value of a float sample of 1.0
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""One recording from any file."""
+"""Read one recording from any file."""
 
 from __future__ import annotations
 
@@ -7,38 +7,40 @@ from pathlib import Path
 
 import numpy as np
 
-from seqaudio.audio.containers import begins_like_sound, is_quiet, media_name
+from seqaudio.audio.containers import begins_like_sound, is_safe, media_name
 from seqaudio.audio.recording import SAMPLE_RATES, Recording, resample
 from seqaudio.audio.sndfile import NotDecodedError, decode_with_sndfile
 from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
-HEAD = 512  # bytes that tell the container
-LOUDEST = 1e6  # times full scale, +120 dB: above it a bit was flipped, and whatever is computed of it is of no use
+HEAD = 512  # bytes, enough to recognise the container
+LOUDEST = (
+    1e6  # times full scale, +120 dB: a louder sample is a flipped bit, and would spoil everything computed from it
+)
 
 
 def read_audio(
     path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0, content: bytes | None = None
 ) -> Recording:
-    """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and whatever else libsndfile decodes.
+    """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and other formats of libsndfile.
 
-    With the extra `media`, whatever FFmpeg decodes as well: M4A, WebM, the sound of videos and more. MP3 and all that
-    FFmpeg decodes is decoded in a child process: a damaged file may end that, not this one.
+    With the extra `media`, also the formats of FFmpeg: M4A, WebM, the sound of videos and more. MP3 and all formats of
+    FFmpeg are decoded in a child process, so that a damaged file cannot crash this one.
 
     Channels are averaged. Where `sample_rate` (hertz) differs from the file's, samples are resampled with soxr's
     high-quality filter, which gives equal samples on every call.
 
-    `content` is what the file holds, where the caller knows: a usual WAV is not read again.
+    `content`: the bytes of the file, where the caller has them, so that a usual WAV is not read again.
 
-    Ogg carries no length, so an Ogg file cut between two pages reads as a shorter recording.
+    Ogg files do not contain their length, so one that is cut between two pages reads as a shorter recording.
 
     Raises:
         AudioError: the file is missing, unreadable, empty, truncated, damaged, not audio, not finite or beyond a
             million times full scale, longer than `max_seconds`, or needs the extra; `reason` says which.
         OptionError: sample_rate outside 100 Hz..1 MHz.
     """
-    path = path if isinstance(path, Path) else Path(path)  # taking a path apart again costs more than opening it
+    path = path if isinstance(path, Path) else Path(path)  # parsing a path again costs more than opening it
     if sample_rate is not None and sample_rate not in SAMPLE_RATES:
         raise OptionError(f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz")
     start = _start(path) if not content else content if content[:4] == b"RIFF" else content[:HEAD]
@@ -54,7 +56,7 @@ def read_audio(
 
 
 def _start(path: Path) -> bytes:
-    """The whole file where it is a small WAV, otherwise its first bytes."""
+    """All bytes of a small WAV, or the first bytes of any other file."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -74,27 +76,27 @@ def _start(path: Path) -> bytes:
 
 
 def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
-    """The recording at its own rate, by the decoder that its first bytes ask for."""
+    """The recording at its own rate, by the decoder for the format that its first bytes show."""
     if path.suffix.lower() == ".raw":
-        raise AudioError(path, Reason.NOT_AUDIO, "raw samples without a header; turn the file into a WAV first")
+        raise AudioError(path, Reason.NOT_AUDIO, "raw samples without a header; convert the file to WAV first")
     if media := media_name(start):
         return _guarded(path, "media", media, max_seconds)
     try:
-        if not is_quiet(start):
+        if not is_safe(start):
             return _guarded(path, "sndfile", "", max_seconds)
         return decode_with_sndfile(path, max_seconds)
     except NotDecodedError as error:
-        if error.foreign:
-            return _guarded(path, "media", f"a codec that libsndfile does not know ({error})", max_seconds)
+        if error.unsupported_encoding:
+            return _guarded(path, "media", f"in a codec that libsndfile does not know ({error})", max_seconds)
         if begins_like_sound(start):
             raise AudioError(path, Reason.DAMAGED, f"begins like a sound file, but: {error}") from None
-        detail = f"begins with {start[:12]!r}, which no known sound format does"
+        detail = f"begins with {start[:12]!r}, unlike any known sound format"
         raise AudioError(path, Reason.NOT_AUDIO, detail) from None
 
 
 def _check_values(path: Path, samples: np.ndarray) -> None:
-    """Refuse samples [N] that are NaN, infinite or absurd. What passes stays finite when it is resampled or squared."""
-    if samples.max() <= LOUDEST and samples.min() >= -LOUDEST:  # false for NaN, which both would return
+    """Raise AudioError for samples [N] that are NaN, infinite or so large that resampling or squares would overflow."""
+    if samples.max() <= LOUDEST and samples.min() >= -LOUDEST:  # false for NaN, which max and min propagate
         return
     first = int(np.argmin(np.abs(samples) <= LOUDEST))
     detail = f"sample {first} of {len(samples)} is {samples[first]:g}, expected at most {LOUDEST:,.0f} times full scale"

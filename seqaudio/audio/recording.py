@@ -1,4 +1,4 @@
-"""Samples at a rate."""
+"""A recording: samples at a rate, and how to resample them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import soxr
 
-SAMPLE_RATES = range(100, 1_000_001)  # hertz; outside these a header is wrong rather than unusual
+SAMPLE_RATES = range(100, 1_000_001)  # hertz; a rate outside of these means a damaged header
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +23,6 @@ class Recording:
 
 
 def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
-    """Samples [N] or [N, channels] at `wanted` hertz instead of `rate`, by soxr's HQ; the same type, float32 or 64."""
+    """Samples [N] or [N, channels] resampled from `rate` to `wanted` hertz by soxr's HQ; the type stays."""
     resampled: np.ndarray = soxr.resample(samples, rate, wanted, quality="HQ")
     return resampled

@@ -1,4 +1,4 @@
-"""Decoding by libsndfile, in blocks, with all that it says of a file's end taken seriously."""
+"""Decode by libsndfile, in blocks, and report files that end too early."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from seqaudio.audio.recording import SAMPLE_RATES, Recording
 from seqaudio.errors import AudioError
 from seqaudio.ledger import Reason
 
-BLOCK_VALUES = 1 << 20  # values decoded at once, all channels together: 4 MiB, whatever the header promises
-MPEG_SLACK = 2 * 1152  # samples that an encoder's padding may take from the promised length: two MPEG frames
-UNKNOWN_LENGTH = 0x7FFFF000  # a WAV written to a pipe promises this many bytes or more
-FOREIGN = (4, 18)  # libsndfile's codes SF_ERR_UNSUPPORTED_ENCODING, SFE_UNIMPLEMENTED: it knows the container alone
-BAD_FILE = 7  # its SFE_BAD_FILE, whose words speak of a file that is not there
+BLOCK_VALUES = 1 << 20  # values decoded at once, over all channels: 4 MiB, whatever the header promises
+MPEG_SLACK = 2 * 1152  # samples by which an encoder's padding may shorten the promised length: two MPEG frames
+UNKNOWN_LENGTH = 0x7FFFF000  # the header of a WAV written to a pipe promises this many bytes or more
+UNSUPPORTED = (4, 18)  # error codes SF_ERR_UNSUPPORTED_ENCODING, SFE_UNIMPLEMENTED: a known container, an unknown codec
+BAD_FILE = 7  # error code SFE_BAD_FILE, whose message wrongly says that the file does not exist
 
-# what libsndfile logs of a file that ends too early; it shortens the promised length by itself
+# what libsndfile logs about a file that ends too early; it corrects the promised length itself
 _CHUNK_CUT = re.compile(
     r"^\s*(?:data|SSND|Data Size|Riff size|riff)\s*: (\d+) \(should be (\d+)\)",  # WAV, AIFF, AU, RF64, W64
     re.MULTILINE,
@@ -29,11 +29,11 @@ _SPHERE_COUNT = re.compile(rb"^sample_count -i (\d+)", re.MULTILINE)
 
 
 class NotDecodedError(Exception):
-    """libsndfile does not open the file; `foreign` says that it knows the container and not what is in it."""
+    """libsndfile does not open the file; with `unsupported_encoding` it knows the container, but not the codec."""
 
-    def __init__(self, words: str, foreign: bool) -> None:
-        super().__init__(words)
-        self.foreign = foreign
+    def __init__(self, message: str, unsupported_encoding: bool) -> None:
+        super().__init__(message)
+        self.unsupported_encoding = unsupported_encoding
 
 
 def decode_with_sndfile(path: Path, max_seconds: float) -> Recording:
@@ -46,8 +46,8 @@ def decode_with_sndfile(path: Path, max_seconds: float) -> Recording:
     try:
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
     except soundfile.LibsndfileError as error:
-        words = "no format is recognised" if error.code == BAD_FILE else _words(error)
-        raise NotDecodedError(words, error.code in FOREIGN) from None
+        message = "no format is recognised" if error.code == BAD_FILE else _message(error)
+        raise NotDecodedError(message, error.code in UNSUPPORTED) from None
     with file:
         return Recording(_decode(file, path, max_seconds), file.samplerate)
 
@@ -55,7 +55,8 @@ def decode_with_sndfile(path: Path, max_seconds: float) -> Recording:
 def _decode(file: soundfile.SoundFile, path: Path, max_seconds: float) -> np.ndarray:
     """All samples [N] float32 of an open file, channels averaged."""
     if file.samplerate not in SAMPLE_RATES:
-        raise AudioError(path, Reason.DAMAGED, f"its header says {file.samplerate} Hz")
+        detail = f"its header says {file.samplerate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
+        raise AudioError(path, Reason.DAMAGED, detail)
     most = int(max_seconds * file.samplerate)
     promised = file.frames
     if promised > most:
@@ -72,38 +73,38 @@ def _decode(file: soundfile.SoundFile, path: Path, max_seconds: float) -> np.nda
                 raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
     except soundfile.LibsndfileError as error:
         reason = Reason.TRUNCATED if any(mark in file.extra_info for mark in _STREAM_CUT) else Reason.DAMAGED
-        detail = f"decoding stopped within {promised} promised samples: {_words(error)}"
+        detail = f"decoding stopped before the {promised} samples that its header promises: {_message(error)}"
         raise AudioError(path, reason, detail) from None
     if file.format == "NIST":
         promised = _sphere_count(path, promised)
     if cut := _cut(file, promised, arrived):
         raise AudioError(path, Reason.TRUNCATED, cut)
     if not arrived:
-        raise AudioError(path, Reason.EMPTY, "a header and no samples")
+        raise AudioError(path, Reason.EMPTY, "a header, but no samples")
     return np.concatenate(blocks)
 
 
 def _cut(file: soundfile.SoundFile, promised: int, arrived: int) -> str:
-    """What is missing at the end of a decoded file; empty where it is whole."""
+    """A description of what is missing at the end of a decoded file; empty where it is complete."""
     log = file.extra_info
     for match in _CHUNK_CUT.finditer(log):
-        written, there = map(int, match.groups())
-        if there < written < UNKNOWN_LENGTH:
-            return f"its header promises {written} bytes, {there} are there"
+        written, found = map(int, match.groups())
+        if found < written < UNKNOWN_LENGTH:
+            return f"its header promises {written} bytes, but only {found} are in the file"
     if any(mark in log for mark in _STREAM_CUT):
-        return f"the stream breaks off after {arrived} samples"
+        return f"the stream ends early, after {arrived} samples"
     slack = MPEG_SLACK if file.subtype.startswith("MPEG") else 0
     if arrived + slack < promised:
-        return f"its header promises {promised} samples, {arrived} arrived"
+        return f"its header promises {promised} samples, but only {arrived} are in the file"
     return ""
 
 
 def _sphere_count(path: Path, known: int) -> int:
-    """Samples promised by the header of a SPHERE file, which libsndfile ignores."""
+    """Samples that the header of a SPHERE file promises, which libsndfile ignores; `known` where it gives none."""
     with path.open("rb") as file:
         count = _SPHERE_COUNT.search(file.read(1024))
     return int(count[1]) if count else known
 
 
-def _words(error: soundfile.LibsndfileError) -> str:
+def _message(error: soundfile.LibsndfileError) -> str:
     return str(error.error_string).removeprefix("Error : ").rstrip(".")

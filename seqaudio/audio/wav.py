@@ -1,7 +1,7 @@
-"""The usual WAV file, of plain 16-bit samples, without libsndfile: a corpus has them by the hundred thousand.
+"""Read usual WAV files, of plain 16-bit samples, without libsndfile: corpora have hundreds of thousands of them.
 
-It gives the samples that libsndfile gives, equal to the bit, in a tenth of the time. Whatever is unusual about a file
-(another format, a chunk that does not fit, a length that does not) is left to libsndfile and its reasons.
+Samples equal those of libsndfile to the bit, in a tenth of the time. Files that are unusual in any way (another format,
+a chunk or a length that does not fit) are left to libsndfile and its errors.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 from seqaudio.audio.pcm import from_int16
 from seqaudio.audio.recording import SAMPLE_RATES, Recording
 
-LARGEST = 1 << 24  # bytes of a file: longer ones are better read in blocks
+LARGEST = 1 << 24  # bytes of a file; larger ones are better read in blocks
 PCM = 1
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes a frame, bits
 
 
 def read_plain_wav(content: bytes) -> Recording | None:
-    """The recording in a whole file's bytes, channels averaged; None where it is not a WAV of 16 bits like most."""
+    """The recording in the bytes of a whole file, channels averaged; None where it is not a plain 16-bit WAV."""
     if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
         return None
     frame: tuple[int, ...] | None = None

@@ -1,10 +1,10 @@
-"""Changes of training data that leave its meaning alone, each drawn by (seed, epoch, row id).
+"""Augment training data: random changes that keep its meaning, each a function of (seed, epoch, row id).
 
-waveforms.py      changes of samples: pace, rooms, noise, telephone
+waveforms.py      changes of samples: speed, rooms, noise, telephone
 frames.py         changes of features: pace, voice, microphone, masks
-acoustics.py      what lies between a mouth and a microphone: rooms, noises, levels
+acoustics.py      building blocks: rooms, noises, levels
 sound_folder.py   recorded noises and rooms
-draws.py          random numbers that depend on (seed, epoch, row id) alone
+draws.py          random generators that depend on (seed, epoch, row id) alone
 """
 
 from seqaudio.augmentation.frames import Augmentation, augment

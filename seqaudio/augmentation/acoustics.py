@@ -1,11 +1,11 @@
-"""What lies between a mouth and a microphone: a room, a noise, a level. NumPy on mono samples.
+"""Simulate rooms, noises and levels, as between a mouth and a microphone. NumPy on mono samples.
 
-    heard = reverberate(word, room_response(0.4, 6.0, rate, generator))
-    heard = at_level(heard, -24.0)
-    heard = unclipped(mix(heard, noise("babble", len(heard), rate, generator), snr=10.0))
+    samples = reverberate(word, room_response(0.4, 6.0, rate, generator))
+    samples = at_level(samples, -24.0)
+    samples = unclipped(mix(samples, noise("babble", len(samples), rate, generator), snr=10.0))
 
-Whatever is random is drawn from the generator given. Samples are float32 in -1..1; levels are in decibels relative to
-full scale (dBFS), of the root mean square: a square wave from -1 to 1 has 0 dBFS, a sine 3 less.
+All randomness comes from the given generator. Samples are float32 in -1..1; levels are root mean squares in decibels
+relative to full scale (dBFS): a square wave from -1 to 1 has 0 dBFS, a sine 3 less.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from seqaudio.units import Decibels, Hertz, Seconds
 
 Noise = Callable[[int, int, np.random.Generator], np.ndarray]
 
-ACTIVE_RANGE: Decibels = 40.0  # quieter than the peak by more than this is not counted as speech
-PEAK: Decibels = -1.0  # highest sample that `unclipped` leaves, relative to full scale
-LOWEST: Hertz = 20.0  # of coloured noise
-FIRST_REFLECTION: Seconds = 0.002  # 0.7 m longer than the direct path
-TALKERS = 6  # voices in babble: enough that no single one is understood
-SYLLABLES: Hertz = 5.0  # rate at which a talker's level goes up and down, at most
+ACTIVE_RANGE: Decibels = 40.0  # samples below the peak by more than this do not count as speech
+PEAK: Decibels = -1.0  # highest peak after `unclipped`, relative to full scale
+LOWEST: Hertz = 20.0  # frequency of coloured noise
+FIRST_REFLECTION: Seconds = 0.002  # after the direct sound: a path 0.7 m longer
+TALKERS = 6  # voices in babble, so many that no single one can be understood
+SYLLABLES: Hertz = 5.0  # highest rate at which a talker's level rises and falls
 MAINS: tuple[Hertz, ...] = (50.0, 60.0)
 HARMONICS = 12  # of the mains in hum
 TELEPHONE: tuple[Hertz, Hertz] = (300.0, 3400.0)  # what a telephone line passes
-SLOPE = 0.25  # octaves over which `band_limit` goes from the band to what lies outside
-STOPPED: Decibels = -60.0  # what `band_limit` leaves outside: no line is perfect
-DIRECT_SOUND: Decibels = -20.0  # of a recorded impulse response: the first sample that near to the peak is the start
+SLOPE = 0.25  # octaves of transition at each edge of the band of `band_limit`
+STOPPED: Decibels = -60.0  # gain of `band_limit` outside of the band: no line is perfect
+DIRECT_SOUND: Decibels = -20.0  # relative to the peak; a recorded impulse response is cut to start at such a sample
 
 NOISES: Registry[Noise] = Registry("noise")
 
@@ -53,7 +53,7 @@ def noise(kind: str, count: int, sample_rate: int, generator: np.random.Generato
 def coloured(count: int, exponent: float, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
     """Gaussian noise [count] float64 whose power falls with frequency as 1 / f^exponent: 0 white, 1 pink, 2 brown.
 
-    Below 20 Hz there is none: it would take most of a brown noise's power, and microphones do not pass it.
+    It has nothing below 20 Hz, which would be most of the power of brown noise, and which microphones do not record.
     """
     frequencies = np.maximum(np.fft.rfftfreq(count, 1 / sample_rate), LOWEST / 2)
     return _shaped(generator.standard_normal(count), frequencies ** (-exponent / 2) * (frequencies >= LOWEST))
@@ -67,7 +67,7 @@ def _white(count: int, sample_rate: int, generator: np.random.Generator) -> np.n
 
 @NOISES.register("pink")
 def _pink(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
-    """Equal power in all octaves, as wind and distant traffic nearly have."""
+    """Equal power in all octaves, roughly as of wind and distant traffic."""
     return coloured(count, 1.0, sample_rate, generator)
 
 
@@ -79,10 +79,10 @@ def _brown(count: int, sample_rate: int, generator: np.random.Generator) -> np.n
 
 @NOISES.register("babble")
 def _babble(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
-    """Several talkers at once: noise with the mean spectrum of speech, each talker swelling at the pace of syllables.
+    """Several talkers at once: noise with the mean spectrum of speech, whose level varies at the rate of syllables.
 
-    The spectrum is flat up to 500 Hz and falls by 9 dB an octave above, near the mean of many languages.
-    Source of the spectrum: Byrne et al. (1994), straightened.
+    The spectrum is flat up to 500 Hz and falls by 9 dB an octave above, close to the mean of many languages.
+    Source of the spectrum: Byrne et al. (1994), simplified to straight lines.
     """
     frequencies = np.fft.rfftfreq(count, 1 / sample_rate)
     gains = np.maximum(frequencies / 500.0, 1.0) ** -1.5
@@ -91,14 +91,14 @@ def _babble(count: int, sample_rate: int, generator: np.random.Generator) -> np.
     total = np.zeros(count)
     for _ in range(TALKERS):
         swell = _shaped(generator.standard_normal(count), slow)
-        deviation = np.std(swell) or 1.0  # a stretch shorter than a syllable does not swell
+        deviation = np.std(swell) or 1.0  # the level is constant where the noise is shorter than a syllable
         total += np.exp(swell / deviation) * _shaped(generator.standard_normal(count), gains)
     return total
 
 
 @NOISES.register("hum")
 def _hum(count: int, sample_rate: int, generator: np.random.Generator) -> np.ndarray:
-    """The mains at 50 or 60 Hz and its harmonics in random strength, and a hiss 40 dB below it."""
+    """Mains hum at 50 or 60 Hz with harmonics of random strength, and hiss 40 dB below it."""
     time = np.arange(count) / sample_rate
     mains = generator.choice(MAINS) * generator.uniform(0.998, 1.002)
     total = np.zeros(count)
@@ -120,7 +120,7 @@ def room_response(
         [N] float32, N = RT60 * rate, at least one sample after the first reflection.
     Raises:
         ValueError: a reverberation time that is not positive.
-    Source: Polack (1988), the diffuse tail alone.
+    Source: Polack (1988), only its diffuse tail.
     """
     if not reverberation_time > 0:
         raise ValueError(f"reverberation time {reverberation_time} s, expected a positive number")
@@ -135,9 +135,9 @@ def room_response(
 
 
 def recorded_response(samples: np.ndarray) -> np.ndarray:
-    """A recorded impulse response [N] as `reverberate` takes it: from the direct sound on, its peak 1.
+    """A recorded impulse response [N] for `reverberate`: from the direct sound on, with a peak of 1.
 
-    What is before the direct sound is the time that sound took to the microphone; it would only shift the speech.
+    The part before the direct sound is the time of travel to the microphone; it would only delay the speech.
 
     Raises:
         ValueError: silence.
@@ -152,24 +152,24 @@ def recorded_response(samples: np.ndarray) -> np.ndarray:
 
 
 def in_room(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Samples [N] in a room of impulse response [M], as long and as loud as before: [N] float32; silence stays."""
-    heard = reverberate(samples, response)[: len(samples)]
-    if not (np.any(samples) and np.any(heard)):
-        return heard
-    return at_level(heard, level(samples[active_part(samples)]))
+    """Samples [N] in a room with impulse response [M], as long and as loud as before, [N] float32; silence stays so."""
+    reverberant = reverberate(samples, response)[: len(samples)]
+    if not (np.any(samples) and np.any(reverberant)):
+        return reverberant
+    return at_level(reverberant, level(samples[active_part(samples)]))
 
 
 def reverberate(samples: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Samples [N] as heard through an impulse response [M]: their convolution, [N + M - 1] float32."""
+    """Samples [N] convolved with an impulse response [M], [N + M - 1] float32."""
     count = len(samples) + len(response) - 1
     size = 1 << (count - 1).bit_length()
     spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
-    heard: np.ndarray = np.fft.irfft(spectrum, size)[:count].astype(np.float32)
-    return heard
+    reverberant: np.ndarray = np.fft.irfft(spectrum, size)[:count].astype(np.float32)
+    return reverberant
 
 
 def band_limit(samples: np.ndarray, low: Hertz, high: Hertz, sample_rate: int) -> np.ndarray:
-    """Samples [N] of which 60 dB are taken below `low` and above `high`, over a quarter octave each, [N] float32.
+    """Samples [N] attenuated by 60 dB below `low` and above `high`, over a quarter octave each, [N] float32.
 
     Raises:
         ValueError: not 0 < low < high.
@@ -177,7 +177,7 @@ def band_limit(samples: np.ndarray, low: Hertz, high: Hertz, sample_rate: int) -
     if not 0 < low < high:
         raise ValueError(f"a band from {low} to {high} Hz, expected 0 < low < high")
     count = len(samples)
-    size = 1 << (2 * count - 1).bit_length()  # the zeros keep the end from ringing into the beginning
+    size = 1 << (2 * count - 1).bit_length()  # padded with zeros, so that the end does not ring into the beginning
     octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / sample_rate), 1e-3))
     outside = np.maximum(np.log2(low) - octaves, octaves - np.log2(high))  # octaves beyond the band
     gains = 10.0 ** (STOPPED / 20 * np.clip(outside / SLOPE, 0.0, 1.0))
@@ -186,14 +186,14 @@ def band_limit(samples: np.ndarray, low: Hertz, high: Hertz, sample_rate: int) -
 
 
 def active_part(samples: np.ndarray) -> slice:
-    """Where the speech is: from the first to the last sample that is at most 40 dB below the peak.
+    """The place of the speech: from the first to the last sample that is at most 40 dB below the peak.
 
     Raises:
-        ValueError: no sample differs from 0.
+        ValueError: all samples are 0.
     """
     sizes = np.abs(samples)
     if not np.any(sizes > 0):
-        raise ValueError(f"{len(samples)} samples without any sound, expected speech")
+        raise ValueError(f"{len(samples)} samples of silence, expected speech")
     loud = np.flatnonzero(sizes >= sizes.max() * 10.0 ** (-ACTIVE_RANGE / 20))
     return slice(int(loud[0]), int(loud[-1]) + 1)
 
@@ -211,18 +211,18 @@ def amplify(samples: np.ndarray, decibels: Decibels) -> np.ndarray:
 
 
 def at_level(samples: np.ndarray, decibels: Decibels) -> np.ndarray:
-    """Samples whose active part has that level [dBFS]. Raises ValueError for silence."""
+    """Samples amplified so that their active part has the given level [dBFS]. Raises ValueError for silence."""
     return amplify(samples, decibels - level(samples[active_part(samples)]))
 
 
 def signal_to_noise(samples: np.ndarray, noise: np.ndarray) -> Decibels:
-    """How far the speech is above the noise, both [N], over the speech's active part."""
+    """Level of the speech above the noise, both [N], over the active part of the speech."""
     active = active_part(samples)
     return level(samples[active]) - level(noise[active])
 
 
 def mix(samples: np.ndarray, noise: np.ndarray, snr: Decibels) -> np.ndarray:
-    """Speech with noise added, both [N], at a signal-to-noise ratio. The speech keeps its level.
+    """Speech plus noise, both [N], at a signal-to-noise ratio. The speech keeps its level.
 
     Raises:
         ValueError: as `noise_at`.
@@ -232,27 +232,27 @@ def mix(samples: np.ndarray, noise: np.ndarray, snr: Decibels) -> np.ndarray:
 
 
 def noise_at(snr: Decibels, samples: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """The noise made as loud as gives that `signal_to_noise` with the speech, both [N].
+    """The noise, amplified so that `signal_to_noise` with the speech is `snr`, both [N].
 
     Raises:
-        ValueError: another length of the noise; silence in place of speech, or of noise where there is speech.
+        ValueError: different lengths; silent speech, or noise that is silent in the active part of the speech.
     """
     if samples.shape != noise.shape:
-        raise ValueError(f"noise of shape {list(noise.shape)} for speech of shape {list(samples.shape)}")
+        raise ValueError(f"noise of shape {list(noise.shape)}, expected that of the speech, {list(samples.shape)}")
     now = signal_to_noise(samples, noise)
     if np.isinf(now):
-        raise ValueError("the noise is silent where the speech is, so no gain gives a signal-to-noise ratio")
+        raise ValueError("the noise is silent where the speech is, so no gain gives this signal-to-noise ratio")
     return amplify(noise, now - snr)
 
 
 def unclipped(samples: np.ndarray) -> np.ndarray:
-    """The samples, made quieter as a whole where their peak is above -1 dBFS."""
+    """The samples, attenuated as a whole where their peak is above -1 dBFS."""
     peak = float(np.max(np.abs(samples), initial=0.0))
     highest = 10.0 ** (PEAK / 20)
     return samples if peak <= highest else (samples * (highest / peak)).astype(samples.dtype)
 
 
 def _shaped(samples: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """Samples [N] with the frequency k / N of their spectrum multiplied by gains[k]."""
+    """Samples [N] filtered in the frequency domain: bin k of their spectrum is multiplied by gains[k]."""
     shaped: np.ndarray = np.fft.irfft(np.fft.rfft(samples) * gains, len(samples))
     return shaped

@@ -1,4 +1,4 @@
-"""Random draws that depend on (seed, epoch, row id) alone, so that order, batch and process do not matter."""
+"""Random generators that depend on (seed, epoch, row id) alone, so that order, batch and process do not matter."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Key = tuple[int, int, str]  # seed, epoch, row id
 
 
 def check_seed(seed: int) -> None:
-    """Raise OptionError for a seed that no generator takes."""
+    """Raise OptionError for a negative seed, which generators do not take."""
     if seed < 0:
         raise OptionError(f"--seed {seed}, expected 0 or more")
 
 
 def keyed_generator(key: Key, *stage: int) -> np.random.Generator:
-    """The generator of a row in an epoch; stages 1, 2, .. have generators of their own."""
+    """The generator for a row in an epoch; each stage 1, 2, .. has another one."""
     seed, epoch, row = key
     digest = hashlib.blake2b(row.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return np.random.default_rng((seed, epoch, int.from_bytes(digest, "little"), *stage))

@@ -1,10 +1,10 @@
-"""Changes of samples that leave the words alone: another speaker's pace, another room, noise, a telephone.
+"""Augment samples without changing the words: another speed, another room, noise, a telephone.
 
     augmenter = WaveformAugmenter(WaveformAugmentation(noise=0.5, room=0.3), 16000, seed=1)
     changed = augmenter(samples, epoch, "3_theo_12")
 
-A change is decided by (seed, epoch, row id) and nothing else. Each kind of change has draws of its own, so that
-turning one off leaves the others as they were.
+A change depends on (seed, epoch, row id) alone. Each kind of change has its own random generator, so that turning one
+off does not alter the others.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ from seqaudio.augmentation.sound_folder import SoundFolder
 from seqaudio.errors import OptionError
 from seqaudio.units import Decibels, Seconds
 
-SHIFTED_AT_MOST = 0.25  # share of a clip, so that a short word is not lost
+MAX_SHIFTED = 0.25  # share of a clip, so that a short word is not lost
 
-# stages of a row's draws
+# stages of `keyed_generator`
 _SPEED, _SHIFT, _ROOM, _NOISE, _TELEPHONE, _GAIN = range(1, 7)
 
 
 @dataclass(frozen=True)
 class WaveformAugmentation:
-    """How far, and how often, samples are changed; 0 turns a change off. They are applied in the order of the fields.
+    """Strength and frequency of changes of samples; 0 turns one off. They are applied in the order of the fields.
 
     Raises:
         OptionError: a value out of its range, a folder for a change that is off.
     """
 
     speed: float = 0.1  # largest relative change of speed, and with it of pitch: 0.9 to 1.1 times
-    time_shift: Seconds = 0.1  # largest shift to either side, at most a quarter of the clip; zeros come in
-    room: float = 0.3  # share of clips that are heard in a room
+    time_shift: Seconds = 0.1  # largest shift to either side, at most a quarter of the clip; filled with zeros
+    room: float = 0.3  # share of clips that are put into a room
     room_folder: Path | None = None  # recorded impulse responses; without one, rooms are synthetic
-    reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.5)  # of synthetic rooms, least and greatest
-    direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # of synthetic rooms, least and greatest
+    reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.5)  # of synthetic rooms, minimum and maximum
+    direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # of synthetic rooms, minimum and maximum
     noise: float = 0.5  # share of clips that get noise
     noise_folder: Path | None = None  # recordings of noise; without one, noises are synthetic
-    snr: tuple[Decibels, Decibels] = (0.0, 25.0)  # signal-to-noise ratio over the active part, least and greatest
+    snr: tuple[Decibels, Decibels] = (0.0, 25.0)  # signal-to-noise ratio over the active part, minimum and maximum
     telephone: float = 0.1  # share of clips that are limited to 300 to 3400 Hz
     gain: Decibels = 6.0  # largest change of the level
 
@@ -66,7 +66,7 @@ class WaveformAugmentation:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, tuple) and not value[0] <= value[1]:
-                raise OptionError(f"{field.name} {value[0]} to {value[1]}, expected the least before the greatest")
+                raise OptionError(f"{field.name} {value[0]} to {value[1]}, expected the minimum before the maximum")
             if isinstance(value, float | int) and not value >= 0:
                 raise OptionError(f"{field.name} {value}, expected 0 (off) or more")
         for name in ("room", "noise", "telephone"):
@@ -83,19 +83,19 @@ class WaveformAugmentation:
 
 @dataclass(frozen=True)
 class WaveformChange:
-    """What was drawn for one clip, or what was done to it; defaults leave it alone."""
+    """The changes drawn for one clip, or applied to it; the defaults change nothing."""
 
     speed: float = 1.0  # 1.1 is a tenth faster and higher
-    shift: Seconds = 0.0  # later; negative is earlier
+    shift: Seconds = 0.0  # positive is later, negative is earlier
     room: Seconds | None = None  # reverberation time of a synthetic room, 0 for a recorded one
     direct_to_reverberant: Decibels = 0.0  # of a synthetic room
-    noise: str | None = None  # a kind in NOISES, "recorded" for one of the folder
+    noise: str | None = None  # a kind in NOISES, or "recorded" for one from the folder
     snr: Decibels = 0.0
     telephone: bool = False
     gain: Decibels = 0.0
 
     def __str__(self) -> str:
-        """In words, such as "speed 1.07, babble at 12 dB, telephone"; empty where nothing changes."""
+        """A description such as "speed 1.07, babble noise at 12 dB, telephone"; empty where nothing changes."""
         words = [
             f"speed {self.speed:.2f}" if self.speed != 1 else "",
             f"shift {1000 * self.shift:+.0f} ms" if self.shift else "",
@@ -108,15 +108,15 @@ class WaveformChange:
 
 
 class WaveformAugmenter:
-    """Samples of one clip as an epoch hears them.
+    """Changes the samples of a clip, differently in each epoch.
 
     Args:
-        augmentation: how far and how often.
-        sample_rate: hertz, of all samples.
-        seed: of all draws.
+        augmentation: strength and frequency of the changes.
+        sample_rate: of all samples, in hertz.
+        seed: of all random draws.
     Raises:
         OptionError: a negative seed.
-        SourceError: a folder that is missing or holds no sound.
+        SourceError: a folder that is missing or has no sound files.
     """
 
     def __init__(self, augmentation: WaveformAugmentation, sample_rate: int, seed: int) -> None:
@@ -130,13 +130,13 @@ class WaveformAugmenter:
     def __call__(self, samples: np.ndarray, epoch: int, row: str) -> np.ndarray:
         """Samples [N] float32 -> [N'] float32, a new array; N' differs from N only where `speed` is on.
 
-        A clip that would be clipped is made quieter as a whole. Silence stays silent.
-        Raises AudioError for a recording of a folder that cannot be read, or a silent one of a room.
+        A result that would clip is attenuated as a whole. Silence stays silent.
+        Raises AudioError for a recording of a folder that cannot be read, or a silent impulse response.
         """
-        return self.apply(self.drawn(epoch, row), samples, (self.seed, epoch, row))[0]
+        return self.apply(self.draw(epoch, row), samples, (self.seed, epoch, row))[0]
 
-    def drawn(self, epoch: int, row: str) -> WaveformChange:
-        """What an epoch draws for a clip, without applying it."""
+    def draw(self, epoch: int, row: str) -> WaveformChange:
+        """Draw the changes of a clip in an epoch, without applying them."""
         options, key = self.augmentation, (self.seed, epoch, row)
         speed, shift, room, noisy, telephone, gain = (
             keyed_generator(key, stage) for stage in (_SPEED, _SHIFT, _ROOM, _NOISE, _TELEPHONE, _GAIN)
@@ -156,10 +156,10 @@ class WaveformAugmenter:
         )
 
     def apply(self, change: WaveformChange, samples: np.ndarray, key: Key) -> tuple[np.ndarray, WaveformChange]:
-        """A change applied to samples [N] float32, and what it came to; the key draws rooms and noises themselves.
+        """Apply a change to samples [N] float32; the key seeds rooms and noises. Returns samples and the actual change.
 
-        A shift may be cut, noise that is silent is none, what is made quieter so as not to clip is a gain. Of silence
-        nothing but the length changes.
+        The actual change differs where a shift is limited, a noise is silent, or a result is attenuated so as not to
+        clip, which counts as gain. Silence changes only in length.
         """
         rate = self.sample_rate
         changed = samples.astype(np.float32)
@@ -168,7 +168,7 @@ class WaveformAugmenter:
         if change.speed != 1:
             changed = resample(changed, rate * change.speed, rate)
         if change.shift:
-            most = int(SHIFTED_AT_MOST * len(changed))
+            most = int(MAX_SHIFTED * len(changed))
             by = max(-most, min(most, round(change.shift * rate)))
             changed, change = shifted(changed, by), replace(change, shift=by / rate)
         if change.room is not None:
@@ -194,7 +194,7 @@ class WaveformAugmenter:
     def _with_noise(
         self, samples: np.ndarray, change: WaveformChange, generator: np.random.Generator
     ) -> np.ndarray | None:
-        """Speech in noise; None without speech, or where the noise is silent behind it."""
+        """Speech with noise; None without speech, or where the noise is silent during it."""
         if not np.any(samples):
             return None
         if self.noises is not None:
@@ -208,7 +208,7 @@ class WaveformAugmenter:
 
 
 def shifted(samples: np.ndarray, by: int) -> np.ndarray:
-    """Samples [N] that many later, or earlier where `by` is negative; zeros come in, what leaves is lost."""
+    """Samples [N], `by` samples later, or earlier where it is negative; zeros fill the gap."""
     result = np.zeros_like(samples)
     count = max(0, len(samples) - abs(by))
     if by >= 0:

@@ -50,6 +50,6 @@ class LabelledRecordings:
         if self.waveform_augment is not None:
             samples = self.waveform_augment(samples, epoch, name)
             # a change of speed may leave fewer samples than a frame needs
-            samples = np.pad(samples, (0, max(0, self.settings.least_samples - len(samples))))
+            samples = np.pad(samples, (0, max(0, self.settings.min_samples - len(samples))))
         frames = extract_frames(samples, self.settings)
         return frames if self.feature_augment is None else self.feature_augment(frames, epoch, name)

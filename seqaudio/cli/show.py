@@ -54,7 +54,7 @@ def main(config: Config) -> None:
     recording = read_audio(config.file, config.sample_rate)
     frames = settings.frames(len(recording.samples))
     if not frames:
-        detail = f"{len(recording.samples)} samples at {config.sample_rate} Hz, one frame has {settings.least_samples}"
+        detail = f"{len(recording.samples)} samples at {config.sample_rate} Hz, one frame has {settings.min_samples}"
         raise AudioError(config.file, Reason.TOO_SHORT, detail)
 
     from seqaudio.features.drawing import draw_recording
@@ -91,21 +91,21 @@ def _augmented(
     """The picture of before and after, and what was done in words."""
     from seqaudio.audio import Recording
     from seqaudio.augmentation import Augmentation, WaveformAugmenter, augment
-    from seqaudio.features.drawing import Sight, augmentation_figure, sight
+    from seqaudio.features.drawing import RecordingFeatures, augmentation_figure, recording_features
 
     augmenter = WaveformAugmenter(_certain(config, changes), config.sample_rate, config.seed)
     name = config.file.name
-    samples, done = augmenter.apply(augmenter.drawn(0, name), recording.samples, (config.seed, 0, name))
+    samples, done = augmenter.apply(augmenter.draw(0, name), recording.samples, (config.seed, 0, name))
     changed = Recording(samples, config.sample_rate)
     if not settings.frames(len(samples)):
         raise AudioError(config.file, Reason.TOO_SHORT, f"{done} leaves less than one frame; leave out speed")
-    after, words = sight(changed, settings), [str(done)]
+    after, words = recording_features(changed, settings), [str(done)]
     if "masks" in changes:
         masks = Augmentation(0, 0, 0, 0, 0, 0, time_masks=2, time_mask_frames=12, frequency_masks=2)
-        after = Sight(changed, augment(after.features, settings, masks, (config.seed, 0, name)))
+        after = RecordingFeatures(changed, augment(after.features, settings, masks, (config.seed, 0, name)))
         words.append("masks over time and frequency")
     change = ", ".join(word for word in words if word) or "nothing changes"
-    return augmentation_figure(sight(recording, settings), after, settings, name, change), change
+    return augmentation_figure(recording_features(recording, settings), after, settings, name, change), change
 
 
 def _certain(config: Config, changes: list[str]) -> WaveformAugmentation:

@@ -1,16 +1,16 @@
-"""From samples to frames: settings, MFCC and log-mel extraction, of whole recordings or of a stream.
+"""Turn samples into frames of features: settings, MFCC and log-mel extraction, of whole recordings or of a stream.
 
     samples ── framing ──> frames ── extractor ──> log-mel energies or cepstra ── deltas, normalisation ──> features
 
-settings.py, presets.py    what to compute, in seconds and hertz; settings of other toolkits by name
-framing.py, mel.py, mfcc.py, deltas.py, normalisation.py    each step by itself
+settings.py, presets.py    what to compute, in seconds and hertz; named presets, those of other toolkits too
+framing.py, mel.py, mfcc.py, deltas.py, normalisation.py    one step each
 extractor.py               FeatureExtractor: all steps, for whole recordings
-streaming.py               the same for samples that arrive piece by piece
-extraction.py              frames as NumPy arrays, one thread a process: what preparation and batching call
-compiled/                  a faster way for the common settings; without this folder torch computes the same
+streaming.py               StreamingExtractor: the same for samples that arrive in chunks
+extraction.py              the NumPy interface that preparation and batching call, on one thread a process
+compiled/                  a faster path for common settings; without this folder torch computes the same
 drawing.py                 pictures of frames
 
-Torch is imported with the first use of `FeatureExtractor`, so that scripts can offer presets without it.
+Torch is imported at the first use of `FeatureExtractor`, so that scripts can offer presets without it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time derivatives of features, over a whole recording and over a stream."""
+"""Deltas: time derivatives of features, over a whole recording and over a stream."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from seqaudio.features.slopes import slopes
 
 
 def with_deltas(static: Tensor, orders: int, width: int) -> Tensor:
-    """Frames [T, S] and their derivatives of each order, [T, S (1 + orders)]; HTK's edges.
+    """Frames [T, S] and their derivatives of each order, [T, S (1 + orders)].
 
-    Beyond the first and the last frame those are repeated; for the second order, the first and the last slope.
+    At the edges, as in HTK, the first and the last frame are repeated; for the second order the first and the last
+    slope.
     """
     parts = [static]
     for _ in range(orders):
@@ -24,7 +25,7 @@ def with_deltas(static: Tensor, orders: int, width: int) -> Tensor:
 class DeltaStream:
     """One order of derivatives over a stream: frames [t, G] in, frames [t', G + S] out, `width` frames later.
 
-    The slopes are of the last S columns, so that one stream behind another gives the second order.
+    The slopes are those of the last S columns, so that two of these in a row give the second order.
     """
 
     def __init__(self, size: int, width: int) -> None:
@@ -32,7 +33,7 @@ class DeltaStream:
         self.width = width
 
     def push(self, held: Tensor | None, frames: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The frames that are complete now, and what is held for the next call; None before the first frame."""
+        """The frames that are complete now, and the frames held for the next call; None before the first frame."""
         if held is None:
             if not len(frames):
                 return self._empty(frames), None
@@ -46,7 +47,7 @@ class DeltaStream:
         return torch.cat([now, slopes(complete[:, -self.size :], self.width)], dim=1), held[ready:]
 
     def finish(self, held: Tensor | None, frames: Tensor) -> Tensor:
-        """The last frames, with `frames` the last that came in: the very last one is repeated beyond the end."""
+        """The frames of the end, given the last `frames` of the stream; its final frame is repeated beyond the end."""
         complete, held = self.push(held, frames)
         if held is None:
             return complete

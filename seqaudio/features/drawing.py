@@ -1,4 +1,4 @@
-"""A recording as a picture: its waveform above its features, alone or beside what an augmentation makes of it."""
+"""Draw a recording: its waveform above its features, alone or beside an augmented version."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from seqaudio.features.mel import mel_edges
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
 
-COLUMNS = 1600  # of the picture; longer recordings are gathered, several samples or frames a column
-COLOURS = "cividis"  # dark to light, in grey too
+COLUMNS = 1600  # of the picture; longer recordings have several samples or frames in a column
+COLOURS = "cividis"  # from dark to light, also when printed in grey
 WIDTH, HEIGHT = 10.0, 5.2  # inches
-LEFT, RIGHT = 0.1, 0.905  # of the width, of both axes; the colour bar stands beside
+LEFT, RIGHT = 0.1, 0.905  # of the width, edges of both axes; the colour bar is to the right
 GAP = 0.04  # of the width, between before and after
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """What is drawn in one column: a recording and its features [T, F]."""
+class RecordingFeatures:
+    """A recording and its features [T, F], drawn above each other."""
 
     recording: Recording
     features: np.ndarray
@@ -45,11 +45,11 @@ def draw_recording(recording: Recording, settings: FeatureSettings, path: Path |
 
 
 def recording_figure(recording: Recording, settings: FeatureSettings, title: str = "") -> Figure:
-    """Samples over time, beneath them the features of the same time.
+    """A figure of samples over time, with the features below on the same time axis.
 
     Cepstra are drawn in standard deviations from the mean of their coefficient over the recording, since the 0th is
-    ten times as large as the others; log-mel energies as they are, their filters named by their peak frequencies. A
-    column of the features stands in the middle of its frame. Deltas are left out.
+    ten times as large as the others. Log-mel energies are drawn unchanged, with the peak frequencies of their filters.
+    A column of the features is at the middle of its frame. Deltas are left out.
 
     Raises ValueError as `draw_recording` does.
     """
@@ -57,16 +57,17 @@ def recording_figure(recording: Recording, settings: FeatureSettings, title: str
     add_title(figure, title)
     upper = figure.add_axes((LEFT, 0.66, RIGHT - LEFT, 0.25))
     lower = figure.add_axes((LEFT, 0.11, RIGHT - LEFT, 0.49), sharex=upper)
-    _draw_columns(figure, [(upper, lower)], [sight(recording, settings)], settings)
+    _draw_columns(figure, [(upper, lower)], [recording_features(recording, settings)], settings)
     return figure
 
 
 def augmentation_figure(
-    before: Sight, after: Sight, settings: FeatureSettings, title: str = "", change: str = ""
+    before: RecordingFeatures, after: RecordingFeatures, settings: FeatureSettings, title: str = "", change: str = ""
 ) -> Figure:
-    """A recording to the left and what became of it to the right, on the same scales of time, level and colour.
+    """A recording on the left and its augmented version on the right, on equal scales of time, level and colour.
 
-    Cepstra of both are drawn in standard deviations from the means of the left one. `change` says what was done.
+    Cepstra of both are drawn in standard deviations from the means of the left one. `change` describes the
+    augmentation, for the caption.
     """
     figure = new_figure(WIDTH, HEIGHT + 0.5)
     add_title(figure, title)
@@ -84,33 +85,33 @@ def augmentation_figure(
     return figure
 
 
-def sight(recording: Recording, settings: FeatureSettings) -> Sight:
+def recording_features(recording: Recording, settings: FeatureSettings) -> RecordingFeatures:
     """A recording and its features. Raises ValueError as `draw_recording` does."""
     if recording.sample_rate != settings.sample_rate:
         raise ValueError(f"a recording of {recording.sample_rate} Hz, expected {settings.sample_rate} Hz; resample it")
     with torch.inference_mode():
         features = FeatureExtractor(settings)(torch.from_numpy(recording.samples)).numpy()
-    return Sight(recording, features)
+    return RecordingFeatures(recording, features)
 
 
 def _draw_columns(
-    figure: Figure, columns: list[tuple[Axes, Axes]], sights: list[Sight], settings: FeatureSettings
+    figure: Figure, columns: list[tuple[Axes, Axes]], recordings: list[RecordingFeatures], settings: FeatureSettings
 ) -> None:
     """Waveform and features of each column, all on the scales of the first; one colour bar to the right."""
-    limit = max(*(float(np.abs(seen.recording.samples).max()) * 1.05 for seen in sights), 1e-3)
-    values = [seen.features[:, : settings.static_size].astype(np.float64) for seen in sights]
+    limit = max(*(float(np.abs(shown.recording.samples).max()) * 1.05 for shown in recordings), 1e-3)
+    values = [shown.features[:, : settings.static_size].astype(np.float64) for shown in recordings]
     if settings.kind == "mfcc":
         values = [_standardised(each, values[0]) for each in values]
     low, high = np.percentile(_gathered(values[0]), (1, 99))
-    for column, ((upper, lower), seen, each) in enumerate(zip(columns, sights, values, strict=True)):
-        _draw_waveform(upper, seen.recording, limit)
+    for column, ((upper, lower), shown, each) in enumerate(zip(columns, recordings, values, strict=True)):
+        _draw_waveform(upper, shown.recording, limit)
         image = _draw_features(lower, each, settings, (low, max(high, low + 1e-6)))
         if column:
             upper.tick_params(axis="y", labelleft=False)
             lower.tick_params(axis="y", labelleft=False)
         else:
             _name_rows(upper, lower, settings)
-    columns[0][0].set_xlim(0.0, max(seen.recording.seconds for seen in sights))
+    columns[0][0].set_xlim(0.0, max(shown.recording.seconds for shown in recordings))
     beside = figure.add_axes((RIGHT + 0.015, lower.get_position().y0, 0.014, lower.get_position().height))
     bar = figure.colorbar(image, cax=beside, extend="both")
     logarithm = "decibels" if settings.decibels else "natural logarithm"
@@ -125,7 +126,7 @@ def _draw_waveform(axes: Axes, recording: Recording, limit: float) -> None:
     if each == 1:
         axes.plot(np.arange(len(samples)) / rate, samples, color=INKS[0], linewidth=0.8)
     else:
-        # lowest and highest sample of each column: every peak is seen
+        # lowest and highest sample of each column, so that every peak is visible
         padded = np.concatenate([samples, np.repeat(samples[-1:], -len(samples) % each)]).reshape(-1, each)
         time = (np.arange(len(padded)) + 0.5) * each / rate
         axes.fill_between(time, padded.min(axis=1), padded.max(axis=1), color=INKS[0], linewidth=0.4)
@@ -156,7 +157,7 @@ def _draw_features(axes: Axes, values: np.ndarray, settings: FeatureSettings, li
 
 
 def _name_rows(upper: Axes, lower: Axes, settings: FeatureSettings) -> None:
-    """What the vertical axes mean."""
+    """Label the vertical axes."""
     upper.set_ylabel("amplitude\n(full scale ±1)", fontsize=9, color=INK)
     F = settings.static_size
     if settings.kind == "mfcc":
@@ -170,14 +171,14 @@ def _name_rows(upper: Axes, lower: Axes, settings: FeatureSettings) -> None:
 
 
 def _standardised(values: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """[T, F], in deviations from the mean of `like`; where `like` is constant, 1 is taken for its deviation."""
+    """[T, F] in standard deviations from the mean of `like`; where `like` is constant, its deviation counts as 1."""
     deviation = like.std(axis=0)
     standardised: np.ndarray = (values - like.mean(axis=0)) / np.where(deviation > 1e-9, deviation, 1.0)
     return standardised
 
 
 def _gathered(values: np.ndarray) -> np.ndarray:
-    """[T', F], at most as many frames as columns, each the mean of successive ones."""
+    """[T', F] with T' <= COLUMNS: each is the mean of successive frames."""
     each = -(-len(values) // COLUMNS)
     starts = np.arange(0, len(values), each)
     sizes = np.minimum(each, len(values) - starts)

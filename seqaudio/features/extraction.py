@@ -1,4 +1,4 @@
-"""Features of recordings as NumPy arrays: what preparation and batching call, on one thread a process."""
+"""Extract features of recordings as NumPy arrays, as preparation and batching do, on one thread a process."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def extract_frames(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray
 
 
 def extract_batch(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
-    """Frames [B, T, F] of recordings [B, N] of one length, each equal to the bit to those of it alone."""
+    """Frames [B, T, F] of recordings [B, N] of equal length, each bit for bit as if extracted alone."""
     import torch
 
     with _one_thread(), torch.inference_mode():
@@ -36,7 +36,7 @@ def extract_batch(samples: np.ndarray, settings: FeatureSettings) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _extractor(settings: FeatureSettings) -> FeatureExtractor:
-    """One extractor a process, made at its first recording."""
+    """The extractor for the settings, made once in a process."""
     from seqaudio.features.extractor import FeatureExtractor
 
     _keep_freed_memory()
@@ -44,17 +44,17 @@ def _extractor(settings: FeatureSettings) -> FeatureExtractor:
 
 
 def _keep_freed_memory() -> None:
-    """Let the C library keep blocks of spectra that are freed, instead of returning and requesting each anew.
+    """Make the C library reuse the freed blocks of spectra instead of returning them to the system.
 
-    glibc raises its threshold for returning memory to the largest block that was ever freed. So one block of
-    KEPT_BYTES, never touched, is enough; without it a third of the time of short clips goes into page faults.
+    glibc returns only blocks larger than the largest that was ever freed. So freeing one block of KEPT_BYTES, never
+    touched, is enough; without it a third of the time of short clips goes into page faults.
     """
     block = np.empty(KEPT_BYTES, dtype=np.uint8)
     del block
 
 
 class _Threads:
-    """How many threads of this process extract features now, and how many torch had before."""
+    """How many threads of this process extract features now, and how many threads torch used before."""
 
     lock = threading.Lock()
     inside = 0
@@ -63,14 +63,14 @@ class _Threads:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Torch on one thread: workers do not fight for cores, and any number of them gives equal frames."""
+    """Run torch on one thread: workers do not compete for cores, and frames do not depend on their number."""
     import torch
 
     with _Threads.lock:
         if not _Threads.inside:
             _Threads.before = torch.get_num_threads()
         _Threads.inside += 1
-        torch.set_num_threads(1)  # the number is kept for each thread that calls
+        torch.set_num_threads(1)  # torch keeps this number per calling thread
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Samples in, frames out: one module for preparation, training, streaming and export."""
+"""Compute frames of samples: one torch module for preparation, training, streaming and export."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class FeatureExtractor(nn.Module):
             # one by one: the rounding of a product of matrices depends on their size
             if compiled:  # NumPy takes each recording by itself too, but in one call
                 cepstra = logarithms.new_empty(*logarithms.shape[:2], settings.coefficients)
-                with np.errstate(all="ignore"):  # of what is no number comes no number, as with torch
+                with np.errstate(all="ignore"):  # NaN propagates, as in torch
                     np.matmul(logarithms.numpy(), self.dct.numpy(), out=cepstra.numpy())
                 return cepstra
             return torch.stack([recording @ self.dct for recording in logarithms])
@@ -176,7 +176,7 @@ class FeatureExtractor(nn.Module):
         shortest = min(counts)
         if not settings.frames(shortest):
             raise ValueError(
-                f"{shortest} samples are fewer than one frame of {settings.least_samples} "
+                f"{shortest} samples are fewer than one frame of {settings.min_samples} "
                 f"({settings.frame_length} s at {settings.sample_rate} Hz, edges {settings.edges})"
             )
 
@@ -194,5 +194,5 @@ def compiled_is_there() -> bool:
 
 
 def compiled_serves(samples: Tensor) -> bool:
-    """Whether compiled sums take samples of this device and type. What traces torch operations cannot see them."""
+    """Whether the compiled code takes samples of this device and type. Torch cannot trace it, so not while tracing."""
     return jit.takes(samples) and compiled_is_there()

@@ -1,4 +1,4 @@
-"""Samples cut into overlapping frames."""
+"""Cut samples into overlapping frames, and make the windows for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seqaudio.features.settings import FeatureSettings, Window
 
 
 def cut_frames(samples: Tensor, settings: FeatureSettings) -> Tensor:
-    """Frames [..., T, W] of recordings [..., N], T = settings.frames(N) > 0; a view where nothing is padded.
+    """Frames [..., T, W] of recordings [..., N], T = settings.frames(N) > 0; a view where `edges` is none.
 
     edges   frame t holds                                                   as in
     none    samples t H .. t H + W - 1                                      here
@@ -19,8 +19,8 @@ def cut_frames(samples: Tensor, settings: FeatureSettings) -> Tensor:
     reflect the same, the recording mirrored there, its ends not repeated   torchaudio
     mirror  W samples around (t + 1/2) H, mirrored with the ends repeated   Kaldi with snip_edges=false
 
-    An even frame around n has its middle sample, the (W / 2)th, at n. A window shorter than the spectrum stands in the
-    middle of its points where frames are centred, as it does in the libraries.
+    A frame of even length around n has sample W / 2 at n. For centred frames, a window shorter than the FFT is placed
+    in the middle of its points, as in these libraries.
     """
     W, H = settings.window_samples, settings.hop_samples
     if settings.edges == "none":
@@ -41,7 +41,7 @@ def cut_frames(samples: Tensor, settings: FeatureSettings) -> Tensor:
 
 
 def first_sample(settings: FeatureSettings) -> int:
-    """Place of the first sample of the first frame; negative before the recording."""
+    """Index of the first sample of the first frame; negative where the frame begins before the recording."""
     W, H = settings.window_samples, settings.hop_samples
     if settings.edges == "none":
         return 0
@@ -51,7 +51,7 @@ def first_sample(settings: FeatureSettings) -> int:
 
 
 def _folded(places: Tensor, period: int, N: int) -> Tensor:
-    """Places 0 .. N - 1 for places anywhere: what lies beyond an end is the mirror image, once every `period`."""
+    """Map any index to 0 .. N - 1: beyond the ends the recording is mirrored, with the given period."""
     if period == 0:
         return torch.zeros_like(places)
     places = places % period
@@ -70,8 +70,8 @@ def window_function(name: Window, samples: int) -> np.ndarray:
         w[n] = sum_k (-1)^k a_k cos(2 pi k n / D)     D = W, periodic; D = W - 1, symmetric
         povey: symmetric hann^0.85
 
-    hann and hamming are periodic, as for spectra that are summed over time; their `_symmetric` variants, blackman and
-    povey are symmetric, as Kaldi's are.
+    hann and hamming are periodic, as usual for spectra; their `_symmetric` variants, blackman and povey are symmetric,
+    as in Kaldi.
 
     Source: Harris (1978); povey: Kaldi (Povey et al., 2011).
     """
@@ -81,5 +81,5 @@ def window_function(name: Window, samples: int) -> np.ndarray:
     window = np.zeros(samples)
     for k, coefficient in enumerate(_COSINES[kind]):
         window += (-1) ** k * coefficient * np.cos(k * phase)
-    # rounding may leave the ends a hair below 0
+    # rounding may leave the ends slightly below 0
     return np.maximum(window, 0.0) ** _POVEY if name == "povey" else window

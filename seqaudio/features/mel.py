@@ -35,7 +35,7 @@ def mel_to_hertz(mels: np.ndarray | float, scale: Scale) -> np.ndarray:
 
 
 def mel_edges(settings: FeatureSettings) -> np.ndarray:
-    """Edges of the filters [M + 2] in hertz: filter m rises from edge m to its peak at m + 1, and falls to m + 2."""
+    """Edges of the filters [M + 2] in hertz: filter m rises from edge m to its peak at edge m + 1, falls to m + 2."""
     low, high = hertz_to_mel(settings.low, settings.scale), hertz_to_mel(settings.top, settings.scale)
     return mel_to_hertz(np.linspace(low, high, settings.mels + 2), settings.scale)
 
@@ -46,7 +46,7 @@ def mel_filters(settings: FeatureSettings) -> np.ndarray:
     Each is a triangle, in hertz or in mel, with peak 1; with `equal_area` it is divided by half its width in hertz.
 
     Raises:
-        OptionError: a filter lies between two bins and would see nothing, unless the settings allow that.
+        OptionError: a filter lies between two bins, so that it is 0 at all of them, unless the settings allow that.
     """
     bins = np.arange(settings.fft_size // 2 + 1) * (settings.sample_rate / settings.fft_size)  # [K] hertz
     edges = mel_edges(settings)

@@ -1,4 +1,4 @@
-"""From log-mel energies to mel-frequency cepstra: the discrete cosine transform and the lifter."""
+"""Turn log-mel energies into mel-frequency cepstra: the discrete cosine transform and the lifter."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def dct_matrix(mels: int, coefficients: int) -> np.ndarray:
 
         D[m, c] = sqrt(2 / M) cos(pi c (m + 1/2) / M),   with sqrt(1 / M) for c = 0
 
-    Columns are orthonormal, so the transpose takes cepstra back to a smoothed log-mel spectrum, and white noise of
-    one variance in one domain is white noise of the same variance in the other.
+    Columns are orthonormal, so the transpose turns cepstra back into a smoothed log-mel spectrum, and white noise in
+    one domain is white noise of the same variance in the other.
 
     Source: Davis & Mermelstein (1980).
     """
@@ -24,9 +24,10 @@ def dct_matrix(mels: int, coefficients: int) -> np.ndarray:
 
 
 def lifter_weights(coefficients: int, lifter: float) -> np.ndarray:
-    """What each cepstrum is multiplied by, [C] float64: 1 + L/2 sin(pi c / L), and 1 where L is 0.
+    """The factor of each cepstrum, [C] float64: 1 + L/2 sin(pi c / L), and 1 where L is 0.
 
-    Higher cepstra are smaller; the lifter brings all to like size. Source: Juang, Rabiner & Wilpon (1987), as in HTK.
+    Higher cepstra are smaller; the lifter brings them to similar size. Source: Juang, Rabiner & Wilpon (1987), as in
+    HTK.
     """
     if not lifter:
         return np.ones(coefficients)
@@ -42,7 +43,7 @@ def cepstral_matrix(settings: FeatureSettings) -> np.ndarray:
 
 
 def smoothing_matrix(settings: FeatureSettings) -> np.ndarray:
-    """Matrix [C, M] float64 back from liftered cepstra to the log-mel energies that they describe."""
+    """Matrix [C, M] float64 from liftered cepstra back to the smoothed log-mel energies that they describe."""
     weights = lifter_weights(settings.coefficients, settings.lifter)
     inverse: np.ndarray = (dct_matrix(settings.mels, settings.coefficients) / weights).T
     return inverse

@@ -1,6 +1,6 @@
-"""Features with mean 0 and deviation 1, over an utterance or over the frames just heard.
+"""Normalise features to mean 0 and standard deviation 1, over an utterance or over the last frames.
 
-Statistics of the training split are another matter: the store holds them and the model applies them.
+This is apart from the statistics of the training split, which the store holds and the model applies.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-MIN_DEVIATION = 1e-3  # a feature that changes less is constant but for rounding; it becomes 0 or nearly so
-BLOCK = 64  # frames whose windows are gathered at once
+MIN_DEVIATION = 1e-3  # a feature that varies less is constant up to rounding; it becomes 0 or nearly 0
+BLOCK = 64  # frames computed at once
 
 
 def normalise_utterance(frames: Tensor) -> Tensor:
-    """Frames [T, F], each feature with mean 0 and deviation 1 over all of them. Sums are taken in float64."""
+    """Frames [T, F], each feature with mean 0 and standard deviation 1 over all frames. Sums are taken in float64."""
     values = frames.double()
     values = values - values.mean(dim=0)
     deviation = values.square().mean(dim=0).sqrt()
@@ -21,29 +21,29 @@ def normalise_utterance(frames: Tensor) -> Tensor:
 
 
 def normalise_sliding(frames: Tensor, before: Tensor, window: int) -> Tensor:
-    """Frames [T, F], each relative to the last `window` frames, itself included; nothing later is looked at.
+    """Frames [T, F], each normalised over the last `window` frames up to and including itself.
 
-        z[t] = (x[t] - mean) / deviation       over x[t - window + 1] .. x[t], as far as there are any
+        z[t] = (x[t] - mean) / deviation       over x[t - window + 1] .. x[t], as far as these exist
 
-    so |z| < sqrt(window), and the very first frame of a recording becomes 0.
+    so |z| < sqrt(window), and the first frame of a recording becomes 0.
 
     Args:
         frames: [T, F].
-        before: [P, F] the frames before them, the last `window - 1` where there are that many; [0, F] at the start.
-        window: frames.
+        before: [P, F] the up to `window - 1` frames before them; [0, F] at the start.
+        window: number of frames.
     """
     T, F = frames.shape
     missing = window - 1 - len(before)
     steps = torch.arange(window, device=frames.device)
-    heard = torch.cat([frames.new_zeros(missing, F), before, frames]).double()
+    padded = torch.cat([frames.new_zeros(missing, F), before, frames]).double()
     blocks = []
     for start in range(0, T, BLOCK):
         count = min(BLOCK, T - start)
-        windows = heard[start : start + count + window - 1].unfold(0, window, 1)  # [count, F, window]
+        windows = padded[start : start + count + window - 1].unfold(0, window, 1)  # [count, F, window]
         place = torch.arange(start, start + count, device=frames.device)[:, None] + steps
-        there = (place >= missing)[:, None]  # [count, 1, window]
-        frame_counts = there.sum(dim=-1)
-        mean = windows.sum(dim=-1) / frame_counts  # frames that are not there are zeros
-        spread = torch.where(there, windows - mean[..., None], 0.0).square().sum(dim=-1) / frame_counts
-        blocks.append((windows[..., -1] - mean) / spread.sqrt().clamp(min=MIN_DEVIATION))
+        exists = (place >= missing)[:, None]  # [count, 1, window]
+        frame_counts = exists.sum(dim=-1)
+        mean = windows.sum(dim=-1) / frame_counts  # frames that do not exist are zeros
+        variance = torch.where(exists, windows - mean[..., None], 0.0).square().sum(dim=-1) / frame_counts
+        blocks.append((windows[..., -1] - mean) / variance.sqrt().clamp(min=MIN_DEVIATION))
     return torch.cat(blocks).to(frames.dtype) if blocks else frames

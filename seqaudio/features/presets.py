@@ -1,4 +1,4 @@
-"""Feature settings by name, for `--features NAME`, with changes behind it: `default+deltas=2+normalise=sliding`."""
+"""Feature settings by name, for `--features NAME`, with optional changes: `default+deltas=2+normalise=sliding`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PRESETS: Registry[FeatureSettings] = Registry("feature preset")
 
 PRESETS.register("default")(FeatureSettings())
 PRESETS.register("log_mel")(FeatureSettings(kind="log_mel"))
-# long frames, half as many: words cost half the time to learn, and lose nothing that tells them apart
+# long frames, half as many: words take half the time to train, and accuracy does not suffer
 PRESETS.register("keywords")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=20))
 # 49 frames of 10 values a second, for microcontrollers. Source: Zhang et al. (2017), Hello Edge
 PRESETS.register("hello_edge")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=10))
 PRESETS.register("asr")(FeatureSettings(kind="log_mel", mels=80))
 
-# what other toolkits give unless told otherwise; for whole recordings only
+# the defaults of other toolkits; for whole recordings only
 
 # librosa.feature.mfcc(y=..., sr=22050)
 PRESETS.register("librosa")(
@@ -68,17 +68,17 @@ PRESETS.register("kaldi")(
     )
 )
 
-IN_SAMPLES = ("librosa", "torchaudio")  # their frames are so many samples at any rate
+IN_SAMPLES = ("librosa", "torchaudio")  # presets whose frames have a fixed number of samples at any rate
 
 
 def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettings:
-    """The settings that a specification names, at another sample rate (hertz) where one is given.
+    """The settings of a specification, at another sample rate (hertz) where one is given.
 
-    spec: a preset, and after it any settings by name, such as "default+deltas=2" or "asr+mels=40+normalise=sliding".
+    spec: a preset, optionally followed by changed settings: "default+deltas=2", "asr+mels=40+normalise=sliding".
 
     Raises:
-        OptionError: no such preset or setting, a value that does not suit it, or a rate at which its frames are not
-            whole numbers of samples.
+        OptionError: no such preset or setting, an invalid value, or a rate at which its frames are not whole numbers of
+            samples.
     """
     preset, *changes = spec.split("+")
     settings = PRESETS[preset]
@@ -93,16 +93,16 @@ def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettin
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """The name and the value that "name=value" gives a setting."""
+    """Name and parsed value of a change "name=value"."""
     name, _, value = text.partition("=")
     known = get_type_hints(FeatureSettings)
     if name not in known:
-        raise OptionError(f"no feature setting is called {name!r}; {did_you_mean(name, list(known))}")
+        raise OptionError(f"unknown feature setting {name!r}; {did_you_mean(name, list(known))}")
     return name, _value(name, value, known[name])
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
-    """The text as the type of the setting."""
+    """The text, converted to the type of the setting."""
     if get_origin(kind) in (types.UnionType, Union):  # the type, or None
         if text == "none":
             return None

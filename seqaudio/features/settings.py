@@ -1,4 +1,4 @@
-"""What a feature is, in seconds and hertz: the settings that a store and a run keep as JSON."""
+"""Settings of features, in seconds and hertz, which stores and runs keep as JSON."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CHOICES = {
     "edges": Edges,
     "normalise": Normalise,
 }
-# the greatest value of each number: more is a slip of the keyboard, and would end in NaN or in want of memory
-GREATEST = {
+# the largest value of each number: more is a typing error, and would end in NaN or exhaust the memory
+MAX_VALUES = {
     "sample_rate": 1_000_000,
     "frame_length": 10,
     "frame_shift": 10,
@@ -41,7 +41,7 @@ GREATEST = {
     "delta_width": 1000,
     "normalise_frames": 30_000,
 }
-MIN_FLOOR = 1e-37  # below it float32 has no number of full precision, and in the end 0
+MIN_FLOOR = 1e-37  # smaller numbers lose precision in float32, or become 0
 MAX_POINTS = 1 << 18  # of a spectrum: 16 s at 16 kHz
 
 
@@ -49,10 +49,12 @@ MAX_POINTS = 1 << 18  # of a spectrum: 16 s at 16 kHz
 class FeatureSettings:
     """Log-mel energies or mel-frequency cepstra of frames that lie wholly within the recording.
 
-    A frame of W samples, one every H samples: a recording of N >= W samples has T = 1 + (N - W) // H frames. Nothing
-    is padded, centred, dithered or scaled by the loudest frame, so a frame depends on its own W samples alone, and
-    with deltas on those of its neighbours. What gives that up (`edges`, `top_db`, `normalise="utterance"`) is there
-    for parity with other toolkits and for studies on whole recordings; `require_streaming` refuses it.
+    A frame of W samples begins every H samples: a recording of N >= W samples has T = 1 + (N - W) // H frames. Nothing
+    is padded, centred, dithered or scaled by the loudest frame. So a frame depends on its own W samples alone, and with
+    deltas on those of its neighbours. The exceptions (`edges`, `top_db`, `normalise="utterance"`) are for parity with
+    other toolkits and for studies on whole recordings; `require_streaming` refuses them.
+
+    Renaming a field, or this class, makes `--update` redo existing stores (see `process_fingerprint`).
 
     Raises:
         OptionError: a value out of its range or not finite, a length that is not a whole number of samples.
@@ -68,24 +70,24 @@ class FeatureSettings:
     low: Hertz = 20.0  # lower edge of the first filter
     high: Hertz | None = None  # upper edge of the last filter; None: half the sample rate
     scale: Scale = "htk"  # of the filters
-    floor: float = 1e-10  # least energy of a filter, or of a frame, before the logarithm
+    floor: float = 1e-10  # lower limit of the energy of a filter, or of a frame, before the logarithm
 
-    pre_emphasis: float = 0.0  # a in x[n] - a x[n-1] within each frame, its first sample standing for the one before
-    remove_mean: bool = False  # take each frame's mean away first, as Kaldi does
-    full_scale: float = 1.0  # what a sample of 1.0 counts; Kaldi reads 16-bit integers: 32768
+    pre_emphasis: float = 0.0  # a in x[n] - a x[n-1] within each frame, where x[-1] = x[0]
+    remove_mean: bool = False  # subtract each frame's mean first, as Kaldi does
+    full_scale: float = 1.0  # factor of samples; 32768 gives those of 16 bits, as Kaldi reads them
     fft_points: int | None = None  # of the spectrum, at least W; None: the smallest power of two
     spectrum: Spectrum = "power"  # what the filters sum
     equal_area: bool = False  # filters of area 1 (Slaney's), not of peak 1
     triangles: Triangles = "hertz"  # the axis on which filters are straight; Kaldi's are in mel
-    blind_filters: bool = False  # let filters be that lie between two bins and see nothing; refused otherwise
-    decibels: bool = False  # 10 log10 in place of the natural logarithm
-    top_db: Decibels | None = None  # least value below the recording's loudest one; None: no such limit
+    blind_filters: bool = False  # allow filters that lie between two bins and are 0 everywhere; refused otherwise
+    decibels: bool = False  # 10 log10 instead of the natural logarithm
+    top_db: Decibels | None = None  # values are limited to this far below the recording's loudest; None: no limit
     lifter: float = 0.0  # L in 1 + L/2 sin(pi c / L), which multiplies cepstrum c; 0 is off, HTK's and Kaldi's usual 22
-    energy: bool = False  # the frame's log energy in place of the 0th cepstrum
+    energy: bool = False  # the frame's log energy instead of the 0th cepstrum
     deltas: int = 0  # orders of time derivatives after the values themselves: 0, 1 or 2
     delta_width: int = 2  # frames to each side that a derivative is fitted to
     edges: Edges = "none"  # frames over the recording's ends: none, centred over zeros or reflection, Kaldi's mirror
-    normalise: Normalise = "none"  # mean 0 and deviation 1 over the utterance, or over the frames just heard
+    normalise: Normalise = "none"  # mean 0 and deviation 1 over the utterance, or sliding, over the last frames
     normalise_frames: int = 300  # of the sliding normalisation
 
     def __post_init__(self) -> None:
@@ -93,14 +95,17 @@ class FeatureSettings:
             value, known = getattr(self, name), list(get_args(kind))
             if value not in known:
                 raise OptionError(f"{name} {value!r}; {did_you_mean(str(value), known)}")
-        for name, greatest in GREATEST.items():
+        for name, most in MAX_VALUES.items():
             value = getattr(self, name)
-            if value is not None and not -math.inf < value <= greatest:  # NaN is neither
-                raise OptionError(f"{name} {value}, expected a finite number, at most {greatest:,g}")
+            if value is not None and not -math.inf < value <= most:  # false for NaN
+                raise OptionError(f"{name} {value}, expected a finite number, at most {most:,g}")
         if self.sample_rate < 1:
             raise OptionError(f"sample_rate {self.sample_rate} Hz, expected a positive number")
         if self.hop_samples > self.window_samples:
-            raise OptionError(f"frame_shift {self.frame_shift} s skips sound: it is more than {self.frame_length} s")
+            raise OptionError(
+                f"frame_shift {self.frame_shift} s would skip samples, expected at most the frame_length "
+                f"{self.frame_length} s"
+            )
         if not 0 <= self.low < self.top <= self.sample_rate / 2:
             raise OptionError(
                 f"filters from {self.low} to {self.top} Hz, expected 0 <= low < high <= {self.sample_rate / 2} Hz, "
@@ -126,7 +131,9 @@ class FeatureSettings:
                 f"expected at most {MAX_POINTS:,}; take shorter frames, or fewer fft_points"
             )
         if self.fft_points is not None and self.fft_points < self.window_samples:
-            raise OptionError(f"fft_points {self.fft_points}, expected the {self.window_samples} of a frame, or more")
+            raise OptionError(
+                f"fft_points {self.fft_points}, expected at least the {self.window_samples} samples of a frame"
+            )
 
     def _check_values(self) -> None:
         if not self.lifter >= 0:
@@ -136,9 +143,9 @@ class FeatureSettings:
         if self.top_db is not None and not self.decibels:
             raise OptionError("top_db without decibels: its limit is in decibels; add decibels=true")
         if self.kind == "log_mel" and (self.energy or self.lifter):
-            raise OptionError("energy and lifter are of cepstra, got kind log_mel; take kind mfcc, or leave them out")
+            raise OptionError("energy and lifter are for cepstra, got kind log_mel; take kind mfcc, or leave them out")
         if self.energy and self.top_db is not None:
-            raise OptionError("energy and top_db do not go together: the limit is of mel energies; leave one out")
+            raise OptionError("energy and top_db do not go together: top_db limits mel energies; leave one out")
         if self.deltas not in (0, 1, 2):
             raise OptionError(f"{self.deltas} orders of deltas, expected 0, 1 or 2")
         if self.delta_width < 1:
@@ -148,7 +155,7 @@ class FeatureSettings:
 
     @cached_property
     def window_samples(self) -> int:
-        """W, samples of a frame."""
+        """W, samples in a frame."""
         return self._samples("frame_length")
 
     @cached_property
@@ -158,7 +165,7 @@ class FeatureSettings:
 
     @cached_property
     def fft_size(self) -> int:
-        """Points of the spectrum; the frame is followed by zeros."""
+        """Points of the FFT; a shorter frame is padded with zeros."""
         return 1 << (self.window_samples - 1).bit_length() if self.fft_points is None else self.fft_points
 
     @property
@@ -178,11 +185,11 @@ class FeatureSettings:
 
     @property
     def lookahead(self) -> int:
-        """Frames after a frame that its deltas need."""
+        """How many later frames the deltas of a frame need."""
         return self.deltas * self.delta_width
 
     def frames(self, samples: int) -> int:
-        """T, frames of a recording of that many samples; 0 where it is too short for one."""
+        """T, the number of frames of a recording of so many samples; 0 where it is too short for one."""
         W, H = self.window_samples, self.hop_samples
         if self.edges == "none":
             return max(0, 1 + (samples - W) // H)
@@ -193,14 +200,14 @@ class FeatureSettings:
         return 1 + (samples + 2 * spare - self.fft_size) // H if enough else 0
 
     @property
-    def least_samples(self) -> int:
+    def min_samples(self) -> int:
         """Samples of the shortest recording that has a frame."""
         if self.edges == "zeros":
             return 1 + self.fft_size % 2
         return self.fft_size // 2 + 1 if self.edges == "reflect" else self.window_samples
 
     def require_streaming(self, use: str) -> None:
-        """Raise OptionError where a frame depends on the whole recording; `use` says what wanted it otherwise."""
+        """Raise OptionError where a frame depends on the whole recording; `use` names what needs it not to."""
         whole = {
             f"edges={self.edges}": self.edges != "none",
             f"top_db={self.top_db}": self.top_db is not None,
@@ -208,30 +215,30 @@ class FeatureSettings:
         }
         if any(whole.values()):
             names = " and ".join(name for name, is_set in whole.items() if is_set)
-            raise OptionError(f"{use} goes frame by frame, but {names} needs the whole recording; take preset default")
+            raise OptionError(f"{use} goes frame by frame, but {names} needs the whole recording; leave it out")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is the inverse.
 
-        Settings that not every store knows are left out at their default, so equal features have equal JSON.
+        Settings that old stores do not have are left out at their default, so that equal features have equal JSON.
         """
         defaults = {field.name: field.default for field in fields(self)}
         return {name: value for name, value in asdict(self).items() if name in FIRST or value != defaults[name]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSettings:
-        """Settings from JSON; what is not named keeps its default. Raises OptionError for an unknown name."""
+        """Settings from JSON; missing ones keep their default. Raises OptionError for an unknown name."""
         known = [field.name for field in fields(cls)]
         for name in data:
             if name not in known:
-                raise OptionError(f"no feature setting is called {name!r}; {did_you_mean(name, known)}")
+                raise OptionError(f"unknown feature setting {name!r}; {did_you_mean(name, known)}")
         return cls(**data)
 
     def _samples(self, name: str) -> int:
         seconds: Seconds = getattr(self, name)
         exact = seconds * self.sample_rate
         whole = round(exact)
-        # a decimal fraction such as 0.01 is not exact in binary; half a millionth of a sample is
+        # a decimal fraction such as 0.01 is not exact in binary, so a millionth of a sample is tolerated
         if whole < 1 or abs(exact - whole) > 1e-6:
             near = max(1, whole)
             raise OptionError(
@@ -241,7 +248,7 @@ class FeatureSettings:
         return whole
 
 
-# always written: the settings of the first format
+# settings of the first version, which are always written
 FIRST = (
     "kind",
     "sample_rate",

@@ -1,4 +1,4 @@
-"""The slope of a line fitted to a frame and its neighbours, of NumPy arrays and of tensors."""
+"""Slopes of lines fitted to a frame and its neighbours, for NumPy arrays and tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = TypeVar("Array", np.ndarray, "Tensor")
 
 
 def slopes(frames: Array, width: int) -> Array:
-    """Slope at each frame of [T, F] that has `width` neighbours on both sides, [T - 2 width, F].
+    """Slope at each frame of [T, F] with `width` neighbours on both sides, [T - 2 width, F].
 
         d[t] = sum_n n (c[t + n] - c[t - n]) / (2 sum_n n^2)      n = 1 .. width
 

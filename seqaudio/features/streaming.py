@@ -1,4 +1,4 @@
-"""Features of a stream: samples come in chunks of any size, frames go out as soon as they are complete."""
+"""Extract features of a stream: samples come in chunks of any size, frames go out as soon as they are complete."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from seqaudio.units import Seconds
 
 
 class StreamState(NamedTuple):
-    """What is carried from chunk to chunk."""
+    """The state that is carried from chunk to chunk."""
 
-    samples: Tensor  # [n] that belong to frames not complete yet, n < W
+    samples: Tensor  # [n] of frames that are not complete yet, n < W
     deltas: tuple[Tensor | None, ...]  # frames held for each order of deltas, None before the first
-    heard: Tensor  # [p, F] frames that the sliding normalisation looks back on; empty where it is off
+    frames: Tensor  # [p, F] the last frames, for the sliding normalisation; empty where it is off
 
 
 class Latency(NamedTuple):
-    """Delay from the first sample of a frame to the chunk that completes it and its deltas."""
+    """Delay from the first sample of a frame to the last sample that it and its deltas need."""
 
     samples: int
     seconds: Seconds
 
 
 class StreamingExtractor:
-    """The frames that `FeatureExtractor` gives of the whole recording, while it is being heard.
+    """Computes the frames that `FeatureExtractor` gives for the whole recording, while its samples arrive.
 
         stream = StreamingExtractor(feature_settings("default"))
         for chunk in microphone:
             use(stream.push(chunk))
         use(stream.finish())
 
-    Without deltas a frame goes out with its last sample; each order of deltas waits for `delta_width` frames more.
-    All that a stream carries is in `state`, which may be kept and set again.
+    Without deltas a frame goes out with its last sample; each order of deltas waits for `delta_width` more frames.
+    All that a stream carries is in `state`, which may be saved and restored.
 
     Args:
         settings: what to compute.
         dtype: of samples and frames.
     Raises:
-        OptionError: the settings look at the whole recording (`edges`, `top_db`, `normalise="utterance"`).
+        OptionError: the settings need the whole recording (`edges`, `top_db`, `normalise="utterance"`).
     """
 
     def __init__(self, settings: FeatureSettings, dtype: torch.dtype = torch.float32) -> None:
@@ -57,7 +57,7 @@ class StreamingExtractor:
         self.reset()
 
     def reset(self) -> None:
-        """Begin another recording."""
+        """Start a new recording."""
         samples = self.extractor.window.new_zeros(0)
         self.state = StreamState(samples, (None,) * self.settings.deltas, samples.new_zeros(0, self.settings.size))
 
@@ -69,7 +69,7 @@ class StreamingExtractor:
         return Latency(samples, samples / settings.sample_rate)
 
     def push(self, samples: Tensor | np.ndarray) -> Tensor:
-        """The next samples [n], any number of them, in; the frames that are complete now out, [t, F], t >= 0.
+        """Take the next samples [n], n >= 0. Returns the frames that are complete now, [t, F], t >= 0.
 
         Raises:
             ValueError: samples of another type or number of dimensions.
@@ -84,12 +84,12 @@ class StreamingExtractor:
         for order, before in zip(self._orders, self.state.deltas, strict=True):
             static, after = order.push(before, static)
             held.append(after)
-        frames, heard = self._normalised(static)
-        self.state = StreamState(rest, tuple(held), heard)
+        frames, last_frames = self._normalised(static)
+        self.state = StreamState(rest, tuple(held), last_frames)
         return frames
 
     def finish(self) -> Tensor:
-        """The frames that waited for deltas, [t, F]; the next `push` begins another recording."""
+        """The frames that waited for deltas, [t, F]; the next `push` starts a new recording."""
         frames = self.state.samples.new_zeros(0, self.settings.static_size)
         for order, before in zip(self._orders, self.state.deltas, strict=True):
             frames = order.finish(before, frames)
@@ -98,7 +98,7 @@ class StreamingExtractor:
         return frames
 
     def _static(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames [t, S] of the samples at hand, and the samples that later frames need."""
+        """Frames [t, S] of the samples so far, and the samples that later frames need."""
         settings = self.settings
         count = settings.frames(len(samples))
         if not count:
@@ -107,10 +107,10 @@ class StreamingExtractor:
         return static, samples[count * settings.hop_samples :].clone()
 
     def _normalised(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """The frames, normalised where the settings say so, and what the next ones look back on."""
-        before = self.state.heard
+        """The frames, normalised where the settings say so, and the last frames, which the next ones need."""
+        before = self.state.frames
         if self.settings.normalise != "sliding" or not len(frames):
             return frames, before
         window = self.settings.normalise_frames
-        heard = torch.cat([before, frames])[-(window - 1) :]
-        return normalise_sliding(frames, before, window), heard
+        last_frames = torch.cat([before, frames])[-(window - 1) :]
+        return normalise_sliding(frames, before, window), last_frames

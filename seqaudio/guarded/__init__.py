@@ -1,5 +1,5 @@
-"""Child processes for untrusted files: a file may kill or hang its child, and the next one is still read.
+"""Child processes for untrusted files: a file may crash or hang the child, and the next file is still read.
 
-parent.py    starts, watches and restarts a child; sends requests, brings replies
-child.py     serves requests within a limit of memory; shared by all programs that run as a child
+parent.py    starts, watches and restarts a child; sends requests and receives replies
+child.py     answers requests under a memory limit; shared by all programs that run as a child
 """

@@ -1,9 +1,9 @@
-"""What the programs share that run in a `Guard`'s child: requests from stdin, replies to stdout, limits.
+"""Answer requests in the child process of a `Guard`: requests from stdin, replies to stdout, under limits.
 
     request   length uint64, bytes
-    reply     length uint32 of the JSON, length uint64 of the bytes behind it, JSON, bytes
+    reply     length uint32 of the JSON, length uint64 of the bytes after it, JSON, bytes
 
-Nothing that the child prints arrives anywhere, it leaves no core file, and its memory is limited.
+The child's own output is discarded, it writes no core file, and its memory is limited.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ REPLY = struct.Struct("<IQ")
 
 
 def serve(work: Callable[[bytes], tuple[dict[str, Any], bytes]], megabytes: int) -> None:
-    """Answer requests with what `work` makes of them, until stdin ends."""
+    """Answer each request with the JSON and bytes that `work` returns for it, until stdin ends."""
     requests = sys.stdin.buffer
     replies = os.fdopen(os.dup(1), "wb")
-    silence = os.open(os.devnull, os.O_WRONLY)
-    # what native code prints must not mix with the replies
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    # output of native code must not mix with the replies
+    os.dup2(null, 1)
+    os.dup2(null, 2)
     forbid_crash_reports()
     limit_memory(megabytes)
     _answer(replies, {"ready": True}, b"")
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
         (length,) = REQUEST.unpack(head)
-        # where memory does not suffice, the process ends: half a request is no good
+        # MemoryError ends the process, since half a request cannot be answered
         _answer(replies, *work(requests.read(length)))
 
 
@@ -44,7 +44,7 @@ def _answer(replies: BinaryIO, reply: dict[str, Any], content: bytes) -> None:
 
 
 def forbid_crash_reports() -> None:
-    """No dialogue and no core file when the process dies."""
+    """Prevent error dialogues and core files when the process dies."""
     if sys.platform == "win32":
         import ctypes
 
@@ -56,11 +56,11 @@ def forbid_crash_reports() -> None:
 
 
 def limit_memory(megabytes: int) -> None:
-    """Limit the address space to what is taken now and `megabytes` more; Linux alone enforces such a limit."""
+    """Limit the address space to its present size plus `megabytes`; only Linux enforces such a limit."""
     if sys.platform == "linux":
         import resource
 
-        with open("/proc/self/statm") as file:  # noqa: PTH123  # pathlib need not be loaded here
+        with open("/proc/self/statm") as file:  # noqa: PTH123  # without importing pathlib
             pages = int(file.read().split()[0])
         limit = pages * resource.getpagesize() + megabytes * 2**20
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]

@@ -1,6 +1,6 @@
-"""Watched child processes for what untrusted files may kill or hang: the next file is read all the same.
+"""Run code that an untrusted file may crash or hang in a watched child process, so that the next file is still read.
 
-`Guard` is the parent's side; `guarded/child.py` has what its children share.
+`Guard` is the parent's side; `guarded/child.py` is the child's side.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from typing import Any
 from seqaudio.errors import SeqAudioError
 from seqaudio.guarded.child import REPLY, REQUEST
 
-START_DEADLINE = 60.0  # seconds for the imports of the child, on a machine with much else to do
-WATCH_INTERVAL = 0.1  # seconds between two looks at the clock
-READ_SIZE = 2**20  # bytes at once: a length that is nonsense must not reserve memory
+START_DEADLINE = 60.0  # seconds for the imports of the child, enough on a busy machine
+WATCH_INTERVAL = 0.1  # seconds between checks of the deadline
+READ_SIZE = 2**20  # bytes read at once, so that a nonsensical length does not allocate memory
 
 
 class ChildCrashedError(Exception):
-    """The child died on a file; `str` tells its exit status."""
+    """The child died on a file; `str` gives its exit status."""
 
 
 class ChildTimeoutError(Exception):
-    """The child was ended because a file took too long."""
+    """The child was killed because a file took too long."""
 
 
 class Guard:
-    """Sends requests to a child process and brings its replies back. Starts the child when first asked.
+    """Sends requests to a child process and returns its replies. The first request starts the child.
 
-    Threads take turns; `the_guard` gives each process its own.
+    Threads take turns; `the_guard` gives each process a guard of its own.
 
     Args:
-        script: the program of the child, which calls `guarded_child.serve`.
+        script: the program of the child, which calls `child.serve`.
         megabytes: memory for a file in the child (enforced on Linux).
-        what: its name in messages, such as "the decoder".
-        imports: the modules that it needs, for the message about one that does not start.
+        what: name of the child in messages, such as "the decoder".
+        imports: the modules that it needs, for the error about a child that does not start.
     """
 
     def __init__(self, script: Path, megabytes: int, what: str, imports: str) -> None:
@@ -54,11 +54,11 @@ class Guard:
     def ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         """The child's reply to a request about one file, JSON and bytes, within `deadline` seconds.
 
-        Where a child fails that has read other files before, one of those may have damaged it; so this file is given
-        to a fresh child before it is blamed.
+        Where a child fails that has read other files before, one of those may be the cause, so the request is repeated
+        with a fresh child.
 
         Raises:
-            ChildCrashedError, ChildTimeoutError: a fresh child died, or took too long, too.
+            ChildCrashedError, ChildTimeoutError: a fresh child died, or took too long.
             SeqAudioError: the child does not start.
         """
         with self._turn:
@@ -75,7 +75,7 @@ class Guard:
         try:
             return self._child.ask(data, deadline)
         except BaseException:
-            # after Ctrl-C, too: a late reply would be taken for that of the next file
+            # also after Ctrl-C: a late reply would be taken for that of the next file
             self._end()
             raise
 
@@ -85,25 +85,25 @@ class Guard:
             self._child = None
 
     def close(self) -> None:
-        """End the child; the next file starts another."""
+        """End the child; the next request starts another."""
         with self._turn:
             self._end()
 
     def forget(self) -> None:
-        """Let go of a child that belongs to the process this one was forked from."""
+        """Drop the child after a fork, since it belongs to the parent process."""
         if self._child is not None:
             self._child.forget()
         self._turn, self._child = threading.Lock(), None
 
 
 class _Child:
-    """A running child and the thread that ends it when its time is up."""
+    """A running child, and the thread that kills it after its deadline."""
 
     def __init__(self, guard: Guard) -> None:
-        # one BLAS thread: each takes address space, of which the child has little
+        # one BLAS thread, since each takes some of the limited address space
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            # -P: no module of the script's own folder shadows the standard library
+            # -P: so that no module beside the script shadows the standard library
             [sys.executable, "-P", str(guard.script), str(guard.megabytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -113,7 +113,7 @@ class _Child:
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests, self._replies = self._process.stdin, self._process.stdout
-        self._clock = threading.Lock()
+        self._lock = threading.Lock()  # of the deadline
         self._due: float | None = None
         self._timed_out = False
         self._ended = threading.Event()
@@ -126,7 +126,7 @@ class _Child:
             if not isinstance(error, (ChildCrashedError, ChildTimeoutError)):
                 raise
             raise SeqAudioError(
-                f"{guard.what} does not start ({error}); try: {sys.executable} -c 'import {guard.imports}'"
+                f"{guard.what} does not start ({error}); to see why: {sys.executable} -c 'import {guard.imports}'"
             ) from None
 
     def ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
@@ -135,8 +135,8 @@ class _Child:
         return reply
 
     def _within(self, deadline: float, data: bytes | None) -> tuple[dict[str, Any], bytes]:
-        """Send `data`, if any, and wait for a reply; the watching thread ends the child when time is up."""
-        with self._clock:
+        """Send `data`, if any, and wait for a reply; the watching thread kills the child after the deadline."""
+        with self._lock:
             self._due = time.monotonic() + deadline
         try:
             if data is not None:
@@ -149,9 +149,9 @@ class _Child:
                 raise ChildTimeoutError(f"no reply within {deadline:g} s") from None
             raise ChildCrashedError(f"its process died with status {status}") from None
         except ValueError:
-            raise ChildCrashedError("its process sent nonsense") from None
+            raise ChildCrashedError("its process sent an invalid reply") from None
         finally:
-            with self._clock:
+            with self._lock:
                 self._due = None
 
     def _write(self, data: bytes) -> None:
@@ -171,7 +171,7 @@ class _Child:
 
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_INTERVAL):
-            with self._clock:
+            with self._lock:
                 if self._due is not None and time.monotonic() > self._due:
                     self._timed_out = True
                     self._process.kill()
@@ -185,17 +185,17 @@ class _Child:
         self._replies.close()
 
     def forget(self) -> None:
-        # the child ends when every write end of its stdin is closed, this copy too
+        # the child ends when all write ends of its stdin are closed, including this copy
         self._requests.close()
         self._replies.close()
-        self._process.returncode = 0  # not ours to wait for
+        self._process.returncode = 0  # the parent waits for it, not this process
 
 
 _guards: dict[tuple[Path, int], Guard] = {}
 
 
 def the_guard(script: Path, megabytes: int, what: str, imports: str) -> Guard:
-    """The guard of this process for a program and a limit of memory; arguments are those of `Guard`."""
+    """The guard of this process for a program and a memory limit; arguments are those of `Guard`."""
     key = (script, megabytes)
     if key not in _guards:
         _guards[key] = Guard(script, megabytes, what, imports)
@@ -203,7 +203,7 @@ def the_guard(script: Path, megabytes: int, what: str, imports: str) -> Guard:
 
 
 def close_all() -> None:
-    """End the children of this process; the next file starts another."""
+    """End all children of this process; the next request starts another."""
     for guard in _guards.values():
         guard.close()
 

@@ -1,1 +1,1 @@
-"""Data preparation: what all scripts of `data_prep/` share."""
+"""Data preparation: the code that the scripts of `data_prep/` share."""

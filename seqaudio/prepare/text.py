@@ -1,4 +1,4 @@
-"""What a preparation does with a text: characters as ids, cut in order into train, valid and test."""
+"""Turn a text into rows of character ids, cut in order into train, valid and test."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from seqaudio.prepare.corpora.splits import check_percentages
 from seqaudio.store import SPLITS
 from seqaudio.vocabulary import SPECIAL_TOKENS, Vocabulary
 
-MIN_CHARACTERS = 100  # of a text; less has no parts worth the name
+MIN_CHARACTERS = 100  # of a text; a shorter one cannot be split sensibly
 
 
 def read_text(path: Path) -> str:
-    """A text file as one string in Unicode normal form C, with line ends as \\n.
+    """A text file as one string in Unicode normal form C, with \\n at line ends.
 
-    Raises InputFileError for one that cannot be read, is not UTF-8, or is too short.
+    Raises InputFileError for a file that cannot be read, is not UTF-8, or is too short.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputFileError(path, Reason.UNREADABLE, error.strerror or type(error).__name__) from None
     except UnicodeDecodeError as error:
-        detail = f"byte {error.start:,} is not UTF-8; convert the file, as with iconv -t utf-8"
+        detail = f"byte {error.start:,} is not UTF-8; convert the file, such as with iconv -t utf-8"
         raise InputFileError(path, Reason.NOT_TEXT, detail) from None
     if len(text) < MIN_CHARACTERS:
         detail = f"{len(text)} characters, expected at least {MIN_CHARACTERS}"
@@ -39,9 +39,9 @@ def read_text(path: Path) -> str:
 
 
 def character_vocabulary(paths: Iterable[Path]) -> tuple[str, ...]:
-    """Padding, marks, and every character of the texts by code point; texts that cannot be read are left out.
+    """PAD, BOS and EOS, then every character of the texts, sorted by code point. Unreadable texts are left out.
 
-    Raises SourceError, with the first reason, where none can be read.
+    Raises SourceError, with the error of the first text, where none can be read.
     """
     characters: set[str] = set()
     refused: list[InputFileError] = []
@@ -51,7 +51,7 @@ def character_vocabulary(paths: Iterable[Path]) -> tuple[str, ...]:
         except InputFileError as error:
             refused.append(error)
     if not characters:
-        raise SourceError(str(refused[0]) if refused else "no text was given")
+        raise SourceError(str(refused[0]) if refused else "no text was given; give at least one text file")
     return (*SPECIAL_TOKENS, *sorted(characters))
 
 
@@ -61,7 +61,7 @@ class CharacterPreparation:
 
     Raises:
         OptionError: percentages that leave nothing to train on.
-        InputFileError: when called, what `read_text` raises.
+        InputFileError: when called, as `read_text`.
     """
 
     vocabulary: tuple[str, ...]

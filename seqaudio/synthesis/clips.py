@@ -1,9 +1,9 @@
-"""What `data_prep/synthetic_keywords.py` does with each clip: speak it in a room, in noise, and extract its features.
+"""Make the clips of `data_prep/synthetic_keywords.py`: speak a word in a room, add noise, extract its features.
 
     item     id "yes/f3+en-gb/02/noisy", text "yes", speaker "f3+en-gb", condition "noisy"; without a text: silence
     clip     [word] -> room -> place in the clip -> level -> background at a signal-to-noise ratio -> features
 
-Everything is drawn from a generator that depends on (seed, id) alone, so a clip is the same in any store and process.
+All randomness comes from a generator that depends on (seed, id) alone, so a clip is the same in any store and process.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
 from seqaudio.synthesis.espeak import SPEEDS, speak
-from seqaudio.synthesis.random_voices import draw_timbre, is_drawn
+from seqaudio.synthesis.random_voices import is_random, random_timbre
 from seqaudio.units import Decibels, Seconds
 
 CLEAN, NOISY = "clean", "noisy"  # conditions
-FASTER = 1.15  # how much a word's speed is raised when it does not fit
+FASTER = 1.15  # factor by which a word's speed is raised when it does not fit
 MARGIN: Seconds = 0.05  # before and after a word
-SAMPLED = 8  # of so many items one is spoken to find the length of clips
+SAMPLED = 8  # every eighth item is spoken to find the length of the clips
 
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """How clips vary. Pairs are the least and the greatest value; each is drawn uniformly for each clip."""
+    """How clips vary. Pairs are minimum and maximum; a value between them is drawn uniformly for each clip."""
 
     seconds: Seconds = 1.0  # of every clip
     speed: tuple[int, int] = (150, 220)  # words per minute
     pitch: tuple[int, int] = (35, 65)  # of 99; 50 is that of the voice
     pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
     reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.4)
-    direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # near to the microphone or far from it
+    direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # from far to near the microphone
     level: tuple[Decibels, Decibels] = (-32.0, -14.0)  # dBFS of the word's active part
     noisy_snr: tuple[Decibels, Decibels] = (0.0, 20.0)  # signal-to-noise ratio over the word's active part
     clean_snr: tuple[Decibels, Decibels] = (40.0, 60.0)
@@ -62,7 +62,7 @@ class SpeakClip:
     """A `Process` for `build_store`: one word, near miss or silence becomes one row of frames [T, F].
 
     Raises, when called:
-        AudioError: the synthesiser gives no sound for the text, or the word is longer than the clip at any speed.
+        AudioError: the synthesiser gives no sound for the text, or the word does not fit into the clip at any speed.
     """
 
     features: FeatureSettings
@@ -74,12 +74,12 @@ class SpeakClip:
         return [Row(item.id, extract_frames(samples, self.features), len(samples) / self.features.sample_rate)]
 
     def samples(self, item: Item) -> np.ndarray:
-        """The clip itself, [N] float32, N the same for all items; never clipped."""
+        """The samples of the clip, [N] float32, N equal for all items; they never exceed full scale."""
         speech, background = self.parts(item)
         return unclipped(speech + background)
 
     def parts(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
-        """The word in its room and the background, both [N] float32, before their sum is kept from clipping."""
+        """The word in its room, and the background, both [N] float32; `samples` keeps their sum from clipping."""
         draw = clip_generator(self.seed, item.id)
         rate = self.features.sample_rate
         count = round(self.clips.seconds * rate)
@@ -87,7 +87,7 @@ class SpeakClip:
         snr = draw.uniform(*(self.clips.noisy_snr if item.condition == NOISY else self.clips.clean_snr))
         background = noise(str(draw.choice(list(NOISES))), count, rate, draw)
         if not item.text:
-            # as loud as behind a word, so that the background does not tell whether there is one
+            # as loud as with a word, so that the level of the background does not reveal whether there is one
             return np.zeros(count, dtype=np.float32), amplify(background, level - snr)
         word = self._word(item, count, draw)
         response = room_response(
@@ -96,13 +96,13 @@ class SpeakClip:
         margin = round(MARGIN * rate)
         start = int(draw.integers(margin, count - margin - len(word) + 1))
         speech = np.zeros(count, dtype=np.float32)
-        heard = reverberate(word, response)[: count - start]
-        speech[start : start + len(heard)] = heard
+        reverberant = reverberate(word, response)[: count - start]
+        speech[start : start + len(reverberant)] = reverberant
         speech = at_level(speech, level)
         return speech, noise_at(snr, speech, background)
 
     def _word(self, item: Item, count: int, draw: np.random.Generator) -> np.ndarray:
-        """The word alone, spoken faster than drawn if it would not fit into `count` samples."""
+        """The word without room or noise, spoken faster than drawn if it would not fit into `count` samples."""
         speed = int(draw.integers(*self.clips.speed, endpoint=True))
         pitch = int(draw.integers(*self.clips.pitch, endpoint=True))
         pitch_range = int(draw.integers(*self.clips.pitch_range, endpoint=True))
@@ -114,12 +114,13 @@ class SpeakClip:
             if len(word) <= longest:
                 return word
             if speed == SPEEDS[-1]:
-                raise AudioError(item.key, Reason.TOO_LONG, f"does not fit into {self.clips.seconds} s at {speed} wpm")
+                detail = f"does not fit into {self.clips.seconds} s at {speed} words per minute"
+                raise AudioError(item.key, Reason.TOO_LONG, detail)
             speed = min(SPEEDS[-1], round(speed * FASTER))
 
 
 def clip_generator(seed: int, name: str) -> np.random.Generator:
-    """The generator of a clip; equal arguments give equal draws on every machine."""
+    """The random generator of a clip; equal arguments give equal numbers on every machine."""
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return np.random.default_rng((seed, int.from_bytes(digest, "little")))
 
@@ -132,9 +133,9 @@ def speaker_name(variant: str, accent: str) -> str:
 def spoken_word(
     text: str, speaker: str, sample_rate: int, speed: int, pitch: int = 50, pitch_range: int = 50
 ) -> np.ndarray:
-    """The active part of a word, [N] float32 at `sample_rate` hertz; empty where nothing is heard."""
+    """The active part of a word, [N] float32 at `sample_rate` hertz; empty where the synthesiser is silent."""
     variant, accent = speaker.split("+")
-    voice = {"timbre": draw_timbre(variant)} if is_drawn(variant) else {"variant": variant}
+    voice = {"timbre": random_timbre(variant)} if is_random(variant) else {"variant": variant}
     samples, rate = speak(text, accent, **voice, speed=speed, pitch=pitch, pitch_range=pitch_range)
     if not np.any(samples):
         return samples[:0]
@@ -142,10 +143,10 @@ def spoken_word(
 
 
 def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
-    """A length for all clips: the longest word of every eighth item, spoken slowest, with its margins.
+    """A length for all clips: that of the longest word of every eighth item, at the slowest speed, with margins.
 
-    It is rounded up to a tenth of a second. A word that is longer still is spoken faster, see `SpeakClip`.
+    It is rounded up to a tenth of a second. A longer word is spoken faster, see `SpeakClip`.
     """
-    rate = 16_000  # of this measurement
+    rate = 16_000  # for this measurement
     words = (spoken_word(item.text, item.speaker, rate, clips.speed[0]) for item in items[::SAMPLED])
     return math.ceil(10 * (max(map(len, words)) / rate + 2 * MARGIN)) / 10

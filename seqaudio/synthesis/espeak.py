@@ -1,13 +1,13 @@
-"""Speech without a recording: espeak-ng through ctypes, out of the package `espeakng_loader` (extra `tts`).
+"""Synthesise speech by espeak-ng, through ctypes, from the package `espeakng_loader` (extra `tts`).
 
     samples, rate = speak("hello", "en-us", variant="f3", speed=160)
     phonemes("hello", "en-us")                  ["h", "@", "l", "'oU"]
-    speak(spell(phonemes("hello", "en-us")), "en-us")       the same sound, to the sample
+    speak(spell(phonemes("hello", "en-us")), "en-us")       the same samples
 
 espeak-ng is a formant synthesiser for about a hundred languages, each in any of about a hundred voice variants. It
 keeps the phase of its pitch flutter, its echo and its breath noise in static variables that no function clears, so a
-second call would sound otherwise than the first. Here every call loads the library, uses it and unloads it: the same
-call gives the same samples whatever came before, for one millisecond more.
+second call would differ from the first. Therefore every call here loads the library, uses it and unloads it: equal
+calls give equal samples, whatever came before, at the cost of one millisecond.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from seqaudio.errors import OptionError, SourceError
 from seqaudio.registry import did_you_mean
 
 # names and values of the library's header
-SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback, and the call returns when all have gone
+SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: samples go to a callback, and the call returns after the last
 RETURN_ON_ERROR = 0x8000  # option of espeak_Initialize; without it the library ends the process
 UTF8, PHONEMES = 0x001, 0x100  # flags of a text: its encoding; [[...]] holds phonemes
 IPA = 0x02  # phoneme mode: names of the International Phonetic Alphabet
 RATE, VOLUME, PITCH, RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 CHARACTERS = 1  # espeak_POSITION_TYPE
 
-SPEEDS = range(80, 451)  # words per minute, the range that its documentation gives
-PITCHES = range(100)  # steps of pitch and of pitch range; 50 is what the voice file says
-QUIETER = 50  # of the library's 100: loud variants then stay clear of its limiter
-# one buffer for a whole utterance: the echo that follows the last word is lost unless it fits beside it
+SPEEDS = range(80, 451)  # words per minute, the range in its documentation
+PITCHES = range(100)  # steps of pitch and of pitch range; 50 is the voice file's own value
+QUIETER = 50  # volume out of 100, low enough that loud variants do not reach the library's limiter
+# one buffer for a whole utterance: the echo after the last word is lost unless it fits into the same buffer
 BUFFER_MILLISECONDS = 60_000
-LONGEST_PATH = 59  # bytes of the name of a voice file outside of the library's data
-SEPARATOR = "\x1f"  # between phonemes; no mnemonic holds it, and many hold an underscore
+MAX_PATH_BYTES = 59  # bytes of the name of a voice file outside of the library's data
+SEPARATOR = "\x1f"  # between phonemes, since no mnemonic contains it, but many contain an underscore
 WORD_GAP = " "  # between the phonemes of two words
 INSTALL = 'pip install "seqaudio[tts]"'
 
@@ -57,22 +57,22 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class Variant(NamedTuple):
-    """A timbre that any language can be spoken in."""
+    """A timbre, usable with any language."""
 
     name: str
-    gender: str  # male, female, or empty where its file does not say
+    gender: str  # male, female, or empty where its file gives none
 
 
 class _Accent(NamedTuple):
     """A voice file of the library."""
 
     name: str  # in English, such as Turkish or French (Belgium)
-    ranks: dict[str, int]  # by code of a language: how unusual this accent is of it
+    ranks: dict[str, int]  # by language code; the more usual this accent of the language, the lower
     file: str
 
 
 class _Voice(NamedTuple):
-    """What is wanted of a _VoiceRecord, copied out of the library's memory."""
+    """The needed fields of a _VoiceRecord, copied out of the library's memory."""
 
     name: str
     gender: int  # 1 male, 2 female
@@ -85,7 +85,7 @@ class _VoiceRecord(ctypes.Structure):
 
     _fields_ = (
         ("name", ctypes.c_char_p),
-        ("languages", ctypes.c_void_p),  # a byte of priority and a string, again and again; then a zero byte
+        ("languages", ctypes.c_void_p),  # pairs of a priority byte and a string; then a zero byte
         ("identifier", ctypes.c_char_p),  # its file below `lang` or `voices`
         ("gender", ctypes.c_ubyte),
         ("age", ctypes.c_ubyte),
@@ -110,10 +110,10 @@ def speak(
 
     Args:
         text: words, or phonemes in double brackets as `spell` writes them; both may be mixed.
-        voice: a language or one of its accents, see `voices`; a language takes its first accent.
-        variant: a timbre by its name, see `variants`; empty: the plain one.
-        timbre: one that has no name yet, as the lines of a voice variant, such as "formant 1 110 90 120"; espeak-ng's
-            documentation of voices tells what there is. It cannot stand beside a variant.
+        voice: a language or one of its accents, see `voices`; a language stands for its first accent.
+        variant: the name of a timbre, see `variants`; empty: the plain one.
+        timbre: a timbre without a name, as the lines of a voice variant, such as "formant 1 110 90 120", described in
+            espeak-ng's documentation of voices. It excludes `variant`.
         speed: words per minute, 80 to 450.
         pitch: 0 (deep) to 99 (high), 50 is that of the variant; each step is about 1.4 %.
         pitch_range: 0 (monotone) to 99 (lively).
@@ -121,9 +121,9 @@ def speak(
         Samples [N] float32 in -1..1 and their rate in hertz.
 
     Raises:
-        OptionError: an unknown voice or variant, a variant and a timbre, a value out of its range, a text that cannot
-            be encoded.
-        SourceError: espeak-ng is not installed, or cannot be loaded afresh.
+        OptionError: an unknown voice or variant, both a variant and a timbre, a value out of its range, a text that
+            cannot be encoded.
+        SourceError: espeak-ng is not installed, or another part of the process already uses it.
     """
     for name, value, allowed in (
         ("speed", speed, SPEEDS),
@@ -134,11 +134,11 @@ def speak(
             raise OptionError(f"{name} {value}, expected a whole number from {allowed[0]} to {allowed[-1]}")
     file = _voice_file(voice)
     if variant and timbre:
-        raise OptionError(f"the variant {variant!r} and a timbre are given, expected one of the two")
+        raise OptionError(f"both the variant {variant!r} and a timbre are given, expected one of the two")
     if variant:
         known = [each.name for each in variants()]
         if variant not in known:
-            raise OptionError(f"no voice variant is called {variant!r}; {did_you_mean(variant, known)}")
+            raise OptionError(f"unknown voice variant {variant!r}; {did_you_mean(variant, known)}")
         file += f"+{variant}"
     encoded = _encode(text)
     parameters = {RATE: speed, VOLUME: QUIETER, PITCH: pitch, RANGE: pitch_range}
@@ -146,11 +146,11 @@ def speak(
 
 
 def phonemes(text: str, voice: str = "en", *, ipa: bool = False) -> list[str]:
-    """The phonemes of a text as the voice would speak it, each with the stress mark that precedes it.
+    """The phonemes of a text as the voice would speak it, each with the stress mark before it.
 
-    They are espeak-ng's mnemonics, or with `ipa` the letters of the International Phonetic Alphabet; a space stands
-    between two words. A pause has no IPA letter, and a mnemonic that colours its neighbour none of its own, so there
-    the two lists can differ in length. A word of another language is enclosed in marks such as "(en)" and "(fr)".
+    They are espeak-ng's mnemonics, or with `ipa` letters of the International Phonetic Alphabet, with a space between
+    words. The two lists can differ in length: a pause has no IPA letter, nor has a mnemonic that only modifies its
+    neighbour. A word read in another language is enclosed in marks such as "(en)" and "(fr)".
 
     Raises: as `speak`.
     """
@@ -159,7 +159,7 @@ def phonemes(text: str, voice: str = "en", *, ipa: bool = False) -> list[str]:
 
 
 def spell(mnemonics: list[str]) -> str:
-    """Phonemes as a text for `speak`. Marks of another language are not understood there."""
+    """Phonemes as a text for `speak`, which does not understand the marks of another language."""
     return "[[" + "|".join(mnemonics) + "]]"
 
 
@@ -167,8 +167,8 @@ def voices(language: str = "") -> list[str]:
     """The accents of a language, most usual first: `voices("en")` begins with en-gb, en-us. Without one, all accents.
 
     Raises:
-        OptionError: no accent is of that language.
-        SourceError: espeak-ng is not installed, or cannot be loaded afresh.
+        OptionError: espeak-ng has no such language.
+        SourceError: espeak-ng is not installed, or another part of the process already uses it.
     """
     accents = _accents()
     if not language:
@@ -211,7 +211,7 @@ def _accents() -> dict[str, _Accent]:
 
 
 def _nearest(language: str) -> str:
-    """Codes whose spelling, or whose language's name, is nearest to what was given."""
+    """Codes of the languages whose code or name is most similar to what was given."""
     codes: dict[str, str] = {}
     for code, accent in _accents().items():
         codes |= dict.fromkeys((*accent.ranks, accent.name.lower()), code)
@@ -221,14 +221,14 @@ def _nearest(language: str) -> str:
 
 
 def _voice_file(voice: str) -> str:
-    """The file of an accent or of the first accent of a language; by its name the library would search them all."""
+    """The file of an accent, or of a language's first accent; given a name, the library would search all files."""
     accents = _accents()
     return accents[voice if voice in accents else voices(voice)[0]].file
 
 
 def _encode(text: str) -> bytes:
     if "\0" in text:
-        raise OptionError(f"{text!r} holds a NUL character, expected words to speak")
+        raise OptionError(f"{text!r} contains a NUL character, expected words to speak")
     try:
         return text.encode() + b"\0"
     except UnicodeEncodeError:
@@ -236,10 +236,10 @@ def _encode(text: str) -> bytes:
 
 
 def _alone(work: Callable[[], Result]) -> Result:
-    """Do something with the library while nobody else does.
+    """Run `work` with the library while no other thread uses it.
 
-    It runs in a thread of its own: Ctrl-C is raised in the main thread, whereas within the library's callback ctypes
-    would print and forget it.
+    It runs in a thread of its own, so that Ctrl-C is raised in the main thread; within the library's callback ctypes
+    would only print it.
     """
     with _turn, ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(work).result()
@@ -256,13 +256,13 @@ def _loader() -> ModuleType:
 
 @contextmanager
 def _espeak() -> Iterator[Any]:
-    """The library in its first state, unloaded at the end."""
+    """The library, freshly loaded, and unloaded at the end."""
     loader = _loader()
     path = loader.get_library_path()
     if _is_loaded(path):
         raise SourceError(
-            "another part of this process holds espeak-ng, and its state would change the sound; "
-            "speak in a process of its own"
+            "another part of this process already uses espeak-ng, whose state would change the sound; "
+            "speak in a separate process"
         )
     try:
         library = ctypes.CDLL(path)
@@ -272,7 +272,7 @@ def _espeak() -> Iterator[Any]:
         data = loader.get_data_path()
         if library.espeak_Initialize(SYNCHRONOUS, BUFFER_MILLISECONDS, os.fsencode(data), RETURN_ON_ERROR) <= 0:
             raise SourceError(f"espeak-ng finds no voices in {data}; {INSTALL}")
-        # noise of breath: of most variants from the library's own generator, of some from the C library's
+        # the noise of breath comes from the library's own generator for most variants, from the C library's for some
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         _c_library().srand(1)
         try:
@@ -285,20 +285,20 @@ def _espeak() -> Iterator[Any]:
 
 @contextmanager
 def _voice_with(timbre: str, file: str) -> Iterator[str]:
-    """A file of its own for the accent in `file` with a timbre; the file itself without one.
+    """A temporary voice file with the accent of `file` and a timbre; without a timbre `file` itself.
 
     Raises SourceError where the library cannot read from the folder of temporary files.
     """
     if not timbre:
         yield file
         return
-    # no prefix: the library has room for few characters
+    # no prefix, since the library takes only short paths
     handle, name = tempfile.mkstemp(prefix="")
     try:
-        # it lowers capitals, which does no harm where file names are the same in capitals
-        if len(os.fsencode(name)) > LONGEST_PATH or not Path(name.lower()).exists():
+        # it converts the path to lower case, which is harmless on case-insensitive file systems
+        if len(os.fsencode(name)) > MAX_PATH_BYTES or not Path(name.lower()).exists():
             raise SourceError(
-                f"{name}: espeak-ng reads a voice from a path of at most {LONGEST_PATH} bytes without capitals; "
+                f"{name}: espeak-ng reads a voice from a path of at most {MAX_PATH_BYTES} bytes without capitals; "
                 f"set TMPDIR to such a folder"
             )
         accent = Path(_loader().get_data_path(), "lang", file).read_text(encoding="utf-8")
@@ -310,7 +310,7 @@ def _voice_with(timbre: str, file: str) -> Iterator[str]:
         Path(name).unlink()
 
 
-if sys.platform == "win32":  # written after the systems' documentation, never run
+if sys.platform == "win32":  # written from the documentation, never run
 
     def _c_library() -> ctypes.CDLL:
         return ctypes.CDLL("ucrtbase")
@@ -360,7 +360,7 @@ def _synthesise(text: bytes, file: str, parameters: dict[int, int], timbre: str)
         failed = failed or library.espeak_Synchronize()
         rate: int = library.espeak_ng_GetSampleRate()
     if failed:
-        raise SourceError(f"espeak-ng could not speak {text[:-1].decode()!r} (its error {failed})")
+        raise SourceError(f"espeak-ng could not speak {text[:-1].decode()!r} (its error {failed}); try another text")
     samples = np.frombuffer(b"".join(blocks), dtype=np.int16)
     return from_int16(samples), rate
 
@@ -373,7 +373,7 @@ def _translate(text: bytes, file: str, ipa: bool) -> list[str]:
     with _espeak() as library:
         _choose(library, file)
         library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        while rest.value:  # one clause after the other; the library moves the pointer
+        while rest.value:  # clause by clause; the library advances the pointer
             clauses.append(library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, mode).decode())
     words = [word for clause in clauses for word in clause.split(WORD_GAP) if word]
     found: list[str] = []
@@ -392,7 +392,7 @@ def _choose(library: Any, file: str) -> None:
 
 
 def _list(wanted: _VoiceRecord | None) -> list[_Voice]:
-    """What voice files say of themselves: those of all languages, or those that are wanted."""
+    """The voice files of the library: those of all languages, or those that match `wanted`."""
     found = []
     with _espeak() as library:
         library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceRecord))

@@ -1,8 +1,8 @@
-"""Words that are nearly a keyword, so that a recogniser learns to reject what only resembles one.
+"""Near misses: words that are nearly a keyword, so that a recogniser learns to reject what only resembles one.
 
-A near miss is a keyword with one vowel and one consonant exchanged for others: "yes" may become "yam" or "joes". Which
-phonemes an accent has is learnt from words that need no translation: digits are read as numbers in nearly every
-language, and pictures by their names in about fifty.
+A near miss is a keyword with one vowel and one consonant replaced: "yes" may become "yam" or "joes". The phonemes of an
+accent are collected from texts that need no translation: digits, read as numbers in nearly every language, and emoji,
+read by their names in about fifty.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ COMMON_WORDS = (*map(str, NUMBERS), *EMOJI)
 STRESS = "',%="  # marks before a mnemonic
 IPA_VOWELS = frozenset("iyɨʉɯuɪʏʊeøɘɵɤoəɛœɜɞʌɔæɐaɶɑɒᵻᵿɚɝ")
 SYLLABIC = "\u0329"  # below an IPA consonant that forms a syllable
-UNHEARD = frozenset("ˈˌːˑ")  # stress and length: two words that differ in these alone sound alike
+IGNORED = frozenset("ˈˌːˑ")  # stress and length: two words that differ only in these count as sounding alike
 ATTEMPTS = 200  # draws of a near miss before giving up
 
-Sounds = tuple[str, ...]  # phonemes without stress and length, to tell whether words sound alike
+Sounds = tuple[str, ...]  # phonemes without stress and length; words with equal ones sound alike
 
 
 @dataclass(frozen=True)
@@ -39,13 +39,13 @@ class Inventory:
 
     @classmethod
     def of(cls, accent: str, words: Sequence[str] = ()) -> Inventory:
-        """What is heard in numbers, pictures and the given words. Words of another language are left out."""
+        """The phonemes of numbers, emoji and the given words. Words read in another language are left out."""
         ipa: dict[str, str] = {}
         for word in (*COMMON_WORDS, *words):
             mnemonics, letters = phonemes(word, accent), phonemes(word, accent, ipa=True)
-            # where a mnemonic has no IPA letter of its own, it is unknown which letter is whose
+            # with lists of different length, it is unknown which letter belongs to which mnemonic
             if is_native(mnemonics) and len(mnemonics) == len(letters):
-                ipa.update(zip(map(_bare, mnemonics), map(_audible, letters), strict=True))
+                ipa.update(zip(map(_bare, mnemonics), map(_sound, letters), strict=True))
         ipa.pop(WORD_GAP, None)
         by_sound = {sound: mnemonic for mnemonic, sound in reversed(ipa.items())}
         vowels = sorted(mnemonic for sound, mnemonic in by_sound.items() if _is_vowel(sound))
@@ -53,17 +53,17 @@ class Inventory:
         return cls(tuple(vowels), tuple(consonants), ipa)
 
     def sounds_of(self, mnemonics: Sequence[str]) -> Sounds:
-        """What is heard of a word."""
+        """The sounds of a word."""
         bare = (_bare(mnemonic) for mnemonic in mnemonics)
         return tuple(self.sounds.get(mnemonic, mnemonic) for mnemonic in bare if mnemonic != WORD_GAP)
 
     def kind(self, mnemonic: str) -> tuple[str, ...]:
-        """The phonemes that may take its place; none for a pause, a tone or a phoneme that is not known."""
+        """The phonemes of the same kind, vowels or consonants; none for a pause, a tone or an unknown phoneme."""
         sound = self.sounds.get(_bare(mnemonic), "")
         return self.vowels if _is_vowel(sound) else self.consonants if _is_consonant(sound) else ()
 
     def exchange(self, mnemonic: str, generator: np.random.Generator) -> str:
-        """Another phoneme of the same kind, with the same stress; the same where there is no other."""
+        """A random other phoneme of the same kind, with the same stress; itself where there is no other."""
         bare = _bare(mnemonic)
         others = [other for other in self.kind(mnemonic) if self.sounds[other] != self.sounds[bare]]
         stress = mnemonic[: len(mnemonic) - len(bare)]
@@ -74,9 +74,9 @@ class Inventory:
 class NearMisses:
     """Near misses of keywords in one accent."""
 
-    keywords: tuple[tuple[str, ...], ...]  # phonemes of those that can be spoken from their phonemes
+    keywords: tuple[tuple[str, ...], ...]  # phonemes of the keywords that can be spoken from phonemes
     inventory: Inventory
-    heard: frozenset[Sounds]  # how all keywords sound
+    keyword_sounds: frozenset[Sounds]  # sounds of all keywords
     seed: int
 
     @classmethod
@@ -84,30 +84,32 @@ class NearMisses:
         """Near misses of words, given with their phonemes.
 
         Raises:
-            OptionError: every word is read in another language, so that none can be spoken from its phonemes.
+            OptionError: the accent reads every word in another language, so none can be spoken from its phonemes.
         """
         inventory = Inventory.of(accent, tuple(words))
         native = tuple(tuple(word) for word in words.values() if is_native(word))
         if not native:
-            raise OptionError(f"{accent} reads all words in another language; name that one, or give --unknown 0")
+            raise OptionError(
+                f"{accent} reads all words in another language; give that one as --language, or --unknown 0"
+            )
         return cls(native, inventory, frozenset(map(inventory.sounds_of, words.values())), seed)
 
     def draw(self, name: str) -> str:
-        """The text of the clip of that name, for `speak`: a near miss of any of the keywords."""
+        """The text of the clip with this name, for `speak`: a near miss of one of the keywords."""
         generator = clip_generator(self.seed, f"{name}/near miss")
         keyword = self.keywords[generator.integers(len(self.keywords))]
-        return spell(near_miss(keyword, self.inventory, self.heard, generator))
+        return spell(near_miss(keyword, self.inventory, self.keyword_sounds, generator))
 
 
 def near_miss(
-    keyword: Sequence[str], inventory: Inventory, heard: Set[Sounds], generator: np.random.Generator
+    keyword: Sequence[str], inventory: Inventory, keyword_sounds: Set[Sounds], generator: np.random.Generator
 ) -> list[str]:
-    """The phonemes of a keyword with a vowel and a consonant exchanged, as far as it has both.
+    """The phonemes of a keyword with a vowel and a consonant replaced, as far as it has both.
 
-    The result sounds like none of the words in `heard`.
+    The result has none of the `keyword_sounds`.
 
     Raises:
-        OptionError: the word has no phoneme that could be exchanged, or every exchange gives a keyword.
+        OptionError: the word has no phoneme that could be replaced, or every replacement gives a keyword.
     """
     for _ in range(ATTEMPTS):
         missed = list(keyword)
@@ -116,13 +118,13 @@ def near_miss(
             if places:
                 place = int(generator.choice(places))
                 missed[place] = inventory.exchange(keyword[place], generator)
-        if inventory.sounds_of(missed) not in heard:
+        if inventory.sounds_of(missed) not in keyword_sounds:
             return missed
     raise OptionError(f"the phonemes {' '.join(keyword)} have no near miss; choose another word, or --unknown 0")
 
 
 def is_native(mnemonics: Sequence[str]) -> bool:
-    """False for a word that the voice reads in another language: it cannot be spoken from its phonemes."""
+    """False for a word that the voice reads in another language, and that cannot be spoken from its phonemes."""
     return not any(mnemonic.startswith("(") for mnemonic in mnemonics)
 
 
@@ -130,8 +132,8 @@ def _bare(mnemonic: str) -> str:
     return mnemonic.lstrip(STRESS)
 
 
-def _audible(ipa: str) -> str:
-    return "".join(letter for letter in ipa if letter not in UNHEARD)
+def _sound(ipa: str) -> str:
+    return "".join(letter for letter in ipa if letter not in IGNORED)
 
 
 def _is_vowel(sound: str) -> bool:

@@ -1,11 +1,11 @@
-"""Voices that nobody made: timbres for espeak-ng, drawn at random so that a net hears hundreds of speakers.
+"""Random voices: timbres for espeak-ng that are drawn at random, so that a net is trained on hundreds of speakers.
 
-    draw_timbre("drawn-0017")       the lines of a voice variant, the same for the same name
+    random_timbre("drawn-0017")       the lines of a voice variant, the same for the same name
 
-espeak-ng brings some fifty human timbres. A net that trains on forty of them learns those forty throats, and fails on
-one that lies outside of them; a thousand drawn ones surround them all. What each line means is told by espeak-ng's
-documentation of voices: a formant has a frequency, a height and a width in percent of the plain voice's and a shift in
-hertz; 0 is the hum below the first of the three that make a vowel.
+espeak-ng has some fifty human timbres. A net trained on forty of them learns these vocal tracts and fails on others; a
+thousand random ones cover the whole range. The lines are described in espeak-ng's documentation of voices: a formant
+has a frequency, a height and a width in percent of the plain voice's, and a shift in hertz; formant 0 is the hum below
+the three that make a vowel.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ import math
 
 import numpy as np
 
-PREFIX = "drawn-"
+PREFIX = "drawn-"  # as in existing stores; the hash of the whole name decides the timbre
 FORMANTS = range(9)
 VOWEL_FORMANTS = range(1, 4)
 STRESSES = 8  # levels of stress that a voice raises or stretches
 
 
-def drawn_names(count: int) -> list[str]:
-    """Names of the first drawn voices: drawn-0000, drawn-0001, and so on."""
+def random_names(count: int) -> list[str]:
+    """Names of the first random voices: drawn-0000, drawn-0001, and so on."""
     return [f"{PREFIX}{number:04d}" for number in range(count)]
 
 
-def is_drawn(name: str) -> bool:
-    """Whether a voice of that name is a drawn one; espeak-ng's own are called otherwise."""
+def is_random(name: str) -> bool:
+    """Whether a voice of this name is a random one, not one of espeak-ng's own."""
     return name.startswith(PREFIX)
 
 
-def draw_timbre(name: str) -> str:
-    """The timbre of a name as `seqaudio.synthesis.espeak.speak` takes it; equal names give equal timbres everywhere.
+def random_timbre(name: str) -> str:
+    """The timbre of a name, for `seqaudio.synthesis.espeak.speak`; equal names give equal timbres on every machine.
 
-    The length of the throat moves all formants together, its shape each by itself, and the source has a pitch, an
-    unsteadiness and a breath of its own.
+    The length of the vocal tract shifts all formants together, its shape each of them independently; pitch, flutter and
+    breath of the source are random too.
     """
     digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     draw = np.random.default_rng(int.from_bytes(digest, "little"))
@@ -91,9 +91,9 @@ def _prosody(draw: np.random.Generator) -> list[str]:
     return lines
 
 
-def _ratio(draw: np.random.Generator, least: float, greatest: float) -> float:
-    """Uniform on a logarithmic scale."""
-    return math.exp(draw.uniform(math.log(least), math.log(greatest)))
+def _ratio(draw: np.random.Generator, low: float, high: float) -> float:
+    """A number between two others, uniform on a logarithmic scale."""
+    return math.exp(draw.uniform(math.log(low), math.log(high)))
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -1,11 +1,11 @@
-"""Energies of frames under filters in one pass, compiled by numba: eight frames at a time, which stay in the cache.
+"""Compute the filter energies of frames in one pass, compiled by numba: eight frames at a time, to stay in the cache.
 
-    room [N, 8]         samples of eight frames, row after row; in place of them their spectra
-    power [N / 2 + 1, 8]    of each bin
+    work [N, 8]             samples of eight frames, overwritten by their spectra
+    power [N / 2 + 1, 8]    power of each bin
 
-A real transform of N points is a complex one of N / 2 of the samples in pairs, z[n] = x[2n] + i x[2n + 1]: their rows
-need not be moved. It runs in place, by fours, from large steps to small ones; its bins end up in the order that
-`Transform.place` tells. Importing this module imports numba.
+A real transform of N points is a complex one of N / 2 points z[n] = x[2n] + i x[2n + 1], which need not be moved in
+memory. It runs in place with radix 4, from large steps to small ones; `Transform.place` tells where each bin ends up.
+Importing this module imports numba.
 
 Source: Cooley & Tukey (1965), decimation in frequency with radix 4; Sorensen et al. (1987) for real sequences.
 """
@@ -24,30 +24,30 @@ from seqaudio.jit import compiled
 class Transform(NamedTuple):
     """Tables of a real Fourier transform of N points, M = N / 2."""
 
-    turns: np.ndarray  # for each step by fours, from large to small, w^p, w^2p, w^3p as cosine and sine, p after p
+    twiddles: np.ndarray  # w^p, w^2p, w^3p as cosine and sine, for each p of each radix-4 step, large steps first
     place: np.ndarray  # [M] int64: where bin k of the complex transform ends up
     halves: np.ndarray  # [M / 2 + 1, 2] cosine and sine of -2 pi k / N
 
     @classmethod
     def of(cls, points: int, dtype: np.dtype[Any]) -> Transform:
-        """Made in float64 and rounded once."""
+        """The tables for a number of points, computed in float64 and rounded once."""
         M = points // 2
-        turns = [np.zeros(0)]
+        twiddles = [np.zeros(0)]
         length = M
         while length > 4:
             angles = -2 * np.pi / length * np.outer(np.arange(length // 4), (1, 2, 3))
-            turns.append(np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1))
+            twiddles.append(np.stack([np.cos(angles), np.sin(angles)], axis=-1).reshape(-1))
             length //= 4
         half = -2 * np.pi / points * np.arange(M // 2 + 1)
         return cls(
-            np.concatenate(turns).astype(dtype),
+            np.concatenate(twiddles).astype(dtype),
             np.argsort(_bins(M)),
             np.stack([np.cos(half), np.sin(half)], axis=-1).astype(dtype),
         )
 
 
 def _bins(length: int) -> np.ndarray:
-    """The bin that ends up in each place."""
+    """The bin that ends up at each place."""
     if length == 1:
         return np.zeros(1, dtype=np.int64)
     radix = 4 if length >= 4 else 2
@@ -56,24 +56,24 @@ def _bins(length: int) -> np.ndarray:
 
 
 @compiled
-def _four(room: np.ndarray, a: int, side: int) -> Any:
-    """The transform of four numbers that lie `side` apart, real and imaginary parts in turn."""
+def _four(work: np.ndarray, a: int, side: int) -> Any:
+    """The transform of four numbers that lie `side` apart, as alternating real and imaginary parts."""
     b, c, d = a + side, a + 2 * side, a + 3 * side
-    ar, ai, br, bi = load(room, a), load(room, a + SIZE), load(room, b), load(room, b + SIZE)
-    cr, ci, dr, di = load(room, c), load(room, c + SIZE), load(room, d), load(room, d + SIZE)
+    ar, ai, br, bi = load(work, a), load(work, a + SIZE), load(work, b), load(work, b + SIZE)
+    cr, ci, dr, di = load(work, c), load(work, c + SIZE), load(work, d), load(work, d + SIZE)
     er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
     gr, gi, hr, hi = br + dr, bi + di, bi - di, dr - br  # h = -i (b - d)
     return er + gr, ei + gi, fr + hr, fi + hi, er - gr, ei - gi, fr - hr, fi - hi
 
 
 @compiled
-def _put(room: np.ndarray, place: int, real: Any, imaginary: Any) -> None:
-    store(room, place, real)
-    store(room, place + SIZE, imaginary)
+def _put(work: np.ndarray, place: int, real: Any, imaginary: Any) -> None:
+    store(work, place, real)
+    store(work, place + SIZE, imaginary)
 
 
 @compiled
-def _transform(room: np.ndarray, M: int, turns: np.ndarray) -> None:
+def _transform(work: np.ndarray, M: int, twiddles: np.ndarray) -> None:
     """The complex transform of M numbers, in place."""
     length, begin = M, 0
     while length > 4:
@@ -81,38 +81,39 @@ def _transform(room: np.ndarray, M: int, turns: np.ndarray) -> None:
         side = 2 * SIZE * quarter
         for p in range(quarter):
             t = begin + 6 * p
-            c1, s1, c2, s2 = spread(turns[t]), spread(turns[t + 1]), spread(turns[t + 2]), spread(turns[t + 3])
-            c3, s3 = spread(turns[t + 4]), spread(turns[t + 5])
+            c1, s1 = spread(twiddles[t]), spread(twiddles[t + 1])
+            c2, s2 = spread(twiddles[t + 2]), spread(twiddles[t + 3])
+            c3, s3 = spread(twiddles[t + 4]), spread(twiddles[t + 5])
             for a in range(2 * SIZE * p, 2 * SIZE * M, 2 * SIZE * length):
-                ar, ai, br, bi, cr, ci, dr, di = _four(room, a, side)
-                _put(room, a, ar, ai)
-                _put(room, a + side, br * c1 - bi * s1, br * s1 + bi * c1)
-                _put(room, a + 2 * side, cr * c2 - ci * s2, cr * s2 + ci * c2)
-                _put(room, a + 3 * side, dr * c3 - di * s3, dr * s3 + di * c3)
+                ar, ai, br, bi, cr, ci, dr, di = _four(work, a, side)
+                _put(work, a, ar, ai)
+                _put(work, a + side, br * c1 - bi * s1, br * s1 + bi * c1)
+                _put(work, a + 2 * side, cr * c2 - ci * s2, cr * s2 + ci * c2)
+                _put(work, a + 3 * side, dr * c3 - di * s3, dr * s3 + di * c3)
         begin += 6 * quarter
         length = quarter
     side = 2 * SIZE
     if length == 4:
         for a in range(0, side * M, 4 * side):
-            ar, ai, br, bi, cr, ci, dr, di = _four(room, a, side)
-            _put(room, a, ar, ai)
-            _put(room, a + side, br, bi)
-            _put(room, a + 2 * side, cr, ci)
-            _put(room, a + 3 * side, dr, di)
+            ar, ai, br, bi, cr, ci, dr, di = _four(work, a, side)
+            _put(work, a, ar, ai)
+            _put(work, a + side, br, bi)
+            _put(work, a + 2 * side, cr, ci)
+            _put(work, a + 3 * side, dr, di)
     elif length == 2:
         for a in range(0, side * M, 2 * side):
             b = a + side
-            ar, ai, br, bi = load(room, a), load(room, a + SIZE), load(room, b), load(room, b + SIZE)
-            _put(room, a, ar + br, ai + bi)
-            _put(room, b, ar - br, ai - bi)
+            ar, ai, br, bi = load(work, a), load(work, a + SIZE), load(work, b), load(work, b + SIZE)
+            _put(work, a, ar + br, ai + bi)
+            _put(work, b, ar - br, ai - bi)
 
 
 @compiled
-def _powers(room: np.ndarray, M: int, place: np.ndarray, halves: np.ndarray, power: np.ndarray) -> None:
-    """|X|^2 of the M + 1 bins of the real transform of twice the samples."""
+def _powers(work: np.ndarray, M: int, place: np.ndarray, halves: np.ndarray, power: np.ndarray) -> None:
+    """|X|^2 of the M + 1 bins of the real transform of 2 M samples."""
     for k in range(M // 2 + 1):
         a, b = 2 * SIZE * place[k], 2 * SIZE * place[(M - k) % M]
-        zr, zi, yr, yi = load(room, a), load(room, a + SIZE), load(room, b), load(room, b + SIZE)
+        zr, zi, yr, yi = load(work, a), load(work, a + SIZE), load(work, b), load(work, b + SIZE)
         evenr, eveni = zr + yr, zi - yi  # of the even samples: (Z[k] + conj Z[M - k])
         oddr, oddi = zi + yi, yr - zr  # of the odd ones: (Z[k] - conj Z[M - k]) / i
         c, s = spread(halves[k, 0]), spread(halves[k, 1])
@@ -123,8 +124,8 @@ def _powers(room: np.ndarray, M: int, place: np.ndarray, halves: np.ndarray, pow
 
 
 @compiled
-def _gathered(frames: np.ndarray, first: int, taper: np.ndarray, places: np.ndarray, room: np.ndarray) -> None:
-    """Write frames first .. first + 7 of [B, T, W], times a taper [W], into the rows; beyond the last, that again."""
+def _gathered(frames: np.ndarray, first: int, taper: np.ndarray, places: np.ndarray, work: np.ndarray) -> None:
+    """Write frames first .. first + 7 of [B, T, W], times a taper [W], into `work`; the last one repeats at the end."""
     B, T, W = frames.shape
     size = frames.itemsize
     rows, step = frames.strides[0] // size, frames.strides[1] // size
@@ -132,13 +133,13 @@ def _gathered(frames: np.ndarray, first: int, taper: np.ndarray, places: np.ndar
         n = min(first + k, B * T - 1)
         places[k] = n // T * rows + n % T * step
         for sample in range(W - W % SIZE, W):
-            room[SIZE * sample + k] = frames[n // T, n % T, sample] * taper[sample]
+            work[SIZE * sample + k] = frames[n // T, n % T, sample] * taper[sample]
     a, b, c, d = places[0], places[1], places[2], places[3]
     e, f, g, h = places[4], places[5], places[6], places[7]
     for n in range(0, W - SIZE + 1, SIZE):
         part = load(taper, n)
         store_across(
-            room,
+            work,
             SIZE * n,
             load(frames, a + n) * part,
             load(frames, b + n) * part,
@@ -150,32 +151,32 @@ def _gathered(frames: np.ndarray, first: int, taper: np.ndarray, places: np.ndar
             load(frames, h + n) * part,
         )
     nothing = spread(taper.dtype.type(0))
-    for n in range(SIZE * W, len(room), SIZE):
-        store(room, n, nothing)
+    for n in range(SIZE * W, len(work), SIZE):
+        store(work, n, nothing)
 
 
 @compiled
 def _conditioned(
-    room: np.ndarray, window: np.ndarray, remove_mean: bool, pre_emphasis: float, energy: np.ndarray
+    work: np.ndarray, window: np.ndarray, remove_mean: bool, pre_emphasis: float, energy: np.ndarray
 ) -> None:
-    """Take the means of eight frames away, tell their energies [8], emphasise and window them."""
+    """Subtract the means of eight frames, write their energies [8], then apply pre-emphasis and window."""
     W = len(window)
     if remove_mean:
         mean = spread(window.dtype.type(0))
         for n in range(W):
-            mean = mean + load(room, SIZE * n)
+            mean = mean + load(work, SIZE * n)
         mean = mean * spread(window.dtype.type(1 / W))
         for n in range(W):
-            store(room, SIZE * n, load(room, SIZE * n) - mean)
+            store(work, SIZE * n, load(work, SIZE * n) - mean)
     if len(energy):
         total = spread(window.dtype.type(0))
         for n in range(W):
-            total = total + load(room, SIZE * n) * load(room, SIZE * n)
+            total = total + load(work, SIZE * n) * load(work, SIZE * n)
         store(energy, 0, total)
     share = spread(window.dtype.type(pre_emphasis))
     for n in range(W - 1, -1, -1):
-        emphasised = load(room, SIZE * n) - share * load(room, SIZE * max(n - 1, 0))
-        store(room, SIZE * n, emphasised * spread(window[n]))
+        emphasised = load(work, SIZE * n) - share * load(work, SIZE * max(n - 1, 0))
+        store(work, SIZE * n, emphasised * spread(window[n]))
 
 
 @compiled
@@ -193,7 +194,7 @@ def _energies(
 ) -> None:
     B, T, W = frames.shape
     M, mels = len(transform.place), len(bands.first)
-    room, power = np.empty(2 * SIZE * M, frames.dtype), np.empty(SIZE * (M + 1), frames.dtype)
+    work, power = np.empty(2 * SIZE * M, frames.dtype), np.empty(SIZE * (M + 1), frames.dtype)
     places, eight = np.empty(SIZE, np.int64), np.empty(SIZE, frames.dtype)
     with_energy = result.shape[1] > mels
     energy = np.empty(SIZE if with_energy else 0, frames.dtype)
@@ -201,11 +202,11 @@ def _energies(
     taper = np.ones(W, frames.dtype) if conditioned else window
     for begin in range(0, B * T, SIZE):
         count = min(SIZE, B * T - begin)
-        _gathered(frames, begin, taper, places, room)
+        _gathered(frames, begin, taper, places, work)
         if conditioned:
-            _conditioned(room, window, remove_mean, pre_emphasis, energy)
-        _transform(room, M, transform.turns)
-        _powers(room, M, transform.place, transform.halves, power)
+            _conditioned(work, window, remove_mean, pre_emphasis, energy)
+        _transform(work, M, transform.twiddles)
+        _powers(work, M, transform.place, transform.halves, power)
         if magnitude:
             for n in range(len(power)):
                 power[n] = np.sqrt(power[n])
@@ -224,11 +225,11 @@ def _energies(
 
 
 class FilterEnergies:
-    """The energies of frames under filters, of one type of numbers.
+    """Computes the filter energies of frames in one floating-point type.
 
     Args:
-        settings: of an `fft_size` that is a power of two, at least 4.
-        window: [W], full scale in it.
+        settings: their `fft_size` must be a power of two, at least 4.
+        window: [W], multiplied by the full scale.
         filters: [K, M].
     Raises:
         ValueError: another `fft_size`.
@@ -236,10 +237,10 @@ class FilterEnergies:
 
     def __init__(self, settings: FeatureSettings, window: np.ndarray, filters: np.ndarray) -> None:
         if settings.fft_size < 4 or settings.fft_size.bit_count() != 1:
-            raise ValueError(f"a transform of {settings.fft_size} points, expected a power of two, at least 4")
+            raise ValueError(f"an FFT of {settings.fft_size} points, expected a power of two, at least 4")
         self.settings = settings
         self.dtype = dtype = window.dtype
-        self._window = window * dtype.type(0.5)  # a real spectrum is the sum of two halves
+        self._window = window * dtype.type(0.5)  # as `_powers` adds two halves without dividing by 2
         self._transform = Transform.of(settings.fft_size, dtype)
         self._bands = Bands.of(filters.astype(dtype))
         self._columns = filters.shape[1] + settings.energy
@@ -248,14 +249,14 @@ class FilterEnergies:
         """Frames [B, T, W] -> [B * T, M], or [B * T, M + 1] with the energy of the frame itself; at least the floor.
 
         Raises:
-            ValueError: frames of another type or length, or whose samples do not lie side by side; compiled code would
-                not notice.
+            ValueError: frames of another type or length, or whose samples are not contiguous, which the compiled code
+                does not check.
         """
         settings, window = self.settings, self._window
         if frames.dtype != window.dtype or frames.shape[2:] != window.shape or frames.strides[2] != frames.itemsize:
             raise ValueError(
                 f"frames {frames.dtype} {list(frames.shape)} with strides {frames.strides}, expected {window.dtype} "
-                f"[B, T, {len(window)}], samples side by side"
+                f"[B, T, {len(window)}], contiguous in the last dimension"
             )
         number = window.dtype.type
         result = np.empty((frames.shape[0] * frames.shape[1], self._columns), window.dtype)
@@ -275,7 +276,7 @@ class FilterEnergies:
 
 
 class Bands(NamedTuple):
-    """Filters without their zeros: filter m has the weights of the bins first[m] .. last[m] - 1, one after another."""
+    """Filters without their zeros: filter m has weights for the bins first[m] .. last[m] - 1, concatenated."""
 
     first: np.ndarray  # [M] int64
     last: np.ndarray  # [M] int64
@@ -283,7 +284,7 @@ class Bands(NamedTuple):
 
     @classmethod
     def of(cls, filters: np.ndarray) -> Bands:
-        """Filters [K, M] as bands; one that sees nothing has no bins."""
+        """Filters [K, M] as bands; a filter that is 0 everywhere has no bins."""
         seen = filters != 0
         first = seen.argmax(axis=0)
         last = np.where(seen.any(axis=0), len(filters) - seen[::-1].argmax(axis=0), first)

@@ -1,15 +1,15 @@
-"""Vectors of eight numbers for kernels that numba compiles: eight frames are worked on in step.
+"""Vectors of eight numbers for kernels that numba compiles, so that eight frames are computed in parallel.
 
     a = load(array, place)          array.flat[place : place + 8], for a C-contiguous array
-    a + b, a - b, a * b             number by number; a * b + c may be one rounding where the processor can
+    a + b, a - b, a * b             elementwise; a * b + c is a fused multiply-add where the processor has one
     spread(x)                       x eight times
     store(array, place, a)
-    store_across(array, place, a, b, ..., h)    first the first number of each of eight vectors, then the second ...
+    store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
 
-LLVM makes vectors of the processor's own width of them: one of AVX-512 for float64, one of AVX for float32, two or four
-of NEON or SSE. Its own search for vectors in a loop gives up on a Fourier transform, where it cannot see that what is
-read and what is written lie apart. A number never meets its neighbours, so a frame's result does not depend on which
-frames it is worked on with. Places are not checked.
+LLVM maps them to vectors of the processor's own width: one of AVX-512 for float64, one of AVX for float32, two or four
+of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads and writes do
+not overlap. Elements never mix, so the result of a frame does not depend on the frames beside it. Places are not
+checked against the size of the array.
 
 Importing this module imports numba.
 """
@@ -27,7 +27,7 @@ from numba.extending import intrinsic, lower_builtin, models, register_model, ty
 SIZE = 8
 CONTRACT = ("contract",)
 
-_instruction: Callable[[Any], Any] = intrinsic  # whose own type is not that of what it makes
+_instruction: Callable[[Any], Any] = intrinsic  # annotated, since numba's own type for it is wrong
 
 
 class Vector(types.Type):
@@ -45,7 +45,7 @@ class _Model(models.PrimitiveModel):
 
 
 def _pointer(context: Any, builder: Any, signature: Any, array: Any, place: Any) -> Any:
-    """To the vector in an array that begins at a place."""
+    """A pointer to the vector that begins at a place of an array."""
     data = context.make_array(signature.args[0])(context, builder, array).data
     kind = context.get_value_type(Vector(signature.args[0].dtype))
     return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
@@ -53,7 +53,7 @@ def _pointer(context: Any, builder: Any, signature: Any, array: Any, place: Any)
 
 @_instruction
 def load(typing: Any, array: Any, place: Any) -> Any:
-    """The numbers from a place on."""
+    """Read a vector from an array at a place."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature, *arguments)
@@ -64,7 +64,7 @@ def load(typing: Any, array: Any, place: Any) -> Any:
 
 @_instruction
 def store(typing: Any, array: Any, place: Any, vector: Any) -> Any:
-    """Write a vector from a place on."""
+    """Write a vector to an array at a place."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature, *arguments[:2])
@@ -76,7 +76,7 @@ def store(typing: Any, array: Any, place: Any, vector: Any) -> Any:
 
 @_instruction
 def spread(typing: Any, number: Any) -> Any:
-    """A vector of one number."""
+    """A vector that repeats one number."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = context.get_value_type(signature.return_type)
@@ -92,11 +92,11 @@ def spread(typing: Any, number: Any) -> Any:
 def store_across(
     typing: Any, array: Any, place: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
 ) -> Any:
-    """Write eight vectors from a place on: first the first number of each, then the second of each, and so on."""
+    """Write eight vectors transposed: the first number of each, then the second of each, and so on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def woven(first: Any, second: Any, part: int, run: int) -> Any:
-            """Runs of numbers from two vectors in turn: of the first half of each 2 * run numbers, or of the second."""
+            """Alternate runs of two vectors: of the first half of each 2 * run numbers (part 0), or the second (1)."""
             places: list[int] = []
             for start in range(part * run, SIZE, 2 * run):
                 places += [*range(start, start + run), *range(SIZE + start, SIZE + start + run)]
@@ -118,7 +118,7 @@ def store_across(
 
 
 def _define(operation: Callable[..., Any], instruction: str) -> None:
-    """Let an operator of Python be an instruction, number by number, where both sides are vectors of one type."""
+    """Make a Python operator an elementwise LLVM instruction, for two vectors of one type."""
 
     @type_callable(operation)
     def typed(context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One chunk of inputs: what a worker does, from files to the rows, ledger lines and journal of the chunk."""
+"""Prepare one chunk of inputs, as a worker does: from files to the chunk's rows, ledger lines and journal."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
 from seqaudio.prepare.build.items import Item, Process, Row, outcomes
 from seqaudio.prepare.build.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
 from seqaudio.prepare.build.plan import input_fingerprint, process_fingerprint
-from seqaudio.prepare.build.previous_store import Earlier, EarlierStore
+from seqaudio.prepare.build.previous_store import PreviousInput, PreviousStore
 from seqaudio.prepare.build.rows import RowWriter
 from seqaudio.store import SPLITS, StoreDescription
 
-SMALL = 1 << 20  # bytes of a file that is read once, for its checksum and for its process; larger ones are read twice
+SMALL = 1 << 20  # bytes; a file up to this size is read once, for checksum and process; larger ones are read twice
 
 
 @dataclass(frozen=True)
 class Chunk:
     """Inputs that one worker prepares.
 
-    In an update, `earlier` has for each input what the store that is there knows of it, if anything.
+    In an update, `previous` holds what the existing store has of each input; None where it has nothing to reuse.
     """
 
     index: int
     items: Sequence[Item]
-    earlier: Sequence[Earlier | None]
-    store: Path | None = None  # the one that is there
+    previous: Sequence[PreviousInput | None]
+    store: Path | None = None  # the existing store, in an update
 
 
 def prepare_chunk(
     folder: Path, chunk: Chunk, process: Process, description: StoreDescription, late: bool = False
 ) -> int:
-    """Write the files of a chunk into `folder`, its journal last; the number of the chunk.
+    """Write the files of a chunk into `folder`, its journal last. Returns the number of the chunk.
 
-    late: splits are chosen once all chunks are done; until then rows, ledger and inputs are without one, and the
-    identities of the items are kept.
+    late: splits are chosen once all chunks are done: rows, ledger and inputs have none yet, and the identities of the
+    items are written too.
     """
     fingerprint = process_fingerprint(process, description)
     writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description, late)
@@ -68,14 +68,15 @@ def prepare_chunk(
 
 
 def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntry, Sequence[Row]]]:
-    """Each input in order, with its ledger entry and its rows; from the earlier store where nothing has changed."""
+    """Each input in order, with its ledger entry and rows; from the previous store where nothing has changed."""
     digests, contents = [], []
     for item in chunk.items:
         digest, content = _digest(item)
         digests.append(digest)
         contents.append(content)
     unchanged = [
-        known is not None and known.entry.sha256 == digest for digest, known in zip(digests, chunk.earlier, strict=True)
+        known is not None and known.entry.sha256 == digest
+        for digest, known in zip(digests, chunk.previous, strict=True)
     ]
     fresh = [
         item if content is None else replace(item, content=content)
@@ -83,8 +84,8 @@ def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntr
         if isinstance(digest, str) and not same
     ]
     made = iter(outcomes(process, fresh))
-    store = EarlierStore(chunk.store) if chunk.store and any(unchanged) else None
-    for item, digest, known, same in zip(chunk.items, digests, chunk.earlier, unchanged, strict=True):
+    store = PreviousStore(chunk.store) if chunk.store and any(unchanged) else None
+    for item, digest, known, same in zip(chunk.items, digests, chunk.previous, unchanged, strict=True):
         if isinstance(digest, LedgerEntry):
             yield item, digest, []
         elif known and store and same:
@@ -94,22 +95,22 @@ def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntr
 
 
 def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
-    """SHA-256 of an input's bytes, empty where no file holds it, or the ledger's entry for a file that cannot be read.
+    """SHA-256 of an input's bytes, and for a small file the bytes too.
 
-    And the bytes of a small file.
+    The digest is empty for an input without a file. For a file that cannot be read a ledger entry takes its place.
     """
     if item.path is None:
         return "", None
     try:
         status = item.path.stat()
-        if stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
+        if stat.S_ISREG(status.st_mode):  # reading a pipe would block, reading a device might never end
             if status.st_size > SMALL:
                 return sha256_of(item.path), None
             with item.path.open("rb", buffering=0) as file:
                 content = file.readall()
             return hashlib.sha256(content).hexdigest(), content
         if stat.S_ISDIR(status.st_mode):
-            next(item.path.iterdir(), None)  # one that may not be looked into says so
+            next(item.path.iterdir(), None)  # an unreadable folder raises, with the system's reason
         detail = "is a folder, a pipe or a device, expected a file"
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
     except FileNotFoundError:

@@ -1,10 +1,10 @@
-"""Preparation on a Dask cluster: `--dask tcp://HOST:PORT`.
+"""Prepare on a Dask cluster: `--dask tcp://HOST:PORT`.
 
     with dask_executor("tcp://10.0.0.1:8786") as executor:
         build_store(out, items, process, description, executor=executor)
 
-Workers read the inputs and write their chunks themselves, so the source and the folder of the store have to be on a
-file system that all of them share, under the same paths; and they need seqaudio, in this version.
+Workers read the inputs and write their chunks themselves. So all of them need the source and the store's folder on a
+shared file system under the same paths, and the same version of seqaudio.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ CONNECT_SECONDS = 5
 
 @contextmanager
 def dask_executor(address: str) -> Iterator[Executor]:
-    """An executor whose work is done by the workers of the Dask scheduler at `address`.
+    """An executor that runs tasks on the workers of the Dask scheduler at `address`.
 
     Raises:
-        OptionError: distributed is not installed; no address; no scheduler answers, or it has no workers.
-        StoreError: a worker dies again and again on the same chunk.
+        OptionError: distributed is not installed; an invalid address; no scheduler answers, or it has no workers.
+        StoreError: a worker died repeatedly on the same chunk.
     """
     try:
         import distributed
@@ -35,9 +35,9 @@ def dask_executor(address: str) -> Iterator[Executor]:
         raise OptionError(f'--dask {address} needs Dask: pip install "seqaudio[dask]"') from None
     connect: Any = distributed.Client  # its calls have no types
     try:
-        get_address_host_port(address, strict=True)  # a client that gets none hangs when it is thrown away
+        get_address_host_port(address, strict=True)  # a Client with an invalid address hangs when it is deleted
     except ValueError as error:
-        raise OptionError(f"--dask {address} is no address ({error}); expected tcp://HOST:PORT") from None
+        raise OptionError(f"--dask {address}: not an address ({error}); expected tcp://HOST:PORT") from None
     try:
         client = connect(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without its settings
@@ -52,6 +52,6 @@ def dask_executor(address: str) -> Iterator[Executor]:
             yield client.get_executor()
         except KilledWorker as error:
             raise StoreError(
-                f"a Dask worker died again and again ({error}); finished work is kept, run the command again with "
-                f"more memory for each worker"
+                f"a Dask worker died repeatedly ({error}); finished work is kept: run the command again with more "
+                f"memory for each worker"
             ) from None

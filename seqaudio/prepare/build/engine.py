@@ -1,9 +1,9 @@
-"""The build of a store: every input once through a `Process`, on any number of workers, safe to interrupt.
+"""Build a store: every input goes once through a `Process`, on any number of workers, safe to interrupt.
 
 Inputs are cut into chunks. A worker turns one chunk into an Arrow file and the lines of its inputs, in `OUT.partial/`
-(`partial.py`, `chunks.py`); a second run of the same command picks finished chunks up. They are merged in order into
-the splits meanwhile (`merge.py`), and in the end the folder is moved to OUT. Neither workers, nor the order in which
-they end, nor the size of a chunk changes a byte of the store.
+(`partial.py`, `chunks.py`); a second run of the same command reuses finished chunks. Meanwhile finished chunks are
+merged, in order, into the splits (`merge.py`), and at the end the folder is moved to OUT. Neither the number of
+workers, nor the order in which they finish, nor the size of a chunk changes a byte of the store.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seqaudio.prepare.build.merge import Merge
 from seqaudio.prepare.build.partial import LEDGER_LINES, PartialStore, chunk_file, read_identities
 from seqaudio.prepare.build.plan import CHUNK, Plan, make_plan, process_fingerprint
 from seqaudio.prepare.build.pool import completed
-from seqaudio.prepare.build.previous_store import earlier_inputs
+from seqaudio.prepare.build.previous_store import previous_inputs
 from seqaudio.progress import progress
 from seqaudio.store import Store, StoreDescription
 
@@ -45,22 +45,22 @@ def build_store(
     """Prepare a store at `out` from `items`, in their order.
 
     Args:
-        process: turns an Item into rows. An InputFileError puts the item into the ledger as refused.
-        workers: processes to use; 1 works in this one.
-        force: replace a store that is there.
-        update: replace a store that is there too, but take over what came of inputs that are unchanged: the same
-            item, the same bytes of its file, the same process. The result is that of preparing anew, byte for byte.
-        chunk: inputs of a chunk, at most: one of large files has fewer.
-        splits: chooses the splits of all items when their rows are there, from what their rows say of their identity;
-            None takes those of items and rows. An update reads all inputs again then: what is in a split may depend
-            on any of them.
-        executor: does the work in place of processes of ours, such as that of a Dask cluster (`prepare/build/dask.py`).
+        process: turns an Item into rows. An item for which it raises InputFileError is refused, and in the ledger.
+        workers: number of processes; 1 works in this process.
+        force: replace an existing store.
+        update: replace an existing store, but reuse the rows of unchanged inputs: the same item, the same bytes of its
+            file, the same process. The result equals a fresh preparation, byte for byte.
+        chunk: inputs in a chunk, at most; a chunk of large files has fewer.
+        splits: chooses the splits of all items once their rows exist, from the identities that rows have; None:
+            items and rows have their splits. An update then reads all inputs again, since any of them may change a
+            split.
+        executor: runs the work instead of local processes, such as that of a Dask cluster (`prepare/build/dask.py`).
 
     Raises:
         OptionError: workers below 1.
         SourceError: no items; two of them share an id.
-        StoreError: `out` exists and neither `force` nor `update` is given, or is not a store; nothing could be kept;
-            two rows share an id, where the process made it; a worker died.
+        StoreError: `out` exists and neither `force` nor `update` is given, or it is not a store; no input could be
+            kept; two rows share an id that the process chose; a worker died.
     """
     if workers < 1:
         raise OptionError(f"--workers {workers}, expected at least 1")
@@ -68,7 +68,7 @@ def build_store(
     if not items:
         raise SourceError("nothing to prepare: no input was found")
     _check_ids(items)
-    out = out.absolute()  # workers may be in another folder
+    out = out.absolute()  # workers may run in another folder
     partial = PartialStore(out)
     fingerprint = process_fingerprint(process, description)
     plan = make_plan(items, fingerprint, chunk, late=splits is not None)
@@ -118,27 +118,27 @@ def check_output(out: Path, force: bool) -> None:
 
 
 def _check_ids(items: Sequence[Item]) -> None:
-    """Raise SourceError for an id of two inputs, before work is done that could not be merged."""
+    """Raise SourceError where two inputs share an id: found now, before work is done that could not be merged."""
     keys: dict[str, str] = {}
     for item in items:
         if item.id in keys:
             raise SourceError(
-                f"{keys[item.id]} and {item.key} have the same id {item.id!r}, which must be unique in a store; leave "
-                f"one of them out"
+                f"{keys[item.id]} and {item.key} have the same id {item.id!r}, expected unique ids; leave one of them "
+                f"out"
             )
         keys[item.id] = item.key
 
 
 def _chunks(items: Sequence[Item], plan: Plan, store: Path | None, process: str) -> list[Chunk]:
-    earlier = [None] * len(items) if store is None else earlier_inputs(store, items, process)
+    previous = [None] * len(items) if store is None else previous_inputs(store, items, process)
     return [
-        Chunk(index, items[start:end], earlier[start:end], store)
+        Chunk(index, items[start:end], previous[start:end], store)
         for index, (start, end) in enumerate(itertools.pairwise([0, *plan.ends]))
     ]
 
 
 def _chosen(splits: SplitChoice, chunks: Sequence[Chunk], folder: Path) -> list[Sequence[str]]:
-    """The splits of each chunk's items, chosen over all of them."""
+    """The splits of each chunk's items, chosen from all items together."""
     given = [item.split for chunk in chunks for item in chunk.items]
     identities = [identity for chunk in chunks for identity in read_identities(folder, chunk.index)]
     every = iter(splits(given, identities))
@@ -148,8 +148,8 @@ def _chosen(splits: SplitChoice, chunks: Sequence[Chunk], folder: Path) -> list[
 def _nothing_kept(folder: Path, chunks: int) -> str:
     lines = (chunk_file(folder, index, LEDGER_LINES).read_text(encoding="utf-8") for index in range(chunks))
     entries = [decode_line(line) for text in lines for line in text.splitlines()]
-    message = f"nothing could be kept of {len(entries):,} inputs: {summarise(entries)}"
+    message = f"none of the {len(entries):,} inputs could be kept: {summarise(entries)}"
     for entry in entries:
         if entry.status is not Status.KEPT:
             return f"{message}; the first: {entry.path}: {entry.reason}: {entry.detail}"
-    return f"{message}, but no row came of them"
+    return f"{message}, but they gave no rows"

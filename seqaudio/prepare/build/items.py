@@ -1,4 +1,4 @@
-"""What goes into a preparation and what comes out: items, rows, and the process between them."""
+"""Items, rows, and the Process between them: the inputs and outputs of a preparation."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from seqaudio.errors import InputFileError
-from seqaudio.prepare.build.statistics import Moments
+from seqaudio.prepare.build.statistics import FrameStatistics
 
 
 @dataclass(frozen=True)
 class Item:
     """One input. `key` names it in the ledger: its path below the source, or `table.csv#17`.
 
-    `path` is None for an input that no file holds, such as a word to be spoken by a synthesiser.
+    `path` is None for an input without a file, such as a word to be spoken by a synthesiser.
     """
 
     key: str
     path: Path | None
     id: str
-    split: str = ""  # empty: the Process decides, in each Row
+    split: str = ""  # empty: the Process sets the split of each Row
     label: str = ""
     text: str = ""
     speaker: str = ""
-    condition: str = ""  # how it was recorded, such as clean or noisy; evaluation tells them apart
-    content: bytes | None = None  # of a small file that was read already, for its checksum
+    condition: str = ""  # how it was recorded, such as clean or noisy; evaluation reports each
+    content: bytes | None = None  # of a small file that was already read for its checksum
 
     @property
     def file(self) -> Path:
-        """The path of an input that is a file. Raises ValueError for one that is not."""
+        """The path of the input's file. Raises ValueError for an input without a file."""
         if self.path is None:
             raise ValueError(f"{self.key} is not a file")
         return self.path
@@ -40,7 +40,7 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """One sequence for the store. An empty string falls back to that of the Item."""
+    """One sequence for the store. Where a string is empty, that of the Item is stored."""
 
     id: str
     sequence: np.ndarray  # [T, F] float32 frames, or [T] int64 ids or int16 samples
@@ -50,13 +50,13 @@ class Row:
     text: str = ""
     speaker: str = ""
     condition: str = ""
-    remark: str = ""  # for the ledger: what had to be left out or put right
-    identity: bytes = b""  # what the item is, for a SplitChoice; that of the item's first row counts
-    moments: Moments | None = None  # for normalisation, where they are not those of the sequence itself
+    remark: str = ""  # for the ledger: what had to be left out or corrected
+    identity: bytes = b""  # for a SplitChoice: what the item is; that of its first row counts
+    statistics: FrameStatistics | None = None  # for normalisation; None: taken from the sequence itself
 
 
-# the split of each item, from the splits that items have already (empty: none) and from their identities (empty: no row
-# came of it); for splits that depend on the content of all inputs
+# chooses the split of each item from the splits given so far (empty: none) and the identities (empty: the item has no
+# rows), for splits that depend on the content of all inputs
 SplitChoice = Callable[[Sequence[str], Sequence[bytes]], Sequence[str]]
 
 # a picklable callable, usually a frozen dataclass; raises InputFileError for an input that cannot be used
@@ -65,10 +65,10 @@ Process = Callable[[Item], list[Row]]
 
 @runtime_checkable
 class BatchProcess(Protocol):
-    """A Process that is quicker with several items at hand, because it reads ahead or works on them together.
+    """A Process that is faster with several items at once, because it reads ahead or works on them in batches.
 
-    `many` gives the outcome of each item, in order, as it is asked for one: the rows that a single call returns, equal
-    to the bit, or the error that it raises. How items were put together must not show.
+    `many` yields, for each item in order, the rows that a single call returns, bit for bit, or the error that it
+    raises. The result for an item must not depend on the items beside it.
     """
 
     def __call__(self, item: Item) -> list[Row]: ...
@@ -77,7 +77,7 @@ class BatchProcess(Protocol):
 
 
 def outcomes(process: Process, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
-    """What a process makes of each item, in order: by `many` where it has that, otherwise one call after the other."""
+    """The rows or the error of each item, in order: by `many` where the process has it, otherwise call by call."""
     if isinstance(process, BatchProcess):
         yield from process.many(items)
         return

@@ -1,4 +1,4 @@
-"""From the chunks to the store, in the order of the inputs, in memory that does not grow with them."""
+"""Merge chunk files into the splits of the store, in the order of the inputs, in constant memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from seqaudio.ledger import HEADER, decode_line, ledger_line
 from seqaudio.prepare.build.partial import INPUT_LINES, LEDGER_LINES, chunk_file
 from seqaudio.prepare.build.rows import read_rows
 from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, steps_between, store_type
-from seqaudio.prepare.build.statistics import RunningMoments
+from seqaudio.prepare.build.statistics import RunningStatistics
 from seqaudio.store import (
     INPUTS,
     INPUTS_HEADER,
     LEDGER,
-    MOMENTS,
     SPLITS,
+    STATISTICS,
     SplitCount,
     StoreDescription,
     schema,
@@ -35,64 +35,66 @@ from seqaudio.store import (
 )
 from seqaudio.vocabulary import Vocabulary
 
-BATCH_ROWS = 1024  # rows of a record batch, at most
-BATCH_BYTES = 1 << 20  # sequences of a record batch: 1 MiB, or one row
+BATCH_ROWS = 1024  # rows in a record batch, at most
+BATCH_BYTES = 1 << 20  # of sequences in a record batch, at most: 1 MiB, or one row
 SEQUENCE_PLACE = schema(pa.null()).get_field_index("sequence")
-POOL = pa.system_memory_pool()  # Arrow's own keeps what it was given back: 20 MiB, after a hundred chunks
-SHARD_BYTES = 1 << 30  # sequences of a file: 1 GiB, or one record batch
-SYNC_BYTES = 1 << 25  # 32 MiB, then the disk writes: at the end there is little to wait for
+POOL = pa.system_memory_pool()  # Arrow's own pool keeps freed memory: 20 MiB after a hundred chunks
+SHARD_BYTES = 1 << 30  # of sequences in a file, at most: 1 GiB, or one record batch
+SYNC_BYTES = 1 << 25  # 32 MiB: a file is synced after so many bytes, so that little is left to write at the end
 
 
 class Merge:
-    """Puts chunks together in the order of the inputs, while later ones are worked on.
+    """Merges chunks in the order of the inputs, while workers prepare later ones.
 
         with Merge(partial, finished, description) as merge:
-            merge.add(3)      # chunks are done in any order
+            merge.add(3)      # chunks may finish in any order
             ...
             rows = merge.close()
 
     Args:
         folder: where the chunks are.
-        finished: an empty folder, for the splits, the lists of inputs and `store.json`.
+        finished: an empty folder for the splits, the lists of inputs and `store.json`.
     """
 
     def __init__(self, folder: Path, finished: Path, description: StoreDescription) -> None:
         self.folder = folder
         self.finished = finished
         self.description = description
-        self._behind = ThreadPoolExecutor(1, "behind")  # hashes and syncs what was written
-        self._splits = {split: _SplitWriter(finished, split, description, self._behind) for split in SPLITS}
-        self._waiting: dict[int, Sequence[str] | None] = {}  # chunks that are done, but one before them is not
-        self._chunks = 0  # that were put together
-        self._chosen: list[Sequence[str] | None] = []  # of each of them, the splits of its items
+        self._thread = ThreadPoolExecutor(1, "merge-sync")  # hashes and syncs what was written
+        self._splits = {split: _SplitWriter(finished, split, description, self._thread) for split in SPLITS}
+        self._waiting: dict[int, Sequence[str] | None] = {}  # finished chunks that wait for one before them
+        self._merged = 0  # chunks, from the first on
+        self._chosen: list[
+            Sequence[str] | None
+        ] = []  # the splits of the items of each merged chunk, where they were chosen late
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._behind.shutdown(cancel_futures=True)
+        self._thread.shutdown(cancel_futures=True)
 
     def add(self, index: int, chosen: Sequence[str] | None = None) -> None:
-        """Take in a chunk that is done. Raises OSError, such as for a full disk.
+        """Add a finished chunk. Raises OSError, such as for a full disk.
 
-        chosen: the split of each of its items, where splits are chosen when all chunks are done.
+        chosen: the split of each of its items, where splits are chosen once all chunks are done.
         """
         self._waiting[index] = chosen
-        while self._chunks in self._waiting:
-            splits = self._waiting.pop(self._chunks)
+        while self._merged in self._waiting:
+            splits = self._waiting.pop(self._merged)
             self._chosen.append(splits)
-            for split, batch in read_rows(chunk_file(self.folder, self._chunks, ".arrow"), splits):
+            for split, batch in read_rows(chunk_file(self.folder, self._merged, ".arrow"), splits):
                 self._splits[split].add(batch)
             for writer in self._splits.values():
-                writer.let_go()
-            self._chunks += 1
+                writer.release_chunk()
+            self._merged += 1
 
     def close(self) -> int:
-        """Write what is left, when all chunks are done; the number of rows.
+        """Write what is left, once all chunks were added. Returns the number of rows.
 
         Raises:
-            StoreError: two rows share an id; statistics are wanted, and no row is in the training split or one holds
-                what is no finite number.
+            StoreError: two rows share an id; or the store needs statistics, and the training split is empty or holds
+                NaN, infinite or overflowing values.
         """
         filled = {split: writer for split, writer in self._splits.items() if writer.close()}
         if not filled:
@@ -102,12 +104,14 @@ class Merge:
         train = self._splits["train"]
         if description.normalise and train.not_finite is not None:
             raise StoreError(
-                f"the row {train.not_finite!r} holds NaN, infinite or overflowing values, so no statistics can be "
-                f"taken; mend or leave out its input, or take other settings"
+                f"the row {train.not_finite!r} holds NaN, infinite or overflowing values, so mean and standard "
+                f"deviation cannot be computed; correct or remove its input, or try other settings"
             )
-        normalisation = train.moments.normalisation() if description.normalise else None
+        normalisation = train.statistics.normalisation() if description.normalise else None
         if description.normalise and normalisation is None:
-            raise StoreError("no row is in the training split, so no statistics can be taken from it")
+            raise StoreError(
+                "the training split is empty, so mean and standard deviation cannot be computed; put inputs into it"
+            )
         vocabulary = description.vocabulary
         labels = {label for writer in filled.values() for label in writer.labels}
         if vocabulary is None and labels:
@@ -120,7 +124,7 @@ class Merge:
         return sum(count.rows for count in counts.values())
 
     def _join(self, suffix: str, path: Path, header: str, place: Callable[[str, str], str]) -> None:
-        """The lines of all chunks in one file, behind the column names; `place` puts a late split into a line."""
+        """Write the lines of all chunks into one file, after the column names; `place` adds a late split to a line."""
         with path.open("wb") as joined:
             joined.write(header.encode())
             for index, chosen in enumerate(self._chosen):
@@ -137,38 +141,38 @@ def _check_ids(ids: list[pa.StringArray]) -> None:
     if pc.count_distinct(joined, memory_pool=POOL).as_py() != len(joined):
         names = pc.value_counts(joined)
         twice = names.filter(pc.greater(names.field("counts"), 1)).field("values")[0].as_py()
-        raise StoreError(f"two rows share the id {twice!r}; ids must be unique in a store")
+        raise StoreError(f"two rows share the id {twice!r}, expected unique ids; leave one of them out")
 
 
 def _ledger_line_of(line: str, split: str) -> str:
-    """The ledger's line of an input whose split was chosen late."""
+    """The line of the ledger with a split that was chosen late."""
     entry = decode_line(line)
     return ledger_line(replace(entry, split=split)) if entry.rows else line
 
 
 def _input_line_of(line: str, split: str) -> str:
-    """The line of an input's rows by split, from that of a chunk, which has their number alone."""
+    """The line with the rows of each split, from that of a chunk, which has only their number."""
     fingerprint, rows = line.rstrip("\n").split("\t")
     return "\t".join([fingerprint, *(rows if name == split else "0" for name in SPLITS)]) + "\n"
 
 
 class _SplitWriter:
-    """One split: its shards, and what is counted on the way.
+    """Writes the shards of one split, and counts its rows.
 
-    Record batches and shards end by the number and size of rows alone, wherever chunks ended.
+    Number and size of the rows alone decide where record batches and shards end, not the chunks.
     """
 
-    def __init__(self, folder: Path, split: str, description: StoreDescription, behind: Executor) -> None:
+    def __init__(self, folder: Path, split: str, description: StoreDescription, thread: Executor) -> None:
         self.folder = folder
-        self.behind = behind
+        self.thread = thread
         self.split = split
-        self.keeps_moments = description.keeps_moments
+        self.keeps_statistics = description.keeps_statistics
         self.paths: list[Path] = []
-        self.digests: list[str] = []  # SHA-256 of each
+        self.digests: list[str] = []  # SHA-256 of each shard
         self.ids: list[pa.StringArray] = []
         self.labels = Counter[str]()
-        self.moments = RunningMoments()
-        self.not_finite: str | None = None  # id of the first row whose moments are not
+        self.statistics = RunningStatistics()
+        self.not_finite: str | None = None  # id of the first row whose statistics are NaN or infinite
         self.rows = self.steps = 0
         self.seconds = 0.0
         # the record batch that is being filled: sequences, and parts of the other columns
@@ -180,8 +184,8 @@ class _SplitWriter:
     def add(self, batch: pa.RecordBatch) -> None:
         """Add rows of a chunk."""
         self._count(batch)
-        if not self.keeps_moments and MOMENTS in batch.schema.names:
-            batch = batch.remove_column(batch.schema.get_field_index(MOMENTS))
+        if not self.keeps_statistics and STATISTICS in batch.schema.names:
+            batch = batch.remove_column(batch.schema.get_field_index(STATISTICS))
         start = 0
         for end, size in enumerate(_row_bytes(batch).tolist()):
             full = self._part_rows == BATCH_ROWS or self._part_bytes + size > BATCH_BYTES
@@ -193,8 +197,8 @@ class _SplitWriter:
             self._part_bytes += size
         self._take(batch, start, len(batch))
 
-    def let_go(self) -> None:
-        """Copy what is a view of the chunk: a few rows would keep its file in memory."""
+    def release_chunk(self) -> None:
+        """Copy what is still a view of the chunk: a few rows would keep its whole file in memory."""
         if self._others:
             self._others = [pa.concat_batches(self._others, memory_pool=POOL)]
 
@@ -208,7 +212,7 @@ class _SplitWriter:
         return bool(self.paths)
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Names of the shards, and the SHA-256 of each."""
+        """Name and SHA-256 of each shard."""
         return zip((path.name for path in self.paths), self.digests, strict=True)
 
     def count(self) -> SplitCount:
@@ -220,20 +224,20 @@ class _SplitWriter:
         self.rows += len(batch)
         self.steps += pc.sum(batch.column("length")).as_py()
         durations = batch.column("duration").to_numpy()
-        # one after the other, as RunningMoments: chunks must not show in the last digit
+        # cumsum adds one after the other, as in RunningStatistics: the last digit must not depend on the chunks
         self.seconds = float(np.cumsum(np.concatenate([[self.seconds], durations]))[-1])
-        # made anew: an array of the chunk would keep its file in memory
+        # a copy: an array of the chunk would keep its file in memory
         self.ids.append(pa.array(batch.column("id").to_pylist(), pa.string(), memory_pool=POOL))
         self.labels.update(name for name in batch.column("label").to_pylist() if name)
-        if self.split == "train" and MOMENTS in batch.schema.names:
-            moments = batch.column(MOMENTS).flatten().to_numpy().reshape(len(batch), -1)
-            finite = np.isfinite(moments).all(axis=1)
+        if self.split == "train" and STATISTICS in batch.schema.names:
+            statistics = batch.column(STATISTICS).flatten().to_numpy().reshape(len(batch), -1)
+            finite = np.isfinite(statistics).all(axis=1)
             if self.not_finite is None and not finite.all():
                 self.not_finite = batch.column("id")[int(np.argmin(finite))].as_py()
-            self.moments.add(moments)
+            self.statistics.add(statistics)
 
     def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
-        """Let rows of a chunk wait."""
+        """Buffer rows start .. end - 1 of a chunk's batch."""
         column = batch.column("sequence")
         if self._sequences is None:
             self._sequences = SequenceBuffer(store_type(column.type), BATCH_BYTES)
@@ -246,14 +250,14 @@ class _SplitWriter:
     def _write(self) -> None:
         assert self._sequences is not None
         column = self._sequences.column()
-        # joined, equal rows are written in equal bytes, however they lay in the chunks
+        # concatenated, so that equal rows give equal bytes however they were spread over chunks
         others = pa.concat_batches(self._others, memory_pool=POOL)
         batch = others.add_column(SEQUENCE_PLACE, pa.field("sequence", column.type), column)
         if self._shard_bytes and self._shard_bytes + self._part_bytes > SHARD_BYTES:
             self._end_shard()
         if self._shard is None:
             path = self.folder / shard_name(self.split, len(self.paths))
-            self._shard = _Shard(path, batch.schema, self.behind)
+            self._shard = _Shard(path, batch.schema, self.thread)
             self.paths.append(path)
         self._shard.write(batch)
         self._shard_bytes += self._part_bytes
@@ -267,33 +271,33 @@ class _SplitWriter:
 
 
 class _Shard:
-    """One Arrow file that is being written."""
+    """One Arrow file that is being written; another thread hashes and syncs it meanwhile."""
 
-    def __init__(self, path: Path, schema: pa.Schema, behind: Executor) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, thread: Executor) -> None:
         self.path = path
         self._sink = pa.OSFile(str(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, schema)
-        self._behind = behind
+        self._thread = thread
         self._digest = GrowingDigest(path)
         self._following: Future[None] | None = None
-        self._synced = 0  # bytes that the disk has
+        self._synced = 0  # bytes that are on the disk
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a record batch."""
         self._writer.write_batch(batch)
         if self._following is not None and self._following.done():
-            self._following.result()  # raises what went wrong
+            self._following.result()  # raises the thread's error, if any
             self._following = None
         if self._following is None:
-            self._following = self._behind.submit(self._follow)
+            self._following = self._thread.submit(self._follow)
 
     def close(self) -> str:
-        """End the file; its SHA-256."""
+        """Close the file. Returns its SHA-256."""
         self._writer.close()
         self._sink.close()
         if self._following is not None:
             self._following.result()
-        return self._behind.submit(self._digest.close).result()
+        return self._thread.submit(self._digest.close).result()
 
     def _follow(self) -> None:
         self._digest.read_on()

@@ -1,4 +1,4 @@
-"""`OUT.partial/`: what a preparation has finished so far, so that one that was killed goes on."""
+"""`OUT.partial/`: the finished part of a preparation, from which one that was killed resumes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from pathlib import Path
 from seqaudio.files import sha256_of, swap_folder, write_bytes
 
 LEDGER_LINES, INPUT_LINES, IDENTITIES = ".ledger.tsv", ".inputs.tsv", ".identities.txt"  # files of a chunk
-CRC_BLOCK = 1 << 18  # bytes: what was read lies in the cache yet
+CRC_BLOCK = 1 << 18  # bytes, few enough to be still in the cache when they are summed
 
 
 class PartialStore:
     """The folder beside OUT in which a preparation works.
 
-        plan.txt             fingerprint of all that decides the chunks; for another plan the folder is emptied
+        plan.txt             fingerprint of all that decides the chunks; where it differs, the folder is emptied
         chunk-000000.arrow   rows of a chunk, split after split; missing where it has none
         chunk-000000.ledger.tsv, .inputs.tsv     lines of its inputs, without column names
-        chunk-000000.identities.txt              a line an input, in hexadecimal, where splits are chosen at the end
+        chunk-000000.identities.txt              an identity for each input, where splits are chosen at the end
         chunk-000000.json    its journal, written last: the names of these files and their CRC-32
         store/               the finished store, until it is moved to OUT
         moving.txt           SHA-256 of store/store.json, written before the move
 
-    Only the journal vouches for a chunk, so nothing here waits for the disk: after a power cut a chunk whose files do
-    not agree with their checksums is made again.
+    A chunk counts as finished only if its files match the checksums of its journal. So no file here is synced: a chunk
+    that a power cut damaged is made again.
     """
 
     def __init__(self, out: Path) -> None:
@@ -37,25 +37,25 @@ class PartialStore:
 
     @property
     def finished(self) -> Path:
-        """Where the finished store is put together."""
+        """The folder in which the store is assembled."""
         return self.folder / "store"
 
     def is_of(self, plan: str) -> bool:
-        """Whether an earlier run worked here on the same plan."""
+        """Whether a previous run worked here on the same plan."""
         file = self.folder / "plan.txt"
         return file.is_file() and file.read_text(encoding="ascii") == plan
 
     def open(self, plan: str) -> set[int]:
-        """Make the folder for a plan; the numbers of the chunks that an interrupted run had finished."""
+        """Make the folder for a plan. Returns the numbers of the chunks that an interrupted run had finished."""
         if self.folder.exists() and not self.is_of(plan):
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         write_bytes(self.folder / "plan.txt", plan.encode("ascii"))
         (self.folder / "moving.txt").unlink(missing_ok=True)
-        return {index for journal in self.folder.glob("chunk-*.json") if (index := _vouched(journal)) is not None}
+        return {index for journal in self.folder.glob("chunk-*.json") if (index := _intact(journal)) is not None}
 
     def move(self) -> None:
-        """Move the finished store to OUT. An interruption before, between or after the renames is put right."""
+        """Move the finished store to OUT. `was_moving` of the next run completes a move that was interrupted."""
         digest = sha256_of(self.finished / "store.json")
         write_bytes(self.folder / "moving.txt", digest.encode("ascii"))
         self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class PartialStore:
         self.remove()
 
     def was_moving(self, plan: str) -> bool:
-        """Whether a run of this plan was interrupted while it moved its store; the move is done then."""
+        """Complete the move of a store where a run of this plan was interrupted in it; False where none was."""
         mark = self.folder / "moving.txt"
         if not (self.is_of(plan) and mark.is_file()):
             return False
@@ -76,7 +76,7 @@ class PartialStore:
         return True
 
     def remove(self) -> None:
-        """Remove the folder, the plan first: a half-removed folder is of no plan."""
+        """Remove the folder, plan.txt first, so that a half-removed folder matches no plan."""
         (self.folder / "plan.txt").unlink(missing_ok=True)
         shutil.rmtree(self.folder)
 
@@ -86,8 +86,8 @@ def _digest_of_store(folder: Path) -> str:
     return sha256_of(file) if file.is_file() else ""
 
 
-def _vouched(journal: Path) -> int | None:
-    """The number of the chunk whose files are as its journal says; None where they are not."""
+def _intact(journal: Path) -> int | None:
+    """The number of a journal's chunk; None where a file does not match its checksum."""
     try:
         known: dict[str, int] = json.loads(journal.read_text(encoding="ascii"))
         intact = all(_crc32_of(journal.with_name(name)) == checksum for name, checksum in known.items())
@@ -97,7 +97,7 @@ def _vouched(journal: Path) -> int | None:
 
 
 def _crc32_of(path: Path) -> int:
-    """CRC-32 of a file's bytes: enough to tell torn files, and a third of the work of SHA-256."""
+    """CRC-32 of a file's bytes: enough to detect torn files, at a third of the cost of SHA-256."""
     checksum = 0
     with path.open("rb", buffering=0) as file:
         while block := file.read(CRC_BLOCK):
@@ -111,28 +111,28 @@ def chunk_file(folder: Path, index: int, suffix: str) -> Path:
 
 
 def write_journal(folder: Path, index: int, files: Sequence[Path]) -> None:
-    """Say that a chunk is finished."""
+    """Mark a chunk as finished, with the CRC-32 of its files."""
     content = json.dumps({file.name: _crc32_of(file) for file in files})
     put(chunk_file(folder, index, ".json"), content.encode("ascii"))
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file under `own_name`, then move it to its place."""
+    """Write a file under `own_name`, then rename it."""
     own = own_name(path)
     own.write_bytes(content)
     own.replace(path)
 
 
 def own_name(path: Path) -> Path:
-    """A name beside `path` that no other worker writes to.
+    """A temporary name beside `path` that no other worker writes to.
 
-    A worker of a run that was killed may still be at the same chunk. It writes the same bytes, but a reader must not
-    see half of them.
+    A worker of a killed run may still be writing the same chunk. Its bytes are the same, but a reader must not see half
+    of them.
     """
     return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
 
 
 def read_identities(folder: Path, index: int) -> list[bytes]:
-    """The identities of a chunk's items, in order; empty for one without a row."""
+    """The identities of a chunk's items, in order; empty for an item without rows."""
     lines = chunk_file(folder, index, IDENTITIES).read_text(encoding="ascii").splitlines()
     return [bytes.fromhex(line) for line in lines]

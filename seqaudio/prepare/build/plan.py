@@ -1,4 +1,4 @@
-"""What a preparation will do: its chunks, and fingerprints of one input and of the whole."""
+"""Plan a preparation: cut the inputs into chunks, and fingerprint each input, the process and the plan."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from seqaudio.prepare.build.items import Item, Process
 from seqaudio.store import StoreDescription
 from seqaudio.version import __version__
 
-CHUNK = 128  # inputs: a kill loses little, and the files of a chunk cost little
-CHUNK_BYTES = 1 << 25  # 32 MiB of files, a quarter of an hour of sound at 16 kHz: long recordings are for all workers
+CHUNK = 128  # inputs: few enough to lose little in a kill, enough to outweigh the cost of a chunk's files
+CHUNK_BYTES = 1 << 25  # 32 MiB, a quarter of an hour of sound at 16 kHz: spreads long recordings over the workers
 
 
 class Plan(NamedTuple):
@@ -22,24 +22,27 @@ class Plan(NamedTuple):
 
 
 def process_fingerprint(process: Process, description: StoreDescription) -> str:
-    """SHA-256 of what is done with each input, and by which version."""
+    """SHA-256 of what is done with each input, and by which version.
+
+    It covers the repr of both: renaming one of their classes or fields makes `--update` redo every existing store.
+    """
     return _sha256(__version__, process, description)
 
 
 def input_fingerprint(item: Item, process: str) -> str:
-    """96 bits of SHA-256 of an item and of the process (its fingerprint), in hexadecimal.
+    """96 bits of SHA-256 of an item and of the process (given as its fingerprint), in hexadecimal.
 
-    Of the path only the file name counts: a corpus may be moved. What is in the file is told by its own checksum.
+    Of the path only the file name counts, since a corpus may be moved. The file's content has a checksum of its own.
     """
     return _sha256(process, _identity(item))[:24]
 
 
 def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: bool = False) -> Plan:
-    """The plan for the items, their files as they are now, and for the process (its fingerprint).
+    """The plan for items, with their files as they are now, and a process (given as its fingerprint).
+
+    A chunk ends after `chunk` inputs, or sooner with the file that brings it to CHUNK_BYTES.
 
     late: splits are chosen once all chunks are done.
-
-    A chunk ends with `chunk` inputs, or sooner: with the file that makes it CHUNK_BYTES.
     """
     digest = hashlib.sha256(f"{process} {chunk} {CHUNK_BYTES}{' late' * late}".encode())
     ends: list[int] = []
@@ -52,7 +55,7 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
                 stamp = (status.st_size, status.st_mtime_ns)
                 held += status.st_size
             except OSError:
-                stamp = (-1,)  # not there, or not to be seen
+                stamp = (-1,)  # missing, or unreadable
         digest.update(_bytes((_identity(item), str(item.path), stamp)))
         if number - begun == chunk or held >= CHUNK_BYTES or number == len(items):
             ends.append(number)

@@ -1,4 +1,4 @@
-"""The workers of a preparation: this process, several of our own, or any executor."""
+"""Run tasks in this process, in several worker processes, or on any executor."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from seqaudio.errors import StoreError
 
-AHEAD_EACH = 2  # tasks handed out for each worker of ours: one at work, one ready
-AHEAD_FOREIGN = 256  # tasks handed out to an executor whose workers we cannot count
+AHEAD_EACH = 2  # tasks submitted for each of our workers: one running, one ready
+AHEAD_EXECUTOR = 256  # tasks submitted to an executor of unknown size
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 def completed(
     work: Callable[[Task], Result], tasks: Iterable[Task], workers: int, executor: Executor | None
 ) -> Iterator[Result]:
-    """The results of all tasks, in the order in which they are done.
+    """The results of all tasks, in the order in which they finish.
 
     Raises StoreError where a worker process dies.
     """
@@ -30,7 +30,7 @@ def completed(
         yield from map(work, tasks)
         return
     with _executor(workers, executor) as pool:
-        ahead = AHEAD_EACH * workers if executor is None else AHEAD_FOREIGN
+        ahead = AHEAD_EACH * workers if executor is None else AHEAD_EXECUTOR
         running: set[Future[Result]] = set()
         try:
             for task in tasks:
@@ -43,7 +43,7 @@ def completed(
                 yield from (future.result() for future in done)
         except BrokenExecutor:
             raise StoreError(
-                "a worker process died (out of memory, or killed); finished work is kept, run the command again, "
+                "a worker process died (out of memory, or killed); finished work is kept: run the command again, "
                 "with fewer --workers if memory was short"
             ) from None
         finally:
@@ -56,13 +56,13 @@ def _executor(workers: int, executor: Executor | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
-    # spawn: a forked child of a process with running torch threads can hang
+    # spawn, since a forked child of a process with running torch threads can hang
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         yield pool
 
 
 def _end_with_parent() -> None:
-    """Let this worker end when its parent does: one that is killed tells nobody, and its workers would wait on."""
+    """End this worker when its parent ends: workers of a parent that was killed would otherwise wait for ever."""
     parent = parent_process()
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""The Arrow file of a chunk: its rows, grouped by split, or in order where splits are chosen later."""
+"""Write and read the Arrow file of a chunk: its rows, grouped by split, or in order where splits are chosen later."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ import pyarrow as pa
 from seqaudio.prepare.build.items import Item, Row
 from seqaudio.prepare.build.partial import own_name
 from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, chunk_type
-from seqaudio.prepare.build.statistics import moments_of
-from seqaudio.store import MOMENTS, SPLITS, StoreDescription, schema, sequence_type
+from seqaudio.prepare.build.statistics import statistics_of
+from seqaudio.store import SPLITS, STATISTICS, StoreDescription, schema, sequence_type
 
-COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", MOMENTS)  # besides the sequences
-SPLIT, ITEM = (
-    "split",
-    "item",
-)  # columns that chunks have and stores have not; ITEM is the place of a row's item in its chunk
-HELD_BYTES = 1 << 21  # of sequences of a split that wait in memory before they are written: 2 MiB
-HELD_ROWS = 32  # as a batch costs as much as tens of rows, so many wait at least, unless they are large:
-MAX_HELD_BYTES = 1 << 22  # 4 MiB, or one row
+COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences
+SPLIT, ITEM = "split", "item"  # columns of chunks, not of stores; ITEM is the index of a row's item in its chunk
+# rows of a split are written once so many bytes and so many rows are buffered
+HELD_BYTES = 1 << 21  # 2 MiB of sequences
+HELD_ROWS = 32  # as a record batch costs as much as tens of rows
+MAX_HELD_BYTES = 1 << 22  # 4 MiB are written, however few their rows
 
 
 class _Columns:
-    """Rows of one split that wait to be written, column by column."""
+    """Buffers the rows of one split, column by column, until they are written."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
         self.sequences = SequenceBuffer(kind, 2 * HELD_BYTES)
         self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in (*COLUMNS, ITEM)}
 
-    def add(self, row: Row, item: Item, place: int, moments: np.ndarray | None) -> None:
+    def add(self, row: Row, item: Item, place: int, statistics: np.ndarray | None) -> None:
         self.sequences.add(row.sequence, [len(row.sequence)])
         values = self.values
         values["id"].append(row.id)
@@ -42,12 +40,12 @@ class _Columns:
         values["speaker"].append(row.speaker or item.speaker)
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
-        values[MOMENTS].append(moments)
+        values[STATISTICS].append(statistics)
         values[ITEM].append(place)
 
-    def batch(self, split: str, moments: bool) -> pa.RecordBatch:
-        """The rows; a view, to be written before the next row comes."""
-        fields = schema(self.kind, moments)
+    def batch(self, split: str, statistics: bool) -> pa.RecordBatch:
+        """The buffered rows: a view, to be written before the next row is added."""
+        fields = schema(self.kind, statistics)
         arrays = [
             self.sequences.column() if field.name == "sequence" else pa.array(self.values[field.name], field.type)
             for field in fields
@@ -64,13 +62,13 @@ class _Columns:
 
 
 class RowWriter:
-    """Writes the rows of a chunk as record batches that hold rows of one split each, in their order.
+    """Writes the rows of a chunk in order, as record batches of one split each.
 
-    Columns are those of a store, the moments of training frames where they are asked for, the split, and the place of
-    the row's item in the chunk.
+    Columns are those of a store, the statistics of training rows where the description asks for normalisation, the
+    split, and the index of the row's item in the chunk.
 
     Args:
-        late: the split is chosen later and empty here; moments are kept of all rows then.
+        late: splits are chosen later and empty here; statistics are kept of all rows then.
     """
 
     def __init__(self, path: Path, description: StoreDescription, late: bool = False) -> None:
@@ -82,24 +80,24 @@ class RowWriter:
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def add(self, row: Row, item: Item, place: int) -> str:
-        """Add a row of the item at `place`; the split it goes to. Raises ValueError for an unknown split."""
+        """Add a row of the item at index `place`. Returns its split. Raises ValueError for an unknown split."""
         split = "" if self.late else row.split or item.split
         if split not in SPLITS and not self.late:
-            raise ValueError(f"{item.key}: split {split!r}, expected one of {SPLITS}")
-        moments = None
+            raise ValueError(f"{item.key}: unknown split {split!r}, expected one of {SPLITS}")
+        statistics = None
         if self.description.normalise and split in ("", "train"):
-            moments = (row.moments or moments_of(row.sequence)).flat()
+            statistics = (row.statistics or statistics_of(row.sequence)).flat()
         waiting = self._waiting.get(split)
         if waiting is None:
             waiting = self._waiting[split] = _Columns(self._kind(row))
-        waiting.add(row, item, place, moments)
+        waiting.add(row, item, place, statistics)
         held, rows = waiting.sequences.bytes, len(waiting.sequences)
         if (held >= HELD_BYTES and rows >= HELD_ROWS) or held >= MAX_HELD_BYTES:
             self._write(split)
         return split
 
     def close(self) -> list[Path]:
-        """Write what is left; the file, or nothing where there was no row."""
+        """Write what is left. Returns the file; an empty list where there was no row."""
         for split in ("", *SPLITS):
             if split in self._waiting and len(self._waiting[split].sequences):
                 self._write(split)
@@ -125,9 +123,9 @@ class RowWriter:
 
 
 def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The record batches of a chunk with the split of each; nothing where the chunk had no row.
+    """The record batches of a chunk with the split of each; none where the chunk has no rows.
 
-    They may be views of the file: whoever keeps one keeps all of the file in memory.
+    They may be views of the file: keeping one keeps the whole file in memory.
 
     Args:
         chosen: the split of each item of the chunk, where splits were chosen later.

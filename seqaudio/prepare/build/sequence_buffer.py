@@ -1,4 +1,4 @@
-"""Sequences that wait to be written, one behind the other, and how they lie in the files of chunks."""
+"""A buffer of sequences until they are written, and their column types in chunk files and in stores."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from seqaudio.store import flat_steps
 
-KEPT_BYTES = 1 << 23  # 8 MiB: memory that took more, for one long sequence, is not kept
+KEPT_BYTES = 1 << 23  # 8 MiB: a buffer that grew larger, for one long sequence, is freed
 
 
 def chunk_type(kind: pa.DataType) -> pa.DataType:
-    """The column of sequences in a chunk, where the store's is of `kind`.
+    """Type of the column of sequences in a chunk, given its type in the store, `kind`.
 
-    The zeros and ones of rolls are bits there: a chunk is written, summed and read once more than its store.
+    Chunks hold the zeros and ones of rolls as bits: they are written, checksummed and read in addition to the store.
     """
     return _replaced(kind, pa.uint8(), pa.bool_())
 
@@ -26,7 +26,7 @@ def store_type(kind: pa.DataType) -> pa.DataType:
 
 
 def steps_between(sequences: pa.Array, first: int, last: int) -> np.ndarray:
-    """Steps first .. last - 1 of a chunk's column, [last - first, F] or [last - first], as the store has them."""
+    """Steps first .. last - 1 of a chunk's column, [last - first, F] or [last - first], in the store's type."""
     step = sequences.values.type
     if not _is_bits(step):
         part: np.ndarray = flat_steps(sequences)[first:last]
@@ -37,14 +37,14 @@ def steps_between(sequences: pa.Array, first: int, last: int) -> np.ndarray:
 
 
 class SequenceBuffer:
-    """The frames, samples or ids of sequences, copied into memory that is kept when they have been written.
+    """The frames, samples or ids of sequences, copied into memory that is reused after they have been written.
 
-    A view would keep all that came with a sequence: the other recordings of its batch, the file of its chunk. And large
-    blocks that come and go leave holes between small ones, so that memory grows for hours.
+    A view would keep everything that a sequence is part of in memory: its batch, or the file of its chunk. And large
+    blocks that are allocated and freed fragment the memory, so that it grows for hours.
 
     Args:
-        kind: of a store's or a chunk's column of sequences, see `sequence_type` and `chunk_type`.
-        expected: bytes that will wait, or a few more.
+        kind: type of a store's or a chunk's column of sequences, see `sequence_type` and `chunk_type`.
+        expected: bytes that will be buffered, or slightly more.
     """
 
     def __init__(self, kind: pa.DataType, expected: int) -> None:
@@ -54,42 +54,43 @@ class SequenceBuffer:
         self._bits = _is_bits(step)
         self._shape = (step.list_size,) if framed else ()  # of a step
         if self._bits:
-            self._room = np.empty((0, step.list_size // 8), np.uint8)
+            self._memory = np.empty((0, step.list_size // 8), np.uint8)
         else:
-            self._room = np.empty((0, *self._shape), (step.value_type if framed else step).to_pandas_dtype())
+            self._memory = np.empty((0, *self._shape), (step.value_type if framed else step).to_pandas_dtype())
         self._ends = [0]
-        self._step_bytes = self._room.itemsize * (self._room.shape[1] if framed else 1)
-        self._least = expected // self._step_bytes  # memory that nothing was written into costs nothing
+        self._step_bytes = self._memory.itemsize * (self._memory.shape[1] if framed else 1)
+        self._min_steps = expected // self._step_bytes  # allocated at once: pages that stay untouched cost nothing
 
     def __len__(self) -> int:
-        """How many sequences wait."""
+        """How many sequences are buffered."""
         return len(self._ends) - 1
 
     @property
     def bytes(self) -> int:
-        """Of the sequences."""
+        """Bytes of the buffered sequences."""
         return self._ends[-1] * self._step_bytes
 
     def add(self, steps: np.ndarray, lengths: Sequence[int]) -> None:
-        """Add sequences of such lengths, [sum of lengths, F] or [sum of lengths]. ids may be of any integer type.
+        """Add sequences of the given lengths, [sum of lengths, F] or [sum of lengths]; ids of any integer type.
 
-        Raises ValueError for steps of another shape, and for a roll of other than zeros and ones.
+        Raises ValueError for steps of another shape, and for a roll with values other than 0 and 1.
         """
         if steps.shape[1:] != self._shape:
             expected = ", ".join(["T", *map(str, self._shape)])
             raise ValueError(f"a sequence of shape {list(steps.shape)}, expected [{expected}]")
         start, end = self._ends[-1], self._ends[-1] + len(steps)
-        if end > len(self._room):
-            room = np.empty((max(end, 2 * len(self._room), self._least), *self._room.shape[1:]), self._room.dtype)
-            room[:start] = self._room[:start]
-            self._room = room
-        self._room[start:end] = self._packed(steps) if self._bits else steps
+        if end > len(self._memory):
+            steps_held = max(end, 2 * len(self._memory), self._min_steps)
+            memory = np.empty((steps_held, *self._memory.shape[1:]), self._memory.dtype)
+            memory[:start] = self._memory[:start]
+            self._memory = memory
+        self._memory[start:end] = self._packed(steps) if self._bits else steps
         for length in lengths:
             self._ends.append(self._ends[-1] + length)
 
     def column(self) -> pa.Array:
-        """The sequences as an Arrow column. It is a view, to be written before the next sequence comes."""
-        flat = self._room[: self._ends[-1]].reshape(-1)
+        """The sequences as an Arrow column: a view, to be written before the next sequence is added."""
+        flat = self._memory[: self._ends[-1]].reshape(-1)
         values = (
             pa.Array.from_buffers(pa.bool_(), 8 * len(flat), [None, pa.py_buffer(flat)])
             if self._bits
@@ -100,15 +101,15 @@ class SequenceBuffer:
         return pa.LargeListArray.from_arrays(pa.array(self._ends, pa.int64()), values)
 
     def clear(self) -> None:
-        """Let go of the sequences."""
+        """Empty the buffer."""
         self._ends = [0]
-        if self._room.nbytes > KEPT_BYTES:
-            self._room = self._room[:0].copy()
+        if self._memory.nbytes > KEPT_BYTES:
+            self._memory = self._memory[:0].copy()
 
     def _packed(self, roll: np.ndarray) -> np.ndarray:
         if roll.max(initial=0) > 1:
-            raise ValueError(f"a roll with {roll.max()}, expected zeros and ones")
-        return np.packbits(roll.reshape(-1), bitorder="little").reshape(-1, self._room.shape[1])
+            raise ValueError(f"a roll with the value {roll.max()}, expected zeros and ones")
+        return np.packbits(roll.reshape(-1), bitorder="little").reshape(-1, self._memory.shape[1])
 
 
 def _is_bits(step: pa.DataType) -> bool:
@@ -117,7 +118,7 @@ def _is_bits(step: pa.DataType) -> bool:
 
 def _replaced(kind: pa.DataType, scalar: pa.DataType, other: pa.DataType) -> pa.DataType:
     step = kind.value_type
-    # a step of whole bytes, so that every sequence begins with one
+    # only steps of whole bytes, so that every sequence begins at a byte
     if pa.types.is_fixed_size_list(step) and step.value_type == scalar and step.list_size % 8 == 0:
         return pa.large_list(pa.list_(other, step.list_size))
     return kind

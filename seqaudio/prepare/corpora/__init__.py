@@ -1,1 +1,1 @@
-"""What corpora have in common before their first file is read: downloads, archives, folders, tables, splits, counts."""
+"""Tools for all corpora, up to the list of inputs: downloads, archives, folders, tables, splits, counts."""

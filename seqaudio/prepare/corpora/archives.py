@@ -1,4 +1,4 @@
-"""Unpacking archives that nobody vouches for: plain files only, below one folder, within limits."""
+"""Unpack untrusted archives: plain files only, below one folder, within limits."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from seqaudio.progress import progress
 
 BLOCK_BYTES = 1 << 20
 TAR_BLOCK = 512
-TAIL_BYTES = 1 << 24  # behind the end mark; writers pad with some kilobytes
-# what the readers raise for an archive that is cut or damaged
+TAIL_BYTES = 1 << 24  # after the end mark, at most; writers pad with some kilobytes
+# what the readers raise for a truncated or damaged archive
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may hold at most; one that expands without end is stopped here."""
+    """The most that an archive may hold, which stops one that expands without end."""
 
     files: int = 1_000_000
     file_bytes: int = 1 << 30
@@ -34,15 +34,15 @@ class Limits:
 def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     """Write the files of a ZIP, or of a TAR (plain, gzip, bzip2 or xz), below `folder`.
 
-    Sizes are counted as the bytes arrive, whatever the headers say. Modes, owners and times are not taken over.
+    Sizes are counted while unpacking; headers are not trusted. Modes, owners and times are not restored.
 
     Args:
-        archive: its content decides what it is, not its name.
+        archive: its format is recognised by its content, not its name.
         folder: new, or empty.
     Raises:
-        SourceError: no such file, no archive, a damaged or encrypted one; a member that is neither file nor folder,
-            that is named twice, or whose name leads out of the folder; more than `limits`. What was unpacked before
-            stays.
+        SourceError: no such file, not an archive, a damaged or encrypted one; a member that is neither file nor folder,
+            that is named twice, or whose name leads out of the folder; more than `limits`. Files that were unpacked
+            before the error stay.
     """
     limits = limits or Limits()
     files, total = 0, 0
@@ -56,17 +56,19 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
             for name, content in _members(archive, raw):
                 files += 1
                 if files > limits.files:
-                    raise SourceError(f"{archive}: has more than {limits.files:,} files; it is not the corpus")
+                    raise SourceError(
+                        f"{archive}: has more than {limits.files:,} files; give the archive of the corpus itself"
+                    )
                 place = folder.joinpath(*_parts(archive, name))
                 most = min(limits.file_bytes, limits.total_bytes - total)
                 total += _write(content, place, most, f"{archive}: {name!r}")
-                read = max(shown, raw.tell() // 1000)  # a ZIP may be read in another order than that of its bytes
+                read = max(shown, raw.tell() // 1000)  # the members of a ZIP need not be in the order of its bytes
                 advance(read - shown)
                 shown = read
     except DAMAGE as error:
-        raise SourceError(f"{archive}: a damaged archive ({error}); fetch it again") from None
+        raise SourceError(f"{archive}: a damaged archive ({error}); download it again") from None
     except OSError as error:
-        raise SourceError(f"{archive}: cannot be unpacked ({error})") from None
+        raise SourceError(f"{archive}: cannot be unpacked: {error}") from None
 
 
 def _members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
@@ -80,7 +82,7 @@ def _members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     try:
         tarred = tarfile.open(fileobj=raw, mode="r:*")  # noqa: SIM115  closed by the `with` below
     except tarfile.ReadError:
-        raise SourceError(f"{archive}: neither an intact ZIP nor an intact TAR archive") from None
+        raise SourceError(f"{archive}: not an intact ZIP or TAR archive; download it again") from None
     with tarred:
         yield from _tar_members(archive, tarred)
 
@@ -89,20 +91,20 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[tuple[str, 
     for entry in zipped.infolist():
         if entry.is_dir():
             continue
-        kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the archive was not made on a Unix
+        kind = stat.S_IFMT(entry.external_attr >> 16)  # 0 where the archive was not made on Unix
         if kind not in (0, stat.S_IFREG):
             raise _odd(archive, entry.filename)
         try:
             content = zipped.open(entry)
-        except (RuntimeError, NotImplementedError) as error:  # encrypted; packed in an unknown way
-            raise SourceError(f"{archive}: {entry.filename!r} cannot be unpacked ({error})") from None
+        except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
+            raise SourceError(f"{archive}: {entry.filename!r} cannot be unpacked: {error}") from None
         with content:
             yield entry.filename, content
 
 
 def _tar_members(archive: Path, tarred: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
     while (member := tarred.next()) is not None:
-        # they would fill the memory, for some corpora have hundreds of thousands; no public name empties the list
+        # the list would fill the memory: some corpora have hundreds of thousands of members; no public API empties it
         vars(tarred)["members"].clear()
         if member.isdir():
             continue
@@ -111,32 +113,32 @@ def _tar_members(archive: Path, tarred: tarfile.TarFile) -> Iterator[tuple[str, 
             raise _odd(archive, member.name)
         with content:
             yield member.name, content
-    # a damaged header ends the loop like the end mark, a block of zeros, does
+    # a damaged header ends the loop, as the end mark does, a block of zeros
     stream = tarred.fileobj
     if stream is None:
-        raise ValueError("a TAR archive that was closed while it was read")
+        raise ValueError("the TAR archive was closed while it was read")
     stream.seek(tarred.offset)
     if stream.read(TAR_BLOCK) != bytes(TAR_BLOCK):
-        raise tarfile.ReadError("it breaks off, or a header is damaged")
-    # to the end of the padding, so that the checksum of the compression is compared
+        raise tarfile.ReadError("it is truncated, or a header is damaged")
+    # reading to the end of the padding makes the decompressor check its checksum
     if len(stream.read(TAIL_BYTES)) == TAIL_BYTES:
-        raise tarfile.ReadError("it goes on behind its end")
+        raise tarfile.ReadError("it has data after its end mark")
 
 
 def _odd(archive: Path, name: str) -> SourceError:
-    return SourceError(f"{archive}: {name!r} is a link or a device, expected files and folders; it is not unpacked")
+    return SourceError(f"{archive}: {name!r} is a link or a device, expected only files and folders; unpacking stopped")
 
 
 def _parts(archive: Path, name: str) -> tuple[str, ...]:
-    """The parts of a member's path, or SourceError where it would leave the folder on any system."""
+    """The parts of a member's path. Raises SourceError where it would leave the folder on any operating system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     if posix.is_absolute() or windows.anchor or ".." in (*posix.parts, *windows.parts) or set(name) & {"\\", "\0"}:
-        raise SourceError(f"{archive}: {name!r} would be written outside of the folder; it is not unpacked")
+        raise SourceError(f"{archive}: {name!r} would be written outside of the folder; unpacking stopped")
     return posix.parts
 
 
 def _write(content: IO[bytes], place: Path, most: int, what: str) -> int:
-    """Write one new file of at most `most` bytes; the number of its bytes."""
+    """Write one new file of at most `most` bytes. Returns its size in bytes."""
     written = 0
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -144,8 +146,10 @@ def _write(content: IO[bytes], place: Path, most: int, what: str) -> int:
             while block := content.read(BLOCK_BYTES):
                 written += len(block)
                 if written > most:
-                    raise SourceError(f"{what} makes more than {most:,} bytes of it; it is not the corpus")
+                    raise SourceError(
+                        f"{what} unpacks to more than the {most:,} bytes allowed; give the archive of the corpus itself"
+                    )
                 file.write(block)
     except FileExistsError:
-        raise SourceError(f"{what} is there twice, or is a file and a folder; it is not unpacked") from None
+        raise SourceError(f"{what} is in it twice, or both as file and as folder; unpacking stopped") from None
     return written

@@ -1,4 +1,4 @@
-"""The folder of a corpus: there already, unpacked from an archive of the user's, or downloaded and unpacked."""
+"""Fill the folder of a corpus from an archive that the user has, or by a download, unless the corpus is there."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class DownloadOption:
 
 @dataclass(frozen=True)
 class PublishedArchive:
-    """An archive as its makers publish it. Without a checksum of theirs, the script checks what is in it."""
+    """An archive as its makers publish it. Where they give no checksum, the script checks the content."""
 
     url: str
     sha256: str | None = None
@@ -54,24 +54,24 @@ def fill_folder(
     fetch: bool = False,
     check: Callable[[Path], None] | None = None,
 ) -> None:
-    """Put a corpus into `folder`, unless it is there: from `archive`, or downloaded where `fetch` says so.
+    """Put a corpus into `folder`, unless it is there: from `archive`, or by a download with `fetch`.
 
-    The corpus is there when `folder / marker` is. An archive is unpacked beside that and moved in when it is whole,
-    `marker` last; so a run that was interrupted begins again, and nothing that lies in the folder is replaced. A folder
-    that was made for a corpus which then does not come is removed.
+    The corpus counts as there when `folder / marker` exists. An archive is unpacked into a temporary folder beside it
+    and then moved, `marker` last. So an interrupted run starts again, and no existing file is replaced. Where filling
+    fails, a folder that was made for the corpus is removed.
 
     Args:
         marker: a file or folder that the corpus has, at the top of the archive or in a folder of it.
         check: raises SourceError for an unpacked folder that holds something else.
     Raises:
-        OptionError: both an archive and a download; no such archive, where the corpus is there without it.
-        SourceError: no such archive, or it is not the one published, is damaged, unsafe, or without `marker`.
+        OptionError: both `archive` and `fetch`; no such archive, though the corpus is there without it.
+        SourceError: no such archive, or one that is not the published one, is damaged, unsafe, or without `marker`.
     """
     if archive is not None and fetch:
         raise OptionError(f"--archive {archive} and --download exclude each other; leave one out")
     if (folder / marker).exists():
         if archive is not None:
-            _tell_unused(archive, folder)
+            _report_unused(archive, folder)
         return
     if archive is None and not fetch:
         return
@@ -83,10 +83,10 @@ def fill_folder(
             folder.rmdir()
 
 
-def _tell_unused(archive: Path, folder: Path) -> None:
+def _report_unused(archive: Path, folder: Path) -> None:
     if not archive.is_file():
-        raise OptionError(f"{archive}: no such file, and {folder} has the corpus already; leave the archive out")
-    print(f"{folder} has the corpus already; {archive} is not unpacked", file=sys.stderr)
+        raise OptionError(f"{archive}: no such file, and {folder} already has the corpus; leave out --archive")
+    print(f"{folder} already has the corpus; {archive} is not unpacked", file=sys.stderr)
 
 
 def _fill(
@@ -99,7 +99,7 @@ def _fill(
     if archive is not None:
         if not archive.is_file():
             raise SourceError(f"{archive}: no such file; give the archive from {published.url}")
-        remedy = "fetch it again, or give --source the folder that you unpacked it to"
+        remedy = "download it again, or unpack it yourself and give that folder as --source"
         check_file(archive, published.url, published.sha256, published.size, remedy)
         _unpack_into(folder, marker, archive, published.limits, check)
         return
@@ -109,7 +109,7 @@ def _fill(
         _unpack_into(folder, marker, file, published.limits, check)
     except SourceError:
         if published.sha256 is None:
-            file.unlink()  # nothing vouches for it, so the next run fetches it anew
+            file.unlink()  # without a checksum it may be damaged, so the next run downloads it again
         raise
     file.unlink()
 
@@ -124,7 +124,9 @@ def _unpack_into(
         unpack(archive, partial, limits)
         top = _holder(partial, marker)
         if top is None:
-            raise SourceError(f"{archive}: has no {marker}, at its top or in a folder; it holds another corpus")
+            raise SourceError(
+                f"{archive}: has no {marker} at its top or in a folder, so it is another corpus; give the right archive"
+            )
         if check is not None:
             check(top)
         for path in sorted(top.iterdir(), key=lambda path: (path.name == marker, path.name)):
@@ -136,7 +138,7 @@ def _unpack_into(
 
 
 def _holder(folder: Path, marker: str) -> Path | None:
-    """The least deep folder with `marker`: archives have a folder around all, or one in another."""
+    """The topmost folder with `marker`: archives often wrap their files in a folder, or in two."""
     for depth in ("", "*/", "*/*/"):
         found = sorted(folder.glob(depth + marker))
         if found:

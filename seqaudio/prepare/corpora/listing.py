@@ -1,4 +1,4 @@
-"""What lies below a folder: every visible file, and every folder that could not be looked into."""
+"""List all visible files below a folder, and the folders that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-SHOWN = 8  # suffixes in a line
+SHOWN = 8  # suffixes named in `skipped_files`
 
 
 @dataclass
 class Listing:
-    """Files, and what could not be looked into, by their paths below the folder; those of folders end with a slash."""
+    """Files and unreadable entries, by their paths below the folder; paths of folders end with a slash."""
 
     files: dict[str, Path] = field(default_factory=dict)
-    closed: dict[str, OSError] = field(default_factory=dict)  # folders and links, with what the system said
+    unreadable: dict[str, OSError] = field(default_factory=dict)  # folders and links, with the system's error
 
 
 def list_below(folder: Path) -> Listing:
-    """All files below a folder, in no order. Hidden files and folders are left out.
+    """All files below a folder, in no particular order. Hidden files and folders are left out.
 
-    Links to folders are followed, but for those to a folder that they lie in: that would never end.
+    Links to folders are followed, except those to a folder that contains them, which would never end.
     """
     listing = Listing()
     waiting: list[tuple[str, Path, frozenset[tuple[int, int]]]] = [("", folder, frozenset())]
@@ -36,7 +36,7 @@ def list_below(folder: Path) -> Listing:
             with os.scandir(place) as entries:
                 visible = [entry for entry in entries if not entry.name.startswith(".")]
         except OSError as error:
-            listing.closed[key] = error
+            listing.unreadable[key] = error
             continue
         for entry in visible:
             name = key + entry.name
@@ -44,14 +44,14 @@ def list_below(folder: Path) -> Listing:
                 if entry.is_dir():
                     waiting.append((f"{name}/", Path(entry.path), above | {identity}))
                 else:
-                    listing.files[name] = Path(entry.path)  # or a link to nothing, which has the name of a file
-            except OSError as error:  # a link in circles, or to where nobody may look
-                listing.closed[name] = error
+                    listing.files[name] = Path(entry.path)  # a broken link, too, counts as a file
+            except OSError as error:  # a link to itself, or into an unreadable folder
+                listing.unreadable[name] = error
     return listing
 
 
-def passed_over(keys: Iterable[str]) -> str:
-    """Files in words such as `12 files passed over: .txt 10, .md 2`; empty where there are none."""
+def skipped_files(keys: Iterable[str]) -> str:
+    """A line such as `12 files skipped: .txt 10, .md 2`; empty where there are none."""
     suffixes = Counter(PurePosixPath(key).suffix.lower() or "without suffix" for key in keys)
     if not suffixes:
         return ""
@@ -59,6 +59,6 @@ def passed_over(keys: Iterable[str]) -> str:
     named = [f"{suffix} {count:,}" for suffix, count in ranked[:SHOWN]]
     rest = sum(count for _, count in ranked[SHOWN:])
     total = suffixes.total()
-    return f"{total:,} file{'s' if total > 1 else ''} passed over: " + ", ".join(
+    return f"{total:,} file{'s' if total > 1 else ''} skipped: " + ", ".join(
         [*named, *([f"others {rest:,}"] if rest else [])]
     )

@@ -1,4 +1,4 @@
-"""A checksum of what recordings hold, which WAV and FLAC copies and re-packed archives share."""
+"""A checksum of the samples of recordings, equal for WAV and FLAC copies and for re-packed archives."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def samples_digest(folder: Path) -> str:
 
 
 def check_samples(folder: Path, expected: str) -> None:
-    """Raise SourceError unless the recordings of a folder have the digest that is expected."""
+    """Raise SourceError unless the recordings of a folder have the expected digest."""
     digest = samples_digest(folder)
     if digest != expected:
         raise SourceError(
-            f"{folder.name}: the samples have SHA-256 {digest}, expected {expected}; the archive has another version, "
-            f"which can be unpacked by hand and given as --source"
+            f"{folder.name}: the samples have SHA-256 {digest}, expected {expected}; to use this other version of the "
+            f"corpus, unpack the archive yourself and give that folder as --source"
         )

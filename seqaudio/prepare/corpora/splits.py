@@ -1,4 +1,4 @@
-"""Splits and samples by a stable hash: a name keeps its split on every machine, whatever else is in the corpus."""
+"""Choose splits and samples by a stable hash: a name has the same split on every machine and in every selection."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ SplitName = Literal["train", "valid", "test"]
 
 
 def hash_sample(items: Sequence[Item], limit: int | None) -> list[Item]:
-    """The `limit` items whose ids have the least SHA-256, in their order; all of them where `limit` is None.
+    """The `limit` items whose ids have the smallest SHA-256, in their order; all items where `limit` is None.
 
-    The first items of a sorted corpus are often of one label or speaker; these are of all.
+    The first items of a sorted corpus often share one label or speaker; these are spread over all.
 
     Raises:
         OptionError: a limit below 1.
@@ -36,8 +36,8 @@ def hash_split(key: str, valid_percent: float, test_percent: float) -> SplitName
 
         [0, valid)  valid      [valid, valid + test)  test      [valid + test, 100)  train
 
-    Names are compared in Unicode normal form C, so that a file system which stores accents apart changes nothing. Use
-    the speaker as the key where one is known: all recordings of one voice then fall into one split.
+    Names are hashed in Unicode normal form C, so that the split does not depend on how a file system stores accents.
+    Use the speaker as the key where it is known: all recordings of one voice then fall into one split.
 
     Raises:
         OptionError: a negative percentage, or nothing left to train on.
@@ -50,7 +50,7 @@ def hash_split(key: str, valid_percent: float, test_percent: float) -> SplitName
 
 
 def hash_fraction(key: str) -> float:
-    """SHA-256 of a name, in normal form C, as a fraction of its range, in [0, 1): equal everywhere."""
+    """SHA-256 of a name, in Unicode normal form C, as a fraction of its range, in [0, 1)."""
     normal = unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(normal).digest()[:6], "big") / 2**48  # 48 bits are exact in a float
 

@@ -1,4 +1,4 @@
-"""Tables that list a corpus: CSV or TSV with a line of column names; plain lists."""
+"""Read the tables and lists of a corpus: CSV or TSV with a line of column names, or plain lines."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ DELIMITERS = (",", ";", "\t")
 def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | None = None) -> list[dict[str, str]]:
     """The rows of a table, each a map from column name to text, in their order.
 
-    UTF-8, with or without a byte order mark. A `.tsv` has tabs and no quoting, as corpora write it; any other file
-    may quote, and has whichever of comma, semicolon and tab is most frequent in its line of names. Empty lines are
-    passed over.
+    UTF-8, with or without a byte order mark. A `.tsv` file has tabs and no quoting, as in most corpora; any other file
+    may quote, and its delimiter is the most frequent of comma, semicolon and tab in its line of names. Empty lines are
+    skipped.
 
     Args:
         columns: names that must be there.
-        only: names to keep; a table of a million rows has many that are of no use. None keeps all.
+        only: names to keep, to save memory in tables of a million rows. None keeps all.
     Raises:
         SourceError: no such file, not UTF-8, a column missing or named twice, a row of another width, no rows.
     """
@@ -62,9 +62,9 @@ def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | No
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
-    """The lines of a list in UTF-8 that belongs to a corpus, without those that are empty.
+    """The lines of a list in UTF-8, without empty ones.
 
-    Raises SourceError for a file that is missing or no text; `expected` says what it should have been.
+    Raises SourceError for a file that is missing or not text; `expected` says what the file should be.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -78,8 +78,8 @@ def read_lines(path: Path, expected: str) -> list[str]:
 def listed_file(folder: Path, name: str) -> Path:
     """The file that a table names, relative to `folder`.
 
-    Accents can be stored in two ways, and the table may have another one than the disk: where there is no file under
-    the name as written, the file under its normal form C or D is taken.
+    The table and the disk may encode accents differently: where no file has the name as written, the file with its
+    Unicode normal form C or D is taken.
     """
     forms = (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
     return next((folder / form for form in forms if _exists(folder / form)), folder / name)
@@ -88,7 +88,7 @@ def listed_file(folder: Path, name: str) -> Path:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except OSError:  # a name that is too long for the disk, such as that of another column
+    except OSError:  # a name too long for the file system, as where the wrong column is taken for paths
         return False
 
 

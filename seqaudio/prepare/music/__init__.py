@@ -1,1 +1,1 @@
-"""Rows of notes: from MIDI files and scores to tokens or rolls; versions of one piece stay in one split."""
+"""Turn MIDI files and scores into rows of tokens or rolls; versions of one piece stay in one split."""

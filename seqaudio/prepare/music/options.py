@@ -1,4 +1,4 @@
-"""The options that all preparations of music share, and the build of a store with them.
+"""Options that all preparations of music share, and the function that builds a store from them.
 
 A script inherits its Config from one of the classes here, lists its items, and calls `build_note_store`.
 """
@@ -25,37 +25,37 @@ from seqaudio.tokens.representation import REPRESENTATIONS, Representation, buil
 
 MIDI_SUFFIXES = (".mid", ".midi")
 
-# settings of a representation that a corpus is better off with, by the representation's name
+# settings of representations that suit a corpus, by the representation's name
 Settings = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoteStoreOptions:
-    """What every preparation of music lets one choose of its store."""
+    """Options of the store, shared by every preparation of music."""
 
     out: Path  # new folder for the store
-    workers: int = 1  # processes
-    limit: int | None = None  # take only N pieces, drawn by their names, for a trial
+    workers: int = 1  # number of processes
+    limit: int | None = None  # take only N pieces, chosen by a hash of their names, for a trial
     update: bool = False  # redo only what changed since the store at --out was made
-    force: bool = False  # replace a store that is there
+    force: bool = False  # replace an existing store at --out
 
 
 @dataclass(frozen=True, kw_only=True)
 class RollOptions(NoteStoreOptions, SourceOption):
-    """Options of a corpus whose files tell how notes are written."""
+    """Options of a corpus of piano rolls, which have only one representation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepresentationOptions:
-    """How notes are written."""
+    """The representation of the notes."""
 
-    representation: str = "performance"  # how notes are written; docs/representations.md has them all
-    steps_per_quarter: int | None = None  # of the representation's grid; none: its own
+    representation: str = "performance"  # representation of the notes; docs/representations.md lists them all
+    steps_per_quarter: int | None = None  # of the representation's grid; by default its own
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoteOptions(RepresentationOptions, RollOptions):
-    """Options of every corpus of music that can be written in several ways."""
+    """Options of every corpus of music that can have any representation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,27 +65,27 @@ class NoteArchiveOptions(ArchiveOption, NoteOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class NoteDownloadOptions(DownloadOption, NoteArchiveOptions):
-    """Options of a corpus that its makers let everyone fetch."""
+    """Options of a corpus that anyone may download."""
 
 
 def chosen_representation(options: RepresentationOptions, settings: Settings | None = None) -> Representation:
     """The representation that the options name, with the settings that suit the corpus.
 
     Raises:
-        OptionError: an unknown name; --steps-per-quarter for a representation, or a clock, that has no such grid.
+        OptionError: an unknown name; --steps-per-quarter for a representation without such a grid.
     """
     name = options.representation.partition(":")[0]
     chosen = dict((settings or {}).get(name, {}))
     if options.steps_per_quarter is not None:
         if "steps_per_quarter" not in {field.name for field in fields(REPRESENTATIONS[name])}:
             raise OptionError(f"--steps-per-quarter {options.steps_per_quarter}: {name} has no such grid; leave it out")
-        chosen.pop("clock", None)  # whoever names a grid of beats wants beats
+        chosen.pop("clock", None)  # a grid of beats implies the clock of beats
         chosen["steps_per_quarter"] = options.steps_per_quarter
     return build_representation(options.representation, chosen)
 
 
 def note_description(representation: Representation, source: str = "", licence: str = "") -> StoreDescription:
-    """What `store.json` tells of a store of notes."""
+    """The description of a store of notes, for `store.json`."""
     return StoreDescription(
         kind=representation.kind,
         settings={"representation": {"name": representation.name, **representation.settings()}},
@@ -111,14 +111,14 @@ def build_note_store(
     Args:
         items: pieces with their splits, in the order of the store.
         source, licence: name and licence of the corpus, for `store.json`.
-        representation: how notes are written.
-        process: makes rows of an item; None reads it as a MIDI file.
+        representation: of the notes.
+        process: turns an item into rows; None reads it as a MIDI file.
         splits: chooses splits once all pieces are read, versions of a piece together; None: items and rows have them.
         chunk: pieces that a worker takes at once, at most.
     Raises:
         OptionError: limit or workers below 1.
         SourceError: no items.
-        StoreError: there is something at --out; nothing could be kept.
+        StoreError: --out exists; no input could be kept.
     """
     return build_store(
         options.out,
@@ -134,10 +134,10 @@ def build_note_store(
 
 
 def midi_items(folder: Path, hint: str) -> list[Item]:
-    """Every MIDI file below a folder, in the order of paths; hidden ones are left out, links to folders followed.
+    """Every MIDI file below a folder, sorted by path. Hidden files are left out, links to folders are followed.
 
     Raises:
-        SourceError: no such folder, or none in it; `hint` says what to give.
+        SourceError: no such folder, or no MIDI files in it; `hint` says what to give.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give {hint}")
@@ -145,6 +145,6 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
     found = {key: path for key, path in listing.files.items() if path.suffix.lower() in MIDI_SUFFIXES}
     if not found:
         raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
-    # a folder that may not be looked into is an item too, so that the ledger names it
-    found |= {key: folder / key for key in listing.closed}
+    # an unreadable folder is an item too, so that the ledger names it
+    found |= {key: folder / key for key in listing.unreadable}
     return [Item(key, found[key], encode_field(key)) for key in sorted(found)]

@@ -1,4 +1,4 @@
-"""What a file tells of its piece beside the notes, kept in a store in the column `text`: most of it is in no token."""
+"""Facts about a piece besides its notes, stored in the column `text`, since most of them are not in the tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.notes.keys import key_name
 from seqaudio.notes.sequence import NoteSequence
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
@@ -16,19 +15,19 @@ _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for
 
 @dataclass(frozen=True)
 class PieceFacts:
-    """Cheap to take, so that every preparation can."""
+    """Facts that are cheap to compute. The names of the fields are keys of the JSON in stores."""
 
     notes: int  # percussion included
-    metres: tuple[str, ...]  # such as 6/8, each once, in the order of the piece; empty where the file names none
-    keys: tuple[str, ...]  # such as G major, likewise
+    metres: tuple[str, ...]  # time signatures such as 6/8, each once, in order; empty where the file has none
+    keys: tuple[str, ...]  # key signatures such as G major, likewise
     slowest: float  # quarters a minute
     fastest: float
-    programs: tuple[int, ...]  # General MIDI counted from 0, rising, without percussion
+    programs: tuple[int, ...]  # General MIDI programs counted from 0, sorted, without percussion
     percussion: bool
 
     @classmethod
     def of(cls, notes: NoteSequence) -> PieceFacts:
-        """Of one piece."""
+        """The facts about one piece."""
         percussion = bool(notes.is_drum.any())
         programs = notes.program[~notes.is_drum] if percussion else notes.program
         metres = (f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures)
@@ -48,7 +47,7 @@ class PieceFacts:
 
     @classmethod
     def from_text(cls, text: str) -> PieceFacts | None:
-        """The inverse of `to_text`; None for any other text, such as that of a store without facts."""
+        """The inverse of `to_text`; None for any other text, as in a store without facts."""
         try:
             data: Any = json.loads(text)
             for name in ("metres", "keys", "programs"):

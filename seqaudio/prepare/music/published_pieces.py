@@ -1,4 +1,4 @@
-"""Sets of pieces that were published in one file with their splits; a piece is named split/number."""
+"""Read sets of pieces that were published in one file with their splits; a piece is named split/number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pieces = Mapping[str, Sequence[Piece]]  # by split
 
 
 def piece_items(file: Path, pieces: Pieces[Piece]) -> list[Item]:
-    """Every piece with its published split, train before valid before test."""
+    """An item for every piece with its published split, train before valid before test."""
     return [
         Item(f"{file.name}#{split}/{number}", file, f"{split}/{number}", split)
         for split in reversed(STRICTEST)
@@ -26,7 +26,7 @@ def piece_items(file: Path, pieces: Pieces[Piece]) -> list[Item]:
 
 
 def piece_of(item: Item, pieces: Pieces[Piece], left_out: Mapping[str, str]) -> Piece:
-    """The piece of an item. Raises InputFileError, DUPLICATE, for one that is named in `left_out`."""
+    """The piece of an item. Raises InputFileError, DUPLICATE, for one in `left_out`."""
     if item.id in left_out:
         raise InputFileError(item.file, Reason.DUPLICATE, f"a version of {left_out[item.id]}")
     split, number = item.id.split("/")
@@ -34,7 +34,7 @@ def piece_of(item: Item, pieces: Pieces[Piece], left_out: Mapping[str, str]) -> 
 
 
 def versions_of_held_out(pieces: Pieces[Piece], identify: Callable[[Piece], PieceIdentity]) -> dict[str, str]:
-    """The pieces that are versions of one in a stricter split, test before valid before train, with that piece."""
+    """{piece: the piece of a stricter split that it is a version of}; test is stricter than valid, valid than train."""
     identities = {
         f"{split}/{number}": identify(piece) for split in STRICTEST for number, piece in enumerate(pieces[split])
     }
@@ -49,16 +49,16 @@ def read_json_pieces(file: Path) -> dict[str, list[list[list[float]]]]:
     """The pieces of a JSON file {split: [piece]} by split; a piece is a list of lists of numbers.
 
     Raises:
-        SourceError: no such file, no JSON, or something else in it.
+        SourceError: no such file, not JSON, or of another structure.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SourceError(f"{file}: cannot be read ({error.strerror}); give the folder of the set") from None
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{file}: no JSON ({error}); fetch it again") from None
+        raise SourceError(f"{file}: not valid JSON ({error}); download it again") from None
     if not isinstance(found, dict) or set(found) != set(STRICTEST):
-        raise SourceError(f"{file}: has no train, valid and test; it is another set")
+        raise SourceError(f"{file}: expected keys train, valid and test; it is another set")
     for split, pieces in found.items():
         _check_lists(file, split, pieces)
     return found
@@ -68,4 +68,4 @@ def _check_lists(file: Path, split: str, pieces: Any) -> None:
     for number, piece in enumerate(pieces if isinstance(pieces, list) else [None]):
         steps = piece if isinstance(piece, list) else [None]
         if not all(isinstance(step, list) and all(type(value) in (int, float) for value in step) for step in steps):
-            raise SourceError(f"{file}: {split}/{number} is no list of steps with their pitches; it is another set")
+            raise SourceError(f"{file}: {split}/{number} is not a list of steps with pitches; it is another set")

@@ -1,4 +1,4 @@
-"""What a preparation does with the pieces of a published set of piano rolls: one row each, as they were published."""
+"""Turn the pieces of a published set of piano rolls into rows, unchanged."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from seqaudio.tokens.roll_grammar import KEYS, LOWEST
 VARIABLES = {"train": "traindata", "valid": "validdata", "test": "testdata"}  # of the .mat files
 
 
-Form = Literal["matrices", "pitches"]  # of a file: .mat of the four sets, JSON of JSB Chorales
+Form = Literal["matrices", "pitches"]  # format of a file: .mat of the four sets, JSON of JSB Chorales
 
 
 @dataclass(frozen=True)
 class RollPieces:
-    """A `Process` of `build_store`: the roll of a piece, named split/number by the item's id.
+    """A `Process` of `build_store`: the roll of the piece split/number, which is the item's id.
 
     Raises:
-        InputFileError: when called, DUPLICATE for a piece that is named in `left_out`.
+        InputFileError: when called, DUPLICATE for a piece in `left_out`.
     """
 
     form: Form
@@ -46,7 +46,7 @@ def read_rolls(form: Form, file: Path) -> dict[str, list[Frames]]:
     return read_matrix_rolls(file) if form == "matrices" else read_pitch_rolls(file)
 
 
-# each piece is an input of its own, and they are all in one file
+# cached, since each piece is an input of its own, but all are in one file
 _rolls = functools.lru_cache(maxsize=2)(read_rolls)
 
 
@@ -54,12 +54,12 @@ def read_matrix_rolls(file: Path) -> dict[str, list[Frames]]:
     """The rolls of a .mat file of Boulanger-Lewandowski's sets by split: uint8 [T, 88], pitch 21 + column.
 
     Raises:
-        SourceError: what `read_cells` raises; a part is missing, or holds other than matrices of zeros and ones.
+        SourceError: as `read_cells`; a split is missing, or holds anything but matrices of zeros and ones.
     """
     cells = read_cells(file, list(VARIABLES.values()))
     missing = [variable for variable in VARIABLES.values() if variable not in cells]
     if missing:
-        raise SourceError(f"{file}: has no {', '.join(missing)}; it is none of the four sets")
+        raise SourceError(f"{file}: has no {', '.join(missing)}; it is not one of the four sets")
     return {
         split: [_checked(file, f"{split}/{number}", piece) for number, piece in enumerate(cells[variable])]
         for split, variable in VARIABLES.items()
@@ -67,10 +67,10 @@ def read_matrix_rolls(file: Path) -> dict[str, list[Frames]]:
 
 
 def read_pitch_rolls(file: Path) -> dict[str, list[Frames]]:
-    """The rolls of a JSON file {split: [piece]}, a piece being the pitches at each step, by split: uint8 [T, 88].
+    """The rolls uint8 [T, 88], by split, of a JSON file {split: [piece]}; a piece has a list of pitches for each step.
 
     Raises:
-        SourceError: no such file, no JSON, or other than lists of pitches that a piano has.
+        SourceError: no such file, not JSON, or anything but lists of pitches of a piano.
     """
     return {
         split: [_roll_of_pitches(file, f"{split}/{number}", piece) for number, piece in enumerate(pieces)]
@@ -79,7 +79,7 @@ def read_pitch_rolls(file: Path) -> dict[str, list[Frames]]:
 
 
 def _roll_of_pitches(file: Path, piece: str, steps: Sequence[Sequence[float]]) -> Frames:
-    """[T, 88] of the pitches that sound at each step."""
+    """The roll [T, 88] of the pitches that sound at each step."""
     frames = np.zeros((len(steps), KEYS), dtype=np.uint8)
     for step, pitches in enumerate(steps):
         for pitch in pitches:

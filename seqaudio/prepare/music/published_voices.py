@@ -1,4 +1,4 @@
-"""What a preparation does with chorales that were published as the pitches of four voices at each step."""
+"""Turn chorales that were published as the pitches of four voices at each step into rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STEPS_PER_QUARTER = 4
 
 @dataclass(frozen=True)
 class VoicePieces:
-    """A `Process` of `build_store`: the row of a chorale, named split/number by the item's id.
+    """A `Process` of `build_store`: the row of the chorale split/number, which is the item's id.
 
     Raises:
-        InputFileError: when called, DUPLICATE for a piece that is named in `left_out`.
+        InputFileError: when called, DUPLICATE for a piece in `left_out`.
     """
 
     representation: Representation
@@ -39,10 +39,10 @@ class VoicePieces:
 def read_voices(file: Path) -> dict[str, list[NoteSequence]]:
     """The chorales of a JSON file {split: [piece]} by split; a piece is [T, 4], pitches or -1, the soprano first.
 
-    A voice that has one pitch in successive steps holds a note: the file does not tell where notes begin.
+    Successive steps with one pitch in a voice become one note, since the file does not tell where notes begin.
 
     Raises:
-        SourceError: no such file, no JSON, or other than four pitches a step.
+        SourceError: no such file, not JSON, or other than four pitches in a step.
     """
     return {
         split: [_chorale(file, f"{split}/{number}", piece) for number, piece in enumerate(pieces)]
@@ -50,7 +50,7 @@ def read_voices(file: Path) -> dict[str, list[NoteSequence]]:
     }
 
 
-# each piece is an input of its own, and they are all in one file
+# cached, since each piece is an input of its own, but all are in one file
 _voices = functools.lru_cache(maxsize=1)(read_voices)
 
 
@@ -59,7 +59,7 @@ def _chorale(file: Path, piece: str, steps: Sequence[Sequence[float]]) -> NoteSe
         raise SourceError(f"{file}: {piece} has steps with other than {len(VOICES)} pitches")
     grid = np.array(steps, dtype=np.float64).reshape(-1, len(VOICES))
     if not np.isin(grid, range(SILENT, HIGHEST_VALUE + 1)).all():
-        raise SourceError(f"{file}: {piece} has a pitch that is none, expected {SILENT}..{HIGHEST_VALUE}")
+        raise SourceError(f"{file}: {piece} has an invalid pitch, expected {SILENT}..{HIGHEST_VALUE}")
     padded = np.full((len(grid) + 2, len(VOICES)), SILENT, dtype=np.int64)
     padded[1:-1] = grid
     changed = (padded[1:] != padded[:-1]).T  # [4, T + 1] by voice

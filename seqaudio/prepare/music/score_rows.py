@@ -1,4 +1,4 @@
-"""What a preparation does with one score in four parts: read it, translate it into tokens."""
+"""Turn a score in four parts into a row: read it, and encode it as tokens."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class ScorePreparation:
     """A `Process` of `build_store`: the token row of a score for four voices.
 
     Raises:
-        InputFileError: when called, what `read_score` raises; DUPLICATE; OTHER_PARTS where the score has other
-            than four parts, or where the item comes without a split.
+        InputFileError: when called, as `read_score`; DUPLICATE for a copy; OTHER_PARTS where the score has other than
+            four parts; UNEXPECTED_NAME for an item without a split.
     """
 
     representation: Representation
@@ -28,7 +28,7 @@ class ScorePreparation:
 
     def __call__(self, item: Item) -> list[Row]:
         if item.key in self.copies:
-            raise InputFileError(item.file, Reason.DUPLICATE, f"the notes of {self.copies[item.key]}")
+            raise InputFileError(item.file, Reason.DUPLICATE, f"has the same notes as {self.copies[item.key]}")
         notes = read_score(item.file)
         parts = notes.track_names
         if len(parts) != len(VOICES):

@@ -1,7 +1,7 @@
-"""Tables of splits beside the scripts of corpora that have none of their own: a file keeps the split it has elsewhere.
+"""Tables of splits for corpora that have none of their own, so that a piece has the same split in related sets.
 
-Tab-separated, with a header: the name of a MIDI file in lower case, its split, and the versions of it in a published
-set of piano rolls, as split/number counted from 0.
+A table lies beside the script of its corpus. It is tab-separated, with a header: the name of a MIDI file in lower case,
+its split, and its versions in a published set of piano rolls, as split/number counted from 0.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ COLUMNS = ("file", "split", "rolls")
 
 @dataclass(frozen=True)
 class SplitLine:
-    """What a table knows of one file."""
+    """The entry of one file in a table."""
 
     split: str
-    rolls: tuple[str, ...] = ()  # split/number
+    rolls: tuple[str, ...] = ()  # versions in the set of piano rolls: split/number
 
 
 def read_split_table(path: Path) -> dict[str, SplitLine]:
-    """The lines of a table by file name. Raises SourceError for what is no such table."""
+    """The lines of a table by file name. Raises SourceError for any other file."""
     table = {}
     for row in read_table(path, COLUMNS):
         if row["split"] not in STRICTEST:
@@ -39,7 +39,7 @@ def read_split_table(path: Path) -> dict[str, SplitLine]:
 
 
 def write_split_table(path: Path, table: Mapping[str, SplitLine]) -> None:
-    """Write a line a file, in the order of names; whole or not at all."""
+    """Write one line for each file, sorted by name; atomically, so that the table is complete or unchanged."""
     rows = ((name, line.split, " ".join(line.rolls)) for name, line in sorted(table.items()))
     write_bytes(path, "".join("\t".join(row) + "\n" for row in (COLUMNS, *rows)).encode())
 
@@ -47,12 +47,13 @@ def write_split_table(path: Path, table: Mapping[str, SplitLine]) -> None:
 def make_split_table(
     identities: Mapping[str, PieceIdentity], versions: Mapping[str, Sequence[str]]
 ) -> dict[str, SplitLine]:
-    """The table of files, from what tells their pieces and from their versions in a published set.
+    """The table of files, from the identities of their pieces and their versions in a published set.
 
-    Versions decide, the strictest first; whoever has none goes with its family, or by the hash of its content.
+    A file with versions gets their strictest split. Another gets that of its cluster of versions, or one by the hash of
+    its content.
 
     Args:
-        identities: by item key; names of files must differ.
+        identities: by item key; file names must be unique.
         versions: split/number of rolls, by item key.
     """
     known = {
@@ -63,30 +64,30 @@ def make_split_table(
     splits = splits_of_pieces(identities, known=known)
     table = {table_name(key): SplitLine(split, tuple(versions.get(key, ()))) for key, split in splits.items()}
     if len(table) != len(splits):
-        raise SourceError("two files of one name; a table of splits cannot tell them apart")
+        raise SourceError("two files have the same name, so a table of splits cannot distinguish them; rename one")
     return table
 
 
 def with_splits_of_table(
     items: Sequence[Item], table: Mapping[str, SplitLine]
 ) -> tuple[list[Item], SplitsByContent | None]:
-    """The items with the splits of the table, found by the names of files, and how the others find theirs.
+    """The items with the splits of the table, found by file name, and a choice of splits for those that are missing.
 
-    Those that are not in the table go by their content, together with their versions; a line on stderr says so.
+    The content of missing files decides, so that they go with their versions; a warning on stderr says so.
     """
     known = {item.key: table[name].split for item in items if (name := table_name(item.key)) in table}
     placed = [replace(item, split=known.get(item.key, "")) for item in items]
-    strangers = len(items) - len(known)
-    if not strangers:
+    missing = len(items) - len(known)
+    if not missing:
         return placed, None
     print(
-        f"warning: {strangers:,} of {len(items):,} files are not in the table of splits and go by their content; "
-        f"whether the published rolls have them is not known",
+        f"warning: {missing:,} of {len(items):,} files are not in the table of splits, so their content decides; "
+        f"versions of them in the published rolls may be in another split",
         file=sys.stderr,
     )
     return placed, SplitsByContent()
 
 
 def table_name(key: str) -> str:
-    """The name under which a table has an item: that of its file, in lower case."""
+    """The name of an item in a table: its file name in lower case."""
     return PurePosixPath(key).name.lower()

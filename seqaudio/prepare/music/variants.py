@@ -1,7 +1,7 @@
-"""Which pieces are versions of each other, whatever their key, tempo, note values, repeats and upbeats.
+"""Find versions of a piece that differ in key, tempo, note values, repeats or upbeats.
 
-What sounds together, one sonority after the other, is cut into short windows. Versions of one piece share most of
-their windows; other pieces, even of one composer and style, hardly any.
+The sequence of sonorities of a piece is cut into short windows. Versions of a piece share most of their windows; other
+pieces, even of one composer and style, share hardly any.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy.typing as npt
 from seqaudio.notes.quantise import grid_steps
 from seqaudio.notes.sequence import NoteSequence
 
-SILENT = -1  # in place of a pitch
+SILENT = -1  # instead of a pitch
 
 Windows = frozenset[bytes]
 
 
 def sounding(notes: NoteSequence, steps_per_quarter: int = 4) -> npt.NDArray[np.int64]:
-    """[T, V] the pitch of each of V tracks at each step, SILENT where it rests; the highest of several."""
+    """[T, V] the highest pitch of each of V tracks at each step, SILENT in rests."""
     start, end = grid_steps(notes, steps_per_quarter)
     grid = np.full((end.max(initial=0), len(notes.track_names)), SILENT, dtype=np.int64)
     columns = (start, end, notes.pitch, notes.track)
@@ -30,10 +30,10 @@ def sounding(notes: NoteSequence, steps_per_quarter: int = 4) -> npt.NDArray[np.
 
 
 def windows(pitches: npt.NDArray[np.int64], width: int) -> Windows:
-    """Every `width` successive sonorities of pitches [T, V].
+    """All windows of `width` successive sonorities of pitches [T, V].
 
-    A sonority is a row that differs from the one before; silence is left out. Pitches count in semitones above the
-    last voice, usually the bass, that sounds in the window's first sonority, without their octave.
+    A sonority is a row that differs from the one before; silence is left out. Pitches are in semitones, modulo the
+    octave, above the last voice (usually the bass) that sounds in the first sonority of the window.
     """
     pitches = pitches[(pitches != SILENT).any(axis=1)]
     changed = np.ones(len(pitches), dtype=np.bool_)
@@ -54,12 +54,12 @@ def similarity(one: Windows, other: Windows) -> float:
     return len(one & other) / max(1, min(len(one), len(other)))
 
 
-def clusters(pieces: Sequence[Windows], least: float) -> list[int]:
-    """A number for each piece: that of the first piece to which versions lead, each at least `least` like the next."""
+def clusters(pieces: Sequence[Windows], threshold: float) -> list[int]:
+    """The cluster of each piece, as the index of its first piece: pieces are linked by a similarity >= `threshold`."""
     cluster = list(range(len(pieces)))
     for later, piece in enumerate(pieces):
         for earlier in range(later):
-            if cluster[earlier] != cluster[later] and similarity(piece, pieces[earlier]) >= least:
+            if cluster[earlier] != cluster[later] and similarity(piece, pieces[earlier]) >= threshold:
                 old, new = sorted((cluster[earlier], cluster[later]), reverse=True)
                 cluster = [new if member == old else member for member in cluster]
     return cluster

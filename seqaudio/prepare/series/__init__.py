@@ -1,1 +1,1 @@
-"""Rows of time series: from a table with a column of times, or from a rule."""
+"""Turn time series into rows of a store: from tables, with or without a column of times, or from a rule."""

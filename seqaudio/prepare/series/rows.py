@@ -1,4 +1,4 @@
-"""What a preparation does with a series: a table of channels, cut in the order of time into train, valid and test."""
+"""Turn a table of channels into rows of a store, split in the order of time into train, valid and test."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.build.statistics import Moments
+from seqaudio.prepare.build.statistics import FrameStatistics
 from seqaudio.prepare.corpora.tables import DELIMITERS
-from seqaudio.prepare.series.times import Clock, clock_of, plain_clock
+from seqaudio.prepare.series.times import TimeIndex, step_index, time_index
 from seqaudio.store import SPLITS
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters
@@ -23,57 +23,57 @@ MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small l
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table are what. Raises OptionError where one is named twice."""
+    """Names of the columns of a table. Raises OptionError where one is named twice."""
 
-    time: str = ""  # of the times; empty: the rows are one step apart
+    time: str = ""  # the column of times; empty: the rows are one step apart
     time_format: str = ""
-    channels: tuple[str, ...] = ()  # all other columns where none is named
+    channels: tuple[str, ...] = ()  # empty: all other columns
 
     def __post_init__(self) -> None:
         named = [*self.channels, *([self.time] if self.time else [])]
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
-            raise OptionError(f"the column {twice[0]!r} is named twice among time and channels; name it once")
+            raise OptionError(f"the column {twice[0]!r} is given twice as time or channel; give it once")
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Channels [T, C] float64 on even steps of time; NaN is unknown."""
+    """Channels [T, C] float64 at regular times; NaN is a missing value."""
 
     channels: tuple[str, ...]
     values: npt.NDArray[np.float64]
-    clock: Clock
+    times: TimeIndex
 
 
 def read_series(path: Path, columns: Columns) -> Table:
     """A table of comma, semicolon or tab separated values, with column names in its first line.
 
-    Empty cells and NA, NaN, null, none and ? are unknown values; rows that the times leave out are added as unknown.
+    Empty cells and NA, NaN, null, none and ? are missing values; where times are missing, rows of them are added.
 
     Raises:
-        SourceError: the file cannot be read, or holds what is no series; the message names row and column.
+        SourceError: the file cannot be read, or is not a valid table; the message names row and column.
     """
     header, rows = _cells(path)
     names = columns.channels or tuple(name for name in header if name != columns.time)
     for name in (*names, *([columns.time] if columns.time else [])):
         if name not in header:
-            raise SourceError(f"{path}: has no column {name!r}, only {', '.join(header)}; name one of these")
+            raise SourceError(f"{path}: has no column {name!r}, only {', '.join(header)}; give one of these")
     if not names:
-        raise SourceError(f"{path}: has no column beside the time {columns.time!r}; expected channels of numbers")
+        raise SourceError(f"{path}: has only the time column {columns.time!r}, expected columns of numbers as well")
     places = [header.index(name) for name in names]
     given = np.array(
         [[_value(row[place], header[place], n, path) for place in places] for n, row in enumerate(rows, 1)]
     )
     empty = [name for name, column in zip(names, given.T, strict=True) if np.isnan(column).all()]
     if empty:
-        raise SourceError(f"{path}: the column {empty[0]!r} has no values; name the channels with --channels")
-    clock = plain_clock(len(rows))
+        raise SourceError(f"{path}: the column {empty[0]!r} has no values; list the other columns with --channels")
+    times = step_index(len(rows))
     if columns.time:
         at = header.index(columns.time)
-        clock = clock_of([row[at].strip() for row in rows], str(path), columns.time_format)
-    values = np.full((clock.steps, len(names)), np.nan)
-    values[list(clock.places)] = given
-    return Table(names, values, clock)
+        times = time_index([row[at].strip() for row in rows], str(path), columns.time_format)
+    values = np.full((times.steps, len(names)), np.nan)
+    values[list(times.places)] = given
+    return Table(names, values, times)
 
 
 def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -81,12 +81,12 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a file of a table") from None
+        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a table as a file") from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start:,} is not UTF-8; save the table as UTF-8") from None
     lines = [line for line in lines if line.strip()]
     if len(lines) < 2:
-        raise SourceError(f"{path}: {len(lines)} lines, expected column names and rows of numbers")
+        raise SourceError(f"{path}: {len(lines)} lines, expected a line of column names, then rows of numbers")
     delimiter = max(DELIMITERS, key=lines[0].count)
     try:
         header, *rows = ([cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, strict=True))
@@ -94,10 +94,10 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
         raise SourceError(f"{path}: not a table ({error}); expected comma separated values") from None
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise SourceError(f"{path}: two columns are called {twice[0]!r}; give each a name of its own")
+        raise SourceError(f"{path}: two columns are called {twice[0]!r}; rename one")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
-            raise SourceError(f"{path}: row {number:,} has {len(row)} cells, the first line has {len(header)}; mend it")
+            raise SourceError(f"{path}: row {number:,} has {len(row)} cells, expected {len(header)}; correct the row")
     return header, rows
 
 
@@ -107,18 +107,20 @@ def _value(cell: str, name: str, row: int, path: Path) -> float:
     try:
         value = float(cell)
     except ValueError:
-        hint = f"--time-column {name} if it tells the time, or name the channels of numbers with --channels"
+        hint = f"--time-column {name} if it is the time, or list the columns of numbers with --channels"
         raise SourceError(f"{path}: {cell!r} in row {row:,}, column {name!r}, expected a number; give {hint}") from None
     if math.isinf(value) or abs(value) > np.finfo(np.float32).max:
-        raise SourceError(f"{path}: {cell!r} in row {row:,}, column {name!r}, expected a finite number; mend it")
+        raise SourceError(
+            f"{path}: {cell!r} in row {row:,}, column {name!r}, expected a finite number; correct it, or leave it empty"
+        )
     return value
 
 
 @dataclass(frozen=True)
 class Parts:
-    """How much of a series trains, validates and tests, in the order of time: `rows`, or else a share in percent.
+    """Sizes of train, valid and test, which follow each other in time: numbers of rows, or else percentages.
 
-    Raises OptionError where nothing is left to train on, or numbers are out of range.
+    Raises OptionError for an empty training part, or numbers out of range.
     """
 
     rows: tuple[int, ...] = ()
@@ -132,11 +134,13 @@ class Parts:
             raise OptionError(f"--percent {_listed(self.percent)}, expected three up to 100 together, such as 70 10 20")
 
     def borders(self, steps: int) -> tuple[int, int, int]:
-        """The ends of train, valid and test among so many steps. Raises OptionError where they do not fit."""
+        """The ends of train, valid and test in a series of so many steps. Raises OptionError where they do not fit."""
         if self.rows:
             first, second, third = np.cumsum(self.rows).tolist()
             if third > steps:
-                raise OptionError(f"--rows {_listed(self.rows)} are {third:,}, the series has {steps:,}; give fewer")
+                raise OptionError(
+                    f"--rows {_listed(self.rows)} add up to {third:,}, but the series has {steps:,}; give fewer"
+                )
             return first, second, third
         first, second, third = (round(steps * share / 100 + 1e-9) for share in np.cumsum(self.percent).tolist())
         return first, second, min(third, steps)
@@ -146,7 +150,7 @@ class Parts:
         first, second, third = self.borders(len(values))
         if not first:
             raise OptionError(
-                f"{len(values):,} steps leave none to train on; give a longer series or another --percent"
+                f"{len(values):,} steps are too few for a training part; give a longer series or another --percent"
             )
         parts = (values[:first], values[first:second], values[second:third])
         return {split: part for split, part in zip(SPLITS, parts, strict=True) if len(part)}
@@ -158,7 +162,7 @@ def _listed(numbers: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class TablePreparation:
-    """A `Process` of `build_store`: one table becomes a row a split."""
+    """A `Process` of `build_store`: one table becomes one row in each split."""
 
     columns: Columns
     parts: Parts
@@ -166,7 +170,7 @@ class TablePreparation:
     def __call__(self, item: Item) -> list[Row]:
         table = read_series(item.file, self.columns)
         missing = int(np.isnan(table.values).sum())
-        remark = f"{missing:,} of {table.values.size:,} values are unknown" if missing else ""
+        remark = f"{missing:,} of {table.values.size:,} values are missing" if missing else ""
         return [
             series_row(f"{item.id}#{split}", part, split, remark)
             for split, part in self.parts.cut(table.values).items()
@@ -174,11 +178,13 @@ class TablePreparation:
 
 
 def series_row(name: str, frames: npt.NDArray[np.float64], split: str, remark: str = "") -> Row:
-    """A row of a store of series; statistics are those of the values that are known."""
-    known = np.isnan(frames).__invert__()
+    """A row of a store of series, with statistics of its known values."""
+    known = ~np.isnan(frames)
     counts = known.sum(axis=0)
     values = np.where(known, frames.astype(np.float32).astype(np.float64), 0.0)
-    # one count serves all channels of a store, so that sums over fewer values are scaled up to it
+    # statistics have one count for all channels, so sums over fewer values are scaled up to it
     share = len(frames) / np.maximum(counts, 1)
     sums = np.stack([values.sum(axis=0), np.square(values).sum(axis=0)]) * share
-    return Row(name, frames.astype(np.float32), 0.0, split, remark=remark, moments=Moments(len(frames), sums))
+    return Row(
+        name, frames.astype(np.float32), 0.0, split, remark=remark, statistics=FrameStatistics(len(frames), sums)
+    )

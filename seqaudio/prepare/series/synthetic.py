@@ -1,4 +1,4 @@
-"""Series made by rule, whose dependence on the past is known."""
+"""Generate series by rules whose dependence on the past is known."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.series.rows import Parts, series_row
 from seqaudio.registry import Registry
 
-NUMBERS = 10  # to be recalled, as many as in the copy problem of `batching.memory_tasks`
-WARM_UP = 1_000  # steps that are run and thrown away, until nothing is left of the start
+NUMBERS = 10  # to recall, as many as in the copy problem of `batching.memory_tasks`
+WARM_UP = 1_000  # first steps that are discarded, so that the initial values have no effect
 Frames = npt.NDArray[np.float64]  # [T, C]
 
 
 @dataclass(frozen=True)
 class SyntheticSeries(ABC):
-    """A rule. Frame t + 1 is to be forecast from the frames up to t.
+    """A rule that generates a series. Frame t + 1 is to be forecast from the frames up to t.
 
     Args:
-        length: steps in all.
+        length: total number of steps.
         delay: how far the rule looks back; each rule says in what sense.
-        noise: standard deviation of what is added to it; 0 for a rule that adds nothing.
-        seed: of all that is drawn.
+        noise: standard deviation of the added noise; 0 for a rule without noise.
+        seed: of all random numbers.
     Raises OptionError for numbers that the rule cannot use.
     """
 
     channels: ClassVar[tuple[str, ...]]
     inputs: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[str, ...]]
-    one_series: ClassVar[bool] = True  # False: many short ones that know nothing of each other
+    one_series: ClassVar[bool] = True  # False: many short, independent ones
     default_delay: ClassVar[int]
-    default_noise: ClassVar[float] = 0.0  # and then no other
-    least_delay: ClassVar[int] = 1
+    default_noise: ClassVar[float] = 0.0  # 0: the rule takes no noise
+    min_delay: ClassVar[int] = 1
 
     length: int = 20_000
     delay: int = 0
@@ -47,23 +47,23 @@ class SyntheticSeries(ABC):
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
-        if self.delay < self.least_delay:
-            raise OptionError(f"--delay {self.delay} of this series, expected at least {self.least_delay}")
+        if self.delay < self.min_delay:
+            raise OptionError(f"--delay {self.delay} of this series, expected at least {self.min_delay}")
         if self.length < 1 or self.noise < 0:
             raise OptionError(f"--length {self.length} and --noise {self.noise:g}, expected at least 1 and at least 0")
         if self.noise and not self.default_noise:
-            raise OptionError(f"--noise {self.noise:g} of a series without noise; leave it out")
+            raise OptionError(f"--noise {self.noise:g}, but this series has no noise; leave it out")
 
     @property
     def period(self) -> int:
-        """Steps of its season; 0 where it has none."""
+        """Steps of its season; 0 without one."""
         return 0
 
     @abstractmethod
     def frames(self) -> list[Frames]:
-        """One series of `length` steps, or as many short ones as these steps give."""
+        """One series of `length` steps, or as many short ones as fit into so many steps."""
 
-    def draw(self) -> np.random.Generator:
+    def generator(self) -> np.random.Generator:
         return np.random.default_rng(self.seed)
 
 
@@ -88,7 +88,7 @@ class MackeyGlass(SyntheticSeries):
         lag, step = self.delay * self.substeps, 1 / self.substeps
         total = (WARM_UP + self.length) * self.substeps
         x = np.empty(lag + total)
-        x[:lag] = 1.2 + 0.1 * self.draw().standard_normal(lag)
+        x[:lag] = 1.2 + 0.1 * self.generator().standard_normal(lag)
         for t in range(lag, lag + total):
             past = x[t - lag]
             x[t] = x[t - 1] + step * (0.2 * past / (1 + past**10) - 0.1 * x[t - 1])
@@ -98,19 +98,19 @@ class MackeyGlass(SyntheticSeries):
 @SERIES.register("sines")
 @dataclass(frozen=True)
 class Sines(SyntheticSeries):
-    """Three sines of periods delay, delay / 4 and 2.6 delay with drawn phases, and noise: daily, faster and slower."""
+    """Three sines with periods delay, delay / 4 and 2.6 delay and random phases, plus noise."""
 
     channels = inputs = targets = ("x",)
     default_delay = 24
     default_noise = 0.1
-    least_delay = 4
+    min_delay = 4
 
     @property
     def period(self) -> int:
         return self.delay
 
     def frames(self) -> list[Frames]:
-        draw, time = self.draw(), np.arange(self.length)
+        draw, time = self.generator(), np.arange(self.length)
         phases = draw.uniform(0, 2 * np.pi, 3)
         parts = ((1.0, self.delay), (0.4, self.delay / 4), (0.7, 2.6 * self.delay))
         clean = sum(a * np.sin(2 * np.pi * time / p + phase) for (a, p), phase in zip(parts, phases, strict=True))
@@ -120,11 +120,11 @@ class Sines(SyntheticSeries):
 @SERIES.register("narma10")
 @dataclass(frozen=True)
 class Narma10(SyntheticSeries):
-    """A driven non-linear system of order 10: y from the drive u alone.
+    """A driven non-linear system of order 10: y is to be forecast from the drive u alone.
 
         y_{t+1} = 0.3 y_t + 0.05 y_t (y_t + .. + y_{t-9}) + 1.5 u_{t-9} u_t + 0.1,   u uniform in 0..0.5
 
-    Source: Atiya & Parlos (2000). The rule fixes the delay. A drive that makes y grow without bound is drawn anew.
+    Source: Atiya & Parlos (2000). The rule fixes the delay. A drive that makes y diverge is replaced by another one.
     """
 
     channels = ("u", "y")
@@ -135,10 +135,10 @@ class Narma10(SyntheticSeries):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.delay != self.default_delay:
-            raise OptionError(f"--delay {self.delay} of narma10, expected {self.default_delay}: its rule has no other")
+            raise OptionError(f"--delay {self.delay} of narma10, expected {self.default_delay}, which its rule fixes")
 
     def frames(self) -> list[Frames]:
-        draw = self.draw()
+        draw = self.generator()
         while True:
             u = draw.uniform(0, 0.5, WARM_UP + self.length)
             y = np.zeros(WARM_UP + self.length)
@@ -153,14 +153,14 @@ class Narma10(SyntheticSeries):
 @SERIES.register("echo")
 @dataclass(frozen=True)
 class Echo(SyntheticSeries):
-    """A hall that answers: a marked sound comes back `delay` steps later, and that is all that is asked.
+    """An echo: a marked sound comes back `delay` steps later. Only the echoes are targets.
 
         sound_t uniform in -1..1,  mark_t = 1 where a sound is marked, 0 elsewhere
-        echo_{t + delay} = sound_t + noise where mark_t = 1, unknown elsewhere
+        echo_{t + delay} = sound_t + noise where mark_t = 1, NaN elsewhere
 
-    The next mark comes 1 .. delay / 2 steps after an echo, so one sound is on its way at a time. A forecast of the echo
-    from fewer than `delay` frames can do no better than 0, with an error of 1/3: the sound it needs is the oldest of
-    just that many frames.
+    The next mark comes 1 .. delay / 2 steps after an echo, so only one sound has to be remembered at a time. The marked
+    sound is the oldest of the `delay` frames before its echo. So from fewer frames the best forecast is 0, with a mean
+    squared error of 1/3.
     """
 
     channels = ("sound", "mark", "echo")
@@ -170,7 +170,7 @@ class Echo(SyntheticSeries):
     default_noise = 0.1
 
     def frames(self) -> list[Frames]:
-        draw = self.draw()
+        draw = self.generator()
         frames = np.zeros((self.length, 3))
         frames[:, 0] = draw.uniform(-1, 1, self.length)
         frames[:, 2] = np.nan
@@ -186,10 +186,10 @@ class Echo(SyntheticSeries):
 @SERIES.register("adding")
 @dataclass(frozen=True)
 class Adding(SyntheticSeries):
-    """The adding problem as many short series: after `delay` frames, the sum of two numbers that were marked.
+    """The adding problem as many short series: after `delay` frames, the target is the sum of two marked numbers.
 
-    One mark lies in each half; the frame behind the last asks for the sum, and all others ask for nothing. The best
-    constant is 1, with an error of 1/6. Source: Hochreiter & Schmidhuber (1997).
+    There is one mark in each half; only the frame after the last has a target. The best constant is 1, with a mean
+    squared error of 1/6. Source: Hochreiter & Schmidhuber (1997).
     """
 
     channels = ("number", "mark", "sum")
@@ -197,7 +197,7 @@ class Adding(SyntheticSeries):
     targets = ("sum",)
     one_series = False
     default_delay = 50
-    least_delay = 2
+    min_delay = 2
 
     def frames(self) -> list[Frames]:
         return [self._one(draw) for draw in _draws(self)]
@@ -216,10 +216,11 @@ class Adding(SyntheticSeries):
 @SERIES.register("copy")
 @dataclass(frozen=True)
 class Copy(SyntheticSeries):
-    """The copy problem with numbers, as many short series: ten of them, a silence of `delay` steps, the ten again.
+    """The copy problem with numbers, as many short series: ten numbers, a pause of `delay` steps, the ten as targets.
 
-    Numbers are uniform in -1..1. `go` is 1 at the last step of the silence; each frame behind it asks for the next
-    number, in their order. The best constant is 0, with an error of 1/3. After Hochreiter & Schmidhuber (1997).
+    Numbers are uniform in -1..1. `go` is 1 at the last step of the pause; the targets of the frames after it are the
+    numbers in their order. The best constant is 0, with a mean squared error of 1/3. After Hochreiter & Schmidhuber
+    (1997).
     """
 
     channels = ("number", "go", "answer")
@@ -241,14 +242,14 @@ class Copy(SyntheticSeries):
 
 
 def _draws(rule: SyntheticSeries) -> list[np.random.Generator]:
-    """A generator for each short series, so that a longer data set begins with the shorter one."""
+    """A random generator for each short series, so that a longer data set begins with the shorter one."""
     steps = rule.delay + (2 * NUMBERS if isinstance(rule, Copy) else 1)
     return [np.random.default_rng((rule.seed, number)) for number in range(max(1, rule.length // steps))]
 
 
 @dataclass(frozen=True)
 class SyntheticPreparation:
-    """A `Process` of `build_store`: the rule becomes a row a split, or many where its series are short."""
+    """A `Process` of `build_store`: the series of a rule becomes a row in each split, short series become many rows."""
 
     rule: SyntheticSeries
     parts: Parts

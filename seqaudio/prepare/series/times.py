@@ -1,4 +1,4 @@
-"""The times of a table's rows: read, in order, one interval apart."""
+"""Read the times of a table's rows, and check that they are in order and a whole number of intervals apart."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from itertools import pairwise
 
 from seqaudio.errors import SourceError
 
-MAX_MISSING = 1  # missing rows for each row that is there; more is an interval that was guessed wrongly
+MAX_MISSING = 1  # missing rows for each given row; with more, the interval was guessed wrongly
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Where the rows of a table stand in time."""
+class TimeIndex:
+    """The times of a table's rows, as whole numbers of intervals."""
 
     places: tuple[int, ...]  # of each row, in intervals since the first
-    start: str  # the first time, as it was written
+    start: str  # the first time, as written in the table
     interval: str  # such as "1 hour" or "1 month"; "1 step" without a time column
 
     @property
     def steps(self) -> int:
-        """Rows of the series, the missing ones too."""
+        """Number of rows of the series, missing ones included."""
         return self.places[-1] + 1
 
 
-def clock_of(texts: Sequence[str], source: str, time_format: str = "") -> Clock:
-    """Times as they are written, to whole intervals. Months and years count as such, whatever their days.
+def time_index(texts: Sequence[str], source: str, time_format: str = "") -> TimeIndex:
+    """The index of times as written. Months and years are intervals of their own, whatever their number of days.
 
     Args:
-        source: names the file in errors.
-        time_format: as `datetime.strptime` reads it, such as %d.%m.%Y; ISO 8601, year-month or numbers without one.
+        source: name of the file in errors.
+        time_format: as for `datetime.strptime`, such as %d.%m.%Y; empty: ISO 8601, year-month or numbers.
     Raises:
-        SourceError: a time cannot be read, does not come after the one before it, or lies off the interval, which is
-            the commonest distance of two rows.
+        SourceError: a time cannot be read, does not come after the previous one, or is not a whole number of intervals
+            after it. The interval is the most frequent distance of two rows.
     """
     numbers, unit = _numbers(texts, source, time_format)
     distances = [after - before for before, after in pairwise(numbers)]
@@ -43,7 +43,7 @@ def clock_of(texts: Sequence[str], source: str, time_format: str = "") -> Clock:
         if distance <= 0:
             raise SourceError(
                 f"{source}: {texts[row]!r} in row {row + 1:,} does not come after {texts[row - 1]!r}; sort the rows by "
-                f"their time, and leave each one once"
+                f"their time, and remove repeated times"
             )
     interval = Counter(distances).most_common(1)[0][0] if distances else 1
     places = [0]
@@ -51,22 +51,22 @@ def clock_of(texts: Sequence[str], source: str, time_format: str = "") -> Clock:
         steps = round(distance / interval)
         if abs(distance - steps * interval) > 1e-6 * interval:
             raise SourceError(
-                f"{source}: {texts[row]!r} in row {row + 1:,} comes {_spelt(distance, unit)} after the row before it, "
-                f"most rows {_spelt(interval, unit)}; bring the rows to one interval first"
+                f"{source}: {texts[row]!r} in row {row + 1:,} comes {_spelt(distance, unit)} after the previous row, "
+                f"most rows {_spelt(interval, unit)}; resample the rows to one interval first"
             )
         places.append(places[-1] + steps)
     missing = places[-1] + 1 - len(places)
     if missing > MAX_MISSING * len(places):
         raise SourceError(
-            f"{source}: {len(places):,} rows {_spelt(interval, unit)} apart would leave {missing:,} gaps between them; "
-            f"bring the rows to one interval first"
+            f"{source}: {len(places):,} rows {_spelt(interval, unit)} apart would leave {missing:,} rows missing; "
+            f"resample the rows to one interval first"
         )
-    return Clock(tuple(places), texts[0], _spelt(interval, unit))
+    return TimeIndex(tuple(places), texts[0], _spelt(interval, unit))
 
 
-def plain_clock(rows: int) -> Clock:
-    """Of rows without times: one after the other."""
-    return Clock(tuple(range(rows)), "", "1 step")
+def step_index(rows: int) -> TimeIndex:
+    """The index of rows without times, one step apart."""
+    return TimeIndex(tuple(range(rows)), "", "1 step")
 
 
 def _numbers(texts: Sequence[str], source: str, time_format: str) -> tuple[list[float], str]:
@@ -75,7 +75,7 @@ def _numbers(texts: Sequence[str], source: str, time_format: str) -> tuple[list[
         try:
             return [float(text) for text in texts], ""
         except ValueError:
-            pass  # dates, then
+            pass  # so they are dates
     moments = [_moment(text, row, source, time_format) for row, text in enumerate(texts, start=1)]
     same_day = len({(moment.day, moment.time()) for moment in moments}) == 1
     if same_day and len(moments) > 1 and abs((moments[1] - moments[0]).days) >= 28:
@@ -94,8 +94,8 @@ def _moment(text: str, row: int, source: str, time_format: str) -> datetime:
     except ValueError:
         expected = time_format or "2016-07-01 00:00:00, 2016-07-01, 2016-07 or a number"
         raise SourceError(
-            f"{source}: the time {text!r} in row {row:,}, expected {expected}; --time-format tells another form, such "
-            f"as %d.%m.%Y"
+            f"{source}: the time {text!r} in row {row:,}, expected {expected}; give another form as --time-format, "
+            f"such as %d.%m.%Y"
         ) from None
     return moment.replace(tzinfo=None) if moment.utcoffset() is None else moment
 

@@ -1,1 +1,1 @@
-"""Rows of recordings: from a file to frames or samples, with the options that all corpora of speech share."""
+"""Turn recordings into rows of frames or samples; options that all speech corpora share."""

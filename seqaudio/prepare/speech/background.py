@@ -1,8 +1,8 @@
-"""Clips of silence, cut from recordings of background noise so that no two splits share a stretch of them.
+"""Cut clips of the class `silence` from recordings of background noise; each split has a stretch of its own.
 
 recording   [0 .............. 0.8) train   [0.8 .. 0.9) valid   [0.9 .. 1.0) test      by time
-clips       at even distances within their stretch; they overlap where more are wanted than it holds side by side
-loudness    each clip is multiplied by a factor in [0, 1), the hash of its id
+clips       evenly spaced within the stretch of their split; they overlap where more are wanted than fit side by side
+loudness    each clip is multiplied by a factor in [0, 1), computed from the hash of its id
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ STRETCHES = {"train": (0.0, 0.8), "valid": (0.8, 0.9), "test": (0.9, 1.0)}  # pa
 
 @dataclass(frozen=True)
 class CutBackground:
-    """A `Process` for `build_store`: items labelled `silence` without a split are cut, all others go to `extract`.
+    """A `Process` for `build_store`: background recordings are cut into clips, all other items go to `extract`.
 
     Raises, when called:
-        AudioError: as `ExtractFeatures` does, and for a recording without room for a clip.
-        LeftOutError: no clip of the recording is wanted.
+        AudioError: as `ExtractFeatures` does; TOO_SHORT for a recording too short for a clip in any split.
+        LeftOutError: no clip of the recording is needed.
     """
 
     extract: ExtractFeatures
@@ -44,7 +44,7 @@ class CutBackground:
         return self._cut(item) if is_background(item) else self.extract(item)
 
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
-        """The outcome of each item, in order; recordings of words together."""
+        """The rows or the error of each item, in order; recordings of words in batches."""
         for background, group in itertools.groupby(items, key=is_background):
             if not background:
                 yield from self.extract.many(list(group))
@@ -62,25 +62,25 @@ class CutBackground:
         for split, count in self.counts[item.id].items():
             for number, start in enumerate(clip_starts(len(recording.samples), length, split, count)):
                 name = f"{item.id}/{split}/{number:04d}"
-                # cut before it is resampled, so that the filter sees nothing of the next stretch
+                # cut before resampling, so that the filter sees no samples of the next stretch
                 clip = recording.samples[start : start + length] * np.float32(hash_fraction(name))
                 clip = resample(clip, recording.sample_rate, self.extract.settings.sample_rate)
                 rows += self.extract.rows([Item(name, item.path, name, split)], clip[None])
         if not rows and not _with_room(recording, self.seconds):
-            detail = f"{recording.seconds:.2f} s, too short for a clip of {self.seconds} s in a stretch of any split"
+            detail = f"{recording.seconds:.2f} s, too short for a clip of {self.seconds} s in any split"
             raise AudioError(item.file, Reason.TOO_SHORT, detail)
         if not rows:
-            raise LeftOutError(item.file, Reason.NOT_NEEDED, "none of the clips that are wanted is left for it")
+            raise LeftOutError(item.file, Reason.NOT_NEEDED, "other recordings give all the clips that are needed")
         return rows
 
 
 def is_background(item: Item) -> bool:
-    """True for a recording to be cut: it is silence, and in no split because it is in all of them."""
+    """True for a recording to be cut into clips: its label is `silence`, and it has no split, since its clips do."""
     return item.label == SILENCE and not item.split
 
 
 def clip_starts(samples: int, length: int, split: str, count: int) -> list[int]:
-    """First samples of `count` clips of `length` samples in the stretch of a split; none where it is too short."""
+    """Where `count` clips of `length` samples start in the stretch of a split; empty where the stretch is too short."""
     first, end = (round(part * samples) for part in STRETCHES[split])
     if end - first < length:
         return []
@@ -88,11 +88,11 @@ def clip_starts(samples: int, length: int, split: str, count: int) -> list[int]:
 
 
 def splits_with_room(file: Path, seconds: Seconds = CLIP) -> list[str]:
-    """The splits in whose stretch of a recording a clip has room; none where the file cannot be read."""
+    """The splits whose stretch of the recording is long enough for a clip; empty for a file that cannot be read."""
     try:
-        return _with_room(read_audio(file), seconds) if file.is_file() else []  # a pipe would be waited for
+        return _with_room(read_audio(file), seconds) if file.is_file() else []  # reading a pipe would block
     except AudioError:
-        return []  # the preparation refuses it, and says why
+        return []  # the preparation refuses the file with the reason
 
 
 def _with_room(recording: Recording, seconds: Seconds) -> list[str]:
@@ -101,8 +101,8 @@ def _with_room(recording: Recording, seconds: Seconds) -> list[str]:
 
 
 def share_out(count: int, names: Sequence[str]) -> dict[str, int]:
-    """`count` clips dealt to recordings as evenly as can be; the first get one more where it does not divide.
+    """Clips of each recording, `count` in all, as equal as possible: the first have one more where that is needed.
 
-    Without recordings none is dealt.
+    Empty without recordings.
     """
     return {name: count // len(names) + (index < count % len(names)) for index, name in enumerate(names)}

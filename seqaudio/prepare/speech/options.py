@@ -1,4 +1,4 @@
-"""The options that all preparations of speech share, and the build of a store with them.
+"""Options that all preparations of speech share, and the function that builds a store from them.
 
 A script inherits its Config from one of the classes here, lists its items, and calls `build_speech_store`.
 """
@@ -25,23 +25,23 @@ from seqaudio.store import Store
 
 @dataclass(frozen=True, kw_only=True)
 class StoreOptions:
-    """What every preparation of speech lets one choose of its store."""
+    """Options of the store, shared by every preparation of speech."""
 
     out: Path  # new folder for the store
     features: str = "default"  # feature preset: default (13 MFCC), keywords, log_mel ...; docs/features.md has them all
     sample_rate: int = 16000  # hertz; recordings of another rate are resampled
-    workers: int = 1  # processes
-    dask: str | None = None  # address of a Dask cluster that takes the place of the workers: tcp://HOST:PORT
-    limit: int | None = None  # take only N recordings, drawn by their names, for a trial
+    workers: int = 1  # number of processes
+    dask: str | None = None  # address of a Dask cluster to use instead of these processes: tcp://HOST:PORT
+    limit: int | None = None  # take only N recordings, chosen by a hash of their names, for a trial
     update: bool = False  # redo only what changed since the store at --out was made
-    force: bool = False  # replace a store that is there
+    force: bool = False  # replace an existing store at --out
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechOptions(StoreOptions, SourceOption):
     """Options of every corpus of recordings."""
 
-    keep: Keep = "features"  # or samples: features are then made in training, where waveforms can be augmented
+    keep: Keep = "features"  # or samples: training then makes the features, and can augment the waveforms
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +51,11 @@ class ArchiveOptions(ArchiveOption, SpeechOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadOptions(DownloadOption, ArchiveOptions):
-    """Options of a corpus that its makers let everyone fetch."""
+    """Options of a corpus that anyone may download."""
 
 
 def chosen_executor(options: StoreOptions) -> AbstractContextManager[Executor | None]:
-    """The executor of the Dask cluster that the options name; without one None, and `build_store` uses processes."""
+    """An executor on the Dask cluster that the options name; None without --dask: `build_store` uses processes then."""
     return nullcontext() if options.dask is None else dask_executor(options.dask)
 
 
@@ -73,19 +73,19 @@ def build_speech_store(
 ) -> Store:
     """Prepare a store from recordings as the options say.
 
-    Labels, texts and speakers are kept in Unicode normal form C, however the corpus writes them.
+    Labels, texts and speakers are stored in Unicode normal form C, whatever form the corpus uses.
 
     Args:
         items: recordings with their splits, in the order of the store.
         source, licence: name and licence of the corpus, for `store.json`.
         names, example: a regular expression for file names without suffix, and a name that matches.
-        always: more items, behind the others, which --limit leaves in.
+        always: items appended to the others, which --limit does not touch.
         about: more settings for `store.json`: choices of the script that decide what is in the store.
-        wrap: makes the Process from the extraction of features, where some items are more than a recording.
+        wrap: makes the Process from the extraction of features, where some items are not simply one recording.
     Raises:
-        OptionError: an unknown preset, a rate that does not suit it, limit or workers below 1.
+        OptionError: an unknown preset, a sample rate that it does not allow, limit or workers below 1.
         SourceError: no items.
-        StoreError: there is something at --out; nothing could be kept.
+        StoreError: --out exists; no input could be kept.
     """
     settings = feature_settings(options.features, options.sample_rate)
     extract = ExtractFeatures(settings, names=names, example=example, keep=options.keep)

@@ -1,4 +1,4 @@
-"""Recordings in batches: compressed files are decoded ahead in a thread, and those of one length come together."""
+"""Read recordings in batches: a thread decodes compressed files ahead, and recordings of equal length are grouped."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy as np
 from seqaudio.errors import InputFileError
 from seqaudio.prepare.build import Item
 
-BATCH = 64  # recordings at most
-BATCH_SAMPLES = 1 << 18  # of them, at most: 1 MiB stays in a core's cache; a longer recording is a batch of its own
-DECODED_AHEAD = 4  # recordings: few, as each may be an hour long
+BATCH = 64  # recordings in a batch, at most
+BATCH_SAMPLES = 1 << 18  # a batch ends when it has so many: 1 MiB, which fits into a core's cache
+DECODED_AHEAD = 4  # recordings; few, since each may be an hour long
 
-Decoded = tuple[Item, np.ndarray | InputFileError]  # its samples [N], or why there are none
+Decoded = tuple[Item, np.ndarray | InputFileError]  # with its samples [N], or the error that reading raised
 
 
 def decoded_ahead(items: Sequence[Item], read: Callable[[Item], np.ndarray]) -> Iterator[Decoded]:
-    """Each item in order with what `read` returns or raises. The next compressed files are read meanwhile."""
+    """Each item in order with the samples or the error of `read`; the next compressed files are decoded meanwhile."""
 
     def samples_or_error(item: Item) -> np.ndarray | InputFileError:
         try:
@@ -35,7 +35,7 @@ def decoded_ahead(items: Sequence[Item], read: Callable[[Item], np.ndarray]) -> 
         for item in items:
             for following in itertools.islice(waiting, DECODED_AHEAD - len(ahead)):
                 if following.path is not None and following.path.suffix.lower() == ".wav":
-                    # reading it takes less time than handing it over to the thread
+                    # reading a WAV takes less time than handing it to the thread
                     ahead.append(functools.partial(samples_or_error, following))
                 else:
                     ahead.append(decoder.submit(samples_or_error, following).result)
@@ -43,7 +43,7 @@ def decoded_ahead(items: Sequence[Item], read: Callable[[Item], np.ndarray]) -> 
 
 
 def batches(decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
-    """Lists of at most BATCH recordings, or of fewer long ones."""
+    """Lists of at most BATCH recordings; fewer where they reach BATCH_SAMPLES."""
     batch: list[Decoded] = []
     held = 0
     for item, samples in decoded:
@@ -57,7 +57,7 @@ def batches(decoded: Iterable[Decoded]) -> Iterator[list[Decoded]]:
 
 
 def equal_lengths(batch: Sequence[Decoded]) -> Iterator[tuple[list[int], np.ndarray]]:
-    """Recordings of a batch that have one length: their places in the batch, and their samples [B, N]."""
+    """Group a batch by length, without errors: the places of a group's recordings in the batch, and samples [B, N]."""
     places = defaultdict[int, list[int]](list)
     recordings = [samples for _, samples in batch]
     for place, samples in enumerate(recordings):

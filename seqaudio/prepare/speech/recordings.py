@@ -1,4 +1,4 @@
-"""Rows of recordings: read a file, note its faults, extract its features."""
+"""Turn recordings into rows of a store: read a file, note its faults, extract its features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from seqaudio.features.extraction import extract_batch
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.build.statistics import Moments, moments_of_each
+from seqaudio.prepare.build.statistics import FrameStatistics, statistics_of_each
 from seqaudio.prepare.speech.reading_ahead import batches, decoded_ahead, equal_lengths
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
@@ -38,7 +38,7 @@ def speech_description(
     Args:
         keep: `features` makes a store of kind features; `samples` one of kind audio, with the same settings and the
             same statistics, from which features are computed when a batch is made.
-        others: more settings, such as the hash of a list that the splits come from.
+        others: more settings for `store.json`, such as the hash of a list that the splits come from.
     """
     _check_keep(keep)
     return StoreDescription(
@@ -54,17 +54,17 @@ def speech_description(
 class ExtractFeatures:
     """A `Process` for `build_store`: one recording becomes one row.
 
-    The row holds frames [T, F] float32, or samples [N] int16 at the settings' rate where `keep` says so; the latter
-    with the statistics of the frames that they give, so that normalisation is the same.
+    With `keep="features"` a row holds frames [T, F] float32. With `keep="samples"` it holds samples [N] int16 at the
+    settings' rate, with the statistics of the frames that these samples give, so that normalisation is the same.
 
     Raises, when called:
-        AudioError: the file cannot be used (see `read_audio`), is shorter than one frame, has another name than
-            expected, or has neither label nor text.
+        AudioError: the file cannot be used (see `read_audio`), is shorter than one frame, does not match `names`, or
+            has neither label nor text.
     """
 
     settings: FeatureSettings
-    names: str = ""  # a regular expression for the whole file name without suffix; empty: any name will do
-    example: str = ""  # a name that matches, for the message about one that does not
+    names: str = ""  # a regular expression for the whole file name without suffix; empty: any name
+    example: str = ""  # a name that matches, for the error about one that does not
     max_seconds: Seconds = 3600.0
     keep: Keep = "features"
 
@@ -75,10 +75,10 @@ class ExtractFeatures:
         return self.rows([item], self.samples(item)[None])
 
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
-        """The outcome of each item, in order.
+        """The rows or the error of each item, in order.
 
-        Recordings of equal length are extracted together, which changes no bit: the extractor works on each alone, and
-        saves what is the same for all.
+        Recordings of equal length are extracted in one batch, to save time. This changes no bit: the extractor works on
+        each recording alone.
         """
         for batch in batches(decoded_ahead(items, self.samples)):
             outcomes = {place: error for place, (_, error) in enumerate(batch) if isinstance(error, InputFileError)}
@@ -94,14 +94,14 @@ class ExtractFeatures:
         sequences, statistics = self._sequences(samples, [item.split in ("", "train") for item in items])
         seconds = samples.shape[1] / self.settings.sample_rate
         return [
-            Row(item.id, sequence, seconds, item.split, remark=fault, moments=moments)
-            for item, sequence, fault, moments in zip(items, sequences, faults, statistics, strict=True)
+            Row(item.id, sequence, seconds, item.split, remark=fault, statistics=row_statistics)
+            for item, sequence, fault, row_statistics in zip(items, sequences, faults, statistics, strict=True)
         ]
 
     def samples(self, item: Item) -> np.ndarray:
-        """Samples [N] float32 of the item's recording, at the settings' rate, once its name, label and length fit."""
+        """Samples [N] float32 of the item's recording, at the settings' rate. Raises AudioError as the class says."""
         if item.path is None:
-            raise AudioError(item.key, Reason.MISSING, "its row has no path")
+            raise AudioError(item.key, Reason.MISSING, "its row in the table has no path")
         if self.names and not re.fullmatch(self.names, item.file.stem):
             detail = f"named {item.file.name}, expected a name such as {self.example}"
             raise AudioError(item.file, Reason.UNEXPECTED_NAME, detail)
@@ -114,12 +114,14 @@ class ExtractFeatures:
                 item.file,
                 Reason.TOO_SHORT,
                 f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
-                f"{self.settings.least_samples}",
+                f"{self.settings.min_samples}",
             )
         return recording.samples
 
-    def _sequences(self, samples: np.ndarray, training: Sequence[bool]) -> tuple[np.ndarray, list[Moments | None]]:
-        """What rows of samples [B, N] hold, and the statistics of their frames; of training rows alone."""
+    def _sequences(
+        self, samples: np.ndarray, training: Sequence[bool]
+    ) -> tuple[np.ndarray, list[FrameStatistics | None]]:
+        """Frames or int16 samples for the rows of samples [B, N], and the frame statistics of training rows."""
         counted = np.flatnonzero(training)
         if self.keep == "features":
             sequences = extract_batch(samples, self.settings)
@@ -130,9 +132,9 @@ class ExtractFeatures:
             frames = (
                 extract_batch(from_int16(sequences[counted]), self.settings) if len(counted) else sequences[:0, None]
             )
-        statistics: list[Moments | None] = [None] * len(samples)
-        for place, moments in zip(counted.tolist(), moments_of_each(frames), strict=True):
-            statistics[place] = moments
+        statistics: list[FrameStatistics | None] = [None] * len(samples)
+        for place, row_statistics in zip(counted.tolist(), statistics_of_each(frames), strict=True):
+            statistics[place] = row_statistics
         return sequences, statistics
 
 
