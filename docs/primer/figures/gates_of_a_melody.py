@@ -14,7 +14,7 @@ from seqaudio.models import EventModel
 from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
-from seqaudio.tokens.voice import BEHIND, HOLD, NOTE, REST
+from seqaudio.tokens.voice import HOLD, NOTE, REST, VOCABULARY_END
 from seqaudio.vocabulary import BOS
 
 STEPS = 96  # sixteenths that are drawn
@@ -88,7 +88,7 @@ def sounding(tokens: np.ndarray) -> list[tuple[int, int, int]]:
     for step, token in enumerate(tokens.tolist()):
         if token == HOLD and notes:
             notes[-1] = (notes[-1][0], step + 1, notes[-1][2])
-        elif NOTE <= token < BEHIND:
+        elif NOTE <= token < VOCABULARY_END:
             notes.append((step, step + 1, token - NOTE))
         else:
             assert token == REST
