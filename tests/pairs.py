@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ def all_pairs(*axes: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def _pairs(case: tuple[int, ...]) -> Iterator[tuple[tuple[int, int], ...]]:
-    return combinations(enumerate(case), 2)
+    return combinations_with_replacement(enumerate(case), 2)  # a value with itself: of a single axis too
 
 
 def pairs_of(**axes: Sequence[Any] | Mapping[str, Any]) -> pytest.MarkDecorator:
