@@ -1,8 +1,9 @@
-"""What tests share: the corpora where they are, and sounds and tunes made by code where they are not."""
+"""What tests share: the corpora, sounds and tunes made by code, commands, and the stores and runs made by them."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 # small tensors on two threads, beside another test process, wait more than they work; torch reads it at its import
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -43,25 +49,49 @@ def spoken(word: int, speaker: int, take: int) -> np.ndarray:
     return samples.astype(np.float32)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """The folder that `make` fills, made once for all processes of a test run; tests read it and never write there."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    folder = (factory.getbasetemp() if alone else factory.getbasetemp().parent) / f"shared-{name}"
+    with folder.with_suffix(".lock").open("w") as lock:
+        if fcntl is None:  # no locks of this kind on Windows: each process makes its own
+            folder = factory.mktemp(name)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a process that failed at it
+            folder.mkdir()
+            make(folder)
+            (folder / "done").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def word_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Recordings by label: three made-up words, four speakers, six takes, in folders `one`, `two`, `three`."""
-    folder = tmp_path_factory.mktemp("words")
-    for word, label in enumerate(("one", "two", "three")):
-        (folder / label).mkdir()
-        for speaker in range(4):
-            for take in range(6):
-                soundfile.write(folder / label / f"s{speaker}_{take}.wav", spoken(word, speaker, take), RATE)
-    return folder
+
+    def make(folder: Path) -> None:
+        for word, label in enumerate(("one", "two", "three")):
+            (folder / "words" / label).mkdir(parents=True)
+            for speaker in range(4):
+                for take in range(6):
+                    file = folder / "words" / label / f"s{speaker}_{take}.wav"
+                    soundfile.write(file, spoken(word, speaker, take), RATE)
+
+    return made_once(tmp_path_factory, "words", make) / "words"
 
 
 @pytest.fixture(scope="session")
 def tune_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty small tunes as MIDI: a melody that wanders over a scale, and its bass."""
+    return made_once(tmp_path_factory, "tunes", lambda folder: write_tunes(folder / "tunes")) / "tunes"
+
+
+def write_tunes(folder: Path) -> None:
     from seqaudio.midi.writing import write_midi
     from seqaudio.notes import NoteSequence
 
-    folder = tmp_path_factory.mktemp("tunes")
+    folder.mkdir()
     scale = (0, 2, 4, 5, 7, 9, 11)
     for tune in range(30):
         draw = np.random.default_rng(tune)
@@ -73,7 +103,6 @@ def tune_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tracks = [0] * 16 + [1] * 4
         notes = NoteSequence.from_columns(starts, ends, melody + bass, 80, track=tracks)
         write_midi(notes, folder / f"tune{tune:02d}.mid")
-    return folder
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -81,7 +110,21 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="session")
 def command() -> Command:
-    """Run a script of the project, or `seqaudio`, as a user would: command("data_prep/fsdd.py", "--out", ...)."""
+    """Run a script of the project, or `seqaudio`: command("data_prep/fsdd.py", "--out", ...), in this process.
+
+    A process of its own, as `process` starts, takes two seconds more for its imports.
+    """
+    from in_process import run_in_process
+
+    def run(first: str | Path, *arguments: str | Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+        return run_in_process(None if first == "seqaudio" else ROOT / first, list(map(str, arguments)), folder)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def process() -> Command:
+    """The same in a process of its own, as a user would."""
 
     def run(*arguments: str | Path, folder: Path = ROOT, timeout: float = 280) -> subprocess.CompletedProcess[str]:
         first, *rest = map(str, arguments)
@@ -91,6 +134,58 @@ def command() -> Command:
         )
 
     return run
+
+
+SMALL = ("--hidden-size", "24", "--layers", "1", "--learning-rate", "1e-2", "--device", "cpu")
+
+
+@pytest.fixture(scope="session")
+def word_store(command: Command, word_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The features of `word_folder`, a fifth for validation and a fifth for the test."""
+
+    def make(folder: Path) -> None:
+        done = command(
+            "data_prep/audio_folder.py", "--source", word_folder, "--out", folder / "words", "--sample-rate", "8000",
+            "--valid-percent", "20", "--test-percent", "20",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "word-store", make) / "words"
+
+
+@pytest.fixture(scope="session")
+def word_run(command: Command, word_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A keyword recogniser of `word_store`."""
+
+    def make(folder: Path) -> None:
+        options = ("--store", word_store, "--run", folder / "run", "--epochs", "12")
+        done = command("recipes/keyword_recognition/train.py", *options, *SMALL)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "word-run", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def tune_store(command: Command, tune_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tokens of `tune_folder`."""
+
+    def make(folder: Path) -> None:
+        done = command("data_prep/midi_folder.py", "--source", tune_folder, "--out", folder / "tunes")
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "tune-store", make) / "tunes"
+
+
+@pytest.fixture(scope="session")
+def tune_run(command: Command, tune_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the tunes in `tune_store`."""
+
+    def make(folder: Path) -> None:
+        options = ("--store", tune_store, "--run", folder / "run", "--epochs", "25", "--batch-size", "4")
+        done = command("recipes/music_generation/train.py", *options, "--advance", "32", *SMALL)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "tune-run", make) / "run"
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

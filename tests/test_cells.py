@@ -229,9 +229,9 @@ def test_output_has_the_promised_width(cell):
     assert cell.output_size == (H // 2 if isinstance(cell, ProjectedLSTMCell) else H)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_initial_state_follows_the_type_of_the_cell(cell, dtype):
-    assert {t.dtype for t in tensors(cell.to(dtype).initial_state(2))} == {dtype}
+def test_initial_state_follows_the_type_of_the_cell(cell):
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        assert {t.dtype for t in tensors(cell.to(dtype).initial_state(2))} == {dtype}
 
 
 def test_initial_state_follows_the_device_of_the_cell(cell):
@@ -271,12 +271,12 @@ def test_gradients_agree_with_finite_differences(cell):
     assert torch.autograd.gradcheck(step, [t.detach().clone().requires_grad_() for t in arguments])
 
 
-@pytest.mark.parametrize("shape", [(B, F + 1), (B, 0), (F,), (2, B, F)])
-def test_wrong_width_names_both_sizes(cell, shape):
-    with pytest.raises(ValueError) as caught:
-        cell(torch.zeros(shape).double(), cell.initial_state(B))
-    assert str(list(shape)) in str(caught.value)
-    assert f"[B, {F}]" in str(caught.value)
+def test_wrong_width_names_both_sizes(cell):
+    for shape in ((B, F + 1), (B, 0), (F,), (2, B, F)):
+        with pytest.raises(ValueError) as caught:
+            cell(torch.zeros(shape).double(), cell.initial_state(B))
+        assert str(list(shape)) in str(caught.value)
+        assert f"[B, {F}]" in str(caught.value)
 
 
 def test_same_seed_gives_the_same_weights(cell):

@@ -18,6 +18,7 @@ from seqaudio.checking.notes import FEW_NOTES, MANY_NOTES, NOTES
 from seqaudio.errors import InputFileError, StoreError
 from seqaudio.ledger import Reason
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
+from seqaudio.notes.keys import key_name
 from seqaudio.pictures import new_figure
 from seqaudio.prepare.build import Item, Row, build_store
 from seqaudio.prepare.music.options import note_description

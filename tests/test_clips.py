@@ -22,16 +22,16 @@ SMALL = ("--hidden-size", "16", "--layers", "1", "--epochs", "1", "--device", "c
 
 
 @pytest.fixture(scope="module")
-def stores(command: Command, word_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("kept")
-    made = {"features": folder / "features", "samples": folder / "samples"}
-    for kept, out in made.items():
-        done = command(
-            "data_prep/audio_folder.py", "--source", word_folder, "--out", out, "--sample-rate", "8000", "--keep", kept,
-            "--valid-percent", "20", "--test-percent", "20",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-    return made
+def stores(
+    command: Command, word_folder: Path, word_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    samples = tmp_path_factory.mktemp("kept") / "samples"
+    done = command(
+        "data_prep/audio_folder.py", "--source", word_folder, "--out", samples, "--sample-rate", "8000",
+        "--keep", "samples", "--valid-percent", "20", "--test-percent", "20",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return {"features": word_store, "samples": samples}
 
 
 def test_batches_are_the_same_whatever_the_store_keeps(stores: dict[str, Path]) -> None:

@@ -92,11 +92,11 @@ def test_words_that_are_no_address_are_refused(address: str) -> None:
 
 @pytest.mark.parametrize("address", ["nonsense", "tcp://"])
 def test_words_that_are_no_address_are_all_that_is_told(
-    address: str, word_folder: Path, tmp_path: Path, command: Command
+    address: str, word_folder: Path, tmp_path: Path, process: Command
 ) -> None:
     """Nothing follows the line, at the end of the process neither."""
     arguments = ("data_prep/audio_folder.py", "--source", word_folder, "--out", tmp_path / "out", "--dask", address)
-    assert_refused(command(*arguments), f"--dask {address}: not an address", "tcp://HOST:PORT")
+    assert_refused(process(*arguments), f"--dask {address}: not an address", "tcp://HOST:PORT")
 
 
 def test_an_encrypted_address_without_its_settings_is_refused() -> None:

@@ -26,10 +26,10 @@ def test_a_demo_goes_on_only_with_the_same_options(command: Command, tmp_path: P
 
 
 @pytest.fixture(scope="module")
-def demo(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(process: Command, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole demo: minutes of training."""
     out = tmp_path_factory.mktemp("demo") / "demo"
-    done = command("seqaudio", "demo", "--out", out, timeout=1700)
+    done = process("seqaudio", "demo", "--out", out, timeout=1700)
     assert done.returncode == 0, done.stderr
     return out
 

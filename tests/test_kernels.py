@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import pytest
 import torch
+from pairs import pairs_of
 from torch import nn
 
 from seqaudio import jit
@@ -33,11 +34,12 @@ STEPS = {
     "layer_norm_lstm": "layer_norm_lstm",
     "layer_norm_gru": "layer_norm_gru",
 }
-SITUATIONS = pytest.mark.parametrize(
-    ("lengths", "resets"),
-    [(None, None), (LENGTHS, None), (None, RESETS), (LENGTHS, RESETS)],
-    ids=["plain", "ragged", "resets", "ragged with resets"],
-)
+SITUATIONS = {
+    "plain": (None, None),
+    "ragged": (LENGTHS, None),
+    "resets": (None, RESETS),
+    "ragged with resets": (LENGTHS, RESETS),
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -149,12 +151,10 @@ def test_sigmoid_and_tanh_of_extremes(dtype):
 # ---- which code runs
 
 
-@pytest.mark.parametrize("name", list(STEPS))
-@pytest.mark.parametrize("rows", [1, B])
-@SITUATIONS
-def test_compiled_steps_run_in_float64(steps_run, name, rows, lengths, resets):
+@pairs_of(name=list(STEPS), rows=[1, B], situation=SITUATIONS)
+def test_compiled_steps_run_in_float64(steps_run, name, rows, situation):
     layer = make(name)
-    lengths, resets = (None if given is None else given[..., :rows] for given in (lengths, resets))
+    lengths, resets = (None if given is None else given[..., :rows] for given in situation)
     results(layer, torch.randn(T, rows, F).double(), None, lengths, resets)
     kernel = f"compiled.{STEPS[name]}"
     if rows <= loop.FEW_ROWS:
@@ -267,10 +267,13 @@ def test_kernels_compile_where_nothing_can_be_kept(monkeypatch):
 # ---- the same numbers whichever code runs
 
 
-@pytest.mark.parametrize("name", FUSED_NAMES)
-@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["f64", "f32"])
-@SITUATIONS
-def test_torch_operations_equal_the_loop(without_numba, name, dtype, atol, lengths, resets):
+@pairs_of(
+    name=FUSED_NAMES,
+    precision={"f64": (torch.float64, 1e-10), "f32": (torch.float32, 1e-5)},
+    situation=SITUATIONS,
+)
+def test_torch_operations_equal_the_loop(without_numba, name, precision, situation):
+    (dtype, atol), (lengths, resets) = precision, situation
     layer, inputs = make(name, dtype), torch.randn(T, B, F, dtype=dtype)
     state = map_state(lambda tensor: torch.randn_like(tensor).requires_grad_(), layer.initial_state(B))
     expected = results(Unrolled(layer.cell), inputs, state, lengths, resets)
@@ -278,7 +281,7 @@ def test_torch_operations_equal_the_loop(without_numba, name, dtype, atol, lengt
 
 
 @pytest.mark.parametrize("name", list(STEPS))
-@SITUATIONS
+@pytest.mark.parametrize(("lengths", "resets"), SITUATIONS.values(), ids=SITUATIONS)
 def test_one_row_at_a_time_equals_many(name, lengths, resets):
     """Few rows take their products in compiled code, many in torch."""
     layer, inputs = make(name), torch.randn(T, B, F).double()
@@ -305,12 +308,11 @@ def test_few_rows_equal_the_loop(name, rows):
     assert_same(results(layer, inputs, None, lengths, resets), expected, 1e-10)
 
 
-@pytest.mark.parametrize("name", FUSED_NAMES)
-@pytest.mark.parametrize("with_numba", [True, False], ids=["numba", "no numba"])
-@SITUATIONS
-def test_learned_initial_state_gets_the_gradient_of_every_fresh_start(request, name, with_numba, lengths, resets):
-    if not with_numba:
+@pairs_of(name=FUSED_NAMES, numba={"numba": True, "no numba": False}, situation=SITUATIONS)
+def test_learned_initial_state_gets_the_gradient_of_every_fresh_start(request, name, numba, situation):
+    if not numba:
         request.getfixturevalue("without_numba")
+    lengths, resets = situation
     layer, inputs = make(name), torch.randn(T, B, F).double()
     layer.cell.learn_initial_state()
     for start in layer.cell.start.values():

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from test_build_store import bytes_of
 
-from conftest import RATE, ROOT, spoken
+from conftest import RATE, ROOT, Command, spoken
 
 
 def corpus(folder: Path, count: int) -> Path:
@@ -24,28 +24,30 @@ def corpus(folder: Path, count: int) -> Path:
     return folder
 
 
-def command(source: Path, out: Path, workers: int) -> list[str]:
-    script = str(ROOT / "data_prep" / "audio_folder.py")
-    options = ["--sample-rate", str(RATE), "--workers", str(workers), "--quiet"]
-    return [sys.executable, script, "--source", str(source), "--out", str(out), *options]
+SCRIPT = "data_prep/audio_folder.py"
 
 
-def kill_and_repeat(tmp_path: Path, count: int, moments: int, workers: int) -> int:
+def options(source: Path, out: Path, workers: int) -> list[str]:
+    return [f"--source={source}", f"--out={out}", f"--sample-rate={RATE}", f"--workers={workers}", "--quiet"]
+
+
+def kill_and_repeat(tmp_path: Path, command: Command, count: int, moments: int, workers: int) -> int:
     """Kill at `moments` and repeat until the command ends by itself; how often there was a start to go on from."""
     source = corpus(tmp_path / "in", count)
     started = time.monotonic()
-    subprocess.run(command(source, tmp_path / "whole", workers), check=True, capture_output=True)
+    script = [sys.executable, str(ROOT / SCRIPT)]
+    subprocess.run([*script, *options(source, tmp_path / "whole", workers)], check=True, capture_output=True)
     whole = time.monotonic() - started
     draw = np.random.default_rng(0)
     gone_on = 0
     for moment in range(moments):
         out = tmp_path / f"store {moment}"
-        process = subprocess.Popen(command(source, out, workers), stdout=subprocess.DEVNULL)
+        process = subprocess.Popen([*script, *options(source, out, workers)], stdout=subprocess.DEVNULL)
         time.sleep(draw.uniform(0.2, 1.0) * whole)
         process.kill()
         process.wait()
         gone_on += any((tmp_path / f"store {moment}.partial").glob("chunk-*.json"))
-        again = subprocess.run(command(source, out, workers), capture_output=True, text=True, check=False)
+        again = command(SCRIPT, *options(source, out, workers))
         # killed in its last instant it had finished, and the command says so
         assert again.returncode == 0 or f"{out} exists" in again.stderr
         assert bytes_of(out) == bytes_of(tmp_path / "whole"), moment
@@ -53,11 +55,11 @@ def kill_and_repeat(tmp_path: Path, count: int, moments: int, workers: int) -> i
     return gone_on
 
 
-def test_a_command_that_is_killed_goes_on_and_ends_in_equal_bytes(tmp_path: Path) -> None:
-    kill_and_repeat(tmp_path, 300, moments=2, workers=1)
+def test_a_command_that_is_killed_goes_on_and_ends_in_equal_bytes(tmp_path: Path, command: Command) -> None:
+    kill_and_repeat(tmp_path, command, 300, moments=2, workers=1)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_command_that_is_killed_at_twenty_moments_ends_in_equal_bytes(tmp_path: Path) -> None:
-    assert kill_and_repeat(tmp_path, 3000, moments=20, workers=2) >= 3
+def test_a_command_that_is_killed_at_twenty_moments_ends_in_equal_bytes(tmp_path: Path, command: Command) -> None:
+    assert kill_and_repeat(tmp_path, command, 3000, moments=20, workers=2) >= 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from pairs import pairs_of
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -69,15 +70,19 @@ def assert_same(got, expected, atol, rtol=0.0):
 # ---- fused against the loop
 
 
-@pytest.mark.parametrize("name", FUSED_NAMES)
-@pytest.mark.parametrize("shape", ["one layer", "two layers", "bidirectional"])
-@pytest.mark.parametrize(
-    ("lengths", "resets"),
-    [(None, None), (LENGTHS, None), (None, RESETS), (LENGTHS, RESETS)],
-    ids=["plain", "ragged", "resets", "ragged with resets"],
+@pairs_of(
+    name=FUSED_NAMES,
+    shape=["one layer", "two layers", "bidirectional"],
+    situation={
+        "plain": (None, None),
+        "ragged": (LENGTHS, None),
+        "resets": (None, RESETS),
+        "ragged with resets": (LENGTHS, RESETS),
+    },
+    precision={"f64": (torch.float64, 1e-10), "f32": (torch.float32, 1e-5)},
 )
-@pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-10), (torch.float32, 1e-5)], ids=["f64", "f32"])
-def test_fused_equals_the_loop_in_values_and_gradients(name, shape, lengths, resets, dtype, atol):
+def test_fused_equals_the_loop_in_values_and_gradients(name, shape, situation, precision):
+    (lengths, resets), (dtype, atol) = situation, precision
     arguments = (name, F, H, 2 if shape == "two layers" else 1, shape == "bidirectional")
     fused = randomised(build_stack(*arguments)).to(dtype)
     loop = build_stack(*arguments, fused=False).to(dtype)
@@ -143,11 +148,13 @@ def torch_state(state):
     return stacked if len(stacked) > 1 else stacked[0]
 
 
-@pytest.mark.parametrize("name", list(TORCH_LAYERS))
-@pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "both directions"])
-@pytest.mark.parametrize("ragged", [False, True], ids=["full", "packed"])
-@pytest.mark.parametrize("fused", [True, False], ids=["fused", "loop"])
+@pairs_of(
+    name=list(TORCH_LAYERS),
+    layers=[1, 3],
+    bidirectional={"one direction": False, "both directions": True},
+    ragged={"full": False, "packed": True},
+    fused={"fused": True, "loop": False},
+)
 def test_stack_equals_torch_in_values_and_gradients(name, layers, bidirectional, ragged, fused):
     stack = randomised(build_stack(name, F, H, layers, bidirectional, fused=fused)).double()
     reference = to_torch(name, stack, layers, bidirectional)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import NamedTuple
 
 import hypothesis.strategies as st
@@ -64,9 +64,25 @@ def make(kind, name):
     return layer
 
 
-def every(kinds):
-    pairs = [(kind, name) for kind in kinds for name in CELLS if kind != "fused" or CELLS[name] in FUSED]
-    return pytest.mark.parametrize(("kind", "name"), pairs, ids=["-".join(pair) for pair in pairs])
+TURNS = count()
+
+
+def every(kinds, argument="", values=()):
+    """Each cell in its fastest layer, and in one of the other kinds, which are the same code for all cells.
+
+    Which one differs from test to test, so that every cell meets every kind. `argument` has all `values` in the fastest
+    layer, one of them in the other.
+    """
+    turn, cases = next(TURNS), []
+    for number, name in enumerate(CELLS, start=turn):
+        own = "fused" if CELLS[name] in FUSED else "unrolled"
+        others = [kind for kind in kinds if kind not in ("fused", own)]
+        cases += [(own, name, value) for value in values or [None]]
+        cases.append((others[number % len(others)], name, values[number % len(values)] if values else None))
+    if not values:
+        cases = [case[:2] for case in cases]
+    names = ("kind", "name", argument) if values else ("kind", "name")
+    return pytest.mark.parametrize(names, cases, ids=["-".join(map(str, case)) for case in cases])
 
 
 def random_inputs():
@@ -146,8 +162,7 @@ def test_steps_equal_whole(kind, name):
     assert_states_close(state, final)
 
 
-@every(CAUSAL)
-@pytest.mark.parametrize("borders", [(0, 1, 9), (0, 4, 4, 9), (0, 3, 6, 9)])
+@every(CAUSAL, "borders", [(0, 1, 9), (0, 4, 4, 9), (0, 3, 6, 9)])
 def test_chunks_equal_whole(kind, name, borders):
     layer, inputs = make(kind, name), random_inputs()
     state = start = random_state(layer)
@@ -208,8 +223,7 @@ def test_batch_of_rows_without_frames_is_all_zero(kind, name):
     assert_states_close(final, state, atol=0)
 
 
-@every(KINDS)
-@pytest.mark.parametrize("filling", [float("nan"), float("inf"), 1e9])
+@every(KINDS, "filling", [float("nan"), float("inf"), 1e9])
 def test_padding_never_reaches_outputs_states_or_gradients(kind, name, filling):
     layer, inputs = make(kind, name), random_inputs()
     start = random_state(layer)

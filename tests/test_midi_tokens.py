@@ -266,11 +266,11 @@ def test_notes_longer_than_the_longest_are_cut() -> None:
 @pytest.mark.parametrize("longest", [1, 2, 8, 12])
 def test_a_note_may_come_late_in_a_long_bar(name: str, longest: int) -> None:
     late = [quarter * 12 for quarter in range(4, 12)]
+    representation = MidiTokRepresentation(name, longest=longest)
     for tick in (*late, 11 * 12 + 11):
         notes = NoteSequence.from_columns(
             [0, tick], [1, tick + 2], [60, 0], ticks_per_quarter=12, time_signatures=[TimeSignature(0, 12, 4)]
         )
-        representation = MidiTokRepresentation(name, longest=longest)
         quantised = representation.quantise(notes)
         assert representation.decode(representation.encode(notes)) == quantised
         if name not in ("Structured", "BEAT"):

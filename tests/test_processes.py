@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from conftest import Command
 from made_up import token_store
 from seqaudio.batching import Batch, Lanes, PaddedBatches, Source, TokenSequences
 from seqaudio.bptt import FullBPTT, Processes, Strategy, Trainer, TrainerSettings, TruncatedBPTT, launch
@@ -201,19 +202,22 @@ def test_one_process_needs_no_launch_and_other_numbers_are_refused(monkeypatch: 
         launch(1, "cpu")
 
 
-def test_the_recipe_trains_in_two_processes_that_fabric_starts(command: Any, store: Store, tmp_path: Path) -> None:
+def test_the_recipe_trains_in_two_processes_that_fabric_starts(
+    command: Command, process: Command, store: Store, tmp_path: Path
+) -> None:
+    recipe = "recipes/music_generation/train.py"
     options = (
         "--store", store.path, "--epochs", "1", "--batch-size", "4", "--advance", "8", "--hidden-size", "6",
         "--dropout", "0", "--device", "cpu",
     )  # fmt: skip
-    for devices in ("1", "2"):
-        done = command("recipes/music_generation/train.py", *options, "--devices", devices, "--run", tmp_path / devices)
+    for run, devices in ((command, "1"), (process, "2")):
+        done = run(recipe, *options, "--devices", devices, "--run", tmp_path / devices)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("nats an event over") == 1
     one, two = (RunFolder(tmp_path / devices).weights() for devices in ("1", "2"))
     for name, value in one.items():
         torch.testing.assert_close(two[name], value, rtol=0, atol=1e-4)
-    done = command("recipes/music_generation/train.py", *options, "--devices", "2", "--run", tmp_path / "2")
+    done = process(recipe, *options, "--devices", "2", "--run", tmp_path / "2")
     assert done.returncode == 2
     assert done.stderr.count("error: ") == 1
     assert "exists; give --resume" in done.stderr

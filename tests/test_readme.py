@@ -72,14 +72,14 @@ def test_every_link_leads_somewhere() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_every_readme_command_runs(command: Command, word_folder: Path, tune_folder: Path, tmp_path: Path) -> None:
+def test_every_readme_command_runs(process: Command, word_folder: Path, tune_folder: Path, tmp_path: Path) -> None:
     shutil.copytree(word_folder, tmp_path / "WORDS")
     shutil.copytree(tune_folder, tmp_path / "TUNES")
     shutil.copy(word_folder / "one" / "s0_0.wav", tmp_path / "RECORDING.wav")
     shutil.copy(tune_folder / "tune00.mid", tmp_path / "TUNE.mid")
     (tmp_path / "BOOK.txt").write_text("The rain in Spain stays mainly in the plain.\n" * 400)
     for line in SHELL:
-        done = command(*shlex.split(line), folder=tmp_path, timeout=1800)
+        done = process(*shlex.split(line), folder=tmp_path, timeout=1800)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
     for name in (
         "tune.mid",

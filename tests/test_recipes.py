@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Command, assert_refused
+from conftest import SMALL, Command, assert_refused
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.midi import read_midi
 from seqaudio.run_folder import RunFolder
@@ -19,45 +19,6 @@ from seqaudio.tokens import build_representation
 
 KEYWORDS = "recipes/keyword_recognition"
 MUSIC = "recipes/music_generation"
-SMALL = ("--hidden-size", "24", "--layers", "1", "--learning-rate", "1e-2", "--device", "cpu")
-
-
-@pytest.fixture(scope="module")
-def word_store(command: Command, word_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("speech") / "words"
-    done = command(
-        "data_prep/audio_folder.py", "--source", word_folder, "--out", store, "--sample-rate", "8000",
-        "--valid-percent", "20", "--test-percent", "20",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return store
-
-
-@pytest.fixture(scope="module")
-def word_run(command: Command, word_store: Path) -> Path:
-    run = word_store.parent / "run"
-    done = command(f"{KEYWORDS}/train.py", "--store", word_store, "--run", run, "--epochs", "12", *SMALL)
-    assert done.returncode == 0, done.stderr
-    return run
-
-
-@pytest.fixture(scope="module")
-def tune_store(command: Command, tune_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    store = tmp_path_factory.mktemp("music") / "tunes"
-    done = command("data_prep/midi_folder.py", "--source", tune_folder, "--out", store)
-    assert done.returncode == 0, done.stderr
-    return store
-
-
-@pytest.fixture(scope="module")
-def tune_run(command: Command, tune_store: Path) -> Path:
-    run = tune_store.parent / "run"
-    done = command(
-        f"{MUSIC}/train.py", "--store", tune_store, "--run", run, "--epochs", "25", "--batch-size", "4",
-        "--advance", "32", *SMALL,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return run
 
 
 def results(run: Path) -> dict[str, Any]:
@@ -73,7 +34,9 @@ def test_a_keyword_recogniser_learns_made_up_words(word_run: Path) -> None:
     assert not (word_run / "test_reads.tsv").exists()
 
 
-def test_each_reading_of_the_test_split_is_recorded(command: Command, word_run: Path, tmp_path: Path) -> None:
+def test_each_reading_of_the_test_split_is_recorded(
+    command: Command, word_store: Path, word_run: Path, tmp_path: Path
+) -> None:
     run = tmp_path / "run"
     shutil.copytree(word_run, run)
     for _ in range(2):
@@ -83,7 +46,7 @@ def test_each_reading_of_the_test_split_is_recorded(command: Command, word_run: 
     data = results(run)
     assert data["test_reads"] == 2
     assert f"test accuracy {100 * data['test']['accuracy']:.2f} %" in done.stdout
-    assert data["test"]["count"] == Store(run.parent / RunFolder(run).settings["store"]).counts["test"].rows
+    assert data["test"]["count"] == Store(word_store).counts["test"].rows
     command(f"{KEYWORDS}/evaluate.py", "--run", run, "--split", "valid")
     assert results(run)["test_reads"] == 2
 
@@ -108,19 +71,22 @@ def test_recognize_goes_on_after_a_damaged_file_and_names_it(
     assert_refused(done, "broken.wav")
 
 
-def test_music_is_learnt_beyond_its_tokens_frequencies(tune_run: Path) -> None:
+def test_music_is_learnt_beyond_its_tokens_frequencies(tune_store: Path, tune_run: Path) -> None:
     data = results(tune_run)
     assert data["valid"]["nats_per_event"] < data["baselines"]["unigram"]["valid"]["nats_per_event"]
-    assert data["valid"]["count"] == Store(tune_run.parent / "tunes").counts["valid"].steps + len(
-        Store(tune_run.parent / "tunes")["valid"]
-    )
+    store = Store(tune_store)
+    assert data["valid"]["count"] == store.counts["valid"].steps + len(store["valid"])
 
 
-def test_music_is_evaluated_beside_ngrams_on_the_same_events(command: Command, tune_run: Path) -> None:
-    done = command(f"{MUSIC}/evaluate.py", "--run", tune_run, "--split", "test")
+def test_music_is_evaluated_beside_ngrams_on_the_same_events(
+    command: Command, tune_store: Path, tune_run: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tune_run, run)
+    done = command(f"{MUSIC}/evaluate.py", "--run", run, "--split", "test")
     assert done.returncode == 0, done.stderr
     assert "Kneser-Ney trigram" in done.stdout
-    assert set(results(tune_run)["baselines"]) == {"unigram", "Kneser-Ney trigram"}
+    assert set(results(run)["baselines"]) == {"unigram", "Kneser-Ney trigram"}
 
 
 def test_generated_music_is_repeatable_and_decodes(command: Command, tune_run: Path, tmp_path: Path) -> None:

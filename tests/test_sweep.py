@@ -171,13 +171,13 @@ class Sweep(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def crashed(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def crashed(process: Command, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Three runs, of which one is killed and one is refused; the first finds the folder of one that never began."""
     out, crash = tmp_path_factory.mktemp("sweep"), tmp_path_factory.mktemp("own") / "crash.py"
     crash.write_text(CRASH)
     (out / "cell-elman_seed-5").mkdir()
     vary = ("--vary", "cell=gru,nocell,elman", "--seeds", "5")
-    done = command("seqaudio", "sweep", "memory_tasks", *vary, "--out", out, f"--use={crash}", "--", *TINY)
+    done = process("seqaudio", "sweep", "memory_tasks", *vary, "--out", out, f"--use={crash}", "--", *TINY)
     return Sweep(out, crash, done)
 
 

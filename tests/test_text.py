@@ -126,11 +126,11 @@ def test_a_text_is_learnt_beyond_its_trigrams_and_the_test_is_read_once_told(com
 def test_text_and_notes_are_told_apart(command: Command, store: Path, run: Path, tmp_path: Path) -> None:
     done = command("recipes/music_generation/train.py", "--store", store, "--run", tmp_path / "run")
     assert_refused(done, "a store of kind 'text', music generation needs 'tokens'")
-    done = command("seqaudio/cli/main.py", "generate", run, "--out", tmp_path / "x.mid")
+    done = command("seqaudio", "generate", run, "--out", tmp_path / "x.mid")
     assert_refused(done, "a run of 'language_modelling'")
 
 
 def test_lanes_of_a_text_are_drawn(command: Command, store: Path) -> None:
-    done = command("seqaudio/cli/main.py", "info", store, "--lanes", "3", "--window", "8")
+    done = command("seqaudio", "info", store, "--lanes", "3", "--window", "8")
     assert done.returncode == 0, done.stderr
     assert "lane" in done.stdout

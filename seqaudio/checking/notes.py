@@ -14,7 +14,7 @@ from seqaudio.checking.report import Finding, Level
 from seqaudio.ledger import LedgerEntry, Reason, Status
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME
-from seqaudio.notes.keys import estimate_key
+from seqaudio.notes.keys import estimate_key, key_name
 from seqaudio.prepare.music.near_duplicates import clusters
 
 FEW_NOTES = 20_000  # of training, some 30 minutes of piano; with fewer a net learns the pieces by heart

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seqaudio.notes.keys import key_name
 from seqaudio.notes.sequence import NoteSequence
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece

@@ -1,0 +1,84 @@
+"""Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
+
+What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
+the demo among the long checks.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from conftest import RATE, Command, assert_refused, spoken
+from seqaudio.cli.main import COMMANDS, SCRIPTS
+
+ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "info", "sweep", "demo"}
+GOOD = {
+    "render": ("{tune} --png {new}.png", "piano roll"),
+    "show": ("{word} --png {new}.png", ".png"),
+    "check": ("{words}", "can be trained on, with care"),
+    "compare": ("{word_run}", "accuracy"),
+    "probe": ("{word_run} {words}", "KeywordModel: "),
+    "doctor": ("", "a note written and read back"),
+    "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
+}
+BAD = {
+    "prepare": ("fsd", "did you mean fsdd"),
+    "train": ("music_generation --store {words} --run {new}", "features"),
+    "evaluate": ("{new}", "not a run"),
+    "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
+    "render": ("{new}.mid --png {new}.png", "no such file"),
+    "show": ("{tune} --png {new}.png", "tune00.mid"),
+    "info": ("{new}", "no such file or folder"),
+    "check": ("{new}", "no such folder"),
+    "sweep": ("memory_task", "did you mean memory_tasks"),
+    "compare": ("{new}", "{new}"),
+    "probe": ("{word_run} {new}", "no such folder"),
+    "demo": ("--out {tunes}", "not a demo"),
+}
+BAD_OPTIONS = {"doctor": "--repair", "completion": "fish"}  # all that these can be given
+
+
+@pytest.fixture
+def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) -> dict[str, Path]:
+    soundfile.write(tmp_path / "word.wav", spoken(0, 0, 0), RATE)
+    return {
+        "words": word_store,
+        "word_run": word_run,
+        "tunes": tune_folder,
+        "tune": tune_folder / "tune00.mid",
+        "word": tmp_path / "word.wav",
+        "new": tmp_path / "new",
+    }
+
+
+def test_no_command_is_left_out() -> None:
+    assert set(BAD) | set(BAD_OPTIONS) == set(SCRIPTS | COMMANDS)
+    assert set(GOOD) | ELSEWHERE == set(SCRIPTS | COMMANDS)
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+def test_good_input_is_exit_status_0(process: Command, places: dict[str, Path], name: str) -> None:
+    arguments, words = GOOD[name]
+    done = process("seqaudio", name, *arguments.format(**places).split())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout
+
+
+@pytest.mark.parametrize("name", list(BAD))
+def test_bad_input_is_one_line_and_exit_status_2(process: Command, places: dict[str, Path], name: str) -> None:
+    arguments, words = BAD[name]
+    before = sorted(places["new"].parent.iterdir())
+    assert_refused(process("seqaudio", name, *arguments.format(**places).split()), words.format(**places))
+    assert sorted(places["new"].parent.iterdir()) == before, "something was left behind"
+
+
+@pytest.mark.parametrize("name", list(BAD_OPTIONS))
+def test_a_bad_option_is_named_and_exit_status_2(process: Command, name: str) -> None:
+    done = process("seqaudio", name, BAD_OPTIONS[name])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert BAD_OPTIONS[name] in done.stderr
+    assert "Traceback" not in done.stderr
