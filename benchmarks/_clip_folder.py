@@ -35,7 +35,7 @@ from _interleaved import ratio
 
 from seqaudio import progress
 from seqaudio.features import FeatureSettings
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 
 FILES, SMALL = 20_000, 1_000

@@ -32,7 +32,7 @@ import torch
 from seqaudio.batching import Batch, Lanes
 from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT
 from seqaudio.models import EventModel, Model
-from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.store import Store, StoreDescription
 from seqaudio.vocabulary import SPECIAL_TOKENS
 

@@ -30,7 +30,7 @@ from _interleaved import report
 from _pretty_midi_tokens import MAKERS, read
 
 from seqaudio import progress
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import note_description
 from seqaudio.store import Store

@@ -32,11 +32,11 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.store import describe_store
 

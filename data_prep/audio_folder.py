@@ -32,10 +32,10 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.store import describe_store
 

@@ -33,10 +33,10 @@ from typing import Literal
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_table
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import ArchiveOptions, build_speech_store
 from seqaudio.store import describe_store
 

@@ -37,10 +37,10 @@ from typing import NamedTuple
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.registry import did_you_mean
 from seqaudio.store import describe_store

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import listed_file, read_table
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation
 from seqaudio.store import describe_store

@@ -25,10 +25,10 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, clusters
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of

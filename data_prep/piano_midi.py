@@ -26,8 +26,8 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.midi.reading import read_midi
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
 from seqaudio.prepare.music.published_rolls import read_matrix_rolls

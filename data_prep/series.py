@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
-from seqaudio.prepare.build import Item, build_store
-from seqaudio.prepare.build.items import Process
+from seqaudio.prepare.engine import Item, build_store
+from seqaudio.prepare.engine.items import Process
 from seqaudio.prepare.series.rows import Columns, Parts, TablePreparation, read_series
 from seqaudio.prepare.series.synthetic import SERIES, SyntheticPreparation
 from seqaudio.store import StoreDescription, describe_store

@@ -42,11 +42,11 @@ from typing import Literal
 from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.expected_counts import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.corpora.tables import read_lines
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.background import CutBackground, share_out, splits_with_room
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.registry import did_you_mean

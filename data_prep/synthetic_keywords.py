@@ -37,8 +37,8 @@ from seqaudio.augmentation.draws import check_seed
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
-from seqaudio.prepare.build import Item, build_store, check_output
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
+from seqaudio.prepare.engine import Item, build_store, check_output
 from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
 from seqaudio.prepare.speech.recordings import speech_description
 from seqaudio.store import describe_store

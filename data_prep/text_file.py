@@ -15,7 +15,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.text import CharacterPreparation, character_vocabulary
 from seqaudio.store import StoreDescription, describe_store
 

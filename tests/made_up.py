@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.store import Store, StoreDescription
 from seqaudio.vocabulary import SPECIAL_TOKENS
 

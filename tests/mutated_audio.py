@@ -145,7 +145,7 @@ def main(folder: Path, count: int, out: Path) -> None:
     from seqaudio.features import FeatureSettings
     from seqaudio.features.extraction import extract_frames
     from seqaudio.ledger import Status, read_ledger
-    from seqaudio.prepare.build import Item, build_store
+    from seqaudio.prepare.engine import Item, build_store
     from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
     from seqaudio.store import Store
 

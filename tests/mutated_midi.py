@@ -20,7 +20,7 @@ import numpy as np
 
 from mutated_audio import children, peak
 from seqaudio.errors import InputFileError
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 
 LARGEST = 100_000  # bytes of a good file
@@ -140,7 +140,7 @@ def main(folder: Path, count: int, out: Path, source: Path | None) -> None:
     from seqaudio import progress
     from seqaudio.ledger import Status, read_ledger
     from seqaudio.midi import read_midi
-    from seqaudio.prepare.build import build_store
+    from seqaudio.prepare.engine import build_store
     from seqaudio.store import StoreDescription
     from seqaudio.tokens import build_representation
 

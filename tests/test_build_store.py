@@ -19,9 +19,9 @@ import pytest
 
 from seqaudio.errors import AudioError, InputFileError, OptionError, SourceError, StoreError
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.build import Item, Process, Row, build_store
-from seqaudio.prepare.build.plan import CHUNK_BYTES, make_plan
-from seqaudio.prepare.build.statistics import statistics_of, statistics_of_each
+from seqaudio.prepare.engine import Item, Process, Row, build_store
+from seqaudio.prepare.engine.plan import CHUNK_BYTES, make_plan
+from seqaudio.prepare.engine.statistics import statistics_of, statistics_of_each
 from seqaudio.store import SPLITS, Store, StoreDescription
 
 
@@ -172,8 +172,8 @@ class DiesOnce(NumberToFrames):
 def test_large_splits_are_cut_into_shards_that_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = make_items(tmp_path / "in")
     whole = build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
-    monkeypatch.setattr("seqaudio.prepare.build.merge.BATCH_BYTES", 200)
-    monkeypatch.setattr("seqaudio.prepare.build.merge.SHARD_BYTES", 500)
+    monkeypatch.setattr("seqaudio.prepare.engine.merge.BATCH_BYTES", 200)
+    monkeypatch.setattr("seqaudio.prepare.engine.merge.SHARD_BYTES", 500)
     cut = build_store(tmp_path / "cut", items, NumberToFrames(), FEATURES)
     other = build_store(tmp_path / "other", items, NumberToFrames(), FEATURES, chunk=3)
     assert bytes_of(cut.path) == bytes_of(other.path)
@@ -191,8 +191,8 @@ def test_large_splits_are_cut_into_shards_that_read_like_one(tmp_path: Path, mon
 
 
 def test_a_row_larger_than_a_record_batch_is_kept_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqaudio.prepare.build.merge.BATCH_BYTES", 10)
-    monkeypatch.setattr("seqaudio.prepare.build.rows.HELD_BYTES", 10)
+    monkeypatch.setattr("seqaudio.prepare.engine.merge.BATCH_BYTES", 10)
+    monkeypatch.setattr("seqaudio.prepare.engine.rows.HELD_BYTES", 10)
     items = make_items(tmp_path / "in", 12)
     store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
     wanted = [frames_of(n % 13) for n in range(0, 12, 3)]
@@ -203,7 +203,7 @@ def test_a_row_larger_than_a_record_batch_is_kept_whole(tmp_path: Path, monkeypa
 def test_many_record_batches_read_like_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items = make_items(tmp_path / "in")
     whole = build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
-    monkeypatch.setattr("seqaudio.prepare.build.merge.BATCH_ROWS", 4)
+    monkeypatch.setattr("seqaudio.prepare.engine.merge.BATCH_ROWS", 4)
     cut = build_store(tmp_path / "cut", items, NumberToFrames(), FEATURES)
     for split in SPLITS:
         for one, other in zip(whole[split], cut[split], strict=True):
@@ -335,7 +335,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_build_store import FEATURES, NumberToFrames, known_items
-from seqaudio.prepare.build import build_store
+from seqaudio.prepare.engine import build_store
 if __name__ == "__main__":
     folder = Path({folder!r})
     items = known_items(folder / "in")
@@ -391,7 +391,7 @@ def test_a_chunk_that_a_power_cut_tore_is_made_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("seqaudio.prepare.build.engine.Merge.close", breaks_off)
+        patch.setattr("seqaudio.prepare.engine.build.Merge.close", breaks_off)
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
     torn = tmp_path / "store.partial" / f"chunk-000002{suffix}"
     torn.write_bytes(torn.read_bytes()[:-7])
@@ -443,7 +443,7 @@ def test_a_move_that_was_interrupted_is_finished(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("seqaudio.prepare.build.partial.swap_folder", breaks_off)
+        patch.setattr("seqaudio.prepare.engine.partial.swap_folder", breaks_off)
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, force=force)
     store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, force=force)
     assert bytes_of(store.path) == bytes_of(tmp_path / "whole")
@@ -539,7 +539,7 @@ def test_what_goes_wrong_while_merging_arrives(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, "no space left on the device")
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no space left"):
-        patch.setattr("seqaudio.prepare.build.merge.read_rows", full_disk)
+        patch.setattr("seqaudio.prepare.engine.merge.read_rows", full_disk)
         build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
     build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
     build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)

@@ -16,7 +16,7 @@ from legibility import assert_legible, words
 from seqaudio.checking import Finding, Level, Report, check_store, draw_report, report_figure
 from seqaudio.errors import StoreError
 from seqaudio.features import FeatureSettings
-from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import SPLITS, Normalisation, Store, StoreDescription
 

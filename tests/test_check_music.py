@@ -20,7 +20,7 @@ from seqaudio.ledger import Reason
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature
 from seqaudio.notes.keys import key_name
 from seqaudio.pictures import new_figure
-from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.prepare.music.options import note_description
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.store import Store

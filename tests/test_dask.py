@@ -16,8 +16,8 @@ from test_build_store import FEATURES, bytes_of, make_items
 from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.errors import OptionError, StoreError
 from seqaudio.features import FeatureSettings
-from seqaudio.prepare.build import Item, Row, build_store
-from seqaudio.prepare.build.dask import dask_executor
+from seqaudio.prepare.engine import Item, Row, build_store
+from seqaudio.prepare.engine.dask import dask_executor
 from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 
 distributed = pytest.importorskip("distributed", reason='the extra is not installed: pip install "seqaudio[dask]"')

@@ -29,7 +29,7 @@ from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_h
 from seqaudio.features.mfcc import dct_matrix
 from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.recordings import ExtractFeatures
 
 Oracle = Callable[[FeatureSettings, np.ndarray], np.ndarray]

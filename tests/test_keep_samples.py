@@ -14,7 +14,7 @@ from seqaudio.audio.pcm import from_int16, to_int16
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.extraction import extract_frames
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import SPLITS, Store
 

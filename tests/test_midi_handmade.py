@@ -9,7 +9,7 @@ import pytest
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi import read_songs
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.tokens import build_representation
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from seqaudio.midi import from_pretty_midi, from_symusic, midi_bytes, read_midi, to_pretty_midi, to_symusic
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, apply_pedals, quantise
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.tokens.performance import PerformanceRepresentation
 

@@ -17,9 +17,9 @@ from seqaudio.files import sha256_of
 from seqaudio.midi.reading import read_midi
 from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.archives import Limits
 from seqaudio.prepare.corpora.folder import PublishedArchive
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import STRICTEST, clusters
 from seqaudio.prepare.music.options import midi_items
 from seqaudio.prepare.music.piece_identities import identities_of

@@ -16,8 +16,8 @@ from seqaudio.errors import OptionError
 from seqaudio.midi.reading import read_many
 from seqaudio.midi.writing import write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.build import Item, build_store
 from seqaudio.prepare.corpora.splits import hash_split
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import (
     ALIKE,
@@ -366,7 +366,7 @@ def test_neither_workers_nor_an_interruption_nor_an_update_change_a_byte(
         raise OSError("no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("seqaudio.prepare.build.engine.Merge.add", full_disk)
+        patch.setattr("seqaudio.prepare.engine.build.Merge.add", full_disk)
         with pytest.raises(OSError, match="no space"):
             prepared(folder, tmp_path / "again", known)
     assert (tmp_path / "again.partial").is_dir()

@@ -13,7 +13,7 @@ import soundfile
 from conftest import RATE, Command, spoken
 from seqaudio.features import FeatureSettings
 from seqaudio.ledger import LedgerEntry, Reason, Status, read_ledger
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 from seqaudio.store import Store
 
@@ -106,8 +106,8 @@ def test_a_file_that_the_system_refuses_to_read_is_named(tmp_path: Path, monkeyp
             raise PermissionError(13, "Permission denied")
         return "0" * 64
 
-    monkeypatch.setattr("seqaudio.prepare.build.chunks.SMALL", -1)
-    monkeypatch.setattr("seqaudio.prepare.build.chunks.sha256_of", refuse)
+    monkeypatch.setattr("seqaudio.prepare.engine.chunks.SMALL", -1)
+    monkeypatch.setattr("seqaudio.prepare.engine.chunks.sha256_of", refuse)
     entry = prepare(tmp_path, path)["a.wav"]
     assert (entry.reason, entry.detail) == (Reason.UNREADABLE, "Permission denied")
 

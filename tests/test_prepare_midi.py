@@ -19,7 +19,7 @@ from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.midi import read_midi
 from seqaudio.midi.writing import midi_bytes, write_midi
 from seqaudio.notes import NoteSequence, quantise
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import content_hash
 from seqaudio.prepare.music.options import midi_items, note_description

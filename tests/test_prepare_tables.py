@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.splits import hash_sample, hash_split
 from seqaudio.prepare.corpora.tables import listed_file, read_lines, read_table
+from seqaudio.prepare.engine import Item
 
 
 def table(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:

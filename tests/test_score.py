@@ -12,7 +12,7 @@ from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
 from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 

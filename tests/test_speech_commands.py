@@ -17,8 +17,8 @@ from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.folder import PublishedArchive
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.background import STRETCHES, clip_starts, share_out
 from seqaudio.store import Store
 

@@ -17,7 +17,7 @@ from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.files import sha256_of
 from seqaudio.models import Model, build_model
-from seqaudio.prepare.build import build_store
+from seqaudio.prepare.engine import build_store
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store, StoreDescription
 from seqaudio.vocabulary import SPECIAL_TOKENS

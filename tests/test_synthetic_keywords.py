@@ -19,7 +19,7 @@ from seqaudio.augmentation.acoustics import active_part, level, signal_to_noise
 from seqaudio.errors import AudioError, OptionError, StoreError
 from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.store import SPLITS, Store
 from seqaudio.synthesis.clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
 from seqaudio.synthesis.espeak import phonemes, speak, variants

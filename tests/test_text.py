@@ -105,7 +105,7 @@ def test_nothing_readable_is_one_line(command: Command, tmp_path: Path) -> None:
 
 
 def test_no_part_is_made_where_its_share_is_nothing(book: Path) -> None:
-    from seqaudio.prepare.build import Item
+    from seqaudio.prepare.engine import Item
 
     vocabulary = character_vocabulary([book])
     rows = CharacterPreparation(vocabulary, valid_percent=10, test_percent=0)(Item("book.txt", book, "book"))

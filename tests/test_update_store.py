@@ -15,7 +15,7 @@ from conftest import RATE, spoken
 from seqaudio.errors import AudioError, StoreError
 from seqaudio.features import FeatureSettings
 from seqaudio.ledger import Reason, read_ledger
-from seqaudio.prepare.build import Item, Row, build_store
+from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import SPLITS, Store, StoreDescription
 

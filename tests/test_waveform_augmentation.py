@@ -20,7 +20,7 @@ from seqaudio.augmentation.waveforms import WaveformChange, shifted
 from seqaudio.batching import LabelledRecordings, LabelledSequences, PaddedBatches
 from seqaudio.errors import AudioError, OptionError, SourceError
 from seqaudio.features import feature_settings
-from seqaudio.prepare.build import Item, build_store
+from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import Store
 

@@ -33,7 +33,7 @@ from seqaudio.cli.scripts import load, preparations
 from seqaudio.files import write_bytes
 from seqaudio.midi import write_midi
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "architecture.md"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from seqaudio.bptt import Trained
 from seqaudio.errors import RunError
 from seqaudio.evaluation.comparison import is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
@@ -13,9 +14,6 @@ from seqaudio.evaluation.results import command_line, read_results, results
 from seqaudio.files import write_json
 from seqaudio.run_folder import RunFolder, other_settings
 from seqaudio.store import Store
-
-if TYPE_CHECKING:
-    from seqaudio.bptt import Trained
 
 
 def open_run(

@@ -12,8 +12,8 @@ import numpy as np
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import check_percentages
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.store import SPLITS
 from seqaudio.vocabulary import SPECIAL_TOKENS, Vocabulary
 

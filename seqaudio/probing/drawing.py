@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocato
 
 from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, new_figure, plain, save_png
 
-if TYPE_CHECKING:
-    from seqaudio.probing.report import LayerReport, Report
-
 COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its curves, of a heat map
 DECADES = 9  # below the highest value; lower values have the same colour
 MAX_HEATS = 6  # layers with a heat map, from the bottom up; all layers have a curve
@@ -27,7 +24,33 @@ COLOURS = "magma"  # from dark to light, in grey too
 MARKERS = "os^v"
 
 
-def draw_reports(reports: Mapping[str, Report], path: Path | str) -> None:
+class DrawnLayer(Protocol):
+    """What is drawn of a `LayerReport`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def cell(self) -> str: ...
+    @property
+    def curve(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def heat(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def vanished(self) -> int | None: ...
+
+
+class DrawnReport(Protocol):
+    """What is drawn of a `Report`."""
+
+    @property
+    def layers(self) -> Sequence[DrawnLayer]: ...
+    @property
+    def anchors(self) -> Sequence[float]: ...
+    @property
+    def verdict(self) -> str: ...
+
+
+def draw_reports(reports: Mapping[str, DrawnReport], path: Path | str) -> None:
     """Write `reports_figure` as a PNG of 150 dots an inch. Raises OSError where the folder may not be written to."""
     save_png(reports_figure(reports), path)
 
@@ -40,7 +63,7 @@ def pixels(figure: Figure) -> npt.NDArray[np.uint8]:
     return np.array(drawn, dtype=np.uint8)[..., :3]
 
 
-def reports_figure(reports: Mapping[str, Report]) -> Figure:
+def reports_figure(reports: Mapping[str, DrawnReport]) -> Figure:
     """One column for each report, titled by its key: curves g(k) of all layers, under them heat maps, on one scale.
 
     The lag from which on a curve stays under 1 % of its peak is marked, and named in the legend.
@@ -79,7 +102,7 @@ def reports_figure(reports: Mapping[str, Report]) -> Figure:
     return figure
 
 
-def _limits(reports: Mapping[str, Report]) -> tuple[float, float]:
+def _limits(reports: Mapping[str, DrawnReport]) -> tuple[float, float]:
     """Limits of the scale for all curves and heat maps: whole decades, at most DECADES below the highest value."""
     values = np.concatenate([layer.heat.ravel() for report in reports.values() for layer in report.layers])
     values = values[np.isfinite(values) & (values > 0)]
@@ -89,7 +112,7 @@ def _limits(reports: Mapping[str, Report]) -> tuple[float, float]:
     return float(max(10.0 ** np.floor(np.log10(values.min())), high / 10.0**DECADES)), float(high)
 
 
-def _draw_curves(axes: Axes, report: Report, low: float, high: float) -> None:
+def _draw_curves(axes: Axes, report: DrawnReport, low: float, high: float) -> None:
     longest = max(len(layer.curve) for layer in report.layers) - 1
     for place, layer in enumerate(report.layers):
         ink, style, marker = INKS[place % 3], LINE_STYLES[place % 4], MARKERS[place % 4]
@@ -112,7 +135,7 @@ def _draw_curves(axes: Axes, report: Report, low: float, high: float) -> None:
     axes.legend(fontsize=8, frameon=True, framealpha=0.9, edgecolor="none", loc="best")
 
 
-def _draw_heat(axes: Axes, layer: LayerReport, report: Report, low: float, high: float) -> AxesImage:
+def _draw_heat(axes: Axes, layer: DrawnLayer, report: DrawnReport, low: float, high: float) -> AxesImage:
     shown = np.clip(np.nan_to_num(layer.heat, nan=np.nan, posinf=high), low, high)
     image = axes.imshow(
         shown, cmap=COLOURS, norm=LogNorm(low, high), aspect="auto", interpolation="nearest", origin="lower",

@@ -31,7 +31,7 @@ from seqaudio.errors import AudioError
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.synthesis.espeak import SPEEDS, speak
 from seqaudio.synthesis.random_voices import is_random, random_timbre
 from seqaudio.units import Decibels, Seconds

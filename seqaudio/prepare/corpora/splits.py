@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from seqaudio.errors import OptionError
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 
 SplitName = Literal["train", "valid", "test"]
 

@@ -10,8 +10,8 @@ from seqaudio.errors import InputFileError, MidiError, OptionError
 from seqaudio.ledger import Reason
 from seqaudio.midi.reading import Pedal, read_many
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import check_percentages, hash_split
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, content_hash
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.tokens.representation import Representation

@@ -12,12 +12,12 @@ from typing import Any
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.build import build_store
-from seqaudio.prepare.build.items import Item, Process
-from seqaudio.prepare.build.plan import CHUNK
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.listing import list_below
 from seqaudio.prepare.corpora.splits import hash_sample
+from seqaudio.prepare.engine import build_store
+from seqaudio.prepare.engine.items import Item, Process
+from seqaudio.prepare.engine.plan import CHUNK
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.store import Store, StoreDescription

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from seqaudio.errors import MidiError, OptionError
 from seqaudio.midi.reading import read_many
-from seqaudio.prepare.build import Item
-from seqaudio.prepare.build.pool import completed
+from seqaudio.prepare.engine import Item
+from seqaudio.prepare.engine.pool import completed
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.progress import progress
 

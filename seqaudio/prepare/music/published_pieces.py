@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, clusters
 
 Piece = TypeVar("Piece")

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 
 from seqaudio.errors import SourceError
-from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.matlab import read_cells
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 from seqaudio.tokens.roll import Frames, RollRepresentation
 from seqaudio.tokens.roll_grammar import KEYS, LOWEST

@@ -11,7 +11,7 @@ import numpy as np
 
 from seqaudio.errors import SourceError
 from seqaudio.notes.sequence import HIGHEST_VALUE, NoteSequence
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 from seqaudio.prepare.music.variants import SILENT
 from seqaudio.tokens.four_voices import ANDANTE, VOICES

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason
 from seqaudio.midi.score import read_score
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.tokens.four_voices import VOICES
 from seqaudio.tokens.representation import Representation

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
-from seqaudio.prepare.build import Item
 from seqaudio.prepare.corpora.tables import read_table
+from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, SplitsByContent, splits_of_pieces
 
 COLUMNS = ("file", "split", "rolls")

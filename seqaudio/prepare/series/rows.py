@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.build.statistics import FrameStatistics
 from seqaudio.prepare.corpora.tables import DELIMITERS
+from seqaudio.prepare.engine import Item, Row
+from seqaudio.prepare.engine.statistics import FrameStatistics
 from seqaudio.prepare.series.times import TimeIndex, step_index, time_index
 from seqaudio.store import SPLITS
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from seqaudio.augmentation.draws import check_seed
 from seqaudio.errors import OptionError
-from seqaudio.prepare.build import Item, Row
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.series.rows import Parts, series_row
 from seqaudio.registry import Registry
 

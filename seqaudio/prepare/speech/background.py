@@ -17,8 +17,8 @@ import numpy as np
 from seqaudio.audio import Recording, read_audio, resample
 from seqaudio.errors import AudioError, InputFileError, LeftOutError
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item, Row
 from seqaudio.prepare.corpora.splits import hash_fraction
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.speech.recordings import ExtractFeatures
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.features import feature_settings
-from seqaudio.prepare.build import build_store
-from seqaudio.prepare.build.dask import dask_executor
-from seqaudio.prepare.build.items import Item, Process
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.splits import hash_sample
+from seqaudio.prepare.engine import build_store
+from seqaudio.prepare.engine.dask import dask_executor
+from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import Store
 

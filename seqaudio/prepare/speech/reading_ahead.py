@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from seqaudio.errors import InputFileError
-from seqaudio.prepare.build import Item
+from seqaudio.prepare.engine import Item
 
 BATCH = 64  # recordings in a batch, at most
 BATCH_SAMPLES = 1 << 18  # a batch ends when it has so many: 1 MiB, which fits into a core's cache

@@ -15,8 +15,8 @@ from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.extraction import extract_batch
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
-from seqaudio.prepare.build import Item, Row
-from seqaudio.prepare.build.statistics import FrameStatistics, statistics_of_each
+from seqaudio.prepare.engine import Item, Row
+from seqaudio.prepare.engine.statistics import FrameStatistics, statistics_of_each
 from seqaudio.prepare.speech.reading_ahead import batches, decoded_ahead, equal_lengths
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription

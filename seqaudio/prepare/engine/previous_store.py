@@ -10,9 +10,9 @@ import numpy as np
 
 from seqaudio.errors import StoreError
 from seqaudio.ledger import LedgerEntry
-from seqaudio.prepare.build.items import Item, Row
-from seqaudio.prepare.build.plan import input_fingerprint
-from seqaudio.prepare.build.statistics import FrameStatistics
+from seqaudio.prepare.engine.items import Item, Row
+from seqaudio.prepare.engine.plan import input_fingerprint
+from seqaudio.prepare.engine.statistics import FrameStatistics
 from seqaudio.store import INPUTS, SPLITS, STATISTICS, Store
 
 _ANEW = "prepare it again with --force"

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from seqaudio.prepare.build.items import Item, Process
+from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.store import StoreDescription
 from seqaudio.version import __version__
 

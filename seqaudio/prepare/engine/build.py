@@ -18,13 +18,13 @@ from pathlib import Path
 from seqaudio.errors import OptionError, SourceError, StoreError
 from seqaudio.files import sync
 from seqaudio.ledger import Status, decode_line, summarise
-from seqaudio.prepare.build.chunks import Chunk, prepare_chunk
-from seqaudio.prepare.build.items import Item, Process, SplitChoice
-from seqaudio.prepare.build.merge import Merge
-from seqaudio.prepare.build.partial import LEDGER_LINES, PartialStore, chunk_file, read_identities
-from seqaudio.prepare.build.plan import CHUNK, Plan, make_plan, process_fingerprint
-from seqaudio.prepare.build.pool import completed
-from seqaudio.prepare.build.previous_store import previous_inputs
+from seqaudio.prepare.engine.chunks import Chunk, prepare_chunk
+from seqaudio.prepare.engine.items import Item, Process, SplitChoice
+from seqaudio.prepare.engine.merge import Merge
+from seqaudio.prepare.engine.partial import LEDGER_LINES, PartialStore, chunk_file, read_identities
+from seqaudio.prepare.engine.plan import CHUNK, Plan, make_plan, process_fingerprint
+from seqaudio.prepare.engine.pool import completed
+from seqaudio.prepare.engine.previous_store import previous_inputs
 from seqaudio.progress import progress
 from seqaudio.store import Store, StoreDescription
 
@@ -54,7 +54,7 @@ def build_store(
         splits: chooses the splits of all items once their rows exist, from the identities that rows have; None:
             items and rows have their splits. An update then reads all inputs again, since any of them may change a
             split.
-        executor: runs the work instead of local processes, such as that of a Dask cluster (`prepare/build/dask.py`).
+        executor: runs the work instead of local processes, such as that of a Dask cluster (`prepare/engine/dask.py`).
 
     Raises:
         OptionError: workers below 1.

@@ -11,11 +11,11 @@ from pathlib import Path
 from seqaudio.errors import InputFileError, LeftOutError
 from seqaudio.files import sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
-from seqaudio.prepare.build.items import Item, Process, Row, outcomes
-from seqaudio.prepare.build.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
-from seqaudio.prepare.build.plan import input_fingerprint, process_fingerprint
-from seqaudio.prepare.build.previous_store import PreviousInput, PreviousStore
-from seqaudio.prepare.build.rows import RowWriter
+from seqaudio.prepare.engine.items import Item, Process, Row, outcomes
+from seqaudio.prepare.engine.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
+from seqaudio.prepare.engine.plan import input_fingerprint, process_fingerprint
+from seqaudio.prepare.engine.previous_store import PreviousInput, PreviousStore
+from seqaudio.prepare.engine.rows import RowWriter
 from seqaudio.store import SPLITS, StoreDescription
 
 SMALL = 1 << 20  # bytes; a file up to this size is read once, for checksum and process; larger ones are read twice

@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 from seqaudio.errors import StoreError
 from seqaudio.files import GrowingDigest, sync, write_json
 from seqaudio.ledger import HEADER, decode_line, ledger_line
-from seqaudio.prepare.build.partial import INPUT_LINES, LEDGER_LINES, chunk_file
-from seqaudio.prepare.build.rows import read_rows
-from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, steps_between, store_type
-from seqaudio.prepare.build.statistics import RunningStatistics
+from seqaudio.prepare.engine.partial import INPUT_LINES, LEDGER_LINES, chunk_file
+from seqaudio.prepare.engine.rows import read_rows
+from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, steps_between, store_type
+from seqaudio.prepare.engine.statistics import RunningStatistics
 from seqaudio.store import (
     INPUTS,
     INPUTS_HEADER,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from seqaudio.prepare.build.items import Item, Row
-from seqaudio.prepare.build.partial import own_name
-from seqaudio.prepare.build.sequence_buffer import SequenceBuffer, chunk_type
-from seqaudio.prepare.build.statistics import statistics_of
+from seqaudio.prepare.engine.items import Item, Row
+from seqaudio.prepare.engine.partial import own_name
+from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
+from seqaudio.prepare.engine.statistics import statistics_of
 from seqaudio.store import SPLITS, STATISTICS, StoreDescription, schema, sequence_type
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences

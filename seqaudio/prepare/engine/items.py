@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from seqaudio.errors import InputFileError
-from seqaudio.prepare.build.statistics import FrameStatistics
+from seqaudio.prepare.engine.statistics import FrameStatistics
 
 
 @dataclass(frozen=True)

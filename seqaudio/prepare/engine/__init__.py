@@ -5,7 +5,7 @@
                         └─ pool: this process, several, or an executor such as Dask's
 
 items.py              Item, Row, and the Process that turns items into rows
-engine.py             build_store: the whole build, from items to the store at OUT
+build.py              build_store: the whole build, from items to the store at OUT
 plan.py               the cut of the inputs into chunks; fingerprints of inputs and process
 chunks.py             the work on one chunk, from files to rows and ledger lines
 rows.py               writes and reads the Arrow file of a chunk
@@ -17,7 +17,7 @@ statistics.py         sums of features over training frames, for normalisation
 pool.py, dask.py      run the work: in this process, in several, or on a Dask cluster
 """
 
-from seqaudio.prepare.build.engine import build_store, check_output
-from seqaudio.prepare.build.items import BatchProcess, Item, Process, Row, SplitChoice
+from seqaudio.prepare.engine.build import build_store, check_output
+from seqaudio.prepare.engine.items import BatchProcess, Item, Process, Row, SplitChoice
 
 __all__ = ["BatchProcess", "Item", "Process", "Row", "SplitChoice", "build_store", "check_output"]
