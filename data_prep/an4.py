@@ -33,7 +33,7 @@ from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.corpora.archives import Limits
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.engine import Item

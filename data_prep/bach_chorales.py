@@ -39,7 +39,7 @@ from seqaudio.errors import SourceError
 from seqaudio.files import write_bytes
 from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.corpora.tables import read_table
 from seqaudio.prepare.engine import Item

@@ -28,9 +28,8 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.corpora.archives import Limits
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import check_samples, expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
-from seqaudio.prepare.corpora.samples_digest import check_samples
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import DownloadOptions, build_speech_store
 from seqaudio.store import describe_store

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from seqaudio.cli.options import run
 from seqaudio.prepare.corpora.archives import Limits
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items

@@ -29,7 +29,7 @@ from typing import Literal
 
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation
 from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out

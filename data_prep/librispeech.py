@@ -37,7 +37,7 @@ from typing import NamedTuple
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import read_lines
 from seqaudio.prepare.engine import Item

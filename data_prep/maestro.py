@@ -24,7 +24,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.engine import Item

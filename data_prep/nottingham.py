@@ -26,7 +26,7 @@ from pathlib import Path
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
 from seqaudio.prepare.corpora.archives import Limits
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, clusters

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.midi.reading import read_midi
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of

@@ -42,7 +42,7 @@ from typing import Literal
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.corpora.download import download
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import RollOptions, build_note_store
 from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out

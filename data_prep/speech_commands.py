@@ -42,7 +42,7 @@ from typing import Literal
 from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.prepare.corpora.expected_counts import expect_counts
+from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.corpora.tables import read_lines

@@ -16,8 +16,7 @@ from seqaudio.augmentation.frames import stretch_time, warp_vocal_tract
 from seqaudio.errors import OptionError
 from seqaudio.features import FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.deltas import with_deltas
-from seqaudio.features.mel import mel_edges
-from seqaudio.features.mfcc import cepstral_matrix, dct_matrix
+from seqaudio.features.mfcc import cepstral_matrix, dct_matrix, mel_edges
 
 MFCC = FeatureSettings()
 LOG_MEL = FeatureSettings(kind="log_mel")

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT
 from seqaudio.batching import Lanes
-from seqaudio.batching.lanes_text import draw_lanes
+from seqaudio.batching.lanes import draw_lanes
 from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT
 
 sys.path.append(str(ROOT / "docs" / "pages"))

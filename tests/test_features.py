@@ -25,8 +25,7 @@ from seqaudio.features.compiled.energies import Bands
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.extractor import compiled_is_there
 from seqaudio.features.framing import cut_frames
-from seqaudio.features.mel import hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
-from seqaudio.features.mfcc import dct_matrix
+from seqaudio.features.mfcc import dct_matrix, hertz_to_mel, mel_edges, mel_filters, mel_to_hertz
 from seqaudio.features.settings import Scale, Spectrum
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item

@@ -10,7 +10,7 @@ import soundfile
 from test_build_store import bytes_of
 
 from conftest import RATE, spoken
-from seqaudio.audio.pcm import from_int16, to_int16
+from seqaudio.audio.recording import from_int16, to_int16
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.extraction import extract_frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from seqaudio.evaluation.neighbours import CHUNK, NearestNeighbours, stretch
+from seqaudio.evaluation.keywords import CHUNK, NearestNeighbours, stretch
 
 
 def level(value, frames=3, features=2):

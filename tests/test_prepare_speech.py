@@ -19,8 +19,8 @@ import soundfile
 from conftest import Command, assert_refused
 from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import OptionError, SourceError, StoreError
+from seqaudio.prepare.corpora.expected import samples_digest
 from seqaudio.prepare.corpora.folder import PublishedArchive
-from seqaudio.prepare.corpora.samples_digest import samples_digest
 from seqaudio.store import Store
 
 SPEAKERS = ("ada", "ben", "cleo")

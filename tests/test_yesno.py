@@ -8,8 +8,8 @@ import pytest
 
 from made_up_speech import pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import SourceError
+from seqaudio.prepare.corpora.expected import samples_digest
 from seqaudio.prepare.corpora.folder import PublishedArchive
-from seqaudio.prepare.corpora.samples_digest import samples_digest
 from seqaudio.store import Store
 
 yesno = script("yesno")

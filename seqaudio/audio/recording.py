@@ -1,4 +1,4 @@
-"""A recording: samples at a rate, and how to resample them."""
+"""A recording: samples at a rate; resampling, 16-bit integers, faults such as silence and clipping."""
 
 from __future__ import annotations
 
@@ -26,3 +26,48 @@ def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     """Samples [N] or [N, channels] resampled from `rate` to `wanted` hertz by soxr's HQ; the type stays."""
     resampled: np.ndarray = soxr.resample(samples, rate, wanted, quality="HQ")
     return resampled
+
+
+SILENT = "silent"
+CLIPPED = "clipped"
+SILENT_PEAK = 1e-3  # of full scale, -60 dB: a recording with a lower peak is silent
+FULL = 0.999  # of full scale: a sample above this is at full scale
+CLIPPED_SHARE = 1e-3  # share of samples at full scale in a clipped recording; single peaks may reach it
+
+
+def sound_fault(samples: np.ndarray) -> str:
+    """A remark, beginning with SILENT or CLIPPED, about samples [N], full scale -1..1; empty where they are fine."""
+    (fault,) = sound_faults(samples[None])
+    return fault
+
+
+def sound_faults(recordings: np.ndarray) -> list[str]:
+    """The remark for each of several recordings of equal length, [B, N]."""
+    peaks = np.maximum(recordings.max(axis=1, initial=0.0), -recordings.min(axis=1, initial=0.0))
+    return [_fault(samples, peak) for samples, peak in zip(recordings, peaks.tolist(), strict=True)]
+
+
+def _fault(samples: np.ndarray, peak: float) -> str:
+    if peak < SILENT_PEAK:
+        return f"{SILENT}: no sample is above -60 dB of full scale"
+    if peak >= FULL:
+        share = float(np.mean(np.abs(samples) >= FULL))
+        if share >= CLIPPED_SHARE:
+            return f"{CLIPPED}: {100 * share:.1f} % of the samples are at full scale"
+    return ""
+
+
+FULL_SCALE = 32768  # the 16-bit value of a float sample of 1.0
+
+
+def to_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples, full scale -1..1, as the nearest int16; values beyond full scale are clipped."""
+    scaled = np.rint(samples * np.float32(FULL_SCALE))
+    return np.clip(scaled, -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def from_int16(samples: np.ndarray) -> np.ndarray:
+    """Inverse of `to_int16`: float32, full scale -1..1. Exact for recordings of 16 bits."""
+    floats = samples.astype(np.float32)
+    floats *= np.float32(1 / FULL_SCALE)
+    return floats

@@ -10,8 +10,7 @@ import struct
 
 import numpy as np
 
-from seqaudio.audio.pcm import from_int16
-from seqaudio.audio.recording import SAMPLE_RATES, Recording
+from seqaudio.audio.recording import SAMPLE_RATES, Recording, from_int16
 
 LARGEST = 1 << 24  # bytes of a file; larger ones are better read in blocks
 PCM = 1

@@ -13,8 +13,7 @@ import numpy as np
 
 from seqaudio.augmentation.draws import Key, keyed_generator
 from seqaudio.errors import OptionError
-from seqaudio.features.mel import mel_edges
-from seqaudio.features.mfcc import cepstral_matrix, smoothing_matrix
+from seqaudio.features.mfcc import cepstral_matrix, mel_edges, smoothing_matrix
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.features.slopes import slopes
 

@@ -1,7 +1,7 @@
 """Batches of a store's rows or of generated sequences: padded batches, lanes for truncated BPTT, memory tasks."""
 
 from seqaudio.batching.batch import Batch, Source
-from seqaudio.batching.clips import Clips, labelled_clips
+from seqaudio.batching.clips import Clips, LabelledRecordings, labelled_clips
 from seqaudio.batching.lanes import Lanes
 from seqaudio.batching.memory_tasks import (
     MEMORY_TASKS,
@@ -12,7 +12,6 @@ from seqaudio.batching.memory_tasks import (
     held_out,
 )
 from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenSequences
-from seqaudio.batching.recordings import LabelledRecordings
 from seqaudio.batching.series import Series, SeriesChannels, channels_of, scaling_of, series_of, statistics_of
 from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
 from seqaudio.batching.series_windows import SeriesWindows

@@ -1,13 +1,61 @@
-"""Labelled clips of a store of features or of samples."""
+"""Labelled clips of a store of features, or of samples that become features when their batch is made."""
 
 from __future__ import annotations
 
-from seqaudio.batching.padded import Augmenter, LabelledSequences
-from seqaudio.batching.recordings import LabelledRecordings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from seqaudio.audio.recording import from_int16
+from seqaudio.batching.batch import Batch
+from seqaudio.batching.padded import Augmenter, LabelledSequences, pad_frames
 from seqaudio.errors import OptionError
+from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.store import Split, Store
 from seqaudio.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class LabelledRecordings:
+    """Rows of a store of kind audio with one label each, as batches of frames [T, F].
+
+    Without augmentation the batches are those that `LabelledSequences` makes of a store of the same features.
+    """
+
+    split: Split  # samples [N] int16 at the rate of the settings
+    labels: np.ndarray  # [N] int64
+    settings: FeatureSettings
+    waveform_augment: Augmenter | None = None  # changes samples [N] float32, such as a WaveformAugmenter
+    feature_augment: Augmenter | None = None  # changes frames, as in LabelledSequences
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each row before augmentation, [N] int64."""
+        return np.array([self.settings.frames(samples) for samples in self.split.lengths.tolist()], dtype=np.int64)
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
+        ids = tuple(self.split.ids[row] for row in rows)
+        sequences = [self._frames(row, epoch, name) for row, name in zip(rows, ids, strict=True)]
+        inputs, lengths = pad_frames(sequences)
+        return Batch(inputs, lengths, targets=torch.from_numpy(self.labels[list(rows)]), ids=ids)
+
+    def frames(self, row: int) -> np.ndarray:
+        """The frames [T, F] of a row, without augmentation."""
+        return extract_frames(from_int16(self.split.sequence(row)), self.settings)
+
+    def _frames(self, row: int, epoch: int, name: str) -> np.ndarray:
+        samples = from_int16(self.split.sequence(row))
+        if self.waveform_augment is not None:
+            samples = self.waveform_augment(samples, epoch, name)
+            # a change of speed may leave fewer samples than a frame needs
+            samples = np.pad(samples, (0, max(0, self.settings.min_samples - len(samples))))
+        frames = extract_frames(samples, self.settings)
+        return frames if self.feature_augment is None else self.feature_augment(frames, epoch, name)
+
 
 Clips = LabelledSequences | LabelledRecordings
 

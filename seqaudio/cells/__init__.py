@@ -8,8 +8,7 @@ from seqaudio.cells.affine import AffineCell
 from seqaudio.cells.base import CELLS, Cell
 from seqaudio.cells.build import build_cell, initialise
 from seqaudio.cells.elman import ElmanCell, ElmanReLUCell, ElmanState
-from seqaudio.cells.gru import GRUCell, GRUState
-from seqaudio.cells.gru_reset_before import GRUResetBeforeCell
+from seqaudio.cells.gru import GRUCell, GRUResetBeforeCell, GRUState
 from seqaudio.cells.initialisation import INITIALISATIONS
 from seqaudio.cells.layer_norm import LayerNormCell, LayerNormGRUCell, LayerNormLSTMCell
 from seqaudio.cells.lstm import LSTMCell, LSTMState

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from seqaudio.audio import sound_fault
-from seqaudio.audio.pcm import from_int16
+from seqaudio.audio.recording import from_int16
 from seqaudio.ledger import LedgerEntry
 from seqaudio.store import INPUTS, SPLITS, Split, Store
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from seqaudio.audio.faults import CLIPPED, SILENT
+from seqaudio.audio.recording import CLIPPED, SILENT
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.report import Finding, Level
 from seqaudio.ledger import Status, summarise

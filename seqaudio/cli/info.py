@@ -67,7 +67,7 @@ def describe_lanes(config: Config) -> Iterator[str]:
     if min(config.lanes or 0, config.window) < 1:
         raise OptionError(f"--lanes {config.lanes} --window {config.window}, expected at least 1 of each")
     from seqaudio.batching import Lanes
-    from seqaudio.batching.lanes_text import draw_lanes
+    from seqaudio.batching.lanes import draw_lanes
 
     store = Store(config.path)
     store.require(("tokens", "text"), "drawing lanes")

@@ -3,7 +3,7 @@
     samples ── framing ──> frames ── extractor ──> log-mel energies or cepstra ── deltas, normalisation ──> features
 
 settings.py, presets.py    what to compute, in seconds and hertz; named presets, those of other toolkits too
-framing.py, mel.py, mfcc.py, deltas.py, normalisation.py    one step each
+framing.py, mfcc.py, deltas.py, normalisation.py    one step each
 extractor.py               FeatureExtractor: all steps, for whole recordings
 streaming.py               StreamingExtractor: the same for samples that arrive in chunks
 extraction.py              the NumPy interface that preparation and batching call, on one thread a process

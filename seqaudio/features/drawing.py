@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from seqaudio.audio import Recording
 from seqaudio.features.extractor import FeatureExtractor
 from seqaudio.features.framing import first_sample
-from seqaudio.features.mel import mel_edges
+from seqaudio.features.mfcc import mel_edges
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
 

@@ -14,8 +14,7 @@ from torch.nn import functional
 from seqaudio import jit
 from seqaudio.features.deltas import with_deltas
 from seqaudio.features.framing import cut_frames, window_function
-from seqaudio.features.mel import mel_filters
-from seqaudio.features.mfcc import cepstral_matrix
+from seqaudio.features.mfcc import cepstral_matrix, mel_filters
 from seqaudio.features.normalisation import normalise_sliding, normalise_utterance
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.progress import say

@@ -6,7 +6,7 @@ import types
 from dataclasses import replace
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from seqaudio.audio.pcm import FULL_SCALE
+from seqaudio.audio.recording import FULL_SCALE
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.registry import Registry, did_you_mean

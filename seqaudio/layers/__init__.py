@@ -3,21 +3,20 @@
 Every layer is called `(inputs [T, B, F], state=None, lengths=None, resets=None) -> (outputs [T, B, H], state)`.
 """
 
-from seqaudio.layers.base import Layer
+from seqaudio.layers.base import Layer, flip, mask
 from seqaudio.layers.bidirectional import Bidirectional, BidirectionalState
 from seqaudio.layers.build import build_layer, build_stack
 from seqaudio.layers.fused import (
     FUSED,
     FusedElman,
     FusedGRU,
+    FusedLayer,
     FusedLayerNormGRU,
     FusedLayerNormLSTM,
     FusedLSTM,
     FusedPeepholeLSTM,
+    ScanLayer,
 )
-from seqaudio.layers.fused_layer import FusedLayer
-from seqaudio.layers.lengths import flip, mask
-from seqaudio.layers.scan import ScanLayer
 from seqaudio.layers.stack import Stack
 from seqaudio.layers.torch_weights import from_torch, to_torch
 from seqaudio.layers.unrolled import Unrolled

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.errors import OptionError
-from seqaudio.layers.base import Layer
-from seqaudio.layers.lengths import flip
+from seqaudio.layers.base import Layer, flip
 from seqaudio.state import State
 
 

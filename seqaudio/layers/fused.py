@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,13 +23,63 @@ from seqaudio.cells import (
     LayerNormLSTMCell,
     LSTMCell,
     LSTMState,
+    MinGRUCell,
+    MinimalCell,
+    MinimalState,
+    MinLSTMCell,
     PeepholeLSTMCell,
 )
 from seqaudio.layers import kernels, torch_kernels
 from seqaudio.layers.base import Layer, Sequences
-from seqaudio.layers.fused_layer import CellT, FusedLayer
-from seqaudio.layers.scan import ScanLayer
+from seqaudio.layers.kernels import linear_scan
 from seqaudio.state import State, map_state, tensors
+
+CellT = TypeVar("CellT", bound=Cell[Any])
+
+
+class FusedLayer(Layer, Generic[CellT]):
+    """A cell run by code that computes exactly that cell.
+
+    It holds the cell itself, so one state_dict loads into `Unrolled(cell)` and into the fused layer, and `step` calls
+    the cell. Raises TypeError for any other cell, a subclass too, whose changes the code would ignore.
+    """
+
+    cells: ClassVar[tuple[type[Cell[Any]], ...]]
+
+    def __init__(self, cell: CellT) -> None:
+        if type(cell) not in self.cells:
+            expected = " or ".join(known.__name__ for known in self.cells)
+            raise TypeError(
+                f"{type(self).__name__} runs {expected} exactly, got {type(cell).__name__}; use Unrolled(cell)"
+            )
+        super().__init__(cell.input_size, cell.output_size)
+        self.cell = cell
+
+    @abstractmethod
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        """Run over T > 0 frames. start: the initial state, to which rows are reset; None where nothing is reset."""
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        sequences = self.check(inputs, state, lengths, resets)
+        T, B, _ = inputs.shape
+        if T == 0:
+            return inputs.new_zeros(0, B, self.output_size), sequences.state
+        start = None if sequences.resets is None else self.initial_state(B)
+        return self.run(sequences, start)
+
+    def initial_state(self, batch_size: int) -> State:
+        state: State = self.cell.initial_state(batch_size)
+        return state
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        result: tuple[Tensor, State] = self.cell(inputs, state)
+        return result
 
 
 class FusedElman(FusedLayer[ElmanCell]):
@@ -141,6 +191,32 @@ class FusedLayerNormGRU(RecurrenceLayer[LayerNormGRUCell]):
             *(*state, *_parts(start, state), lengths, resets),
         )
         return outputs, GRUState(hidden)
+
+
+class ScanLayer(FusedLayer[MinimalCell]):
+    """`MinGRUCell` or `MinLSTMCell` over a sequence.
+
+        a_t, b_t = coefficients(x_t)          for all steps in one product
+        h_t      = a_t * h_(t-1) + b_t        a linear scan
+
+    At a reset, a is replaced by 0 and b by b + a * start; in the padding a = 1 and b = 0.
+    """
+
+    cells = (MinGRUCell, MinLSTMCell)
+
+    def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
+        a, b = self.cell.coefficients(sequences.inputs)
+        if sequences.resets is not None:
+            reset = sequences.resets[..., None]
+            b = torch.where(reset, a * start.hidden + b, b)
+            a = a.masked_fill(reset, 0)
+        if sequences.valid is not None:
+            padding = ~sequences.valid[..., None]
+            a, b = a.masked_fill(padding, 1), b.masked_fill(padding, 0)
+        state: MinimalState = sequences.state  # type: ignore[assignment]  # the cell's
+        hidden = linear_scan(a, b, state.hidden)
+        outputs = hidden if sequences.valid is None else hidden.masked_fill(padding, 0)
+        return outputs, MinimalState(hidden[-1])
 
 
 FUSED: dict[type[Cell[Any]], Callable[[Any], Layer]] = {

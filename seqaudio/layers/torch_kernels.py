@@ -19,8 +19,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.cells import AffineCell, ElmanCell, ElmanReLUCell, ElmanState, GRUCell, GRUState, LSTMCell, LSTMState
-from seqaudio.layers.base import Sequences
-from seqaudio.layers.lengths import mask
+from seqaudio.layers.base import Sequences, mask
 from seqaudio.state import State, select
 
 HOLD = 1e4  # sigmoid(HOLD) is exactly 1 in every floating type, and half precision can represent HOLD

@@ -12,7 +12,7 @@ from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer
 from seqaudio.layers.bidirectional import Bidirectional
 from seqaudio.layers.build import build_layer
-from seqaudio.layers.fused_layer import FusedLayer
+from seqaudio.layers.fused import FusedLayer
 from seqaudio.layers.stack import Stack
 from seqaudio.layers.unrolled import Unrolled
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
-from seqaudio.layers.lengths import mask
+from seqaudio.layers.base import mask
 from seqaudio.models.base import MODELS, Model
 from seqaudio.state import State
 

@@ -3,12 +3,12 @@
 `probe` measures; a `Report` holds, prints, draws and logs the results; `EpochProbe` measures during training.
 """
 
+from seqaudio.probing.anchors import probe_rows
 from seqaudio.probing.drawing import draw_reports, reports_figure
 from seqaudio.probing.linear import LinearCell, turning_cell
 from seqaudio.probing.measure import EpochProbe, probe
 from seqaudio.probing.reach import unit_reach
 from seqaudio.probing.report import LayerReport, Report
-from seqaudio.probing.rows import probe_rows
 from seqaudio.probing.verdict import EXPLODED, FADED, VANISHED, Verdict, judge
 
 __all__ = [

@@ -17,9 +17,7 @@ from seqaudio.probing.jacobians import growth, step_radii, weight_radii
 from seqaudio.probing.reach import lag_norms, total_norms
 from seqaudio.probing.recording import Record
 from seqaudio.probing.report import LayerReport, Report
-from seqaudio.probing.trace_model import trace_model
-from seqaudio.probing.trace_module import trace_module
-from seqaudio.probing.tracing import Loss, Request, Trace
+from seqaudio.probing.tracing import Loss, Request, Trace, trace_model, trace_module
 from seqaudio.state import State
 
 

@@ -37,7 +37,7 @@ class LayerReport:
     growth: float  # factor a step of the product of Jacobians, see `seqaudio.probing.jacobians.growth`
     step_radii: tuple[float, ...]  # spectral radii of ds_t/ds_{t-1} at some steps and rows
     weight_radii: dict[str, float]  # spectral radius of each gate's recurrent weights
-    saturation: dict[str, float]  # shares, as `seqaudio.probing.saturation` defines them
+    saturation: dict[str, float]  # shares, as `seqaudio.probing.recording` defines them
 
     @property
     def verdict(self) -> Verdict:

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from seqaudio.audio.pcm import from_int16
+from seqaudio.audio.recording import from_int16
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.registry import did_you_mean
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from seqaudio.audio import read_audio, sound_faults
-from seqaudio.audio.pcm import from_int16, to_int16
+from seqaudio.audio.recording import from_int16, to_int16
 from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.extraction import extract_batch
 from seqaudio.features.settings import FeatureSettings

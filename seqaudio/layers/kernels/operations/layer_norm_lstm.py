@@ -7,8 +7,7 @@ from torch import Tensor
 
 from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMGradients, LayerNormLSTMTape
 from seqaudio.layers.kernels.loop import Steps
-from seqaudio.layers.kernels.operations.normalisation import normalise, normalise_gradient
-from seqaudio.layers.kernels.operations.states import carry, real, receive
+from seqaudio.layers.kernels.operations.rows import carry, normalise, normalise_gradient, real, receive
 
 aten = torch.ops.aten
 

@@ -6,7 +6,7 @@ import torch
 
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.layers.kernels.lstm import LSTMGradients, LSTMTape
-from seqaudio.layers.kernels.operations.states import carry, real, receive
+from seqaudio.layers.kernels.operations.rows import carry, real, receive
 
 aten = torch.ops.aten
 

@@ -1,10 +1,11 @@
-"""States between steps, in torch operations: selections, never products with a mask, so NaN stays in its row."""
+"""Rows of a batch in torch operations: states between steps by selection, so NaN stays in its row; normalisation."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from seqaudio.cells.layer_norm import EPSILON
 from seqaudio.layers.kernels.states import StateGradient, StateTape, Window
 
 
@@ -35,3 +36,16 @@ def receive(t: int, gradient: StateGradient, window: Window) -> None:
         gradient.grad_carry.add_(gradient.final.masked_fill((window.lengths != t + 1)[:, None], 0))
     elif t + 2 == len(window.resets):
         gradient.grad_carry.add_(gradient.final)
+
+
+def normalise(values: Tensor, scale: Tensor) -> Tensor:
+    """Normalise each row of values [B, N] in place; scale [B] receives 1 / sqrt(variance + epsilon)."""
+    normalised, _, factors = torch.native_layer_norm(values, values.shape[1:], None, None, EPSILON)
+    scale.copy_(factors[:, 0])
+    return values.copy_(normalised)
+
+
+def normalise_gradient(gradient: Tensor, normalised: Tensor, scale: Tensor) -> None:
+    """Backward of `normalise`, in place."""
+    along = (gradient * normalised).mean(1, keepdim=True)
+    gradient.sub_(gradient.mean(1, keepdim=True)).addcmul_(normalised, along, value=-1).mul_(scale[:, None])
