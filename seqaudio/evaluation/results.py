@@ -105,6 +105,16 @@ def record_test(
     write_json(run / "results.json", data)
 
 
+def publish(run: Path, name: str, folder: Path) -> Path:
+    """Copy a run's results to `folder/NAME.json`. Raises RunError where its test split was not read."""
+    data = read_results(run)
+    if data["test"] is None:
+        raise RunError(f"{run}: its test split was not read; run evaluate.py --run {run} --split test first")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", data)
+    return folder / f"{name}.json"
+
+
 def main_metric(metrics: dict[str, float]) -> str:
     """The metric that a table shows."""
     return next(name for name in ("accuracy", "nats_per_event", *metrics) if name in metrics)
