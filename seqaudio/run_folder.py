@@ -195,12 +195,10 @@ class RunFolder:
             )
         return model
 
-    def require(self, recipe: str | tuple[str, ...], use: str) -> None:
-        """Raise RunError unless the run was made by `recipe`, or by one of several; `use` names the caller."""
-        wanted = (recipe,) if isinstance(recipe, str) else recipe
-        if self.recipe not in wanted:
-            needed = " or ".join(map(repr, wanted))
-            raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {needed}")
+    def require(self, recipe: str, use: str) -> None:
+        """Raise RunError unless the run was made by `recipe`; `use` names the caller in the message."""
+        if self.recipe != recipe:
+            raise RunError(f"{self.path}: a run of {self.recipe!r}, {use} needs one of {recipe!r}")
 
     def check_store(self, store: TrainedOn) -> None:
         """Raise RunError where a store has another kind or other settings of input than the run was trained on."""

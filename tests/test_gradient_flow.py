@@ -201,7 +201,7 @@ def test_the_study_goes_on_where_it_stopped_and_refuses_other_settings(
 
 def test_lengths_out_of_order_are_refused(study: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="ascending"):
-        study.adding_study(study.Config(out=tmp_path, lengths=(50, 20)))
+        study.parts.adding_study(study.Config(out=tmp_path, lengths=(50, 20)))
 
 
 def test_the_published_table_stands_in_the_readme(study: ModuleType) -> None:
@@ -209,7 +209,7 @@ def test_the_published_table_stands_in_the_readme(study: ModuleType) -> None:
     page = (ROOT / "recipes" / "gradient_flow" / "README.md").read_text(encoding="utf-8")
     assert study.adding.table(published) in page
     assert set(published["cells"]) == set(study.adding.CELLS)
-    assert published["lengths"] == list(study.LENGTHS)
+    assert published["lengths"] == list(study.parts.LENGTHS)
 
 
 # --- figures ---

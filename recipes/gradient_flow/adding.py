@@ -1,6 +1,6 @@
 """The adding problem at growing length: up to where does each cell still learn it?
 
-The trainings are those of `recipes/memory_tasks/study.py`: equal parameters, equal steps, the same learning rates for
+The trainings are those of `recipes/memory_tasks/trials.py`: equal parameters, equal steps, the same learning rates for
 each cell; validation chooses, and the test split is read for the chosen run alone.
 """
 
@@ -20,7 +20,7 @@ CELLS = ("elman", "elman_relu@identity", "lstm", "lstm@chrono={length}", "gru", 
 SOLVED = 0.1  # share of the constant guess's error that a cell has to come under
 PATIENCE = 2  # lengths in a row that a cell may fail before longer ones are left out
 
-memory_tasks = load(recipes("study.py")["memory_tasks"])
+memory_study, trials = (load(recipes(file)["memory_tasks"]) for file in ("study.py", "trials.py"))
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def run_adding(study: AddingStudy, folder: Path) -> dict[str, Any]:
     options = {cell: _options(study, cell, folder) for cell in study.cells}
     for of_cell in options.values():
         for config, cell in of_cell.values():
-            memory_tasks.check_budget(memory_tasks.options_of(config, cell, study.learning_rates[0]))
+            trials.check_budget(trials.options_of(config, cell, study.learning_rates[0]))
     guess = {length: _guess(length) for length in study.lengths}
     rows: dict[str, dict[int, dict[str, Any] | None]] = {cell: {} for cell in study.cells}
     for length in study.lengths:
@@ -123,7 +123,7 @@ def _options(study: AddingStudy, cell: str, folder: Path) -> dict[int, tuple[Any
     """By length: the options of the memory study, and the cell with its initialisation for that length."""
     return {
         length: (
-            memory_tasks.Config(
+            memory_study.Config(
                 out=folder,
                 task="adding",
                 length=length,
@@ -140,11 +140,11 @@ def _options(study: AddingStudy, cell: str, folder: Path) -> dict[int, tuple[Any
 
 
 def _row(study: AddingStudy, config: Any, cell: str) -> dict[str, Any] | None:
-    trials = [memory_tasks.run_trial(memory_tasks.options_of(config, cell, rate)) for rate in study.learning_rates]
-    chosen = memory_tasks.choose(trials, AddingProblem.metric)
+    tried = [trials.run_trial(trials.options_of(config, cell, rate)) for rate in study.learning_rates]
+    chosen = trials.choose(tried, AddingProblem.metric)
     if chosen is None:
         return None
-    data = memory_tasks.read_test(chosen, trials, AddingProblem.metric)
+    data = trials.read_test(chosen, tried, AddingProblem.metric)
     return {
         "test": data["test"]["mse"],
         "valid": data["valid"]["mse"],

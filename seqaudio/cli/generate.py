@@ -1,6 +1,8 @@
-"""New music as MIDI, and as sound and picture, from a model that the recipe music_generation trained.
+"""New music as MIDI, and as sound and picture, or new text: from a model of music_generation or language_modelling.
 
 Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
+
+Of text: seqaudio generate runs/book --out text.txt --prompt "It was " --temperature 0.8
 """
 
 from __future__ import annotations
@@ -15,43 +17,55 @@ from typing import TYPE_CHECKING
 import tyro
 
 from seqaudio.cli.outputs import check_output, written
-from seqaudio.errors import OptionError, RunError
+from seqaudio.cli.scripts import recipe_of_run
+from seqaudio.errors import OptionError, RunError, VocabularyError
 from seqaudio.version import __version__
 
 if TYPE_CHECKING:
+    from seqaudio.decoding.sampling import Tokens
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
 
-SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
+SHORTEST = 32  # events: a model may end at once, and a file without notes or words helps nobody
+MUSIC, TEXT = "music_generation", "language_modelling"
+OF_MUSIC = ("primer", "primer_events", "wav", "png")  # options that a text has no use for
+PREVIEW = 240  # characters of a text that are printed
 
 
 @dataclass(frozen=True)
 class Config:
     """Which model writes what."""
 
-    run: tyro.conf.Positional[Path]  # folder that the recipe music_generation made
-    out: Path  # MIDI file to write; with --count 3 these are NAME-1.mid, NAME-2.mid, NAME-3.mid
+    run: tyro.conf.Positional[Path]  # folder that the recipe music_generation or language_modelling made
+    out: Path  # file to write, .mid or .txt; with --count 3 these are NAME-1.mid, NAME-2.mid, NAME-3.mid
     seed: int = 1  # equal seeds write equal pieces; the second piece of a count has the next seed
     temperature: float = 1.0  # below 1 plays safe, above 1 dares more
-    max_events: int = 1000  # longest piece, in tokens; the model may end it before
-    primer: Path | None = None  # MIDI file that the piece begins with
+    max_events: int = 1000  # longest piece, in tokens, of a text in characters; the model may end it before
+    prompt: str | None = None  # what a text begins with
+    primer: Path | None = None  # MIDI file that a piece of music begins with
     primer_events: int | None = None  # only the first tokens of the primer
     count: int = 1  # pieces
-    wav: bool = False  # also NAME.wav
-    png: bool = False  # also NAME.png, a piano roll
+    wav: bool = False  # of music: also NAME.wav
+    png: bool = False  # of music: also NAME.png, a piano roll
     force: bool = False  # replace files that are there
 
 
 def main(config: Config) -> None:
     """Sample pieces, write them, say what they are."""
-    check(config)
+    recipe = recipe_of_run(config.run)
+    check(config, recipe)
 
-    from seqaudio.midi.writing import write_midi
     from seqaudio.run_folder import RunFolder
 
-    run = RunFolder(config.run)
-    run.require("music_generation", "generating music")
+    write = write_music if recipe == MUSIC else write_texts
+    write(RunFolder(config.run), config)
+
+
+def write_music(run: RunFolder, config: Config) -> None:
+    """Sample pieces of music, write and describe them."""
+    from seqaudio.midi.writing import write_midi
+
     provenance = f"{describe_model(run)}; {command()}"
     for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
         with written(path):
@@ -67,19 +81,49 @@ def main(config: Config) -> None:
         print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}")
 
 
-def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
-    """The pieces that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+def write_texts(run: RunFolder, config: Config) -> None:
+    """Sample texts, write them, show how they begin."""
+    for (seed, path), text in zip(pieces(config), texts(run, config), strict=True):
+        with written(path):
+            path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{path}: {len(text):,} characters, seed {seed}")
+        print(preview(text))
+
+
+def preview(text: str) -> str:
+    """How a text begins, without characters that a terminal would obey."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text[:PREVIEW])
+    return shown.rstrip() + (" ..." if len(text) > PREVIEW else "")
+
+
+def texts(run: RunFolder, config: Config) -> Iterator[str]:
+    """The texts that the options ask for, one after the other. Raises OptionError for an unfit prompt."""
+    from seqaudio.decoding.text import Characters
+
+    characters = Characters(run.vocabulary)
+    try:
+        prompt = characters.encode(config.prompt or "")
+    except VocabularyError as error:
+        raise OptionError(f"--prompt: {error}") from None
+    if len(prompt) >= config.max_events:
+        raise OptionError(
+            f"--prompt of {len(prompt):,} characters beside --max-events {config.max_events:,}, which counts them too; "
+            f"raise that"
+        )
+    for ids in drawn(run, config, characters, prompt):
+        yield characters.decode(ids)
+
+
+def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[int]) -> Iterator[list[int]]:
+    """The ids of each piece, those of the primer first. Raises OptionError where the primer does not fit."""
     import torch
 
     from seqaudio.decoding.sampling import sample
-    from seqaudio.notes.keys import with_key
 
-    representation = representation_of(run)
     model = run.model()
-    primer = encode_primer(representation, config)
     for seed, _ in pieces(config):
         try:
-            ids = sample(
+            yield sample(
                 model,
                 representation,
                 generator=torch.Generator().manual_seed(seed),
@@ -90,6 +134,14 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
+
+
+def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
+    """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    from seqaudio.notes.keys import with_key
+
+    representation = representation_of(run)
+    for ids in drawn(run, config, representation, encode_primer(representation, config)):
         yield with_key(representation.decode(ids))
 
 
@@ -127,20 +179,31 @@ def pieces(config: Config) -> list[tuple[int, Path]]:
     return [(config.seed + number, path) for number, path in enumerate(names)]
 
 
-def check(config: Config) -> None:
-    """Raise OptionError for options that cannot work, before anything heavy is loaded."""
+def check(config: Config, recipe: str) -> None:
+    """Raise RunError or OptionError for a run or options that cannot work, before anything heavy is loaded."""
+    if recipe not in (MUSIC, TEXT):
+        raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
     if not config.temperature > 0:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
     for name in ("max_events", "count", "primer_events"):
         value = getattr(config, name)
         if value is not None and value < 1:
-            raise OptionError(f"--{name.replace('_', '-')} {value}, expected at least 1")
+            raise OptionError(f"{spelt(name)} {value}, expected at least 1")
+    for name in OF_MUSIC if recipe == TEXT else ("prompt",):
+        if getattr(config, name) not in (None, False):
+            other = "music" if recipe == TEXT else "text"
+            raise OptionError(f"{spelt(name)} is for {other}, and {config.run} is a run of {recipe}; leave it out")
     for _, path in pieces(config):
-        check_output("--out", path, ".mid", config.force)
+        check_output("--out", path, ".txt" if recipe == TEXT else ".mid", config.force)
         if config.wav:
             check_output("--out", path.with_suffix(".wav"), ".wav", config.force)
         if config.png:
             check_output("--out", path.with_suffix(".png"), ".png", config.force)
+
+
+def spelt(name: str) -> str:
+    """An option as it stands on a command line."""
+    return f"--{name.replace('_', '-')}"
 
 
 def describe_model(run: RunFolder) -> str:

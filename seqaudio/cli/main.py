@@ -17,7 +17,7 @@ SCRIPTS = {
 }
 COMMANDS = {
     "recognize": "the keyword in each recording",
-    "generate": "new music as MIDI, sound and picture",
+    "generate": "new music as MIDI, sound and picture, or new text",
     "render": "MIDI to sound and to a piano roll",
     "show": "a recording's waveform and features as a picture",
     "info": "what a store, a run, a MIDI file or a recording holds; the cells",
@@ -34,7 +34,7 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
 
   recordings ─┐                                            ┌─> recognize
               ├─ prepare ──> store ── train ──> run ── evaluate
-  MIDI ───────┘                                            └─> generate ──> .mid .wav .png
+  MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
 
 {commands}
 seqaudio COMMAND --help tells its options. --use FILE first runs a Python file of yours, which

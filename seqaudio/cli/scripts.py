@@ -67,7 +67,11 @@ def recipe_of(arguments: Sequence[str]) -> str:
     """The recipe of the run that `--run` names. Raises RunError where it is no run, OptionError without --run."""
     if "--run" not in arguments[:-1]:
         raise OptionError("no run was given; usage: seqaudio evaluate RUN [--split test]")
-    run = Path(arguments[list(arguments).index("--run") + 1])
+    return recipe_of_run(Path(arguments[list(arguments).index("--run") + 1]))
+
+
+def recipe_of_run(run: Path) -> str:
+    """The recipe that made a run, without loading anything heavy. Raises RunError where it is no run."""
     try:
         recipe: str = json.loads((run / "config.json").read_text(encoding="utf-8"))["recipe"]
     except (OSError, ValueError, KeyError, TypeError):

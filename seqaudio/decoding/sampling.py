@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqaudio.tokens.representation import Grammar, TokenRepresentation
+from seqaudio.tokens.representation import Grammar
 from seqaudio.tokens.roll import RollRepresentation
 from seqaudio.tokens.roll_grammar import KEYS
 from seqaudio.vocabulary import BOS, EOS
@@ -25,10 +25,20 @@ class StepModel(Protocol):
         """Ids [B] or frames [B, 88], and a state -> logits [B, V] or [B, 88] of what comes next, and the state."""
 
 
+class Tokens(Protocol):
+    """What sampling needs of a representation of music or of text."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tokens(self) -> tuple[str, ...]: ...
+    def grammar(self) -> Grammar: ...
+
+
 @torch.no_grad()
 def sample(
     model: StepModel,
-    representation: TokenRepresentation,
+    representation: Tokens,
     *,
     generator: torch.Generator,
     temperature: float = 1.0,
@@ -155,9 +165,7 @@ def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torc
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
-def _prime(
-    grammar: Grammar, representation: TokenRepresentation, primer: Sequence[int] | None, max_events: int
-) -> list[int]:
+def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | None, max_events: int) -> list[int]:
     events = [int(token) for token in primer or ()]
     for position, token in enumerate(events):
         try:

@@ -33,7 +33,8 @@ def measured(part: str) -> dict[str, Any]:
     """Results of the part flow or clipping, measured once; that takes seconds."""
     script = study()
     config = script.Config(out=CACHE / "gradient_flow")
-    found: dict[str, Any] = {"flow": script.measured_flow, "clipping": script.measured_clipping}[part](config)
+    measure = {"flow": script.parts.measured_flow, "clipping": script.parts.measured_clipping}[part]
+    found: dict[str, Any] = measure(config)
     return found
 
 
