@@ -25,8 +25,8 @@ from seqaudio.bptt.position import Position
 def test_epochs_and_batches_end_in_time(left: float, epoch: int, batch: int, expected: tuple[int, int]) -> None:
     got = affordable(left, 1.0, 5.0, epoch, batch, 20)
     assert got == expected
-    at = Position(epochs=got[0], rest=got[1])
-    seconds = 20 * at.epochs + at.rest + 5 * (at.epochs + bool(at.rest)) - 25 * epoch - batch
+    at = Position(epochs=got[0], batches_in_epoch=got[1])
+    seconds = 20 * at.epochs + at.batches_in_epoch + 5 * (at.epochs + bool(at.batches_in_epoch)) - 25 * epoch - batch
     assert seconds <= max(left, 6)
 
 
@@ -58,10 +58,25 @@ def test_slow_batches_are_measured_for_a_tenth_of_the_time_only(monkeypatch: pyt
 
 
 def test_a_shorter_last_epoch_counts_in_the_share_that_is_done() -> None:
-    at = Position(epochs=2, rest=5, epoch=2, batch=5)
+    at = Position(epochs=2, batches_in_epoch=5, epoch=2, batch=5)
     assert at.done(10) == 1.0
-    assert at.rest_done
+    assert at.shorter_epoch_finished
     assert not at.finished
-    assert Position(epochs=2, rest=5, epoch=3).finished
+    assert Position(epochs=2, batches_in_epoch=5, epoch=3).finished
     assert Position(epochs=2, epoch=2).finished
-    assert Position(epochs=2, rest=5, epoch=1).done(10) == pytest.approx(0.4)
+    assert Position(epochs=2, batches_in_epoch=5, epoch=1).done(10) == pytest.approx(0.4)
+
+
+def test_a_checkpoint_keeps_the_batches_of_a_shorter_epoch_as_rest() -> None:
+    """Checkpoints that were written before the field had its name of today are resumed."""
+    stored = {
+        "epoch": 2, "batch": 4, "step": 24, "seconds": 9.5, "total": 3.5, "count": 7, "updates": 4, "clipped": 1,
+        "skipped": 0, "skipped_in_a_row": 0, "trouble": "", "best": 0.5, "stale": 1, "halved": 0, "metrics_bytes": 99,
+        "epochs": 2, "rest": 5, "settled": True, "validation_seconds": 0.25, "best_metrics": {"mse": 0.5},
+        "pending": {"total": 1.5, "count": 3, "windows": 1, "rate": 1.0},
+    }  # fmt: skip
+    at = Position.from_dict(stored)
+    assert at.batches_in_epoch == 5
+    assert at.pending.count == 3
+    assert not at.shorter_epoch_finished
+    assert at.to_dict() == stored

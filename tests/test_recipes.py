@@ -249,7 +249,7 @@ def test_an_interrupted_recipe_goes_on_with_resume(command: Command, word_store:
     (tmp_path / "run" / "results.json").unlink()
     done = command(f"{KEYWORDS}/train.py", *options, "--resume")
     assert done.returncode == 0, done.stderr
-    assert "going on in epoch 3" in done.stderr
+    assert "resuming in epoch 3" in done.stderr
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 3
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from made_up import RandomTokens, frame_store, items, token_store
-from seqaudio.bptt import begin_with
+from seqaudio.bptt import initialise_from
 from seqaudio.cli.options import run as run_command
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.cli.scripts import load, recipes
@@ -56,7 +56,7 @@ def test_all_weights_of_an_equal_model_are_taken_over(
     parent: RunFolder, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = child()
-    told = begin_with(parent.path, model, store, "music_generation")
+    told = initialise_from(parent.path, model, store, "music_generation")
     assert told == {"run": "parent", "sha256": sha256_of(parent.path / "model.safetensors")}
     weights = parent.weights()
     assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
@@ -66,7 +66,7 @@ def test_all_weights_of_an_equal_model_are_taken_over(
 def test_the_parent_is_in_the_configuration_and_a_resumed_run_keeps_it(
     parent: RunFolder, store: Store, tmp_path: Path
 ) -> None:
-    told = begin_with(parent.path, child(), store, "music_generation")
+    told = initialise_from(parent.path, child(), store, "music_generation")
     arguments: dict[str, Any] = {
         "recipe": "music_generation", "settings": {}, "model": {"name": "events", "arguments": ARGUMENTS},
         "store": store,
@@ -82,9 +82,9 @@ def test_layers_that_do_not_fit_are_new_and_named_in_one_line(
     parent: RunFolder, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, untouched = child(hidden_size=7), child(hidden_size=7)
-    begin_with(parent.path, model, store, "music_generation")
+    initialise_from(parent.path, model, store, "music_generation")
     (line,) = capsys.readouterr().err.splitlines()
-    assert "new are layers.layers.0" in line
+    assert "newly initialised: layers.layers.0" in line
     assert "output.weight" in line
     assert "embedding" not in line
     assert torch.equal(model.embedding.weight, parent.weights()["embedding.weight"])
@@ -99,7 +99,7 @@ def test_rows_follow_their_names_into_another_vocabulary(
     description = StoreDescription("tokens", dict(store.settings), vocabulary=names)
     other = build_store(tmp_path / "other", items(tmp_path, 20), RandomTokens(), description)
     model, untouched = child(), child()
-    begin_with(parent.path, model, other, "music_generation")
+    initialise_from(parent.path, model, other, "music_generation")
     weights = parent.weights()
     for part in ("embedding.weight", "output.weight", "output.bias"):
         for row, name in enumerate(names):
@@ -107,7 +107,8 @@ def test_rows_follow_their_names_into_another_vocabulary(
                 weights[part][store.names.index(name)] if name in store.names else untouched.state_dict()[part][row]
             )
             assert torch.equal(model.state_dict()[part][row], expected)
-    assert "new are the rows of 2 names in embedding.weight, output.weight, output.bias" in capsys.readouterr().err
+    line = "newly initialised: the rows of 2 names in embedding.weight, output.weight, output.bias"
+    assert line in capsys.readouterr().err
 
 
 def test_statistics_of_the_features_come_with_the_weights(tmp_path: Path) -> None:
@@ -121,21 +122,21 @@ def test_statistics_of_the_features_come_with_the_weights(tmp_path: Path) -> Non
     )  # fmt: skip
     run.save_weights(model)
     fresh = build_model("keyword", arguments)
-    begin_with(run.path, fresh, store, "keyword_recognition")
+    initialise_from(run.path, fresh, store, "keyword_recognition")
     assert fresh.state_dict()["mean"].tolist() == [5.0] * 4
 
 
 def test_what_cannot_be_started_from_is_refused(parent: RunFolder, store: Store, tmp_path: Path) -> None:
-    assert begin_with(None, child(), store, "music_generation") is None
+    assert initialise_from(None, child(), store, "music_generation") is None
     with pytest.raises(RunError, match=r"'music_generation', this training needs one of 'keyword_recognition'"):
-        begin_with(parent.path, child(), store, "keyword_recognition")
+        initialise_from(parent.path, child(), store, "keyword_recognition")
     with pytest.raises(RunError, match="prepare it with the same settings"):
-        begin_with(parent.path, child(), frame_store(tmp_path), "music_generation")
+        initialise_from(parent.path, child(), frame_store(tmp_path), "music_generation")
     with pytest.raises(RunError, match="none of its weights fit"):
-        begin_with(parent.path, child(embedding_size=9, hidden_size=8, cell="elman"), store, "music_generation")
+        initialise_from(parent.path, child(embedding_size=9, hidden_size=8, cell="elman"), store, "music_generation")
     (parent.path / "model.safetensors").unlink()
     with pytest.raises(RunError, match="no trained model yet"):
-        begin_with(parent.path, child(), store, "music_generation")
+        initialise_from(parent.path, child(), store, "music_generation")
 
 
 def trained(store: Store, run: Path, *options: str) -> dict[str, Any]:

@@ -260,7 +260,7 @@ def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
     assert stderr.splitlines()[-1] == "interrupted in seed-0; the same command goes on"
     assert not (tmp_path / "seed-0" / "results.json").exists(), "the run was caught in the middle"
     assert call(monkeypatch, *arguments) == 0
-    assert "going on in epoch" in capsys.readouterr().err
+    assert "resuming in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()]
     assert epochs == list(range(1, 21))
 

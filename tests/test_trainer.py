@@ -488,22 +488,22 @@ def test_averaged_weights_are_validated_and_kept(store: Store, tmp_path: Path) -
 def test_minutes_fit_the_length_and_a_resumed_training_keeps_it(store: Store, tmp_path: Path) -> None:
     training = trainer(store, tmp_path / "run", epochs=1, minutes=0.04)
     training._pace = Pace(budget=2.4)
-    settle = training._settle_length
+    set_length = training._set_length
 
-    def settle_and_stop() -> None:
-        settle()
+    def set_and_stop() -> None:
+        set_length()
         training._save()
         raise PowerError
 
-    training._settle_length = settle_and_stop  # type: ignore[method-assign]
+    training._set_length = set_and_stop  # type: ignore[method-assign]
     with pytest.raises(PowerError):
         training.fit()
-    length = (training.at.epochs, training.at.rest)
+    length = (training.at.epochs, training.at.batches_in_epoch)
     assert training.at.seconds < 2.4
     again = trainer(store, tmp_path / "run", epochs=1, minutes=0.04, resume=True)
     again.fit()
-    assert (again.at.epochs, again.at.rest) == length
-    assert again.at.epoch == again.at.epochs + bool(again.at.rest)
+    assert (again.at.epochs, again.at.batches_in_epoch) == length
+    assert again.at.epoch == again.at.epochs + bool(again.at.batches_in_epoch)
     lines = untimed(tmp_path / "run")
     assert len(lines) == again.at.epoch
     assert lines[-1]["learning_rate"] == pytest.approx(0.0, abs=1e-4)
@@ -512,7 +512,7 @@ def test_minutes_fit_the_length_and_a_resumed_training_keeps_it(store: Store, tm
 def test_a_shorter_last_epoch_ends_at_its_batch_even_if_cut_off_there(store: Store, tmp_path: Path) -> None:
     def short(name: str, resume: bool = False) -> Trainer:
         training = trainer(store, tmp_path / name, checkpoint_seconds=0.0, resume=resume)
-        training.at.epochs, training.at.rest = 1, 3
+        training.at.epochs, training.at.batches_in_epoch = 1, 3
         return training
 
     whole = short("whole")

@@ -1,10 +1,10 @@
-"""Backpropagation through time: strategies, the one Trainer, checkpoints."""
+"""Backpropagation through time: strategies, the Trainer, checkpoints."""
 
 from seqaudio.bptt.interruption import Interrupted
 from seqaudio.bptt.options import StoreOptions, TrainingOptions
 from seqaudio.bptt.processes import Processes, launch
 from seqaudio.bptt.settings import TrainerSettings
-from seqaudio.bptt.start_from import begin_with
+from seqaudio.bptt.start_from import initialise_from
 from seqaudio.bptt.strategies import (
     ADVANCE,
     CheckpointedBPTT,
@@ -31,7 +31,7 @@ __all__ = [
     "TrainerSettings",
     "TrainingOptions",
     "TruncatedBPTT",
-    "begin_with",
+    "initialise_from",
     "launch",
     "strategy_from",
     "train",

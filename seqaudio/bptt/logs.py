@@ -1,4 +1,4 @@
-"""What a training tells of itself after each epoch: a line in metrics.jsonl, TensorBoard, a line on the terminal."""
+"""Logs of each epoch: a line in metrics.jsonl, scalars in TensorBoard, a line on the terminal."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from seqaudio.run_folder import RunFolder
 
 
 class Log(Protocol):
-    """`log(line, report)` writes an epoch's line everywhere, and what a probe found where it was its turn."""
+    """`log(line, report)` writes an epoch's line to all three places, and the probe's report if it ran."""
 
     def __call__(self, line: dict[str, Any], report: Report | None) -> None: ...
 
 
 @contextmanager
 def logs(run: RunFolder, at: Position) -> Iterator[Log]:
-    """Yields the writer of epochs' lines. Lines behind the position, of a session that was cut off, are dropped."""
+    """Yield a `Log`. First drop the lines after position `at`, written by a session that was interrupted later on."""
     from torch.utils.tensorboard import SummaryWriter
 
     with run.metrics_file.open("ab") as file:
@@ -42,7 +42,7 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
                 report.write(board, at.step)
                 report.draw(run.figure("probe"), title=f"epoch {line['epoch']}")
             board.flush()
-            say(_describe(line, at.epochs + bool(at.rest)))
+            say(_describe(line, at.epochs + bool(at.batches_in_epoch)))
             if report:
                 say(f"gradients: {report.verdict}")
 
@@ -53,7 +53,7 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
 
 
 def epoch_line(at: Position, metrics: dict[str, float], best: bool, learning_rate: float) -> dict[str, Any]:
-    """What metrics.jsonl keeps of an epoch."""
+    """The line of an epoch in metrics.jsonl, as a dict. best: no epoch before it was better on validation."""
     return {
         "epoch": at.epoch + 1,
         "step": at.step,

@@ -1,4 +1,4 @@
-"""The options that all recipes share: each is typed, defaulted and explained here, once."""
+"""Options that all recipes share; the comment behind each is its help text."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from seqaudio.bptt.strategies import Strategy, StrategyName, strategy_from
 
 @dataclass(frozen=True, kw_only=True)
 class BPTTOptions:
-    """How far gradients reach back through time; docs/bptt.md says which way to take."""
+    """How far gradients reach back in time; docs/bptt.md helps to choose."""
 
     GROUP: ClassVar[str] = "BPTT"
 
-    bptt: StrategyName = "full"  # full unrolls whole sequences, checkpointed in less memory; truncated takes windows
-    advance: int | None = None  # of truncated: steps a window, 128 where none are given
-    reach: int | None = None  # of truncated: steps that the gradient reaches back, a multiple of advance
-    spread: int | None = None  # of truncated: steps by which a window's border is moved at random, at most
-    carry: bool = True  # of truncated: the state goes on from window to window; --no-carry zeroes it, for comparison
-    segments: int | None = None  # of checkpointed: parts of a batch; the root of its steps where none are given
+    bptt: StrategyName = "full"  # full: whole sequences; checkpointed: the same in less memory; truncated: windows
+    advance: int | None = None  # truncated: steps of a window, with one update each; 128 by default
+    reach: int | None = None  # truncated: steps that the gradient reaches back, a multiple of --advance, the default
+    spread: int | None = None  # truncated: window borders move at random by up to this many steps; 0 by default
+    carry: bool = True  # truncated: carry the state from window to window; --no-carry resets it, for comparison
+    segments: int | None = None  # checkpointed: segments of a batch; by default the square root of its steps
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionOptions:
-    """Where a training goes, on what it runs, and what it goes on from."""
+    """Run folder, seed, devices, and what to start or resume from."""
 
     GROUP: ClassVar[str] = "run"
 
     run: Path  # new folder for config.json, metrics.jsonl, model.safetensors, results.json
-    seed: int = 1  # of all that is drawn
-    device: str = "auto"  # such as cpu or cuda; auto is a GPU where there is one
-    devices: int = 1  # processes that train together, a GPU each where there are GPUs
-    threads: int = 1  # of the CPU in each process; wide nets on an idle machine gain from more, small ones lose
-    start_from: Path | None = None  # a run whose weights this one begins with, where they fit
-    config: Path | None = None  # config.json of a run to repeat; options given beside it win
-    resume: bool = False  # go on with an interrupted run
+    seed: int = 1  # of all random numbers: weights, order of batches, dropout, augmentation
+    device: str = "auto"  # such as cpu or cuda; auto is a GPU if there is one
+    devices: int = 1  # processes that train together, with a GPU each if there are GPUs
+    threads: int = 1  # CPU threads of each process; more may speed up wide nets on an idle machine, not small ones
+    start_from: Path | None = None  # run whose weights are the initial ones, where they fit
+    config: Path | None = None  # config.json of a run to repeat; other options given override it
+    resume: bool = False  # continue an interrupted run
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions(TrainerSettings, BPTTOptions, SessionOptions):
-    """Options of every recipe. A recipe's Config inherits them, gives its own defaults and adds those of its model."""
+    """Options of every recipe. A recipe's Config inherits them, sets its own defaults and adds options of its model."""
 
-    # what a help text begins with
+    # options that --help shows first
     FIRST: ClassVar[tuple[str, ...]] = ("store", "run", "cell", "epochs", "batch_size", "learning_rate")
 
     def __post_init__(self) -> None:
@@ -52,13 +52,13 @@ class TrainingOptions(TrainerSettings, BPTTOptions, SessionOptions):
         self._expect("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63")
 
     def strategy(self) -> Strategy:
-        """The strategy that the options name. Raises OptionError where they do not go together."""
+        """The strategy that the options choose. Raises OptionError for options that exclude each other."""
         return strategy_from(
             self.bptt,
             advance=self.advance,
             reach=self.reach,
             spread=self.spread,
-            carry=None if self.carry else False,  # what all strategies do needs no saying
+            carry=None if self.carry else False,  # True is right for every strategy, False for truncated alone
             segments=self.segments,
             seed=self.seed,
         )
@@ -66,9 +66,9 @@ class TrainingOptions(TrainerSettings, BPTTOptions, SessionOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreOptions:
-    """What a training is given to learn from."""
+    """The store to train on."""
 
     GROUP: ClassVar[str] = "data"
 
-    store: Path  # made by a script of data_prep/
+    store: Path  # made by `seqaudio prepare` or a script of data_prep/
     limit: int | None = None  # train on the first N sequences only, for a trial

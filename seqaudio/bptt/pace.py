@@ -1,4 +1,4 @@
-"""How many epochs fit into the minutes that were given: the speed is measured on the first batches."""
+"""Number of epochs that fit into `--minutes`, from the speed measured on the first batches."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from types import TracebackType
 from seqaudio.bptt.position import Position
 
 MEASURED_BATCHES = 20
-MEASURED_SHARE = 0.1  # of the time that is given: slow batches are measured for so long at most
+MEASURED_SHARE = 0.1  # of --minutes: where batches are slow, the measurement ends after this share of the time
 
 
 class Pace:
-    """Seconds of each batch; the first of a session, which loads kernels, is left out. `with pace:` measures a batch.
+    """Mean time of a batch; `with pace:` measures one. The first of a session is left out, since it loads kernels.
 
     Args:
-        budget: seconds of the whole training.
+        budget: seconds for the whole training.
     """
 
     def __init__(self, budget: float) -> None:
@@ -36,29 +36,37 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Enough batches were measured."""
+        """Whether enough batches were measured."""
         return self.batches >= MEASURED_BATCHES or (self.batches > 0 and self.seconds > MEASURED_SHARE * self.budget)
 
     @property
     def batch_seconds(self) -> float:
-        """Of one batch, the mean."""
+        """Mean seconds of a batch."""
         return self.seconds / self.batches
 
-    def settle(self, at: Position, batches: int, left: float, batch_seconds: float) -> str:
-        """Fix the number of epochs, once; in words. left: seconds. batches: in an epoch."""
-        at.epochs, at.rest = affordable(left, batch_seconds, at.validation_seconds, at.epoch, at.batch, batches)
+    def set_length(self, at: Position, batches: int, left: float, batch_seconds: float) -> str:
+        """Set the final number of epochs in `at`; returns it as a message.
+
+        batches: of a whole epoch. left: seconds for the rest of the training. batch_seconds: of one batch.
+        """
+        at.epochs, at.batches_in_epoch = affordable(
+            left, batch_seconds, at.validation_seconds, at.epoch, at.batch, batches
+        )
         at.settled = True
-        length = f"{at.epochs:,} epochs of {batches:,} batches" + f" and {at.rest:,} batches" * bool(at.rest)
-        return f"--minutes {self.budget / 60:g} at {1000 * batch_seconds:.1f} ms a batch: {length}"
+        shorter = f" and a shorter one of {at.batches_in_epoch:,}" * bool(at.batches_in_epoch)
+        return (
+            f"--minutes {self.budget / 60:g} at {1000 * batch_seconds:.1f} ms a batch: "
+            f"{at.epochs:,} epochs of {batches:,} batches{shorter}"
+        )
 
 
 def affordable(
     left: float, batch_seconds: float, validation_seconds: float, epoch: int, batch: int, batches: int
 ) -> tuple[int, int]:
-    """Whole epochs of a training, and the batches of a shorter one behind them, that end in time.
+    """Number of whole epochs of the training, and of batches in a shorter last epoch, so that it ends in time.
 
-    left: seconds. epoch, batch: where the training stands. batches: in an epoch. Each epoch, a shorter one too, ends
-    with a validation. One batch more than now there always is.
+    left: seconds until the end. epoch, batch: those that are finished. batches: of a whole epoch. Every epoch ends with
+    a validation, the shorter one too. At least one more batch is trained on, even if no time is left.
 
         affordable(100, 1, 5, epoch=0, batch=0, batches=20) == (4, 0)       25 s an epoch
         affordable(90, 1, 5, epoch=0, batch=0, batches=20) == (3, 10)      the fourth has 10 batches

@@ -1,4 +1,4 @@
-"""Where a training stands. All of it is numbers, and all of it goes into the checkpoint."""
+"""Position of a training: counters, sums and metrics, all of which are saved in a checkpoint."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 
 from seqaudio.errors import RunError
 
-NON_FINITE_LIMIT = 20  # updates in a row without a finite gradient before the training gives up
+NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not finite, that stop the training
 
 
 @dataclass
 class Sums:
-    """What was added up since the last update; the gradients themselves stand in the parameters."""
+    """Sums over the windows since the last update; the gradients are summed in the parameters themselves."""
 
-    total: float = 0.0  # loss, in nats
-    count: int = 0  # of what it counts
+    total: float = 0.0  # loss, such as nats
+    count: int = 0  # of the targets in the loss
     windows: int = 0
-    rate: float = 0.0  # sum of the windows' factors of the learning rate
+    rate: float = 0.0  # of the windows' factors of the learning rate
 
     def add(self, total: float, count: int, rate: float) -> None:
         self.total += total
@@ -31,26 +31,26 @@ class Sums:
 
 @dataclass
 class Position:
-    """Where a training stands."""
+    """Position of a training: what is finished, how long it is, and the best epoch so far."""
 
-    epoch: int = 0
-    batch: int = 0  # batches of this epoch that are done
+    epoch: int = 0  # epochs that are finished
+    batch: int = 0  # batches of this epoch that are finished
     step: int = 0  # optimiser steps since the start
-    seconds: float = 0.0  # of training, validation included, over all sessions
-    total: float = 0.0  # loss of this epoch so far, in nats
-    count: int = 0
+    seconds: float = 0.0  # of training and validation, over all sessions
+    total: float = 0.0  # summed loss of this epoch, such as nats
+    count: int = 0  # of the targets in that loss
     updates: int = 0  # of this epoch
-    clipped: int = 0
-    skipped: int = 0  # updates without a finite gradient, since the start
+    clipped: int = 0  # updates of this epoch with a clipped gradient
+    skipped: int = 0  # updates since the start that were skipped, since their gradient was not finite
     skipped_in_a_row: int = 0
-    trouble: str = ""  # where the first of those in a row was, and in what
-    best: float | None = None
+    trouble: str = ""  # place and parameter of the first one skipped in a row, for the error message
+    best: float | None = None  # value of the metric that chooses the best epoch
     stale: int = 0  # epochs since the best one
     halved: int = 0  # times that schedule plateau halved the rate
     metrics_bytes: int = 0  # length of metrics.jsonl
     epochs: int = 0  # whole epochs of the training
-    rest: int = 0  # batches of the last epoch, where it is not a whole one
-    settled: bool = True  # epochs and rest are final; before that --minutes still measures the speed
+    batches_in_epoch: int = 0  # of a shorter last epoch, which follows the whole ones; 0 where there is none
+    settled: bool = True  # the length is final; it is not while --minutes still measures the speed
     validation_seconds: float = 0.0  # measured for --minutes
     best_metrics: dict[str, float] = field(default_factory=dict)
     pending: Sums = field(default_factory=Sums)
@@ -58,31 +58,34 @@ class Position:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Position:
         """The inverse of `to_dict`."""
-        return cls(**{**data, "pending": Sums(**data["pending"])})
+        data = dict(data)
+        length = data.pop("rest")  # the key that checkpoints have always had
+        return cls(**data | {"batches_in_epoch": length, "pending": Sums(**data["pending"])})
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return dataclasses.asdict(self)
+        """The position as JSON."""
+        data = dataclasses.asdict(self)
+        return data | {"rest": data.pop("batches_in_epoch")}
 
     @property
     def finished(self) -> bool:
-        """All epochs are done, the last, shorter one too."""
-        return self.epoch >= self.epochs + bool(self.rest)
+        """Whether all epochs are finished, with a shorter last one."""
+        return self.epoch >= self.epochs + bool(self.batches_in_epoch)
 
     @property
-    def rest_done(self) -> bool:
-        """The last epoch is a shorter one and has all its batches."""
-        return self.epoch == self.epochs and 0 < self.rest <= self.batch
+    def shorter_epoch_finished(self) -> bool:
+        """Whether this is the shorter last epoch and all its batches are finished."""
+        return self.epoch == self.epochs and 0 < self.batches_in_epoch <= self.batch
 
     def done(self, batches: int) -> float:
-        """Share of the training; `batches` an epoch."""
-        # epochs of padded batches differ a little in their number
-        return min((self.epoch + self.batch / batches) / (self.epochs + self.rest / batches), 1.0)
+        """Finished share of the training, 0 to 1. batches: of a whole epoch."""
+        # at most 1: the number of padded batches differs a little from epoch to epoch
+        return min((self.epoch + self.batch / batches) / (self.epochs + self.batches_in_epoch / batches), 1.0)
 
-    # --- what happens to it ---
+    # --- events of the training ---
 
     def count_update(self, sums: Sums, clipped: bool) -> None:
-        """An optimiser step was made with the gradients of these sums."""
+        """Count an optimiser step that was made with the gradients of these sums."""
         self.skipped_in_a_row = 0
         self.clipped += clipped
         self.step += 1
@@ -90,9 +93,9 @@ class Position:
         self.count += sums.count
 
     def count_skipped(self, sums: Sums, names: list[str]) -> None:
-        """An update was left out, since the gradients of the parameters `names` were not finite.
+        """Count an update that was skipped, since the gradients of the parameters `names` were not finite.
 
-        Raises RunError for the twentieth in a row; it tells where the first was.
+        Raises RunError for the twentieth in a row, with the place of the first.
         """
         self.skipped += 1
         self.skipped_in_a_row += 1
@@ -109,7 +112,7 @@ class Position:
             )
 
     def count_validation(self, metrics: Mapping[str, float], select: tuple[str, str]) -> bool:
-        """Whether this epoch is the best so far; `select`: in which metric, and whether its max or min is best."""
+        """Count a validation; returns whether it is the best so far. select: the metric, and "max" or "min"."""
         name, direction = select
         value = metrics[name]
         if self.best is None or math.isnan(self.best):
@@ -123,7 +126,7 @@ class Position:
         return better
 
     def next_epoch(self, halve_after: int | None = None) -> None:
-        """An epoch is done. halve_after: epochs without a better one after which the rate is halved, and so on."""
+        """Finish an epoch. halve_after: halve the rate whenever this many more epochs brought no improvement."""
         if halve_after and self.stale and self.stale % halve_after == 0:
             self.halved += 1
         self.epoch += 1

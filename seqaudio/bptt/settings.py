@@ -1,4 +1,4 @@
-"""What a training does with the gradients that a strategy hands it. Recipes inherit these fields as their options."""
+"""Settings of the Trainer: optimiser, schedule and length of a training. Recipes inherit them as options."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ Precision = Literal["32-true", "bf16-mixed"]
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The optimiser (Adam with decoupled weight decay), its schedule, and when a training ends.
+    """The optimiser (Adam with decoupled weight decay), the learning-rate schedule, and when training ends.
 
-    Raises OptionError where a number is out of its range or two do not go together.
+    Raises OptionError for a number out of its range, or two that exclude each other.
     """
 
-    GROUP: ClassVar[str] = "training"  # in a help text
+    GROUP: ClassVar[str] = "training"  # in --help
 
     epochs: int  # passes over the training split
-    learning_rate: float = 1e-3  # Adam; the highest of the schedule
-    schedule: ScheduleName = "cosine"  # of the learning rate; bptt/schedules.py has their equations
-    warmup: float | None = None  # share of the training over which the rate rises; 0.02, for one-cycle 0.3
-    weight_decay: float = 0.0  # apart from the gradient, Loshchilov & Hutter (2019)
-    clip_norm: float = 1.0  # largest norm of the whole gradient; 0 = off
-    clip_value: float = 0.0  # largest absolute value of its elements, after clip_norm; 0 = off
-    accumulate: int = 1  # batches, or windows of truncated BPTT, an update
-    average: float = 0.0  # such as 0.999: the average of the last 1,000 or so weights is validated and kept; 0 = off
-    patience: int = 0  # epochs without a better one after which the training ends; 0 = off
-    plateau_patience: int = 2  # the same, after which schedule plateau halves the rate
-    minutes: float | None = None  # fit the number of epochs to this time by the measured speed, validation included
+    learning_rate: float = 1e-3  # of Adam, at the peak of the schedule
+    schedule: ScheduleName = "cosine"  # of the learning rate; equations in bptt/schedules.py
+    warmup: float | None = None  # share of the training over which the rate rises; default 0.02, or 0.3 for one-cycle
+    weight_decay: float = 0.0  # decoupled from the gradient, Loshchilov & Hutter (2019)
+    clip_norm: float = 1.0  # largest norm of the gradient of all parameters; 0 = off
+    clip_value: float = 0.0  # largest absolute value of a gradient's element, after --clip-norm; 0 = off
+    accumulate: int = 1  # batches for each update; windows, with truncated BPTT
+    average: float = 0.0  # validate and keep a running average of the weights; 0.999 spans some 1,000 updates; 0 = off
+    patience: int = 0  # end after this many epochs without improvement on validation; 0 = off
+    plateau_patience: int = 2  # epochs without improvement after which schedule plateau halves the rate
+    minutes: float | None = None  # time to train and validate; sets the number of epochs by the measured speed
     precision: Precision = "32-true"  # bf16-mixed: matrix products in bfloat16, weights and sums in float32
-    checkpoint_seconds: float = 60.0  # between two checkpoints inside an epoch
-    probe_every: int = 0  # epochs between two looks at how far gradients reach (docs/probe.md); 0 = off
+    checkpoint_seconds: float = 60.0  # between two checkpoints within an epoch
+    probe_every: int = 0  # epochs between two measurements of how far gradients reach (docs/probe.md); 0 = off
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:

@@ -1,4 +1,4 @@
-"""The one training loop: any model, any strategy, resumable to the bit."""
+"""Training loop for every model and strategy; a resumed training ends with the same weights, bit for bit."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ from seqaudio.probing import EpochProbe, Report
 from seqaudio.progress import Advance, progress, say
 from seqaudio.run_folder import RunFolder
 
-INTERRUPTED = 130  # exit status of a process beside the first; the first tells how to go on
+INTERRUPTED = 130  # exit status of all processes but the first, which prints how to resume
 
 
 class Trainer:
     """Trains a model into a run folder.
 
     Args:
-        source: batches of an epoch; where it `continues`, what the strategy carries goes from batch to batch.
+        source: batches of an epoch; where it `continues`, the state is carried from batch to batch.
         validate: metrics of the model on the validation split; called after each epoch.
-        select: the metric that chooses the best epoch, and whether "max" or "min" of it is best.
-        processes: those that train together, all of them with equal arguments; they tell the device.
-        probe_on: the rows that `settings.probe_every` looks at.
+        select: the metric that chooses the best epoch, and whether its "max" or "min" is best.
+        device: where to train, unless `processes` is given.
+        processes: those that train together, all with equal arguments; each has its device.
+        probe_on: the rows that are probed every `settings.probe_every` epochs.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class Trainer:
         probe_on: Batch | None = None,
     ) -> None:
         if settings.probe_every and probe_on is None:
-            raise ValueError("settings.probe_every is given, but no rows to look at: give probe_on")
+            raise ValueError("settings.probe_every is set, but there are no rows to probe: give probe_on")
         strategy.check(model)
         self.processes = processes or Processes(device)
         self.device = self.processes.device
         self.model = model.to(self.device)
         self.strategy = strategy
         self.source = self.processes.rows_of(source)
-        self.batches = len(source)  # an epoch; of some sources slow to count
+        self.batches = len(source)  # of an epoch; kept, since some sources count slowly
         self.validate = validate
         self.run = run
         self.settings = settings
@@ -77,9 +78,9 @@ class Trainer:
         self._clock = self._last_checkpoint = time.monotonic()
 
     def fit(self) -> dict[str, float]:
-        """Train to the end; the validation metrics of the best epoch, whose weights the run then holds.
+        """Train to the end. Returns the validation metrics of the best epoch; the run holds the weights of that epoch.
 
-        Raises RunError where the gradient is not finite many times in a row; Interrupted on Ctrl-C, after saving.
+        Raises RunError where the gradient is not finite in 20 updates in a row; Interrupted on Ctrl-C, after saving.
         """
         self._restore_or_begin()
         with self._logs() as log, interruptible() as interrupted:
@@ -87,13 +88,13 @@ class Trainer:
                 self.model.train()
                 with self._bar() as advance:
                     for batch in self.source.epoch(self.at.epoch, self.at.batch):
-                        if self.at.rest_done:
+                        if self.at.shorter_epoch_finished:
                             break
                         with self._pace or nullcontext():
                             self._train_on(batch.to(self.device))
                         advance(1, f"loss {self.at.total / max(self.at.count, 1):.3f}")
                         self._between_batches(interrupted())
-                self._update_rest()
+                self._update_leftover()
 
                 self.model.eval()
                 with self.updater.averaged() if self.at.step else nullcontext():
@@ -119,14 +120,14 @@ class Trainer:
                 total, count, carried = self.strategy.backward(self._in_precision, window, carried)
             self.at.pending.add(total, count, self.strategy.rate_factor(window))
             if self.at.pending.windows == self.settings.accumulate and not self._update():
-                carried = None  # what is not finite would be carried on for ever
+                carried = None  # a state that is not finite would stay so in all later windows
         self.carried = carried if self.source.continues else None
         self.at.batch += 1
 
     def _update(self) -> bool:
-        """One optimiser step on gradients of summed losses: sum over processes, divide once, clip, step.
+        """One optimiser step: sum gradients and losses over processes, divide by the count once, clip, step.
 
-        False where the gradient is not finite: then nothing is changed.
+        Returns False for a gradient that is not finite; the update is then skipped and no weight changes.
         """
         sums, self.at.pending = self.at.pending, Sums()
         self.processes.add([value for value in self.model.parameters() if value.requires_grad], sums)
@@ -142,63 +143,65 @@ class Trainer:
         self.at.count_update(sums, outcome is Outcome.CLIPPED)
         return True
 
-    def _update_rest(self) -> None:
-        """At the end of an epoch: what is left where fewer windows than --accumulate were."""
+    def _update_leftover(self) -> None:
+        """Make the last update of an epoch, from the windows left over where they are fewer than --accumulate."""
         if self.at.pending.windows and not self._update():
             self.carried = None
 
     def _learning_rate(self) -> float:
-        now = Progress(self.at.done(self.batches), 1 / (self.batches * self.at.epochs + self.at.rest), self.at.halved)
+        length = self.batches * self.at.epochs + self.at.batches_in_epoch
+        now = Progress(self.at.done(self.batches), 1 / length, self.at.halved)
         return self.settings.learning_rate * rate_factor(self.settings.schedule, now, self.settings.warmup)
 
-    # --- what an epoch is measured by ---
+    # --- validation and probe of an epoch ---
 
     def _validated(self) -> dict[str, float]:
-        """The metrics that the first process measures, in all of them: what follows from them is one decision."""
+        """Metrics measured by the first process and shared with all, so that all decide alike."""
         metrics: dict[str, float] = self.processes.share(self.validate() if self.processes.first else None)
         return metrics
 
     def _probed(self) -> Report | None:
         return self.probe(self.model, self.at.epoch + 1) if self.probe and self.processes.first else None
 
-    # --- what goes on around the loop ---
+    # --- around the loop: its end, progress, logs, checkpoints that are due ---
 
     def _ended(self) -> bool:
         if self.settings.patience and self.at.stale >= self.settings.patience:
-            say(f"no better epoch in {self.at.stale}: the training ends early")
+            say(f"no improvement in {self.at.stale} epochs: training ends early")
             return True
         return self.at.finished and self.at.settled
 
     def _bar(self) -> AbstractContextManager[Advance]:
-        what = f"epoch {self.at.epoch + 1}/{self.at.epochs + bool(self.at.rest)}"
+        what = f"epoch {self.at.epoch + 1}/{self.at.epochs + bool(self.at.batches_in_epoch)}"
         return progress(what, self.batches, "batches", self.at.batch)
 
     def _logs(self) -> AbstractContextManager[Log]:
         return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line, report: None)
 
     def _between_batches(self, interrupted: bool) -> None:
-        """Save where that is due, stop where all processes agree to, settle the length once the speed is known."""
+        """Save if a checkpoint is due, stop after Ctrl-C, set the length once the speed is known: in all processes."""
         due = time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
         known = self._pace is not None and not self.at.settled and self._pace.known
-        stop, save, settle = self.processes.agree(interrupted, due, known)
-        if settle:
-            self._settle_length()
+        stop, save, measured = self.processes.agree(interrupted, due, known)
+        if measured:
+            self._set_length()
         if stop or save:
             self._save()
         if stop and not self.processes.first:
             sys.exit(INTERRUPTED)
         if stop:
-            raise Interrupted(f"saved; go on with --run {self.run.path} --resume")
+            raise Interrupted(f"saved; resume with --run {self.run.path} --resume")
 
     def _tick(self) -> None:
+        """Add the time since the last call to the seconds of the training."""
         now = time.monotonic()
         self.at.seconds += now - self._clock
         self._clock = now
 
-    # --- how long it lasts, for --minutes ---
+    # --- the length, with --minutes ---
 
     def _measure_validation(self) -> None:
-        """The seconds that an epoch's end takes, validation and probe, on the untrained model."""
+        """Time the end of an epoch, validation and probe, with the untrained model."""
         self.model.eval()
         start = time.monotonic()
         self._validated()
@@ -210,12 +213,12 @@ class Trainer:
         self.at.validation_seconds = self.processes.share(seconds)
         self.at.settled = False
 
-    def _settle_length(self) -> None:
-        """From the measured speed to the number of epochs, once."""
+    def _set_length(self) -> None:
+        """Set the number of epochs from the measured speed, once."""
         self._tick()
         assert self._pace is not None
         left, batch_seconds = self.processes.share([self._pace.budget - self.at.seconds, self._pace.batch_seconds])
-        say(self._pace.settle(self.at, self.batches, left, batch_seconds))
+        say(self._pace.set_length(self.at, self.batches, left, batch_seconds))
         self._pace = None
 
     # --- checkpoints ---
@@ -237,9 +240,9 @@ class Trainer:
             self.carried = put_back(tensors, self.model, self.updater, self.processes)
             if self.at.settled:
                 self._pace = None
-            say(f"going on in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
+            say(f"resuming in epoch {self.at.epoch + 1}, after step {self.at.step:,}")
             return
         if self._pace:
             self._measure_validation()
         if not self.processes.first:
-            torch.manual_seed(torch.initial_seed() + self.processes.rank)  # other units are dropped in other rows
+            torch.manual_seed(torch.initial_seed() + self.processes.rank)  # dropout masks of its own in each process

@@ -1,4 +1,4 @@
-"""The last step of every recipe: launch the processes, make the run folder, train."""
+"""Training of every recipe: launch the processes, create the run folder, call the Trainer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.options import TrainingOptions
 from seqaudio.bptt.processes import launch
-from seqaudio.bptt.start_from import begin_with
+from seqaudio.bptt.start_from import initialise_from
 from seqaudio.bptt.strategies import Strategy
 from seqaudio.bptt.trainer import Trainer
 from seqaudio.models import Description, Model
@@ -20,11 +20,11 @@ from seqaudio.run_folder import RunFolder, TrainedOn, run_settings
 
 @dataclass(frozen=True)
 class Trained:
-    """The end of a training."""
+    """The result of a training."""
 
     folder: RunFolder
-    best: dict[str, float]  # validation metrics of the epoch whose weights the run holds
-    parameters: int  # trainable numbers
+    best: dict[str, float]  # validation metrics of the best epoch, whose weights the run holds
+    parameters: int  # number of trainable parameters
     seconds: float
 
 
@@ -41,19 +41,19 @@ def train(
     select: tuple[str, str],
     probe_on: Batch,
 ) -> Trained | None:
-    """Train a model into the run folder that the options name; None in a process beside the first.
+    """Train a model into the run folder `options.run`. Returns None in all processes but the first.
 
     Args:
-        description: of the model, as `build_model` took it.
-        data: the store, or the task made by rule, that the batches come from.
-        validate: metrics of the model on the validation split, on a device.
-        select, probe_on: as `Trainer` takes them.
+        description: name and arguments of the model, as given to `build_model`.
+        data: the store of the batches, or the task that generates them.
+        validate: metrics of the model on the validation split, computed on the given device.
+        select, probe_on: as for `Trainer`.
     Raises:
-        OptionError: the model cannot be trained by the strategy.
-        RunError: the folder exists, or does not go together with the options.
+        OptionError: the model cannot be trained with the strategy.
+        RunError: the run folder exists already, or was made with other options.
     """
     strategy.check(model)
-    parent = begin_with(options.start_from, model, data, recipe)
+    parent = initialise_from(options.start_from, model, data, recipe)
     processes = launch(options.devices, options.device, options.threads)
     processes.on_first(
         lambda: RunFolder.create(

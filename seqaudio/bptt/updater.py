@@ -1,4 +1,4 @@
-"""From gradients of a summed loss to new weights: divide once, clip, step, average."""
+"""Update of the weights by gradients of a summed loss: divide by the count, clip, step, average."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from seqaudio.models import Model
 
 
 class Outcome(Enum):
-    """What became of an update."""
+    """Result of an update."""
 
-    DONE = "the weights are new"
-    CLIPPED = "the weights are new, the gradient was clipped"
-    NOT_FINITE = "the gradient is not finite, the weights are as they were"
+    DONE = "updated"
+    CLIPPED = "updated with a clipped gradient"
+    NOT_FINITE = "skipped: the gradient is not finite, no weight has changed"
 
 
 class Updater:
-    """The optimiser of a model, and the average of its weights where there is one.
+    """The optimiser of a model, and the running average of its weights with --average.
 
     Names of its tensors: `optimiser.0.exp_avg` and so on, `average.output.weight` and so on.
     """
@@ -38,9 +38,9 @@ class Updater:
         self.average = WeightAverage(model, settings.average) if settings.average else None
 
     def update(self, count: int, rate: float, number: int) -> Outcome:
-        """One step with the gradients that stand in the parameters.
+        """Make one step with the gradients of the parameters, divided by `count`.
 
-        count: what the summed loss counts. rate: of this step. number: of this update, from 1.
+        count: targets in the summed loss. rate: learning rate of this step. number: of this update, from 1.
         """
         parameters = [value for value in self.model.parameters() if value.grad is not None]
         gradients = [value.grad for value in parameters if value.grad is not None]
@@ -57,11 +57,11 @@ class Updater:
         return Outcome.CLIPPED if clipped else Outcome.DONE
 
     def averaged(self) -> AbstractContextManager[None]:
-        """While it lasts, the model has the averaged weights, where there are any."""
+        """Give the model the averaged weights, with --average, inside a `with` block."""
         return self.average.in_place() if self.average else nullcontext()
 
     def _clip(self, parameters: list[torch.nn.Parameter], gradients: list[Tensor], norm: Tensor) -> bool:
-        """Bound the gradient's norm, then its elements; whether either was above its bound."""
+        """Clip the gradient's norm, then its elements. Returns whether either was clipped."""
         clipped = False
         if self.settings.clip_norm:
             torch.nn.utils.clip_grads_with_norm_(parameters, self.settings.clip_norm, norm)
@@ -81,7 +81,7 @@ class Updater:
         ]
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that a later session needs to go on."""
+        """All tensors that are needed to resume."""
         named: dict[str, Tensor] = {}
         for number, values in self.optimiser.state_dict()["state"].items():
             named |= {f"optimiser.{number}.{name}": value for name, value in values.items()}
@@ -90,7 +90,7 @@ class Updater:
         return named
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `tensors`; other names are passed over."""
+        """The inverse of `tensors`; tensors of other names are ignored."""
         state = self.optimiser.state_dict()
         for name, value in tensors.items():
             if name.startswith("optimiser."):
