@@ -89,7 +89,7 @@ def test_the_archive_of_raw_samples_is_refused_with_the_reason(tmp_path: Path) -
     source = write_corpus(tmp_path / "in")
     for path in sorted(source.rglob("*.sph")):
         path.rename(path.with_suffix(".raw"))
-    with pytest.raises(SourceError, match=r"has raw samples, .* take an4_sphere\.tar\.gz"):
+    with pytest.raises(SourceError, match=r"has raw samples, .* use an4_sphere\.tar\.gz"):
         prepare_an4(source, tmp_path / "out")
 
 

@@ -130,7 +130,7 @@ def test_senseless_options_are_refused(corpus: Path, tmp_path: Path, options: di
 
 def test_odd_folders_are_refused(tmp_path: Path, command: Command) -> None:
     done = command("data_prep/librispeech.py", "--source", tmp_path, "--out", tmp_path / "out")
-    assert_refused(done, "train-clean-100: no such folder; give the folder that has the subsets, or --download")
+    assert_refused(done, "train-clean-100: no such folder; give the folder with the subsets, or add --download")
     source = write_corpus(tmp_path / "in")
     (source / "dev-clean" / "84" / "121123" / "84-121123.trans.txt").write_text("85-121123-0000 GO\n")
     with pytest.raises(SourceError, match="'85-121123-0000 GO', expected a name and words"):

@@ -146,7 +146,7 @@ def test_a_download_is_checked_and_kept(folder: Path, tmp_path: Path, monkeypatc
 
 
 def test_what_is_none_of_the_four_files_is_refused(folder: Path, tmp_path: Path, command: Command) -> None:
-    with pytest.raises(SourceError, match=r"no such file; give the folder with Nottingham\.mat, or --download"):
+    with pytest.raises(SourceError, match=r"no such file; give the folder with Nottingham\.mat, or add --download"):
         prepare_rolls(folder, tmp_path / "out", set="nottingham")
     with pytest.raises(OptionError, match="--download needs a folder"):
         prepare_rolls(folder / "JSB_Chorales.mat", tmp_path / "out", download=True)

@@ -274,7 +274,7 @@ def test_without_noise_there_is_no_silence_to_cut(tmp_path: Path) -> None:
     source = write_corpus(tmp_path / "in")
     for path in (source / "_background_noise_").iterdir():
         path.unlink()
-    with pytest.raises(SourceError, match="no recordings to cut silence from; fetch them, or give --silence 0"):
+    with pytest.raises(SourceError, match="no recordings to cut silence from; add them, or give --silence 0"):
         prepare_commands(source, tmp_path / "out", words=("cat",))
 
 
@@ -330,7 +330,7 @@ def test_unknown_words_are_refused_with_those_there(corpus: Path, tmp_path: Path
 
 
 def test_folders_without_a_corpus_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such folder; give the folder of the corpus, or --download"):
+    with pytest.raises(SourceError, match="no such folder; give the folder of the corpus, or add --download"):
         prepare_commands(tmp_path / "none", tmp_path / "out")
     with pytest.raises(SourceError, match=r"has no recordings, expected files such as bed/00176480_nohash_0\.wav"):
         prepare_commands(tmp_path, tmp_path / "out")

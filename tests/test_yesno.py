@@ -60,7 +60,7 @@ def test_a_download_is_checked_by_its_samples(tmp_path: Path, monkeypatch: pytes
 
 
 def test_folders_without_the_corpus_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no such folder; give the folder of the corpus, or --download"):
+    with pytest.raises(SourceError, match="no such folder; give the folder of the corpus, or add --download"):
         prepare_yesno(tmp_path / "none", tmp_path / "out")
     with pytest.raises(SourceError, match="has no recordings, expected names such as"):
         prepare_yesno(tmp_path, tmp_path / "out")
