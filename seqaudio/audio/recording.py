@@ -23,6 +23,6 @@ class Recording:
 
 
 def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
-    """Samples [N] or [N, channels], float32 or float64, resampled from `rate` to `wanted` hertz by soxr's HQ."""
+    """Samples [N] or [N, channels] resampled from `rate` to `wanted` hertz by soxr's HQ; the type stays."""
     resampled: np.ndarray = soxr.resample(samples, rate, wanted, quality="HQ")
     return resampled
