@@ -41,7 +41,7 @@ class Config:
     inputs: tuple[str, ...] = ()  # channels that the model gets as inputs; all by default
     targets: tuple[str, ...] = ()  # channels to forecast; all by default
     period: int | None = None  # steps of a season, such as 24 or 12; 0 for none
-    rows: tuple[int, ...] = ()  # of train, valid and test, such as 8640 2880 2880; later rows are left out
+    rows: tuple[int, ...] = ()  # of train, valid and test, such as 8640 2880 2880; later rows are unused
     percent: tuple[float, ...] = (70.0, 10.0, 20.0)  # of train, valid and test, unless --rows is given
     length: int | None = None  # of a rule: steps; 20,000 by default
     delay: int | None = None  # of a rule: how far it looks back; each rule has its own default
