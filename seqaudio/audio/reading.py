@@ -15,9 +15,7 @@ from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
 HEAD = 512  # bytes, enough to recognise the container
-LOUDEST = (
-    1e6  # times full scale, +120 dB: a louder sample is a flipped bit, and would spoil everything computed from it
-)
+LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and spoil all results
 
 
 def read_audio(
