@@ -126,8 +126,9 @@ def guesses(labels: int, clips: int) -> tuple[np.ndarray, np.ndarray]:
     return truth, np.where(draw.random(len(truth)) < 0.8, truth, draw.integers(0, labels, len(truth)))
 
 
-@pytest.mark.parametrize("labels", [1, 2, 12, 14, 15, 35])
-@pytest.mark.parametrize("clips", [40, 4000])
+@pytest.mark.parametrize(
+    ("labels", "clips"), [(1, 4000), (2, 40), (12, 4000), (14, 40), (14, 4000), (15, 40), (15, 4000), (35, 4000)]
+)
 def test_confusions_are_legible_for_few_labels_and_many(labels: int, clips: int) -> None:
     names = [*WORDS, *(f"word {n}" for n in range(40))][:labels]
     assert_legible(confusion_figure(*guesses(labels, clips), names, title="Keywords on unseen voices"))

@@ -26,7 +26,7 @@ GOOD = {
 }
 BAD = {
     "prepare": ("fsd", "did you mean fsdd"),
-    "train": ("music_generation --store {words} --run {new}", "features"),
+    "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),

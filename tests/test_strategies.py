@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 import torch
+from pairs import pairs_of
 from torch import Tensor
 
 from seqaudio.batching import Batch
@@ -98,10 +99,9 @@ def test_one_window_over_everything_equals_full(cell: str, resets: bool) -> None
     assert_equal(full, whole)
 
 
-@pytest.mark.parametrize(("advance", "reach"), TRUNCATED)
-@pytest.mark.parametrize("resets", [False, True], ids=["", "resets"])
-@pytest.mark.parametrize("cell", ["elman", "lstm"])
-def test_truncated_equals_a_graph_a_step_cut_at_its_reach(cell: str, resets: bool, advance: int, reach: int) -> None:
+@pairs_of(cell=["elman", "lstm"], resets={"": False, "resets": True}, windows=TRUNCATED)
+def test_truncated_equals_a_graph_a_step_cut_at_its_reach(cell: str, resets: bool, windows: tuple[int, int]) -> None:
+    advance, reach = windows
     net, data = model(cell), batch(resets)
     truncated, total, count = gradients(TruncatedBPTT(advance, reach), net, data)
     oracle, expected = brute_force(net, data, advance, reach)
@@ -258,9 +258,11 @@ def test_lanes_are_given_several_windows_a_batch_where_borders_are_drawn() -> No
 # ---- checkpointed
 
 
-@pytest.mark.parametrize("segments", [None, 1, 3, 5, 12, 100])
-@pytest.mark.parametrize("resets", [False, True], ids=["", "resets"])
-@pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "min_gru", "lstm+variational_dropout=0,0"])
+@pairs_of(
+    cell=["elman", "lstm", "gru", "min_gru", "lstm+variational_dropout=0,0"],
+    resets={"": False, "resets": True},
+    segments=[None, 1, 3, 5, 12, 100],
+)
 def test_checkpointed_equals_full(cell: str, resets: bool, segments: int | None) -> None:
     net = model(cell)
     full, total, count = gradients(FullBPTT(), net, batch(resets))

@@ -171,13 +171,13 @@ class Sweep(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def crashed(process: Command, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def crashed(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Sweep:
     """Three runs, of which one is killed and one is refused; the first finds the folder of one that never began."""
     out, crash = tmp_path_factory.mktemp("sweep"), tmp_path_factory.mktemp("own") / "crash.py"
     crash.write_text(CRASH)
     (out / "cell-elman_seed-5").mkdir()
     vary = ("--vary", "cell=gru,nocell,elman", "--seeds", "5")
-    done = process("seqaudio", "sweep", "memory_tasks", *vary, "--out", out, f"--use={crash}", "--", *TINY)
+    done = command("seqaudio", "sweep", "memory_tasks", *vary, "--out", out, f"--use={crash}", "--", *TINY)
     return Sweep(out, crash, done)
 
 
@@ -245,7 +245,7 @@ def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # long enough to be caught in the middle, short enough to end soon after it goes on
-    options = ("--length", "60", "--steps", "400", "--check-every", "20", "--hidden-size", "8", "--device=cpu")
+    options = ("--length", "60", "--steps", "200", "--check-every", "10", "--hidden-size", "8", "--device=cpu")
     arguments = ("sweep", "memory_tasks", "--seeds", "0", "--out", str(tmp_path), "--", *options)
     metrics = tmp_path / "seed-0" / "metrics.jsonl"
     process = subprocess.Popen(

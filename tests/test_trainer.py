@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return token_store(tmp_path_factory.mktemp("store"), count=50)
 
 
+@pytest.fixture(scope="module")
+def whole(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The run of a training that nothing interrupted, made once for each strategy and settings."""
+
+    @cache
+    def trained(bptt: str, settings: str = "plain") -> Path:
+        run = tmp_path_factory.mktemp("whole") / "run"
+        trainer(store, run, bptt=bptt, **SETTINGS[settings]).fit()
+        return run
+
+    return trained
+
+
 @pytest.mark.parametrize("bptt", ["truncated", "reach", "checkpointed"])
 def test_training_learns_and_keeps_the_best_epoch(store: Store, tmp_path: Path, bptt: str) -> None:
     training = trainer(store, tmp_path / "run", bptt=bptt, epochs=6)
@@ -145,10 +159,10 @@ class PowerError(Exception):
     + [("checkpointed", 7, "plain"), ("truncated", 4, "all"), ("reach", 11, "all"), ("full", 12, "all")],
 )
 def test_an_interrupted_training_ends_equal_to_an_uninterrupted_one(
-    store: Store, tmp_path: Path, bptt: str, moment: int, settings: str
+    store: Store, whole: Callable[..., Path], tmp_path: Path, bptt: str, moment: int, settings: str
 ) -> None:
     """Moments are batches; with `all` they lie between two updates."""
-    trainer(store, tmp_path / "whole", bptt=bptt, **SETTINGS[settings]).fit()
+    expected = whole(bptt, settings)
     training = trainer(store, tmp_path / "cut", bptt=bptt, checkpoint_seconds=0.0, **SETTINGS[settings])
     train_on = training._train_on
     batches = 0
@@ -165,7 +179,7 @@ def test_an_interrupted_training_ends_equal_to_an_uninterrupted_one(
         training.fit()
     torch.rand(100)  # a new process has another generator state
     trainer(store, tmp_path / "cut", bptt=bptt, resume=True, **SETTINGS[settings]).fit()
-    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+    assert_equal_runs(expected, tmp_path / "cut")
 
 
 KILLED = """
@@ -217,11 +231,12 @@ def generated(run: Path) -> list[list[int]]:
     return rows
 
 
-def test_a_killed_training_ends_equal_to_an_uninterrupted_one(store: Store, tmp_path: Path) -> None:
-    trainer(store, tmp_path / "whole", bptt="reach").fit()
+def test_a_killed_training_ends_equal_to_an_uninterrupted_one(
+    store: Store, whole: Callable[..., Path], tmp_path: Path
+) -> None:
     assert kill(store, tmp_path / "cut", "reach", 3, "plain", 0.1)
     trainer(store, tmp_path / "cut", bptt="reach", resume=True).fit()
-    assert_equal_runs(tmp_path / "whole", tmp_path / "cut")
+    assert_equal_runs(whole("reach"), tmp_path / "cut")
 
 
 @pytest.mark.slow
