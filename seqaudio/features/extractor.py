@@ -34,7 +34,10 @@ class FeatureExtractor(nn.Module):
         C = E @ dct                                      C cepstra, where settings.kind is "mfcc"
 
     and what else the settings ask for: pre-emphasis before the window, a lifter within the DCT, deltas after it.
-    On the CPU the result of a recording does not depend, not even in its last bit, on what else is in the batch.
+    On the CPU, of any processor and with or without numba, the bits of a recording's result do not depend on what else
+    is in the batch: compiled code works on frames one by one, and what rounds by its shape (torch's and NumPy's
+    products do) works on each recording by itself. They do depend on the processor, the number of threads, and on
+    whether numba is there. On a GPU a whole batch is one product, and the last bits may differ with its size.
 
     Args:
         settings: what to compute.
@@ -88,7 +91,8 @@ class FeatureExtractor(nn.Module):
         counts = [samples.shape[-1]] if lengths is None else [int(length) for length in lengths]
         self._check_counts(counts)
         if lengths is None:
-            rows = samples if samples.dim() == 2 else samples[None]
+            # sums round by where samples lie: side by side, however the batch was put together
+            rows = (samples if samples.dim() == 2 else samples[None]).contiguous()
             features = self._with_context(self.static(cut_frames(rows, self.settings)))
             return features.transpose(0, 1) if samples.dim() == 2 else features[0]
         whole = (row[None, :count] for row, count in zip(samples, counts, strict=True))
@@ -100,7 +104,12 @@ class FeatureExtractor(nn.Module):
         gradients = torch.is_grad_enabled() and frames.requires_grad
         compiled = compiled_serves(frames) and not gradients
         in_one_pass = compiled and settings.fft_size >= 4 and settings.fft_size.bit_count() == 1
-        logarithms = self._logarithms_by_numba(frames) if in_one_pass else self._logarithms_by_torch(frames)
+        if in_one_pass:
+            logarithms = self._logarithms_by_numba(frames)
+        else:
+            # one by one on the CPU: products round by their shape, which so depends on the recording alone
+            parts = frames.split(1) if frames.device.type == "cpu" else (frames,)
+            logarithms = torch.cat([self._logarithms_by_torch(part) for part in parts])
         if settings.top_db is not None:
             loudest = logarithms.amax(dim=(1, 2), keepdim=True)
             logarithms = logarithms.maximum(loudest - settings.top_db / DECIBELS_PER_NEPER)
