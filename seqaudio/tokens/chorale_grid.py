@@ -1,4 +1,4 @@
-"""Four voices on a plain grid: at every step one token for each voice, from the soprano down."""
+"""The representation `chorale_grid`: four voices on a plain grid, at every step one token for each voice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence
+from seqaudio.notes.sequence import MAX_TEMPO, NoteSequence
 from seqaudio.tokens.four_voices import ANDANTE, VOICES, four_voices, notes_of_voices
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, voice_from_tokens, voice_tokens
@@ -24,31 +24,31 @@ class ChoraleGridRepresentation(TokenRepresentation):
         id          token        meaning
         0, 1, 2     PAD BOS EOS
         3           rest         the voice is silent in this step
-        4           hold         its note goes on; only after a note or a hold of the same voice
+        4           hold         the note of the voice continues; only after a note or a hold of the same voice
         5 + p       note_p       pitch p begins in this voice, p in 0..127, both inclusive
 
-    The last step is the last in which a voice sounds. Which tracks are the voices is told by `four_voices`; they may
-    cross and meet. Velocities, programs, metre and tempo are not written; `quantise` sets them. The representation
-    `chorale` says the same in half as many tokens, and the metre too.
+    The last step is the last one in which a voice sounds. `four_voices` chooses the tracks of the voices, which may
+    cross and share pitches. Velocities, programs, time signature and tempo are not written; `quantise` sets them. The
+    representation `chorale` writes the same in half as many tokens, with the time signature.
 
-    Source: the grid of Boulanger-Lewandowski et al. (2012) and Huang et al. (2019), with holds, so that repeated
-    notes stay apart.
+    Source: the grid of Boulanger-Lewandowski et al. (2012) and Huang et al. (2019), with holds, which keep repeated
+    notes separate.
     """
 
     name: ClassVar[str] = "chorale_grid"
 
     steps_per_quarter: int = 4  # 4: sixteenths
-    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
+    program: int = 19  # General MIDI program, counted from 0, of all decoded voices; 19: church organ
+    velocity: int = 80  # of all decoded notes, 1..127
+    tempo: int = ANDANTE  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps_per_quarter <= 48:
             raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
         if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
             raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+        if not 1 <= self.tempo <= MAX_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{MAX_TEMPO} microseconds per quarter")
 
     @property
     def event_tokens(self) -> tuple[str, ...]:
@@ -86,12 +86,12 @@ class ChoraleGridRepresentation(TokenRepresentation):
 
 
 class ChoraleGridGrammar(Grammar):
-    """Whole steps of four tokens; a hold needs a note of its voice before it; the last step is not silent."""
+    """Whole steps of four tokens; a hold needs a sounding note of its voice; the last step is not silent."""
 
     def __init__(self) -> None:
-        self._voice = 0  # whose token comes next
+        self._voice = 0  # the voice whose token comes next
         self._sounding = [False] * len(VOICES)
-        self._silent = False  # whether the step that came last, or is being written, has had rests alone
+        self._silent = False  # whether the current step, or the last one between two steps, has only rests
         self._ended = False
 
     def push(self, token: int) -> None:
@@ -103,11 +103,11 @@ class ChoraleGridGrammar(Grammar):
             if self._voice:
                 raise ValueError(f"the {voice} of this step must come first")
             if self._silent:
-                raise ValueError("a piece does not end with a silent step")
+                raise ValueError("a piece must not end with a silent step")
             self._ended = True
             return
         if token == HOLD and not self._sounding[self._voice]:
-            raise ValueError(f"no note of the {voice} sounds that could be held")
+            raise ValueError(f"the {voice} has no sounding note to hold")
         self._silent = token == REST and (self._silent or not self._voice)
         self._sounding[self._voice] = token != REST
         self._voice = (self._voice + 1) % len(VOICES)
@@ -116,13 +116,13 @@ class ChoraleGridGrammar(Grammar):
         legal = np.zeros(VOCABULARY_END, dtype=np.bool_)
         if self._ended:
             return legal
-        left = len(VOICES) - self._voice  # tokens of this step, the next among them
+        left = len(VOICES) - self._voice  # tokens that this step still needs, the next one included
         if room is None or room >= left:
             legal[NOTE:] = True
             legal[HOLD] = self._sounding[self._voice]
             legal[REST] = True
             if left == 1 and self._silent and room is not None:
-                legal[REST] = room >= left + len(VOICES)  # a silent step needs another behind it
+                legal[REST] = room >= left + len(VOICES)  # a silent step needs another one after it
         legal[EOS] = self._voice == 0 and not self._silent
         return legal
 

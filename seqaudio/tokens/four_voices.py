@@ -1,4 +1,4 @@
-"""Which tracks of a piece are its soprano, alto, tenor and bass, and four voices as notes again."""
+"""Find the soprano, alto, tenor and bass of a piece, and turn four voices back into notes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute
 def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     """At most four voices on a grid, the soprano first, each the skyline of its track.
 
-    They are the tracks with the names of the voices; where those are not all there, the first four tracks with notes.
+    The tracks are those named after the voices if there is one for each, otherwise the first four tracks with notes.
     Drums are left out.
     """
     notes = notes.select(~notes.is_drum)
@@ -38,7 +38,7 @@ def notes_of_voices(
     tempo: int,
     time_signatures: Iterable[TimeSignature] = (),
 ) -> NoteSequence:
-    """At most four voices, from the soprano down, each on the track of its name; one tick is one step."""
+    """At most four voices, from the soprano down, as notes, each on the track of its name; one tick is one step."""
     start, end, pitch = np.concatenate([np.zeros((3, 0), dtype=np.int64), *map(np.stack, voices)], axis=1)
     track = np.repeat(np.arange(len(voices)), [len(voice.start) for voice in voices])
     return NoteSequence.from_columns(
