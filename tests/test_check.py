@@ -68,7 +68,7 @@ def test_a_copy_in_another_split_is_a_leak_whatever_its_name(tmp_path: Path) -> 
     report = report_on(tmp_path, changed(lambda item: {"text": number} if item.id == "test-yes-7" else {}))
     leaks = finding(report, "leaks")
     assert (leaks.level, leaks.examples) == (Level.FAULT, ("train/train-yes-3 = test/test-yes-7",))
-    assert "1 sequences are in several splits, 1 rows of the test split" in leaks.verdict
+    assert "1 sequence is in more than one split, with 1 row of the test split" in leaks.verdict
     assert report.verdict == "not fit to train on as it is: 1 fault"
     assert finding(report, "duplicates").level is Level.GOOD
 
@@ -122,18 +122,18 @@ def test_the_precision_of_a_score_is_told(tmp_path: Path, count: int, level: Lev
     found = finding(report_on(tmp_path, few), "precision")
     # 1.96 sqrt(0.9 * 0.1 / N) for N = 400 and 40
     assert found.level is level
-    assert f"{2 * count} test rows tell an accuracy of 90 % to within {margin} points" in found.verdict
+    assert f"an accuracy of 90 % on {2 * count} test rows is uncertain by {margin} points" in found.verdict
 
 
 def test_known_and_unknown_voices_are_told_apart(tmp_path: Path) -> None:
     report = report_on(tmp_path, changed(lambda item: {"speaker": "ann"} if item.id.endswith("-0") else {}))
     found = finding(report, "speakers")
     assert (found.level, found.examples) == (Level.WARNING, ("ann",))
-    assert "1 of 6 speakers of the test split are in training too" in found.verdict
+    assert "1 of 6 speakers of the test split are also in training" in found.verdict
     only_valid = changed(lambda item: {"speaker": "ann"} if item.id in ("train-yes-0", "valid-no-0") else {})
     assert finding(report_on(tmp_path, only_valid), "speakers").level is Level.NOTE
     nobody = finding(report_on(tmp_path, changed(lambda item: {"speaker": ""})), "speakers")
-    assert nobody.verdict.startswith("no speaker is known")
+    assert nobody.verdict.startswith("speakers are unknown")
 
 
 def test_unusual_lengths_and_rows_without_steps_are_named(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_transcribed_speech_is_counted_in_hours(tmp_path: Path) -> None:
 def test_kinds_without_checks_are_refused(tmp_path: Path) -> None:
     series = StoreDescription("series", {})
     store = build_store(tmp_path / "store", sound_items()[:3], Frames(), series)
-    with pytest.raises(StoreError, match="a store of series, checks are for stores of audio, features, tokens, roll"):
+    with pytest.raises(StoreError, match="a store of series, expected a store of audio, features, tokens, roll"):
         check_store(store)
 
 
@@ -224,7 +224,7 @@ def test_what_an_earlier_version_did_not_note_is_not_called_good(tmp_path: Path,
     (store.path / "inputs.tsv").unlink()
     report = check_store(store)
     assert finding(report, "silent").level is finding(report, "clipped").level is Level.NOTE
-    assert finding(report, "silent").verdict.startswith("not known")
+    assert finding(report, "silent").verdict.startswith("unknown")
 
 
 def test_clips_labelled_silence_may_be_silent(tmp_path: Path, recordings: list[Item]) -> None:

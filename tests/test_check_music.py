@@ -94,27 +94,27 @@ def finding(report: Report, subject: str) -> Finding:
 
 def test_what_a_store_holds_is_told_in_words(tmp_path: Path) -> None:
     songs = sound_songs()
-    metres = [TimeSignature(0, 3, 4)], [TimeSignature(0, 6, 8), TimeSignature(1440, 3, 4)], []
+    signatures = [TimeSignature(0, 3, 4)], [TimeSignature(0, 6, 8), TimeSignature(1440, 3, 4)], []
     for number, (key, notes) in enumerate(songs.items()):
         songs[key] = replace(
             notes.with_columns(program=0 if number % 2 else 40),
-            time_signatures=tuple(metres[number % 3]),
+            time_signatures=tuple(signatures[number % 3]),
             key_signatures=(KeySignature(0, 1),) if number < 5 else (),
             tempo=np.array([600_000 if number < 10 else 300_000]),
         )
     report = report_on(store_of(tmp_path, songs))
     assert finding(report, "keys").verdict == (
-        "C major (22), D major (21), G major (21) by their notes; 5 files name one, G major (5)"
+        "C major (22), D major (21), G major (21), estimated from the notes; 5 files have key signatures, G major (5)"
     )
-    assert finding(report, "metres").verdict == (
-        "3/4 (22), 4/4 (21), 6/8 (21); 21 files name none, which means 4/4; 21 files change it"
+    assert finding(report, "time signatures").verdict == (
+        "3/4 (22), 4/4 (21), 6/8 (21); 21 files have none, which means 4/4; 21 files change it"
     )
-    assert finding(report, "tempi").verdict == "100 to 200 quarters a minute, half of the files below 200"
+    assert finding(report, "tempos").verdict == "100 to 200 quarters a minute, median of the files 200"
     assert finding(report, "instruments").verdict.startswith("Acoustic Grand Piano (32), Violin (32). Most")
-    assert "every note as loud as any other" in finding(report, "notes").verdict
-    assert finding(report, "files").verdict == "64 of 64 inputs are kept, 64 pieces"
-    assert finding(report, "versions").verdict == "no melody is in two splits"
-    assert "half of them below" in finding(report, "pieces").verdict
+    assert "all notes equally loud" in finding(report, "notes").verdict
+    assert finding(report, "files").verdict == "64 of 64 inputs kept, 64 pieces"
+    assert finding(report, "versions").verdict == "no melody is in more than one split"
+    assert "median" in finding(report, "pieces").verdict
 
 
 def test_a_single_file_has_its_verb(tmp_path: Path) -> None:
@@ -123,16 +123,17 @@ def test_a_single_file_has_its_verb(tmp_path: Path) -> None:
     songs["train/3"] = replace(songs["train/3"], time_signatures=changing, key_signatures=(KeySignature(0, 1),))
     songs["train/4"] = replace(songs["train/4"], time_signatures=())
     report = report_on(store_of(tmp_path, songs))
-    assert finding(report, "metres").verdict.endswith("; 1 file names none, which means 4/4; 1 file changes it")
-    assert finding(report, "keys").verdict.endswith("; 1 file names one, G major (1)")
+    verdict = finding(report, "time signatures").verdict
+    assert verdict.endswith("; 1 file has none, which means 4/4; 1 file changes it")
+    assert finding(report, "keys").verdict.endswith("; 1 file has a key signature, G major (1)")
 
 
 def test_a_corpus_without_tempo_dynamics_or_facts_is_told(tmp_path: Path) -> None:
     report = report_on(store_of(tmp_path, sound_songs()))
-    assert "120 quarters a minute in every file, which is what a file means that names no tempo" in str(report)
+    assert "120 quarters a minute in every file, the default where a file gives no tempo" in str(report)
     report = report_on(store_of(tmp_path, sound_songs(), facts=False))
-    for subject in ("metres", "tempi", "instruments"):
-        assert finding(report, subject).verdict.startswith("not kept")
+    for subject in ("time signatures", "tempos", "instruments"):
+        assert finding(report, subject).verdict.startswith("unknown")
     loud = {key: notes.with_columns(velocity=20 + np.arange(len(notes))) for key, notes in sound_songs().items()}
     assert "velocities mostly" in finding(report_on(store_of(tmp_path, loud)), "notes").verdict
 
@@ -142,7 +143,7 @@ def test_all_in_one_key_is_a_note(tmp_path: Path) -> None:
     found = finding(report_on(store_of(tmp_path, songs)), "keys")
     assert (found.level, found.verdict) == (
         Level.NOTE,
-        "all in one key, C major (64) by their notes: what is composed will be in it",
+        "all pieces are in one key, so generated music will be too: C major (64), estimated from the notes",
     )
 
 
@@ -161,7 +162,7 @@ def test_keys_have_the_names_of_the_circle_of_fifths(sharps: int) -> None:
 @pytest.mark.parametrize(
     ("length", "level", "words"),
     [
-        (40, Level.WARNING, "which a net of its own would learn by heart. Train on a larger corpus first"),
+        (40, Level.WARNING, "a network trained on this alone would overfit. Train on a larger corpus first"),
         (FEW_NOTES // 40, Level.WARNING, "40 pieces"),  # enough notes, but too few pieces
     ],
 )
@@ -177,7 +178,7 @@ def test_a_small_folder_is_advised_to_start_from_another_run(
 
 def test_larger_corpora_are_enough_for_small_nets_and_then_for_any(tmp_path: Path) -> None:
     for notes, level, told in (
-        (FEW_NOTES, Level.NOTE, "enough for a small net"),
+        (FEW_NOTES, Level.NOTE, "enough for a small network"),
         (MANY_NOTES, Level.GOOD, "notes to train on: enough"),
     ):
         songs = sound_songs() | {f"train/{number}": song(number, length=notes // 60) for number in range(60)}
@@ -191,17 +192,17 @@ def test_a_missing_split_is_a_fault_and_a_small_one_a_warning(tmp_path: Path) ->
     found = finding(report_on(store_of(tmp_path, songs)), "amount")
     assert (found.level, found.verdict) == (
         Level.FAULT,
-        "no piece is in the split valid; a training needs both. Add pieces, or prepare a folder of your own with "
-        "--test-percent 0 or another --valid-percent",
+        "no pieces in the split valid; training needs both train and valid. Add pieces, or prepare your folder again "
+        "with --test-percent 0 or another --valid-percent",
     )
     # of little there is more to say
     found = finding(report_on(store_of(tmp_path, {f"train/{number}": song(number) for number in range(2)})), "amount")
     assert found.level is Level.FAULT
-    assert found.verdict.startswith("no piece is in the split valid; a training needs both. Add pieces, or")
+    assert found.verdict.startswith("no pieces in the split valid; training needs both train and valid. Add pieces, or")
     assert "seqaudio train music_generation --start-from RUN --store store" in found.verdict
     found = finding(report_on(store_of(tmp_path, songs | {"valid/0": song(99)})), "amount")
     assert found.level is Level.WARNING
-    assert "1 piece to choose the model by" in found.verdict
+    assert "only 1 piece to validate on" in found.verdict
 
 
 # what is wrong
@@ -213,7 +214,7 @@ def test_a_version_in_another_split_is_found_whatever_its_key(tmp_path: Path) ->
     report = report_on(store_of(tmp_path, songs))
     found = finding(report, "versions")
     assert (found.level, found.examples) == (Level.WARNING, ("train/5 = test/3",))
-    assert "1 melody is in several splits, 1 piece of the test among them" in found.verdict
+    assert "1 melody is in more than one split, with 1 piece of the test split" in found.verdict
     assert finding(report, "leaks").level is Level.GOOD
     songs["test/3"] = songs["train/5"]
     assert finding(report_on(store_of(tmp_path, songs)), "leaks").level is Level.FAULT
@@ -221,7 +222,7 @@ def test_a_version_in_another_split_is_found_whatever_its_key(tmp_path: Path) ->
     found = finding(report_on(store_of(tmp_path, songs)), "versions")
     assert (found.level, found.verdict) == (
         Level.GOOD,
-        "no melody is in two splits; 1 piece comes in several versions, each within one split",
+        "no melody is in more than one split; 1 piece has several versions, each within one split",
     )
 
 
@@ -232,8 +233,8 @@ def test_reasons_of_the_ledger_are_summed_up_in_words(tmp_path: Path) -> None:
     found = finding(report_on(store_of(tmp_path, songs, lost=lost)), "files")
     assert found.level is Level.WARNING
     assert found.verdict == (
-        "64 of 73 inputs are kept, 64 pieces. Left out: 3 without notes, 2 cut off, 1 too long, "
-        "1 with percussion alone, 1 that crashed the parser, 1 like another"
+        "64 of 73 inputs kept, 64 pieces. Left out: 3 without notes, 2 truncated, 1 too long, "
+        "1 with percussion only, 1 that crashed the parser, 1 with the same content as another"
     )
     assert found.examples[3] == "lost3.mid (truncated)"
     # what is left out on purpose is no warning
@@ -249,8 +250,8 @@ def test_one_file_is_told_as_one(tmp_path: Path) -> None:
     signatures = (TimeSignature(0, 6, 8), TimeSignature(1440, 3, 4))
     for number, (key, notes) in enumerate(songs.items()):
         songs[key] = replace(notes, time_signatures=signatures[: 2 - bool(number)] if number < 63 else ())
-    verdict = finding(report_on(store_of(tmp_path, songs)), "metres").verdict
-    assert verdict.endswith("1 file names none, which means 4/4; 1 file changes it")
+    verdict = finding(report_on(store_of(tmp_path, songs)), "time signatures").verdict
+    assert verdict.endswith("1 file has none, which means 4/4; 1 file changes it")
 
 
 def test_every_reason_of_the_reader_has_its_words() -> None:
@@ -285,11 +286,11 @@ def test_rows_that_the_representation_does_not_write_are_a_fault(tmp_path: Path)
 def test_stores_that_do_not_tell_their_representation_are_refused(tmp_path: Path) -> None:
     store = store_of(tmp_path, sound_songs())
     store.settings.clear()
-    with pytest.raises(StoreError, match="does not tell how notes are written"):
+    with pytest.raises(StoreError, match="does not name the representation of its notes"):
         music_of(Contents(store))
     store = store_of(tmp_path, sound_songs())
     store.settings["representation"]["steps_per_quarter"] = 24
-    with pytest.raises(StoreError, match="has other tokens than performance has now"):
+    with pytest.raises(StoreError, match="has other tokens than performance in this version"):
         music_of(Contents(store))
 
 
@@ -298,12 +299,12 @@ def test_of_a_large_store_some_pieces_are_drawn_and_it_is_said(tmp_path: Path, m
     store = store_of(tmp_path, sound_songs())
     whole = sum(count.steps for count in store.counts.values())
     report = report_on(store)
-    heard = len(music_of(report.contents).heard)
-    assert 10 < heard < 64
+    decoded = len(music_of(report.contents).decoded)
+    assert 10 < decoded < 64
     assert whole > 6000
     for subject in ("keys", "versions", "notes"):
-        assert f"(of {heard} pieces, drawn by their names)" in finding(report, subject).verdict
-    # the notes to train on are reckoned for all
+        assert f"(in a sample of {decoded} pieces)" in finding(report, subject).verdict
+    # the notes to train on are extrapolated to all pieces
     assert "about 1,7" in finding(report, "amount").verdict
 
 
@@ -350,11 +351,11 @@ def test_the_figure_is_legible_and_counts_every_note(tmp_path: Path, name: str, 
         "notes by pitch",
         f"notes by length ({unit})",
         "notes by velocity",
-        "pieces by notes a second",
+        "pieces by notes per second",
     } <= set(words(figure))
-    heard = [notes for _, notes in music_of(contents).heard]
+    pieces = [notes for _, notes in music_of(contents).decoded]
     drawn = [sum(bar.get_height() for bar in axes.patches) for axes in figure.axes]
-    assert drawn == [sum(map(len, heard))] * 3 + [len(heard)]
+    assert drawn == [sum(map(len, pieces))] * 3 + [len(pieces)]
 
 
 def test_lengths_are_in_seconds_where_the_clock_is(tmp_path: Path) -> None:

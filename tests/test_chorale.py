@@ -15,7 +15,7 @@ from seqaudio.errors import OptionError
 from seqaudio.midi import read_midi, write_midi
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.tokens.chorale import ChoraleRepresentation
-from seqaudio.tokens.chorale_grammar import METRES, VOICES
+from seqaudio.tokens.chorale_grammar import TIME_SIGNATURES, VOICES
 from seqaudio.tokens.representation import Grammar
 from seqaudio.vocabulary import BOS, EOS, Vocabulary
 
@@ -289,26 +289,26 @@ CHORD = "metre_4/4 bar step_0 note_72 note_67 note_60 note_48 "
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
-        ("<pad>", "position 0: <pad> is illegal: <pad> stands outside the stream"),
+        ("<pad>", "position 0: <pad> is illegal: <pad> must not be inside a stream"),
         ("<bos> <bos>", "position 1: <bos> is illegal"),
         ("<eos> <eos>", "position 1: <eos> is illegal: nothing follows <eos>"),
-        ("bar", "position 0: bar is illegal: a metre must come first"),
-        ("note_60", "position 0: note_60 is illegal: a metre must come first"),
-        ("metre_4/4 metre_4/4", "position 1: metre_4/4 is illegal: the metre stands at the beginning"),
-        (f"{CHORD} metre_3/4", "position 7: metre_3/4 is illegal: the metre stands at the beginning"),
+        ("bar", "position 0: bar is illegal: a time signature must come first"),
+        ("note_60", "position 0: note_60 is illegal: a time signature must come first"),
+        ("metre_4/4 metre_4/4", "position 1: metre_4/4 is illegal: the time signature comes first, and only once"),
+        (f"{CHORD} metre_3/4", "position 7: metre_3/4 is illegal: the time signature comes first, and only once"),
         ("metre_4/4", "the stream stops at position 1: a bar must begin first"),
         ("metre_4/4 step_0", "position 1: step_0 is illegal: a bar must begin first"),
-        ("metre_4/4 bar note_60", "position 2: note_60 is illegal: a step must come before what its voices do"),
+        ("metre_4/4 bar note_60", "position 2: note_60 is illegal: a step must come before the tokens of its voices"),
         (f"{CHORD} hold", "position 7: hold is illegal: a step must come before"),
         ("metre_4/4 bar step_3 note_60 bar", "position 4: bar is illegal: the alto of this step must come first"),
         ("metre_4/4 bar step_3 note_60 rest rest", "the stream stops at position 6: the bass of this step must come"),
-        ("metre_4/4 bar step_16", "position 2: step_16 is illegal: a bar of this metre has 16 steps, counted from 0"),
-        (f"{CHORD} step_0", "position 7: step_0 is illegal: within a bar steps rise, 0 came before"),
-        ("metre_4/4 bar step_0 hold", "position 3: hold is illegal: no note of the soprano sounds that could be held"),
-        (f"{CHORD} step_4 hold rest hold hold step_8 hold hold", "position 14: hold is illegal: no note of the alto"),
-        (f"{CHORD} step_4 hold hold hold hold", "position 11: hold is illegal: a step at which no voice begins or"),
-        ("metre_4/4 bar step_0 rest rest rest rest", "position 6: rest is illegal: a step at which no voice begins"),
-        ("metre_4/4 bar", "the stream stops at position 2: a piece does not end with a silent bar"),
+        ("metre_4/4 bar step_16", "position 2: step_16 is illegal: a bar has 16 steps, counted from 0"),
+        (f"{CHORD} step_0", "position 7: step_0 is illegal: within a bar steps rise, the previous one was 0"),
+        ("metre_4/4 bar step_0 hold", "position 3: hold is illegal: the soprano has no sounding note to hold"),
+        (f"{CHORD} step_4 hold rest hold hold step_8 hold hold", "position 14: hold is illegal: the alto has no"),
+        (f"{CHORD} step_4 hold hold hold hold", "position 11: hold is illegal: at a step at least one voice must"),
+        ("metre_4/4 bar step_0 rest rest rest rest", "position 6: rest is illegal: at a step at least one voice must"),
+        ("metre_4/4 bar", "the stream stops at position 2: a piece must not end with a silent bar"),
         (f"{CHORD} bar step_0 rest rest rest rest", "the stream stops at position 13: .* with a silent bar"),
         (f"{CHORD} step_1 rest rest rest rest bar", "the stream stops at position 13: .* with a silent bar"),
     ],
@@ -320,7 +320,7 @@ def test_illegal_streams_are_refused(stream: str, message: str) -> None:
 
 @pytest.mark.parametrize("token", [-1, 161, 10**6])
 def test_ids_outside_the_vocabulary_are_refused(token: int) -> None:
-    with pytest.raises(ValueError, match=r"position 0: id -?\d+ is illegal: ids are in 0..160"):
+    with pytest.raises(ValueError, match=r"position 0: id -?\d+ is illegal: expected ids in 0..160"):
         CHORALE.decode([token])
 
 
@@ -387,7 +387,7 @@ def test_settings_that_make_no_sense_are_refused(given_settings: dict[str, int],
 
 
 def test_every_metre_has_a_bar_of_its_length() -> None:
-    quarters = [4 * int(metre.split("/")[0]) / int(metre.split("/")[1]) for metre in METRES]
+    quarters = [4 * int(metre.split("/")[0]) / int(metre.split("/")[1]) for metre in TIME_SIGNATURES]
     assert [steps / CHORALE.steps_per_quarter for steps in CHORALE.ids.bar_steps] == quarters
 
 

@@ -43,9 +43,9 @@ def test_four_voices_in_literal_tokens() -> None:
     ("stream", "message"),
     [
         ("note_60", "the stream stops at position 1: the alto of this step must come first"),
-        ("rest rest rest rest", "the stream stops at position 4: a piece does not end with a silent step"),
-        ("hold", "position 0: hold is illegal: no note of the soprano sounds that could be held"),
-        ("note_60 rest rest rest hold hold", "position 5: hold is illegal: no note of the alto sounds"),
+        ("rest rest rest rest", "the stream stops at position 4: a piece must not end with a silent step"),
+        ("hold", "position 0: hold is illegal: the soprano has no sounding note to hold"),
+        ("note_60 rest rest rest hold hold", "position 5: hold is illegal: the alto has no sounding note"),
         ("note_60 rest <eos>", "position 2: <eos> is illegal: the tenor of this step must come first"),
     ],
 )

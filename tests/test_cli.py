@@ -75,9 +75,9 @@ def test_a_kind_of_script_alone_lists_what_there_is(kind: str, command: Command)
         (("evaluate", "{none}"), ("not a run",)),
         (("evaluate", "--split", "test"), ("no run was given",)),
         (("info", "{none}"), ("no such file or folder",)),
-        (("info", "{empty}"), ("neither a store", "nor a run")),
-        (("info",), ("expected one thing", "--cells")),
-        (("info", "{empty}", "--cells"), ("expected one thing", "--cells")),
+        (("info", "{empty}"), ("expected a store", "or a run")),
+        (("info",), ("expected one of", "--cells")),
+        (("info", "{empty}", "--cells"), ("expected one of", "--cells")),
         (("recognize", "{none}", "{empty}"), ("has no recordings",)),
         (("recognize", "{none}", "x.wav", "--json", "--csv"), ("exclude each other",)),
     ],
@@ -163,7 +163,7 @@ def test_doctor_finds_everything_in_a_whole_installation(command: Command) -> No
     done = command("seqaudio", "doctor")
     assert done.returncode == 0, done.stdout
     assert "FAILS" not in done.stdout
-    assert "a note written and read back" in done.stdout
+    assert "wrote a note and read it back" in done.stdout
 
 
 def test_doctor_names_what_is_missing_and_the_remedy(
@@ -222,7 +222,7 @@ def test_info_draws_the_lanes_of_a_store(tmp_path: Path, capsys: pytest.CaptureF
     ("options", "message"),
     [
         ({"lanes": 0}, "--lanes 0 --window 128, expected at least 1"),
-        ({"lanes": 2, "path": None, "cells": True}, "--lanes 2 is for a store, got --cells"),
+        ({"lanes": 2, "path": None, "cells": True}, "--lanes 2 needs a store, got --cells"),
     ],
 )
 def test_lanes_that_cannot_be_drawn_are_refused(options: dict[str, object], message: str, tmp_path: Path) -> None:

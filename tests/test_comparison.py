@@ -247,13 +247,13 @@ def test_the_table_holds_the_figures_and_a_verdict_a_pair(tmp_path: Path, capsys
     table = [line.split() for line in lines[2:5]]
     assert table[0] == ["cell=lstm", "3", "96.00", "%", "1.00", "%", "not", "read", "-", "0", "5,000", "12"]
     assert {line[0] for line in table[1:]} == {"cell=gru", "cell=elman"}
-    verdicts = [line for line in lines if "paired over seeds" in line]
+    verdicts = [line for line in lines if "paired by seed" in line]
     assert len(verdicts) == 3
     assert any(
         line.strip().startswith("cell=lstm better than cell=gru by 5.00 points (5.00 .. 5.00)") for line in verdicts
     )
     assert sum(NO_DIFFERENCE in line for line in verdicts) == 1
-    assert "each pair is judged by itself" in lines[-1]
+    assert "each pair is tested by itself" in lines[-1]
 
 
 def test_test_figures_are_compared_where_all_runs_were_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

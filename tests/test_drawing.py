@@ -389,7 +389,7 @@ def test_the_command_shows_a_recording(command: Command, tmp_path: Path) -> None
 def test_the_command_refuses_what_it_cannot_show(tmp_path: Path) -> None:
     file, png = tmp_path / "short.wav", tmp_path / "x.png"
     soundfile.write(file, np.zeros(100), 16_000)
-    with pytest.raises(AudioError, match="too_short: 100 samples at 16000 Hz, one frame has 400"):
+    with pytest.raises(AudioError, match="too_short: 100 samples at 16000 Hz, a frame needs 400"):
         show_command.main(show_command.Config(file, png))
     with pytest.raises(AudioError, match="missing"):
         show_command.main(show_command.Config(tmp_path / "none.wav", png))

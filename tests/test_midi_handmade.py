@@ -66,10 +66,10 @@ EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {
 }
 # what is read with less than the file has says so
 REMARKS = {
-    "header_says_fewer_tracks.mid": "the header promises 1 tracks, 2 are there",
-    "track_len_too_big.mid": "track 0 promises 100000 bytes, 40 are there",
-    "bad_key_signature.mid": "left out: mode 7",
-    "bad_time_signature.mid": "left out: TimeSignature",
+    "header_says_fewer_tracks.mid": "2 tracks, the header says 1",
+    "track_len_too_big.mid": "track 0 has 40 bytes, its header says 100000",
+    "bad_key_signature.mid": "left out: key signature of mode 7",
+    "bad_time_signature.mid": "left out: time signature",
 }
 
 

@@ -88,7 +88,7 @@ def test_symusic_writes_what_we_read_again() -> None:
 
 
 def test_ticks_beyond_symusics_are_refused() -> None:
-    with pytest.raises(ValueError, match="tick 2147483648, symusic holds at most 2147483647"):
+    with pytest.raises(ValueError, match="tick 2147483648, but symusic holds at most 2147483647"):
         to_symusic(NoteSequence.from_columns([0], [2**31], [60]))
 
 
@@ -103,7 +103,7 @@ def test_ticks_beyond_symusics_are_refused() -> None:
 def test_maps_beyond_pretty_midis_ticks_are_refused(maps: dict[str, Any], end: int) -> None:
     notes = NoteSequence.from_columns([0], [480], [60], **maps)
     with pytest.raises(
-        ValueError, match=f"reach tick {end}, where their last bar ends; pretty_midi holds at most 9999999"
+        ValueError, match=f"reach tick {end}, where their last bar ends, but pretty_midi holds at most 9999999"
     ):
         to_pretty_midi(notes)
     assert len(from_pretty_midi(to_pretty_midi(quantise(notes, 12)))) == 1
@@ -177,7 +177,7 @@ def test_a_preparation_reads_pedals_for_a_representation_that_says_them(tmp_path
     class Pedalled(PerformanceRepresentation):
         """Its first token is the number of pedals."""
 
-        says_pedals = True
+        encodes_pedals = True
 
         def encode(self, notes: NoteSequence) -> np.ndarray:
             return np.append(len(notes.pedals), super().encode(notes))
@@ -203,9 +203,9 @@ def test_pedals_follow_their_ticks() -> None:
 @pytest.mark.parametrize(
     ("pedals", "message"),
     [
-        ([(1, 0, 9)], "track of a pedal in 1..1"),
-        ([(0, -1, 9)], "tick of a pedal in -1..9"),
-        ([(0, 9, 8)], "go up behind where they go down"),
+        ([(1, 0, 9)], "pedal track has values in 1..1"),
+        ([(0, -1, 9)], "pedal tick has values in -1..9"),
+        ([(0, 9, 8)], "must not go up before they go down"),
     ],
 )
 def test_pedals_that_no_foot_presses_are_refused(pedals: list[tuple[int, int, int]], message: str) -> None:

@@ -18,7 +18,7 @@ from seqaudio.errors import OptionError
 from seqaudio.midi import midi_bytes
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.tokens import MidiTokRepresentation, build_representation
-from seqaudio.tokens.miditok.quarter_metres import quarter_metres
+from seqaudio.tokens.miditok.quarter_signatures import quarter_signatures
 from seqaudio.tokens.miditok.tokeniser import TOKENISERS, tokeniser
 from seqaudio.vocabulary import EOS
 
@@ -202,7 +202,7 @@ def test_what_may_follow_follows_in_miditoks_own_graph(name: str) -> None:
         (
             "TSD",
             "TimeSig_4/4 TimeShift_4.0.4 TimeSig_4/4",
-            "position 2: .*: a metre changes with a bar, to another one",
+            "position 2: .*: a time signature changes at a bar line",
         ),
         ("TSD", "TimeSig_4/4 TimeShift_4.0.4", "the stream stops at position 2: expected Pitch or TimeSig"),
     ],
@@ -220,7 +220,7 @@ def test_within_a_time_pitches_rise_and_none_begins_that_sounds(name: str) -> No
     note = "Pitch_60 Velocity_63 Duration_2.0.4"
     later = "Position_4" if name == "REMI" else "TimeShift_1.0.4"
     for more in (note, "Pitch_59", f"{later} {note}"):
-        with pytest.raises(ValueError, match="it sounds already, or is not above the pitch before it"):
+        with pytest.raises(ValueError, match="it sounds already, or is not above the previous pitch"):
             representation.decode(ids(representation, f"{begin} {note} {more}"))
 
 
@@ -249,7 +249,7 @@ def test_metres_become_whole_quarters_and_begin_with_bars(
     notes = NoteSequence.from_columns(
         [0], [1], [60], ticks_per_quarter=4, time_signatures=[TimeSignature(*metre) for metre in metres]
     )
-    found = quarter_metres(notes, 4, last=1000)
+    found = quarter_signatures(notes, 4, last=1000)
     assert [(metre.tick, metre.numerator) for metre in found] == expected
     assert {metre.denominator for metre in found} == {4}
 

@@ -191,11 +191,11 @@ def test_nothing_and_drums_alone_are_the_empty_stream(representation: TokenRepre
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
-        ([PAD], "position 0: <pad> is illegal: <pad> stands outside the stream"),
+        ([PAD], "position 0: <pad> is illegal: <pad> must not be inside a stream"),
         ([BOS, BOS], "position 1: <bos> is illegal"),
         ([EOS, EOS], "position 1: <eos> is illegal: nothing follows <eos>"),
         ([BOS, EOS, 3], "position 2: .* is illegal: nothing follows <eos>"),
-        ([10**6], "position 0: id 1000000 is illegal: ids are in 0.."),
+        ([10**6], "position 0: id 1000000 is illegal: expected ids in 0.."),
         ([-1], "position 0: id -1 is illegal"),
     ],
 )
@@ -233,7 +233,7 @@ def test_names_lead_to_representations() -> None:
         ("performance", {"velocity_bins": 5}, "5 velocity bins"),
         ("performance", {"steps_per_second": 0}, "0 per second"),
         ("performance", {"tempo": 0}, "tempo 0"),
-        ("performance", {"clock": "second", "tempo": 600_001}, "make no whole number of steps per quarter"),
+        ("performance", {"clock": "second", "tempo": 600_001}, "do not give a whole number of steps per quarter"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(name: str, given_settings: dict[str, Any], message: str) -> None:
@@ -259,11 +259,11 @@ def test_melody_ids_are_those_of_the_table() -> None:
 @pytest.mark.parametrize(
     ("stream", "message"),
     [
-        ("hold", "position 0: hold is illegal: no note sounds that could be held"),
+        ("hold", "position 0: hold is illegal: there is no sounding note to hold"),
         ("note_60 rest hold", "position 2: hold is illegal"),
-        ("note_60 rest", "the stream stops at position 2: a melody does not end with a rest"),
+        ("note_60 rest", "the stream stops at position 2: a melody must not end with a rest"),
         ("rest", "the stream stops at position 1"),
-        ("note_60 rest <eos>", "position 2: <eos> is illegal: a melody does not end with a rest"),
+        ("note_60 rest <eos>", "position 2: <eos> is illegal: a melody must not end with a rest"),
     ],
 )
 def test_illegal_melodies_are_refused(stream: str, message: str) -> None:
@@ -358,16 +358,22 @@ def test_velocities_fall_into_bins_and_come_back_as_their_middle(velocity: int, 
         ("velocity_3 shift_1", "position 1: shift_1 is illegal: a note must follow a velocity"),
         ("velocity_3 on_60 velocity_3", "position 2: velocity_3 is illegal: the velocity is 3 already"),
         ("velocity_3 on_60 on_60", "pitch 60 sounds already"),
-        ("velocity_3 on_60 on_59", "within a step notes begin by rising pitch, 60 came before"),
-        ("velocity_3 on_127 velocity_4", "no note can follow it in this step"),
+        ("velocity_3 on_60 on_59", "within a step notes begin by rising pitch, the previous one was 60"),
+        ("velocity_3 on_127 velocity_4", "no note could follow it in this step"),
         ("velocity_3 on_60 off_60", "position 2: off_60 is illegal: within a step notes end before others begin"),
         ("off_60", "pitch 60 does not sound"),
-        ("velocity_3 on_60 on_61 shift_1 off_61 off_60", "within a step notes end by rising pitch, 61 came before"),
-        ("shift_1 shift_1", "position 1: shift_1 is illegal: only shifts of 48 are followed by a shift"),
-        ("shift_1", "the stream stops at position 1: a piece ends with the end of a note"),
+        (
+            "velocity_3 on_60 on_61 shift_1 off_61 off_60",
+            "within a step notes end by rising pitch, the previous one was 61",
+        ),
+        (
+            "shift_1 shift_1",
+            "position 1: shift_1 is illegal: only a shift of 48, the longest, may be followed by a shift",
+        ),
+        ("shift_1", "the stream stops at position 1: a piece must end with the end of a note"),
         ("velocity_3 on_60", "the stream stops at position 2: 1 notes still sound"),
         ("velocity_3", "the stream stops at position 1: a note must follow a velocity"),
-        ("velocity_3 on_60 shift_1 off_60 shift_1 <eos>", "position 5: <eos> is illegal: a piece ends with"),
+        ("velocity_3 on_60 shift_1 off_60 shift_1 <eos>", "position 5: <eos> is illegal: a piece must end with"),
     ],
 )
 def test_illegal_performances_are_refused(stream: str, message: str) -> None:

@@ -94,9 +94,9 @@ def roll_of(*values: int) -> np.ndarray:
         (roll_of(1, 2), "frame 1: pitch 60 is 2, expected 0 or 1"),
         (roll_of(0, 1), "frame 1: pitch 60 begins in the second frame of a step"),
         (roll_of(1, 0, 0, 0), "frame 2: pitch 60 went silent within a step, so it must begin again here"),
-        (roll_of(1, 1, 1), "the roll stops at frame 3: a step has two frames"),
+        (roll_of(1, 1, 1), "the roll stops at frame 3: the last step is incomplete"),
         (roll_of(1, 0), "the roll stops at frame 2: pitch 60 went silent within a step"),
-        (roll_of(1, 1, 0, 0), "the roll stops at frame 4: a roll does not end with a silent step"),
+        (roll_of(1, 1, 0, 0), "the roll stops at frame 4: a roll must not end with a silent step"),
     ],
 )
 def test_rolls_that_are_never_encoded_are_refused(frames: np.ndarray, message: str) -> None:

@@ -208,9 +208,9 @@ def test_no_room_gives_the_empty_stream() -> None:
         ({"temperature": float("inf")}, "temperature inf"),
         ({"max_events": -1}, "max_events -1"),
         ({"minimum_events": 6, "max_events": 5}, "minimum_events 6, max_events 5"),
-        ({"primer": [4]}, "primer, position 0: id 4 is illegal: no note sounds"),
-        ({"primer": [5, EOS]}, "primer, position 1: id 2 is illegal: a primer goes without its end"),
-        ({"primer": [5, 3], "max_events": 2}, "a primer of 2 events and the 1 that close it exceed max_events 2"),
+        ({"primer": [4]}, "primer, position 0: id 4 is illegal: there is no sounding note"),
+        ({"primer": [5, EOS]}, "primer, position 1: id 2 is illegal: a primer must not contain <eos>"),
+        ({"primer": [5, 3], "max_events": 2}, "a primer of 2 events, and 1 to complete it, exceed max_events 2"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(options: dict[str, object], message: str) -> None:
@@ -230,7 +230,7 @@ def test_a_model_in_training_mode_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="logits that are not numbers"):
+    with pytest.raises(ValueError, match="logits contain NaN or infinity"):
         sample(Constant(torch.full((133,), value)), MelodyRepresentation(), generator=seeded(1))
 
 
@@ -308,9 +308,9 @@ def test_silent_steps_at_the_end_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Echo(), {"frames": 3}, "3 frames behind a primer of 0, expected multiples of 2"),
+        (Echo(), {"frames": 3}, "3 frames and a primer of 0, expected multiples of 2"),
         (Echo(), {"frames": 2, "temperature": 0.0}, "temperature 0"),
-        (Echo(float("nan")), {"frames": 2}, r"logits \[1, 88\], expected \[1, 88\] numbers"),
+        (Echo(float("nan")), {"frames": 2}, r"logits \[1, 88\] or NaN in them, expected \[1, 88\] finite numbers"),
         (RandomRoll().train(), {"frames": 2}, r"call model\.eval\(\) first"),
         (
             Echo(),

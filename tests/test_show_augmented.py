@@ -85,8 +85,8 @@ def test_what_is_told_is_what_was_done(word: Path, tmp_path: Path, capsys: pytes
     assert all(abs(float(shift.split()[1])) <= 25 for shift in shifts)
     (tmp_path / "silent").mkdir()
     soundfile.write(tmp_path / "silent" / "a.wav", np.zeros(RATE), RATE)
-    assert told(tmp_path / "silent" / "a.wav", "noise,gain") == "nothing changes"
-    assert told(word, "noise", noise_folder=tmp_path / "silent") == "nothing changes"
+    assert told(tmp_path / "silent" / "a.wav", "noise,gain") == "no change"
+    assert told(word, "noise", noise_folder=tmp_path / "silent") == "no change"
     with pytest.raises(AudioError, match=r"a\.wav: empty: .* silence, expected an impulse response"):
         told(word, "room", room_folder=tmp_path / "silent")
     with pytest.raises(OptionError, match="--seed -1, expected 0 or more"):
@@ -103,19 +103,19 @@ def test_the_seed_decides_the_picture(word: Path) -> None:
 
 
 def test_changes_without_a_name_are_refused(word: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--augment ' , ' names no change; expected some of speed, shift"):
+    with pytest.raises(OptionError, match="--augment ' , ' names no augmentation; expected some of speed, shift"):
         show.main(show.Config(word, tmp_path / "x.png", augment=" , "))
 
 
 def test_a_folder_without_its_change_is_refused(word: Path, tmp_path: Path) -> None:
     config = show.Config(word, tmp_path / "x.png", augment="speed", noise_folder=tmp_path)
-    with pytest.raises(OptionError, match=r"--noise-folder .* without --augment noise"):
+    with pytest.raises(OptionError, match=r"--noise-folder .* needs --augment noise"):
         show.main(config)
 
 
 def test_a_recording_that_speed_makes_too_short_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", recording(0.025).samples, RATE)
     seeds = range(1, 20)
-    with pytest.raises(AudioError, match="leaves less than one frame"):
+    with pytest.raises(AudioError, match="less than one frame is left"):
         for seed in seeds:
             show.main(show.Config(tmp_path / "short.wav", tmp_path / f"{seed}.png", augment="speed", seed=seed))

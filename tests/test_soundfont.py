@@ -290,13 +290,13 @@ def test_a_missing_program_is_played_by_the_lowest_with_a_warning(
     font = tiny_soundfont(tmp_path / "tiny.sf2", [(19, 0), (5, 0)])
     samples = render(NoteSequence.from_columns([0], [960], [69], program=40), RATE, font)
     assert np.abs(samples).max() == pytest.approx(PEAK)
-    assert capsys.readouterr().err == "warning: tiny.sf2 has no program 40; program 5 plays it\n"
+    assert capsys.readouterr().err == "warning: tiny.sf2 has no program 40; program 5 plays instead\n"
 
 
 def test_an_unknown_drum_kit_is_played_by_the_standard_kit(capsys: pytest.CaptureFixture[str]) -> None:
     samples = render(NoteSequence.from_columns([0], [240], [38], program=5, is_drum=True), RATE)
     assert np.abs(samples).max() == pytest.approx(PEAK)
-    assert "has no drum kit 5; drum kit 0 plays it" in capsys.readouterr().err
+    assert "has no drum kit 5; drum kit 0 plays instead" in capsys.readouterr().err
 
 
 def test_what_a_font_cannot_play_at_all_is_left_out_with_a_warning(tmp_path: Path) -> None:
@@ -329,19 +329,19 @@ def patched(kind: bytes, offset: int, new: bytes) -> Callable[[bytes], bytes]:
 
 
 DAMAGE: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "empty": ("which is no SoundFont", lambda data: b""),
-    "a WAV": ("which is no SoundFont", lambda data: b"RIFF\x04\x00\x00\x00WAVE"),
-    "cut": ("its header promises", lambda data: data[: len(data) // 2]),
-    "a chunk too long": ("promises", patched(b"shdr", -4, b"\xff\xff\xff\x00")),
+    "empty": ("not a SoundFont", lambda data: b""),
+    "a WAV": ("not a SoundFont", lambda data: b"RIFF\x04\x00\x00\x00WAVE"),
+    "cut": ("truncated: .* its header says", lambda data: data[: len(data) // 2]),
+    "a chunk too long": ("truncated: chunk", patched(b"shdr", -4, b"\xff\xff\xff\x00")),
     "a table missing": ("chunk igen has 0 bytes", lambda data: data.replace(b"igen", b"igex")),
-    "no samples": ("has no chunk smpl", lambda data: data.replace(b"smpl", b"smpx")),
-    "a bag beyond": ("chunk inst leads out of ibag", patched(b"inst", 42, b"\xff\x7f")),
-    "a generator beyond": ("chunk pbag leads out of pgen", patched(b"pbag", 4, b"\xff\x7f")),
-    "an instrument beyond": ("chunk pgen leads out of inst", patched(b"pgen", 2, b"\x07\x00")),
-    "a sample header beyond": ("chunk igen leads out of shdr", patched(b"igen", 6, b"\x07\x00")),
-    "a sample beyond": ("a sample leads out of the file", patched(b"shdr", 24, b"\xff\xff\xff\x00")),
-    "a sample rate of 0": ("a sample leads out of the file", patched(b"shdr", 36, bytes(4))),
-    "another bank": ("has no instrument in bank 0 or 128", patched(b"phdr", 22, b"\x07\x00")),
+    "no samples": ("the chunk smpl, which holds the samples, is missing", lambda data: data.replace(b"smpl", b"smpx")),
+    "a bag beyond": ("an index in chunk inst points outside of ibag", patched(b"inst", 42, b"\xff\x7f")),
+    "a generator beyond": ("an index in chunk pbag points outside of pgen", patched(b"pbag", 4, b"\xff\x7f")),
+    "an instrument beyond": ("an index in chunk pgen points outside of inst", patched(b"pgen", 2, b"\x07\x00")),
+    "a sample header beyond": ("an index in chunk igen points outside of shdr", patched(b"igen", 6, b"\x07\x00")),
+    "a sample beyond": ("a sample lies outside of the file", patched(b"shdr", 24, b"\xff\xff\xff\x00")),
+    "a sample rate of 0": ("a sample lies outside of the file", patched(b"shdr", 36, bytes(4))),
+    "another bank": ("no instrument in bank 0 or 128", patched(b"phdr", 22, b"\x07\x00")),
     "compressed": ("expected an uncompressed", patched(b"shdr", 44, b"\x11\x00")),
 }
 
@@ -390,4 +390,4 @@ def test_a_real_font_of_a_few_instruments_is_in_tune(data_folder: Path, capsys: 
     font = data_folder / "music" / "soundfont" / "florestan-subset.sf2"
     samples = render(NoteSequence.from_columns([0], [960], [69], 100), RATE, font)
     assert frequency(samples) == pytest.approx(440.0, rel=0.003)
-    assert "has no program 0; program 2 plays it" in capsys.readouterr().err
+    assert "has no program 0; program 2 plays instead" in capsys.readouterr().err

@@ -93,15 +93,15 @@ def test_without_variation_there_is_a_run_a_seed(recipe: ModuleType) -> None:
         (["seed=1,2"], [], "give --seeds"),
         (["run=a,b"], [], "give --out"),
         (["store=a,b"], [], "a sweep for each store"),
-        (["cell=gru,gru"], [], "two runs would be called cell-gru_seed-1"),
-        (["cell=gru", "cell=lstm"], [], "given twice"),
+        (["cell=gru,gru"], [], "two runs would be named cell-gru_seed-1"),
+        (["cell=gru", "cell=lstm"], [], "names an option twice"),
         (["learned_state=maybe"], [], "expected true or false"),
         (["steps=many"], [], "--steps: invalid literal"),
         (["task=adding,addin"], [], "invalid choice 'addin'"),
         ([], ["--step", "3"], "did you mean --steps"),
         ([], ["--seed=3"], "give --seeds"),
         ([], ["--resume"], "an interrupted run is resumed"),
-        (["cell=gru"], ["--cell", "lstm"], "behind -- and varied too"),
+        (["cell=gru"], ["--cell", "lstm"], "after -- and in --vary"),
         ([], ["stray"], "Unrecognized options: stray"),
     ],
 )
@@ -138,7 +138,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest() -> None:
 
 def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OptionError, match="choose another place"):
+    with pytest.raises(OptionError, match="choose another path"):
         sweep.main(sweep.Config("memory_tasks", out=tmp_path / "file"))
 
 

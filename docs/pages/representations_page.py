@@ -1,6 +1,6 @@
-"""The tables and the picture of docs/representations.md, from the code that they tell of.
+"""Generate the tables and the picture of docs/representations.md.
 
-python docs/pages/representations_page.py        writes both anew, in the root of a clone
+python docs/pages/representations_page.py        in the root of a clone; writes both
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from seqaudio.tokens.roll_grammar import LOWEST
 PAGE = Path("docs/representations.md")
 PICTURE = Path("docs/pictures/representations.png")
 TITLE = "Frère Jacques as a canon: eight bars in every representation"
-BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"  # what stands between them is written by `filled`
+BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"  # `filled` replaces the text between them
 BARS, BAR_QUARTERS = 8, 4
 
-# Frère Jacques, traditional: semitones above the tonic and quarters of each note, two bars a line
+# Frère Jacques, traditional: (semitones above the tonic, length in quarters) of each note, two bars a line
 TUNE = (
     ((0, 1), (2, 1), (4, 1), (0, 1), (0, 1), (2, 1), (4, 1), (0, 1)),
     ((4, 1), (5, 1), (7, 2), (4, 1), (5, 1), (7, 2)),
     ((7, 0.5), (9, 0.5), (7, 0.5), (5, 0.5), (4, 1), (0, 1), (7, 0.5), (9, 0.5), (7, 0.5), (5, 0.5), (4, 1), (0, 1)),
     ((0, 1), (-5, 1), (0, 2), (0, 1), (-5, 1), (0, 2)),
 )
-TONICS = (72, 60, 48, 36)  # of the soprano and of those who follow it, two bars after each other
+TONICS = (72, 60, 48, 36)  # of the voices, the soprano first, each two bars after the previous one
 REPRESENTATIONS: tuple[Representation, ...] = (
     MelodyRepresentation(),
     PerformanceRepresentation(),
@@ -52,13 +52,13 @@ REPRESENTATIONS: tuple[Representation, ...] = (
 
 
 def eight_bars() -> NoteSequence:
-    """The canon: each voice sings the tune two bars behind the one above it, up to the end of bar eight."""
+    """The canon: each voice sings the tune two bars after the one above it, up to the end of bar eight."""
     rows = []
     for track, tonic in enumerate(TONICS):
-        place = 2.0 * BAR_QUARTERS * track
+        time = 2.0 * BAR_QUARTERS * track  # quarters
         for degree, quarters in (note for line in TUNE[: len(TUNE) - track] for note in line):
-            rows.append((int(480 * place), int(480 * (place + quarters)), tonic + degree, track))
-            place += quarters
+            rows.append((int(480 * time), int(480 * (time + quarters)), tonic + degree, track))
+            time += quarters
     start, end, pitch, track_column = np.array(rows, dtype=np.int64).T
     return NoteSequence.from_columns(
         start, end, pitch, 80, 0, track_column,
@@ -67,9 +67,9 @@ def eight_bars() -> NoteSequence:
 
 
 def filled(page: str) -> str:
-    """The page with its tables as they are now.
+    """The page with its tables replaced by new ones.
 
-    Raises OptionError where it lacks the two marks between which they stand.
+    Raises OptionError if it lacks one of the two marks around the tables.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -79,9 +79,9 @@ def filled(page: str) -> str:
 
 
 def tables() -> str:
-    """How large each representation is, then what it writes, bar by bar, in Markdown."""
+    """The size of each representation, then its tokens bar by bar, as Markdown."""
     notes = eight_bars()
-    lines = ["| representation | ids | of the eight bars | what quantising keeps |", "|---|---|---|---|"]
+    lines = ["| representation | ids | length of the eight bars | kept by quantisation |", "|---|---|---|---|"]
     for representation in REPRESENTATIONS:
         vocabulary = representation.vocabulary
         size = f"{len(representation.encode(notes))} {'tokens' if vocabulary else 'frames of 88 keys'}"
@@ -108,14 +108,14 @@ def _bar_table(representation: Representation, notes: NoteSequence) -> list[str]
         ]
     if isinstance(representation, RollRepresentation):
         written = _keys_by_bar(representation, notes)
-        head = "| bar | the frames of this bar in which each key is 1 |"
+        head = "| bar | frames of this bar in which each key is 1 |"
         return [head, "|---|---|", *(f"| {bar} | {text} |" for bar, text in enumerate(written, start=1))]
     raise OptionError(f"{representation.name} is neither tokens nor a roll, so it has no table")
 
 
 def _tokens_by_bar(representation: TokenRepresentation, notes: NoteSequence) -> list[str]:
     ids = representation.encode(notes)
-    # the ends of the last notes stand where bar nine would begin
+    # the ends of the last notes lie where bar nine would begin
     bars = np.minimum(token_times(representation, ids) // BAR_QUARTERS, BARS - 1)
     return [" ".join(representation.tokens[token] for token in ids[bars == bar].tolist()) for bar in range(BARS)]
 

@@ -1,4 +1,4 @@
-"""The strategies in one picture, drawn from what they do.
+"""Draw the BPTT strategies in one picture, from a trace of what they execute.
 
 python docs/pages/strategy_drawing.py docs/pictures/bptt.png
 """
@@ -43,7 +43,7 @@ def draw_strategies(path: Path | str) -> None:
 
 
 def strategies_figure() -> Figure:
-    """A panel a strategy: time to the right, and a row for each unbroken run through it, in order of execution.
+    """A panel for each strategy: time to the right, and a row for each contiguous run, in order of execution.
 
     Arrows go from the newest step whose loss is counted to the oldest step that its gradient reaches.
     """
@@ -98,7 +98,7 @@ def _arrow(axes: Axes, start: float, end: float, height: float) -> None:
 
 
 def _labels(runs: list[Run]) -> list[str]:
-    """`update 2`, and `again` for a further run before the same update."""
+    """`update 2`, and `same, run again` for a further run before the same update."""
     labels = []
     for row, run in enumerate(runs):
         again = row > 0 and runs[row - 1].update == run.update

@@ -1,4 +1,4 @@
-"""What a strategy does, as seen by a model that only watches: which steps it runs, when, and with which graph."""
+"""Trace a BPTT strategy with a model that records its calls: which steps are run, when, and with which graph."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Use = Literal["state only", "graph only", "graph and loss"]
 class Stretch:
     """Steps start..end (end excluded) that are run in one call.
 
-    "state only": without a graph; "graph only": its loss is left aside; "graph and loss": backward starts here.
+    "state only": without a graph; "graph only": the loss is ignored; "graph and loss": backward starts here.
     """
 
     start: int
@@ -30,49 +30,49 @@ class Stretch:
 
 @dataclass
 class Run:
-    """Stretches that follow each other in time, before one update."""
+    """Contiguous stretches before one update."""
 
     update: int
     stretches: list[Stretch] = field(default_factory=list)
 
     @property
     def counted(self) -> tuple[int, int] | None:
-        """Steps whose losses are counted, start and end; None where there are none."""
+        """Start and end of the steps whose losses are counted; None if there are none."""
         steps = [stretch for stretch in self.stretches if stretch.use == "graph and loss"]
         return (steps[0].start, steps[-1].end) if steps else None
 
     @property
     def reach(self) -> tuple[int, int] | None:
-        """Steps that the gradient goes through, start and end; None where there is no graph."""
+        """Start and end of the steps that the gradient passes through; None if there is no graph."""
         steps = [stretch for stretch in self.stretches if stretch.use != "state only"]
         return (steps[0].start, steps[-1].end) if steps else None
 
 
 @dataclass
 class Trace:
-    """All runs over one sequence, in their order, and which steps the gradient of each update reached."""
+    """All runs over one sequence, in order, and for each update the steps that its gradient reached."""
 
     runs: list[Run]
     reached: list[list[int]]
 
 
 def trace(strategy: Strategy, steps: int) -> Trace:
-    """Let a strategy run over one sequence of `steps` steps."""
-    watcher = _Watcher(steps)
+    """Run a strategy over one sequence of `steps` steps, and record what it does."""
+    recorder = _Recorder(steps)
     inputs = torch.arange(steps)[:, None]
     carried: Carried | None = None
     reached = []
     for window in strategy.windows(Batch(inputs, torch.tensor([steps]))):
-        watcher.zero_grad()
-        _, _, carried = strategy.backward(watcher, window, carried)
-        gradient = watcher.step_weights.grad
+        recorder.zero_grad()
+        _, _, carried = strategy.backward(recorder, window, carried)
+        gradient = recorder.step_weights.grad
         reached.append([] if gradient is None else gradient.nonzero().flatten().tolist())
-        watcher.update += 1
-    return Trace(watcher.runs, reached)
+        recorder.update += 1
+    return Trace(recorder.runs, reached)
 
 
-class _Watcher(Model):
-    """h_t = h_{t-1} + w_t, loss h_t: the gradient of w_s tells whether anything reached step s."""
+class _Recorder(Model):
+    """h_t = h_{t-1} + w_t, loss h_t: the gradient of w_s is not zero where a gradient reached step s."""
 
     windowed = True
 

@@ -1,4 +1,4 @@
-"""One piece in several representations as a picture: what each writes, and when.
+"""Draw one piece in several representations: the tokens or frames of each, over time.
 
 `python docs/pages/representations_page.py` draws docs/pictures/representations.png with it.
 """
@@ -25,7 +25,7 @@ from seqaudio.tokens.roll_grammar import LOWEST
 
 WIDTH, LEFT, RIGHT = 11.0, 0.55, 1.55  # inches of the figure, and of its margins
 HEAD, GAP, FOOT = 0.5, 0.42, 0.45  # inches
-# of each kind of token the number of its ink, so that what does the same looks the same
+# the colour number of each kind of token: kinds of the same function share a colour
 KINDS = {
     **dict.fromkeys(("note", "on", "Pitch"), 0),
     **dict.fromkeys(("hold", "off", "Duration"), 2),
@@ -36,25 +36,25 @@ KINDS = {
     **dict.fromkeys(("metre", "TimeSig"), 14),
 }
 LEGEND_LINE = 0.135  # inches
-CELL = 0.075  # inches that a token takes upwards
-CELL_QUARTERS = 0.24  # quarters that it takes to the right, at most
-ROLL, LEAST = 1.5, 0.3  # inches of the panels of notes and frames, and of the lowest panel of tokens
+CELL = 0.075  # inches, height of a token
+CELL_QUARTERS = 0.24  # quarters, largest width of a token
+ROLL, MIN_PANEL = 1.5, 0.3  # inches, heights of a panel of notes or frames, and of the smallest panel of tokens
 
 
 def draw_representations(
     notes: NoteSequence, representations: Sequence[Representation], path: Path | str, title: str = ""
 ) -> None:
-    """Write `representations_figure` as a PNG of 150 dots an inch; errors as there, and OSError."""
+    """Write `representations_figure` as a PNG at 150 dots per inch; errors as there, and OSError."""
     save_png(representations_figure(notes, representations, title), path)
 
 
 def representations_figure(notes: NoteSequence, representations: Sequence[Representation], title: str = "") -> Figure:
-    """The notes, and beneath them a panel for each representation, all over the same bars.
+    """The notes, and below them a panel for each representation, over the same bars.
 
-    A token is a box above its time; those of one time are stacked in the order of the stream, the first at the bottom.
-    Its ink tells its kind. A roll is drawn as its frames.
+    A token is a box at its time; tokens of the same time are stacked in the order of the stream, the first at the
+    bottom. The colour shows its kind. A roll is drawn as its frames.
 
-    Raises OptionError for no notes, and for a representation of which `token_times` knows nothing.
+    Raises OptionError for no notes, and for a representation that `token_times` does not support.
     """
     if not len(notes):
         raise OptionError("the piece has no notes, so there is nothing to draw")
@@ -66,15 +66,15 @@ def representations_figure(notes: NoteSequence, representations: Sequence[Repres
     add_title(figure, title)
     top = HEAD
     ends = [float(bar.end) / notes.ticks_per_quarter for bar in bars(notes)]
-    for place, tall in enumerate(heights):
-        box = (LEFT / WIDTH, 1 - (top + tall) / height, (WIDTH - LEFT - RIGHT) / WIDTH, tall / height)
-        axes = figure.add_axes(box)
-        axes.set_xlim(0, ends[-1] + CELL_QUARTERS)  # the ends of the last notes stand behind the last bar
-        if place:
-            panels[place - 1].draw(axes)
+    for number, panel_height in enumerate(heights):
+        bottom = 1 - (top + panel_height) / height
+        axes = figure.add_axes((LEFT / WIDTH, bottom, (WIDTH - LEFT - RIGHT) / WIDTH, panel_height / height))
+        axes.set_xlim(0, ends[-1] + CELL_QUARTERS)  # the tokens that end the last notes lie after the last bar
+        if number:
+            panels[number - 1].draw(axes)
         else:
             _draw_notes(axes, notes)
-        last = place == len(panels)
+        last = number == len(panels)
         axes.vlines(
             [0.0, *ends], 0, 1, transform=axes.get_xaxis_transform(), colors="#7a7a7a", linewidths=0.8, zorder=1
         )
@@ -82,7 +82,7 @@ def representations_figure(notes: NoteSequence, representations: Sequence[Repres
         axes.tick_params(length=0, labelsize=8, labelcolor=INK)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        top += tall + GAP
+        top += panel_height + GAP
     axes.set_xlabel("bar", fontsize=9, color=INK)
     return figure
 
@@ -110,11 +110,11 @@ class _TokenPanel:
         self.count = f"{len(ids)} tokens"
         self.times = token_times(representation, ids)
         self.kinds = [representation.tokens[token].partition("_")[0] for token in ids.tolist()]
-        # tokens stand in the order of their times, so that those of one time follow each other
+        # times do not decrease along a stream, so tokens of the same time follow each other
         self.level = np.arange(len(ids)) - np.searchsorted(self.times, self.times)
         self.highest = int(self.level.max(initial=0)) + 1
         self.numbers = {kind: KINDS[kind] for kind in sorted(set(self.kinds), key=KINDS.__getitem__)}
-        self.height = max(LEAST, CELL * self.highest, LEGEND_LINE * len(self.numbers) - GAP / 2)
+        self.height = max(MIN_PANEL, CELL * self.highest, LEGEND_LINE * len(self.numbers) - GAP / 2)
         distinct = np.unique(self.times)
         self.width = float(np.diff(distinct).min(initial=1.0)) * 0.9
 
@@ -155,7 +155,7 @@ class _RollPanel:
 def _boxes(
     axes: Axes, start: np.ndarray, end: np.ndarray, low: np.ndarray, height: float, number: int, outline: bool = True
 ) -> None:
-    """Rectangles in the ink of a number."""
+    """Draw rectangles in the colour of a number."""
     corners = [(start, low), (end, low), (end, low + height), (start, low + height)]
     boxes = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
     ink, hatch = INKS[number % len(INKS)], HATCHES[number // len(INKS) % len(HATCHES)]

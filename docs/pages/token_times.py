@@ -1,4 +1,4 @@
-"""At which time each token of a stream stands, for tables and pictures."""
+"""The time of each token in a stream, for tables and pictures."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Quarters = npt.NDArray[np.float64]
 
 
 def token_times(representation: TokenRepresentation, ids: npt.NDArray[np.int64]) -> Quarters:
-    """[N] quarters from the beginning; a token that lets time pass stands where it begins to.
+    """[N] quarters from the beginning; a shift is placed at its start.
 
-    Raises OptionError for a representation of whose times nothing is known here: those of MidiTok other than REMI and
-    TSD, the clock of seconds, and a user's own.
+    Raises OptionError for representations that are not supported: MidiTok's other than REMI and TSD, the clock of
+    seconds, and a user's own.
     """
     names = [representation.tokens[token] for token in ids.tolist()]
     if isinstance(representation, MelodyRepresentation):
@@ -34,23 +34,26 @@ def token_times(representation: TokenRepresentation, ids: npt.NDArray[np.int64])
         steps = _passing(names, "shift", int)
         return steps / representation.steps_per_quarter
     if isinstance(representation, ChoraleRepresentation):
-        bar = representation.ids.bar_steps[ids[0] - representation.ids.metre] if len(ids) else 0
+        bar = representation.ids.bar_steps[ids[0] - representation.ids.time_signature] if len(ids) else 0
         return _in_bars(names, "bar", "step", bar) / representation.steps_per_quarter
     if isinstance(representation, MidiTokRepresentation) and representation.tokeniser == "TSD":
         return _passing(names, "TimeShift", lambda value: _steps(value)) / representation.grid
     if isinstance(representation, MidiTokRepresentation) and representation.tokeniser == "REMI":
         return _of_remi(names, representation.grid) / representation.grid
-    raise OptionError(f"no times are known of the tokens of {representation.name} with {representation.settings()}")
+    raise OptionError(
+        f"token times of {representation.name} with {representation.settings()} are not supported; add them to "
+        f"docs/pages/token_times.py"
+    )
 
 
 def _passing(names: list[str], kind: str, steps: Callable[[str], int]) -> Quarters:
-    """Steps, where tokens of one kind let time pass."""
+    """Steps, in a representation with one kind of token that lets time pass."""
     waits = [steps(name.partition("_")[2]) if name.startswith(f"{kind}_") else 0 for name in names]
     return np.cumsum([0, *waits])[:-1].astype(np.float64)
 
 
 def _in_bars(names: list[str], bar: str, step: str, length: int) -> Quarters:
-    """Steps, where a token begins a bar and another tells the step in it."""
+    """Steps, in a representation where one kind of token begins a bar and another one gives the step in it."""
     times, begin, now = [], -length, 0
     for name in names:
         if name == bar:
@@ -76,6 +79,6 @@ def _of_remi(names: list[str], steps_per_quarter: int) -> Quarters:
 
 
 def _steps(duration: str) -> int:
-    """Steps of a duration as MidiTok writes it: quarters, steps beyond them, steps of a quarter."""
+    """Steps of a duration in MidiTok's form: quarters, further steps, steps per quarter."""
     quarters, more, steps = map(int, duration.split("."))
     return quarters * steps + more

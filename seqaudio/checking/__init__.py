@@ -1,4 +1,4 @@
-"""Whether a store is fit to train on: findings in plain words, and a figure.
+"""Check whether a store is fit to train on; the report has findings in words, and a figure.
 
     report = check_store(Store("stores/fsdd"))
     print(report)

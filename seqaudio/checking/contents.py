@@ -1,4 +1,4 @@
-"""What the checks look at, read once from a store."""
+"""The contents of a store, read once for all checks."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Rows:
     speakers: list[str]
     seconds: np.ndarray  # [N] float64
     steps: np.ndarray  # [N] int64
-    contents: list[bytes]  # a hash of each sequence: equal where two rows hold the same
-    finite: list[bool]  # whether all values of each sequence are
-    faults: list[str]  # of the sound, see `sound_fault`; empty strings in a store that keeps no samples
+    contents: list[bytes]  # a hash of each sequence: equal for rows with the same content
+    finite: list[bool]  # whether all values of each sequence are finite
+    faults: list[str]  # of the sound, see `sound_fault`; empty strings in a store without samples
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
 class Contents:
-    """A store as the checks see it."""
+    """A store, and the rows of each of its splits that is not empty."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -53,8 +53,8 @@ class Contents:
         return any(label for rows in self.splits.values() for label in rows.labels)
 
     @property
-    def looked_for_faults(self) -> bool:
-        """Whether the preparation noted silent and clipped recordings: versions that did keep a list of inputs."""
+    def records_faults(self) -> bool:
+        """Whether the ledger lists silent and clipped recordings: in stores of versions that also keep inputs.tsv."""
         return (self.store.path / INPUTS).is_file()
 
     @cached_property
@@ -62,7 +62,7 @@ class Contents:
         return self.store.ledger()
 
     def rows(self) -> Iterator[tuple[str, int, Rows]]:
-        """(split, number, rows of the split) of every row."""
+        """(split, index within the split, rows of the split) for every row."""
         for split, rows in self.splits.items():
             for number in range(len(rows)):
                 yield split, number, rows

@@ -1,4 +1,4 @@
-"""A report as a figure: rows of each label, durations, and the findings in words."""
+"""Draw a report: rows per label, durations, and the findings in words."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from seqaudio.pictures import GRID, INK, SPLIT_STYLES, add_title, new_figure, pl
 WIDTH = 10.0  # inches
 PANELS = 3.4  # inches, the height of the upper part
 LINE = 0.19  # inches, of a line of words
-LETTERS = 130  # of a line of words
-MAX_LETTERS = 1000  # of a finding
-LABELS = 24  # that find room; of more the rarest are drawn
+LETTERS = 130  # in a line of words
+MAX_LETTERS = 1000  # in a finding
+LABELS = 24  # that fit; of more the rarest are drawn
 BINS = 40
 MARKS = {Level.GOOD: "+", Level.NOTE: "i", Level.WARNING: "!", Level.FAULT: "X"}  # told apart without colour
 
@@ -36,7 +36,7 @@ def draw_report(report: Report, path: Path | str) -> None:
 
 
 def report_figure(report: Report) -> Figure:
-    """What the store holds as histograms, beneath them the findings, the worst first."""
+    """Histograms of the store's contents, and below them the findings, the worst first."""
     words = _words(report)
     height = PANELS + 0.75 + LINE * len(words)
     figure = new_figure(WIDTH, height)
@@ -63,7 +63,7 @@ def report_figure(report: Report) -> Figure:
 
 
 def _draw_speech(figure: Figure, contents: Contents, bottom: float, top: float) -> None:
-    """Left the rows of each label, where there are labels, right the durations."""
+    """Draw the rows per label on the left, if there are labels, and the durations on the right."""
     if contents.is_labelled:
         _draw_labels(figure.add_axes((0.13, bottom, 0.35, top - bottom)), contents.splits)
     left = 0.57 if contents.is_labelled else 0.08
@@ -71,7 +71,7 @@ def _draw_speech(figure: Figure, contents: Contents, bottom: float, top: float) 
 
 
 def _words(report: Report) -> list[tuple[str, str]]:
-    """Lines of the findings, each finding's first with its mark."""
+    """(mark, text) of each line of the findings; only the first line of a finding has a mark."""
     lines = []
     for finding in sorted(report.findings, key=lambda finding: -finding.level):
         wrapped = textwrap.wrap(plain(f"{finding.subject}: {finding.verdict}", MAX_LETTERS), LETTERS)
@@ -80,7 +80,7 @@ def _words(report: Report) -> list[tuple[str, str]]:
 
 
 def _draw_labels(axes: Axes, splits: dict[str, Rows]) -> None:
-    """Bars of rows, stacked split upon split."""
+    """Draw bars of the rows per label, splits stacked."""
     counts = {split: Counter(rows.labels) for split, rows in splits.items()}
     labels = sorted({label for count in counts.values() for label in count})
     everything = len(labels)
@@ -99,7 +99,7 @@ def _draw_labels(axes: Axes, splits: dict[str, Rows]) -> None:
     axes.set_yticks(places, plain_names([label or "(none)" for label in labels], 14))
     axes.invert_yaxis()
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    which = f"rows of the {LABELS} rarest of {everything:,} labels" if everything > LABELS else "rows of each label"
+    which = f"rows of the {LABELS} rarest of {everything:,} labels" if everything > LABELS else "rows per label"
     axes.set_xlabel(which, fontsize=9, color=INK)
     small = 7 if len(labels) > 14 else 9
     axes.tick_params(axis="y", labelsize=small, labelcolor=INK, length=0)
@@ -111,8 +111,8 @@ def _draw_durations(axes: Axes, splits: dict[str, Rows]) -> None:
     seconds = {split: rows.seconds for split, rows in splits.items()}
     longest = max(float(values.max()) for values in seconds.values())
     shortest = min(float(values.min()) for values in seconds.values())
-    room = max((longest - shortest) * 0.02, 0.05)
-    edges = np.linspace(max(0.0, shortest - room), longest + room, BINS + 1)
+    margin = max((longest - shortest) * 0.02, 0.05)
+    edges = np.linspace(max(0.0, shortest - margin), longest + margin, BINS + 1)
     below = np.zeros(BINS)
     for split, values in seconds.items():
         colour, hatch = SPLIT_STYLES[split]

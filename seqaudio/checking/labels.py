@@ -1,4 +1,4 @@
-"""How many rows each label has, and whether a result on them would mean anything."""
+"""Checks of labels and speakers: enough rows, balance, the precision of a test score, unknown voices in the test."""
 
 from __future__ import annotations
 
@@ -6,108 +6,109 @@ import math
 from collections import Counter
 
 from seqaudio.checking.contents import Contents
-from seqaudio.checking.report import Finding, Level
+from seqaudio.checking.report import Finding, Level, counted
 
-FEW = 20  # training rows of a label: with fewer a net learns the recordings rather than the word
-UNEVEN = 10.0  # times as many rows of the most frequent label as of the rarest
-WIDE = 5.0  # percentage points: half the interval of an accuracy that is too wide to compare with
-HOURS = 1.0  # of transcribed speech: with less, recognition of free speech does not get far
-TYPICAL = 0.9  # the accuracy at which the interval is told
+FEW = 20  # training rows of a label: with fewer, a network learns the recordings rather than the word
+UNEVEN = 10.0  # ratio of the rows of the most frequent and of the rarest label
+WIDE = 5.0  # percentage points: half the interval of an accuracy; wider ones are no use for comparisons
+HOURS = 1.0  # of transcribed speech: too little for the recognition of free speech below that
+TYPICAL = 0.9  # the accuracy for which the interval is computed
 
 
 def check_balance(contents: Contents) -> Finding:
-    """Whether all labels are in all splits, and about equally often."""
+    """Whether all labels are in all splits, and about equally frequent."""
     counts = {split: Counter(rows.labels) for split, rows in contents.splits.items()}
     train = counts.get("train", Counter())
     labels = sorted({label for count in counts.values() for label in count})
-    unheard = [label for label in labels if not train[label]]
-    if unheard:
+    untrained = [label for label in labels if not train[label]]
+    if untrained:
         return Finding(
             "balance",
             Level.FAULT,
-            f"{len(unheard):,} of {len(labels):,} labels have no training row, so they cannot be learned",
-            tuple(unheard),
+            f"{len(untrained):,} of {len(labels):,} labels have no training row, so they cannot be learned",
+            tuple(untrained),
         )
     absent = [f"{label} ({split})" for split, count in counts.items() for label in labels if not count[label]]
     if absent:
-        verdict = f"{len(absent):,} labels are missing from a split, where nothing will be known of them"
+        verdict = "some labels have no rows in a split, so scores on that split do not cover them"
         return Finding("balance", Level.WARNING, verdict, tuple(absent))
     (most, rows), (least, fewest) = train.most_common(1)[0], min(train.items(), key=lambda pair: (pair[1], pair[0]))
     spread = f"{fewest:,} ({least}) to {rows:,} ({most})" if rows > fewest else f"each with {rows:,}"
-    told = f"{len(labels):,} labels, {spread} training rows"
+    summary = f"{len(labels):,} labels, {spread} training rows"
     if rows > UNEVEN * fewest:
         return Finding(
             "balance",
             Level.WARNING,
-            f"{told}; the frequent ones will be preferred: look at balanced accuracy, or weigh the labels",
+            f"{summary}; a model will prefer the frequent ones: report balanced accuracy, or weight the labels",
         )
-    return Finding("balance", Level.GOOD, told)
+    return Finding("balance", Level.GOOD, summary)
 
 
 def check_amount(contents: Contents) -> Finding:
-    """Whether there is enough to train on, and to choose by."""
+    """Whether there is enough to train on, and to select a model by."""
     missing = [split for split in ("train", "valid") if split not in contents.splits]
     if missing:
-        verdict = f"no row is in the split {' or '.join(missing)}; a training needs both"
+        verdict = f"no rows in the split {' or '.join(missing)}; training needs both train and valid"
         return Finding("amount", Level.FAULT, verdict)
     train = contents.splits["train"]
     if not contents.is_labelled:
         hours = float(train.seconds.sum()) / 3600
-        told = f"{hours:,.1f} hours of transcribed speech to train on"
-        return Finding("amount", Level.GOOD, told) if hours >= HOURS else Finding(
-            "amount", Level.WARNING, f"{told}; with less than {HOURS:g}, expect a recogniser of these few sentences"
+        summary = f"{hours:,.1f} hours of transcribed speech to train on"
+        return Finding("amount", Level.GOOD, summary) if hours >= HOURS else Finding(
+            "amount", Level.WARNING, f"{summary}; with less than {HOURS:g} hour, expect overfitting to these sentences"
         )  # fmt: skip
     counts = Counter(train.labels)
     if len(counts) < 2:
-        return Finding("amount", Level.FAULT, f"one label ({next(iter(counts))}), so there is nothing to tell apart")
+        return Finding("amount", Level.FAULT, f"only one label ({next(iter(counts))}), expected at least two")
     few = sorted(label for label, count in counts.items() if count < FEW)
     if few:
         return Finding(
             "amount",
             Level.WARNING,
-            f"{len(few):,} of {len(counts):,} labels have fewer than {FEW} training rows; expect the recordings to be "
-            f"learned by heart. Record more, or augment",
+            f"{len(few):,} of {len(counts):,} labels have fewer than {FEW} training rows; expect overfitting. Record "
+            f"more, or use augmentation",
             tuple(f"{label} ({counts[label]})" for label in few),
         )
     return Finding("amount", Level.GOOD, f"at least {min(counts.values()):,} training rows of each label")
 
 
 def check_precision(contents: Contents) -> Finding:
-    """How exactly a score on the test split can be told."""
+    """How precise a score on the test split is."""
     if "test" not in contents.splits:
-        return Finding("precision", Level.NOTE, "there is no test split: nothing tells how good the final model is")
+        return Finding("precision", Level.NOTE, "there is no test split, so the final model cannot be evaluated")
     count = len(contents.splits["test"])
-    # half of a 95 % interval of a share, by the normal approximation
+    # half the 95 % interval of a proportion, by the normal approximation
     margin = 100 * 1.96 * math.sqrt(TYPICAL * (1 - TYPICAL) / count)
-    told = f"{count:,} test rows tell an accuracy of {100 * TYPICAL:.0f} % to within {margin:.1f} points (95 %)"
+    rows = counted(count, "test row")
+    summary = f"an accuracy of {100 * TYPICAL:.0f} % on {rows} is uncertain by {margin:.1f} points (95 % interval)"
     if margin > WIDE:
-        return Finding("precision", Level.WARNING, f"{told}; smaller differences between models are chance")
-    return Finding("precision", Level.GOOD, told)
+        return Finding("precision", Level.WARNING, f"{summary}; smaller differences between models may be chance")
+    return Finding("precision", Level.GOOD, summary)
 
 
 def check_speakers(contents: Contents) -> Finding:
-    """Whether the speakers of the test and validation splits are strangers to the training."""
+    """Whether the speakers of the test and validation splits are not in the training split."""
     rows_of = {split: Counter(filter(None, rows.speakers)) for split, rows in contents.splits.items()}
     named = sum(sum(count.values()) for count in rows_of.values())
     total = sum(map(len, contents.splits.values()))
     if not named:
-        verdict = "no speaker is known, so the same voices may be in all splits; a score may not hold for others"
+        verdict = "speakers are unknown: the same voices may be in all splits, and scores may not hold for new voices"
         return Finding("speakers", Level.NOTE, verdict)
     everyone = len({name for count in rows_of.values() for name in count})
-    unnamed = f"; of {total - named:,} rows the speaker is not known" if named < total else ""
+    unnamed = f"; the speaker of {total - named:,} rows is unknown" if named < total else ""
     trained = rows_of.get("train", Counter()).keys()
     shared = {split: trained & count.keys() for split, count in rows_of.items() if split != "train"}
     if not any(shared.values()):
         level = Level.NOTE if unnamed else Level.GOOD
-        return Finding("speakers", level, f"{everyone:,} speakers, none of training is in another split{unnamed}")
-    told = " and ".join(
+        return Finding("speakers", level, f"{everyone:,} speakers, none in training and in another split{unnamed}")
+    overlap = " and ".join(
         f"{len(names):,} of {len(rows_of[split]):,} speakers of the {split} split"
         for split, names in shared.items()
         if names
     )
     names = tuple(sorted(set().union(*shared.values())))
     if shared.get("test"):
-        verdict = f"{told} are in training too, so the test does not tell how strangers fare{unnamed}"
+        verdict = f"{overlap} are also in training, so test scores may not hold for new voices{unnamed}"
         return Finding("speakers", Level.WARNING, verdict, names)
-    verdict = f"{told} are in training too, so what is chosen by it may suit known voices{unnamed}"
+    verdict = f"{overlap} are also in training, so model selection may favour known voices{unnamed}"
     return Finding("speakers", Level.NOTE, verdict, names)

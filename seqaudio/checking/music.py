@@ -1,4 +1,4 @@
-"""A store of notes as the checks see it: each piece back from its tokens or frames, and what its file told."""
+"""The pieces of a store of music for the checks: notes decoded from tokens or frames, and the facts of their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.tokens.representation import Representation, TokenRepresentation, build_representation
 from seqaudio.tokens.roll import RollRepresentation
 
-MAX_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store some pieces are drawn by their names
+MAX_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store, those of a sample of its pieces
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Piece:
     id: str
     seconds: float
     steps: int  # tokens or frames
-    facts: PieceFacts | None  # None where the preparation kept none
-    notes: NoteSequence | None  # None where it was not drawn, or is no legal stream
-    identity: PieceIdentity | None  # likewise
+    facts: PieceFacts | None  # None where the preparation stored none
+    notes: NoteSequence | None  # None where the piece is not in the sample, or cannot be decoded
+    identity: PieceIdentity | None  # None for the same reasons
 
     @property
     def name(self) -> str:
-        """Its id, behind its split."""
+        """Its split and its id."""
         return self.id if self.id.startswith(f"{self.split}/") else f"{self.split}/{self.id}"
 
 
@@ -44,16 +44,16 @@ class Music:
 
     representation: Representation
     pieces: Sequence[Piece]
-    illegal: Sequence[str]  # ids of rows that the representation cannot read back, with the reason
+    illegal: Sequence[str]  # ids of rows that cannot be decoded, with the reason
 
     @property
-    def heard(self) -> list[tuple[Piece, NoteSequence]]:
+    def decoded(self) -> list[tuple[Piece, NoteSequence]]:
         """The pieces that were decoded, with their notes."""
         return [(piece, piece.notes) for piece in self.pieces if piece.notes is not None]
 
     @property
-    def told(self) -> list[PieceFacts]:
-        """What the files told."""
+    def piece_facts(self) -> list[PieceFacts]:
+        """The facts that the preparation stored, of all pieces that have them."""
         return [piece.facts for piece in self.pieces if piece.facts is not None]
 
     def part(self, split: str) -> list[Piece]:
@@ -61,9 +61,9 @@ class Music:
 
     @property
     def sampled(self) -> str:
-        """Words to set behind a figure that is of drawn pieces alone; empty where it is of all."""
-        heard = len(self.heard)
-        return "" if heard + len(self.illegal) == len(self.pieces) else f" (of {heard:,} pieces, drawn by their names)"
+        """A remark for numbers that come from a sample of the pieces; empty where all were decoded."""
+        count = len(self.decoded)
+        return "" if count + len(self.illegal) == len(self.pieces) else f" (in a sample of {count:,} pieces)"
 
 
 @functools.lru_cache(maxsize=1)  # each check of one report asks for it
@@ -71,15 +71,15 @@ def music_of(contents: Contents) -> Music:
     """The pieces of a store of tokens or rolls.
 
     Raises:
-        StoreError: the store does not tell its representation, or is not of notes.
+        StoreError: the store does not name its representation, or was made by another version of it.
     """
     representation = _representation(contents)
-    drawn = _drawn(contents)
+    sample = _sample(contents)
     pieces, illegal = [], []
     for split, number, rows in contents.rows():
         name = rows.ids[number]
         notes = identity = None
-        if (split, number) in drawn:
+        if (split, number) in sample:
             sequence = contents.store[split].sequence(number)
             try:
                 notes = _decoded(representation, sequence)
@@ -96,22 +96,22 @@ def music_of(contents: Contents) -> Music:
 def _representation(contents: Contents) -> Representation:
     settings = contents.store.settings.get("representation")
     if not isinstance(settings, dict) or "name" not in settings:
-        raise StoreError(f"{contents.store.path}: does not tell how notes are written; prepare it again")
+        raise StoreError(f"{contents.store.path}: does not name the representation of its notes; prepare it again")
     options = {name: value for name, value in settings.items() if name != "name"}
     representation = build_representation(settings["name"], options)
     if isinstance(representation, TokenRepresentation) and contents.store.names.names != representation.tokens:
         raise StoreError(
-            f"{contents.store.path}: has other tokens than {representation.name} has now; prepare it again"
+            f"{contents.store.path}: has other tokens than {representation.name} in this version; prepare it again"
         )
     return representation
 
 
-def _drawn(contents: Contents) -> set[tuple[str, int]]:
-    """The rows to decode: all, or those whose names have the least hashes."""
+def _sample(contents: Contents) -> set[tuple[str, int]]:
+    """The rows to decode: all, or those whose ids have the smallest hashes, up to MAX_STEPS."""
     rows = [(split, number, rows.ids[number], int(rows.steps[number])) for split, number, rows in contents.rows()]
     rows.sort(key=lambda row: hash_fraction(row[2]))
-    passed = np.cumsum([0, *(steps for *_, steps in rows)])[:-1]
-    return {(split, number) for (split, number, *_), before in zip(rows, passed, strict=True) if before < MAX_STEPS}
+    steps_before = np.cumsum([0, *(steps for *_, steps in rows)])[:-1]
+    return {(split, number) for (split, number, *_), n in zip(rows, steps_before, strict=True) if n < MAX_STEPS}
 
 
 def _decoded(representation: Representation, sequence: np.ndarray) -> NoteSequence:

@@ -1,4 +1,4 @@
-"""What a store of notes holds, as four histograms: pitch, length, velocity, density."""
+"""Draw the pieces of a store of music as four histograms: pitch, length, velocity, density."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from seqaudio.checking.music import music_of
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.pictures import GRID, INK, SPLIT_STYLES
 
-SIDE, GAP = 0.06, 0.055  # of the figure's width: at both sides, between two panels
+SIDE, GAP = 0.06, 0.055  # shares of the figure's width: the margins, and between two panels
 DENSITY_BINS = 24
-FAR = 4.0  # times the median density: what is beyond is drawn there
-PITCHES = 3  # of a bin
-OCTAVES = range(0, 128, 12)  # pitches that are called C
+FAR = 4.0  # times the median density: higher values are drawn there
+PITCHES = 3  # in a bin
+OCTAVES = range(0, 128, 12)  # all pitches C
 LENGTHS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # ticks of the axis
 LENGTH_EDGES: npt.NDArray[np.float64] = np.exp2(
     np.arange(-4.75, 4.0, 0.5)
-)  # two bins for each doubling, the usual lengths amid them
+)  # two bins an octave, common note lengths in the middle of bins
 
 Values = npt.NDArray[np.float64]
 
 
 class _Panel(NamedTuple):
-    """A histogram: its values by split, the edges of its bins, and what it counts."""
+    """A histogram: its values by split, the edges of its bins, and its label."""
 
     values: dict[str, Values]
     edges: np.ndarray
@@ -38,10 +38,10 @@ class _Panel(NamedTuple):
 
 
 def draw_music(figure: Figure, contents: Contents, bottom: float, top: float) -> None:
-    """Four panels side by side, between two heights of the figure in 0..1; splits lie upon each other.
+    """Draw four panels side by side, between two heights of the figure in 0..1; splits are stacked.
 
     Pitch, length and velocity count notes, density counts pieces. Lengths are in quarters, or in seconds where the
-    representation counts those. The last axes carry the labels for a legend.
+    representation keeps seconds. The last axes have the labels for a legend.
     """
     panels = _panels(contents)
     width = (1 - 2 * SIDE - GAP * (len(panels) - 1)) / len(panels)
@@ -67,7 +67,7 @@ def draw_music(figure: Figure, contents: Contents, bottom: float, top: float) ->
 def _panels(contents: Contents) -> dict[str, _Panel]:
     music = music_of(contents)
     songs: dict[str, list[NoteSequence]] = {split: [] for split in contents.splits}
-    for piece, notes in music.heard:
+    for piece, notes in music.decoded:
         if notes.duration:
             songs[piece.split].append(notes)
     in_seconds = music.representation.timing == "second"
@@ -81,7 +81,7 @@ def _panels(contents: Contents) -> dict[str, _Panel]:
     low, high = (PITCHES * round(edge / PITCHES) for edge in _span(pitches))
     everything = _joined([*densities.values()])
     far = FAR * float(np.median(everything)) if len(everything) else 0.0
-    most = 2 * max(1, ceil(min(_span(densities)[1], far) / 2))  # an even number, so that half of it is one
+    most = 2 * max(1, ceil(min(_span(densities)[1], far) / 2))  # even, so that half of it is whole
     return {
         "pitch": _Panel(pitches, np.arange(low - PITCHES, high + 2 * PITCHES, PITCHES) - 0.5, "notes by pitch"),
         "length": _Panel(
@@ -93,7 +93,7 @@ def _panels(contents: Contents) -> dict[str, _Panel]:
         "density": _Panel(
             {split: np.minimum(values, most) for split, values in densities.items()},
             np.linspace(0, most, DENSITY_BINS + 1),
-            "pieces by notes a second",
+            "pieces by notes per second",
         ),
     }
 
@@ -127,7 +127,7 @@ def _joined(parts: list[npt.NDArray[Any]]) -> Values:
 
 
 def _span(values: dict[str, Values]) -> tuple[float, float]:
-    """The least and the largest of all values; 0 and 1 where there is none."""
+    """The smallest and the largest of all values; 0 and 1 without values."""
     everything = np.concatenate([np.zeros(0), *values.values()])
     return (float(everything.min()), float(everything.max())) if len(everything) else (0.0, 1.0)
 

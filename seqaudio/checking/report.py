@@ -1,4 +1,4 @@
-"""All findings of a store, and what they come to."""
+"""Findings of a store, and the report that sums them up."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from typing import Any
 
 from seqaudio.checking.contents import Contents
 
-SHOWN = 5  # examples that a line of text has room for
+SHOWN = 5  # examples in a line of text
 
 
 class Level(IntEnum):
-    """How much a finding matters, from nothing to everything."""
+    """The severity of a finding."""
 
     GOOD = 0  # as it should be
     NOTE = 1  # worth knowing
-    WARNING = 2  # results will be worse, or say less, than they seem
-    FAULT = 3  # what is trained or measured on this is of no use
+    WARNING = 2  # results will be worse, or less meaningful, than they seem
+    FAULT = 3  # training or measuring on this store is useless
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and a noun in its singular or plural (by default with an s), such as `1 row`, `1,200 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Finding:
     def __str__(self) -> str:
         named = ", ".join(self.examples[:SHOWN])
         more = f" and {len(self.examples) - SHOWN:,} more" if len(self.examples) > SHOWN else ""
-        return f"{self.level.name.lower():<8} {self.subject:<11} {self.verdict}" + (f": {named}{more}" if named else "")
+        return f"{self.level.name.lower():<8} {self.subject:<15} {self.verdict}" + (f": {named}{more}" if named else "")
 
 
 VERDICTS = {
@@ -45,7 +50,7 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Report:
-    """What `check_store` found. `print` it; `draw_report` draws it."""
+    """The findings of `check_store`. `print` shows it in words, `draw_report` as a figure."""
 
     contents: Contents
     findings: tuple[Finding, ...]
@@ -62,7 +67,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Whether to train on it."""
+        """Whether the store is fit to train on, in words."""
         parts = [
             f"{count:,} {level.name.lower()}{'s' if count > 1 else ''}"
             for level in (Level.FAULT, Level.WARNING)

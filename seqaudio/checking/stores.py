@@ -1,4 +1,4 @@
-"""Which checks each kind of store gets."""
+"""The checks for each kind of store, and `check_store`, which runs them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SPEECH: tuple[Check, ...] = (
     check_clipping,
     check_inputs,
 )
-OF_LABELS = (check_balance, check_precision)  # make no sense where rows have texts alone
+OF_LABELS = (check_balance, check_precision)  # only for rows with labels
 CHECKS: dict[str, tuple[Check, ...]] = {"audio": SPEECH, "features": SPEECH, "tokens": NOTES, "roll": NOTES}
 
 
 def check_store(store: Store) -> Report:
-    """Look at every row of a store. Raises StoreError for a kind that has no checks."""
+    """Check every row of a store. Raises StoreError for a kind that has no checks."""
     if store.kind not in CHECKS:
-        raise StoreError(f"{store.path}: a store of {store.kind}, checks are for stores of {', '.join(CHECKS)}")
+        raise StoreError(f"{store.path}: a store of {store.kind}, expected a store of {', '.join(CHECKS)}")
     contents = Contents(store)
     checks = (check for check in CHECKS[store.kind] if contents.is_labelled or check not in OF_LABELS)
     return Report(contents, tuple(check(contents) for check in checks))

@@ -1,6 +1,7 @@
-"""Whether a store of speech or music is fit to train on: leaks and copies, and whether it is enough.
+"""Check whether a store of speech or music is fit to train on: leaks, copies, and whether there is enough.
 
-Of speech also balance, speakers, durations, silent and clipped recordings; of music keys, metres, tempi, instruments.
+For speech also balance, speakers, durations, silent and clipped recordings; for music keys, time signatures, tempos,
+instruments.
 
 Example: seqaudio check stores/fsdd --png fsdd.png
 """
@@ -19,16 +20,16 @@ from seqaudio.cli.outputs import check_output, written
 
 @dataclass(frozen=True)
 class Config:
-    """What to check. The exit status is 1 where the store is not fit to train on."""
+    """The store to check. The exit status is 1 if it is not fit to train on."""
 
-    store: tyro.conf.Positional[Path]  # made by a preparation of speech or music
+    store: tyro.conf.Positional[Path]  # store of speech or music
     png: Path | None = None  # picture to write
-    json: bool = False  # print JSON, with every example, instead of words
-    force: bool = False  # replace a picture that is there
+    json: bool = False  # print JSON, with all examples, instead of text
+    force: bool = False  # replace an existing picture
 
 
 def main(config: Config) -> None:
-    """Look at every row, print the findings, draw the picture."""
+    """Check every row, print the findings, draw the picture."""
     if config.png is not None:
         check_output("--png", config.png, ".png", config.force)
 

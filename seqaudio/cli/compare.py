@@ -1,4 +1,4 @@
-"""Whether runs differ beyond their seeds: groups, means, spreads, a plain verdict for each pair, curves.
+"""Compare runs: do they differ by more than their seeds? Groups, means, spreads, a verdict for each pair, curves.
 
 Example: seqaudio compare runs/sweep --png curves.png
 """
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Which runs, and in what."""
+    """The runs to compare, and the metric."""
 
     runs: tyro.conf.Positional[tuple[Path, ...]]  # run folders, or folders of them, of one recipe and one store
-    metric: str | None = None  # such as nats_per_clip; by default the one that docs/results.md shows
+    metric: str | None = None  # such as nats_per_clip; by default the one in docs/results.md
     png: Path | None = None  # picture of all curves to write
-    json: bool = False  # print all figures as JSON instead of the table
-    force: bool = False  # replace a picture that is there
+    json: bool = False  # print all numbers as JSON instead of the table
+    force: bool = False  # replace an existing picture
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two groups on a split."""
+    """Two groups of runs compared on one split."""
 
     a: str
     b: str
@@ -64,7 +64,7 @@ def main(config: Config) -> None:
 
 
 def chosen_metric(name: str | None, runs: Sequence[FinishedRun]) -> str:
-    """The metric to compare in. Raises OptionError where a run has none of that name on validation."""
+    """The metric to compare. Raises OptionError if a run has none of that name on validation."""
     from seqaudio.evaluation.results import main_metric
 
     metric = main_metric(dict(runs[0].valid)) if name is None else name
@@ -76,7 +76,7 @@ def chosen_metric(name: str | None, runs: Sequence[FinishedRun]) -> str:
 
 
 def ranked(groups: Sequence[RunGroup], metric: str) -> list[RunGroup]:
-    """The group with the best mean on validation first."""
+    """The groups, that with the best mean on validation first."""
     from seqaudio.evaluation.comparison import better_when
 
     means = {group.name: statistics.mean(run.valid[metric] for run in group.runs) for group in groups}
@@ -84,7 +84,7 @@ def ranked(groups: Sequence[RunGroup], metric: str) -> list[RunGroup]:
 
 
 def comparisons(groups: Sequence[RunGroup], metric: str) -> list[Comparison]:
-    """Each pair of groups on validation, then on test as far as all runs of both were read there."""
+    """Each pair of groups on validation, then on test where all runs of both groups were evaluated on test."""
     from seqaudio.evaluation.comparison import difference, smallest_step, verdict
     from seqaudio.evaluation.run_groups import SPLITS
 
@@ -94,8 +94,8 @@ def comparisons(groups: Sequence[RunGroup], metric: str) -> list[Comparison]:
             of_a, of_b = a.values(metric, split), b.values(metric, split)
             if of_a is None or of_b is None:
                 continue
-            figures = a.runs[0].valid if split == "valid" else a.runs[0].test
-            count = int(figures["count"]) if figures is not None else 0
+            metrics = a.runs[0].valid if split == "valid" else a.runs[0].test
+            count = int(metrics["count"]) if metrics is not None else 0
             outcome = difference(of_a, of_b, smallest_step(metric, count))
             found.append(Comparison(a.name, b.name, split, outcome, verdict(outcome, metric, a.name, b.name)))
     return found
@@ -119,11 +119,11 @@ def described(groups: Sequence[RunGroup], metric: str, found: Sequence[Compariso
             continue
         yield f"on {what}:"
         for comparison in here:
-            how = "paired over seeds" if comparison.difference.paired else "over runs, seeds differ"
+            how = "paired by seed" if comparison.difference.paired else "not paired, seeds differ"
             yield f"  {comparison.verdict}" + (f" [{how}]" if comparison.difference.interval else "")
         if sum(comparison.difference.interval is not None for comparison in here) > 1:
             chance = f"{100 * (1 - CONFIDENCE):.0f} %"
-            yield f"  each pair is judged by itself: each has a chance of {chance} to be told apart without a reason"
+            yield f"  each pair is tested by itself: equal groups appear different with a probability of {chance}"
     if len({run.machine for group in groups for run in group.runs}) > 1:
         yield "seconds were measured on different machines"
 
@@ -146,7 +146,7 @@ def _costs(group: RunGroup) -> tuple[str, str, str]:
 
 
 def as_json(groups: Sequence[RunGroup], metric: str, found: Sequence[Comparison]) -> dict[str, Any]:
-    """All that the table tells, and the value of each run."""
+    """All numbers of the table, and the value of each run."""
     from seqaudio.evaluation.comparison import better_when
 
     first = groups[0].runs[0]
@@ -185,7 +185,7 @@ def as_json(groups: Sequence[RunGroup], metric: str, found: Sequence[Comparison]
 
 
 def draw(groups: Sequence[RunGroup], path: Path) -> None:
-    """Write the curves of all runs."""
+    """Draw the curves of all runs."""
     from seqaudio.evaluation.comparison_figure import draw_comparison
     from seqaudio.evaluation.figures import read_metrics
 

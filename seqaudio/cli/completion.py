@@ -1,4 +1,4 @@
-"""Tab completion of commands, names and options, for bash or zsh.
+"""Print a script for tab completion of commands, names and options, in bash or zsh.
 
 Example: seqaudio completion bash > ~/.local/share/bash-completion/completions/seqaudio
 """
@@ -16,7 +16,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.option_groups import flat_fields
 
-SHARED = ("--use", "--quiet", "--debug", "--help")  # what every command takes
+SHARED = ("--use", "--quiet", "--debug", "--help")  # options of every command
 SCRIPT = """# {shell} completion of seqaudio; made by `seqaudio completion {shell}`
 {head}_seqaudio() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
@@ -33,13 +33,13 @@ complete -o filenames -F _seqaudio seqaudio
 
 @dataclass(frozen=True)
 class Config:
-    """Which shell."""
+    """The shell."""
 
     shell: tyro.conf.Positional[Literal["bash", "zsh"]] = "bash"  # which shell
 
 
 def main(config: Config) -> None:
-    """Print the completion script; put it where the shell looks, or `eval` it."""
+    """Print the completion script, to be saved where the shell looks for it, or to be evaluated with `eval`."""
     print(script(config.shell), end="")
 
 
@@ -58,7 +58,7 @@ def script(shell: str) -> str:
 
 
 def options(module: ModuleType) -> str:
-    """The options of a command as one string; positional arguments are files and complete as such."""
+    """The options of a command as one string. Positional arguments are left out: the shell completes them as files."""
     named = [field for field in flat_fields(module.Config).values() if "Positional" not in str(field.type)]
     words = [f"--{'no-' * (field.default is True)}{field.name.replace('_', '-')}" for field in named]
     return " ".join((*words, *SHARED))

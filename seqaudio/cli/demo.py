@@ -1,4 +1,4 @@
-"""Hear and see it all in a few minutes: ten spoken words recognised, a chorale composed. Nothing is downloaded.
+"""Demonstrate everything in a few minutes: recognise ten spoken words, compose a chorale. Nothing is downloaded.
 
 Example: seqaudio demo --out demo
 """
@@ -20,25 +20,25 @@ from seqaudio.errors import OptionError, RunError
 from seqaudio.progress import say
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
-INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # set by whoever installed, so that the demo can tell the whole time
-MARK = "demo.json"  # tells a folder of the demo from any other
-BEATS = 16  # shortest chorale that is shown
+INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # may be set after an installation; the demo then prints it with the sum
+MARK = "demo.json"  # marks a folder of the demo
+BEATS = 16  # length of the shortest chorale that is accepted
 
 
 @dataclass(frozen=True)
 class Config:
-    """Where to, and how much of it."""
+    """The folder of the demo, and how long to train."""
 
-    out: Path = Path("demo")  # folder for the results; an interrupted demo goes on where it stopped
+    out: Path = Path("demo")  # folder for the results; an interrupted demo continues where it stopped
     workers: int = min(os.cpu_count() or 1, 4)  # processes for the preparation
-    keyword_epochs: int = 12  # of training, over all clips
-    chorale_epochs: int = 8  # of training, over all chorales
+    keyword_epochs: int = 12  # of training on the spoken words
+    chorale_epochs: int = 8  # of training on the chorales
     seed: int = 1  # of the sounds, the trainings and the chorale
-    force: bool = False  # begin anew where a demo is there
+    force: bool = False  # replace an existing demo
 
 
 def main(config: Config) -> None:
-    """Prepare, train, evaluate and generate; print what came out and how long each part took."""
+    """Prepare, train, evaluate and generate; print the results and how long each part took."""
     open_folder(config)
     clock = Clock()
     with clock.part("preparing"):
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
 
 
 class Clock:
-    """Seconds of each part, the installation too where it was timed."""
+    """Seconds of each part, and of the installation if that was timed."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -74,13 +74,13 @@ class Clock:
         self.seconds[name] = time.monotonic() - start
 
     def table(self) -> str:
-        """A line a part, and the sum."""
+        """A line for each part, and the sum."""
         rows = self.seconds | {"in all": sum(self.seconds.values())}
         return "\n".join(f"{name:<11} {seconds:6.0f} s" for name, seconds in rows.items())
 
 
 def open_folder(config: Config) -> None:
-    """Make the folder, or go on in it. Raises OptionError for a folder that is no demo's."""
+    """Make the folder, or continue in it. Raises OptionError for a folder of anything else, or of other options."""
     known = {"words": list(WORDS), "keyword_epochs": config.keyword_epochs, "chorale_epochs": config.chorale_epochs}
     known["seed"] = config.seed
     mark = config.out / MARK
@@ -89,7 +89,9 @@ def open_folder(config: Config) -> None:
     if mark.is_file() and config.force:
         shutil.rmtree(config.out)
     if mark.is_file() and json.loads(mark.read_text()) != known:
-        raise OptionError(f"{config.out} holds a demo with other options; give --force, or choose another --out")
+        raise OptionError(
+            f"{config.out} holds a demo with other options; give --force to replace it, or choose another --out"
+        )
     config.out.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps(known))
 
@@ -109,7 +111,7 @@ def recipe(name: str, file: str) -> ModuleType:
 
 
 def prepare(config: Config) -> None:
-    """Speak the words and read the chorales, unless that is done."""
+    """Synthesise the words and read the chorales, unless their stores exist."""
     keywords, chorales = config.out / "keywords-store", config.out / "chorales-store"
     if not keywords.is_dir():
         module = script("synthetic_keywords")
@@ -120,10 +122,10 @@ def prepare(config: Config) -> None:
 
 
 def train(config: Config) -> None:
-    """Train both recipes, or go on with them."""
+    """Train both recipes, or resume their trainings."""
     from seqaudio.augmentation.options import AugmentationOptions
 
-    # three of four clips have a background of their own and need less noise on top of it
+    # three of four clips have background noise already and need less augmentation
     augmentation = AugmentationOptions(noise=0.2, offset=0.2)
     plans: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs, "augmentation": augmentation}),
@@ -139,7 +141,7 @@ def train(config: Config) -> None:
 
 
 def evaluate(config: Config, name: str, run: Path) -> dict[str, Any]:
-    """Read the test split once and return the run's results."""
+    """Evaluate a run on the test split, once, and return its results."""
     from seqaudio.evaluation.results import read_results
 
     if read_results(run)["test"] is None:
@@ -150,18 +152,18 @@ def evaluate(config: Config, name: str, run: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Piece:
-    """What was composed."""
+    """The composed chorale."""
 
     seed: int
     beats: float
     voices: int
-    copied_beats: float  # longest run that a training piece holds too, in any key
+    copied_beats: float  # length of the longest passage that is also in a training piece, in any key
 
 
 def compose(config: Config) -> Piece:
-    """Write chorale.mid, .wav and .png: the first piece, seed after seed, of at least 16 beats in several voices.
+    """Write chorale.mid, .wav and .png: the first of ten seeds that gives at least 16 beats in several voices.
 
-    Raises RunError where none of ten seeds gives one.
+    Raises RunError if none does.
     """
     import numpy as np
 
@@ -185,7 +187,7 @@ def compose(config: Config) -> Piece:
         if beats >= BEATS and voices > 1:
             break
     else:
-        raise RunError(f"{run.path}: no piece of {BEATS} beats in several voices among ten; train longer")
+        raise RunError(f"{run.path}: no piece of {BEATS} beats in several voices from ten seeds; train longer")
     command = f"seqaudio generate {run.path} --out {file} --temperature 0.9 --max-events 2000 --seed {seed}"
     write_midi(notes, file, comments=[f"{generate.describe_model(run)}; {command}"])
     write_wav(file.with_suffix(".wav"), render(notes))
@@ -194,34 +196,34 @@ def compose(config: Config) -> Piece:
 
 
 def draw(config: Config) -> None:
-    """Copy the pictures of the runs to where they are found."""
+    """Copy the pictures of the runs into the folder of the demo."""
     shutil.copy(config.out / "keywords-run" / "figures" / "confusion.png", config.out / "confusion.png")
     shutil.copy(config.out / "chorales-run" / "figures" / "curves.png", config.out / "curves.png")
 
 
 def readme(words: dict[str, Any], music: dict[str, Any], piece: Piece) -> str:
-    """What each file is and what to try next."""
+    """The text of README.txt: what each file is, and what to try next."""
     test = words["test"]
-    heard, clean, noisy = (f"{100 * test[name]:.1f} %" for name in ("accuracy", "accuracy_clean", "accuracy_noisy"))
+    right, clean, noisy = (f"{100 * test[name]:.1f} %" for name in ("accuracy", "accuracy_clean", "accuracy_noisy"))
     nats = music["test"]["nats_per_event"]
     trigram = music["baselines"]["Kneser-Ney trigram"]["test"]["nats_per_event"]
-    return f"""What the demo made
+    return f"""Results of the demo
 
-confusion.png  which of the ten spoken words is taken for which, by voices that were never heard in training:
-               {heard} of {test["count"]:,} clips are right, {clean} of the clean and {noisy} of the noisy ones
-curves.png     how the model of music learned; on unseen chorales it needs {nats:.3f} nats an event,
-               a Kneser-Ney trigram {trigram:.3f}
+confusion.png  the confusion matrix of the ten spoken words, for voices that are not in the training split:
+               {right} of {test["count"]:,} clips are right, {clean} of the clean and {noisy} of the noisy ones
+curves.png     the training curves of the music model; on new chorales it needs {nats:.3f} nats per event,
+               a Kneser-Ney trigram model {trigram:.3f}
 chorale.mid    a chorale of {piece.beats:g} beats in {piece.voices} voices, seed {piece.seed}, for a DAW or editor;
-               the longest run that it shares with a training piece, in any key, is {piece.copied_beats:g} beats
+               the longest passage that it shares with a training piece, in any key, is {piece.copied_beats:g} beats
 chorale.wav    the same as sound
-chorale.png    the same as a picture
+chorale.png    the same as a piano roll
 
 What to try next, in this folder
 
 seqaudio generate chorales-run --out another.mid --seed 2 --wav --png     another chorale
-seqaudio prepare audio_folder --source FOLDER --out stores/mine           words of your own: FOLDER/label/*.wav
+seqaudio prepare audio_folder --source FOLDER --out stores/mine           your own words: FOLDER/label/*.wav
 seqaudio train keyword_recognition --store stores/mine --run runs/mine
 seqaudio recognize runs/mine recording.wav
-seqaudio prepare midi_folder --source FOLDER --out stores/tunes           music of your own
+seqaudio prepare midi_folder --source FOLDER --out stores/tunes           your own music
 seqaudio train music_generation --store stores/tunes --run runs/tunes
 """

@@ -1,4 +1,4 @@
-"""What of the installation works, and what to do about the rest.
+"""Check what of the installation works, and say how to get the rest.
 
 Example: seqaudio doctor
 """
@@ -18,28 +18,28 @@ from seqaudio.version import __version__
 
 @dataclass(frozen=True)
 class Config:
-    """Nothing to choose."""
+    """No options."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that may work or not. `try_it` returns what to print, or raises."""
+    """A part of the installation. `try_it` returns a description to print, or raises if the part does not work."""
 
     what: str
     try_it: Callable[[], str]
-    remedy: str  # for when it does not
-    needed: bool  # for the commands of a plain installation
+    remedy: str  # what to do if it does not work
+    needed: bool  # by the commands of a plain installation
 
 
 def main(config: Config) -> None:
-    """Print a line a check; exit status 1 where a needed one fails."""
+    """Print a line for each check; exit with status 1 if a needed part does not work."""
     del config
     print(f"seqaudio {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
     failed = False
     for check in CHECKS:
         try:
             found, mark = check.try_it(), "ok"
-        except Exception as error:  # noqa: BLE001  # whatever a broken installation raises is what we report
+        except Exception as error:  # noqa: BLE001  # a broken installation may raise anything, which is reported
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             found, mark = f"{reason}; {check.remedy}", "FAILS" if check.needed else "absent"
             failed |= check.needed
@@ -63,24 +63,25 @@ def _version(name: str) -> str:
             return version(distribution)
         except PackageNotFoundError:
             continue
-    return "without a version"
+    return "(version unknown)"
 
 
 def _torch() -> str:
     import torch
 
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, the CPU it is"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, runs on the CPU"
     return f"torch {torch.__version__}, {torch.get_num_threads()} threads, {device}"
 
 
 def _processors() -> str:
-    return f"{os.cpu_count()} in the machine"
+    return f"{os.cpu_count()}"
 
 
 def _audio() -> str:
     import soundfile
 
-    return f"soundfile {soundfile.__version__}, {soundfile.__libsndfile_version__}, soxr {_version('soxr')}"
+    libsndfile = soundfile.__libsndfile_version__
+    return f"soundfile {soundfile.__version__}, libsndfile {libsndfile}, soxr {_version('soxr')}"
 
 
 def _midi() -> str:
@@ -90,8 +91,8 @@ def _midi() -> str:
 
     notes = NoteSequence.from_columns([0], [480], [60])
     if len(read_midi(midi_bytes(notes))) != 1:
-        raise RuntimeError("a written note did not come back")
-    return f"a note written and read back through the guarded parser, symusic {_version('symusic')}"
+        raise RuntimeError("wrote one note to MIDI, but did not read one note back")
+    return f"wrote a note and read it back through the guarded parser, symusic {_version('symusic')}"
 
 
 def _speech() -> str:
@@ -104,7 +105,7 @@ PLAIN = "install seqaudio again"
 CHECKS = (
     Check("processors", _processors, "", False),
     Check("torch", _torch, PLAIN, True),
-    Check("stores and weights", _imports("pyarrow", "safetensors", "numpy"), PLAIN, True),
+    Check("stores and checkpoints", _imports("pyarrow", "safetensors", "numpy"), PLAIN, True),
     Check("recordings", _audio, PLAIN, True),
     Check("MIDI", _midi, PLAIN, True),
     Check("pictures", _imports("matplotlib"), PLAIN, True),
@@ -115,6 +116,6 @@ CHECKS = (
     Check("MidiTok", _imports("miditok"), 'pip install "seqaudio[miditok]" for its representations', False),
     Check("MATLAB files", _imports("scipy"), 'pip install "seqaudio[matlab]" for polyphonic', False),
     Check("Dask", _imports("distributed"), 'pip install "seqaudio[dask]" for --dask', False),
-    Check("torchaudio", _imports("torchaudio"), "only tests use it: pip install the version of torch", False),
-    Check("librosa", _imports("librosa"), "only tests use it", False),
+    Check("torchaudio", _imports("torchaudio"), "only for tests: install the version that fits torch", False),
+    Check("librosa", _imports("librosa"), "only for tests", False),
 )

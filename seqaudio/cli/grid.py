@@ -1,4 +1,4 @@
-"""A grid of settings for a recipe: `cell=gru,lstm` times `layers=1,2` times seeds, as runs with names and arguments."""
+"""Expand a grid of options of a recipe, `cell=gru,lstm` times `layers=1,2` times seeds, into runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OWN = {
     "run": "--out",
     "seed": "--seeds",
     "resume": "nothing, an interrupted run is resumed",
-}  # and what to give instead
+}  # options that the sweep sets itself, and what to give instead
 FLAGS = {"true": True, "false": False}
 
 
@@ -32,7 +32,7 @@ class PlannedRun:
 
     name: str  # of its folder
     words: tuple[str, ...]  # arguments of train.py
-    config: Any  # the same as the recipe's Config
+    config: Any  # the recipe's Config with these arguments
 
 
 def plan(
@@ -42,16 +42,16 @@ def plan(
 
     Args:
         recipe: module of its train.py.
-        vary: `NAME=VALUE,VALUE` each. Where a value holds a comma, `;` separates them.
+        vary: `NAME=VALUE,VALUE` each; values that contain commas are separated by `;`.
         options: arguments that all runs share.
 
-    Raises OptionError for an option that the recipe does not have, a value it cannot read, two runs of one name.
+    Raises OptionError for an option that the recipe does not have, an invalid value, or two runs of the same name.
     """
     fields = flat_fields(recipe.Config)
     axes = [_axis(text, fields) for text in vary]
     names = [name for name, _ in axes]
     if len(set(names)) < len(names):
-        raise OptionError(f"--vary is given twice for one option: {', '.join(names)}; give all its values at once")
+        raise OptionError(f"--vary names an option twice: {', '.join(names)}; give all its values in one --vary")
     _check_options(options, fields, names)
     runs = []
     for chosen, seed in itertools.product(itertools.product(*(values for _, values in axes)), seeds):
@@ -62,33 +62,33 @@ def plan(
         runs.append(PlannedRun(name, words, read_options(recipe, words)))
     folders = [run.name for run in runs]
     if twice := [folder for folder in folders if folders.count(folder) > 1]:
-        raise OptionError(f"two runs would be called {twice[0]}; give each value, option and seed once")
+        raise OptionError(f"two runs would be named {twice[0]}; give each value and each seed once")
     return runs
 
 
 def parse_seeds(text: str) -> list[int]:
     """`0,1,2` as numbers. Raises OptionError for anything else."""
     if not re.fullmatch(r"\d+(,\d+)*", text):
-        raise OptionError(f"--seeds {text}: expected whole numbers from 0 on with commas between, such as 0,1,2")
+        raise OptionError(f"--seeds {text}: expected whole numbers from 0 on, separated by commas, such as 0,1,2")
     return [int(seed) for seed in text.split(",")]
 
 
 def read_options(recipe: ModuleType, words: Sequence[str]) -> Any:
-    """The recipe's Config from its arguments. Raises OptionError with what is wrong in one line."""
-    said = io.StringIO()
+    """The recipe's Config from its arguments. Raises OptionError with tyro's message in one line."""
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+        with contextlib.redirect_stderr(output), contextlib.redirect_stdout(output):
             return parse(recipe.Config, words)
     except SystemExit:
-        raise OptionError(f"{_complaint(said.getvalue())}; got {' '.join(words)}") from None
+        raise OptionError(f"{_message(output.getvalue())}; got {' '.join(words)}") from None
 
 
-def _complaint(box: str) -> str:
-    """What is wrong, out of what tyro draws: a title, that, a rule, general help; another rule may follow the title."""
+def _message(box: str) -> str:
+    """The message in the box that tyro prints: the first lines of text after the title, up to a rule."""
     lines = [line.strip(" │") for line in box.splitlines()[1:]]
     is_text = re.compile(r"\w").search
-    from_it = itertools.dropwhile(lambda line: not is_text(line), lines)
-    return " ".join(itertools.takewhile(is_text, from_it)).rstrip(".")
+    from_message = itertools.dropwhile(lambda line: not is_text(line), lines)
+    return " ".join(itertools.takewhile(is_text, from_message)).rstrip(".")
 
 
 def _axis(text: str, fields: Fields) -> tuple[str, list[str]]:
@@ -99,7 +99,7 @@ def _axis(text: str, fields: Fields) -> tuple[str, list[str]]:
     if name in OWN:
         raise OptionError(f"--vary {text}: the sweep sets --{name} itself; give {OWN[name]}")
     if name == "store":
-        raise OptionError(f"--vary {text}: figures of different stores do not compare; make a sweep for each store")
+        raise OptionError(f"--vary {text}: scores on different stores cannot be compared; make a sweep for each store")
     if name not in fields:
         raise OptionError(f"--vary {text}: the recipe has no option {name}; {did_you_mean(name, list(fields))}")
     return name, values.split(";" if ";" in values else ",")
@@ -112,16 +112,14 @@ def _check_options(options: Sequence[str], fields: Fields, varied: Sequence[str]
         if name in OWN:
             raise OptionError(f"--{name}: the sweep sets it itself; give {OWN[name]}")
         if name in varied:
-            raise OptionError(f"--{name} is given behind -- and varied too; leave out one of them")
+            raise OptionError(f"--{name} is given after -- and in --vary; leave out one of them")
         if name not in fields:
             known = [_option(field) for field in fields]
             raise OptionError(f"the recipe has no option {_option(name)}; {did_you_mean(_option(name), known)}")
     for name, field in fields.items():
         no_default = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if no_default and name not in (*OWN, *given, *varied):
-            raise OptionError(
-                f"the recipe needs {_option(name)}; give it behind the other options, as in -- {_option(name)} X"
-            )
+            raise OptionError(f"the recipe needs {_option(name)}; give it after --, as in -- {_option(name)} VALUE")
 
 
 def _plain(name: str) -> str:

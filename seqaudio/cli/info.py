@@ -1,4 +1,4 @@
-"""What a store, a run, a MIDI file or a recording holds; which cells there are.
+"""Describe a store, a run, a MIDI file or a recording; list the cells.
 
 Example: seqaudio info stores/fsdd
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -24,18 +25,18 @@ READ_AS_MIDI = (".mid", ".midi", ".kar", ".rmi")  # karaoke files and RIFF hold 
 
 @dataclass(frozen=True)
 class Config:
-    """What to look at."""
+    """What to describe."""
 
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
-    lanes: int | None = None  # draw how truncated BPTT lays a store of tokens into N lanes
+    lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
-    cells: bool = False  # list what --cell and --initialisation understand, with what --use registers
+    cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
 
 
 def main(config: Config) -> None:
-    """Print the description of whatever is there."""
+    """Print the description."""
     if config.cells == (config.path is not None):
-        raise OptionError("expected one thing to look at: a store, a run, a MIDI file or a recording, or else --cells")
+        raise OptionError("expected one of: a store, a run, a MIDI file, a recording, or --cells")
     lines = describe(config.path) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))
@@ -43,7 +44,7 @@ def main(config: Config) -> None:
 
 
 def describe(path: Path) -> Iterator[str]:
-    """Lines that tell what is at a path. Raises OptionError where nothing is, or nothing of ours."""
+    """Lines that describe what is at a path. Raises OptionError for a missing path, or any other folder."""
     if not path.exists():
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
     if path.is_dir():
@@ -51,19 +52,19 @@ def describe(path: Path) -> Iterator[str]:
             return describe_store(Store(path))
         if (path / "config.json").is_file():
             return describe_run(path)
-        raise OptionError(f"{path}: neither a store (store.json) nor a run (config.json)")
+        raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
     if path.suffix.lower() in READ_AS_MIDI:
         return describe_midi(path)
     return describe_recording(path)
 
 
 def describe_lanes(config: Config) -> Iterator[str]:
-    """Lines that draw the first windows of the training split's lanes, in the order of the store.
+    """Lines that draw the first windows in the lanes of the training split, in the order of the store.
 
-    Raises OptionError for what is no store of tokens, and for numbers below one.
+    Raises OptionError for anything but a store of tokens, and for numbers below 1.
     """
     if config.path is None or not (config.path / "store.json").is_file():
-        raise OptionError(f"--lanes {config.lanes} is for a store, got {config.path or '--cells'}")
+        raise OptionError(f"--lanes {config.lanes} needs a store, got {config.path or '--cells'}")
     if min(config.lanes or 0, config.window) < 1:
         raise OptionError(f"--lanes {config.lanes} --window {config.window}, expected at least 1 of each")
     from seqaudio.batching import Lanes
@@ -75,22 +76,22 @@ def describe_lanes(config: Config) -> Iterator[str]:
 
 
 def describe_cells() -> Iterator[str]:
-    """Lines that name each cell, wrapper and initialisation, with the numbers it takes."""
+    """Lines that list each cell, wrapper and initialisation, with its numbers."""
     from seqaudio.cells import CELLS, INITIALISATIONS, WRAPPERS
 
     yield "cells, for --cell:"
     for name in CELLS:
         yield _entry(name, CELLS[name])
-    yield "wrappers, each behind a cell or a wrapper, as in --cell lstm+zoneout=0.1,0.5+residual (here: the defaults):"
+    yield "wrappers, added to a cell with +, as in --cell lstm+zoneout=0.1,0.5+residual (listed with their defaults):"
     for name in WRAPPERS:
         yield _entry(_form(name, WRAPPERS[name]), WRAPPERS[name])
-    yield "initialisations, one after the other, as in --initialisation orthogonal+forget_bias=2:"
+    yield "initialisations, applied in the given order, as in --initialisation orthogonal+forget_bias=2:"
     for name in INITIALISATIONS:
         yield _entry(_form(name, INITIALISATIONS[name]), INITIALISATIONS[name])
 
 
 def _form(name: str, function: Callable[..., Any]) -> str:
-    """How it is written with its numbers: `zoneout=0.05,0.5`, or `chrono=LONGEST_LAG` where one has no default."""
+    """A name with the defaults of its numbers: `zoneout=0.05,0.5`; `chrono=LONGEST_LAG` where there is no default."""
     _, *numbers = inspect.signature(function).parameters.values()
     if not numbers:
         return name
@@ -104,7 +105,7 @@ def _entry(form: str, thing: object) -> str:
 
 
 def describe_run(path: Path) -> Iterator[str]:
-    """Lines that tell what a run is and what it reached."""
+    """Lines that describe a run: model, input, results."""
     from seqaudio.run_folder import RunFolder
 
     run = RunFolder(path)
@@ -120,19 +121,19 @@ def describe_run(path: Path) -> Iterator[str]:
         yield f"  epochs: {len(run.metrics_file.read_bytes().splitlines())} done"
     results = path / "results.json"
     if not results.is_file():
-        yield "  results: none yet; its training is not finished, go on with --resume"
+        yield "  results: none yet, the training is not finished; continue it with --resume"
         return
     data: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
     for split in ("valid", "test"):
         if data[split] is None:
-            yield f"  {split}: not read"
+            yield f"  {split}: not evaluated"
             continue
         yield f"  {split}: {_scores(data[split])}"
         for name, scores in data["baselines"].items():
             if split in scores:
                 yield f"    {name}: {_scores(scores[split])}"
     yield f"  parameters: {data['parameters']:,}, trained for {data['wall_seconds']:,.0f} s on {data['machine']}"
-    yield f"  test split read: {data['test_reads']} times"
+    yield f"  test split evaluated: {data['test_reads']} times"
     yield f"  command: {data['command']}"
 
 
@@ -141,17 +142,18 @@ def _scores(metrics: dict[str, float]) -> str:
 
 
 def describe_midi(path: Path) -> Iterator[str]:
-    """Lines that tell what a MIDI file holds. Raises MidiError with the reason."""
+    """Lines that describe a MIDI file. Raises MidiError with the reason if it cannot be read."""
     from seqaudio.midi.comments import read_comments
     from seqaudio.midi.reading import read_midi
     from seqaudio.prepare.music.midi_rows import first_remarks
 
     notes = read_midi(path)
-    yield f"{path}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks a quarter"
+    yield f"{path}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks per quarter"
     tempos = ", ".join(f"{60e6 / tempo:.6g}" for tempo in notes.tempo[:4])
-    yield f"  quarters a minute: {tempos}" + (f" and {len(notes.tempo) - 4} more" if len(notes.tempo) > 4 else "")
-    metres = ", ".join(f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures[:4])
-    yield f"  metre: {metres or 'not told'}"
+    more = f" and {len(notes.tempo) - 4} more" if len(notes.tempo) > 4 else ""
+    yield f"  tempo (quarters a minute): {tempos}{more}"
+    signatures = ", ".join(signature.name for signature in notes.time_signatures[:4])
+    yield f"  time signature: {signatures or 'none, which means 4/4'}"
     for number, name in enumerate(notes.track_names):
         here = notes.track == number
         if not here.any():
@@ -164,7 +166,7 @@ def describe_midi(path: Path) -> Iterator[str]:
 
 
 def describe_recording(path: Path) -> Iterator[str]:
-    """Lines that tell what a recording holds. Raises AudioError with the reason."""
+    """Lines that describe a recording. Raises AudioError with the reason if it cannot be read."""
     import numpy as np
 
     from seqaudio.audio import read_audio
@@ -173,10 +175,11 @@ def describe_recording(path: Path) -> Iterator[str]:
     peak = float(np.abs(recording.samples).max())
     level = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     yield f"{path}: recording, {recording.seconds:.3f} s at {recording.sample_rate:,} Hz"
-    yield f"  peak {_decibels(peak)}, level {_decibels(level)} below full scale" + (", clipped" if peak >= 1 else "")
+    if not peak:
+        yield "  silent"
+        return
+    yield f"  peak {_decibels(peak)}, RMS level {_decibels(level)}" + (", clipped" if peak >= 1 else "")
 
 
 def _decibels(value: float) -> str:
-    import math
-
-    return f"{20 * math.log10(value):.1f} dB" if value else "silent"
+    return f"{20 * math.log10(value):.1f} dBFS"

@@ -1,4 +1,4 @@
-"""Files that commands write: checked before the work begins, so that nothing is computed in vain."""
+"""Check the files that commands write before any work begins, so that nothing is computed in vain."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from seqaudio.errors import OptionError
 
 
 def check_output(option: str, path: Path, suffix: str, force: bool) -> None:
-    """Raise OptionError where `path`, given by `option`, has another suffix, is there already, or has no folder."""
+    """Raise OptionError if `path`, given by `option`, has another suffix, exists already, or has no folder."""
     if path.suffix.lower() != suffix:
         raise OptionError(f"{option} {path}: expected a name that ends in {suffix}, such as {path.stem}{suffix}")
     if path.is_dir():
-        raise OptionError(f"{option} {path} is a folder; name a file in it, such as {path / 'out'}{suffix}")
+        raise OptionError(f"{option} {path} is a folder; give a file in it, such as {path / 'out'}{suffix}")
     if path.exists() and not force:
         raise OptionError(f"{path} exists; give --force to replace it, or choose another {option}")
     if not path.resolve().parent.is_dir():
@@ -23,8 +23,8 @@ def check_output(option: str, path: Path, suffix: str, force: bool) -> None:
 
 @contextmanager
 def written(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing `path` into an OptionError."""
+    """Turn an error of the operating system while writing `path` into an OptionError."""
     try:
         yield
     except OSError as error:
-        raise OptionError(f"{path}: {error.strerror or type(error).__name__}; choose another place") from None
+        raise OptionError(f"{path}: {error.strerror or type(error).__name__}; choose another path") from None

@@ -1,4 +1,4 @@
-"""How far gradients reach back in a trained model, over sequences of a store.
+"""Measure how far back gradients reach in a trained model, on sequences of a store.
 
 Example: seqaudio probe runs/nottingham_lstm stores/nottingham --png reach.png
 """
@@ -18,23 +18,23 @@ from seqaudio.errors import OptionError
 
 @dataclass(frozen=True)
 class Config:
-    """What to probe, and how."""
+    """The model and the data to probe, and how."""
 
-    run: tyro.conf.Positional[Path]  # folder that a recipe's train.py made
-    store: tyro.conf.Positional[Path]  # of the kind that the run was trained on
-    split: Literal["train", "valid"] = "valid"  # the test split stays closed
+    run: tyro.conf.Positional[Path]  # run folder
+    store: tyro.conf.Positional[Path]  # store of the kind that the run was trained on
+    split: Literal["train", "valid"] = "valid"  # the test split is not read
     sequences: int = 8  # rows, spread evenly over the split
-    steps: int = 256  # of each row at most, from its start
-    anchors: int = 16  # steps t whose loss is followed back, spread evenly over each row
-    lags: int | None = None  # longest way back; by default about half of the steps
-    double: bool = False  # compute in float64: gradients below 1e-38 are told apart
+    steps: int = 256  # most steps of each row, from its start
+    anchors: int = 16  # steps from whose losses gradients are followed back, spread evenly over each row
+    lags: int | None = None  # most steps back; by default about half of the steps
+    double: bool = False  # compute in float64, which resolves gradients below 1e-38
     png: Path | None = None  # picture to write
     json: bool = False  # print all curves and numbers as JSON instead of the table
-    force: bool = False  # replace a picture that is there
+    force: bool = False  # replace an existing picture
 
 
 def main(config: Config) -> None:
-    """Probe the model on real rows; print the table, draw the picture."""
+    """Probe the model on rows of the store, print the table, draw the picture."""
     if config.png is not None:
         check_output("--png", config.png, ".png", config.force)
     if config.sequences < 1 or config.steps < 2:

@@ -1,4 +1,4 @@
-"""The keyword in each recording, with its probability.
+"""Recognise the keyword in each recording, with its probability.
 
 Example: seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
 """
@@ -18,16 +18,16 @@ from seqaudio.errors import OptionError, SeqAudioError, SourceError
 
 @dataclass(frozen=True)
 class Config:
-    """What to recognise, and with which model."""
+    """The model, and the recordings to recognise."""
 
-    run: tyro.conf.Positional[Path]  # folder that the recipe keyword_recognition made
-    files: tyro.conf.Positional[tuple[Path, ...]]  # recordings that soundfile reads, or folders of them
-    json: bool = False  # print a JSON object a line
-    csv: bool = False  # print a table with a header
+    run: tyro.conf.Positional[Path]  # run folder of the recipe keyword_recognition
+    files: tyro.conf.Positional[tuple[Path, ...]]  # recordings, or folders of them
+    json: bool = False  # print a JSON object for each recording
+    csv: bool = False  # print CSV with a header
 
 
 def main(config: Config) -> None:
-    """Print a line a file: name, label, probability. A file that cannot be read does not stop the others."""
+    """Print a line for each file: path, label, probability. A file that cannot be read does not stop the others."""
     if config.json and config.csv:
         raise OptionError("--json and --csv exclude each other; give one of them")
     files = list_files(config.files)
@@ -57,14 +57,14 @@ def main(config: Config) -> None:
 
 
 def list_files(given: tuple[Path, ...]) -> list[Path]:
-    """The files as given, folders replaced by the recordings below them in the order of their paths.
+    """The files as given, with folders replaced by the recordings in them, sorted by path.
 
-    Raises OptionError where nothing was given, SourceError for a folder without recordings.
+    Raises OptionError if nothing was given, SourceError for a folder without recordings.
     """
     from seqaudio.audio import is_audio_name
 
     if not given:
-        raise OptionError("no recording was given; name at least one file or folder after the run")
+        raise OptionError("got no recordings; give at least one file or folder after the run")
     files: list[Path] = []
     for path in given:
         if not path.is_dir():
@@ -72,6 +72,6 @@ def list_files(given: tuple[Path, ...]) -> list[Path]:
             continue
         found = sorted(file for file in path.rglob("*") if file.is_file() and is_audio_name(file))
         if not found:
-            raise SourceError(f"{path}: has no recordings; name a folder of WAV, FLAC, OGG or MP3 files")
+            raise SourceError(f"{path}: has no recordings; expected a folder with WAV, FLAC, OGG or MP3 files")
         files += found
     return files

@@ -1,4 +1,4 @@
-"""A MIDI file as sound (WAV) and as a picture of its notes (PNG, a piano roll).
+"""Render a MIDI file as sound (WAV) and as a piano roll (PNG).
 
 Example: seqaudio render tune.mid --wav tune.wav --png tune.png
 """
@@ -16,18 +16,18 @@ from seqaudio.errors import OptionError
 
 @dataclass(frozen=True)
 class Config:
-    """What to render, and to which files: --wav, --png, or both."""
+    """The file to render, and the files to write: --wav, --png, or both."""
 
     file: tyro.conf.Positional[Path]  # MIDI file
     wav: Path | None = None  # sound to write, 16-bit stereo
     png: Path | None = None  # piano roll to write
-    soundfont: Path | None = None  # instruments (.sf2 or .sf3); without it, a small General MIDI SoundFont
+    soundfont: Path | None = None  # instruments (.sf2); by default a small General MIDI SoundFont
     sample_rate: int = 44100  # hertz, of the sound
-    force: bool = False  # replace files that are there
+    force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
-    """Read the file through the guarded parser, write what was asked for."""
+    """Read the file through the guarded parser, write sound and picture."""
     check(config)
 
     from seqaudio.midi import read_midi
@@ -49,7 +49,7 @@ def main(config: Config) -> None:
 
 
 def check(config: Config) -> None:
-    """Raise OptionError for options that cannot work, before anything is read."""
+    """Raise OptionError for invalid options, before anything is read."""
     if config.wav is None and config.png is None:
         raise OptionError(f"nothing to write; give --wav {config.file.stem}.wav, --png {config.file.stem}.png, or both")
     for option, path, suffix in (("--wav", config.wav, ".wav"), ("--png", config.png, ".png")):

@@ -1,4 +1,4 @@
-"""A recording as a picture: its waveform above its features, before and after an augmentation where one is asked.
+"""Draw a recording: its waveform above its features, with --augment before and after the augmentation.
 
 Example: seqaudio show hello.wav --png hello.png
          seqaudio show hello.wav --augment speed,noise,room --seed 3 --png hello.png
@@ -29,21 +29,21 @@ CHANGES = ("speed", "shift", "room", "noise", "telephone", "gain", "masks")
 
 @dataclass(frozen=True)
 class Config:
-    """What to show, and how."""
+    """The recording to show, and how."""
 
-    file: tyro.conf.Positional[Path]  # recording: anything soundfile reads, or with the extra media m4a, videos ...
+    file: tyro.conf.Positional[Path]  # recording: WAV, FLAC, OGG, MP3 ...; with the extra media also m4a, video ...
     png: Path  # picture to write
-    features: str = "default"  # preset of the features, and changes of it: default, log_mel, asr+deltas=2 ...
-    sample_rate: int = 16000  # hertz; the recording is resampled to it, as a preparation would
-    augment: str = ""  # what to change, by commas: speed, shift, room, noise, telephone, gain, masks (SpecAugment)
-    seed: int = 1  # of the changes
-    noise_folder: Path | None = None  # recordings of noise; without one, noises are synthetic
-    room_folder: Path | None = None  # recorded impulse responses; without one, rooms are synthetic
-    force: bool = False  # replace a file that is there
+    features: str = "default"  # feature preset, with changes: default, log_mel, asr+deltas=2 ...
+    sample_rate: int = 16000  # hertz; the recording is resampled to it, as in a preparation
+    augment: str = ""  # augmentations, with commas: speed, shift, room, noise, telephone, gain, masks (SpecAugment)
+    seed: int = 1  # of the augmentation
+    noise_folder: Path | None = None  # recordings of noise; by default noise is synthetic
+    room_folder: Path | None = None  # recorded impulse responses; by default rooms are synthetic
+    force: bool = False  # replace an existing picture
 
 
 def main(config: Config) -> None:
-    """Decode the recording, compute its features as a preparation does, draw both."""
+    """Decode the recording, compute its features as in a preparation, draw both."""
     check_output("--png", config.png, ".png", config.force)
     changes = _changes(config)
 
@@ -54,7 +54,7 @@ def main(config: Config) -> None:
     recording = read_audio(config.file, config.sample_rate)
     frames = settings.frames(len(recording.samples))
     if not frames:
-        detail = f"{len(recording.samples)} samples at {config.sample_rate} Hz, one frame has {settings.min_samples}"
+        detail = f"{len(recording.samples)} samples at {config.sample_rate} Hz, a frame needs {settings.min_samples}"
         raise AudioError(config.file, Reason.TOO_SHORT, detail)
 
     from seqaudio.features.drawing import draw_recording
@@ -72,23 +72,23 @@ def main(config: Config) -> None:
 
 
 def _changes(config: Config) -> list[str]:
-    """The names of `--augment`. Raises OptionError for an unknown one, no name, or a folder that none of them uses."""
+    """The names in `--augment`. Raises OptionError for an unknown name, no name, or a folder that none of them uses."""
     names = [name.strip() for name in config.augment.split(",") if name.strip()]
     if config.augment and not names:
-        raise OptionError(f"--augment {config.augment!r} names no change; expected some of {', '.join(CHANGES)}")
+        raise OptionError(f"--augment {config.augment!r} names no augmentation; expected some of {', '.join(CHANGES)}")
     for name in names:
         if name not in CHANGES:
             raise OptionError(f"--augment {name}: {did_you_mean(name, list(CHANGES))}")
     for name, folder in (("noise", config.noise_folder), ("room", config.room_folder)):
         if folder is not None and name not in names:
-            raise OptionError(f"--{name}-folder {folder} without --augment {name}; add it, or leave the folder out")
+            raise OptionError(f"--{name}-folder {folder} needs --augment {name}; add that, or leave out the folder")
     return names
 
 
 def _augmented(
     config: Config, changes: list[str], recording: Recording, settings: FeatureSettings
 ) -> tuple[Figure, str]:
-    """The picture of before and after, and what was done in words."""
+    """The picture of the recording before and after, and the augmentations in words."""
     from seqaudio.audio import Recording
     from seqaudio.augmentation import Augmentation, WaveformAugmenter, augment
     from seqaudio.features.drawing import RecordingFeatures, augmentation_figure, recording_features
@@ -98,18 +98,18 @@ def _augmented(
     samples, done = augmenter.apply(augmenter.draw(0, name), recording.samples, (config.seed, 0, name))
     changed = Recording(samples, config.sample_rate)
     if not settings.frames(len(samples)):
-        raise AudioError(config.file, Reason.TOO_SHORT, f"{done} leaves less than one frame; leave out speed")
+        raise AudioError(config.file, Reason.TOO_SHORT, f"less than one frame is left after {done}; leave out speed")
     after, words = recording_features(changed, settings), [str(done)]
     if "masks" in changes:
         masks = Augmentation(0, 0, 0, 0, 0, 0, time_masks=2, time_mask_frames=12, frequency_masks=2)
         after = RecordingFeatures(changed, augment(after.features, settings, masks, (config.seed, 0, name)))
         words.append("masks over time and frequency")
-    change = ", ".join(word for word in words if word) or "nothing changes"
+    change = ", ".join(word for word in words if word) or "no change"
     return augmentation_figure(recording_features(recording, settings), after, settings, name, change), change
 
 
 def _certain(config: Config, changes: list[str]) -> WaveformAugmentation:
-    """The changes of waveforms that were asked for, each for certain; the others off."""
+    """The chosen augmentations of waveforms, each with probability 1, the others off."""
     from seqaudio.augmentation import WaveformAugmentation
 
     usual = WaveformAugmentation()

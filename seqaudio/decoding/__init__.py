@@ -1,4 +1,4 @@
-"""From a trained model to what was asked of it: keywords, text, new notes."""
+"""Decode the outputs of trained models: keywords, text, new notes."""
 
 from seqaudio.decoding.sampling import StepModel, sample, sample_roll
 

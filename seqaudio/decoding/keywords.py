@@ -1,4 +1,4 @@
-"""From a recording to a keyword, with the features and the labels that the run was trained on."""
+"""Recognise the keyword in a recording, with the features and labels of a trained run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqaudio.run_folder import RunFolder
 
 
 class KeywordRecognizer:
-    """The model of a keyword run, ready for recordings. Raises RunError for a run of another recipe."""
+    """The model of a keyword run, with its features and labels. Raises RunError for a run of another recipe."""
 
     def __init__(self, run: RunFolder) -> None:
         run.require("keyword_recognition", "recognising keywords")
@@ -28,7 +28,7 @@ class KeywordRecognizer:
 
     @torch.no_grad()
     def recognize(self, file: Path) -> tuple[str, float]:
-        """The likeliest label of a whole recording and its probability. Raises AudioError with the reason."""
+        """The most probable label of a whole recording, and its probability. Raises AudioError with the reason."""
         recording = read_audio(file, self.settings.sample_rate)
         try:
             frames = self.extractor(torch.from_numpy(recording.samples))

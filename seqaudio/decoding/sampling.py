@@ -1,4 +1,4 @@
-"""New streams of tokens, and rolls, from a model, a step at a time, each legal in the grammar of its representation."""
+"""Sample streams of tokens and piano rolls from a model, step by step, under the grammar of the representation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from seqaudio.vocabulary import BOS, EOS
 
 
 class StepModel(Protocol):
-    """What sampling needs of a model: a state and a step. Every model of events or of rolls offers both."""
+    """A model to sample from: it has a state and a step, as all models of events and of rolls."""
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""
 
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """Ids [B] or frames [B, 88], and a state -> logits [B, V] or [B, 88] of what comes next, and the state."""
+        """Ids [B] or frames [B, 88], and a state -> logits [B, V] or [B, 88] of the next step, and the new state."""
 
 
 class Tokens(Protocol):
@@ -46,27 +46,27 @@ def sample(
     primer: Sequence[int] | None = None,
     minimum_events: int = 0,
 ) -> list[int]:
-    """Draw one stream of events; `representation.decode` takes every result.
+    """Sample one stream of events. `representation.decode` accepts every result.
 
         p(x_t = v) ~ exp(logit_v / temperature)  over the v that the grammar permits at t
 
-    The grammar permits only what can still be closed within `max_events`, so the last events of a stream that the
-    model does not end by itself are the ends of its notes. Equal generator states give equal streams.
+    The grammar permits only tokens after which the stream can be completed within `max_events`. So if the model does
+    not end a stream by itself, its last events end the sounding notes. Equal generator states give equal streams.
 
     Args:
         model: in evaluation mode, on the device of the generator.
-        generator: the only source of chance; `torch.Generator(device).manual_seed(seed)`.
-        temperature: above 0; below 1 more likely tokens, above 1 less likely ones.
-        max_events: most tokens of a result, primer included, EOS not counted.
-        primer: tokens to begin with, without BOS and EOS; they are the beginning of the result.
-        minimum_events: EOS is withheld before that many tokens, unless nothing else can be closed in time.
+        generator: the only source of randomness; `torch.Generator(device).manual_seed(seed)`.
+        temperature: above 0; below 1 favours probable tokens, above 1 improbable ones.
+        max_events: most tokens in the result, primer included, EOS not counted.
+        primer: tokens with which the result begins, without BOS and EOS.
+        minimum_events: EOS is not drawn before that many tokens, unless the stream could not be completed otherwise.
 
     Returns:
         Token ids without BOS and EOS.
 
     Raises:
-        ValueError: an argument out of its range; a primer that is illegal or cannot be closed within max_events; a
-            model in training mode, of another vocabulary size, or with logits that are not numbers.
+        ValueError: an argument out of its range; a primer that is illegal or cannot be completed within max_events; a
+            model in training mode, of another vocabulary size, or with NaN in its logits.
     """
     _check(model, temperature, max_events, minimum_events)
     grammar = representation.grammar()
@@ -76,7 +76,7 @@ def sample(
         logits, state = model.step(torch.tensor([token], device=generator.device), state)
     if logits.shape != (1, len(representation.tokens)):
         raise ValueError(
-            f"logits {list(logits.shape)}, {representation.name} expects [1, {len(representation.tokens)}]"
+            f"got logits {list(logits.shape)}, {representation.name} expects [1, {len(representation.tokens)}]"
         )
     while True:
         legal = grammar.legal(max_events - len(events))
@@ -100,31 +100,31 @@ def sample_roll(
     temperature: float = 1.0,
     primer: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draw one piano roll; `representation.decode` takes every result.
+    """Sample one piano roll. `representation.decode` accepts every result.
 
-        p(key k sounds at t) = sigmoid(logit_k / temperature)  where the grammar permits both, each key by itself
+        p(key k sounds at t) = sigmoid(logit_k / temperature)  where the grammar permits both, independently per key
 
-    A roll has no end mark, so it is drawn to its length, and silent steps at its end are left out.
+    A roll has no end mark, so `frames` frames are drawn, and silent steps at the end are removed.
 
     Args:
         model: in evaluation mode, on the device of the generator; its first input is a frame of zeros.
-        generator: the only source of chance.
-        frames: most frames of the result, primer included, a multiple of the frames of a step.
-        temperature: above 0; below 1 only likelier keys, above 1 more of them.
-        primer: frames [T, 88] of whole steps to begin with.
+        generator: the only source of randomness.
+        frames: most frames in the result, primer included; a multiple of the frames of a step.
+        temperature: above 0; below 1 favours the more probable choice for each key, above 1 makes it more random.
+        primer: frames [T, 88] of whole steps with which the result begins.
 
     Returns:
         Frames [T, 88] uint8.
 
     Raises:
-        ValueError: an argument out of its range, an illegal primer, a model in training mode, logits that are not
-            88 numbers.
+        ValueError: an argument out of its range, an illegal primer, a model in training mode, logits that are not 88
+            finite numbers.
     """
     roll = np.zeros((0, KEYS), dtype=np.uint8) if primer is None else np.asarray(primer, dtype=np.uint8)
     _check(model, temperature, frames, len(roll))
     step = representation.frames_per_step
     if frames % step or len(roll) % step:
-        raise ValueError(f"{frames} frames behind a primer of {len(roll)}, expected multiples of {step}")
+        raise ValueError(f"{frames} frames and a primer of {len(roll)}, expected multiples of {step}")
     grammar = representation.grammar()
     state = model.initial_state(1)
     last = np.zeros(KEYS, dtype=np.uint8)
@@ -133,7 +133,7 @@ def sample_roll(
         inputs = torch.from_numpy(last).to(generator.device, torch.get_default_dtype())
         logits, state = model.step(inputs[None], state)
         if logits.shape != (1, KEYS) or not logits.isfinite().all():
-            raise ValueError(f"logits {list(logits.shape)}, expected [1, {KEYS}] numbers")
+            raise ValueError(f"got logits {list(logits.shape)} or NaN in them, expected [1, {KEYS}] finite numbers")
         if len(drawn) < len(roll):
             last = roll[len(drawn)]
         else:
@@ -149,19 +149,19 @@ def sample_roll(
 
 
 def _draw_keys(logits: Tensor, legal: np.ndarray, temperature: float, generator: torch.Generator) -> np.ndarray:
-    """A frame [88] from logits [88]; legal [2, 88] says whether each key may be silent, and may sound."""
-    chance = torch.rand(KEYS, generator=generator, device=generator.device)
-    sounds = (chance < torch.sigmoid(logits.float() / temperature)).cpu().numpy()
+    """A frame [88] drawn from logits [88]. `legal` [2, 88]: whether each key may be silent, and may sound."""
+    uniform = torch.rand(KEYS, generator=generator, device=generator.device)
+    sounds = (uniform < torch.sigmoid(logits.float() / temperature)).cpu().numpy()
     frame: np.ndarray = np.where(legal[0], sounds & legal[1], legal[1]).astype(np.uint8)
     return frame
 
 
 def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torch.Generator) -> int:
-    """One token from logits [V] among the legal [V]."""
+    """A token drawn from logits [V] among the legal ones [V]."""
     masked = logits.float().masked_fill(torch.from_numpy(~legal).to(logits.device), -torch.inf)
     probabilities = torch.softmax(masked / temperature, dim=0)
     if not probabilities.isfinite().all():
-        raise ValueError("the model gives logits that are not numbers; look at its training, or at the temperature")
+        raise ValueError("the model's logits contain NaN or infinity; check its training, or raise the temperature")
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
@@ -170,14 +170,14 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
     for position, token in enumerate(events):
         try:
             if token == EOS:
-                raise ValueError("a primer goes without its end")
+                raise ValueError("a primer must not contain <eos>")
             grammar.push(token)
         except ValueError as error:
             raise ValueError(f"primer, position {position}: id {token} is illegal: {error}") from None
     if len(events) + grammar.shortest_end() > max_events:
         raise ValueError(
-            f"a primer of {len(events)} events and the {grammar.shortest_end()} that close it exceed "
-            f"max_events {max_events}; raise that, or shorten the primer"
+            f"a primer of {len(events)} events, and {grammar.shortest_end()} to complete it, exceed max_events "
+            f"{max_events}; raise that, or shorten the primer"
         )
     return events
 
@@ -188,4 +188,4 @@ def _check(model: StepModel, temperature: float, max_events: int, minimum_events
     if not 0 <= minimum_events <= max_events:
         raise ValueError(f"minimum_events {minimum_events}, max_events {max_events}: expected 0 <= minimum <= maximum")
     if getattr(model, "training", False):
-        raise ValueError("the model is in training mode, where dropout would add chance; call model.eval() first")
+        raise ValueError("the model is in training mode, with random dropout; call model.eval() first")

@@ -107,8 +107,8 @@ class FeatureExtractor(nn.Module):
         if in_one_pass:
             logarithms = self._logarithms_by_numba(frames)
         else:
-            # one by one on the CPU: products round by their shape, which so depends on the recording alone
-            parts = frames.split(1) if frames.device.type == "cpu" else (frames,)
+            # one by one on the CPU: how products round depends on their shape, which then depends on the recording alone
+            parts = torch.split(frames, 1) if frames.device.type == "cpu" else (frames,)
             logarithms = torch.cat([self._logarithms_by_torch(part) for part in parts])
         if settings.top_db is not None:
             loudest = logarithms.amax(dim=(1, 2), keepdim=True)

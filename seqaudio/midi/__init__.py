@@ -3,9 +3,9 @@
     file ─> guard ─> parser_child: chunks, events, channels ─> assembly ─> NoteSequence      reading.py
     NoteSequence ─> parts ─> writing ─> file
 
-Files are untrusted: they are parsed in a child process (`parser_child.py`) with a deadline and a limit of memory.
+Files are untrusted: they are parsed in a child process (`parser_child.py`) with a deadline and a memory limit.
 `pretty_midi_objects.py` and `symusic_objects.py` convert to and from the objects of those libraries, `score.py` reads
-scores through music21, `comments.py` the texts of a file. None of it needs torch.
+scores through music21, `comments.py` reads the texts of a file. None of it needs torch.
 """
 
 from seqaudio.midi.pretty_midi_objects import from_pretty_midi, to_pretty_midi

@@ -1,4 +1,4 @@
-"""What the guarded parser found, as NoteSequences: the songs of many files at once, by operations on whole columns."""
+"""Build NoteSequences from the replies of the guarded parser, many songs at once, by operations on whole columns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy.typing as npt
 from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi.guard import Parsed
-from seqaudio.notes.columns import Columns, order_of
+from seqaudio.notes.columns import Columns, sorting_order
 from seqaudio.notes.sequence import (
     DEFAULT_TEMPO,
-    HIGHEST_RESOLUTION,
-    HIGHEST_TEMPO,
+    MAX_RESOLUTION,
+    MAX_TEMPO,
     KeySignature,
     NoteSequence,
     TimeSignature,
@@ -27,7 +27,7 @@ Spans = list[slice]  # where the events of each song lie
 
 
 def assemble(parsed: Parsed, names: list[str]) -> Iterator[Songs | MidiError]:
-    """The songs of each file, or why there are none. `names` stand for the files in errors."""
+    """The songs of each file, or the error of a file without any. `names`: of the files, for errors."""
     songs = [song for file in parsed.files for song in file.get("songs", ()) if "error" not in song]
     events = _events(songs, parsed.columns)
     made = iter(_sequences(songs, events)) if events is not None else None
@@ -35,22 +35,22 @@ def assemble(parsed: Parsed, names: list[str]) -> Iterator[Songs | MidiError]:
         if "reason" in file:
             yield MidiError(name, Reason(file["reason"]), file["detail"])
         elif made is None:
-            detail = f"{len(parsed.columns)} bytes from the parser do not fit what it told of them"
+            detail = f"the parser's reply has {len(parsed.columns)} bytes of columns, which is not what it announced"
             yield MidiError(name, Reason.PARSER_CRASHED, detail)
         else:
             yield _songs([song.get("error") or next(made) for song in file["songs"]], name)
 
 
 def _songs(found: list[NoteSequence | str], name: str) -> Songs | MidiError:
-    """Those songs that have notes; strings tell what is wrong with one."""
+    """The songs that have notes. A string in `found` is the error of a song."""
     for song in found:
         if isinstance(song, str):
             return MidiError(name, Reason.DAMAGED, song)
     with_notes = tuple(song for song in found if isinstance(song, NoteSequence) and len(song))
     if with_notes:
         return with_notes
-    few = "no note that is struck and released" if len(found) == 1 else f"no notes in any of {len(found)} songs"
-    return MidiError(name, Reason.NO_NOTES, few)
+    detail = "no note that is struck and released" if len(found) == 1 else f"no notes in any of {len(found)} songs"
+    return MidiError(name, Reason.NO_NOTES, detail)
 
 
 class _Events(NamedTuple):
@@ -68,7 +68,7 @@ class _Events(NamedTuple):
 
 
 def _events(songs: list[dict[str, Any]], columns: bytes) -> _Events | None:
-    """The columns of a reply; None where it has other bytes than it should."""
+    """The columns of a reply; None where their size is wrong."""
     tracks = [track for song in songs for track in song["tracks"]]
     sizes = [track[3] for track in tracks]
     downs = [track[4] for track in tracks]
@@ -112,12 +112,12 @@ def _spans(counts: list[int]) -> Spans:
 
 
 def _sequences(songs: list[dict[str, Any]], events: _Events) -> Iterator[NoteSequence | str]:
-    """Each song; a string for one with what no piece can have, such as a tempo of 0."""
+    """Each song, or its error as a string where it has invalid values, such as a tempo of 0."""
     if not _all_right(songs, events):
         yield from (_checked(song, events, number) for number, song in enumerate(songs))
         return
     notes = events.notes
-    order = order_of(notes, events.note_song)
+    order = sorting_order(notes, events.note_song)
     if order is not None:
         notes = {name: column[order] for name, column in notes.items()}
     defaults = np.array([song["tempo"] or DEFAULT_TEMPO for song in songs], dtype=np.int64)
@@ -133,7 +133,7 @@ def _sequences(songs: list[dict[str, Any]], events: _Events) -> Iterator[NoteSeq
             tempo_tick=tempo_tick[tempos],
             tempo=tempo[tempos],
             pedals=pedals[events.pedal_spans[number]],
-            **_told(song),
+            **_metadata(song),
         )
 
 
@@ -143,25 +143,25 @@ def _all_right(songs: list[dict[str, Any]], events: _Events) -> bool:
     parts = (
         (notes["start_tick"], 0, None),
         (notes["end_tick"] - notes["start_tick"], 0, None),
-        (notes["pitch"], 0, None),  # a byte with a sign is at most 127
+        (notes["pitch"], 0, None),  # int8 is at most 127
         (notes["velocity"], 1, None),
         (notes["program"], 0, 127),
         (events.tempo_tick, 0, None),
-        (events.tempo, 1, HIGHEST_TEMPO),
+        (events.tempo, 1, MAX_TEMPO),
         (events.pedals[:, 1], 0, None),
         (events.pedals[:, 2] - events.pedals[:, 1], 0, None),
     )
-    return all(1 <= song["ticks_per_quarter"] <= HIGHEST_RESOLUTION for song in songs) and all(
+    return all(1 <= song["ticks_per_quarter"] <= MAX_RESOLUTION for song in songs) and all(
         not len(values) or (values.min() >= low and (high is None or values.max() <= high))
         for values, low, high in parts
     )
 
 
 def _checked(song: dict[str, Any], events: _Events, number: int) -> NoteSequence | str:
-    """A song, or what is wrong with it."""
+    """A song, or its error."""
     span, tempos = events.note_spans[number], events.tempo_spans[number]
     given = zip(events.tempo_tick[tempos].tolist(), events.tempo[tempos].tolist(), strict=True)
-    parts: dict[str, Any] = {name: column[span] for name, column in events.notes.items()} | _told(song)
+    parts: dict[str, Any] = {name: column[span] for name, column in events.notes.items()} | _metadata(song)
     try:
         return NoteSequence.from_columns(
             tempos=given if song["tempo"] is None else [(0, song["tempo"])],
@@ -172,8 +172,8 @@ def _checked(song: dict[str, Any], events: _Events, number: int) -> NoteSequence
         return str(error)
 
 
-def _told(song: dict[str, Any]) -> dict[str, Any]:
-    """What a NoteSequence has beside its columns."""
+def _metadata(song: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a NoteSequence that are not columns."""
     remarks = list(song["remarks"])
     return {
         "ticks_per_quarter": song["ticks_per_quarter"],
@@ -185,12 +185,12 @@ def _told(song: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signatures(kind: type[Any], found: list[tuple[int, int, int]], remarks: list[str]) -> tuple[Any, ...]:
-    """Those of the signatures that make sense, in order; of two at one tick the later given."""
+    """The valid signatures, sorted, the others in `remarks`; of two at one tick the one given later."""
     latest = {}
     for tick, first, second in found:
         try:
             if kind is KeySignature and second not in (0, 1):
-                raise ValueError(f"mode {second} at tick {tick}: expected 0 for major or 1 for minor")
+                raise ValueError(f"key signature of mode {second} at tick {tick}: expected 0 (major) or 1 (minor)")
             latest[tick] = kind(tick, first, bool(second) if kind is KeySignature else second)
         except ValueError as error:
             remarks.append(f"left out: {error}")
@@ -198,7 +198,7 @@ def _signatures(kind: type[Any], found: list[tuple[int, int, int]], remarks: lis
 
 
 def _tempo_maps(events: _Events, defaults: Ints) -> tuple[Ints, Ints, Spans]:
-    """The `tempo_map` of each song, one after the other. `defaults` [S] hold at the beginnings."""
+    """The `tempo_map` of each song, concatenated. `defaults` [S]: the tempo of each song at tick 0."""
     count = len(defaults)
     given = [span.stop - span.start for span in events.tempo_spans]
     song = np.concatenate([np.arange(count), np.repeat(np.arange(count), given)])

@@ -1,6 +1,7 @@
-"""Pedals by channel: the parser gives a track what stands in it, but a pedal holds its channel's notes in all tracks.
+"""Pedals by channel: the parser assigns a pedal to the track that holds it, but it acts on its channel in all tracks.
 
-A file with one track of notes has its pedals there; only others are walked through, message by message.
+Where a file has notes and pedals in one and the same track the parser is right; other files are read here, message by
+message.
 """
 
 from __future__ import annotations
@@ -16,20 +17,20 @@ Part = tuple[int, bool]  # program, and whether it is percussion
 Span = tuple[int, int]  # tick and duration of a pedal
 
 _STRUCK = re.compile(rb"[\x90-\x9f][\x00-\x7f]")
-# with a status of its own, or behind other controllers that had one
+# with a status byte of its own, or after other controllers under a running status
 _PEDALLED = re.compile(
     rb"[\xb0-\xbf](?:\x40|[\x00-\x7f]{2}(?:%b[\x00-\x3f\x41-\x7f][\x00-\x7f])*+%b\x40)" % (WAIT, WAIT)
 )
 
 
 def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None:
-    """The pedals of each part, those of its channel; None where the parser has them right.
+    """The pedals of each part, which are those of its channel; None where the parser's pedals are right.
 
     Args:
-        song: an ordinary file whose events are known to be in order.
-        parts: what the parser made of its notes: track after track, and within one by percussion, channel, program.
+        song: the bytes of a file that `check_events` has accepted.
+        parts: the parts that the parser found, by track, and within a track by percussion, channel, program.
     Raises:
-        ValueError: these are other parts than the file has.
+        ValueError: these are not the parts of the file.
     """
     if not _PEDALLED.search(song):
         return None
@@ -39,10 +40,10 @@ def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None
     if len(struck) == 1 and pedalled == struck:
         return None
     found = [_Channels(tracks[place], whole=place in pedalled) for place in sorted({*pedalled, *struck})]
-    if _named(found) != list(parts):  # a strike without velocity is none: told from the whole alone
+    if _parts_of(found) != list(parts):  # some note-ons have velocity 0, which only a reading of the whole track shows
         found = [_Channels(track, whole=True) for track in tracks]
-    if _named(found) != list(parts):
-        raise ValueError(f"{len(_named(found))} parts by their channels, the parser has {len(parts)}")
+    if _parts_of(found) != list(parts):
+        raise ValueError(f"{len(_parts_of(found))} parts by channel, the parser has {len(parts)}")
     controls = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)
     for track in found:
         for where, events in track.pedals.items():
@@ -51,16 +52,16 @@ def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None
     return [spans.get(where, []) for track in found for _, where in track.parts()]
 
 
-def _named(tracks: Sequence[_Channels]) -> list[Part]:
+def _parts_of(tracks: Sequence[_Channels]) -> list[Part]:
     return [part for track in tracks for part, _ in track.parts()]
 
 
 class _Channels:
-    """What one track has on which port and channel."""
+    """The pedals and parts of one track, by port and channel."""
 
     def __init__(self, track: bytes, whole: bool) -> None:
         self.pedals = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)  # tick, and whether it goes down
-        self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port of what has notes
+        self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port; of parts with notes
         programs = defaultdict[int, int](int)
         for run in runs(track, whole):
             if run.data and len(run.data[0]) == 1:
@@ -82,7 +83,7 @@ class _Channels:
 
 
 def pedal_spans(events: Sequence[tuple[int, bool]]) -> list[Span]:
-    """From each time that a pedal goes down to the next that it goes up; without that, it is not one.
+    """The spans from each time a pedal goes down until it goes up; a pedal that never goes up is left out.
 
     events: tick, and whether the pedal goes down.
     """

@@ -1,8 +1,8 @@
-"""The chunks of a Standard MIDI File, checked before any parser sees them.
+"""Check the chunks of a Standard MIDI File before any parser sees them, and bring the file into a standard form.
 
-A song is the bytes of one ordinary file: `MThd` of six bytes, ticks per quarter, as many `MTrk` as promised. Odd but
-readable files are put into that form: RIFF wrappers, longer headers, chunks of other kinds, SMPTE clocks, format 2,
-system exclusive messages in several packets.
+The result is songs, each the bytes of a regular file: `MThd` of six bytes, ticks per quarter, as many `MTrk` as
+announced. Unusual but readable files are converted: RIFF wrappers, longer headers, chunks of other kinds, SMPTE clocks,
+format 2, system exclusive messages in several packets.
 Source: Standard MIDI Files 1.0, MIDI Manufacturers Association (1996).
 """
 
@@ -17,7 +17,7 @@ from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi.events import check_events, without
 
-MAX_TRACKS = 2**15 - 1  # what the numbers of tracks can tell
+MAX_TRACKS = 2**15 - 1  # track numbers are int16
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
 _END_MARKS = (b"\xff\x2f\x00", b"\xff\x2f")  # whole, and without its last byte
@@ -27,7 +27,7 @@ _SMPTE = {24: 1_000_000, 25: 1_000_000, 29: 1_001_000, 30: 1_000_000}
 
 @dataclass(frozen=True)
 class Song:
-    """One sequence of tracks, as an ordinary file. `tempo` replaces the tempos of a file with an SMPTE clock."""
+    """One sequence of tracks, as a regular file. `tempo` replaces the tempos of a file with an SMPTE clock."""
 
     data: bytes
     tempo: int | None = None  # microseconds per quarter
@@ -37,18 +37,19 @@ class Song:
 @dataclass(frozen=True)
 class _Tracks:
     chunks: tuple[bytes, ...]  # the events of each
-    regular: bool  # the file holds these tracks as they are, and nothing else
+    regular: bool  # whether the file holds exactly these tracks, unchanged, and nothing else
     remarks: tuple[str, ...]
 
 
 def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
-    """The songs of a file: one, or one a track where the file is of format 2.
+    """The songs of a file: one, or in format 2 one for each track.
 
-    A format 0 file with several tracks and a header that promises too few are read whole, with a remark.
+    A format 0 file with several tracks, and a file with more tracks than its header says, are read completely, with a
+    remark.
 
     Raises:
-        MidiError: EMPTY, NOT_MIDI, TRUNCATED where bytes that were promised are missing, DAMAGED where the header
-            or an event makes no sense, TOO_LONG for more tracks than can be numbered; `name` stands for the file.
+        MidiError: EMPTY, NOT_MIDI, TRUNCATED for a file that is shorter than its headers say, DAMAGED for an invalid
+            header or event, TOO_LONG for more tracks than can be numbered. `name`: of the file, for errors.
     """
     if not data:
         raise MidiError(name, Reason.EMPTY, "no bytes")
@@ -57,14 +58,14 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if data[:4] != b"MThd":
         raise MidiError(name, Reason.NOT_MIDI, f"begins with {data[:4]!r}, expected b'MThd'")
     if len(data) < _HEADER.size:
-        raise MidiError(name, Reason.TRUNCATED, f"{len(data)} bytes, a header alone has {_HEADER.size}")
-    _, length, form, promised, division = _HEADER.unpack_from(data)
+        raise MidiError(name, Reason.TRUNCATED, f"{len(data)} bytes, the header alone needs {_HEADER.size}")
+    _, length, form, announced, division = _HEADER.unpack_from(data)
     if length < 6 or form > 2:
-        raise MidiError(name, Reason.DAMAGED, f"header of {length} bytes, format {form}; expected 6 bytes, 0..2")
-    if promised > MAX_TRACKS:
-        raise MidiError(name, Reason.TOO_LONG, f"{promised:,} tracks, at most {MAX_TRACKS:,} can be numbered")
+        raise MidiError(name, Reason.DAMAGED, f"header of {length} bytes, format {form}; expected 6 bytes, format 0..2")
+    if announced > MAX_TRACKS:
+        raise MidiError(name, Reason.TOO_LONG, f"{announced:,} tracks, expected at most {MAX_TRACKS:,}")
     resolution, tempo = _resolution(division, name)
-    tracks = _tracks(data, 8 + length, promised, name)
+    tracks = _tracks(data, 8 + length, announced, name)
     if form == 0 and len(tracks.chunks) > 1:
         tracks = replace(tracks, remarks=(*tracks.remarks, f"format 0 with {len(tracks.chunks)} tracks"))
     if form == 2 and len(tracks.chunks) > 1:
@@ -93,19 +94,24 @@ def _unwrap(data: bytes, name: Path | str) -> bytes:
         kind, length = struct.unpack_from("<4sI", data, place)
         if kind == b"data":
             if place + 8 + length > len(data):
-                raise MidiError(name, Reason.TRUNCATED, f"RMID of {length} bytes, {len(data) - place - 8} are there")
+                raise MidiError(
+                    name, Reason.TRUNCATED, f"RIFF RMID of {length} bytes, only {len(data) - place - 8} are there"
+                )
             return data[place + 8 : place + 8 + length]
         place += 8 + length + length % 2
-    raise MidiError(name, Reason.TRUNCATED, "a RIFF RMID file without its data chunk")
+    raise MidiError(name, Reason.TRUNCATED, "a RIFF RMID file without a data chunk")
 
 
 def _resolution(division: int, name: Path | str) -> tuple[int, int | None]:
-    """Ticks per quarter, and the tempo that makes quarters of an SMPTE clock's whole-second groups of frames."""
+    """Ticks per quarter; and for an SMPTE clock the tempo at which a quarter is a whole second of frames."""
     if division & 0x8000:
         frames, ticks = 256 - (division >> 8), division & 0xFF
         if frames not in _SMPTE or ticks == 0:
             raise MidiError(
-                name, Reason.DAMAGED, f"SMPTE clock of {frames} x {ticks}, expected 24, 25, 29 or 30 x 1..255"
+                name,
+                Reason.DAMAGED,
+                f"SMPTE clock of {frames} frames a second and {ticks} ticks a frame, expected 24, 25, 29 or 30 frames "
+                f"and 1..255 ticks",
             )
         return (30 if frames == 29 else frames) * ticks, _SMPTE[frames]
     if division == 0:
@@ -113,10 +119,10 @@ def _resolution(division: int, name: Path | str) -> tuple[int, int | None]:
     return division, None
 
 
-def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks:
+def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Tracks:
     found: list[bytes] = []
     others, remarks = 0, []
-    whole = True
+    unchanged = True
     while place + _HEAD.size <= len(data):
         kind, length = _HEAD.unpack_from(data, place)
         first = place + _HEAD.size
@@ -124,29 +130,29 @@ def _tracks(data: bytes, place: int, promised: int, name: Path | str) -> _Tracks
         if len(events) < length:
             if kind != b"MTrk" or not events.endswith(_END_MARKS):
                 break
-            # the end mark is there all the same, but perhaps for its last byte
-            remarks.append(f"track {len(found)} promises {length} bytes, {len(events)} are there")
-            whole, events = False, events.removesuffix(b"\x00") + b"\x00"
+            # only the length is wrong: the end mark is there, perhaps without its last byte
+            remarks.append(f"track {len(found)} has {len(events)} bytes, its header says {length}")
+            unchanged, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
             try:
                 misleading = check_events(events)
                 if misleading:
-                    whole, events = False, without(events, misleading)
+                    unchanged, events = False, without(events, misleading)
             except ValueError as error:
                 raise MidiError(name, Reason.DAMAGED, f"track {len(found)}, {error}") from None
             found.append(events)
         else:
             others += 1
         place = min(first + length, len(data))
-    # some writers count chunks of other kinds, too
-    if len(found) + others < promised:
-        detail = f"the header promises {promised} tracks, {len(found)} are there whole"
+    # some programs count chunks of other kinds as tracks
+    if len(found) + others < announced:
+        detail = f"{len(found)} complete tracks, the header says {announced}"
         raise MidiError(name, Reason.TRUNCATED, detail)
-    if len(found) > promised:
-        remarks.append(f"the header promises {promised} tracks, {len(found)} are there")
+    if len(found) > announced:
+        remarks.append(f"{len(found)} tracks, the header says {announced}")
     if place < len(data):
         remarks.append(f"{len(data) - place} bytes after the last track left out")
-    regular = whole and not others and len(found) == promised and place == len(data)
+    regular = unchanged and not others and len(found) == announced and place == len(data)
     return _Tracks(tuple(found), regular, tuple(remarks))
 
 

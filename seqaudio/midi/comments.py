@@ -1,4 +1,4 @@
-"""The text events at the beginning of a MIDI file: where `write_midi` says what a piece comes from."""
+"""Read the text events at the beginning of a MIDI file, where `write_midi` stores comments."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 
 _HEADER = 14  # bytes of the header chunk of a format 0 or 1 file
 _META, _TEXT = 0xFF, 0x01
-_LONGEST = 4  # bytes of a length
+_MAX_LENGTH_BYTES = 4
 
 
 def read_comments(path: Path) -> tuple[str, ...]:
-    """The texts at tick 0 of the first track; none for a file that begins otherwise. Never raises for its content."""
+    """The texts at tick 0 of the first track; none for anything but a MIDI file. Never raises for invalid content."""
     with path.open("rb") as file:
         data = file.read(2**16)
     if data[:4] != b"MThd" or data[_HEADER : _HEADER + 4] != b"MTrk":
@@ -30,9 +30,9 @@ def read_comments(path: Path) -> tuple[str, ...]:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """A number of septets at `place`, and the place behind it."""
+    """The variable-length number at `place`, and the place after it."""
     value = 0
-    for byte in data[place : place + _LONGEST]:
+    for byte in data[place : place + _MAX_LENGTH_BYTES]:
         value = value << 7 | byte & 0x7F
         place += 1
         if byte < 0x80:

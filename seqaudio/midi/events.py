@@ -1,7 +1,7 @@
-"""The events of a track, checked byte for byte: symusic trusts them, and some that lie corrupt its memory unseen.
+"""Check the events of a track byte by byte: symusic does not, and invalid ones can silently corrupt its memory.
 
 Runs of channel messages, nearly all of a file, are matched by one regular expression at a time; possessive quantifiers
-keep it linear. What stands between them (long metas, system exclusive) is stepped over by its length.
+keep that linear. Events between the runs (long metas, system exclusive) are skipped by their lengths.
 """
 
 from __future__ import annotations
@@ -15,75 +15,75 @@ from typing import NamedTuple
 WAIT = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"  # a delta time: at most four bytes of seven bits
 _DATA = rb"[\x00-\x7f]"
 _LENGTH = re.compile(WAIT)
-# messages of two data bytes and of one: those that go on with the status before, and those with their own
-_GOING_ON = {2: rb"(?:%b%b%b)*+" % (WAIT, _DATA, _DATA), 1: rb"(?:%b%b)*+" % (WAIT, _DATA)}
-_RUNNING = {data: re.compile(pattern) for data, pattern in _GOING_ON.items()}
+# by number of data bytes: messages that continue the previous ("running") status, and messages with their own
+_CONTINUED = {2: rb"(?:%b%b%b)*+" % (WAIT, _DATA, _DATA), 1: rb"(?:%b%b)*+" % (WAIT, _DATA)}
+_RUNNING = {data: re.compile(pattern) for data, pattern in _CONTINUED.items()}
 _MESSAGES = {
-    2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (WAIT, _DATA, _DATA, _GOING_ON[2])),
-    1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (WAIT, _DATA, _GOING_ON[1])),
+    2: re.compile(rb"(?:%b[\x80-\xbf\xe0-\xef]%b%b%b)*+" % (WAIT, _DATA, _DATA, _CONTINUED[2])),
+    1: re.compile(rb"(?:%b[\xc0-\xdf]%b%b)*+" % (WAIT, _DATA, _CONTINUED[1])),
 }
 _MESSAGE = {
     2: re.compile(rb"(%b)([\x80-\xbf\xe0-\xef]?)(%b%b)" % (WAIT, _DATA, _DATA)),
     1: re.compile(rb"(%b)([\xc0-\xdf]?)(%b)" % (WAIT, _DATA)),
 }
 _STATUS = re.compile(rb"%b([\x80-\xbf\xe0-\xef]?)%b%b" % (WAIT, _DATA, _DATA))
-# metas of up to 15 bytes, end marks apart: a file may have a million of them
+# metas of up to 15 bytes except end marks; a file may have a million of them
 _SHORT = rb"\xff[\x00-\x2e\x30-\x7f](?:%b)" % b"|".join(rb"\x%02x.{%d}" % (n, n) for n in range(16))
 _SHORT_METAS = re.compile(rb"(?:%b%b)*+" % (WAIT, _SHORT), re.DOTALL)
 _SHORT_META = re.compile(rb"(%b)%b" % (WAIT, _SHORT), re.DOTALL)
 _META, _SYSEX, _ESCAPE = 0xFF, 0xF0, 0xF7
 _END_OF_TRACK, _PORT = b"\x2f", b"\xff\x21\x01"
-LONGEST_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
+MAX_WAIT = 0x0FFFFFFF  # ticks between two events, inclusive; four bytes of seven bits
 DRUM_CHANNEL = 9  # channel 10, counted from 0
-PEDAL, PEDAL_DOWN = 64, 64  # the controller of the sustain pedal, and its least value for a pedal that holds
-# system messages have no place in a file, but some writers leave these in; data bytes of each
+PEDAL, PEDAL_DOWN = 64, 64  # controller of the sustain pedal, and its lowest value for a pedal that is down
+# system messages are not allowed in a file, but some programs write these; number of data bytes of each
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
 
 def check_events(track: bytes) -> list[slice]:
-    """Walk through one track up to its end mark, or its last byte where it has none.
+    """Check one track up to its end mark, or to its last byte where it has none.
 
-    Returns where events lie that the parser would lose its way at: escapes (0xF7), packets of system exclusive messages
-    that go on; and system messages behind which a message goes on with the status from before.
+    Returns the positions of events that the parser would misread, and that must be removed: escapes (0xF7), which
+    continue system exclusive messages; and system messages followed by a message under the earlier running status.
 
     Raises:
         ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
-            status, or an event that runs past the end; the byte is named.
+            status, or an event that runs past the end; the message names the byte.
     """
     misleading: list[slice] = []
-    passed: list[slice] = []  # system messages since the last channel message
-    place, running = 0, 0  # running: data bytes of the last status, which later messages may leave out
+    system: list[slice] = []  # system messages since the last channel message
+    place, running = 0, 0  # running: number of data bytes under the running status; 0 where there is none
     while place < len(track):
         begin = place
         if running:
             place = _end(_RUNNING[running], track, place)
             if place > begin:
-                misleading += passed
-                passed = []
+                misleading += system
+                system = []
         for data, pattern in _MESSAGES.items():
             end = _end(pattern, track, place)
             if end > place:
-                place, running, passed = end, data, []
+                place, running, system = end, data, []
         place = _end(_SHORT_METAS, track, place)
         if place > begin:
             continue
         wait = _LENGTH.match(track, place)
         if wait is None or wait.end() == len(track):
-            raise ValueError(f"byte {place}: a delta time that does not end")
+            raise ValueError(f"byte {place}: a delta time of more than four bytes, or cut short")
         status = track[wait.end()]
         if status == _META and track[wait.end() + 1 : wait.end() + 2] == _END_OF_TRACK:
             break
-        end = _behind(track, wait.end(), status, running)
+        end = _event_end(track, wait.end(), status, running)
         if status == _ESCAPE:
             misleading.append(slice(place, end))
         elif status != _META:
-            passed.append(slice(place, end))
+            system.append(slice(place, end))
         place = end
     return sorted(misleading, key=lambda event: event.start)
 
 
 class Run(NamedTuple):
-    """Events behind each other: channel messages of one length, or metas or a system message, without their data."""
+    """Successive events: channel messages of one length; or metas, or a system message, both without their data."""
 
     port: int
     ticks: list[int]
@@ -92,9 +92,9 @@ class Run(NamedTuple):
 
 
 def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
-    """The events up to the end mark of a track that `check_events` let pass as it is.
+    """The events up to the end mark of a track that `check_events` has accepted.
 
-    Where not the `whole` is wanted, runs of messages of two data bytes tell each status once and nothing else.
+    Unless `whole`, a run of messages of two data bytes holds only its different statuses, without ticks and data.
     """
     place = tick = port = status = running = 0
     while place < len(track):
@@ -103,7 +103,7 @@ def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
             end = place if pattern is None else _end(pattern, track, place)
             if end == place:
                 continue
-            # whole columns at a time: a file has thousands of messages
+            # by columns, because a file has thousands of messages
             if data == 2 and not whole:
                 given = _STATUS.findall(track, place, end)
                 before = [] if given[0] else [status]
@@ -124,22 +124,22 @@ def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
             place = end
         if place > begin:
             continue
-        wait, behind = _wait_at(track, place)
+        wait, event = _wait_at(track, place)
         tick += wait
-        kind = track[behind]
-        if kind == _META and track[behind + 1 : behind + 2] == _END_OF_TRACK:
+        kind = track[event]
+        if kind == _META and track[event + 1 : event + 2] == _END_OF_TRACK:
             return
-        if track[behind : behind + 3] == _PORT:
-            port = track[behind + 3]
+        if track[event : event + 3] == _PORT:
+            port = track[event + 3]
         yield Run(port, [tick], [kind], (b"",))
-        place = _behind(track, behind, kind, running)
+        place = _event_end(track, event, kind, running)
 
 
 def without(track: bytes, events: list[slice]) -> bytes:
-    """The track without some of its events; the next one behind each waits longer.
+    """The track without some of its events; the delta time of the event after each gets longer.
 
     Raises:
-        ValueError: a wait that is longer than a file can tell.
+        ValueError: a delta time longer than a file can store.
     """
     parts, place, wait = [], 0, 0
     for event in events:
@@ -152,22 +152,22 @@ def without(track: bytes, events: list[slice]) -> bytes:
 
 
 def _delayed(events: bytes, wait: int) -> bytes:
-    """Events of which the first waits so many ticks more."""
+    """The events, the delta time of the first one longer by `wait` ticks."""
     if not wait or not events:
         return events
     own, end = _wait_at(events, 0)
     total = own + wait
-    if total > LONGEST_WAIT:
-        raise ValueError(f"{total} ticks between two events, at most {LONGEST_WAIT} can be told")
+    if total > MAX_WAIT:
+        raise ValueError(f"{total} ticks between two events, expected at most {MAX_WAIT}")
     septets = [total >> shift & 0x7F for shift in (21, 14, 7, 0) if total >> shift or not shift]
     return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]]) + events[end:]
 
 
 def _wait_at(events: bytes, place: int) -> tuple[int, int]:
-    """The delta time at a place, and the place behind it."""
+    """The delta time at `place`, and the place after it."""
     wait = _LENGTH.match(events, place)
     if wait is None:
-        raise ValueError(f"byte {place}: a delta time that does not end")
+        raise ValueError(f"byte {place}: a delta time of more than four bytes, or cut short")
     return _number(wait[0]), wait.end()
 
 
@@ -176,23 +176,25 @@ def _end(pattern: re.Pattern[bytes], track: bytes, place: int) -> int:
     return place if match is None else match.end()
 
 
-def _behind(track: bytes, place: int, status: int, running: int) -> int:
-    """The byte behind the event at `place`, which is no channel message in order."""
+def _event_end(track: bytes, place: int, status: int, running: int) -> int:
+    """The place after the event at `place`, which is not a valid channel message."""
     if status in _SYSTEM:
         end = place + 1 + _SYSTEM[status]
     elif status in (_META, _SYSEX, _ESCAPE):
         length = _LENGTH.match(track, place + 1 + (status == _META))
         if length is None:
-            raise ValueError(f"byte {place}: an event {status:#x} whose length does not end")
+            raise ValueError(f"byte {place}: event {status:#x} with a length of more than four bytes")
         end = length.end() + _number(length[0])
     elif status < 0x80 and not running:
         raise ValueError(f"byte {place}: data {status:#x} before any status")
     elif status < 0xF0:
-        raise ValueError(f"byte {place}: a message {status:#x} that is cut short, or with data above 127")
+        raise ValueError(f"byte {place}: message {status:#x} is cut short, or has data above 127")
     else:
         raise ValueError(f"byte {place}: unknown status {status:#x}")
     if end > len(track):
-        raise ValueError(f"byte {place}: an event {status:#x} of {end - place} bytes, {len(track) - place} are there")
+        raise ValueError(
+            f"byte {place}: event {status:#x} has {end - place} bytes, the track has only {len(track) - place} more"
+        )
     return end
 
 

@@ -1,7 +1,7 @@
-"""MIDI through the guarded parser: no file can end or hang this process, and each is blamed for itself alone.
+"""Parse MIDI files in the guarded child process: no file can crash or hang this process, or make another file fail.
 
-Files go to the child several at a time. Where it fails on them, each of them is parsed alone; where it fails on one
-again, in a fresh child, that one is refused.
+Files go to the child several at a time. If it fails, each of them is parsed alone; a file on which a fresh child fails
+again is refused.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, Guard,
 from seqaudio.ledger import Reason
 
 PARSER = Path(__file__).with_name("parser_child.py")
-# parts of a file's deadline; the guard tries everything twice, and its child starts anew in between
+# shares of a file's deadline; the guard tries everything twice, with a new child in between
 _TOGETHER, _ALONE, _LARGE = 0.15, 0.2, 0.35
-MAX_TOGETHER = 2**18  # bytes of files that are parsed together; a larger one alone
+MAX_TOGETHER = 2**18  # bytes of the files that are parsed together; a larger file is parsed alone
 
 
 @dataclass(frozen=True)
 class ReadingLimits:
-    """What one untrusted file may take."""
+    """The time and memory that one untrusted file may take."""
 
     deadline: float = 2.0  # seconds in the parser, all tries together
-    memory: int = 400  # megabytes in the parser, beside what its libraries take; enforced on Linux
-    largest_file: int = 5  # megabytes: that many are parsed within this time and memory
+    memory: int = 400  # megabytes in the parser, in addition to its libraries; enforced on Linux
+    largest_file: int = 5  # megabytes of a file, which can be parsed within this time and memory
 
     def __post_init__(self) -> None:
         if min(self.deadline, self.memory, self.largest_file) <= 0:
@@ -38,19 +38,19 @@ LIMITS = ReadingLimits()
 
 
 class Parsed(NamedTuple):
-    """What the parser says of some files, and the columns of their notes; both as in `parser_child.py`."""
+    """The parser's reply for some files, and the columns of their notes; both as described in `parser_child.py`."""
 
     files: list[dict[str, Any]]
     columns: bytes
 
 
 def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool = True) -> list[Parsed]:
-    """The parts of the replies, in the order of the files: one, or one a file where something went wrong.
+    """The replies, in the order of the files: one for all, or one for each file if parsing them together failed.
 
-    `pedals` says whether they are wanted: some files take twice the time for them.
+    `pedals`: whether to read them, which doubles the time for some files.
 
     Raises:
-        SeqAudioError: the parser does not start at all.
+        SeqAudioError: the parser cannot be started.
     """
     share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MAX_TOGETHER else _LARGE
     try:
@@ -63,7 +63,7 @@ def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool =
 
 
 def the_parser(megabytes: int) -> Guard:
-    """The guard of this process for a limit of memory."""
+    """The guard of this process for a memory limit."""
     return the_guard(PARSER, megabytes, "the MIDI parser", "numpy, symusic")
 
 

@@ -1,14 +1,14 @@
-"""Parse untrusted MIDI in a child process of its own: whole files come in, columns go out.
+"""Parse untrusted MIDI in a child process: whole files come in, columns go out.
 
-The parser's C++ aborts the process on some damaged files, so it lives here, alone, within a limit of memory. What is
-known to harm it is refused before (`chunks.py`, `events.py`).
+The parser's C++ aborts the process on some damaged files, so it runs here, alone, within a memory limit. Files that are
+known to crash it are refused before (`chunks.py`, `events.py`).
 
-    request   count uint32, whether pedals are wanted uint32, length uint32 of each file; the files
+    request   count uint32, whether to read pedals uint32, length uint32 of each file; the files
     reply     JSON {"files": [...]}, and columns
 
-Each file is {"reason", "detail"} or {"songs": [...]}, each song {"error"} or what `_parse` says. The columns are those
-of all songs in order: start int32 [N], duration int32 [N], pitch int8 [N], velocity int8 [N] of the notes, track after
-track; tick int32 [K], microseconds per quarter int32 [K] of the tempos; tick int32 [P], duration int32 [P] of the
+Each file is {"reason", "detail"} or {"songs": [...]}, each song {"error"} or the result of `_parse`. The columns are
+those of all songs in order: start int32 [N], duration int32 [N], pitch int8 [N], velocity int8 [N] of the notes, track
+after track; tick int32 [K], microseconds per quarter int32 [K] of the tempos; tick int32 [P], duration int32 [P] of the
 pedals, track after track.
 """
 
@@ -20,9 +20,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # seqaudio as the process has it that started this one
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the same seqaudio as in the parent process
 
-import numpy as np  # symusic makes its columns of it: loaded before memory is limited
+import numpy as np  # symusic needs it for columns: loaded before memory is limited
 import symusic
 
 from seqaudio.errors import MidiError
@@ -35,15 +35,15 @@ from seqaudio.midi.events import runs
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
-MAX_SIGNATURES = 10_000  # of a song; more than there are bars in an opera
+MAX_SIGNATURES = 10_000  # in a song; more than there are bars in an opera
 MAX_TICKS = 2**31 - 1
-LOST = "\ufffd"  # what stands for a byte that is no UTF-8
-TRACK_NAME = re.compile(rb"\xff\x03([\x00-\x7f])")  # and its length
+LOST = "\ufffd"  # replaces bytes that are not UTF-8
+TRACK_NAME = re.compile(rb"\xff\x03([\x00-\x7f])")  # the event, and the length of the name
 TEMPO = re.compile(rb"\xff\x51\x03...", re.DOTALL)
 
 
 class _Columns:
-    """The events of all songs of a request, gathered in the parser's own lists."""
+    """The events of all songs of a request, collected in the parser's own lists."""
 
     def __init__(self) -> None:
         empty: Any = symusic.Score(480)
@@ -57,7 +57,7 @@ class _Columns:
 
 
 def work(request: bytes) -> tuple[dict[str, Any], bytes]:
-    """What the module's docstring says of a reply."""
+    """The reply to a request, as the module's docstring describes it."""
     count, pedals = struct.unpack_from("<II", request)
     lengths = struct.unpack_from(f"<{count}I", request, 8)
     place = 8 + 4 * count
@@ -79,18 +79,18 @@ def _read(data: bytes, columns: _Columns, pedals: bool) -> dict[str, Any]:
 
 
 def check_ticks(song: bytes) -> None:
-    """Raise MidiError, TOO_LONG, where an event lies behind the ticks that the parser can count and begins anew."""
-    # looked at ever closer: most files are done with at the first look
+    """Raise MidiError, TOO_LONG, where an event lies so late that the tick overflows in the parser (int32)."""
+    # from the fastest check to the exact one; most files pass the first
     if _most_ticks(song) <= MAX_TICKS or _most_ticks(TEMPO.sub(b"", song)) <= MAX_TICKS:
         return
     for track in tracks_of(song):
         last = max((run.ticks[-1] for run in runs(track)), default=0)
         if last > MAX_TICKS:
-            raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, at most {MAX_TICKS:,} can be counted")
+            raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, expected at most {MAX_TICKS:,}")
 
 
 def _most_ticks(data: bytes) -> int:
-    """How many ticks the waits of four bytes in a file may be; a wait is below 2^28."""
+    """An upper bound of the ticks in a file, from its delta times of four bytes, each below 2^28."""
     high = np.frombuffer(data, np.uint8) >= 0x80
     return int(np.count_nonzero(high[2:] & high[1:-1] & high[:-2])) << 28
 
@@ -102,10 +102,10 @@ def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
     except (RuntimeError, ValueError, MemoryError) as error:
         return {"error": " ".join((str(error) or type(error).__name__).split())}
     if len(score.time_signatures) + len(score.key_signatures) > MAX_SIGNATURES:
-        return {"error": f"more than {MAX_SIGNATURES:,} metres and keys"}
+        return {"error": f"more than {MAX_SIGNATURES:,} time signatures and keys"}
     struck = [track for track in score.tracks if len(track.notes)]
     if len(struck) > MAX_TRACKS:
-        return {"error": f"{len(struck):,} tracks with notes, at most {MAX_TRACKS:,} are taken"}
+        return {"error": f"{len(struck):,} tracks with notes, expected at most {MAX_TRACKS:,}"}
     remarks = list(song.remarks)
     pedals = _pedals(song, struck, remarks) if with_pedals else [()] * len(struck)
     tracks = []
@@ -132,7 +132,7 @@ def _pedals(song: Song, struck: list[Any], remarks: list[str]) -> list[Any]:
     try:
         shared = shared_pedals(song.data, [(track.program, track.is_drum) for track in struck])
     except ValueError as error:
-        remarks.append(f"pedals hold the notes of their own track alone: {error}")
+        remarks.append(f"pedals act only on the notes of their own track: {error}")
         shared = None
     if shared is None:
         return [track.pedals for track in struck]
@@ -140,7 +140,7 @@ def _pedals(song: Song, struck: list[Any], remarks: list[str]) -> list[Any]:
 
 
 def _name(name: str, song: bytes) -> str:
-    """The name of a track; one that is no UTF-8 is taken for Latin-1, as pretty_midi takes all of them."""
+    """The name of a track; one that is not UTF-8 is read as Latin-1, as pretty_midi reads all names."""
     if LOST not in name:
         return name
     for found in TRACK_NAME.finditer(song):

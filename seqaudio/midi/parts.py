@@ -1,4 +1,4 @@
-"""The parts of a piece: what one channel plays."""
+"""The parts of a piece: the notes that share a track, a program and a channel."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from seqaudio.notes.sequence import NoteSequence
 
 
 class Part(NamedTuple):
-    """The notes of a track that one program or one drum kit plays."""
+    """The notes of one track that are played by one program or one drum kit."""
 
     track: int
     program: int
     is_drum: bool
 
     def of(self, notes: NoteSequence) -> npt.NDArray[np.bool_]:
-        """[N] which notes are its."""
+        """[N] which notes belong to it."""
         drum: npt.NDArray[np.bool_] = notes.is_drum == self.is_drum
-        mine: npt.NDArray[np.bool_] = drum & (notes.track == self.track) & (notes.program == self.program)
-        return mine
+        which: npt.NDArray[np.bool_] = drum & (notes.track == self.track) & (notes.program == self.program)
+        return which
 
 
 def parts_of(notes: NoteSequence) -> list[Part]:
-    """The parts that have notes, in the order of tracks, programs, and drums last."""
+    """The parts that have notes, sorted by track, program, and melodic before drums."""
     rows = set(zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True))
     return [Part(*row) for row in sorted(rows)]

@@ -1,4 +1,4 @@
-"""NoteSequences to PrettyMIDI objects and back, for its tools and for notebooks that use it."""
+"""Convert NoteSequences to PrettyMIDI objects and back, for tools and notebooks that use pretty_midi."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ if TYPE_CHECKING:
 
 
 def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
-    """A PrettyMIDI with one instrument for each (track, program, drum), in that order, all maps and the pedals.
+    """A PrettyMIDI with one instrument for each (track, program, drum), in that order, tempos, signatures and pedals.
 
-    Times are those of `NoteSequence.seconds`. Resolution and tempo map carry over exactly; of the keys pretty_midi
-    knows twelve tonics, so B and Cb become one.
+    Times are those of `NoteSequence.seconds`. Resolution and tempo map are kept exactly. pretty_midi has twelve tonics
+    only, so B and Cb become one key.
 
     Raises:
-        ValueError: a tempo or a signature beyond what pretty_midi holds, ten million ticks unless its MAX_TICK is set.
+        ValueError: a tempo or a signature too late for pretty_midi: after ten million ticks, unless its MAX_TICK is
+            set.
     """
     import pretty_midi
-    from pretty_midi.pretty_midi import MAX_TICK  # its users may raise it
+    from pretty_midi.pretty_midi import MAX_TICK  # imported here because users may change it
 
-    # pretty_midi takes a tempo map from a file alone
+    # pretty_midi can only get a tempo map from a file
     silent = notes.select(np.zeros(len(notes), dtype=np.bool_))
     end = end_of_last_bar(silent)
     if end >= MAX_TICK:
         raise ValueError(
-            f"tempos and signatures reach tick {end}, where their last bar ends; pretty_midi holds at most "
+            f"tempos and signatures reach tick {end}, where their last bar ends, but pretty_midi holds at most "
             f"{int(MAX_TICK) - 1}; quantise first"
         )
     midi = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(silent, keep_resolution=True)))
@@ -58,10 +59,10 @@ def to_pretty_midi(notes: NoteSequence) -> pretty_midi.PrettyMIDI:
 
 
 def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
-    """The notes and pedals of a PrettyMIDI: each instrument that has notes becomes a track.
+    """The notes and pedals of a PrettyMIDI: each instrument with notes becomes a track.
 
-    A time between two ticks goes to the nearer one; what came from a file or from `to_pretty_midi` lies on ticks.
-    A pedal is down from a value of 64 on; one that never goes up is left out, as are bends, other controls and lyrics.
+    Times are rounded to the nearest tick; those from a file or from `to_pretty_midi` are exact. A pedal is down at
+    values from 64 on. Left out: pedals that never go up, bends, other controllers, lyrics.
     """
     instruments = [instrument for instrument in midi.instruments if instrument.notes]
     rows = [
@@ -91,8 +92,8 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
         ticks_per_quarter=midi.resolution,
         tempos=[(int(tick), round(6e7 / tempo)) for tick, tempo in zip(ticks, tempos, strict=True)],
         time_signatures=[
-            TimeSignature(int(midi.time_to_tick(metre.time)), metre.numerator, metre.denominator)
-            for metre in midi.time_signature_changes
+            TimeSignature(int(midi.time_to_tick(signature.time)), signature.numerator, signature.denominator)
+            for signature in midi.time_signature_changes
         ],
         key_signatures=[_key(int(midi.time_to_tick(key.time)), key.key_number) for key in midi.key_signature_changes],
         track_names=[instrument.name for instrument in instruments] or None,
@@ -103,8 +104,8 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> NoteSequence:
 def _pedals(
     midi: pretty_midi.PrettyMIDI, instrument: pretty_midi.Instrument, track: int
 ) -> Iterator[tuple[int, int, int]]:
-    """Track, and the ticks at which the pedal goes down and up."""
-    # events of one time stay in their order
+    """(track, tick at which the pedal goes down, tick at which it goes up)."""
+    # a stable sort: simultaneous events keep their order
     changes = sorted(instrument.control_changes, key=lambda change: change.time)
     events = [
         (int(midi.time_to_tick(change.time)), change.value >= PEDAL_DOWN)

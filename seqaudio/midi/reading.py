@@ -1,4 +1,4 @@
-"""MIDI files into NoteSequences, by way of a guarded child process: no file can end or hang the program."""
+"""Read MIDI files into NoteSequences, through a guarded child process: no file can crash or hang the program."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from seqaudio.notes.sequence import NoteSequence
 __all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]
 
 Source = Path | str | bytes
-Pedal = Literal["kept", "applied"]  # for users
+Pedal = Literal["kept", "applied"]  # the options of users
 Pedals = Literal["kept", "applied", "unread"]
-FIRST, TOGETHER = 4, 16  # files that are parsed together at first, when somebody waits for them, and at most
+FIRST, TOGETHER = 4, 16  # files in the first batch, small so that the first result comes soon, and in the largest
 AHEAD = 2  # batches that are parsed ahead
 
 
@@ -29,21 +29,21 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "k
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took; notes that are never
-    released are left out. Each channel and program of a track becomes a track; a sustain pedal is told for every track
-    of its channel. A file with an SMPTE clock gets a quarter of one second (1.001 s at drop frame) and loses its
-    tempos. Nonsensical signatures are left out with a remark. Names that are no UTF-8 are taken for Latin-1.
+    released are left out. Each channel and program of a track becomes a track; a sustain pedal belongs to every track
+    of its channel. A file with an SMPTE clock gets quarters of one second (1.001 s at drop frame) and loses its
+    tempos. Invalid signatures are left out with a remark. Names that are not UTF-8 are read as Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
-        pedal: `kept` leaves notes as they were played, where pretty_midi and scores have their ends, and tells the
-            sustain pedal beside them (`NoteSequence.pedals`); `applied` lets it hold them, as they sound. `unread` is
-            `kept` without telling the pedals, which is quicker.
+        pedal: `kept` ends notes where their keys are released, as pretty_midi and scores do, and stores the sustain
+            pedal separately (`NoteSequence.pedals`); `applied` prolongs notes by the pedal, as they sound. `unread` is
+            `kept` without the pedals, which is faster.
 
     Raises:
-        MidiError: MISSING or UNREADABLE, EMPTY, NOT_MIDI, TRUNCATED, DAMAGED (format 2 with several songs too:
-            `read_songs` reads those), NO_NOTES, TOO_LONG for a file of more bytes than the limit, or of more tracks or
-            ticks than can be counted, PARSER_CRASHED, PARSER_TIMEOUT.
-        SeqAudioError: the parser does not start at all.
+        MidiError: MISSING or UNREADABLE, EMPTY, NOT_MIDI, TRUNCATED, DAMAGED (also format 2 with several songs, which
+            `read_songs` reads), NO_NOTES, TOO_LONG for a file above the size limit or with too many tracks or ticks,
+            PARSER_CRASHED, PARSER_TIMEOUT.
+        SeqAudioError: the parser cannot be started.
     """
     songs = read_songs(source, limits, pedal)
     if len(songs) > 1:
@@ -53,7 +53,7 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "k
 
 
 def read_songs(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept") -> Songs:
-    """As `read_midi`, for files of format 2 too: one NoteSequence a song, songs without notes left out."""
+    """As `read_midi`, but also for files of format 2: one NoteSequence for each song with notes."""
     batch = _Batch([_name(source)], [_load(source, limits)])
     (made,) = _made(batch, _parse(batch, limits, pedal), pedal)
     if isinstance(made, MidiError):
@@ -64,9 +64,9 @@ def read_songs(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "
 def read_many(
     sources: Iterable[Source], limits: ReadingLimits = LIMITS, pedal: Pedals = "kept"
 ) -> Iterator[Songs | MidiError]:
-    """What `read_songs` gives or raises, for each of many files in order. The next ones are parsed meanwhile.
+    """The result or the error of `read_songs` for each of many files, in order. Later files are parsed meanwhile.
 
-    Raises SeqAudioError where the parser does not start at all.
+    Raises SeqAudioError where the parser cannot be started.
     """
     with ThreadPoolExecutor(1, "midi") as parser:
         ahead = deque[tuple[_Batch, Future[list[Parsed]]]]()
@@ -80,7 +80,7 @@ def read_many(
 
 
 class _Batch(NamedTuple):
-    """Files that are parsed together: their names, and their bytes, or why there are none."""
+    """Files that are parsed together: their names, and their bytes or errors."""
 
     names: list[str]
     files: list[bytes | MidiError]
@@ -119,7 +119,7 @@ def _load(source: Source, limits: ReadingLimits) -> bytes | MidiError:
         except OSError as error:
             return MidiError(source, Reason.UNREADABLE, error.strerror or type(error).__name__)
     if len(data) > most:
-        return MidiError(_name(source), Reason.TOO_LONG, f"more than {limits.largest_file} megabytes of MIDI")
+        return MidiError(_name(source), Reason.TOO_LONG, f"more than {limits.largest_file} megabytes")
     return data
 
 

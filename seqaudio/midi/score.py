@@ -1,4 +1,4 @@
-"""Scores (MusicXML, Humdrum) into NoteSequences: the one place that calls music21."""
+"""Read scores (MusicXML, Humdrum) into NoteSequences: the only module that calls music21."""
 
 from __future__ import annotations
 
@@ -22,26 +22,25 @@ def music21_corpus() -> Path:
     """The folder of scores inside the package music21. Raises SourceError where that is not installed."""
     spec = find_spec("music21")
     if spec is None or spec.origin is None:
-        raise SourceError('music21, which carries the scores, is not installed; run pip install "seqaudio[chorales]"')
+        raise SourceError('music21, which brings the scores, is not installed; run pip install "seqaudio[chorales]"')
     return Path(spec.origin).parent / "corpus"
 
 
 def read_score(path: Path) -> NoteSequence:
-    """A score as notes, each part a track of its name. Repeats are not played, grace notes are left out.
+    """A score as notes, each part as a track of its name. Repeats are not played, grace notes are left out.
 
-    Tied notes become one. Where the first measure is an upbeat, the silence before it is filled in, so that tick 0
-    begins a bar.
+    Tied notes become one. An upbeat is preceded by silence, so that tick 0 begins a full bar.
 
     Raises:
-        InputFileError: DAMAGED where music21 cannot read the file, NO_NOTES where nothing is in it.
+        InputFileError: DAMAGED where music21 cannot read the file, NO_NOTES where it has no notes.
     """
     music21 = _music21()
     with _scratch_folder(music21):
         try:
-            # without forceSource music21 would look for a pickle, and write one
+            # without forceSource music21 would read a cached pickle, or write one
             score = music21.converter.parse(path, forceSource=True)
         except Exception as error:
-            # music21 lets through whatever its parsers stumble over
+            # music21 does not wrap the errors of its parsers, so any kind may come
             raise InputFileError(path, Reason.DAMAGED, f"{type(error).__name__}: {error}") from error
     parts = list(score.parts)
     rows = [row for track, part in enumerate(parts) for row in _rows(part, track)]
@@ -55,20 +54,20 @@ def read_score(path: Path) -> NoteSequence:
         pitch,
         track=track,
         ticks_per_quarter=RESOLUTION,
-        time_signatures=_metres(parts[0], upbeat),
+        time_signatures=_time_signatures(parts[0], upbeat),
         track_names=[part.partName or "" for part in parts],
     )
 
 
 def _music21() -> ModuleType:
-    """The package, imported by name: its import takes half a second, its types would be checked with ours."""
+    """The package, imported when needed, which takes half a second, and by name, so that mypy does not check it."""
     music21_corpus()
     return import_module("music21")
 
 
 @contextmanager
 def _scratch_folder(music21: ModuleType) -> Iterator[None]:
-    """Give music21 a folder of its own for whatever it leaves behind, and take that away again."""
+    """Give music21 a temporary folder for the files that it leaves behind, and delete it afterwards."""
     environment = music21.environment.Environment()
     before = environment["directoryScratch"]
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +81,7 @@ def _scratch_folder(music21: ModuleType) -> Iterator[None]:
 def _rows(part: Any, track: int) -> list[list[int]]:
     """[start, end, pitch, track] of the notes of one part, tied ones joined."""
     rows: list[list[int]] = []
-    tied: dict[int, list[int]] = {}  # pitch -> the row that a tie carries on
+    tied: dict[int, list[int]] = {}  # pitch -> the row that a tie continues
     for measure in part.getElementsByClass("Measure"):
         for note in measure.recurse().notes:
             if note.duration.isGrace:
@@ -103,23 +102,23 @@ def _rows(part: Any, track: int) -> list[list[int]]:
 
 
 def _missing_before(part: Any) -> int:
-    """Ticks that the first measure lacks of a whole bar."""
+    """Ticks by which the first measure is shorter than a full bar."""
     measures = list(part.getElementsByClass("Measure"))
     if len(measures) < 2:
         return 0
     return max(0, _ticks(measures[0].barDuration.quarterLength) - _ticks(measures[1].offset))
 
 
-def _metres(part: Any, upbeat: int) -> list[TimeSignature]:
-    metres = []
+def _time_signatures(part: Any, upbeat: int) -> list[TimeSignature]:
+    signatures = []
     for measure in part.getElementsByClass("Measure"):
-        for metre in measure.getElementsByClass("TimeSignature"):
-            tick = _ticks(measure.offset + metre.offset)
-            # the first holds from the beginning of the bar that the upbeat fills
-            metres.append(TimeSignature(tick + upbeat if tick else 0, metre.numerator, metre.denominator))
-    return metres
+        for found in measure.getElementsByClass("TimeSignature"):
+            tick = _ticks(measure.offset + found.offset)
+            # the first one holds from the beginning of the bar that the upbeat completes
+            signatures.append(TimeSignature(tick + upbeat if tick else 0, found.numerator, found.denominator))
+    return signatures
 
 
 def _ticks(quarters: float | Fraction) -> int:
-    """The nearest tick; exact for what the resolution divides, such as 32nds and triplets."""
+    """The nearest tick; exact for note values that divide the resolution, such as 32nds and triplets."""
     return round(quarters * RESOLUTION)

@@ -1,6 +1,6 @@
-"""NoteSequences to symusic scores and back, for its tools and for libraries that take its scores.
+"""Convert NoteSequences to symusic scores and back, for symusic's tools and libraries that use its scores.
 
-For files use `read_midi` and `write_midi`: symusic ends the program on some damaged files.
+For files use `read_midi` and `write_midi`: symusic crashes the process on some damaged files.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from seqaudio.midi.events import PEDAL
 from seqaudio.midi.parts import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 
-_HIGHEST_TICK = 2**31 - 1  # inclusive; its ticks have 32 bits
+_MAX_TICK = 2**31 - 1  # inclusive; symusic's ticks are int32
 
 
 def to_symusic(notes: NoteSequence) -> Any:
-    """A `symusic.Score` in ticks with one track for each (track, program, drum), in that order, and all maps.
+    """A `symusic.Score` in ticks with one track for each (track, program, drum), in that order, tempos and signatures.
 
-    Pedals are there twice, as its files have them: as pedals, and as the controls that it writes to a file.
+    Pedals are stored twice, as symusic does for files: as pedals, and as the controllers that it writes to a file.
 
     Raises:
         ValueError: a tick beyond 2^31 - 1.
@@ -27,8 +27,8 @@ def to_symusic(notes: NoteSequence) -> Any:
     import symusic
 
     last = max(notes.last_tick, int(notes.tempo_tick[-1]), int(notes.pedals.max(initial=0)))
-    if last > _HIGHEST_TICK:
-        raise ValueError(f"tick {last}, symusic holds at most {_HIGHEST_TICK}; quantise first")
+    if last > _MAX_TICK:
+        raise ValueError(f"tick {last}, but symusic holds at most {_MAX_TICK}; quantise first")
     score: Any = symusic.Score(notes.ticks_per_quarter)
     for part in parts_of(notes):
         here = notes.select(part.of(notes))
@@ -44,20 +44,20 @@ def to_symusic(notes: NoteSequence) -> Any:
         track.controls = track.controls.from_numpy(pedals[:, 1:].ravel().astype(np.int32), number, values)
         score.tracks.append(track)
     score.tempos = score.tempos.from_numpy(notes.tempo_tick.astype(np.int32), notes.tempo.astype(np.int32))
-    for metre in notes.time_signatures:
-        score.time_signatures.append(symusic.TimeSignature(metre.tick, metre.numerator, metre.denominator))
+    for signature in notes.time_signatures:
+        score.time_signatures.append(symusic.TimeSignature(signature.tick, signature.numerator, signature.denominator))
     for key in notes.key_signatures:
         score.key_signatures.append(symusic.KeySignature(key.tick, key.sharps, int(key.minor)))
     return score
 
 
 def from_symusic(score: Any) -> NoteSequence:
-    """The notes of a `symusic.Score`, in ticks, quarters or seconds: each track that has notes becomes a track.
+    """The notes of a `symusic.Score` in ticks, quarters or seconds: each track with notes becomes a track.
 
-    Controls, bends and lyrics are left out.
+    Controllers, bends and lyrics are left out.
 
     Raises:
-        ValueError: what no NoteSequence has, such as a signature that no bar can have.
+        ValueError: values that a NoteSequence cannot have, such as an invalid time signature.
     """
     ticks: Any = score.to("tick")
     tracks = [track for track in ticks.tracks if len(track.notes)]

@@ -1,4 +1,4 @@
-"""NoteSequences into MIDI files that a DAW opens: a conductor track, then one named track a part."""
+"""Write NoteSequences to MIDI files for DAWs: a conductor track, then a named track for each part."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import mido  # type: ignore[import-untyped]  # ships no type information
 import numpy as np
 
 from seqaudio.files import write_bytes
-from seqaudio.midi.events import DRUM_CHANNEL, LONGEST_WAIT, PEDAL
+from seqaudio.midi.events import DRUM_CHANNEL, MAX_WAIT, PEDAL
 from seqaudio.midi.parts import Part, parts_of
 from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.keys import tonic_name
 from seqaudio.notes.sequence import NoteSequence
 
-RESOLUTION = 480  # ticks per quarter: what DAWs use by default, and divisible by 2, 3 and 5
+RESOLUTION = 480  # ticks per quarter: the default of DAWs, divisible by 2, 3 and 5
 _MELODIC_CHANNELS = [channel for channel in range(16) if channel != DRUM_CHANNEL]
 
 
 def write_midi(notes: NoteSequence, path: Path | str, comments: Sequence[str] = ()) -> None:
-    """Write a format 1 file, whole or not at all. Equal notes give equal bytes.
+    """Write a format 1 file; no partial file is left behind. Equal notes give equal bytes.
 
-    The resolution is 480 ticks per quarter where every tick has an exact place there, otherwise that of the notes.
-    The conductor track holds comments (text events), tempos, and metres and keys where the piece has them: none is made
-    up, and without a metre the format itself means 4/4. Each (track, program, drum) is a track of its own with its own
-    channel, drums on channel 10; from the sixteenth melodic part on channels are used again, on another port. A
-    nameless track is given the name of its instrument. Pedals are written for each part of their track. All tracks end
-    together, when the last bar is full.
+    The resolution is 480 ticks per quarter if all ticks are whole there, otherwise that of the notes. The conductor
+    track holds comments (text events), tempos, and the time and key signatures of the piece, if it has any; a file
+    without a time signature is in 4/4 by definition. Each (track, program, drum) becomes a track with its own channel,
+    drums on channel 10; from the sixteenth melodic part on, channels are reused on another port. A track without a
+    name gets that of its instrument. Pedals are written for each part of their track. All tracks end together, at the
+    end of the last bar.
 
     Args:
         comments: text events at tick 0, such as where the piece comes from.
 
     Raises:
-        ValueError: notes of one part and pitch of which one ends inside another: their ends cannot be told apart.
-            `resolve_overlaps` puts that right. Notes that merely overlap are written, and `read_midi` gives them
-            back; pretty_midi ends both at the first end.
+        ValueError: a note inside another one of the same part and pitch: MIDI cannot say which ends first. Use
+            `resolve_overlaps` before. Notes that merely overlap are written, and `read_midi` restores them;
+            pretty_midi ends both at the first end.
         OSError: the folder is missing or may not be written to.
     """
     write_bytes(Path(path), midi_bytes(notes, comments))
 
 
 def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolution: bool = False) -> bytes:
-    """The bytes of the file that `write_midi` writes, or the same at the notes' own resolution."""
+    """The bytes of the file that `write_midi` writes; with `keep_resolution` at the resolution of the notes."""
     notes = notes if keep_resolution else _at_resolution(notes)
     file = mido.MidiFile(type=1, ticks_per_beat=notes.ticks_per_quarter, charset="utf-8")
     end = end_of_last_bar(notes)
@@ -56,14 +56,14 @@ def midi_bytes(notes: NoteSequence, comments: Sequence[str] = (), *, keep_resolu
 
 
 def instrument_name(program: int, drum: bool) -> str:
-    """The General MIDI name of a program counted from 0: `Church Organ`; `Drums` of any kit."""
+    """The General MIDI name of a program, counted from 0, such as `Church Organ`; `Drums` for any drum kit."""
     from pretty_midi.constants import INSTRUMENT_MAP
 
     return "Drums" if drum else str(INSTRUMENT_MAP[program])
 
 
 def _at_resolution(notes: NoteSequence) -> NoteSequence:
-    signatures = [metre.tick for metre in notes.time_signatures] + [key.tick for key in notes.key_signatures]
+    signatures = [time.tick for time in notes.time_signatures] + [key.tick for key in notes.key_signatures]
     events = (notes.start_tick, notes.end_tick, notes.tempo_tick, notes.pedals[:, 1:].ravel())
     ticks = np.concatenate([*events, np.array(signatures, np.int64)])
     exact = not (ticks * RESOLUTION % notes.ticks_per_quarter).any()
@@ -89,9 +89,9 @@ def _conductor(notes: NoteSequence, comments: Sequence[str]) -> list[_Timed]:
     timed: list[_Timed] = [(0, 0, mido.MetaMessage("text", text=comment)) for comment in comments]
     for tick, tempo in zip(notes.tempo_tick.tolist(), notes.tempo.tolist(), strict=True):
         timed.append((tick, 1, mido.MetaMessage("set_tempo", tempo=tempo)))
-    for metre in notes.time_signatures:
-        message = mido.MetaMessage("time_signature", numerator=metre.numerator, denominator=metre.denominator)
-        timed.append((metre.tick, 2, message))
+    for time in notes.time_signatures:
+        message = mido.MetaMessage("time_signature", numerator=time.numerator, denominator=time.denominator)
+        timed.append((time.tick, 2, message))
     for key in notes.key_signatures:
         message = mido.MetaMessage("key_signature", key=tonic_name(key) + "m" * key.minor)
         timed.append((key.tick, 3, message))
@@ -111,7 +111,7 @@ def _events(notes: NoteSequence, part: Part, channel: int, port: int) -> list[_T
     for start, end, pitch, velocity in zip(*(column.tolist() for column in columns), strict=True):
         on = mido.Message("note_on", channel=channel, note=pitch, velocity=velocity)
         off = mido.Message("note_off", channel=channel, note=pitch, velocity=0)
-        # ends come first, or a note struck again would be ended at once; a note without length ends behind its start
+        # ends come before beginnings, so that a repeated note is not ended at once; but a note without length ends last
         timed += [(start, 2, on), (end, 1 if end > start else 3, off)]
     for _, down, up in notes.pedals[notes.pedals[:, 0] == part.track].tolist():
         press, release = (mido.Message("control_change", channel=channel, control=PEDAL, value=v) for v in (127, 0))
@@ -120,7 +120,7 @@ def _events(notes: NoteSequence, part: Part, channel: int, port: int) -> list[_T
 
 
 def _refuse_nested(notes: NoteSequence, name: str) -> None:
-    """An end belongs to the oldest note of its pitch that still sounds; so must the ends of these."""
+    """Raise ValueError where notes of a pitch do not end in the order of their starts, in which MIDI pairs them."""
     order = np.lexsort((notes.end_tick, notes.start_tick, notes.pitch))
     pitch, start, end = notes.pitch[order], notes.start_tick[order], notes.end_tick[order]
     nested = (pitch[1:] == pitch[:-1]) & (end[1:] < end[:-1])
@@ -128,7 +128,7 @@ def _refuse_nested(notes: NoteSequence, name: str) -> None:
         outer = int(np.argmax(nested))
         raise ValueError(
             f"{name}: pitch {pitch[outer]} at ticks {start[outer]}..{end[outer]} and again at "
-            f"{start[outer + 1]}..{end[outer + 1]} inside it, which MIDI cannot tell apart; use resolve_overlaps first"
+            f"{start[outer + 1]}..{end[outer + 1]} inside it, which MIDI cannot store; use resolve_overlaps first"
         )
 
 
@@ -136,10 +136,10 @@ def _track(timed: list[_Timed], end: int) -> mido.MidiTrack:
     track = mido.MidiTrack()
     now = 0
     for tick, _, message in sorted(timed, key=lambda event: event[:2]):
-        if tick - now > LONGEST_WAIT:
-            raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {LONGEST_WAIT}; quantise first")
+        if tick - now > MAX_WAIT:
+            raise ValueError(f"{tick - now} ticks without an event, MIDI holds at most {MAX_WAIT}; quantise first")
         track.append(message.copy(time=tick - now))
         now = tick
-    # behind a silence that is longer than the format holds, the track ends early
-    track.append(mido.MetaMessage("end_of_track", time=min(end - now, LONGEST_WAIT)))
+    # the track ends early if the silence at its end is longer than the format can store
+    track.append(mido.MetaMessage("end_of_track", time=min(end - now, MAX_WAIT)))
     return track

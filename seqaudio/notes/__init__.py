@@ -1,8 +1,8 @@
 """Notes as columns, and operations on them.
 
-`sequence.py` holds NoteSequence: the notes of a piece with tempos, signatures and tracks; `columns.py` sorts and checks
-columns, `quantise.py` puts notes on a grid, `bars.py` and `keys.py` tell bars and keys, `operations/` transposes, cuts,
-thins and joins. None of it knows files, tokens or torch.
+`sequence.py` holds NoteSequence: the notes of a piece with tempos, signatures and tracks; `columns.py` checks and sorts
+columns, `quantise.py` puts notes on a grid, `bars.py` finds bars and beats, `keys.py` estimates keys, `operations/`
+transposes, splits, snaps and stretches pieces. None of it depends on files, tokens or torch.
 """
 
 from seqaudio.notes.operations.pedals import apply_pedals

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-HIGHEST_TICK = 2**38  # inclusive; ticks * microseconds then stay within int64
-HIGHEST_VALUE = 127  # pitch, velocity and program, inclusive
+MAX_TICK = 2**38  # inclusive; ticks * microseconds then stay within int64
+MAX_VALUE = 127  # of pitch, velocity and program, inclusive
 TICK = np.dtype(np.int64)
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -25,17 +25,17 @@ TYPES: dict[str, np.dtype[Any]] = {
 _UNSIGNED: dict[np.dtype[Any], np.dtype[Any]] = {TICK: np.dtype(np.uint64), np.dtype(np.int16): np.dtype(np.uint16)}
 # inclusive bounds of the columns; the upper bound of `track` follows from the track names
 BOUNDS = {
-    "start_tick": (0, HIGHEST_TICK),
-    "end_tick": (0, HIGHEST_TICK),
-    "pitch": (0, HIGHEST_VALUE),
-    "velocity": (1, HIGHEST_VALUE),  # 0 would be a note-off
-    "program": (0, HIGHEST_VALUE),
+    "start_tick": (0, MAX_TICK),
+    "end_tick": (0, MAX_TICK),
+    "pitch": (0, MAX_VALUE),
+    "velocity": (1, MAX_VALUE),  # 0 would be a note-off
+    "program": (0, MAX_VALUE),
     "track": (0, 2**15 - 1),
 }
 
 
 def converted(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """One column in its own type. Raises ValueError for fractions and for values that the type cannot hold."""
+    """A column converted to its type. Raises ValueError for fractions and for values that the type cannot hold."""
     column = np.atleast_1d(np.asarray(values))
     kind = TYPES[name]
     if column.dtype == kind:
@@ -44,29 +44,29 @@ def converted(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
         return column.astype(kind)
     if kind.kind != column.dtype.kind and not (kind.kind == "i" and column.dtype.kind == "u"):
         raise ValueError(f"{name} is {column.dtype}, expected {kind}")
-    # before the narrowing, or 65,596 would pass for pitch 60
+    # checked before the cast to int16, in which 65,596 would wrap to pitch 60
     check_bounds(name, column, *BOUNDS[name])
     return column.astype(kind)
 
 
 def check_column(name: str, column: object, kind: np.dtype[Any], count: int) -> None:
-    """Raise ValueError unless `column` is an array [count] of the type."""
+    """Raise ValueError unless `column` is an array [count] of type `kind`."""
     if not isinstance(column, np.ndarray) or column.dtype != kind or column.shape != (count,):
         found = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
         raise ValueError(f"{name} is {found}, expected {kind} [{count}]")
 
 
 def check_bounds(name: str, values: npt.NDArray[Any], low: int, high: int) -> None:
-    """Raise ValueError unless all values, at least one, are in low..high, both inclusive."""
+    """Raise ValueError unless all values lie in low..high, both inclusive. `values` must not be empty."""
     lowest, highest = values.min(), values.max()
     if lowest < low or highest > high:
-        raise ValueError(f"{name} in {lowest}..{highest}, expected {low}..{high}")
+        raise ValueError(f"{name} has values in {lowest}..{highest}, expected {low}..{high}")
 
 
 def check_notes(columns: Columns, tracks: int) -> None:
-    """Raise ValueError for a value outside its bounds and for a note that ends before it starts."""
+    """Raise ValueError for a value out of bounds and for a note that ends before it starts."""
     for name, (low, high) in (BOUNDS | {"track": (0, tracks - 1)}).items():
-        # one pass: below the lowest, an unsigned difference is huge
+        # one comparison checks both bounds: a value below `low` wraps to a huge unsigned difference
         unsigned = (columns[name] - low).view(_UNSIGNED[columns[name].dtype])
         if unsigned.max() > high - low:
             check_bounds(name, columns[name], low, high)
@@ -74,8 +74,8 @@ def check_notes(columns: Columns, tracks: int) -> None:
         raise ValueError("a note ends before it starts")
 
 
-def in_order(columns: Columns) -> bool:
-    """Whether notes come by (start, pitch, end, track, program, drum, velocity)."""
+def is_sorted(columns: Columns) -> bool:
+    """Whether notes are sorted by (start, pitch, end, track, program, drum, velocity)."""
     first = _first_key(columns)
     rising = first[1:] > first[:-1]
     if rising.all():
@@ -84,11 +84,11 @@ def in_order(columns: Columns) -> bool:
     return bool((np.lexsort(keys) == np.arange(len(first))).all())
 
 
-def order_of(columns: Columns, piece: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64] | None:
-    """What `in_order` asks for, as indices [N]; None where the notes come like that.
+def sorting_order(columns: Columns, piece: npt.NDArray[np.int64] | None = None) -> npt.NDArray[np.int64] | None:
+    """Indices [N] that sort notes as `is_sorted` expects them; None where they are sorted already.
 
     Args:
-        piece: [N] number of the piece that each note belongs to, which comes first; then ticks are below 2^31.
+        piece: [N] number of the piece that each note belongs to: sorted by that first. Ticks must be below 2^31 then.
     """
     first = _first_key(columns)
     if piece is not None:
@@ -99,7 +99,7 @@ def order_of(columns: Columns, piece: npt.NDArray[np.int64] | None = None) -> np
 
 
 def sorted_by(first: npt.NDArray[np.int64], *rest: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Indices [N] that sort by `first`, then by the keys behind it. Ties in `first` should be few."""
+    """Indices [N] that sort by `first`, ties by the following keys. Fast where ties in `first` are few."""
     order = np.argsort(first)
     keys = first[order]
     same = keys[1:] == keys[:-1]
@@ -113,12 +113,12 @@ def sorted_by(first: npt.NDArray[np.int64], *rest: npt.NDArray[np.int64]) -> npt
 
 
 def sorted_rows(*columns: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Columns [N] of numbers that are not negative, sorted by the first, where that is equal by the next, and so on."""
+    """Columns [N] of non-negative integers, rows sorted lexicographically: by the first column, ties by the next."""
     bits = [int(column.max(initial=0)).bit_length() for column in columns]
     if sum(bits) > 63:
         order = np.lexsort(columns[::-1])
         return [column[order] for column in columns]
-    # as one number a row: sorting those takes a fraction of the time of sorting their places
+    # each row packed into one integer: sorting those takes a fraction of the time of an argsort
     rows = columns[0]
     for column, width in zip(columns[1:], bits[1:], strict=True):
         rows = rows << width | column

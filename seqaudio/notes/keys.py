@@ -1,7 +1,8 @@
-"""Which key a piece is in, told from how long each pitch class sounds.
+"""Estimate the key of a piece from how long each pitch class sounds.
 
-A piece's twelve durations are correlated with a profile of each key: how well listeners find each pitch class to fit
-it. Source: Krumhansl (1990), the algorithm of Krumhansl & Schmuckler with the profiles of Krumhansl & Kessler (1982).
+The total durations of the twelve pitch classes are correlated with a profile of each key: listeners' ratings of how
+well each pitch class fits it. Source: Krumhansl (1990), the algorithm of Krumhansl & Schmuckler with the profiles of
+Krumhansl & Kessler (1982).
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 # tonics from seven flats to seven sharps
 _MAJOR_TONICS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR_TONICS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
-RELATIVE_MAJOR = 3  # semitones from a minor tonic up to the major one with the same signs
+RELATIVE_MAJOR = 3  # semitones from a minor tonic up to the tonic of its relative major
 
 
 def estimate_key(notes: NoteSequence) -> KeySignature | None:
-    """The key that fits the whole piece best, from tick 0 on; None where no pitch class stands out.
+    """The key that fits the whole piece best, at tick 0; None where all pitch classes sound equally long.
 
-    Drums do not count. Of two spellings the one with fewer signs is taken, F sharp rather than G flat.
+    Drums are ignored. Of two enharmonic keys the one with fewer accidentals is given, F sharp rather than G flat.
     """
     durations = pitch_class_durations(notes)
     if np.ptp(durations) == 0:
@@ -36,29 +37,29 @@ def estimate_key(notes: NoteSequence) -> KeySignature | None:
 
 
 def with_key(notes: NoteSequence) -> NoteSequence:
-    """The piece with an estimated key signature, unless it has one or none can be told."""
+    """The piece with an estimated key signature, unless it has one already or none can be estimated."""
     key = None if notes.key_signatures else estimate_key(notes)
     return notes if key is None else replace(notes, key_signatures=(key,))
 
 
 def pitch_class_durations(notes: NoteSequence) -> np.ndarray:
-    """Ticks that each pitch class sounds, [12] from C upwards, over all voices without drums."""
-    heard = ~notes.is_drum
-    ticks = (notes.end_tick - notes.start_tick)[heard]
-    return np.bincount(notes.pitch[heard] % 12, weights=ticks, minlength=12)
+    """Ticks for which each pitch class sounds in all tracks together, [12] from C upwards, drums ignored."""
+    melodic = ~notes.is_drum
+    ticks = (notes.end_tick - notes.start_tick)[melodic]
+    return np.bincount(notes.pitch[melodic] % 12, weights=ticks, minlength=12)
 
 
 def signs_of_major(tonic: int) -> int:
-    """Sharps of the major key on a pitch class, negative for flats: 0 (C) has none, 7 (G) one, 5 (F) minus one."""
+    """Sharps of the major key on a pitch class, negative for flats: 0 for C (0), 1 for G (7), -1 for F (5)."""
     fifths = tonic * 7 % 12
     return fifths if fifths <= 6 else fifths - 12
 
 
 def tonic_name(key: KeySignature) -> str:
-    """Such as `Bb`."""
+    """The name of the tonic, such as `Bb`."""
     return (_MINOR_TONICS if key.minor else _MAJOR_TONICS)[key.sharps + 7]
 
 
 def key_name(key: KeySignature) -> str:
-    """Such as `Bb major`."""
+    """The name of a key, such as `Bb major`."""
     return f"{tonic_name(key)} {'minor' if key.minor else 'major'}"

@@ -1,4 +1,4 @@
-"""Notes on a grid, and equal pitches that do not overlap: what every token representation starts from."""
+"""Put notes on a grid and resolve overlaps of equal pitches, as every token representation needs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.columns import sorted_rows
-from seqaudio.notes.sequence import HIGHEST_RESOLUTION, KeySignature, NoteSequence, TimeSignature, tempo_map
+from seqaudio.notes.sequence import MAX_RESOLUTION, KeySignature, NoteSequence, TimeSignature, tempo_map
 
 Signature = TypeVar("Signature", TimeSignature, KeySignature)
 Ticks = npt.NDArray[np.int64]
@@ -19,14 +19,14 @@ Ticks = npt.NDArray[np.int64]
 def quantise(notes: NoteSequence, steps_per_quarter: int) -> NoteSequence:
     """Move everything to the nearest step of a grid; one tick of the result is one step.
 
-    A note lasts at least one step. Equal pitches that overlap afterwards are resolved as `resolve_overlaps` does, so
-    the result is its own quantisation. Tempos and signatures move, too; of two on one step the later stays.
+    A note lasts at least one step. Equal pitches that overlap afterwards are resolved by `resolve_overlaps`, so
+    quantising the result again changes nothing. Tempos and signatures move, too; of two on one step the later stays.
 
     Raises:
         ValueError: steps_per_quarter outside 1..32767.
     """
-    if not 1 <= steps_per_quarter <= HIGHEST_RESOLUTION:
-        raise ValueError(f"{steps_per_quarter} steps per quarter, expected 1..{HIGHEST_RESOLUTION}")
+    if not 1 <= steps_per_quarter <= MAX_RESOLUTION:
+        raise ValueError(f"{steps_per_quarter} steps per quarter, expected 1..{MAX_RESOLUTION}")
     start, end = grid_steps(notes, steps_per_quarter)
     tempo_steps = nearest_step(notes.tempo_tick, notes.ticks_per_quarter, steps_per_quarter)
     tempo_tick, tempo = tempo_map(zip(tempo_steps.tolist(), notes.tempo.tolist(), strict=True))
@@ -43,12 +43,12 @@ def quantise(notes: NoteSequence, steps_per_quarter: int) -> NoteSequence:
 
 
 def nearest_step(ticks: npt.NDArray[np.int64], ticks_per_quarter: int, steps_per_quarter: int) -> npt.NDArray[np.int64]:
-    """floor(ticks * steps / ticks_per_quarter + 1/2) in integers: halves go up."""
+    """floor(ticks * steps_per_quarter / ticks_per_quarter + 1/2) in integers: halves round up."""
     return (2 * ticks * steps_per_quarter + ticks_per_quarter) // (2 * ticks_per_quarter)
 
 
 def grid_steps(notes: NoteSequence, steps_per_quarter: int) -> tuple[Ticks, Ticks]:
-    """Start and end of each note in steps, [N] each, at least one step apart."""
+    """Start and end of each note in steps, [N] each; every note lasts at least one step."""
     start = nearest_step(notes.start_tick, notes.ticks_per_quarter, steps_per_quarter)
     end = nearest_step(notes.end_tick, notes.ticks_per_quarter, steps_per_quarter)
     return start, np.maximum(end, start + 1, out=end)
@@ -57,9 +57,9 @@ def grid_steps(notes: NoteSequence, steps_per_quarter: int) -> tuple[Ticks, Tick
 def pitches_on_grid(
     notes: NoteSequence, steps_per_quarter: int, which: npt.NDArray[np.bool_] | None = None
 ) -> tuple[Ticks, Ticks, Ticks]:
-    """Start and end in steps and pitch of the notes for which `which` [N] is true, or of all, [M] int64 each.
+    """Start and end in steps, and pitch, [M] int64 each, of the notes for which `which` [N] is true, or of all.
 
-    As `grid_steps` after `NoteSequence.select`, without the columns that nobody asks for.
+    The same as `grid_steps` after `NoteSequence.select`, but the other columns are not copied.
     """
     start, end = grid_steps(notes, steps_per_quarter)
     pitch = notes.pitch.astype(np.int64)
@@ -69,9 +69,10 @@ def pitches_on_grid(
 
 
 def resolve_overlaps(notes: NoteSequence) -> NoteSequence:
-    """Within a part (track, program, drum) let a note end where the next of its pitch begins.
+    """Within a part (track, program, drum), end a note where the next one of its pitch begins.
 
-    Of several that begin together the longest stays, of those the loudest. Repeated notes stay apart.
+    Of several notes of a pitch that begin together the longest is kept, of equally long ones the loudest. Repeated
+    notes stay separate.
     """
     kept, end = without_overlaps(voices(notes), notes.start_tick, notes.end_tick)
     if kept is None and end is notes.end_tick:
@@ -81,11 +82,11 @@ def resolve_overlaps(notes: NoteSequence) -> NoteSequence:
 
 
 def without_overlaps(voice: npt.NDArray[Any], start: Ticks, end: Ticks) -> tuple[npt.NDArray[np.bool_] | None, Ticks]:
-    """Of the N notes which ones stay, [N], None where all do; and the ends of those that stay.
+    """Which of N notes are kept, [N], or None for all; and the ends of those that are kept.
 
     Args:
         voice: [N] equal for notes that must not overlap.
-        start, end: [N]; the notes of a voice come by start, end and velocity.
+        start, end: [N]; within a voice notes are sorted by start, end and velocity.
     """
     order = np.argsort(voice, kind="stable")
     ordered, begin, until = voice[order], start[order], end[order]
@@ -104,10 +105,10 @@ def without_overlaps(voice: npt.NDArray[Any], start: Ticks, end: Ticks) -> tuple
 
 
 def as_one_part(start: Ticks, end: Ticks, pitch: Ticks, *loudness: Ticks) -> list[Ticks]:
-    """What `resolve_overlaps` leaves of N notes when all of them are one part.
+    """Resolve the overlaps of N notes as `resolve_overlaps` does, all of them taken as one part.
 
     Returns:
-        start, end, pitch and loudness, if that is given, of the M notes that stay, in the order of pitch and start.
+        start, end, pitch, and loudness where that was given, of the M notes that are kept, sorted by pitch and start.
     """
     rows = sorted_rows(pitch, start, end - start, *loudness)
     pitch, start = rows[:2]
@@ -124,16 +125,16 @@ def as_one_part(start: Ticks, end: Ticks, pitch: Ticks, *loudness: Ticks) -> lis
 
 
 def voices(notes: NoteSequence) -> npt.NDArray[np.int64] | npt.NDArray[np.int16]:
-    """[N] a number for each pitch of each part (track, program, drum)."""
+    """[N] for each note a number that identifies its pitch and its part (track, program, drum)."""
     if not (notes.track.any() or notes.program.any() or notes.is_drum.any()):
-        return notes.pitch  # sixteen bits are sorted faster
+        return notes.pitch  # int16 sorts faster
     part = (notes.track.astype(np.int64) * 128 + notes.program) * 2 + notes.is_drum
     return part * 128 + notes.pitch
 
 
 def _pedal_steps(notes: NoteSequence, steps_per_quarter: int) -> npt.NDArray[np.int64]:
-    """[P, 3] the pedals in steps; those that are down for no step are left out."""
-    down, up = (nearest_step(notes.pedals[:, place], notes.ticks_per_quarter, steps_per_quarter) for place in (1, 2))
+    """[P, 3] the pedals in steps; those that go up at the step at which they go down are left out."""
+    down, up = (nearest_step(notes.pedals[:, column], notes.ticks_per_quarter, steps_per_quarter) for column in (1, 2))
     return np.column_stack([notes.pedals[:, 0], down, up])[up > down]
 
 

@@ -1,4 +1,4 @@
-"""Notes as columns: the form that every MIDI file, representation and figure of the toolkit shares."""
+"""NoteSequence: a piece of music as columns of notes, shared by MIDI files, representations and figures."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.columns import (
-    HIGHEST_TICK,
-    HIGHEST_VALUE,
+    MAX_TICK,
+    MAX_VALUE,
     TICK,
     TYPES,
     check_bounds,
     check_column,
     check_notes,
     converted,
-    in_order,
-    order_of,
+    is_sorted,
+    sorting_order,
 )
 
 __all__ = [
     "DEFAULT_TEMPO",
-    "HIGHEST_RESOLUTION",
-    "HIGHEST_TEMPO",
-    "HIGHEST_TICK",
-    "HIGHEST_VALUE",
+    "MAX_RESOLUTION",
+    "MAX_TEMPO",
+    "MAX_TICK",
+    "MAX_VALUE",
     "KeySignature",
     "NoteSequence",
     "TimeSignature",
     "tempo_map",
 ]
 
-DEFAULT_TEMPO = 500_000  # microseconds per quarter: 120 quarters a minute, what a file without a tempo means
-HIGHEST_TEMPO = 0xFFFFFF  # inclusive; a tempo event has three bytes
-HIGHEST_RESOLUTION = 0x7FFF  # ticks per quarter, inclusive; the header has fifteen bits
+DEFAULT_TEMPO = 500_000  # microseconds per quarter: 120 quarters a minute, the tempo of a file that gives none
+MAX_TEMPO = 0xFFFFFF  # inclusive; a tempo event has three bytes
+MAX_RESOLUTION = 0x7FFF  # ticks per quarter, inclusive; the header has fifteen bits
 
 _PEDAL_COLUMNS = 3
 
 
 @dataclass(frozen=True, order=True)
 class TimeSignature:
-    """`numerator`/`denominator` from `tick` on. Raises ValueError for what no bar can have."""
+    """`numerator`/`denominator` from `tick` on. Raises ValueError for values that MIDI does not allow."""
 
     tick: int
     numerator: int  # 1..255
@@ -52,9 +52,18 @@ class TimeSignature:
 
     def __post_init__(self) -> None:
         if self.tick < 0 or not 1 <= self.numerator <= 255:
-            raise ValueError(f"{self}: the tick must not be negative, the numerator in 1..255")
+            raise ValueError(
+                f"time signature {self.name} at tick {self.tick}: expected a numerator in 1..255, a tick from 0 on"
+            )
         if self.denominator not in (1, 2, 4, 8, 16, 32, 64, 128):
-            raise ValueError(f"{self}: the denominator must be a power of two in 1..128")
+            raise ValueError(
+                f"time signature {self.name} at tick {self.tick}: expected a power of two in 1..128 as denominator"
+            )
+
+    @property
+    def name(self) -> str:
+        """Such as `6/8`."""
+        return f"{self.numerator}/{self.denominator}"
 
 
 @dataclass(frozen=True, order=True)
@@ -67,7 +76,9 @@ class KeySignature:
 
     def __post_init__(self) -> None:
         if self.tick < 0 or not -7 <= self.sharps <= 7:
-            raise ValueError(f"{self}: the tick must not be negative, the sharps in -7..7")
+            raise ValueError(
+                f"key signature of {self.sharps} sharps at tick {self.tick}: expected sharps in -7..7, a tick from 0 on"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +86,12 @@ class NoteSequence:
     """A piece of music as N notes in columns, ordered by (start, pitch, end, track, program, drum, velocity).
 
     `NoteSequence.from_columns` makes one from lists and scalars in any order; the constructor itself only checks.
-    The columns are read-only. Two sequences are equal when all but their remarks are. Notes end where their keys are
-    released; `pedals` tell when the sustain pedal of a track was down, and `apply_pedals` lets it hold the notes.
+    The columns are read-only. Two sequences are equal if everything but their remarks is. Notes end where their keys
+    are released; `pedals` holds when the sustain pedal of a track was down, and `apply_pedals` prolongs notes by it.
 
     Raises:
-        ValueError: a column of another type or length, a value outside its bounds, notes out of order, a tempo
-            map that does not begin at tick 0 or does not rise, a pedal of no track or that goes up before it is down.
+        ValueError: a column of a wrong type or length, a value out of bounds, notes that are not sorted, a tempo map
+            that does not begin at tick 0 or does not rise, a pedal of an unknown track or that goes up before down.
     """
 
     start_tick: npt.NDArray[np.int64]  # [N]
@@ -96,8 +107,8 @@ class NoteSequence:
     time_signatures: tuple[TimeSignature, ...] = ()
     key_signatures: tuple[KeySignature, ...] = ()
     track_names: tuple[str, ...] = ("",)
-    remarks: tuple[str, ...] = ()  # what a reader had to leave out or put right
-    # [P, 3] track, tick from which the pedal is down, tick at which it goes up; by (down, track)
+    remarks: tuple[str, ...] = ()  # what the reader of a file left out or corrected
+    # [P, 3] track, tick at which the pedal goes down, tick at which it goes up; sorted by (down, track)
     pedals: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, _PEDAL_COLUMNS), np.int64))
 
     @classmethod
@@ -122,10 +133,9 @@ class NoteSequence:
         """Convert, broadcast and sort the columns.
 
         Args:
-            tempos: (tick, microseconds per quarter), put in order by `tempo_map`; 120 quarters a minute hold before
-                the first.
-            track_names: without them every track is nameless.
-            pedals: [P, 3] as the field, in any order.
+            tempos: (tick, microseconds per quarter), sorted by `tempo_map`; before the first, 120 quarters a minute.
+            track_names: by default every track has an empty name.
+            pedals: [P, 3] as in the field `pedals`, in any order.
         """
         given = (start_tick, end_tick, pitch, velocity, program, track, is_drum)
         columns: dict[str, Any] = {name: converted(name, values) for name, values in zip(TYPES, given, strict=True)}
@@ -135,7 +145,7 @@ class NoteSequence:
                 if len(column) != 1:
                     raise ValueError(f"{name} has {len(column)} values, start_tick has {count}")
                 columns[name] = np.repeat(column, count)
-        order = order_of(columns)
+        order = sorting_order(columns)
         if order is not None:
             columns = {name: column[order] for name, column in columns.items()}
         if track_names is None:
@@ -158,9 +168,9 @@ class NoteSequence:
 
     @classmethod
     def trusted(cls, *, locked: bool = False, **parts: Any) -> NoteSequence:
-        """A sequence of parts, all of them, that are known to be right, without a check.
+        """A sequence from values of all its fields that are known to be valid, without checking them.
 
-        `locked` says that the arrays are read-only already; otherwise the sequence gets views that are.
+        `locked`: the arrays are read-only already; otherwise the sequence gets read-only views of them.
         """
         made = object.__new__(cls)
         made.__dict__.update(parts)
@@ -174,25 +184,25 @@ class NoteSequence:
         check_column("tempo_tick", self.tempo_tick, TICK, len(self.tempo_tick))
         check_column("tempo", self.tempo, TICK, len(self.tempo_tick))
         self._check()
-        if not in_order({name: getattr(self, name) for name in TYPES}):
-            raise ValueError("the notes are not in order; NoteSequence.from_columns sorts them")
+        if not is_sorted({name: getattr(self, name) for name in TYPES}):
+            raise ValueError("the notes are not sorted; NoteSequence.from_columns sorts them")
         self._lock()
 
     def _check(self) -> None:
-        """What is neither a matter of types nor of order."""
+        """Raise ValueError for invalid values; types and the order of notes are checked elsewhere."""
         if len(self):
             check_notes({name: getattr(self, name) for name in TYPES}, len(self.track_names))
-        if not 1 <= self.ticks_per_quarter <= HIGHEST_RESOLUTION:
-            raise ValueError(f"{self.ticks_per_quarter} ticks per quarter, expected 1..{HIGHEST_RESOLUTION}")
+        if not 1 <= self.ticks_per_quarter <= MAX_RESOLUTION:
+            raise ValueError(f"{self.ticks_per_quarter} ticks per quarter, expected 1..{MAX_RESOLUTION}")
         ticks = self.tempo_tick
         if len(ticks) == 0 or ticks[0] != 0 or (ticks[1:] <= ticks[:-1]).any():
             raise ValueError(f"the tempo map must begin at tick 0 and rise, got ticks {ticks[:5]}")
-        check_bounds("tempo_tick", ticks, 0, HIGHEST_TICK)
-        check_bounds("tempo (microseconds per quarter)", self.tempo, 1, HIGHEST_TEMPO)
+        check_bounds("tempo_tick", ticks, 0, MAX_TICK)
+        check_bounds("tempo (microseconds per quarter)", self.tempo, 1, MAX_TEMPO)
         for signatures in (self.time_signatures, self.key_signatures):
-            places = [signature.tick for signature in signatures]
-            if places != sorted(places):
-                raise ValueError(f"signatures must come in the order of their ticks, got {places[:5]}")
+            ticks_of = [signature.tick for signature in signatures]
+            if ticks_of != sorted(ticks_of):
+                raise ValueError(f"signatures must be sorted by their ticks, got ticks {ticks_of[:5]}")
         self._check_pedals()
 
     def _check_pedals(self) -> None:
@@ -201,10 +211,10 @@ class NoteSequence:
         if not len(self.pedals):
             return
         track, down, up = self.pedals.T
-        check_bounds("track of a pedal", track, 0, len(self.track_names) - 1)
-        check_bounds("tick of a pedal", self.pedals[:, 1:], 0, HIGHEST_TICK)
+        check_bounds("pedal track", track, 0, len(self.track_names) - 1)
+        check_bounds("pedal tick", self.pedals[:, 1:], 0, MAX_TICK)
         if (up < down).any() or (down[1:] < down[:-1]).any():
-            raise ValueError("pedals must come in the order of their ticks, and go up behind where they go down")
+            raise ValueError("pedals must be sorted by their ticks, and must not go up before they go down")
 
     def _lock(self) -> None:
         for name in (*TYPES, "tempo_tick", "tempo", "pedals"):
@@ -232,22 +242,22 @@ class NoteSequence:
 
     @cached_property
     def _elapsed(self) -> npt.NDArray[np.int64]:
-        """[K] ticks times microseconds per quarter, summed up to the beginning of each tempo."""
+        """[K] ticks * microseconds per quarter, summed from tick 0 up to the beginning of each tempo."""
         elapsed = np.zeros(len(self.tempo), dtype=np.int64)
         np.cumsum((self.tempo_tick[1:] - self.tempo_tick[:-1]) * self.tempo[:-1], out=elapsed[1:])
         return elapsed
 
     def seconds(self, ticks: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Time of ticks in seconds, through the tempo map.
+        """Times of ticks in seconds, by the tempo map; the shape stays.
 
             (sum over tempos k before t of (tick_{k+1} - tick_k) tempo_k  +  (t - tick_K) tempo_K) / (tpq * 10^6)
 
-        The sum is taken in integers; the only rounding is that of one division. Shape as given.
+        The sum is exact, in integers; only the division rounds.
         Raises ValueError for ticks that are not integers in 0..2^38.
         """
         ticks = np.asarray(ticks)
-        if ticks.dtype.kind not in "iu" or (ticks.size and (ticks.min() < 0 or ticks.max() > HIGHEST_TICK)):
-            raise ValueError(f"ticks must be integers in 0..{HIGHEST_TICK}, got {ticks.dtype} {ticks.flat[:3]}")
+        if ticks.dtype.kind not in "iu" or (ticks.size and (ticks.min() < 0 or ticks.max() > MAX_TICK)):
+            raise ValueError(f"ticks must be integers in 0..{MAX_TICK}, got {ticks.dtype} {ticks.flat[:3]}")
         ticks = ticks.astype(np.int64)
         index = np.searchsorted(self.tempo_tick, ticks, side="right") - 1
         elapsed = self._elapsed[index] + (ticks - self.tempo_tick[index]) * self.tempo[index]
@@ -271,7 +281,7 @@ class NoteSequence:
     @cached_property
     def duration(self) -> float:
         """Seconds from tick 0 to the end of the last note; 0 without notes."""
-        # as `seconds` reckons, without its arrays
+        # the same as `seconds` of the last tick, but faster: without its arrays
         last = self.last_tick
         if len(self.tempo) == 1:
             return last * int(self.tempo[0]) / (self.ticks_per_quarter * 1e6)
@@ -280,15 +290,15 @@ class NoteSequence:
         return elapsed / (self.ticks_per_quarter * 1e6)
 
     def select(self, which: npt.NDArray[np.bool_]) -> NoteSequence:
-        """The notes for which `which` [N] is true; maps, names and pedals stay."""
+        """Only the notes for which `which` [N] is true; tempos, signatures, track names and pedals stay."""
         if which.all():
             return self
         return self._with(**{name: getattr(self, name)[which] for name in TYPES})
 
     def with_columns(self, **columns: npt.ArrayLike) -> NoteSequence:
-        """The same piece with some columns replaced, in order again.
+        """The same piece with some columns replaced, sorted again.
 
-        Pedals stay where notes keep their ticks and tracks; where those change, nobody knows when the pedal was down.
+        Pedals are dropped where ticks or tracks are replaced, since they would no longer belong to the notes.
         """
         kept = not columns.keys() & {"start_tick", "end_tick", "track"}
         made = NoteSequence.from_columns(
@@ -300,20 +310,20 @@ class NoteSequence:
     def at_ticks(
         self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], pedals: npt.NDArray[np.int64]
     ) -> NoteSequence:
-        """The notes at other ticks [N], and the pedals there, all known to be right; in order again."""
+        """The notes at other ticks [N], with other pedals, all known to be valid; sorted again."""
         columns = {name: getattr(self, name) for name in TYPES} | {"start_tick": start, "end_tick": end}
-        order = order_of(columns)
+        order = sorting_order(columns)
         if order is not None:
             columns = {name: column[order] for name, column in columns.items()}
         return self._with(**columns, pedals=pedals)
 
     def _with(self, **parts: Any) -> NoteSequence:
-        """The same but for parts that are known to be right."""
+        """The same with some fields replaced by values that are known to be valid."""
         own = {item.name: getattr(self, item.name) for item in fields(self)}
         return NoteSequence.trusted(**(own | parts))
 
     def rescaled(self, ticks_per_quarter: int) -> NoteSequence:
-        """The same piece at another resolution. Raises ValueError where a tick would not fall on a tick."""
+        """The same piece at another resolution. Raises ValueError where a tick would become a fraction."""
         if ticks_per_quarter == self.ticks_per_quarter:
             return self
 
@@ -321,8 +331,8 @@ class NoteSequence:
             scaled, rest = np.divmod(ticks * ticks_per_quarter, self.ticks_per_quarter)
             if rest.any():
                 raise ValueError(
-                    f"tick {ticks[rest > 0][0]} at {self.ticks_per_quarter} ticks per quarter has no place at "
-                    f"{ticks_per_quarter}; quantise first, or take a multiple"
+                    f"tick {ticks[rest > 0][0]} at {self.ticks_per_quarter} ticks per quarter is not a whole tick at "
+                    f"{ticks_per_quarter}; quantise first, or choose a multiple of {self.ticks_per_quarter}"
                 )
             return scaled
 
@@ -342,9 +352,9 @@ class NoteSequence:
 
 
 def tempo_map(tempos: Iterable[tuple[int, int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ticks [K] and microseconds per quarter [K], rising from tick 0, of (tick, tempo) in any order.
+    """Ticks [K], rising from 0, and microseconds per quarter [K], from pairs (tick, tempo) in any order.
 
-    Of two tempos at one tick the later given holds; a tempo that repeats the one before it is left out.
+    Of two tempos at one tick the one given later holds; a tempo equal to the previous one is left out.
     """
     latest = {0: DEFAULT_TEMPO}
     latest.update(tempos)

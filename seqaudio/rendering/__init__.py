@@ -1,1 +1,1 @@
-"""NoteSequence to sound and pictures: a SoundFont player, sine tones, piano rolls, tokens beside their notes."""
+"""NoteSequence to sound and pictures: a SoundFont player, sine tones, piano rolls."""

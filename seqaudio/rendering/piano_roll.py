@@ -1,4 +1,4 @@
-"""Notes as a picture: a piano roll in rows of bars, as a score has systems, with percussion beneath."""
+"""Draw notes as a piano roll, in rows of bars like the systems of a score, with percussion below."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
 
-MAX_QUARTERS = 20_000  # some hours of music; beyond, a picture shows nothing
-MAX_ROWS = 20  # a longer piece has longer rows, drawn smaller
-ROW_QUARTERS = 32  # of a row, where that gives few enough rows
+MAX_QUARTERS = 20_000  # hours of music; nothing could be seen in a picture of more
+MAX_ROWS = 20  # the rows of a longer piece get longer, and are drawn smaller
+ROW_QUARTERS = 32  # length of a row, where that does not give more than MAX_ROWS
 WIDTH = 11.0  # inches of the longest row
 QUARTER_WIDTH = WIDTH / ROW_QUARTERS  # inches
 MIN_WIDTH = 4.5  # inches of the rows of a short piece
@@ -31,10 +31,10 @@ MARGIN_LEFT, MARGIN_LEFT_DRUMS, MARGIN_RIGHT = 0.75, 1.45, 0.2  # inches
 TITLE_HEIGHT, LEGEND_LINE, ROW_GAP, FOOT = 0.4, 0.24, 0.5, 0.5  # inches
 SEMITONE, MIN_ROLL, MAX_ROLL = 0.085, 1.3, 3.2  # inches
 DRUM_LINE, PANEL_GAP = 0.17, 0.08  # inches
-BEAT_WIDTH = 0.07  # inches; closer beats have no lines
-LABEL_HEIGHT = 0.15  # inches from one named pitch to the next
-STAMP_WIDTH, METRE_WIDTH = 0.5, 0.42  # inches that `12:34` and `12/16` take above a row
-BAR_LABEL_WIDTH = 0.32  # inches that the number of a bar takes
+BEAT_WIDTH = 0.07  # inches; beats closer than that get no lines
+LABEL_HEIGHT = 0.15  # inches from one pitch label to the next
+TIME_WIDTH, TIME_SIGNATURE_WIDTH = 0.5, 0.42  # inches that `12:34` and `12/16` take above a row
+BAR_LABEL_WIDTH = 0.32  # inches that a bar number takes
 NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B")
 BLACK_KEYS = (1, 3, 6, 8, 10)
 
@@ -43,13 +43,13 @@ _Key = tuple[int, int, bool]  # track, program, drum
 
 @dataclass(frozen=True)
 class _Part:
-    """What is drawn in one ink: the notes of one track and program."""
+    """The notes of one track and program, drawn in one colour."""
 
     name: str
     notes: NoteSequence
     ink: str
     hatch: str
-    height: float  # semitones: the first parts are the thinnest and drawn last, so that unisons show
+    height: float  # semitones: the first parts are thinnest and drawn on top, so that unisons can be seen
 
     @property
     def handle(self) -> Patch:
@@ -58,11 +58,11 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Row:
-    """Successive bars, and the number of the first."""
+    """Successive bars."""
 
     bars: Sequence[Bar]
-    first: int  # counted from 1
-    before: str  # the metre of the row before, such as 4/4
+    first: int  # number of the first bar, counted from 1
+    before: str  # time signature at the end of the previous row, such as 4/4
 
     @property
     def start(self) -> float:
@@ -74,7 +74,7 @@ class _Row:
 
 
 def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "") -> None:
-    """Write `piano_roll` as a PNG of 150 dots an inch. Equal notes give equal bytes.
+    """Write `piano_roll` as a PNG at 150 dots per inch. Equal notes give equal bytes.
 
     Raises:
         OptionError: no notes, or more than 20,000 quarters.
@@ -84,12 +84,12 @@ def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "") -> N
 
 
 def piano_roll(notes: NoteSequence, title: str = "") -> Figure:
-    """Time in bars from left to right and from row to row, pitch upwards.
+    """A figure with time in bars from left to right and from row to row, pitch upwards.
 
-    Strong lines are bars, numbered from 1, weak ones beats, both by the time signatures (4/4 without one); above a
-    row stands its time in minutes and seconds. Grey bands are the black keys; C4 is middle C, pitch 60. Each part has
-    its ink, lighter from part to part, and from the sixth on a hatch. Where parts meet in one pitch the earlier is
-    drawn narrower, over the later. Percussion has lines of its own beneath, named as in General MIDI.
+    Strong lines are bars, numbered from 1, weak lines beats, both by the time signatures (4/4 without one); the time
+    above a row is in minutes and seconds. Grey bands are the black keys; C4 is middle C, pitch 60. Each part has its
+    colour, lighter from part to part, and from the sixth on a hatch. Where parts share a pitch, earlier ones are drawn
+    narrower and on top. Percussion has lines of its own below, named as in General MIDI.
 
     Raises OptionError for no notes, or more than 20,000 quarters.
     """
@@ -102,7 +102,7 @@ def piano_roll(notes: NoteSequence, title: str = "") -> Figure:
 
 
 class _Picture:
-    """Lays out and draws one piece. All places are in inches until an axes is made."""
+    """The layout and drawing of one piece. All positions are in inches until they go into an axes."""
 
     def __init__(self, notes: NoteSequence, title: str) -> None:
         self.notes = notes
@@ -161,23 +161,23 @@ class _Picture:
             panels[-1].set_xlabel("bar", fontsize=9, color=INK, labelpad=1)
 
     def _draw_above(self, axes: Axes, row: _Row) -> None:
-        """The time at which a row begins, and metres where they begin, moved right where they would meet."""
+        """Write the time at which a row begins, and new time signatures, moved right where they would overlap."""
         clock = round(float(self.notes.seconds(int(row.start))))
         self._write_above(axes, row.start, f"{clock // 60}:{clock % 60:02d}")
-        free = row.start + STAMP_WIDTH / self.tick_width
-        metre = row.before
+        free = row.start + TIME_WIDTH / self.tick_width
+        current = row.before
         for bar in row.bars if self.notes.time_signatures else ():
-            name = bar.metre_name
-            place = max(float(bar.start), free)
-            if name != metre and (row.end - place) * self.tick_width >= METRE_WIDTH:
-                self._write_above(axes, place, name)
-                free = place + METRE_WIDTH / self.tick_width
-            metre = name
+            name = bar.time_signature.name
+            tick = max(float(bar.start), free)
+            if name != current and (row.end - tick) * self.tick_width >= TIME_SIGNATURE_WIDTH:
+                self._write_above(axes, tick, name)
+                free = tick + TIME_SIGNATURE_WIDTH / self.tick_width
+            current = name
 
-    def _write_above(self, axes: Axes, tick: float, words: str) -> None:
-        where = axes.get_xaxis_transform()
+    def _write_above(self, axes: Axes, tick: float, text: str) -> None:
+        transform = axes.get_xaxis_transform()
         axes.annotate(
-            words, (tick, 1.0), (0, 3), xycoords=where, textcoords="offset points", fontsize=8, color="#444444"
+            text, (tick, 1.0), (0, 3), xycoords=transform, textcoords="offset points", fontsize=8, color="#444444"
         )
 
     def _axes(self, top: float, width: float, height: float) -> Axes:
@@ -195,7 +195,7 @@ class _Picture:
         axes.hlines(pitches[pitches % 12 == 0] - 0.5, row.start, row.end, colors=GRID, linewidths=0.6, zorder=0.5)
         for place, part in enumerate(self.parts):
             inch = 1 / self.tick_width
-            # a gap between repeated notes; a note without length is seen all the same
+            # a gap between repeated notes; notes without length stay visible
             ends = np.maximum(part.notes.end_tick - 0.012 * inch, part.notes.start_tick + 0.02 * inch)
             which = ~part.notes.is_drum & (part.notes.start_tick < row.end) & (ends > row.start)
             shown = part.notes.select(which)
@@ -247,7 +247,7 @@ class _Picture:
 
 
 def _parts(notes: NoteSequence) -> list[_Part]:
-    """The parts in the order of their tracks; nameless ones are named after their instrument, equal names numbered."""
+    """The parts in the order of their tracks. Nameless ones get the name of their instrument, equal names a number."""
     rows = zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True)
     keys: list[_Key] = sorted(set(rows))
     names: list[str] = []
@@ -269,32 +269,32 @@ def _parts(notes: NoteSequence) -> list[_Part]:
 
 
 def _rows(notes: NoteSequence) -> list[_Row]:
-    """The bars of a piece in rows of at most 32 quarters, of more where that gives over 20 rows; all about as long."""
+    """The bars of a piece in rows of about equal length: at most 32 quarters, or more where that gives over 20 rows."""
     found = list(bars(notes))
     total = float(found[-1].end)
     longest = max(ROW_QUARTERS * notes.ticks_per_quarter, total / MAX_ROWS)
     rows = _filled(found, longest)
     even = total / len(rows)
-    # the shortest rows of which there are no more
+    # the shortest rows that do not add another one
     lengths = (even + (longest - even) * share for share in np.linspace(0.0, 1.0, 9))
     return next(shorter for length in lengths if len(shorter := _filled(found, length)) <= len(rows))
 
 
 def _filled(found: Sequence[Bar], longest: float) -> list[_Row]:
-    """Bars in rows of at most `longest` ticks; a longer bar has a row of its own."""
+    """Bars in rows of at most `longest` ticks; a longer bar gets a row of its own."""
     borders = [0]
     for number, bar in enumerate(found):
         if number > borders[-1] and bar.end - found[borders[-1]].start > longest:
             borders.append(number)
     ends = [*borders[1:], len(found)]
     return [
-        _Row(found[first:end], first + 1, found[first - 1].metre_name if first else "")
+        _Row(found[first:end], first + 1, found[first - 1].time_signature.name if first else "")
         for first, end in zip(borders, ends, strict=True)
     ]
 
 
 def _pitch_range(pitches: npt.NDArray[np.int16]) -> tuple[int, int]:
-    """The lowest and the highest pitch shown, at least an octave."""
+    """The lowest and the highest pitch shown, at least an octave apart."""
     low, high = int(pitches.min()) - 1, int(pitches.max()) + 1
     lacking = max(0, 12 - (high - low))
     low, high = low - lacking // 2, high + lacking - lacking // 2
@@ -303,7 +303,7 @@ def _pitch_range(pitches: npt.NDArray[np.int16]) -> tuple[int, int]:
 
 
 def _labelled_pitches(low: int, high: int, height: float) -> list[int]:
-    """Pitches that are named: all white keys, or C, E and G, or C alone, as many as stand apart."""
+    """The pitches to label: all white keys, or C, E and G, or C and G, or C alone, as many as fit."""
     semitone = height / (high - low + 1)
     for classes, gap in (((0, 2, 4, 5, 7, 9, 11), 1), ((0, 4, 7), 3), ((0, 7), 5)):
         if gap * semitone >= LABEL_HEIGHT:
@@ -312,7 +312,7 @@ def _labelled_pitches(low: int, high: int, height: float) -> list[int]:
 
 
 def _label_step(row: _Row, tick_width: float) -> int:
-    """Every how many bars a number fits."""
+    """The smallest distance in bars, of 1, 2, 5, 10, 20 ..., at which bar numbers fit."""
     bar_width = (row.end - row.start) * tick_width / len(row.bars)
     return next(step for step in _steps() if step * bar_width >= BAR_LABEL_WIDTH)
 
@@ -327,7 +327,7 @@ def _steps() -> Iterator[int]:
 def _boxes(
     start: npt.NDArray[Any], end: npt.NDArray[Any], pitch: npt.NDArray[Any], height: float
 ) -> npt.NDArray[np.float64]:
-    """Corners [N, 4, 2] of the rectangles of notes."""
+    """Corners [N, 4, 2] of the rectangles that show notes."""
     low, high = pitch - height / 2, pitch + height / 2
     corners = [(start, low), (end, low), (end, high), (start, high)]
     return np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)

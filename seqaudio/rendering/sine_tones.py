@@ -1,4 +1,4 @@
-"""Notes as sums of sines: plain, but it needs neither a SoundFont nor a synthesiser."""
+"""Render notes as sums of sines, without a SoundFont."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
 
-PARTIALS = (1.0, 0.5, 0.25, 0.12, 0.06)  # amplitude of the fundamental and of the overtones above it
+PARTIALS = (1.0, 0.5, 0.25, 0.12, 0.06)  # amplitudes of the fundamental and its overtones
 ATTACK = 0.005  # seconds, a linear rise
-RELEASE = 0.12  # seconds behind the note's end, a linear fall
-DECAY = 1.2  # seconds in which middle C falls to 1/e; an octave higher in half the time
+RELEASE = 0.12  # seconds after the note's end, a linear fall
+DECAY = 1.2  # seconds in which middle C falls to 1/e; half of that an octave higher
 DRUM_DECAY = 0.05  # seconds
 LOW_DRUMS = (35, 36, 41, 43, 45, 47, 48, 50, 61, 64, 66)  # General MIDI's bass drums, toms, low bongo, conga, timbale
-SHORTEST = 0.02  # seconds, of a note
-WIDTH = 0.6  # of the stereo image: 0 all in the middle, 1 the outer tracks at the sides
+MIN_NOTE = 0.02  # seconds
+WIDTH = 0.6  # of the stereo image: 0 all tracks in the middle, 1 the outer tracks hard left and right
 
 
 def sine_tones(notes: NoteSequence, sample_rate: int) -> npt.NDArray[np.float32]:
-    """Samples [N, 2] of a piece, N up to the end of the last release; not normalised.
+    """Samples [N, 2] of a piece up to the end of the last release; not normalised.
 
         x(t) = (velocity / 127)^2 e(t) sum_k a_k exp(-k t / d) sin(2 pi k f t),   d = DECAY * 261.6 Hz / f
 
-    e(t) is the rise and fall. Partials at or above half the sample rate are left out. Percussion is noise. Tracks lie
-    side by side from left to right at constant power.
+    e(t) is attack and release. Partials at or above half the sample rate are left out. Percussion is noise. Tracks are
+    panned from left to right at constant power.
     """
-    total = int(np.ceil((notes.duration + SHORTEST + RELEASE) * sample_rate)) + 1
+    total = int(np.ceil((notes.duration + MIN_NOTE + RELEASE) * sample_rate)) + 1
     mix = np.zeros((total, 2), dtype=np.float32)
     gains = _pan(len(notes.track_names))
     columns = (notes.start, notes.end, notes.pitch, notes.velocity, notes.track, notes.is_drum)
     for start, end, pitch, velocity, track, drum in zip(*(column.tolist() for column in columns), strict=True):
         first = round(start * sample_rate)
-        held = max(end - start, SHORTEST)
+        held = max(end - start, MIN_NOTE)
         time = np.arange(min(round((held + RELEASE) * sample_rate), total - first)) / sample_rate
         tone = _drum(pitch, time, sample_rate) if drum else _tone(pitch, time, sample_rate)
         tone *= (velocity / 127) ** 2 * np.minimum(1.0, np.minimum(time / ATTACK, (held + RELEASE - time) / RELEASE))
@@ -50,7 +50,7 @@ def _tone(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.ND
 
 
 def _drum(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.NDArray[np.float64]:
-    """Noise, equal for equal keys; that of drums with a low tone is smoothed over 3 ms."""
+    """Decaying noise, the same for the same drum; smoothed over 3 ms for low drums."""
     noise = np.random.default_rng(pitch).standard_normal(len(time)) * np.exp(-time / DRUM_DECAY)
     smooth = round(0.003 * sample_rate) if pitch in LOW_DRUMS else 1
     return np.convolve(noise, np.full(smooth, smooth**-0.5), mode="full")[: len(time)]
@@ -58,6 +58,6 @@ def _drum(pitch: int, time: npt.NDArray[np.float64], sample_rate: int) -> npt.ND
 
 def _pan(tracks: int) -> npt.NDArray[np.float64]:
     """Left and right gain of each track [tracks, 2]; their squares sum to 1."""
-    place = np.linspace(-WIDTH, WIDTH, tracks) if tracks > 1 else np.zeros(1)
-    angle = (place + 1) * np.pi / 4
+    pan = np.linspace(-WIDTH, WIDTH, tracks) if tracks > 1 else np.zeros(1)
+    angle = (pan + 1) * np.pi / 4
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)

@@ -1,4 +1,4 @@
-"""Notes into sound: a SoundFont plays them, or where that cannot be, plain sines do; and sound into a WAV file."""
+"""Render notes to samples, with a SoundFont or else with sine tones, and write samples to a WAV file."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from seqaudio.files import write_bytes
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.rendering.sine_tones import sine_tones
 from seqaudio.rendering.soundfont import SoundFont, fit_programs, general_midi_soundfont
-from seqaudio.rendering.soundfont_player import LONGEST_NOTE, PLAYING_RATE, play
+from seqaudio.rendering.soundfont_player import MAX_NOTE, PLAYING_RATE, play
 
 SAMPLE_RATE = 44_100  # hertz
 SAMPLE_RATES = range(8000, 192_001)
-LONGEST = 3600.0  # seconds of a piece
+MAX_DURATION = 3600.0  # seconds
 PEAK = 10 ** (-1 / 20)  # -1 dBFS
 FADE_IN, FADE_OUT = 0.002, 0.05  # seconds
-INAUDIBLE = 10 ** (-70 / 20)  # of the peak
+INAUDIBLE = 10 ** (-70 / 20)  # amplitude relative to the peak
 
 Samples = npt.NDArray[np.float32]
 
 
 def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path | None = None) -> Samples:
-    """Samples [N, 2] of a piece, left and right, with its highest peak at -1 dBFS. Equal notes give equal samples.
+    """Samples [N, 2] of a piece, left and right, with the peak at -1 dBFS. Equal notes give equal samples.
 
-    The sound begins at tick 0, with a fade of 2 ms against clicks, and ends when the last note has died away, at the
-    latest 6 s behind its end. The instruments are those of `soundfont`, without one those of the General MIDI font
-    that pretty_midi brings. Programs that a font lacks are played by its lowest, notes of more than a minute released
-    then, each with a warning on stderr. Where the font that pretty_midi brings cannot be played, `sine_tones` sound
-    instead, with a warning too.
+    The sound begins at tick 0, with a fade-in of 2 ms against clicks, and ends when the last note has died away, at
+    most 6 s after its end. The instruments are those of `soundfont`, by default those of the General MIDI SoundFont
+    in the package pretty_midi. Programs that a SoundFont lacks are played by its lowest program, and notes longer than
+    a minute are released after a minute, both with a warning on stderr. Where the default SoundFont cannot be played,
+    `sine_tones` plays instead, also with a warning.
 
     Raises:
         OptionError: no notes, a piece of more than an hour, a sample rate (hertz) outside 8000..192000, a `soundfont`
@@ -46,23 +46,27 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
             f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES[0]} to {SAMPLE_RATES[-1]} Hz, such as {SAMPLE_RATE}"
         )
     if not len(notes):
-        raise OptionError("the piece has no notes, so there is nothing to hear")
-    if notes.duration > LONGEST:
-        raise OptionError(f"the piece lasts {notes.duration:,.0f} s, expected at most {LONGEST:,.0f} s; cut it first")
+        raise OptionError("the piece has no notes, so there is nothing to render")
+    if notes.duration > MAX_DURATION:
+        raise OptionError(
+            f"the piece lasts {notes.duration:,.0f} s, expected at most {MAX_DURATION:,.0f} s; cut it first"
+        )
     if soundfont is not None:
         return _finished(_play(notes, sample_rate, soundfont), notes.duration, sample_rate)
     try:
         samples = _play(notes, sample_rate, general_midi_soundfont())
     except SeqAudioError as error:
-        _warn(f"{error}; sine tones are heard instead")
+        _warn(f"{error}; rendering with sine tones instead")
         samples = sine_tones(notes, sample_rate)
         if not samples.any():
-            raise OptionError(f"no note sounds below {sample_rate / 2:g} Hz, half the sample rate; raise it") from None
+            raise OptionError(
+                f"every note lies above {sample_rate / 2:g} Hz, half the sample rate, and is inaudible; raise the rate"
+            ) from None
     return _finished(samples, notes.duration, sample_rate)
 
 
 def write_wav(path: Path | str, samples: Samples, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write samples [N] or [N, channels], full scale -1..1, as 16-bit PCM, whole or not at all.
+    """Write samples [N] or [N, channels], full scale -1..1, as 16-bit PCM. No partial file is left behind.
 
     Raises:
         ValueError: a sample beyond full scale, which would be clipped, or one that is not finite.
@@ -77,7 +81,7 @@ def write_wav(path: Path | str, samples: Samples, sample_rate: int = SAMPLE_RATE
 
 
 def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
-    """Samples [N, 2] up to the end of the last release. Raises OptionError where the SoundFont does not do."""
+    """Samples [N, 2] up to the end of the last release. Raises OptionError where the SoundFont cannot play them."""
     font = SoundFont(path)
     fitting, remarks = fit_programs(notes, font)
     if not len(fitting):
@@ -85,10 +89,8 @@ def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
     samples = play(fitting, font)
     if not samples.any():
         raise OptionError(f"{path}: has no sound for any note of the piece; try another SoundFont")
-    if held := int(np.count_nonzero(notes.end - notes.start > LONGEST_NOTE)):
-        remarks.append(
-            f"notes that last longer than {LONGEST_NOTE:.0f} s are released then ({held:,} of {len(notes):,})"
-        )
+    if held := int(np.count_nonzero(notes.end - notes.start > MAX_NOTE)):
+        remarks.append(f"{held:,} of {len(notes):,} notes last longer than {MAX_NOTE:.0f} s and are released then")
     for remark in remarks:
         _warn(remark)
     if sample_rate == PLAYING_RATE:
@@ -97,7 +99,7 @@ def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:
 
 
 def _finished(samples: Samples, duration: float, sample_rate: int) -> Samples:
-    """Cut where nothing is heard any more, but not before the last note's end; faded and normalised, in place."""
+    """Samples cut after the last audible one, but not before the last note's end; faded and normalised in place."""
     peak = _peak(samples)
     end = int(np.ceil(duration * sample_rate))
     audible = np.flatnonzero(np.abs(samples[end:]).max(axis=1) > INAUDIBLE * peak)
@@ -110,7 +112,7 @@ def _finished(samples: Samples, duration: float, sample_rate: int) -> Samples:
 
 
 def _peak(samples: Samples) -> float:
-    """The largest absolute value, without a copy of the samples; NaN where one is."""
+    """The largest absolute value, computed without copying the samples; NaN propagates."""
     return float(np.maximum(samples.max(initial=0.0), -samples.min(initial=0.0)))
 
 

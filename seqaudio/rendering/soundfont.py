@@ -1,7 +1,7 @@
-"""SoundFont 2 files: which instruments they have, and which samples sound for a key and velocity.
+"""Read SoundFont 2 files: their instruments, and the samples that play for a key and velocity.
 
-Everything a file says about itself is checked, so that no index leads out of it.
-Source: E-mu Systems (2006), SoundFont Technical Specification 2.04; sections in brackets.
+All sizes and indices in a file are checked, so that none points outside of it.
+Source: E-mu Systems (2006), SoundFont Technical Specification 2.04; numbers in brackets are its sections.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import NoteSequence
 
 PERCUSSION_BANK = 128
-OPEN_FILTER = 13_500  # absolute cents: a filter from there on changes nothing
-_COMPRESSED, _IN_ROM = 0x10, 0x8000  # kinds of samples that hold no plain numbers
+OPEN_FILTER = 13_500  # absolute cents: a cutoff from there on lets everything pass
+_COMPRESSED, _IN_ROM = 0x10, 0x8000  # flags of samples that are not plain PCM in the file
 
 _RECORDS = {  # [7.2 to 7.10]
     b"phdr": np.dtype([("name", "S20"), ("program", "<u2"), ("bank", "<u2"), ("bag", "<u2"), ("rest", "V12")]),
@@ -49,8 +49,8 @@ _RECORDS = {  # [7.2 to 7.10]
 _Records = npt.NDArray[np.void]
 _Generators = dict[int, int]
 
-# generators by number [8.1.2], and what they are where a file does not say
-_START, _END, _LOOP_START, _LOOP_END = (0, 4), (1, 12), (2, 45), (3, 50)  # offsets: samples, and 32768 samples
+# generators by number [8.1.2], and their defaults
+_START, _END, _LOOP_START, _LOOP_END = (0, 4), (1, 12), (2, 45), (3, 50)  # offsets in samples and in 32768 samples
 _INSTRUMENT, _KEYS, _VELOCITIES, _SAMPLE = 41, 43, 44, 53
 _DEFAULTS: _Generators = dict.fromkeys(range(59), 0) | {
     8: OPEN_FILTER,
@@ -58,27 +58,27 @@ _DEFAULTS: _Generators = dict.fromkeys(range(59), 0) | {
     **dict.fromkeys((46, 47, 58), -1),
     56: 100,
 }
-# these mean nothing, or something else, in a preset's zones [8.5]
+# generators without meaning, or with another one, in a preset's zones [8.5]
 _INSTRUMENT_ONLY = {0, 1, 2, 3, 4, 12, 41, 43, 44, 45, 46, 47, 50, 54, 57, 58}
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """Up, and down to a level that lasts until release. Times are in seconds, for key 60."""
+    """A DAHDSR envelope: delay, attack, hold, decay, sustain until release. Times are in seconds, for key 60."""
 
     delay: float
     attack: float
     hold: float
-    decay: float  # for the whole way down: 100 dB of volume, 1 of modulation
-    sustain: float  # decibels below the peak, or the share of the peak that remains
+    decay: float  # for a full fall: 100 dB of volume, 1 of modulation
+    sustain: float  # of volume: decibels below the peak; of modulation: share of the peak
     release: float
-    hold_cents: float  # the hold is longer by so many timecents for each key below 60
-    decay_cents: float
+    hold_cents: float  # timecents by which the hold gets longer for each key below 60
+    decay_cents: float  # the same for the decay
 
 
 @dataclass(frozen=True)
 class Oscillator:
-    """A slow triangle from -1 to 1, beginning at 0, and what it moves."""
+    """A low-frequency oscillator: a triangle from -1 to 1 that begins at 0, and what it adds at 1."""
 
     delay: float  # seconds
     frequency: float  # hertz
@@ -89,14 +89,14 @@ class Oscillator:
 
 @dataclass(frozen=True)
 class Zone:
-    """One sample as it sounds over a range of keys and velocities (both inclusive)."""
+    """One sample and how it is played over a range of keys and velocities (both inclusive)."""
 
     keys: tuple[int, int]
     velocities: tuple[int, int]
     samples: npt.NDArray[np.int16]  # [n]
-    loop: tuple[int, int] | None  # first sample of it, and first behind it
+    loop: tuple[int, int] | None  # index of its first sample, and of the first one after it
     rate: int  # hertz
-    root: float  # key, with its fraction, at which the sample sounds as recorded
+    root: float  # key, possibly fractional, at which the sample is played as recorded
     scale: float  # cents from key to key
     tuning: float  # cents
     attenuation: float  # decibels
@@ -108,16 +108,16 @@ class Zone:
     envelope_pitch: float  # cents that the modulation envelope adds at its peak
     envelope_cutoff: float  # cents
     oscillators: tuple[Oscillator, Oscillator]
-    exclusive: int  # of such a class only one note sounds at a time; 0: no class
-    fixed_key: int  # sounds whatever key is struck; -1: the key that is struck
-    fixed_velocity: int  # likewise
+    exclusive: int  # exclusive class: only one note of it sounds at a time; 0: none
+    fixed_key: int  # replaces the key of every note; -1: none
+    fixed_velocity: int  # replaces the velocity of every note; -1: none
 
 
 class SoundFont:
-    """The instruments of a file, by General MIDI program.
+    """The instruments of a SoundFont file, by General MIDI program.
 
     Raises:
-        OptionError: the file is missing, cut, damaged, no SoundFont, or holds compressed samples (SF3).
+        OptionError: the file is missing, truncated, damaged, not a SoundFont, or has no instrument.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -136,10 +136,10 @@ class SoundFont:
         self.melodic = frozenset(program for bank, program in self._presets if bank == 0)
         self.percussion = frozenset(program for bank, program in self._presets if bank == PERCUSSION_BANK)
         if not self.melodic and not self.percussion:
-            raise OptionError(f"{path}: has no instrument in bank 0 or {PERCUSSION_BANK}; try another SoundFont")
+            raise OptionError(f"{path}: no instrument in bank 0 or {PERCUSSION_BANK}; try another SoundFont")
 
     def zones(self, program: int, drum: bool) -> list[Zone]:
-        """All zones of a program, or of a drum kit. Raises OptionError where its samples are not in the file."""
+        """All zones of a program or drum kit. Raises OptionError where samples are compressed or not in the file."""
         preset = self._presets[PERCUSSION_BANK if drum else 0, program]
         found = []
         for of_preset in self._generators(b"phdr", b"pbag", b"pgen", preset, _INSTRUMENT):
@@ -158,13 +158,15 @@ class SoundFont:
         return np.frombuffer(self._chunks[kind], _RECORDS[kind])
 
     def _check(self) -> None:
-        """Raise ValueError where a chunk is missing or odd, or an index leads out of its table."""
+        """Raise ValueError where a chunk is missing or of an invalid size, or an index points outside its table."""
         for kind, records in _RECORDS.items():
             data = self._chunks.get(kind, b"")
             if len(data) < records.itemsize or len(data) % records.itemsize:
-                raise ValueError(f"chunk {kind.decode()} has {len(data)} bytes, not some records of {records.itemsize}")
+                raise ValueError(
+                    f"chunk {kind.decode()} has {len(data)} bytes, expected a multiple of {records.itemsize}"
+                )
         if b"smpl" not in self._chunks:
-            raise ValueError("has no chunk smpl")
+            raise ValueError("the chunk smpl, which holds the samples, is missing")
         for kind, field, target in (
             (b"phdr", "bag", b"pbag"),
             (b"inst", "bag", b"ibag"),
@@ -173,15 +175,15 @@ class SoundFont:
         ):
             index = self._table(kind)[field].astype(np.int64)
             if (np.diff(index) < 0).any() or index[-1] >= len(self._table(target)):
-                raise ValueError(f"chunk {kind.decode()} leads out of {target.decode()}")
+                raise ValueError(f"an index in chunk {kind.decode()} points outside of {target.decode()}")
         for kind, generator, target in ((b"pgen", _INSTRUMENT, b"inst"), (b"igen", _SAMPLE, b"shdr")):
             table = self._table(kind)[:-1]
             index = table["amount"][table["kind"] == generator].astype(np.uint16)
             if (index >= len(self._table(target)) - 1).any():
-                raise ValueError(f"chunk {kind.decode()} leads out of {target.decode()}")
+                raise ValueError(f"an index in chunk {kind.decode()} points outside of {target.decode()}")
 
     def _generators(self, head: bytes, bag: bytes, table: bytes, number: int, last: int) -> Iterator[_Generators]:
-        """Those of each zone that ends with the generator `last`; others stand in a first, global zone."""
+        """The generators of each zone, those of the first, global zone included. A zone has the generator `last`."""
         first, end = self._table(head)["bag"][[number, number + 1]].tolist()
         borders = self._table(bag)["generator"][first : end + 1].tolist()
         shared: _Generators = {}
@@ -194,7 +196,7 @@ class SoundFont:
                 shared = own
 
     def _zone(self, of_preset: _Generators, of_instrument: _Generators) -> Zone | None:
-        """The two levels together: the preset's generators add to the instrument's [9.4]; None for an empty range."""
+        """A zone of a preset and of an instrument combined: their generators add up [9.4]. None for an empty range."""
         keys = _range(of_preset, of_instrument, _KEYS)
         velocities = _range(of_preset, of_instrument, _VELOCITIES)
         head = self._table(b"shdr")[of_instrument[_SAMPLE]]
@@ -215,7 +217,7 @@ class SoundFont:
             root=(root if root <= 127 else 60) - int(head["correction"]) / 100,
             scale=values[56],
             tuning=100 * values[51] + values[52],
-            # hardware and other players attenuate by 0.4 of what the specification says, and fonts are made for them
+            # hardware and other players use 0.4 of the specified attenuation, and SoundFonts are made for them
             attenuation=float(np.clip(0.4 * values[48] / 10, 0, 144)),
             pan=float(np.clip(values[17] / 500, -1, 1)),
             cutoff=values[8],
@@ -236,9 +238,11 @@ class SoundFont:
         )
 
     def _sample(self, head: np.void, values: _Generators) -> tuple[npt.NDArray[np.int16], tuple[int, int] | None]:
-        """The sample of a zone, and its loop where it makes sense. Raises OptionError for what cannot be played."""
+        """The sample of a zone, and its loop if that is valid. Raises OptionError where it cannot be played."""
         if int(head["kind"]) & (_COMPRESSED | _IN_ROM):
-            raise OptionError(f"{self.path}: its samples are compressed or elsewhere; expected an uncompressed .sf2")
+            raise OptionError(
+                f"{self.path}: its samples are compressed (SF3) or not in the file; expected an uncompressed .sf2"
+            )
 
         def place(field: str, generators: tuple[int, int]) -> int:
             fine, coarse = generators
@@ -246,7 +250,9 @@ class SoundFont:
 
         start, end = place("start", _START), place("end", _END)
         if not 0 <= start < end - 1 < len(self._samples) or not 400 <= int(head["rate"]) <= 200_000:
-            raise OptionError(f"{self.path}: damaged, a sample leads out of the file; try another SoundFont")
+            raise OptionError(
+                f"{self.path}: damaged, a sample lies outside of the file or has an invalid rate; try another SoundFont"
+            )
         loop = place("loop_start", _LOOP_START) - start, place("loop_end", _LOOP_END) - start
         return self._samples[start:end], loop if 0 <= loop[0] < loop[1] - 1 < end - start else None
 
@@ -256,15 +262,15 @@ def general_midi_soundfont() -> Path:
     spec = find_spec("pretty_midi")
     path = Path(spec.origin if spec and spec.origin else "pretty_midi").with_name("TimGM6mb.sf2")
     if not path.is_file():
-        raise OptionError(f"{path}: no such file; install pretty_midi again, or give a SoundFont by --soundfont")
+        raise OptionError(f"{path}: no such file; install pretty_midi again, or give a SoundFont with --soundfont")
     return path
 
 
 def fit_programs(notes: NoteSequence, font: SoundFont) -> tuple[NoteSequence, list[str]]:
-    """The piece with programs that the SoundFont has, and a line for each exchange.
+    """The piece with only programs that the SoundFont has, and a sentence for each that was replaced or left out.
 
-    An instrument that is missing is played by the lowest program, a drum kit by the lowest kit; what has neither is
-    left out.
+    A missing instrument is replaced by the lowest program, a missing drum kit by the lowest kit; where the SoundFont
+    has no instruments, or no kits, the notes are left out.
     """
     program, keep, remarks = notes.program.copy(), np.ones(len(notes), np.bool_), []
     for drum, there, what in ((False, font.melodic, "program"), (True, font.percussion, "drum kit")):
@@ -273,7 +279,7 @@ def fit_programs(notes: NoteSequence, font: SoundFont) -> tuple[NoteSequence, li
             which = of_kind & (notes.program == missing)
             if there:
                 program[which] = min(there)
-                remarks.append(f"{font.path.name} has no {what} {missing}; {what} {min(there)} plays it")
+                remarks.append(f"{font.path.name} has no {what} {missing}; {what} {min(there)} plays instead")
             else:
                 keep &= ~which
                 remarks.append(f"{font.path.name} has no {what} at all; {what} {missing} is left out")
@@ -281,29 +287,29 @@ def fit_programs(notes: NoteSequence, font: SoundFont) -> tuple[NoteSequence, li
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The chunks inside the lists of a RIFF file [4]. Raises ValueError for what is no SoundFont, or cut."""
+    """The chunks inside the lists of a RIFF file [4]. Raises ValueError for a truncated file, or another format."""
     if data[:4] != b"RIFF" or data[8:12] != b"sfbk":
-        raise ValueError(f"begins with {data[:12]!r}, which is no SoundFont")
-    (promised,) = struct.unpack_from("<I", data, 4)
-    if len(data) < 8 + promised:
-        raise ValueError(f"its header promises {8 + promised} bytes, {len(data)} are there")
+        raise ValueError(f"begins with {data[:12]!r}, not a SoundFont")
+    (size,) = struct.unpack_from("<I", data, 4)
+    if len(data) < 8 + size:
+        raise ValueError(f"truncated: {len(data)} bytes, its header says {8 + size}")
     found: dict[bytes, bytes] = {}
-    place = 12
-    while place + 8 <= len(data):
-        kind, length = struct.unpack_from("<4sI", data, place)
-        place += 8
+    position = 12
+    while position + 8 <= len(data):
+        kind, length = struct.unpack_from("<4sI", data, position)
+        position += 8
         if kind == b"LIST":
-            place += 4  # its chunks stand one after the other, as if there were no list around them
+            position += 4  # its chunks are read as if they were not in a list
             continue
-        if place + length > len(data):
-            raise ValueError(f"chunk {kind!r} promises {length} bytes, {len(data) - place} are there")
-        found[kind] = data[place : place + length]
-        place += length + length % 2
+        if position + length > len(data):
+            raise ValueError(f"truncated: chunk {kind!r} has {len(data) - position} bytes, its header says {length}")
+        found[kind] = data[position : position + length]
+        position += length + length % 2
     return found
 
 
 def _range(of_preset: _Generators, of_instrument: _Generators, kind: int) -> tuple[int, int]:
-    """Lowest and highest key or velocity that lie in both; the amounts are two bytes, low then high."""
+    """The lowest and the highest key or velocity in both ranges, each stored as two bytes: low, high."""
     low, high = 0, 127
     for generators in (of_preset, of_instrument):
         if kind in generators:
@@ -327,7 +333,7 @@ def _envelope(values: _Generators, kinds: tuple[int, int, int, int, int, int, in
 
 
 def _seconds(timecents: int) -> float:
-    """2^(tc / 1200), between 1 ms and 100 s; -12000 and less is nothing."""
+    """2^(timecents / 1200), clipped to 1 ms .. 100 s; 0 for -12000 and less."""
     return 0.0 if timecents <= -12_000 else float(np.clip(2.0 ** (timecents / 1200), 0.001, 100.0))
 
 

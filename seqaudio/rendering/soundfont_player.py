@@ -1,7 +1,7 @@
-"""Notes played on a SoundFont: samples looped, tuned, filtered and shaped by their envelopes.
+"""Play notes on a SoundFont: samples looped, tuned, filtered and shaped by envelopes.
 
-Left out are reverb and chorus, modulators other than that of velocity on volume, and what the modulation envelope does
-after release. symusic's player is not used: it ignores velocities, and plays most fonts at other pitches than asked.
+Not implemented: reverb, chorus, modulators other than that of velocity on volume, and the release of the modulation
+envelope. symusic's player is not used because it ignores velocities and plays most SoundFonts at wrong pitches.
 Source: E-mu Systems (2006), SoundFont Technical Specification 2.04, sections 8 and 9.
 """
 
@@ -17,13 +17,13 @@ from seqaudio.notes.sequence import NoteSequence
 from seqaudio.progress import progress
 from seqaudio.rendering.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
 
-PLAYING_RATE = 44_100  # hertz, of what `play` returns
-SHORTEST_NOTE, LONGEST_NOTE = 0.01, 60.0  # seconds; a longer note is released then
-LONGEST_RELEASE = 6.0  # seconds
-CHOKED_RELEASE = 0.05  # seconds, of a note that another of its exclusive class ends
-SILENT = 80.0  # decibels below the peak where a release is over
-FRAME, HOP = 512, 256  # samples; within a frame the filter stands still
-FRAMES_AT_ONCE = 2048  # so that a long note takes little memory
+PLAYING_RATE = 44_100  # hertz, of the samples that `play` returns
+MIN_NOTE, MAX_NOTE = 0.01, 60.0  # seconds; a longer note is released after that
+MAX_RELEASE = 6.0  # seconds
+CHOKED_RELEASE = 0.05  # seconds, for a note that is ended by another of its exclusive class
+SILENT = 80.0  # decibels below the peak at which a release ends
+FRAME, HOP = 512, 256  # samples; the filter is constant within a frame
+FRAMES_AT_ONCE = 2048  # limits the memory that a long note takes
 SAMPLES_AT_ONCE = 1 << 18
 
 _Floats = npt.NDArray[np.float64]
@@ -32,7 +32,7 @@ _Group = dict[tuple[int, int], list["_Voice"]]  # by zone (its id) and key
 
 @dataclass
 class _Voice:
-    """One note on one zone."""
+    """One note played by one zone."""
 
     start: float  # seconds
     held: float  # seconds
@@ -41,37 +41,37 @@ class _Voice:
 
     @property
     def seconds(self) -> float:
-        """How long it is heard."""
-        return self.held + min(self.release * SILENT / 100, LONGEST_RELEASE)
+        """Its length with its release."""
+        return self.held + min(self.release * SILENT / 100, MAX_RELEASE)
 
     def choke(self, time: float) -> None:
-        """End it by then."""
+        """Release it quickly at `time` (seconds), if it still sounds then."""
         if time < self.start + self.seconds:
             self.held, self.release = min(self.held, time - self.start), CHOKED_RELEASE
 
 
 def play(notes: NoteSequence, font: SoundFont) -> npt.NDArray[np.float32]:
-    """Samples [N, 2] at 44,100 hertz, up to 6 s behind the last note's end; not normalised.
+    """Samples [N, 2] at 44,100 hertz, up to 6 s after the last note's end; not normalised.
 
-    The font must have each (program, is_drum) of the notes; `fit_programs` sees to that. Notes of more than 60 s are
-    released then. A voice sounds
+    The SoundFont must have each (program, is_drum) of the notes; `fit_programs` ensures that. Notes longer than 60 s
+    are released after 60 s. A voice is
 
         x(t) = (velocity / 127)^2  10^(-attenuation / 20)  v(t)  (f * s)(t)
 
     with volume envelope v, low-pass filter f and looped sample s.
 
-    Raises OptionError where samples that are needed are not in the file.
+    Raises OptionError where samples that are needed are compressed or not in the file.
     """
     instruments = {
         (program, drum): font.zones(program, drum)
         for program, drum in sorted(set(zip(notes.program.tolist(), notes.is_drum.tolist(), strict=True)))
     }
-    total = round((notes.duration + LONGEST_RELEASE) * PLAYING_RATE)
+    total = round((notes.duration + MAX_RELEASE) * PLAYING_RATE)
     mix = np.zeros((total, 2), dtype=np.float32)
     zones = {id(zone): zone for of_instrument in instruments.values() for zone in of_instrument}
     grouped = _voices(notes, instruments)
     with progress("rendering", sum(map(len, grouped.values())), "voices") as advance:
-        # the notes of one zone and key share their sound; velocity and length are laid over it
+        # notes of one zone and key share one sound; only velocity and length differ
         for (zone_id, key), voices in grouped.items():
             _add(mix, zones[zone_id], key, voices)
             advance(len(voices))
@@ -92,9 +92,9 @@ def _add(mix: npt.NDArray[np.float32], zone: Zone, key: int, voices: list[_Voice
 
 
 def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]) -> _Group:
-    """What sounds, by zone and key."""
+    """The voices of all notes, by zone and key."""
     grouped: _Group = defaultdict(list)
-    last: dict[tuple[int, ...], list[_Voice]] = {}  # voices that the next note of their class ends
+    last: dict[tuple[int, ...], list[_Voice]] = {}  # by exclusive class: voices that the next note of the class ends
     columns = (notes.start, notes.end, notes.pitch, notes.velocity, notes.track, notes.program, notes.is_drum)
     for start, end, pitch, velocity, *part in zip(*(column.tolist() for column in columns), strict=True):
         classes: dict[tuple[int, ...], list[_Voice]] = defaultdict(list)
@@ -103,9 +103,7 @@ def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]
                 continue
             key = pitch if zone.fixed_key < 0 else zone.fixed_key
             loud = velocity if zone.fixed_velocity < 0 else zone.fixed_velocity
-            voice = _Voice(
-                start, min(max(end - start, SHORTEST_NOTE), LONGEST_NOTE), loud, zone.volume_envelope.release
-            )
+            voice = _Voice(start, min(max(end - start, MIN_NOTE), MAX_NOTE), loud, zone.volume_envelope.release)
             grouped[id(zone), key].append(voice)
             if zone.exclusive:
                 classes[*part, zone.exclusive].append(voice)
@@ -117,19 +115,19 @@ def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]
 
 
 def _sound(zone: Zone, key: int, count: int) -> _Floats:
-    """The sample at the pitch of a key, looped and filtered, without its volume: at most `count` samples."""
+    """The sample at the pitch of a key, looped and filtered, before the volume envelope: at most `count` samples."""
     cents = np.clip((key - zone.root) * zone.scale + zone.tuning, -12_000, 12_000)
     parts = []
-    place = 0.0
+    position = 0.0
     for first in range(0, count, SAMPLES_AT_ONCE):
         time = np.arange(first, min(first + SAMPLES_AT_ONCE, count)) / PLAYING_RATE
         bent = cents + zone.envelope_pitch * _modulation(zone.modulation_envelope, key, time)
         for oscillator in zone.oscillators:
             bent = bent + oscillator.pitch * _triangle(oscillator, time)
         steps = zone.rate / PLAYING_RATE * 2.0 ** (np.clip(bent, -14_400, 14_400) / 1200)
-        behind = place + np.cumsum(steps)
-        parts.append(_read(zone, behind - steps))
-        place = float(behind[-1])
+        ends = position + np.cumsum(steps)
+        parts.append(_read(zone, ends - steps))
+        position = float(ends[-1])
         if len(parts[-1]) < len(time):
             break
     sound = np.concatenate(parts)
@@ -144,13 +142,13 @@ def _times(count: int) -> _Floats:
     return np.arange(count) / PLAYING_RATE
 
 
-def _read(zone: Zone, places: _Floats) -> _Floats:
-    """The sample at fractional places, by cubic Hermite interpolation; up to its end where it has no loop."""
+def _read(zone: Zone, positions: _Floats) -> _Floats:
+    """The sample at fractional positions, by cubic Hermite interpolation; it ends early if it has no loop."""
     samples = zone.samples
     if zone.loop is None:
-        places = places[: int(np.searchsorted(places, len(samples) - 1))]
-    before = np.floor(places).astype(np.int64)
-    x = places - before
+        positions = positions[: int(np.searchsorted(positions, len(samples) - 1))]
+    before = np.floor(positions).astype(np.int64)
+    x = positions - before
     a, b, c, d = (_at(samples, zone.loop, before + offset) for offset in (-1, 0, 1, 2))
     slope, rest = (c - a) / 2, (d - b) / 2
     return b + x * (slope + x * (3 * (c - b) - 2 * slope - rest + x * (2 * (b - c) + slope + rest)))
@@ -164,7 +162,7 @@ def _at(samples: npt.NDArray[np.int16], loop: tuple[int, int] | None, index: npt
 
 
 def _filtered(zone: Zone, key: int, sound: _Floats) -> _Floats:
-    """A two-pole low-pass filter whose cutoff moves, applied in overlapping frames by its magnitude.
+    """A two-pole low-pass filter with a moving cutoff, applied to overlapping frames by its magnitude response.
 
     |H|^2 = g / ((1 - r^2)^2 + r^2 / q^2),   r = f / cutoff,   q = 10^(resonance / 20) / sqrt 2
     """
@@ -174,10 +172,10 @@ def _filtered(zone: Zone, key: int, sound: _Floats) -> _Floats:
     frames = -(-len(sound) // HOP) + 1
     padded = np.zeros((frames + 1) * HOP)
     padded[HOP : HOP + len(sound)] = sound
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)  # with its shifts by half it sums to 1
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME) / FRAME)  # windows half a frame apart sum to 1
     q = 10 ** (zone.resonance / 20) / np.sqrt(2)
     frequency = np.fft.rfftfreq(2 * FRAME, 1 / PLAYING_RATE)
-    result = np.zeros((frames + 3, HOP))  # a frame's answer reaches half a frame to both sides
+    result = np.zeros((frames + 3, HOP))  # a filtered frame extends by half a frame on both sides
     views = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP]
     for first in range(0, frames, FRAMES_AT_ONCE):
         part = views[first : first + FRAMES_AT_ONCE] * window
@@ -189,11 +187,11 @@ def _filtered(zone: Zone, key: int, sound: _Floats) -> _Floats:
         r2 = (frequency / cutoff[:, None]) ** 2
         magnitude = np.sqrt(10 ** (-zone.resonance / 20) / ((1 - r2) ** 2 + r2 / q**2))
         magnitude[cents >= OPEN_FILTER] = 1.0
-        answer = np.fft.irfft(np.fft.rfft(part, n=2 * FRAME) * magnitude)
-        # what the filter puts before its frame has gone around to the end
-        pieces = np.roll(answer, HOP, axis=1).reshape(len(part), 4, HOP)
-        for place in range(4):
-            result[first + place : first + place + len(part)] += pieces[:, place]
+        filtered = np.fft.irfft(np.fft.rfft(part, n=2 * FRAME) * magnitude)
+        # the part before the frame has wrapped around to the end
+        pieces = np.roll(filtered, HOP, axis=1).reshape(len(part), 4, HOP)
+        for piece in range(4):
+            result[first + piece : first + piece + len(part)] += pieces[:, piece]
     return result.ravel()[2 * HOP : 2 * HOP + len(sound)]
 
 
@@ -202,7 +200,7 @@ def _volume(envelope: Envelope, key: int, voice: _Voice, count: int) -> _Floats:
     time = _times(count)
     held = int(np.searchsorted(time, voice.held))
     amplitude = _level(envelope, key, time[:held])
-    release = max(voice.release, 0.005)  # shorter ones would click
+    release = max(voice.release, 0.005)  # a shorter release would click
     fall = 10 ** (-5 * (time[held:] - voice.held) / release)
     return np.concatenate([amplitude, _level(envelope, key, np.array([voice.held])) * fall])
 
@@ -217,7 +215,7 @@ def _level(envelope: Envelope, key: int, time: _Floats) -> _Floats:
 
 
 def _modulation(envelope: Envelope, key: int, time: _Floats) -> _Floats:
-    """The modulation envelope, 0..1, linear throughout."""
+    """The modulation envelope, 0..1, all its segments linear; no release."""
     rise = np.clip((time - envelope.delay) / max(envelope.attack, 1e-6), 0.0, 1.0)
     top = envelope.delay + envelope.attack + _for_key(envelope.hold, envelope.hold_cents, key)
     decay = max(_for_key(envelope.decay, envelope.decay_cents, key), 1e-6)

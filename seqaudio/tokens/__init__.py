@@ -1,9 +1,9 @@
-"""Notes as tokens or rolls: representations, each with the grammar of what may come next.
+"""Representations: notes as tokens or rolls, each with a grammar of what may come next.
 
     NoteSequence ─ representation.encode ─> ids [T] or a roll [T, 88] ─ representation.decode ─> NoteSequence
 
-`representation.py` says what a representation is and names them all; `build_representation` makes one from a text.
-`miditok/` holds those of the library MidiTok.
+`representation.py` defines the interface and the registry; `build_representation` makes a representation from its
+name. `miditok/` holds those of the library MidiTok.
 """
 
 from seqaudio.tokens.chorale import ChoraleRepresentation

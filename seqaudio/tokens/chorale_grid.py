@@ -1,4 +1,4 @@
-"""Four voices on a plain grid: at every step one token for each voice, from the soprano down."""
+"""The representation `chorale_grid`: four voices on a plain grid, at every step one token for each voice."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class ChoraleGridRepresentation(FourVoiceRepresentation):
         id          token        meaning
         0, 1, 2     PAD BOS EOS
         3           rest         the voice is silent in this step
-        4           hold         its note goes on; only after a note or a hold of the same voice
+        4           hold         the note of the voice continues; only after a note or a hold of the same voice
         5 + p       note_p       pitch p begins in this voice, p in 0..127, both inclusive
 
-    The last step is the last in which a voice sounds. Which tracks are the voices is told by `four_voices`; they may
-    cross and meet. Velocities, programs, metre and tempo are not written; `quantise` sets them. The representation
-    `chorale` says the same in half as many tokens, and the metre too.
+    The last step is the last one in which a voice sounds. `four_voices` chooses the tracks of the voices, which may
+    cross and share pitches. Velocities, programs, time signature and tempo are not written; `quantise` sets them. The
+    representation `chorale` writes the same in half as many tokens, with the time signature.
 
-    Source: the grid of Boulanger-Lewandowski et al. (2012) and Huang et al. (2019), with holds, so that repeated
-    notes stay apart.
+    Source: the grid of Boulanger-Lewandowski et al. (2012) and Huang et al. (2019), with holds, which keep repeated
+    notes separate.
     """
 
     name: ClassVar[str] = "chorale_grid"
@@ -60,12 +60,12 @@ class ChoraleGridRepresentation(FourVoiceRepresentation):
 
 
 class ChoraleGridGrammar(Grammar):
-    """Whole steps of four tokens; a hold needs a note of its voice before it; the last step is not silent."""
+    """Whole steps of four tokens; a hold needs a sounding note of its voice; the last step is not silent."""
 
     def __init__(self) -> None:
-        self._voice = 0  # whose token comes next
+        self._voice = 0  # the voice whose token comes next
         self._sounding = [False] * len(VOICES)
-        self._silent = False  # whether the step that came last, or is being written, has had rests alone
+        self._silent = False  # whether the current step, or the last one between two steps, has only rests
         self._ended = False
 
     def push(self, token: int) -> None:
@@ -77,11 +77,11 @@ class ChoraleGridGrammar(Grammar):
             if self._voice:
                 raise ValueError(f"the {voice} of this step must come first")
             if self._silent:
-                raise ValueError("a piece does not end with a silent step")
+                raise ValueError("a piece must not end with a silent step")
             self._ended = True
             return
         if token == HOLD and not self._sounding[self._voice]:
-            raise ValueError(f"no note of the {voice} sounds that could be held")
+            raise ValueError(f"the {voice} has no sounding note to hold")
         self._silent = token == REST and (self._silent or not self._voice)
         self._sounding[self._voice] = token != REST
         self._voice = (self._voice + 1) % len(VOICES)
@@ -90,13 +90,13 @@ class ChoraleGridGrammar(Grammar):
         legal = np.zeros(VOCABULARY_END, dtype=np.bool_)
         if self._ended:
             return legal
-        left = len(VOICES) - self._voice  # tokens of this step, the next among them
+        left = len(VOICES) - self._voice  # tokens that this step still needs, the next one included
         if room is None or room >= left:
             legal[NOTE:] = True
             legal[HOLD] = self._sounding[self._voice]
             legal[REST] = True
             if left == 1 and self._silent and room is not None:
-                legal[REST] = room >= left + len(VOICES)  # a silent step needs another behind it
+                legal[REST] = room >= left + len(VOICES)  # a silent step needs another one after it
         legal[EOS] = self._voice == 0 and not self._silent
         return legal
 

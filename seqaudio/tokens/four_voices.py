@@ -1,4 +1,4 @@
-"""Which tracks of a piece are its soprano, alto, tenor and bass, and four voices as notes again."""
+"""Find the soprano, alto, tenor and bass of a piece, and turn four voices back into notes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.sequence import HIGHEST_TEMPO, NoteSequence, TimeSignature
+from seqaudio.notes.sequence import MAX_TEMPO, NoteSequence, TimeSignature
 from seqaudio.tokens.representation import TokenRepresentation
 from seqaudio.tokens.voice import Voice, voice_of
 
@@ -19,7 +19,7 @@ ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute
 def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     """At most four voices on a grid, the soprano first, each the skyline of its track.
 
-    They are the tracks with the names of the voices; where those are not all there, the first four tracks with notes.
+    The tracks are those named after the voices if there is one for each, otherwise the first four tracks with notes.
     Drums are left out.
     """
     notes = notes.select(~notes.is_drum)
@@ -34,23 +34,23 @@ def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
 
 @dataclass(frozen=True)
 class FourVoiceRepresentation(TokenRepresentation):
-    """What representations of four voices share: the grid, and what their tokens do not tell of the notes decoded."""
+    """Base class for four voices: the grid, and properties of decoded notes that no token holds."""
 
     steps_per_quarter: int = 4  # 4: sixteenths
-    program: int = 19  # General MIDI counted from 0, of every voice decoded; 19: church organ
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = ANDANTE  # microseconds per quarter of what is decoded
+    program: int = 19  # General MIDI program, counted from 0, of all decoded voices; 19: church organ
+    velocity: int = 80  # of all decoded notes, 1..127
+    tempo: int = ANDANTE  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps_per_quarter <= 48:
             raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..48")
         if not 0 <= self.program <= 127 or not 1 <= self.velocity <= 127:
             raise OptionError(f"program {self.program} and velocity {self.velocity}, expected 0..127 and 1..127")
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+        if not 1 <= self.tempo <= MAX_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{MAX_TEMPO} microseconds per quarter")
 
     def notes_of_voices(self, voices: Sequence[Voice], time_signatures: Sequence[TimeSignature] = ()) -> NoteSequence:
-        """At most four voices, from the soprano down, each on the track of its name; one tick is one step."""
+        """At most four voices, from the soprano down, as notes, each on the track of its name; one tick is one step."""
         start, end, pitch = np.concatenate([np.zeros((3, 0), dtype=np.int64), *map(np.stack, voices)], axis=1)
         track = np.repeat(np.arange(len(voices)), [len(voice.start) for voice in voices])
         return NoteSequence.from_columns(

@@ -1,4 +1,4 @@
-"""One voice on a grid: at each step a note begins, the note goes on, or there is a rest."""
+"""The representation `melody`: one voice on a grid, at each step a note, a hold or a rest."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from seqaudio.vocabulary import EOS
 @REPRESENTATIONS.register("melody")
 @dataclass(frozen=True)
 class MelodyRepresentation(TokenRepresentation):
-    """Tokens of one step each.
+    """One token for each step.
 
         id          token        meaning
         0, 1, 2     PAD BOS EOS
         3           rest         nothing sounds in this step
-        4           hold         the note before goes on; only after a note or a hold
+        4           hold         the note continues; only after a note or a hold
         5 + p       note_p       pitch p begins, p in 0..127, both inclusive
 
-    A melody ends with a note or a hold: rests behind the last note are not written. The melody of a track is its
+    A melody ends with a note or a hold: rests after the last note are not written. The melody of a track is its
     skyline: a note is cut where a higher one, or the same pitch again, begins; a lower one that begins while it sounds
     is left out. Velocities and tempo are not written; `quantise` sets them.
     """
@@ -45,8 +45,8 @@ class MelodyRepresentation(TokenRepresentation):
 
     steps_per_quarter: int = 4  # 4: sixteenths
     track: Literal["highest", "first"] = "highest"  # the track of the highest mean pitch, or the first with notes
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+    velocity: int = 80  # of all decoded notes, 1..127
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps_per_quarter <= 960:
@@ -74,7 +74,7 @@ class MelodyRepresentation(TokenRepresentation):
         return self._sequence(voice_from_tokens(np.array(events, dtype=np.int64)))
 
     def _track(self, notes: NoteSequence) -> npt.NDArray[np.bool_]:
-        """Which notes are those of the melody's track, [N]."""
+        """Which notes belong to the track of the melody, [N]."""
         melodic = ~notes.is_drum
         counts = np.bincount(notes.track, melodic)
         tracks = np.flatnonzero(counts)
@@ -97,7 +97,7 @@ class MelodyRepresentation(TokenRepresentation):
 
 
 class MelodyGrammar(Grammar):
-    """A hold needs a note before it, and the last token is no rest."""
+    """A hold needs a sounding note, and the last token is not a rest."""
 
     def __init__(self) -> None:
         self._last: int | None = None
@@ -114,7 +114,7 @@ class MelodyGrammar(Grammar):
         if room is None or room >= 1:
             legal[NOTE:] = True
             legal[HOLD] = self._last is not None and not self._resting
-        # a rest needs a note behind it
+        # a rest needs a note after it
         legal[REST] = room is None or room >= 2
         return legal
 
@@ -123,9 +123,9 @@ class MelodyGrammar(Grammar):
         if self._last == EOS:
             raise ValueError("nothing follows <eos>")
         if token == HOLD and (self._last is None or self._resting):
-            raise ValueError("no note sounds that could be held")
+            raise ValueError("there is no sounding note to hold")
         if token == EOS and self._resting:
-            raise ValueError("a melody does not end with a rest")
+            raise ValueError("a melody must not end with a rest")
         self._last = token
 
     def shortest_end(self) -> int:

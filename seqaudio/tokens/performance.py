@@ -1,4 +1,4 @@
-"""Polyphony as events: a note begins, a note ends, time passes, the velocity changes."""
+"""The representation `performance`: polyphony as note-on, note-off, time-shift and velocity events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, grid_steps
-from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_RESOLUTION, HIGHEST_TEMPO, NoteSequence
+from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_RESOLUTION, MAX_TEMPO, NoteSequence
 from seqaudio.tokens.performance_grammar import PerformanceGrammar, PerformanceIds
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation
 
@@ -20,30 +20,30 @@ Steps = npt.NDArray[np.int64]
 @REPRESENTATIONS.register("performance")
 @dataclass(frozen=True)
 class PerformanceRepresentation(TokenRepresentation):
-    """Events in one canonical order. M is the longest shift, B the number of velocity bins.
+    """Events in a fixed order. M is the longest shift, B the number of velocity bins.
 
         id                  token         meaning
         0, 1, 2             PAD BOS EOS
         3 + p               on_p          pitch p begins, p in 0..127, both inclusive
         131 + p             off_p         pitch p ends
-        258 + s             shift_s       s steps pass, s in 1..M, both inclusive
+        258 + s             shift_s       time advances by s steps, s in 1..M, both inclusive
         259 + M + b         velocity_b    the next notes have a velocity in [128 b/B, 128 (b+1)/B), b in 0..B-1
 
-    Within a step: ends by rising pitch, then beginnings by rising pitch, a velocity before the first of its notes
-    and only where it changes. Time passes in the longest shifts first. All parts become one piano, drums are left
-    out, tempo and signatures are not written. M is four quarters with the clock "beat" and one second with the
-    clock "second".
+    Within a step: ends by rising pitch, then beginnings by rising pitch, with a velocity token before a note whose
+    velocity differs from that of the previous note. A long wait is written as shifts of M, then one of the remainder.
+    All parts become one piano, drums are left out, tempo and signatures are not written. M is four quarters with the
+    clock "beat" and one second with the clock "second".
 
     Source: Oore et al. (2018), "This time with feeling": 10 ms steps, shifts up to 1 s, 32 velocities.
     """
 
     name: ClassVar[str] = "performance"
 
-    clock: Literal["beat", "second"] = "beat"  # whether steps are parts of a quarter or of a second
-    steps_per_quarter: int = 12  # of the clock "beat"; 12 holds sixteenths and triplets
-    steps_per_second: int = 100  # of the clock "second"
+    clock: Literal["beat", "second"] = "beat"  # whether steps are fractions of a quarter or of a second
+    steps_per_quarter: int = 12  # with the clock "beat"; 12 fits sixteenths and triplets
+    steps_per_second: int = 100  # with the clock "second"
     velocity_bins: int = 32  # a power of two, at most 64
-    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if self.clock not in ("beat", "second"):
@@ -55,19 +55,19 @@ class PerformanceRepresentation(TokenRepresentation):
                 f"{self.steps_per_quarter} steps per quarter and {self.steps_per_second} per second, "
                 "expected 1..960 and 1..1000"
             )
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+        if not 1 <= self.tempo <= MAX_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{MAX_TEMPO} microseconds per quarter")
         if self.clock == "second":
             steps, rest = divmod(self.tempo * self.steps_per_second, 10**6)
-            if rest or not 1 <= steps <= HIGHEST_RESOLUTION:
+            if rest or not 1 <= steps <= MAX_RESOLUTION:
                 raise OptionError(
-                    f"{self.steps_per_second} steps per second at {self.tempo} microseconds per quarter make no whole "
-                    "number of steps per quarter; try 100 at 500000"
+                    f"{self.steps_per_second} steps per second at {self.tempo} microseconds per quarter do not give a "
+                    "whole number of steps per quarter; try 100 at 500000"
                 )
 
     @property
     def ticks_per_quarter(self) -> int:
-        """Resolution of `quantise` and `decode`: one tick is one step."""
+        """Resolution of the results of `quantise` and `decode`: one tick is one step."""
         if self.clock == "beat":
             return self.steps_per_quarter
         return self.tempo * self.steps_per_second // 10**6
@@ -96,7 +96,7 @@ class PerformanceRepresentation(TokenRepresentation):
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         start, end, pitch, bins = self._steps(notes)
-        # one integer an event, so that sorting them sorts all: time, end or beginning, pitch, velocity
+        # each event packed into one integer, to sort by time, end before beginning, pitch, velocity
         begin = (start << 15) + (1 << 14) + (pitch << 7) + bins
         events = np.sort(np.concatenate([(end << 15) + (pitch << 7), begin]))
         time, pitch, bins = events >> 15, events >> 7 & 127, events & 127
@@ -104,26 +104,26 @@ class PerformanceRepresentation(TokenRepresentation):
         return self._stream(time, begins, pitch, bins)
 
     def _stream(self, time: Steps, begins: npt.NDArray[np.bool_], pitch: Steps, bins: Steps) -> npt.NDArray[np.int64]:
-        """The tokens of events [E] in their order."""
+        """The tokens of events [E] that are sorted."""
         ids = self.ids
         gaps = time.copy()
         gaps[1:] -= time[:-1]
         long_shifts = gaps // ids.longest_shift
         short_shift = gaps - long_shifts * ids.longest_shift
         shifted = short_shift > 0
-        changed = np.zeros(len(time), dtype=np.bool_)  # whether a velocity token stands before the event
+        changed = np.zeros(len(time), dtype=np.bool_)  # whether a velocity token comes before the event
         velocities = bins[begins]
         changed[begins] = np.append(True, velocities[1:] != velocities[:-1])[: len(velocities)]
-        # where each event's own token comes to stand, behind its shifts and its velocity
-        place = np.cumsum(long_shifts + shifted + changed + 1) - 1
-        stream = np.full(place[-1] + 1 if len(place) else 0, ids.shift(ids.longest_shift), dtype=np.int64)
-        stream[place] = np.where(begins, ids.on, ids.off) + pitch
-        stream[place[changed] - 1] = ids.velocity + bins[changed]
-        stream[(place - changed - 1)[shifted]] = ids.shift(0) + short_shift[shifted]
+        # the position of each event's own token, after its shifts and its velocity
+        position = np.cumsum(long_shifts + shifted + changed + 1) - 1
+        stream = np.full(position[-1] + 1 if len(position) else 0, ids.shift(ids.longest_shift), dtype=np.int64)
+        stream[position] = np.where(begins, ids.on, ids.off) + pitch
+        stream[position[changed] - 1] = ids.velocity + bins[changed]
+        stream[(position - changed - 1)[shifted]] = ids.shift(0) + short_shift[shifted]
         return stream
 
     def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps, Steps]:
-        """Start, end, pitch and velocity bin of the notes that can be said, [N] each, by pitch and start."""
+        """Start, end, pitch and velocity bin of the notes that can be written, [N] each, sorted by pitch and start."""
         notes = notes.select(~notes.is_drum)
         if self.clock == "beat":
             start, end = grid_steps(notes, self.steps_per_quarter)

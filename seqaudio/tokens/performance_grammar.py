@@ -1,4 +1,4 @@
-"""Which event may follow in a performance, and how a performance can still come to its end."""
+"""The grammar of `performance`: which events may come next, and how many a complete performance still needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from seqaudio.vocabulary import EOS
 
 @dataclass(frozen=True)
 class PerformanceIds:
-    """Where each kind of token begins. `shift(0)` is no token; `shift(s) = shift(0) + s`."""
+    """The first id of each kind of token. `shift(s) = shift(0) + s`, but `shift(0)` itself is not a shift."""
 
     longest_shift: int
     velocity_bins: int
@@ -35,7 +35,7 @@ class PerformanceIds:
 
 
 class _Last(Enum):
-    """What kind of token came last."""
+    """The kind of the last token."""
 
     BEGIN = auto()
     ON = auto()
@@ -50,10 +50,11 @@ _SHIFTS = (_Last.LONGEST_SHIFT, _Last.SHORTER_SHIFT)
 
 
 class PerformanceGrammar(Grammar):
-    """The canonical streams of PerformanceRepresentation, no others.
+    """Permits exactly the streams that PerformanceRepresentation writes.
 
-    Ends come before beginnings, each by rising pitch; a shift shorter than the longest closes a pause, and something
-    follows it; a velocity differs from the one before and a note follows it; at EOS nothing sounds.
+    Within a step ends come before beginnings, each by rising pitch. Only the longest shift may be followed by another
+    shift, and a stream does not end with one. A velocity differs from the previous one and is followed by a note. At
+    EOS no note sounds.
     """
 
     def __init__(self, ids: PerformanceIds) -> None:
@@ -61,7 +62,7 @@ class PerformanceGrammar(Grammar):
         self._sounding = np.zeros(128, dtype=np.bool_)
         self._velocity: int | None = None
         self._last = _Last.BEGIN
-        # of this step, -1 where there is none yet
+        # last pitches that began and ended in this step; -1 for none yet
         self._last_on = -1
         self._last_off = -1
 
@@ -89,7 +90,7 @@ class PerformanceGrammar(Grammar):
         if self._sounding[pitch]:
             raise ValueError(f"pitch {pitch} sounds already")
         if pitch <= self._last_on:
-            raise ValueError(f"within a step notes begin by rising pitch, {self._last_on} came before")
+            raise ValueError(f"within a step notes begin by rising pitch, the previous one was {self._last_on}")
         self._sounding[pitch] = True
         self._last, self._last_on = _Last.ON, pitch
 
@@ -99,13 +100,13 @@ class PerformanceGrammar(Grammar):
         if self._last_on >= 0:
             raise ValueError("within a step notes end before others begin")
         if pitch <= self._last_off:
-            raise ValueError(f"within a step notes end by rising pitch, {self._last_off} came before")
+            raise ValueError(f"within a step notes end by rising pitch, the previous one was {self._last_off}")
         self._sounding[pitch] = False
         self._last, self._last_off = _Last.OFF, pitch
 
     def _push_shift(self, steps: int) -> None:
         if self._last is _Last.SHORTER_SHIFT:
-            raise ValueError(f"only shifts of {self._ids.longest_shift} are followed by a shift")
+            raise ValueError(f"only a shift of {self._ids.longest_shift}, the longest, may be followed by a shift")
         longest = steps == self._ids.longest_shift
         self._last = _Last.LONGEST_SHIFT if longest else _Last.SHORTER_SHIFT
         self._last_on = self._last_off = -1
@@ -114,7 +115,7 @@ class PerformanceGrammar(Grammar):
         if velocity == self._velocity:
             raise ValueError(f"the velocity is {velocity} already")
         if not self._can_begin().any():
-            raise ValueError("no note can follow it in this step")
+            raise ValueError("no note could follow it in this step")
         self._last, self._velocity = _Last.VELOCITY, velocity
 
     def _push_end(self) -> None:
@@ -123,7 +124,7 @@ class PerformanceGrammar(Grammar):
         if self._sounding.any():
             raise ValueError(f"{int(self._sounding.sum())} notes still sound")
         if self._last in _SHIFTS:
-            raise ValueError("a piece ends with the end of a note")
+            raise ValueError("a piece must end with the end of a note")
         self._last = _Last.EOS
 
     def _can_begin(self) -> npt.NDArray[np.bool_]:
@@ -137,7 +138,7 @@ class PerformanceGrammar(Grammar):
         legal = np.zeros(ids.size, dtype=np.bool_)
         if self._last is _Last.EOS:
             return legal
-        needed = np.zeros(ids.size, dtype=np.int64)  # tokens to the end, counted from each token itself
+        needed = np.zeros(ids.size, dtype=np.int64)  # fewest tokens to the end, each token itself included
         sounding = int(self._sounding.sum())
         can_begin = self._can_begin()
         ons, offs = slice(ids.on, ids.off), slice(ids.off, ids.shift(1))
@@ -162,11 +163,11 @@ class PerformanceGrammar(Grammar):
     def _needed_after_shift(self, sounding: int) -> int:
         if sounding:
             return sounding
-        # a silent pause needs a note behind it, the first note a velocity
+        # a pause needs a note after it, and the first note of a stream a velocity
         return 3 if self._velocity is not None else 4
 
     def _needed_after_off(self, sounding: int) -> npt.NDArray[np.int64]:
-        """[128] the end of a pitch, and of all that then sound: those below it must wait for a shift."""
+        """[128] fewest tokens to end a pitch and then all others: lower pitches can only end after a shift."""
         needed = np.full(128, sounding + 1, dtype=np.int64)
         lowest = int(np.argmax(self._sounding))
         needed[: lowest + 1] = sounding

@@ -1,4 +1,4 @@
-"""What every way of writing notes down for a model offers, and the registry of those ways."""
+"""The interface of representations and of their grammars, and the registry of representations."""
 
 from __future__ import annotations
 
@@ -21,66 +21,66 @@ FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a r
 
 
 class Grammar(ABC):
-    """What may follow what, one token at a time. Only streams that `encode` can give are legal.
+    """Which tokens may come next in a stream. Only streams that `encode` can give are legal.
 
-    Begins behind BOS. PAD and BOS are never legal, and nothing is after EOS.
+    A grammar starts after BOS. PAD and BOS are never legal, nor is anything after EOS.
     """
 
     @abstractmethod
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        """[V] the tokens that may come next.
+        """[V] which tokens may come next.
 
         Args:
-            room: how many tokens may still come before EOS. Given that, only those tokens are legal after which the
-                stream can still come to its end within it.
+            room: how many tokens may still come before EOS. If given, only tokens are legal after which the stream
+                can still be completed within that limit.
         """
 
     @abstractmethod
     def push(self, token: int) -> None:
-        """Take one token. Raises ValueError with the reason, and stays as it was, where it is illegal."""
+        """Append one token. For an illegal one raises ValueError with the reason and leaves the grammar unchanged."""
 
     @abstractmethod
     def shortest_end(self) -> int:
-        """How many tokens must come, at least, before EOS is legal; 0 where it is legal now."""
+        """The fewest tokens that must come before EOS is legal; 0 where it is legal now."""
 
 
 @dataclass(frozen=True)
 class Representation(ABC):
-    """A two-way translation between notes and what a model reads. Subclasses are frozen dataclasses of their settings.
+    """A translation between notes and the input of a model. Subclasses are frozen dataclasses of their settings.
 
     decode(encode(quantise(n))) == quantise(n)  and  quantise(quantise(n)) == quantise(n)
 
-    Nearly all are TokenRepresentations; a roll of keys is not.
+    All but the piano roll are TokenRepresentations.
     """
 
     name: ClassVar[str]
-    kind: ClassVar[Literal["tokens", "roll"]]  # of the store that holds what is encoded
-    says_pedals: ClassVar[bool] = False  # a preparation reads `NoteSequence.pedals` for those that do
+    kind: ClassVar[Literal["tokens", "roll"]]  # of a store of encoded pieces
+    encodes_pedals: ClassVar[bool] = False  # if not, preparations do not read `NoteSequence.pedals`
 
     @property
     def timing(self) -> Literal["beat", "second"]:
-        """What `quantise` leaves in its place as well as steps can: beats in quarters, or times in seconds."""
+        """Which times `quantise` keeps, up to half a step: "beat", those in quarters, or "second", those in seconds."""
         return "beat"
 
     @property
     @abstractmethod
     def vocabulary(self) -> tuple[str, ...] | None:
-        """The names of the ids for a store; None where there are no ids."""
+        """The names of the ids, for a store; None where there are no ids."""
 
     @abstractmethod
     def quantise(self, notes: NoteSequence) -> NoteSequence:
-        """What of the notes can be said; the rest is dropped, nothing is invented."""
+        """The notes as far as the representation can write them; the rest is dropped, nothing is added."""
 
     @abstractmethod
     def encode(self, notes: NoteSequence) -> npt.NDArray[Any]:
-        """`quantise(notes)` for a model: ids [N] or frames [T, F]."""
+        """`quantise(notes)` as the input of a model: ids [N] or frames [T, F]."""
 
     @abstractmethod
     def decode(self, encoded: Any) -> NoteSequence:
-        """The notes of what was encoded. Raises ValueError for what `encode` never gives; nothing is repaired."""
+        """The inverse of `encode`. Raises ValueError for anything that `encode` cannot give; nothing is repaired."""
 
-    def earlier(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
-        """[N] by how many quarters `quantise` lets each note come earlier, since it cuts silences; 0 unless it does."""
+    def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
+        """[N] quarters of silence that `quantise` removes before each note; 0 where it keeps silences."""
         return np.zeros(len(notes))
 
     def settings(self) -> dict[str, Any]:
@@ -90,14 +90,14 @@ class Representation(ABC):
 
 @dataclass(frozen=True)
 class TokenRepresentation(Representation):
-    """Notes as a stream of token ids behind a grammar."""
+    """Notes as a stream of token ids, with a grammar."""
 
     kind: ClassVar[Literal["tokens", "roll"]] = "tokens"
 
     @property
     @abstractmethod
     def event_tokens(self) -> tuple[str, ...]:
-        """The tokens behind PAD, BOS and EOS, in the order of their ids."""
+        """The tokens after PAD, BOS and EOS, in the order of their ids."""
 
     @abstractmethod
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
@@ -105,15 +105,15 @@ class TokenRepresentation(Representation):
 
     @abstractmethod
     def grammar(self) -> Grammar:
-        """A grammar at the beginning of a stream."""
+        """A new grammar, at the beginning of a stream."""
 
     @abstractmethod
     def _notes(self, events: list[int]) -> NoteSequence:
-        """The notes of legal events."""
+        """The notes of a legal stream, without BOS and EOS."""
 
     @cached_property
     def tokens(self) -> tuple[str, ...]:
-        """Every token as a readable string; the id is its place."""
+        """All tokens as readable strings; the index is the id."""
         return SPECIAL_TOKENS + self.event_tokens
 
     @property
@@ -121,11 +121,11 @@ class TokenRepresentation(Representation):
         return self.tokens
 
     def decode(self, ids: Iterable[int]) -> NoteSequence:
-        """The notes of a whole stream, with or without BOS before and EOS behind. Nothing is repaired.
+        """The notes of a complete stream, with or without BOS and EOS. Nothing is repaired.
 
         Raises:
-            ValueError: a token that the grammar does not permit, or a stream that stops too early; the position,
-                the token and the reason are in the message.
+            ValueError: a token that the grammar does not permit, or a stream that stops too early; the message names
+                position, token and reason.
         """
         stream = [index(token) for token in ids]
         begins = stream[:1] == [BOS]
@@ -150,12 +150,12 @@ REPRESENTATIONS: Registry[type[Representation]] = Registry("representation")
 
 
 def build_representation(name: str, settings: dict[str, Any] | None = None) -> Representation:
-    """A representation by name, from JSON settings; those not given keep their defaults.
+    """A representation by its name and JSON settings; settings that are not given keep their defaults.
 
-    What stands behind a colon is the value of the first setting: `miditok:TSD` is `miditok` with the tokeniser TSD.
+    A value after a colon is that of the first setting: `miditok:TSD` is `miditok` with the tokeniser TSD.
 
     Raises:
-        OptionError: an unknown name or setting, or a value that makes no sense.
+        OptionError: an unknown name or setting, or an invalid value.
     """
     name, colon, first = name.partition(":")
     kind = REPRESENTATIONS[name]
@@ -173,8 +173,8 @@ def build_representation(name: str, settings: dict[str, Any] | None = None) -> R
 
 
 def refuse_special(token: int, size: int) -> None:
-    """What every grammar says of PAD, BOS and of ids outside its vocabulary: ValueError."""
+    """Raise ValueError, in every grammar, for PAD, BOS, and ids outside a vocabulary of `size` tokens."""
     if not 0 <= token < size:
-        raise ValueError(f"ids are in 0..{size - 1}")
+        raise ValueError(f"expected ids in 0..{size - 1}")
     if token in (PAD, BOS):
-        raise ValueError(f"{SPECIAL_TOKENS[token]} stands outside the stream")
+        raise ValueError(f"{SPECIAL_TOKENS[token]} must not be inside a stream")

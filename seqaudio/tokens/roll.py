@@ -1,4 +1,4 @@
-"""All keys of a piano at once: frames of zeros and ones, one number a key."""
+"""The representation `roll`: piano rolls, frames of zeros and ones for the 88 keys of a piano."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, pitches_on_grid
-from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence
+from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence
 from seqaudio.tokens.representation import REPRESENTATIONS, Representation
 from seqaudio.tokens.roll_grammar import KEYS, LOWEST, RollGrammar
 
@@ -21,17 +21,17 @@ Steps = npt.NDArray[np.int64]
 @REPRESENTATIONS.register("roll")
 @dataclass(frozen=True)
 class RollRepresentation(Representation):
-    """Frames [T, 88] uint8: 1 where key k, pitch 21 + k, sounds, 0 where it does not. There are no ids.
+    """Frames [T, 88] uint8: 1 where key k, pitch 21 + k, sounds, otherwise 0. There are no ids.
 
-    A plain roll cannot tell a repeated note from a long one. With repeats "apart" (the default) a step is two frames,
-    and in the second of them a key is 0 where its note ends and begins again at the next step, so nothing is lost:
+    A plain roll cannot distinguish a repeated note from a long one. With repeats "apart" (the default) a step has two
+    frames, and in the second one a key is 0 if its note ends and begins again at the next step, so nothing is lost:
 
         one long note       1 1 1 1          two notes           1 0 1 1          a note and a rest   1 1 0 0
 
-    With repeats "joined" a step is one frame, and a note that is struck again while it sounds, or just as it ends, is
-    one long note. That is the roll of the published sets of Boulanger-Lewandowski et al. (2012).
+    With repeats "joined" a step has one frame, and a note that is repeated without a rest becomes one long note. That
+    is the roll of the published sets of Boulanger-Lewandowski et al. (2012).
 
-    Frames begin with tick 0; a roll ends with the last step in which a key sounds. Pitches outside 21..108 and drums
+    Frames begin at tick 0; a roll ends with the last step in which a key sounds. Pitches outside 21..108 and drums
     are left out, all parts become one piano. Velocities and tempo are not written; `quantise` sets them.
     """
 
@@ -40,18 +40,16 @@ class RollRepresentation(Representation):
 
     steps_per_quarter: int = 4  # 4: sixteenths
     repeats: Literal["apart", "joined"] = "apart"
-    velocity: int = 80  # 1..127, of every note decoded
-    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+    velocity: int = 80  # of all decoded notes, 1..127
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps_per_quarter <= 960:
             raise OptionError(f"{self.steps_per_quarter} steps per quarter, expected 1..960")
         if self.repeats not in ("apart", "joined"):
             raise OptionError(f"repeats {self.repeats!r}, expected 'apart' or 'joined'")
-        if not 1 <= self.velocity <= 127 or not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(
-                f"velocity {self.velocity} and tempo {self.tempo}, expected 1..127 and 1..{HIGHEST_TEMPO}"
-            )
+        if not 1 <= self.velocity <= 127 or not 1 <= self.tempo <= MAX_TEMPO:
+            raise OptionError(f"velocity {self.velocity} and tempo {self.tempo}, expected 1..127 and 1..{MAX_TEMPO}")
 
     @property
     def vocabulary(self) -> None:
@@ -72,33 +70,34 @@ class RollRepresentation(Representation):
         """The notes of a roll.
 
         Raises:
-            ValueError: other than [T, 88] zeros and ones; with repeats "apart" a key that begins in the second frame
-                of a step, or that is silent there and does not begin again; a silent end. Frame and pitch are named.
+            ValueError: not [T, 88] zeros and ones; with repeats "apart" a key that begins in the second frame of a
+                step, or that goes silent there and does not begin again; a silent end. The message names frame and
+                pitch.
         """
         frames = np.asarray(encoded)
         if frames.ndim != 2 or frames.shape[1] != KEYS or frames.dtype.kind not in "biu":
-            raise ValueError(f"a roll of {frames.dtype} {list(frames.shape)}, expected [T, {KEYS}] zeros and ones")
+            raise ValueError(f"got a roll of {frames.dtype} {list(frames.shape)}, expected [T, {KEYS}] zeros and ones")
         self.grammar().check(frames)
         return self._notes(frames)
 
     def grammar(self) -> RollGrammar:
-        """Which keys may sound in the next frame, at the beginning of a roll."""
+        """A new grammar, at the beginning of a roll: which keys may sound in the next frame."""
         return RollGrammar(self.frames_per_step)
 
     def _notes(self, frames: Frames) -> NoteSequence:
         """The notes of a legal roll."""
         sounding = np.zeros((len(frames) + 2, KEYS), dtype=np.int8)
         sounding[1:-1] = frames
-        change = np.diff(sounding, axis=0).T  # [88, T + 1] by key, so that the n-th end is that of the n-th beginning
+        change = np.diff(sounding, axis=0).T  # [88, T + 1] by key, so that the n-th end belongs to the n-th beginning
         key, start = np.nonzero(change == 1)
         end = np.nonzero(change == -1)[1]
-        # a note that ends within a step, to begin again, lasts to the end of it
+        # a note that goes silent in the middle of a step, to begin again, lasts to the end of the step
         return self._sequence(start // self.frames_per_step, -(-end // self.frames_per_step), key + LOWEST)
 
     def _steps(self, notes: NoteSequence) -> tuple[Steps, Steps, Steps]:
-        """Start, end and pitch of the notes that can be said, [N] each, by pitch and start."""
-        sayable = ~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS)
-        start, end, pitch = pitches_on_grid(notes, self.steps_per_quarter, sayable)
+        """Start, end and pitch of the notes that can be written, [N] each, sorted by pitch and start."""
+        in_range = ~notes.is_drum & (notes.pitch >= LOWEST) & (notes.pitch < LOWEST + KEYS)
+        start, end, pitch = pitches_on_grid(notes, self.steps_per_quarter, in_range)
         start, end, pitch = as_one_part(start, end, pitch)
         return start, end, pitch
 
@@ -106,17 +105,17 @@ class RollRepresentation(Representation):
         """The roll of notes [N] that do not overlap within a pitch."""
         row = KEYS * self.frames_per_step
         key = pitch - LOWEST
-        begin, behind = start * row + key, end * row + key  # places in the roll
+        first, after = start * row + key, end * row + key  # indices in the flat roll: of the note, and after it
         frames = np.zeros((int(end.max(initial=0)) * self.frames_per_step + 1, KEYS), dtype=np.uint8)
         flat = frames.reshape(-1)
-        # a key turns where a note begins and where one ends; where both are, it stays as it is
-        flat[begin] = 1
-        turned = flat[behind] ^ 1
-        flat[behind] = turned
+        # mark where a key changes: where a note begins or ends, but not where both happen; then integrate by XOR
+        flat[first] = 1
+        changes = flat[after] ^ 1
+        flat[after] = changes
         words = frames.view(np.uint64)  # eight keys each
         np.bitwise_xor.accumulate(words, axis=0, out=words)
         if self.repeats == "apart":
-            flat[behind[turned == 0] - KEYS] = 0
+            flat[after[changes == 0] - KEYS] = 0
         return frames[:-1]
 
     def _sequence(

@@ -1,4 +1,4 @@
-"""One voice on a grid, as the tokens of its steps: a rest, a hold, or the pitch of a note that begins."""
+"""Translate one voice on a grid to tokens and back: a rest, a hold, or a new pitch at each step."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from seqaudio.tokens.representation import FIRST_ID
 REST = FIRST_ID
 HOLD = FIRST_ID + 1
 NOTE = FIRST_ID + 2  # the id of pitch 0
-VOCABULARY_END = NOTE + 128  # the first id that is none of these
+VOCABULARY_END = NOTE + 128  # the first id after these tokens
 NAMES = ("rest", "hold", *(f"note_{pitch}" for pitch in range(128)))
 
 
 class Voice(NamedTuple):
-    """N notes of which none begins before the one before it has ended; all columns [N] int64, in steps."""
+    """N notes one after the other, without overlaps; columns [N] int64, times in steps."""
 
     start: npt.NDArray[np.int64]
     end: npt.NDArray[np.int64]
@@ -28,14 +28,14 @@ class Voice(NamedTuple):
 
 
 def voice_of(notes: NoteSequence, steps_per_quarter: int, which: npt.NDArray[np.bool_] | None = None) -> Voice:
-    """The skyline on a grid of the notes for which `which` [N] is true, or of all."""
+    """The skyline, on a grid, of the notes for which `which` [N] is true, or of all notes."""
     start, end, pitch = pitches_on_grid(notes, steps_per_quarter, which)
     kept, end = highest(start, end, pitch)
     return Voice(start[kept], end, pitch[kept])
 
 
 def voice_tokens(voice: Voice, length: int) -> npt.NDArray[np.int64]:
-    """Ids [length] of the steps from 0 on; every note ends within them."""
+    """The ids [length] of the first `length` steps, within which all notes must end."""
     ids = np.full(length, REST, dtype=np.int64)
     borders = np.zeros(length + 1, dtype=np.int8)
     borders[voice.start] += 1
@@ -46,7 +46,7 @@ def voice_tokens(voice: Voice, length: int) -> npt.NDArray[np.int64]:
 
 
 def voice_from_tokens(ids: npt.NDArray[np.int64]) -> Voice:
-    """The notes of the steps; a hold that follows no note goes on with a rest."""
+    """The notes of the steps; a hold without a note before it is silent."""
     start = np.flatnonzero(ids >= NOTE)
     borders = np.append(np.flatnonzero(ids != HOLD), len(ids))
     end = borders[np.searchsorted(borders, start, side="right")]

@@ -1,6 +1,7 @@
-"""What musicians do to a piece: each a function from notes to notes that keeps tempos, metres and keys in their place.
+"""Operations of musicians on a piece: functions from notes to notes that keep tempos, signatures and pedals consistent.
 
-Nothing here changes its argument. `seqaudio.notes.quantise` puts notes on a grid for good; `snap` here only pulls.
+None of them changes its argument. `snap` moves notes towards a grid and keeps the resolution; `quantise` of
+`seqaudio.notes` makes the grid the resolution.
 """
 
 from seqaudio.notes.operations.chords import Chord, chords
@@ -8,7 +9,7 @@ from seqaudio.notes.operations.excerpt import excerpt
 from seqaudio.notes.operations.silence import split_at_silence
 from seqaudio.notes.operations.skyline import skyline
 from seqaudio.notes.operations.snap import snap
-from seqaudio.notes.operations.split import split_at_metres
+from seqaudio.notes.operations.split import split_at_time_signatures
 from seqaudio.notes.operations.stretch import stretch
 from seqaudio.notes.operations.tracks import select_tracks
 from seqaudio.notes.operations.transpose import in_all_keys, to_common_key, transpose
@@ -21,8 +22,8 @@ __all__ = [
     "select_tracks",
     "skyline",
     "snap",
-    "split_at_metres",
     "split_at_silence",
+    "split_at_time_signatures",
     "stretch",
     "to_common_key",
     "transpose",

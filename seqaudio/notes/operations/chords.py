@@ -1,12 +1,13 @@
-"""The chords of a piece by their names, such as C, F#m7 or G7/B.
+"""Name the chords of a piece, such as C, F#m7 or G7/B.
 
-What sounds in a span is weighed by pitch class and compared with a template of each quality on each root:
+The durations of the pitch classes in a span are compared with a template of each chord quality on each root:
 
-    score(root, quality) = share inside  -  share outside  -  MISSING * (tones that do not sound)
-                           -  SIZE[tones]  +  BASS where the bass is the root
+    score(root, quality) = share inside  -  share outside  -  MISSING * (tones of the template that do not sound)
+                           -  SIZE[number of tones]  +  BASS if the bass is the root
 
-Source: template matching as in Fujishima (1999); the constants are ours. SIZE keeps a passing tone, of less than an
-eighth of all that sounds, from making a seventh chord; BASS tells apart what shares its tones, such as C6 and Am7.
+A share is a part of the summed duration. Source: template matching as in Fujishima (1999); the constants are ours.
+SIZE keeps a passing tone, of less than an eighth of the summed duration, from making a seventh chord; BASS separates
+chords of the same tones, such as C6 and Am7.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ QUALITIES = {  # suffix -> semitones above the root
     "m6": (0, 3, 7, 9),
     "5": (0, 7),
 }
-MISSING = 0.18  # of all that sounds, for each tone of the template that does not
+MISSING = 0.18  # subtracted for each tone of the template that does not sound
 SIZE = {2: 0.0, 3: 0.1, 4: 0.35}
 BASS = 0.1
 MIN_CLASSES = 2  # a single pitch class is no chord
-MIN_SCORE = 0.2  # below it no template fits
+MIN_SCORE = 0.2  # below it there is no chord
 
 
 @dataclass(frozen=True)
 class Chord:
-    """What sounds from `start` to `end`, in ticks; `name` is empty where nothing there is a chord."""
+    """The chord from `start` to `end`, in ticks; `name` is empty where no chord fits the notes."""
 
     start: int
     end: int
@@ -56,11 +57,11 @@ class Chord:
 
 
 def chords(notes: NoteSequence, per: Literal["bar", "change"] = "bar") -> list[Chord]:
-    """The chords of a piece from its first bar to its last, drums left out.
+    """The chords of a piece from its first bar to its last, drums ignored.
 
     Args:
-        per: "bar" weighs all that sounds in each bar; "change" looks anew wherever a note begins or ends, and joins
-            what has one name.
+        per: "bar" gives one chord for each bar; "change" gives one for each span between the beginnings and ends of
+            notes, successive spans of one name joined.
 
     Raises ValueError for another `per`.
     """
@@ -81,9 +82,9 @@ def chords(notes: NoteSequence, per: Literal["bar", "change"] = "bar") -> list[C
 
 
 def chord_name(weights: npt.NDArray[np.floating | np.integer], bass: int) -> str:
-    """The name of what sounds: weights [12] of the pitch classes from C upwards, and the class of the bass.
+    """The name of a chord, from weights [12] of the pitch classes from C upwards and the pitch class of the bass.
 
-    Empty for fewer than two pitch classes, and where no template scores 0.2.
+    Empty for fewer than two pitch classes, and where no template scores at least 0.2.
     """
     if np.count_nonzero(weights) < MIN_CLASSES:
         return ""
@@ -100,17 +101,17 @@ def chord_name(weights: npt.NDArray[np.floating | np.integer], bass: int) -> str
 
 
 def _name(notes: NoteSequence, start: int, end: int) -> str:
-    sounding = np.minimum(notes.end_tick, end) - np.maximum(notes.start_tick, start)
-    heard = sounding > 0
-    if not heard.any():
+    ticks = np.minimum(notes.end_tick, end) - np.maximum(notes.start_tick, start)
+    inside = ticks > 0
+    if not inside.any():
         return ""
-    pitch = notes.pitch[heard]
-    weights = np.bincount(pitch % 12, weights=sounding[heard], minlength=12)
-    return chord_name(weights, _bass(pitch, sounding[heard], end - start))
+    pitch = notes.pitch[inside]
+    weights = np.bincount(pitch % 12, weights=ticks[inside], minlength=12)
+    return chord_name(weights, _bass(pitch, ticks[inside], end - start))
 
 
 def _bass(pitch: npt.NDArray[np.int16], ticks: npt.NDArray[np.int64], span: int) -> int:
-    """The class of the lowest pitch that sounds for a quarter of the span; of the lowest of all where none does."""
+    """Class of the lowest pitch that sounds for at least a quarter of the span; of the lowest pitch if none does."""
     long = pitch[4 * ticks >= span]
     return int((long if len(long) else pitch).min()) % 12
 
@@ -121,7 +122,7 @@ def _bar_spans(notes: NoteSequence) -> Iterator[tuple[int, int]]:
 
 
 def _templates() -> npt.NDArray[np.float64]:
-    """[qualities * 12, 12] ones at the tones of each quality on each root."""
+    """[qualities * 12, 12] one row for each quality on each root: 1 at its tones, 0 elsewhere."""
     tones = np.zeros((len(QUALITIES), 12))
     for row, intervals in zip(tones, QUALITIES.values(), strict=True):
         row[list(intervals)] = 1

@@ -1,4 +1,4 @@
-"""A part of a piece as a piece of its own."""
+"""Cut a span of ticks out of a piece, as a piece of its own."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ Signature = TypeVar("Signature", TimeSignature, KeySignature)
 
 
 def excerpt(notes: NoteSequence, start: int, end: int) -> NoteSequence:
-    """The notes that begin in [start, end) ticks, from tick 0 on; one that lasts beyond `end` is cut there.
+    """The notes that begin in [start, end) ticks, moved so that `start` becomes tick 0, and cut at `end`.
 
-    What sounds already at `start` is left out: nothing begins that did not begin there. Tempo, metre and key that hold
-    at `start`, and a pedal that is down, do so at tick 0. Where `start` is not the beginning of a bar, the bars of the
-    excerpt lie elsewhere.
+    Notes that began before `start` are left out, even if they still sound. Tempo, time signature, key and pedal that
+    are in force at `start` are so from tick 0 on. Where `start` is not the beginning of a bar, bar lines shift.
 
     Raises ValueError unless 0 <= start < end.
     """
     if not 0 <= start < end:
         raise ValueError(f"an excerpt from tick {start} to {end}, expected 0 <= start < end")
     inside = notes.select((notes.start_tick >= start) & (notes.start_tick < end))
-    holding = int(np.searchsorted(notes.tempo_tick, start, side="right")) - 1
-    tempos = zip(notes.tempo_tick[holding:].tolist(), notes.tempo[holding:].tolist(), strict=True)
+    current = int(np.searchsorted(notes.tempo_tick, start, side="right")) - 1  # the tempo in force at `start`
+    tempos = zip(notes.tempo_tick[current:].tolist(), notes.tempo[current:].tolist(), strict=True)
     tempo_tick, tempo = tempo_map((max(0, tick - start), value) for tick, value in tempos if tick < end)
     moved = inside.with_columns(start_tick=inside.start_tick - start, end_tick=np.minimum(inside.end_tick, end) - start)
     return replace(
@@ -40,17 +39,17 @@ def excerpt(notes: NoteSequence, start: int, end: int) -> NoteSequence:
 
 
 def _within(signatures: tuple[Signature, ...], start: int, end: int) -> tuple[Signature, ...]:
-    """Those that hold in [start, end), counted from `start`."""
-    held = sum(signature.tick <= start for signature in signatures[1:])  # the place of the one that holds at `start`
+    """Those in force in [start, end), their ticks counted from `start`."""
+    current = sum(signature.tick <= start for signature in signatures[1:])  # index of the one in force at `start`
     return tuple(
         replace(signature, tick=max(0, signature.tick - start))
-        for signature in signatures[held:]
+        for signature in signatures[current:]
         if signature.tick < end
     )
 
 
 def _pedals_within(pedals: npt.NDArray[np.int64], start: int, end: int) -> npt.NDArray[np.int64]:
-    """Those that are down in [start, end), as far as they are, counted from `start`."""
+    """Those that are down in [start, end), cut at both ends, their ticks counted from `start`."""
     _, down, up = pedals.T
     inside = pedals[(down < end) & (up > start)].copy()
     inside[:, 1:] = np.clip(inside[:, 1:], start, end) - start

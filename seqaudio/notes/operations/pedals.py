@@ -1,4 +1,4 @@
-"""What the sustain pedal does to notes."""
+"""Prolong notes by the sustain pedal."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from seqaudio.notes.sequence import NoteSequence
 
 
 def apply_pedals(notes: NoteSequence) -> NoteSequence:
-    """Notes as long as they sound: one that is released while the pedal of its track is down lasts until it goes up.
+    """Notes as they sound: one that is released while the pedal of its track is down lasts until the pedal goes up.
 
-    It ends before that where its pitch is struck again in its part. A pedal that is pressed at the very tick of the
-    release holds the note, one that goes up at it does not. The result has no pedals: they are in the notes.
+    It ends earlier where its pitch is struck again in its part. A pedal that goes down at the tick of the release
+    holds the note, one that goes up at that tick does not. The result has no pedals.
     """
     end = notes.end_tick.copy()
     by_track = np.argsort(notes.track, kind="stable")
     pedals = notes.pedals[np.argsort(notes.pedals[:, 0], kind="stable")]
     for track in np.unique(pedals[:, 0]):
-        first, behind = np.searchsorted(pedals[:, 0], [track, track + 1])
+        first, end_row = np.searchsorted(pedals[:, 0], [track, track + 1])
         low, high = np.searchsorted(notes.track, [track, track + 1], sorter=by_track)
         here = by_track[low:high]
-        _, down, up = pedals[first:behind].T
+        _, down, up = pedals[first:end_row].T
         up = np.maximum.accumulate(up)
         last = np.searchsorted(down, end[here], side="right") - 1  # the pedal that went down last
         end[here] = np.where(last >= 0, np.maximum(end[here], up[last]), end[here])

@@ -1,4 +1,4 @@
-"""The one voice that a listener takes for the melody of many notes: always the highest."""
+"""Reduce a piece to its skyline: the highest note at each time, as an estimate of the melody."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Column = npt.NDArray[np.int64]
 
 
 def skyline(notes: NoteSequence) -> NoteSequence:
-    """One note at a time: the highest of those that sound, over all tracks, drums left out.
+    """The highest sounding note at each time, over all tracks, drums left out.
 
     A note is cut where a higher one, or the same pitch again, begins; a lower one that begins while it sounds is left
-    out, and stays out when the higher one ends. Tracks, velocities and maps stay. Notes without length are left out.
+    out altogether. Tracks, velocities, tempos and signatures stay. Notes without length are left out.
 
     Source: Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching", the algorithm all-mono.
     """
@@ -29,12 +29,12 @@ def skyline(notes: NoteSequence) -> NoteSequence:
 
 
 def highest(start: Column, end: Column, pitch: Column) -> tuple[Column, Column]:
-    """Which of N notes, each with a length, are in the skyline, [M] by rising start, and where each ends then, [M]."""
+    """Indices [M] of the notes in the skyline, by rising start, and their ends [M]; all N notes must have a length."""
     order = sorted_by(start * 128 + (127 - pitch), -end)
     first = np.ones(len(order), dtype=np.bool_)
     starts = start[order]
     first[1:] = starts[1:] != starts[:-1]
-    order = order[first]  # of those that begin together the highest, of equal ones the longest
+    order = order[first]  # of notes that begin together the highest, of equal pitches the longest
     starts, ends = starts[first], end[order]
     if (starts[1:] >= ends[:-1]).all():
         return order, ends

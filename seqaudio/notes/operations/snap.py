@@ -1,4 +1,4 @@
-"""Notes drawn towards a grid, all the way or a part of it."""
+"""Move notes towards a grid, fully or in part."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from seqaudio.notes.sequence import NoteSequence
 
 
 def snap(notes: NoteSequence, steps_per_quarter: int | Sequence[int] = 4, strength: float = 1.0) -> NoteSequence:
-    """Move the beginning and the end of each note towards the nearest line of a grid.
+    """Move the start and the end of each note towards the nearest line of a grid.
 
-        tick' = tick + strength (line - tick), rounded; a note whose ends would meet keeps its length
+        tick' = tick + strength (line - tick), rounded; a note that would get no length keeps its own
 
-    Resolution, tempos, signatures and pedals stay. Equal pitches that overlap afterwards are resolved as
-    `resolve_overlaps` does it. A line that falls between two ticks is the nearest tick.
+    Resolution, tempos, signatures and pedals stay. Equal pitches that overlap afterwards are resolved by
+    `resolve_overlaps`. A line between two ticks is rounded to the nearest tick.
 
     Args:
-        steps_per_quarter: parts of a quarter; several numbers lay their grids over each other: (4, 3) is sixteenths
-            and triplets of eighths, (4, 6) sixteenths and triplets of sixteenths.
-        strength: 0 leaves all notes where they are, 1 puts them on the grid, 0.5 goes half the way.
+        steps_per_quarter: lines per quarter; several numbers superimpose their grids: (4, 3) is sixteenths and
+            eighth triplets, (4, 6) sixteenths and sixteenth triplets.
+        strength: 0 leaves notes where they are, 0.5 moves them halfway, 1 puts them on the grid.
 
     Raises:
         ValueError: a strength outside 0..1; steps that are not in 1..ticks_per_quarter.

@@ -1,4 +1,4 @@
-"""A piece in parts of one metre each."""
+"""Split a piece where its time signature changes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from seqaudio.notes.operations.excerpt import excerpt
 from seqaudio.notes.sequence import NoteSequence
 
 
-def split_at_metres(notes: NoteSequence) -> list[NoteSequence]:
-    """The parts of a piece between its changes of metre, in their order; parts without a note are left out.
+def split_at_time_signatures(notes: NoteSequence) -> list[NoteSequence]:
+    """The parts of a piece between changes of its time signature, in order; parts without a note are left out.
 
-    A time signature that repeats the one before is no change. What each part holds is told by `excerpt`: a note that
-    lasts over the change is cut there. Common time holds before the first signature.
+    A time signature equal to the previous one is no change. Each part is an `excerpt`: a note that lasts beyond the
+    change is cut there. Before the first signature the time is 4/4.
     """
     if not len(notes):
         return []
-    metre = (COMMON_TIME.numerator, COMMON_TIME.denominator)
-    latest = {signature.tick: (signature.numerator, signature.denominator) for signature in notes.time_signatures}
+    current = COMMON_TIME.name
+    latest = {signature.tick: signature.name for signature in notes.time_signatures}
     borders = [0]
-    for tick, changed in latest.items():
-        if changed != metre and tick:
+    for tick, name in latest.items():
+        if name != current and tick:
             borders.append(tick)
-        metre = changed
+        current = name
     end = max(int(notes.end_tick.max()), int(notes.start_tick.max())) + 1
     ends = [*borders[1:], max(end, borders[-1] + 1)]
     parts = [excerpt(notes, first, until) for first, until in zip(borders, ends, strict=True)]

@@ -1,4 +1,4 @@
-"""Some of the tracks of a piece."""
+"""Select tracks of a piece."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from seqaudio.registry import did_you_mean
 
 
 def select_tracks(notes: NoteSequence, tracks: Sequence[int | str]) -> NoteSequence:
-    """The notes of these tracks, numbered anew in the order given; tempos, metres, keys and their pedals stay.
+    """The notes and pedals of these tracks, renumbered in the order given; tempos and signatures stay.
 
     Args:
-        tracks: by number, from 0, or by name, in which case and spaces around do not count.
+        tracks: numbers from 0, or names; upper and lower case and surrounding spaces do not matter.
 
     Raises:
-        ValueError: no such track, a name that several tracks have, or a track given twice.
+        ValueError: an unknown track, a name that several tracks have, a track given twice, or none at all.
     """
     chosen = [_number(notes, track) for track in tracks]
     if len(set(chosen)) != len(chosen):
-        raise ValueError(f"tracks {list(tracks)} name one track twice")
+        raise ValueError(f"tracks {list(tracks)} name one track twice, expected each once")
     if not chosen:
-        raise ValueError("no track was chosen, expected at least one")
-    places = np.full(len(notes.track_names), -1, dtype=np.int16)
-    places[chosen] = np.arange(len(chosen))
-    track = places[notes.track]
+        raise ValueError("got no track, expected at least one")
+    new_number = np.full(len(notes.track_names), -1, dtype=np.int16)
+    new_number[chosen] = np.arange(len(chosen))
+    track = new_number[notes.track]
     part = notes.select(track >= 0)
     return NoteSequence.from_columns(
         part.start_tick, part.end_tick, part.pitch, part.velocity, part.program, track[track >= 0], part.is_drum,
@@ -37,14 +37,14 @@ def select_tracks(notes: NoteSequence, tracks: Sequence[int | str]) -> NoteSeque
         key_signatures=notes.key_signatures,
         track_names=[notes.track_names[number] for number in chosen],
         remarks=notes.remarks,
-        pedals=_renumbered(notes.pedals, places),
+        pedals=_renumbered(notes.pedals, new_number),
     )  # fmt: skip
 
 
-def _renumbered(pedals: npt.NDArray[np.int64], places: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
-    """Pedals of the chosen tracks only, `places` being the new number of each track, -1 for the others."""
-    chosen = pedals[places[pedals[:, 0]] >= 0].copy()
-    chosen[:, 0] = places[chosen[:, 0]]
+def _renumbered(pedals: npt.NDArray[np.int64], new_number: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """The pedals of the chosen tracks. `new_number` [tracks]: -1 for a track that is not chosen."""
+    chosen = pedals[new_number[pedals[:, 0]] >= 0].copy()
+    chosen[:, 0] = new_number[chosen[:, 0]]
     return chosen
 
 
@@ -52,7 +52,7 @@ def _number(notes: NoteSequence, track: int | str) -> int:
     names = notes.track_names
     if isinstance(track, int):
         if not 0 <= track < len(names):
-            raise ValueError(f"no track {track}, the piece has 0..{len(names) - 1}")
+            raise ValueError(f"no track {track}, expected 0..{len(names) - 1}")
         return track
     plain = [name.strip().lower() for name in names]
     found = [number for number, name in enumerate(plain) if name == track.strip().lower()]

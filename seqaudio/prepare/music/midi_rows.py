@@ -52,7 +52,7 @@ class MidiPreparation:
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
         """The outcome of each item, in order. The next files are parsed while these are encoded."""
         sources = (item.file if item.content is None else item.content for item in items)
-        told = self.pedal == "applied" or self.representation.says_pedals
+        told = self.pedal == "applied" or self.representation.encodes_pedals
         read = read_many(sources, pedal=self.pedal if told else "unread")
         for item, songs in zip(items, read, strict=True):
             try:

@@ -12,6 +12,7 @@ from seqaudio.notes.keys import key_name
 from seqaudio.notes.sequence import NoteSequence
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
+_STORED_NAMES = {"time_signatures": "metres"}  # names in stores, where they differ from those here
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class PieceFacts:
     """Facts that are cheap to compute. The names of the fields are keys of the JSON in stores."""
 
     notes: int  # percussion included
-    metres: tuple[str, ...]  # time signatures such as 6/8, each once, in order; empty where the file has none
-    keys: tuple[str, ...]  # key signatures such as G major, likewise
+    time_signatures: tuple[str, ...]  # such as 6/8, each once, in the order of the piece; empty where the file has none
+    keys: tuple[str, ...]  # such as G major, likewise
     slowest: float  # quarters a minute
     fastest: float
     programs: tuple[int, ...]  # General MIDI programs counted from 0, sorted, without percussion
@@ -31,10 +32,10 @@ class PieceFacts:
         """The facts about one piece."""
         percussion = bool(notes.is_drum.any())
         programs = notes.program[~notes.is_drum] if percussion else notes.program
-        metres = (f"{metre.numerator}/{metre.denominator}" for metre in notes.time_signatures)
+
         return cls(
             notes=len(notes),
-            metres=tuple(dict.fromkeys(metres)),
+            time_signatures=tuple(dict.fromkeys(signature.name for signature in notes.time_signatures)),
             keys=tuple(dict.fromkeys(map(key_name, notes.key_signatures))),
             slowest=round(60e6 / int(notes.tempo.max()), 3),
             fastest=round(60e6 / int(notes.tempo.min()), 3),
@@ -44,14 +45,16 @@ class PieceFacts:
 
     def to_text(self) -> str:
         """As JSON on one line."""
-        return _JSON.encode(vars(self))
+        return _JSON.encode({_STORED_NAMES.get(name, name): value for name, value in vars(self).items()})
 
     @classmethod
     def from_text(cls, text: str) -> PieceFacts | None:
         """The inverse of `to_text`; None for any other text, as in a store without facts."""
         try:
             data: Any = json.loads(text)
-            for name in ("metres", "keys", "programs"):
+            for name, stored in _STORED_NAMES.items():
+                data[name] = data.pop(stored)
+            for name in ("time_signatures", "keys", "programs"):
                 data[name] = tuple(data[name])
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqaudio.errors import SourceError
-from seqaudio.notes.sequence import HIGHEST_VALUE, NoteSequence
+from seqaudio.notes.sequence import MAX_VALUE, NoteSequence
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.published_pieces import piece_of, read_json_pieces
 from seqaudio.prepare.music.variants import SILENT
@@ -58,8 +58,8 @@ def _chorale(file: Path, piece: str, steps: Sequence[Sequence[float]]) -> NoteSe
     if any(len(step) != len(VOICES) for step in steps):
         raise SourceError(f"{file}: {piece} has steps with other than {len(VOICES)} pitches")
     grid = np.array(steps, dtype=np.float64).reshape(-1, len(VOICES))
-    if not np.isin(grid, range(SILENT, HIGHEST_VALUE + 1)).all():
-        raise SourceError(f"{file}: {piece} has an invalid pitch, expected {SILENT}..{HIGHEST_VALUE}")
+    if not np.isin(grid, range(SILENT, MAX_VALUE + 1)).all():
+        raise SourceError(f"{file}: {piece} has an invalid pitch, expected {SILENT}..{MAX_VALUE}")
     padded = np.full((len(grid) + 2, len(VOICES)), SILENT, dtype=np.int64)
     padded[1:-1] = grid
     changed = (padded[1:] != padded[:-1]).T  # [4, T + 1] by voice

@@ -1,1 +1,1 @@
-"""The tokenisers of the library MidiTok as representations, their grammars learned from its own rules."""
+"""The tokenisers of the library MidiTok as representations; most of their grammars are learned from examples."""

@@ -1,7 +1,7 @@
-"""Which of MidiTok's tokens may follow in REMI and in TSD, and how a stream can still come to its end.
+"""The grammars of MidiTok's REMI and TSD: which tokens may come next, and how many a complete stream still needs.
 
-Both write a note as Pitch, Velocity, Duration, with Program before them where there are several instruments; they
-differ in how time passes. All costs here are numbers of tokens.
+Both write a note as Pitch, Velocity, Duration, preceded by Program where programs are written; they differ in how they
+write time. All costs here are numbers of tokens.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from enum import Enum, auto
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.tokens.miditok.quarter_metres import COMMON, MAX_QUARTERS
+from seqaudio.tokens.miditok.quarter_signatures import COMMON, MAX_QUARTERS
 from seqaudio.tokens.representation import Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
 NEVER = 1 << 40  # the cost of an illegal token
-DRUMS = 128  # the part of percussion; other parts are programs, and part 0 is all where programs are not written
+DRUMS = 128  # the part of percussion; other parts are programs. Where programs are not written, part 0 holds all notes
 
 Costs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class NoteTokens:
-    """Where each kind of token lies in the vocabulary. Durations and shifts are 1, 2 ... steps, in this order."""
+    """The ids of each kind of token. Those of durations and shifts stand for 1, 2 ... steps."""
 
     tokens: tuple[str, ...]
     steps_per_quarter: int
-    kinds: dict[str, slice]  # Pitch -> ids of pitch 0, 1 ... 127
-    parts: npt.NDArray[np.int64]  # of each Program in the order of its ids; empty where programs are not written
+    kinds: dict[str, slice]  # such as Pitch -> ids of pitch 0, 1 ... 127
+    parts: npt.NDArray[np.int64]  # the part of each Program token, by id; empty where programs are not written
 
     @classmethod
     def of(cls, tokens: tuple[str, ...], steps_per_quarter: int) -> NoteTokens:
@@ -51,57 +51,57 @@ class NoteTokens:
         return int(durations.stop - durations.start)
 
     def kind(self, token: int) -> tuple[str, int]:
-        """The kind of a token and its place among its kind."""
+        """The kind of a token and its index among the tokens of that kind."""
         name = self.tokens[token].partition("_")[0]
         return name, token - self.kinds[name].start
 
 
 class _Stage(Enum):
-    """What came last."""
+    """The kind of the last token."""
 
     BEGIN = auto()
     BAR = auto()
-    METRE = auto()
+    TIME_SIGNATURE = auto()
     TIME = auto()  # a position, or a shift
     PROGRAM = auto()
     PITCH = auto()
     VELOCITY = auto()
-    NOTE = auto()  # a duration, so a note is complete
+    NOTE = auto()  # a duration, which completes a note
     EOS = auto()
 
 
-_REASONS = {  # for what is illegal where others of its kind are not
-    "Program": "at one time parts come by rising program, percussion last, and one of its pitches must be free",
-    "Pitch": "it sounds already, or is not above the pitch before it",
-    "PitchDrum": "it sounds already, or is not above the drum before it",
-    "Position": "positions rise within a bar of this metre, and a pitch must be free there",
-    "TimeSig": "a metre changes with a bar, to another one, before its notes",
-    "TimeShift": "only the longest shift is followed by a shift",
+_REASONS = {  # why a token is illegal where other tokens of its kind are legal
+    "Program": "at one time parts come by rising program, percussion last, and the part needs a pitch that is free",
+    "Pitch": "it sounds already, or is not above the previous pitch",
+    "PitchDrum": "it sounds already, or is not above the previous drum",
+    "Position": "positions rise within a bar and lie inside it, and a pitch must be free there",
+    "TimeSig": "a time signature changes at a bar line, before the notes there, and differs from the previous one",
+    "TimeShift": "only the longest shift may be followed by a shift",
 }
 
 
 class EventGrammar(Grammar):
-    """What REMI and TSD share: notes in the order of their parts and pitches, none that its pitch is still part of."""
+    """The rules that REMI and TSD share: notes are sorted by part and pitch, and do not overlap within a pitch."""
 
     def __init__(self, ids: NoteTokens) -> None:
         self._ids = ids
         self._stage = _Stage.BEGIN
         self._now = 0
-        self._metre = COMMON  # quarters of a bar
-        self._bar = 0  # where this bar begins, or in TSD this metre
-        self._part = 0  # of the note that is written
+        self._bar_quarters = COMMON
+        self._bar = 0  # step at which this bar begins; in TSD, at which this time signature begins
+        self._part = 0  # of the note that is being written
         self._pitch = 0
         self._latest = (-1, -1)  # part and pitch of the last note at this time
-        # [parts, 128] from when on each pitch is free
+        # [parts, 128] the step from which on each pitch is free
         self._free = np.zeros((DRUMS + 1 if ids.programs else 1, 128), dtype=np.int64)
 
     @abstractmethod
     def _time_costs(self, costs: Costs) -> None:
-        """Fill in what the tokens of time and metre cost, where a note may not be broken off."""
+        """Fill in the costs of the tokens of time and time signature. Called only between complete notes."""
 
     @abstractmethod
-    def _take_time(self, kind: str, place: int) -> None:
-        """Take a legal token of time or metre."""
+    def _take_time(self, kind: str, index: int) -> None:
+        """Append a legal token of time or time signature."""
 
     @property
     def _note_cost(self) -> int:
@@ -109,29 +109,29 @@ class EventGrammar(Grammar):
 
     @property
     def _bar_steps(self) -> int:
-        return self._metre * self._ids.steps_per_quarter
+        return self._bar_quarters * self._ids.steps_per_quarter
 
     def push(self, token: int) -> None:
         refuse_special(token, len(self._ids.tokens))
         if self._stage is _Stage.EOS:
             raise ValueError("nothing follows <eos>")
-        kind, place = self._ids.kind(token)
+        kind, index = self._ids.kind(token)
         costs = self._costs()
         if costs[token] >= NEVER:
             raise ValueError(self._reason(kind, costs))
         if token == EOS:
             self._stage = _Stage.EOS
         elif kind == "Program":
-            self._stage, self._part = _Stage.PROGRAM, int(self._ids.parts[place])
+            self._stage, self._part = _Stage.PROGRAM, int(self._ids.parts[index])
         elif kind in ("Pitch", "PitchDrum"):
-            self._stage, self._pitch = _Stage.PITCH, place
+            self._stage, self._pitch = _Stage.PITCH, index
         elif kind == "Velocity":
             self._stage = _Stage.VELOCITY
         elif kind == "Duration":
             self._stage, self._latest = _Stage.NOTE, (self._part, self._pitch)
-            self._free[self._part, self._pitch] = self._now + place + 1
+            self._free[self._part, self._pitch] = self._now + index + 1
         else:
-            self._take_time(kind, place)
+            self._take_time(kind, index)
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
         legal: npt.NDArray[np.bool_] = self._costs() <= (NEVER - 1 if room is None else room)
@@ -145,7 +145,7 @@ class EventGrammar(Grammar):
         return _REASONS[kind] if kind in expected else f"expected {' or '.join(expected)}"
 
     def _costs(self) -> Costs:
-        """[V] tokens up to the end, counted from each token itself; 0 for EOS, NEVER for what is illegal."""
+        """[V] fewest tokens to the end, each token itself included; 0 for EOS, NEVER for illegal tokens."""
         ids, stage = self._ids, self._stage
         costs = np.full(len(ids.tokens), NEVER, dtype=np.int64)
         if stage is _Stage.EOS:
@@ -157,7 +157,7 @@ class EventGrammar(Grammar):
         elif stage is _Stage.VELOCITY:
             costs[ids.kinds["Duration"]] = 1
         else:
-            if stage in (_Stage.NOTE, _Stage.TIME, _Stage.METRE):
+            if stage in (_Stage.NOTE, _Stage.TIME, _Stage.TIME_SIGNATURE):
                 self._note_costs(costs)
             self._time_costs(costs)
             if stage in (_Stage.NOTE, _Stage.BEGIN):
@@ -165,7 +165,7 @@ class EventGrammar(Grammar):
         return costs
 
     def _can_begin(self) -> npt.NDArray[np.bool_]:
-        """[parts, 128] the pitches of which a note may begin now."""
+        """[parts, 128] the pitches at which a note may begin now."""
         can: npt.NDArray[np.bool_] = np.less_equal(self._free, self._now)
         part, pitch = self._latest
         if part >= 0:
@@ -185,42 +185,42 @@ class EventGrammar(Grammar):
         costs[self._ids.kinds[kind]] = np.where(self._can_begin()[self._part], 3, NEVER)
 
     def _all_free(self) -> int:
-        """From when on at least one pitch is free."""
+        """The step from which on at least one pitch is free."""
         return int(self._free.min())
 
 
 class RemiGrammar(EventGrammar):
-    """Bar and TimeSig for every bar, then rising positions with at least one note each; the last bar has notes."""
+    """Bar and TimeSig for every bar, then rising positions with at least one note each; the last bar has a note."""
 
     def _time_costs(self, costs: Costs) -> None:
         ids, free = self._ids, self._all_free()
         position = 1 + self._note_cost
         if self._stage is _Stage.BAR:
             ends = self._bar + ids.steps_per_quarter * np.arange(1, MAX_QUARTERS + 1)
-            # where all pitches sound to the end of the bar, a bar of twelve quarters is long enough to end them
+            # where all pitches sound to the end of the bar, one more bar of twelve quarters is enough to end a note
             costs[ids.kinds["TimeSig"]] = 1 + position + 2 * (free >= ends)
             return
         if self._stage is not _Stage.TIME:
             costs[ids.kinds["Bar"]] = 2 + position
-        if self._stage in (_Stage.METRE, _Stage.NOTE):
+        if self._stage in (_Stage.TIME_SIGNATURE, _Stage.NOTE):
             times = self._bar + np.arange(self._bar_steps)
             later = times > self._now if self._stage is _Stage.NOTE else times >= self._bar
             first = ids.kinds["Position"].start
             costs[first : first + len(times)] = np.where(later & (times >= free), position, NEVER)
 
-    def _take_time(self, kind: str, place: int) -> None:
+    def _take_time(self, kind: str, index: int) -> None:
         if kind == "Bar":
             self._bar += self._bar_steps if self._stage is not _Stage.BEGIN else 0
             self._stage = _Stage.BAR
         elif kind == "TimeSig":
-            self._stage, self._metre = _Stage.METRE, place + 1
+            self._stage, self._bar_quarters = _Stage.TIME_SIGNATURE, index + 1
         else:
-            self._stage, self._now, self._latest = _Stage.TIME, self._bar + place, (-1, -1)
+            self._stage, self._now, self._latest = _Stage.TIME, self._bar + index, (-1, -1)
 
     def _costs(self) -> Costs:
         costs = super()._costs()
-        if self._stage is _Stage.METRE:
-            # notes stand behind a position
+        if self._stage is _Stage.TIME_SIGNATURE:
+            # notes come after a position
             for kind in ("Program", "Pitch"):
                 if kind in self._ids.kinds:
                     costs[self._ids.kinds[kind]] = NEVER
@@ -228,31 +228,31 @@ class RemiGrammar(EventGrammar):
 
 
 class TsdGrammar(EventGrammar):
-    """TimeSig first and where the metre changes, shifts of time, the longest first, and notes; the last is a note."""
+    """TimeSig first and where it changes, notes, and shifts of time, the longest shift first; a note comes last."""
 
     def __init__(self, ids: NoteTokens) -> None:
         super().__init__(ids)
-        self._shifted = 0  # steps of the shift that came last
+        self._shifted = 0  # steps of the last shift
 
     def _time_costs(self, costs: Costs) -> None:
         ids, stage, note = self._ids, self._stage, self._note_cost
         free, longest = self._all_free(), ids.longest
         at_bar = (self._now - self._bar) % self._bar_steps == 0
         if stage is _Stage.BEGIN or (stage is _Stage.TIME and at_bar):
-            metres = costs[ids.kinds["TimeSig"]]
-            metres[:] = 1 + note + (free > self._now)
+            signatures = costs[ids.kinds["TimeSig"]]
+            signatures[:] = 1 + note + (free > self._now)
             if stage is _Stage.TIME:
-                metres[self._metre - 1] = NEVER
-        if stage in (_Stage.NOTE, _Stage.METRE) or (stage is _Stage.TIME and self._shifted == longest):
+                signatures[self._bar_quarters - 1] = NEVER
+        if stage in (_Stage.NOTE, _Stage.TIME_SIGNATURE) or (stage is _Stage.TIME and self._shifted == longest):
             times = self._now + np.arange(1, longest + 1)
             bars = (times - self._bar) % self._bar_steps == 0
-            # behind a short shift to a time at which no pitch is free only a metre can stand, and a shift behind that
+            # after a short shift to a time at which no pitch is free, only a time signature and then a shift may follow
             blocked = np.where(bars, 3 + note, NEVER)
             costs[ids.kinds["TimeShift"]] = np.where(times >= free, 1 + note, blocked)
 
-    def _take_time(self, kind: str, place: int) -> None:
+    def _take_time(self, kind: str, index: int) -> None:
         if kind == "TimeSig":
-            self._stage, self._metre, self._bar = _Stage.METRE, place + 1, self._now
+            self._stage, self._bar_quarters, self._bar = _Stage.TIME_SIGNATURE, index + 1, self._now
         else:
-            self._stage, self._shifted, self._latest = _Stage.TIME, place + 1, (-1, -1)
-            self._now += place + 1
+            self._stage, self._shifted, self._latest = _Stage.TIME, index + 1, (-1, -1)
+            self._now += index + 1

@@ -1,4 +1,4 @@
-"""A grammar learned from examples: which kinds of tokens follow each other in pieces made by rule."""
+"""A grammar learned from examples: which kinds of tokens follow each other in generated pieces."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.representation import FIRST_ID, Grammar, refuse_special
 from seqaudio.vocabulary import EOS
 
-PIECES = 60  # from which successions are learned
-NEVER_FALLING = ("2:Bar", "1:BarPosEnc")  # kinds that number the bars of a piece, in Octuple and MuMIDI
-SPELT_OUT = ("Family", "Track", "0:Family")  # kinds of which every token is a kind of its own
+PIECES = 60  # generated to learn from
+BAR_NUMBERS = ("2:Bar", "1:BarPosEnc")  # kinds that number the bars of a piece, in Octuple and MuMIDI
+SINGLE_TOKENS = ("Family", "Track", "0:Family")  # each token with such a name is a kind of its own
 
-# the kinds of the tokens of one compound; of one token where there are no compounds. None begins with all of another
+# the kinds of the tokens of one compound, or of one token without compounds. No row is a prefix of another
 Row = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Successions:
-    """What was seen in the examples."""
+    """The successions of kinds in the examples."""
 
     kinds: npt.NDArray[np.int64]  # [V] the kind of each token
     names: tuple[str, ...]  # of the kinds
-    numbers: slice  # the tokens that number bars, in rising order; empty where there are none
-    first: frozenset[Row]  # rows that a stream may begin with
-    following: dict[Row, frozenset[Row]]
-    to_end: dict[Row, int]  # how many tokens must come, at least, behind each before a stream may end
+    numbers: slice  # ids of the tokens that number bars, in rising order; empty if there are none
+    first: frozenset[Row]  # rows with which a stream may begin
+    following: dict[Row, frozenset[Row]]  # the rows that may follow each row
+    to_end: dict[Row, int]  # fewest tokens after each row before a stream may end
 
 
 def learn(
@@ -40,10 +40,10 @@ def learn(
     steps_per_quarter: int,
     encode: Callable[[NoteSequence], npt.NDArray[np.int64]],
 ) -> Successions:
-    """Encode pieces made by rule, the same every time, and keep which rows of kinds follow each other.
+    """Encode generated pieces, always the same ones, and collect which rows of kinds follow each other.
 
     Args:
-        heads: a row begins with one of the first `heads` tokens behind PAD, BOS and EOS.
+        heads: a row begins with one of the first `heads` tokens after PAD, BOS and EOS.
     """
     names = [_kind(token) for token in tokens]
     listed = tuple(dict.fromkeys(names))
@@ -54,7 +54,7 @@ def learn(
     for seed in range(PIECES):
         ids = encode(_piece(seed, steps_per_quarter))
         if not len(ids):
-            continue  # drums alone, where those are not written
+            continue  # only drums, in a representation without drums
         begins = np.flatnonzero(ids < FIRST_ID + heads)
         rows = [tuple(row.tolist()) for row in np.split(kinds[ids], begins[1:])]
         first.add(rows[0])
@@ -64,42 +64,42 @@ def learn(
         for row, after in pairwise(rows):
             following[row].add(after)
     frozen = {row: frozenset(after) for row, after in following.items()}
-    numbers = [token for token, name in enumerate(names) if name in NEVER_FALLING]
+    numbers = [token for token, name in enumerate(names) if name in BAR_NUMBERS]
     span = slice(numbers[0], numbers[-1] + 1) if numbers else slice(0, 0)
     return Successions(kinds, listed, span, frozenset(first), frozen, _distances(frozen, last))
 
 
 def _kind(token: str) -> str:
     name = token.partition("_")[0]
-    return token if name in SPELT_OUT else name
+    return token if name in SINGLE_TOKENS else name
 
 
 def _distances(following: dict[Row, frozenset[Row]], last: set[Row]) -> dict[Row, int]:
-    """Tokens behind each row, at least, up to an end: the shortest path to a row that was seen last."""
+    """Fewest tokens from after each row to the end of a stream: the shortest path to a row of `last` (Dijkstra)."""
     distance = dict.fromkeys(last, 0)
-    waiting = [(0, row) for row in sorted(last)]
+    queue = [(0, row) for row in sorted(last)]
     before: dict[Row, list[Row]] = {row: [] for row in following}
     for row, afters in following.items():
         for after in afters:
             before[after].append(row)
-    while waiting:
-        cost, row = heapq.heappop(waiting)
-        for earlier in before[row]:
+    while queue:
+        cost, row = heapq.heappop(queue)
+        for previous in before[row]:
             further = cost + len(row)
-            if further < distance.get(earlier, further + 1):
-                distance[earlier] = further
-                heapq.heappush(waiting, (further, earlier))
+            if further < distance.get(previous, further + 1):
+                distance[previous] = further
+                heapq.heappush(queue, (further, previous))
     return distance
 
 
 def _piece(seed: int, steps_per_quarter: int) -> NoteSequence:
-    """Notes alone and in chords, close and far apart, of one or several programs and drums, in changing metres."""
+    """Single notes and chords, close and far apart, of one or several programs and drums; time signatures change."""
     draw = np.random.default_rng(seed)
     count = int(draw.integers(1, 30))
-    # pauses from none to several bars
+    # waits from none to several bars
     start = np.cumsum(draw.choice([0, 0, 1, steps_per_quarter, 3, 20 * steps_per_quarter], size=count))
     length = draw.integers(1, 6 * steps_per_quarter, size=count)
-    # metres change never, from one bar to the next or after many, behind the last notes of a program, too
+    # time signatures change never, after one bar or after many, and also after the last notes of a program
     waits = draw.choice([1, 4, 8, 30], size=int(draw.integers(1, 12))) * steps_per_quarter
     changes = np.cumsum(waits).tolist() if seed % 3 else []
     programs = np.sort(draw.choice([0, 40, 73], size=count)) if seed % 4 == 1 else draw.choice([0, 40, 73], size=count)
@@ -111,22 +111,22 @@ def _piece(seed: int, steps_per_quarter: int) -> NoteSequence:
         programs if seed % 2 else 0,
         is_drum=draw.random(count) < 0.3 if seed % 2 else False,
         ticks_per_quarter=steps_per_quarter,
-        time_signatures=[TimeSignature(tick, 1 + place, 4) for place, tick in enumerate(changes)],
+        time_signatures=[TimeSignature(tick, 1 + number, 4) for number, tick in enumerate(changes)],
     )
 
 
 class LearnedGrammar(Grammar):
-    """Streams whose rows follow each other as they did in the examples, and end as some example did.
+    """Permits streams whose rows follow each other as in the examples, and that end with a row that ended an example.
 
-    Where bars are numbered, their numbers do not fall.
+    Where bars are numbered, their numbers do not decrease.
     """
 
     def __init__(self, seen: Successions) -> None:
         self._seen = seen
-        self._next: frozenset[Row] = seen.first  # the rows that may come next, or as one of which this one goes on
-        self._row: Row = ()  # what has come of this row
+        self._next: frozenset[Row] = seen.first  # the candidates for the current row
+        self._row: Row = ()  # the kinds of the current row so far
         self._before: Row | None = None
-        self._bar = seen.numbers.start  # the token of this bar, where bars are numbered
+        self._bar = seen.numbers.start  # the token that numbers the current bar, where bars are numbered
         self._ended = False
 
     @property
@@ -144,25 +144,25 @@ class LearnedGrammar(Grammar):
             self._ended = True
             return
         row = (*self._row, int(seen.kinds[token]))
-        going_on = frozenset(candidate for candidate in self._next if candidate[: len(row)] == row)
-        if not going_on:
+        candidates = frozenset(candidate for candidate in self._next if candidate[: len(row)] == row)
+        if not candidates:
             raise ValueError(f"expected {self._expected()}")
         if seen.numbers.start <= token < seen.numbers.stop:
             if token < self._bar:
-                raise ValueError("the number of a bar is not below that before it")
+                raise ValueError("the number of a bar must not be below the previous one")
             self._bar = token
-        self._row, self._next = row, going_on
-        if row in going_on:
+        self._row, self._next = row, candidates
+        if row in candidates:
             self._before, self._row, self._next = row, (), seen.following[row]
 
     def _costs(self) -> dict[int, int]:
-        """Tokens up to the end, counted from the next one, for each kind that may be next."""
-        place, seen = len(self._row), self._seen
+        """Fewest tokens to the end, the next one included, for each kind that may come next."""
+        index, seen = len(self._row), self._seen
         costs: dict[int, int] = {}
         for row in self._next:
             if row in seen.to_end:
-                cost = len(row) - place + seen.to_end[row]
-                costs[row[place]] = min(cost, costs.get(row[place], cost))
+                cost = len(row) - index + seen.to_end[row]
+                costs[row[index]] = min(cost, costs.get(row[index], cost))
         return costs
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""MidiTok's tokens, any of its tokenisers by name: `miditok:REMI`, `miditok:TSD` ..."""
+"""The representation `miditok`: MidiTok's tokens, from any of its tokenisers: `miditok:REMI`, `miditok:TSD` ..."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
 from seqaudio.notes.quantise import grid_steps, resolve_overlaps
-from seqaudio.notes.sequence import DEFAULT_TEMPO, HIGHEST_TEMPO, NoteSequence, tempo_map
+from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence, tempo_map
 from seqaudio.registry import did_you_mean
 from seqaudio.tokens.miditok.grammar import NoteTokens, RemiGrammar, TsdGrammar
 from seqaudio.tokens.miditok.learned_grammar import LearnedGrammar, Successions, learn
-from seqaudio.tokens.miditok.quarter_metres import MAX_QUARTERS, quarter_metres
+from seqaudio.tokens.miditok.quarter_signatures import MAX_QUARTERS, quarter_signatures
 from seqaudio.tokens.miditok.tokeniser import (
     BEAT_STEPS,
-    LONGEST_PAUSE,
+    CUT_PAUSES,
     NUMBERED_BARS,
-    ONE_METRE,
+    ONE_TIME_SIGNATURE,
     TOKENISERS,
     Tokeniser,
     in_parts,
@@ -37,43 +37,43 @@ Steps = npt.NDArray[np.int64]
 @REPRESENTATIONS.register("miditok")
 @dataclass(frozen=True)
 class MidiTokRepresentation(TokenRepresentation):
-    """Tokens of MidiTok (Fradet et al. 2021), with its names, behind PAD, BOS and EOS.
+    """Tokens of MidiTok (Fradet et al. 2021), with its names, after PAD, BOS and EOS.
 
         id          token        meaning, in REMI and TSD
         0, 1, 2     PAD BOS EOS
         then        Bar_None            REMI: a bar begins; its TimeSig follows
                     Pitch_p             a note begins, p in 0..127; Velocity and Duration follow
                     Velocity_v          one of `velocities` values
-                    Duration_b.p.s      b quarters and p of s parts of one, up to `longest` quarters
+                    Duration_b.p.s      b quarters and p/s of a quarter, up to `longest` quarters
                     Position_k          REMI: step k of the bar
-                    TimeShift_b.p.s     TSD: time passes, written as durations are
+                    TimeShift_b.p.s     TSD: time passes, in the form of durations
                     TimeSig_n/4         n in 1..12
                     PitchDrum_p         a drum, with `programs`
                     Program_x           of the next note, with `programs`; -1 is percussion
 
-    The ids behind EOS are MidiTok's own, less its PAD, in its order; `tokens` lists them. Where MidiTok writes
-    compounds (CPWord, Octuple, MuMIDI), their parts follow each other as tokens of their own.
+    The ids after EOS are MidiTok's own without its PAD, in its order; `tokens` lists them. Where MidiTok writes
+    compounds (CPWord, Octuple, MuMIDI), their parts become tokens of their own, one after the other.
 
     REMI and TSD have exact grammars: each legal stream is the encoding of its notes. The grammars of the others are
-    learned from pieces made by rule (`learn`): legal is what kinds of tokens follow each other there, so a legal stream
-    can always be decoded, but its notes may be encoded otherwise; those of one pitch that overlap are resolved as
-    `resolve_overlaps` does it.
+    learned from generated pieces (`learn`) and permit the kinds of tokens that follow each other there. So a legal
+    stream can always be decoded, but `encode` might write its notes otherwise; overlapping notes of one pitch are
+    resolved by `resolve_overlaps`.
 
-    Without `programs` all parts become one piano and drums are left out; with them each program is one part, and drums
-    another. Metres become such of whole quarters (`quarter_metres`); Structured and MuMIDI write none,
-    Octuple and PerTok the first alone. Tempo is not written. A note longer than `longest` quarters is cut; in
-    Structured so is a longer time from one note to the next.
+    Without `programs` all parts become one piano and drums are left out; with `programs` each program is one part, and
+    drums are another. Time signatures become n/4 (`quarter_signatures`); Structured and MuMIDI write none, Octuple and
+    PerTok only the first. Tempo is not written. A note longer than `longest` quarters is cut; Structured also cuts a
+    longer wait from one note to the next.
     """
 
     name: ClassVar[str] = "miditok"
 
     tokeniser: str = "REMI"  # REMI, TSD, MIDILike, Structured, CPWord, Octuple, MuMIDI, MMM, PerTok or BEAT
-    steps_per_quarter: int = 12  # 12 holds sixteenths and triplets; BEAT has always 4
-    longest: int = 8  # quarters of the longest note, and of the longest shift of time; MIDILike and BEAT cut no notes
-    velocities: int = 32  # how many; BEAT writes none
-    programs: bool = False  # several instruments; MuMIDI, MMM and BEAT have them always
-    bars: int = 256  # most bars of a piece, for Octuple and MuMIDI, which number them; notes behind are left out
-    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of what is decoded
+    steps_per_quarter: int = 12  # 12 fits sixteenths and triplets; BEAT always has 4
+    longest: int = 8  # quarters of the longest note and the longest shift of time; MIDILike and BEAT cut no notes
+    velocities: int = 32  # number of different velocities; BEAT writes none
+    programs: bool = False  # whether to write instruments; MuMIDI, MMM and BEAT always do
+    bars: int = 256  # longest piece in Octuple and MuMIDI, which number the bars; later notes are left out
+    tempo: int = DEFAULT_TEMPO  # microseconds per quarter of decoded pieces
 
     def __post_init__(self) -> None:
         if self.tokeniser not in TOKENISERS:
@@ -85,8 +85,8 @@ class MidiTokRepresentation(TokenRepresentation):
             )
         if not 1 <= self.velocities <= 127 or not 1 <= self.bars <= 10_000:
             raise OptionError(f"{self.velocities} velocities and {self.bars} bars, expected 1..127 and 1..10000")
-        if not 1 <= self.tempo <= HIGHEST_TEMPO:
-            raise OptionError(f"tempo {self.tempo}, expected 1..{HIGHEST_TEMPO} microseconds per quarter")
+        if not 1 <= self.tempo <= MAX_TEMPO:
+            raise OptionError(f"tempo {self.tempo}, expected 1..{MAX_TEMPO} microseconds per quarter")
 
     def _suggestion(self) -> str:
         by_lower = {name.lower(): name for name in TOKENISERS}
@@ -96,12 +96,12 @@ class MidiTokRepresentation(TokenRepresentation):
 
     @property
     def library(self) -> Tokeniser:
-        """What MidiTok offers. Raises OptionError where it is not installed."""
+        """MidiTok's tokeniser. Raises OptionError where MidiTok is not installed."""
         return tokeniser(self.tokeniser, self.grid, self.longest, self.velocities, self.programs, self.bars)
 
     @property
     def grid(self) -> int:
-        """Steps per quarter, and ticks of `quantise` and `decode`."""
+        """Steps per quarter, which is also the resolution of the results of `quantise` and `decode`."""
         return BEAT_STEPS if self.tokeniser == "BEAT" else self.steps_per_quarter
 
     @property
@@ -113,9 +113,9 @@ class MidiTokRepresentation(TokenRepresentation):
         if not library.programs:
             notes = notes.select(~notes.is_drum)
         start, end = grid_steps(notes, self.grid)
-        if self.tokeniser in LONGEST_PAUSE:
-            earlier = _earlier(start, self.longest * self.grid)
-            start, end = start - earlier, end - earlier
+        if self.tokeniser in CUT_PAUSES:
+            cut = _cut_steps(start, self.longest * self.grid)
+            start, end = start - cut, end - cut
         if library.longest:
             end = np.minimum(end, start + library.longest)
         quantised = resolve_overlaps(
@@ -131,13 +131,13 @@ class MidiTokRepresentation(TokenRepresentation):
             )
         )
         if self.tokeniser in NUMBERED_BARS:
-            quantised = _parts_anew(self._first_bars(notes, quantised))
-        return self._with_metres(notes, quantised)
+            quantised = _without_empty_tracks(self._first_bars(notes, quantised))
+        return self._with_time_signatures(notes, quantised)
 
-    def earlier(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
-        if self.tokeniser not in LONGEST_PAUSE:
-            return super().earlier(notes)
-        return _earlier(grid_steps(notes, self.grid)[0], self.longest * self.grid) / self.grid
+    def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
+        if self.tokeniser not in CUT_PAUSES:
+            return super().cut_silence(notes)
+        return _cut_steps(grid_steps(notes, self.grid)[0], self.longest * self.grid) / self.grid
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         return self.library.encode(self.quantise(notes)) + FIRST_ID
@@ -162,41 +162,39 @@ class MidiTokRepresentation(TokenRepresentation):
             return self.quantise(NoteSequence.from_columns([], [], []))
         notes = self.library.decode(np.array(events, dtype=np.int64) - FIRST_ID)
         tempo_tick, tempo = tempo_map([(0, self.tempo)])
-        # under a learned grammar a model may let notes of one pitch overlap, which no MIDI file can say
+        # a learned grammar permits overlapping notes of one pitch, which MIDI files cannot store
         return resolve_overlaps(replace(notes, tempo_tick=tempo_tick, tempo=tempo))
 
     def _first_bars(self, notes: NoteSequence, quantised: NoteSequence) -> NoteSequence:
-        """Without what begins behind the bars that can be numbered."""
-        behind = list(islice(bars(self._with_metres(notes, quantised)), self.bars, self.bars + 1))
-        return quantised.select(quantised.start_tick < ceil(behind[0].start)) if behind else quantised
+        """Without the notes that begin after the last bar that can be numbered."""
+        after = list(islice(bars(self._with_time_signatures(notes, quantised)), self.bars, self.bars + 1))
+        return quantised.select(quantised.start_tick < ceil(after[0].start)) if after else quantised
 
-    def _with_metres(self, notes: NoteSequence, quantised: NoteSequence) -> NoteSequence:
-        """With the metres of `notes` up to the last beginning of a note; no metres without notes."""
-        if not self.library.metres or not len(quantised):
+    def _with_time_signatures(self, notes: NoteSequence, quantised: NoteSequence) -> NoteSequence:
+        """With the time signatures of `notes` up to the start of the last note; without notes there are none."""
+        if not self.library.time_signatures or not len(quantised):
             return quantised
-        last = 0 if self.tokeniser in ONE_METRE else int(quantised.start_tick.max())
-        metres = quarter_metres(notes, self.grid, last)
-        return replace(quantised, time_signatures=metres)
+        last = 0 if self.tokeniser in ONE_TIME_SIGNATURE else int(quantised.start_tick.max())
+        return replace(quantised, time_signatures=quarter_signatures(notes, self.grid, last))
 
 
-def _parts_anew(notes: NoteSequence) -> NoteSequence:
-    """Without the tracks that have lost all their notes."""
+def _without_empty_tracks(notes: NoteSequence) -> NoteSequence:
     columns = (notes.start_tick, notes.end_tick, notes.pitch, notes.velocity, notes.program, notes.is_drum)
     tempos = zip(notes.tempo_tick.tolist(), notes.tempo.tolist(), strict=True)
     return in_parts(*columns, ticks_per_quarter=notes.ticks_per_quarter, tempos=tempos)
 
 
-def _earlier(start: Steps, most: int) -> Steps:
-    """[N] how many steps earlier each note comes where beginnings are at most `most` apart and longer waits are cut."""
+def _cut_steps(start: Steps, longest_wait: int) -> Steps:
+    """[N] steps that are removed before each note if waits between starts are cut to `longest_wait` steps."""
     order = np.argsort(start, kind="stable")
     waits = np.diff(start[order], prepend=0)
-    earlier = np.empty_like(start)
-    earlier[order] = np.cumsum(np.maximum(waits - most, 0))
-    return earlier
+    cut = np.empty_like(start)
+    cut[order] = np.cumsum(np.maximum(waits - longest_wait, 0))
+    return cut
 
 
 def _nearest(velocity: npt.NDArray[np.int16], values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """The nearest of rising values, of two the lower."""
+    """The nearest of rising `values` to each velocity; of two equally near values the lower."""
     borders = (values[1:] + values[:-1]) / 2
     nearest: npt.NDArray[np.int64] = values[np.searchsorted(borders, velocity, side="left")]
     return nearest

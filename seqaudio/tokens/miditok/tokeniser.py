@@ -1,4 +1,4 @@
-"""MidiTok's tokenisers, set up so that what they write can be read back: the one place that imports it."""
+"""Configure MidiTok's tokenisers so that they can be decoded exactly: the only module that imports MidiTok."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
-from seqaudio.tokens.miditok.quarter_metres import MAX_QUARTERS
+from seqaudio.tokens.miditok.quarter_signatures import MAX_QUARTERS
 
 TOKENISERS = ("REMI", "TSD", "MIDILike", "Structured", "CPWord", "Octuple", "MuMIDI", "MMM", "PerTok", "BEAT")
-ALWAYS_PROGRAMS = ("MuMIDI", "MMM", "BEAT")  # they write the program of every part, asked for or not
-WITHOUT_LONGEST = ("MIDILike", "BEAT")  # they write ends or spans, so that a note may have any length
-LONGEST_PAUSE = ("Structured",)  # it writes the time from one note to the next as one shift
-ONE_METRE = ("Octuple", "PerTok")  # the one loses changes in bars without notes, the other miscounts the bars behind
-NUMBERED_BARS = ("Octuple", "MuMIDI")  # they have one token for each bar of a piece
-MICRO_TICKS = 40  # PerTok counts in ticks finer than its grid
+ALWAYS_PROGRAMS = ("MuMIDI", "MMM", "BEAT")  # write the program of every part regardless of `programs`
+ANY_LENGTH = ("MIDILike", "BEAT")  # write ends or spans of notes, so a note may have any length
+CUT_PAUSES = ("Structured",)  # writes the wait from one note to the next as one shift of limited length
+# Octuple loses changes in bars without notes, PerTok miscounts the bars after a change
+ONE_TIME_SIGNATURE = ("Octuple", "PerTok")
+NUMBERED_BARS = ("Octuple", "MuMIDI")  # have one token for each bar of a piece
+MICRO_TICKS = 40  # per step: PerTok has a resolution finer than its grid
 BEAT_STEPS = 4  # per quarter, fixed in BEAT
 
 _Ids = npt.NDArray[np.int64]
@@ -30,27 +31,27 @@ _Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Tokeniser:
-    """One of MidiTok's tokenisers and what it writes. `tokens` leaves out its special tokens.
+    """One of MidiTok's tokenisers and its tokens, without MidiTok's special tokens.
 
-    Ids of several vocabularies are told apart: compound tokens are written one after the other, and the tokens of the
-    k-th vocabulary come behind those of the vocabularies before it.
+    A tokeniser of compounds has several vocabularies. They are joined into one: the tokens of the k-th vocabulary come
+    after those of the previous ones, and the parts of a compound are written one after the other.
     """
 
     library: Any  # the MidiTok object
     tokens: tuple[str, ...]
-    first: tuple[int, ...]  # [K] the place in `tokens` at which each vocabulary begins, less its special tokens
-    heads: int  # a compound begins with one of the first `heads` tokens; without compounds that is every token
+    first: tuple[int, ...]  # [K] index in `tokens` of id 0 of each vocabulary, special tokens subtracted
+    heads: int  # a compound begins with one of the first `heads` tokens; without compounds every token does
     ticks_per_step: int
-    longest: int  # steps of a note; 0 where there is no limit
-    programs: bool
-    metres: bool
-    velocities: _Ids  # [B] rising; those that a note may have
+    longest: int  # steps of the longest note; 0 for no limit
+    programs: bool  # whether programs are written
+    time_signatures: bool  # whether time signatures are written
+    velocities: _Ids  # [B] the velocities that a note may have, rising
 
     def encode(self, notes: NoteSequence) -> _Ids:
-        """Places in `tokens` [N] of quantised notes, at one tick a step; of no notes nothing."""
+        """Indices in `tokens` [N] of quantised notes, at one tick a step; without notes, none."""
         if not len(notes):
             return np.zeros(0, dtype=np.int64)
-        # what is quantised already passes MidiTok's own quantising unchanged, so that is left out
+        # MidiTok's own quantisation would not change quantised notes, so it is skipped
         written = self.library.encode(self._score(notes), no_preprocess_score=True)
         if isinstance(written, list):
             (written,) = written
@@ -58,25 +59,24 @@ class Tokeniser:
             return np.asarray(written.ids, dtype=np.int64) + self.first[0]
         return np.array([self.first[k] + part for row in written.ids for k, part in enumerate(row)], dtype=np.int64)
 
-    def decode(self, places: _Ids) -> NoteSequence:
-        """The notes of places in `tokens`, each part on a track of its own."""
+    def decode(self, indices: _Ids) -> NoteSequence:
+        """The notes of indices in `tokens`, each part on a track of its own."""
         if self.library.is_multi_voc:
-            compounds = np.split(places, np.flatnonzero(places < self.heads)[1:])
-            ids: list[Any] = [[place - self.first[k] for k, place in enumerate(row.tolist())] for row in compounds]
+            compounds = np.split(indices, np.flatnonzero(indices < self.heads)[1:])
+            ids: list[Any] = [[index - self.first[k] for k, index in enumerate(row.tolist())] for row in compounds]
         else:
-            ids = (places - self.first[0]).tolist()
+            ids = (indices - self.first[0]).tolist()
         score = self.library.decode(ids if self.library.one_token_stream else [ids])
         return self._notes(score)
 
     def _score(self, notes: NoteSequence) -> Any:
-        """Notes as MidiTok takes them: parts by rising program, percussion last, none of them twice."""
-        symusic: Any = import_module("symusic")  # it comes with types that its own calls do not keep
+        """Notes as MidiTok expects them: one track for each program, rising, percussion last."""
+        symusic: Any = import_module("symusic")  # Any, because its own type stubs are wrong
         score = symusic.Score(notes.ticks_per_quarter * self.ticks_per_step)
         score.tempos.append(symusic.Tempo(0, 120))
-        for metre in notes.time_signatures:
-            score.time_signatures.append(
-                symusic.TimeSignature(metre.tick * self.ticks_per_step, metre.numerator, metre.denominator)
-            )
+        for signature in notes.time_signatures:
+            tick = signature.tick * self.ticks_per_step
+            score.time_signatures.append(symusic.TimeSignature(tick, signature.numerator, signature.denominator))
         for program, is_drum, which in parts(notes):
             track = symusic.Track(program=program, is_drum=is_drum)
             start = notes.start_tick[which]
@@ -101,9 +101,9 @@ class Tokeniser:
         start, end, pitch, velocity, program, is_drum = np.concatenate(
             [empty, *(np.stack(row).astype(np.int64) for row in rows)], axis=1
         )
-        metres = [
-            TimeSignature(metre.time // self.ticks_per_step, metre.numerator, metre.denominator)
-            for metre in score.time_signatures
+        signatures = [
+            TimeSignature(signature.time // self.ticks_per_step, signature.numerator, signature.denominator)
+            for signature in score.time_signatures
         ]
         return in_parts(
             start // self.ticks_per_step,
@@ -113,12 +113,12 @@ class Tokeniser:
             program,
             is_drum.astype(np.bool_),
             ticks_per_quarter=score.ticks_per_quarter // self.ticks_per_step,
-            time_signatures=metres if self.metres and len(start) else [],
+            time_signatures=signatures if self.time_signatures and len(start) else [],
         )
 
 
 def parts(notes: NoteSequence) -> list[tuple[int, bool, npt.NDArray[np.bool_]]]:
-    """Program, whether it is percussion, and the notes [N] of each part, by rising program, percussion last."""
+    """(program, is percussion, which notes [N]) of each part, by rising program, percussion last."""
     number = np.where(notes.is_drum, 128, notes.program)
     return [(part % 128, part == 128, number == part) for part in np.unique(number).tolist()]
 
@@ -132,7 +132,7 @@ def in_parts(
     is_drum: npt.NDArray[np.bool_],
     **more: Any,
 ) -> NoteSequence:
-    """Notes with a track for each program, in their order, percussion last; named after the instruments."""
+    """Notes with one track for each program, rising, percussion last; tracks are named after their instruments."""
     number = np.where(is_drum, 128, program)
     found, track = np.unique(number, return_inverse=True)
     names = [instrument_name(part % 128, part == 128) for part in found.tolist()]
@@ -143,14 +143,16 @@ def in_parts(
 
 @functools.lru_cache(maxsize=16)
 def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, programs: bool, bars: int) -> Tokeniser:
-    """A tokeniser of MidiTok by its name; arguments as in MidiTokRepresentation.
+    """A MidiTok tokeniser by its name; arguments as in MidiTokRepresentation.
 
     Raises OptionError where miditok is not installed.
     """
     if find_spec("miditok") is None:
-        raise OptionError('the representation miditok needs MidiTok; run pip install "seqaudio[miditok]"')
+        raise OptionError(
+            'the representation miditok needs MidiTok, which is not installed; run pip install "seqaudio[miditok]"'
+        )
     miditok = import_module("miditok")
-    # PerTok writes the time from one note of a bar to the next as one shift, with the lengths that notes may have
+    # PerTok writes the wait from one note of a bar to the next as one shift, as long as the longest note at most
     quarters = MAX_QUARTERS if name == "PerTok" else longest
     library = getattr(miditok, name)(
         miditok.TokenizerConfig(
@@ -159,7 +161,7 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
             beat_res={(0, quarters): steps_per_quarter},
             num_velocities=velocities,
             special_tokens=["PAD"],
-            use_velocities=name != "BEAT",  # BEAT averages the velocities of a beat, which cannot be undone
+            use_velocities=name != "BEAT",  # BEAT averages the velocities of a beat, which cannot be decoded
             use_programs=programs or name in ALWAYS_PROGRAMS,
             use_time_signatures=True,
             time_signature_range={4: list(range(1, MAX_QUARTERS + 1))},
@@ -179,8 +181,8 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
         first.append(len(tokens) - len(special))
         named = [token for token in sorted(vocabulary, key=vocabulary.__getitem__) if token not in special]
         tokens += [f"{number}:{token}" for token in named] if library.is_multi_voc else named
-    limit = 0 if name in WITHOUT_LONGEST else longest * steps_per_quarter
-    if name == "PerTok":  # its lengths end before the last quarter does
+    limit = 0 if name in ANY_LENGTH else longest * steps_per_quarter
+    if name == "PerTok":  # its longest note is one step shorter than the configured quarters
         limit = min(limit, quarters * steps_per_quarter - 1)
     values = np.asarray(library.velocities, dtype=np.int64) if library.config.use_velocities else np.array([100])
     return Tokeniser(
@@ -191,13 +193,13 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
         ticks_per_step=MICRO_TICKS if name == "PerTok" else 1,
         longest=limit,
         programs=library.config.use_programs,
-        metres=library.config.use_time_signatures,
+        time_signatures=library.config.use_time_signatures,
         velocities=values,
     )
 
 
 def _own_options(name: str, steps_per_quarter: int, bars: int) -> dict[str, Any]:
-    """What some tokenisers want to be told besides."""
+    """Further options of some tokenisers."""
     if name == "MMM":
         return {"base_tokenizer": "TSD"}
     if name == "PerTok":
