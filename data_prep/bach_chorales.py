@@ -50,7 +50,7 @@ from seqaudio.prepare.music.options import (
     build_note_store,
     chosen_representation,
 )
-from seqaudio.prepare.music.published_voices import read_voices
+from seqaudio.prepare.music.published_pieces import read_voices
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.prepare.music.variants import Windows, clusters, similarity, sounding, windows
 from seqaudio.progress import progress

@@ -32,9 +32,14 @@ from seqaudio.errors import OptionError
 from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation
-from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out
-from seqaudio.prepare.music.published_rolls import RollPieces, read_pitch_rolls
-from seqaudio.prepare.music.published_voices import VoicePieces, read_voices
+from seqaudio.prepare.music.published_pieces import (
+    RollPieces,
+    VoicePieces,
+    piece_items,
+    read_pitch_rolls,
+    read_voices,
+    versions_of_held_out,
+)
 from seqaudio.store import Store, describe_store
 from seqaudio.tokens.four_voices import ANDANTE
 from seqaudio.tokens.roll import RollRepresentation

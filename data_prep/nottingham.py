@@ -32,7 +32,7 @@ from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, clusters
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
-from seqaudio.prepare.music.published_rolls import read_matrix_rolls
+from seqaudio.prepare.music.published_pieces import read_matrix_rolls
 from seqaudio.prepare.music.split_tables import (
     make_split_table,
     read_split_table,

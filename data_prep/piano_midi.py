@@ -30,7 +30,7 @@ from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
-from seqaudio.prepare.music.published_rolls import read_matrix_rolls
+from seqaudio.prepare.music.published_pieces import read_matrix_rolls
 from seqaudio.prepare.music.sampled_rolls import OriginSearch
 from seqaudio.prepare.music.split_tables import (
     make_split_table,

@@ -45,8 +45,7 @@ from seqaudio.prepare.corpora.download import download
 from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import RollOptions, build_note_store
-from seqaudio.prepare.music.published_pieces import piece_items, versions_of_held_out
-from seqaudio.prepare.music.published_rolls import RollPieces, read_matrix_rolls
+from seqaudio.prepare.music.published_pieces import RollPieces, piece_items, read_matrix_rolls, versions_of_held_out
 from seqaudio.store import describe_store
 from seqaudio.tokens.roll import RollRepresentation
 

@@ -21,8 +21,7 @@ from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.music.variants import sounding, windows
 from seqaudio.store import Store
 from seqaudio.tokens import PerformanceRepresentation
-from seqaudio.tokens.chorale import ChoraleRepresentation
-from seqaudio.tokens.chorale_grammar import VOICES
+from seqaudio.tokens.chorale import VOICES, ChoraleRepresentation
 
 SCRIPT = "data_prep/bach_chorales.py"
 STRICTEST = ["test", "valid", "train"]

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from seqaudio.errors import OptionError
 from seqaudio.midi import read_midi, write_midi
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.tokens.chorale import ChoraleRepresentation
-from seqaudio.tokens.chorale_grammar import TIME_SIGNATURES, VOICES
+from seqaudio.tokens.chorale import TIME_SIGNATURES, VOICES, ChoraleRepresentation
 from seqaudio.tokens.representation import Grammar
 from seqaudio.vocabulary import BOS, EOS, Vocabulary
 

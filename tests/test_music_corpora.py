@@ -23,7 +23,7 @@ from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import STRICTEST, clusters
 from seqaudio.prepare.music.options import midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
-from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls
+from seqaudio.prepare.music.published_pieces import VARIABLES, read_matrix_rolls
 from seqaudio.prepare.music.sampled_rolls import MIN_LEAD, MIN_SHARE, OriginSearch
 from seqaudio.prepare.music.split_tables import (
     SplitLine,

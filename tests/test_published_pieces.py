@@ -17,9 +17,13 @@ from made_up_speech import refused, rows, script, serving
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
 from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, clusters
-from seqaudio.prepare.music.published_pieces import versions_of_held_out
-from seqaudio.prepare.music.published_rolls import VARIABLES, read_matrix_rolls, read_pitch_rolls
-from seqaudio.prepare.music.published_voices import read_voices
+from seqaudio.prepare.music.published_pieces import (
+    VARIABLES,
+    read_matrix_rolls,
+    read_pitch_rolls,
+    read_voices,
+    versions_of_held_out,
+)
 from seqaudio.store import Store
 from seqaudio.tokens import build_representation
 

@@ -23,8 +23,7 @@ from seqaudio.tokens.miditok.representation import MidiTokRepresentation
 from seqaudio.tokens.performance import PerformanceRepresentation
 from seqaudio.tokens.quantising_loss import quantising_loss
 from seqaudio.tokens.representation import Representation, TokenRepresentation
-from seqaudio.tokens.roll import RollRepresentation
-from seqaudio.tokens.roll_grammar import LOWEST
+from seqaudio.tokens.roll import LOWEST, RollRepresentation
 
 PAGE = Path("docs/representations.md")
 PICTURE = Path("docs/pictures/representations.png")

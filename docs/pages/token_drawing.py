@@ -20,8 +20,7 @@ from seqaudio.notes.bars import bars
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, save_png
 from seqaudio.tokens.representation import Representation, TokenRepresentation
-from seqaudio.tokens.roll import RollRepresentation
-from seqaudio.tokens.roll_grammar import LOWEST
+from seqaudio.tokens.roll import LOWEST, RollRepresentation
 
 WIDTH, LEFT, RIGHT = 11.0, 0.55, 1.55  # inches of the figure, and of its margins
 HEAD, GAP, FOOT = 0.5, 0.42, 0.45  # inches

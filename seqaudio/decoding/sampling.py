@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.tokens.representation import Grammar
-from seqaudio.tokens.roll import RollRepresentation
-from seqaudio.tokens.roll_grammar import KEYS
+from seqaudio.tokens.roll import KEYS, RollRepresentation
 from seqaudio.vocabulary import BOS, EOS
 
 

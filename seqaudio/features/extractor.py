@@ -107,7 +107,7 @@ class FeatureExtractor(nn.Module):
         if in_one_pass:
             logarithms = self._logarithms_by_numba(frames)
         else:
-            # one by one on the CPU: how products round depends on their shape, which then depends on the recording alone
+            # one by one on the CPU: how a product rounds depends on its shape, so on the recording alone
             parts = torch.split(frames, 1) if frames.device.type == "cpu" else (frames,)
             logarithms = torch.cat([self._logarithms_by_torch(part) for part in parts])
         if settings.top_db is not None:

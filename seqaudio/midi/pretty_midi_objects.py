@@ -10,8 +10,7 @@ import numpy as np
 
 from seqaudio.midi.channels import pedal_spans
 from seqaudio.midi.events import PEDAL, PEDAL_DOWN
-from seqaudio.midi.parts import parts_of
-from seqaudio.midi.writing import midi_bytes
+from seqaudio.midi.writing import midi_bytes, parts_of
 from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.keys import RELATIVE_MAJOR, signs_of_major
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature

@@ -13,7 +13,7 @@ from seqaudio.errors import MidiError
 from seqaudio.ledger import Reason
 from seqaudio.midi.assembly import Songs, assemble
 from seqaudio.midi.guard import LIMITS, MAX_TOGETHER, Parsed, ReadingLimits, parse
-from seqaudio.notes.operations.pedals import apply_pedals
+from seqaudio.notes.operations.timing import apply_pedals
 from seqaudio.notes.sequence import NoteSequence
 
 __all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]

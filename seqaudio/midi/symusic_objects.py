@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqaudio.midi.events import PEDAL
-from seqaudio.midi.parts import parts_of
+from seqaudio.midi.writing import parts_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 
 _MAX_TICK = 2**31 - 1  # inclusive; symusic's ticks are int32

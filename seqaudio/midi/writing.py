@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import mido  # type: ignore[import-untyped]  # ships no type information
 import numpy as np
+import numpy.typing as npt
 
 from seqaudio.files import write_bytes
 from seqaudio.midi.events import DRUM_CHANNEL, MAX_WAIT, PEDAL
-from seqaudio.midi.parts import Part, parts_of
 from seqaudio.notes.bars import end_of_last_bar
 from seqaudio.notes.keys import tonic_name
 from seqaudio.notes.sequence import NoteSequence
@@ -143,3 +144,23 @@ def _track(timed: list[_Timed], end: int) -> mido.MidiTrack:
     # the track ends early if the silence at its end is longer than the format can store
     track.append(mido.MetaMessage("end_of_track", time=min(end - now, MAX_WAIT)))
     return track
+
+
+class Part(NamedTuple):
+    """The notes of one track that are played by one program or one drum kit."""
+
+    track: int
+    program: int
+    is_drum: bool
+
+    def of(self, notes: NoteSequence) -> npt.NDArray[np.bool_]:
+        """[N] which notes belong to it."""
+        drum: npt.NDArray[np.bool_] = notes.is_drum == self.is_drum
+        which: npt.NDArray[np.bool_] = drum & (notes.track == self.track) & (notes.program == self.program)
+        return which
+
+
+def parts_of(notes: NoteSequence) -> list[Part]:
+    """The parts that have notes, sorted by track, program, and melodic before drums."""
+    rows = set(zip(notes.track.tolist(), notes.program.tolist(), notes.is_drum.tolist(), strict=True))
+    return [Part(*row) for row in sorted(rows)]

@@ -5,7 +5,7 @@ columns, `quantise.py` puts notes on a grid, `bars.py` finds bars and beats, `ke
 transposes, splits, snaps and stretches pieces. None of it depends on files, tokens or torch.
 """
 
-from seqaudio.notes.operations.pedals import apply_pedals
+from seqaudio.notes.operations.timing import apply_pedals
 from seqaudio.notes.quantise import quantise, resolve_overlaps
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
 

@@ -19,8 +19,7 @@ from seqaudio.tokens.representation import (
     TokenRepresentation,
     build_representation,
 )
-from seqaudio.tokens.roll import RollRepresentation
-from seqaudio.tokens.roll_grammar import RollGrammar
+from seqaudio.tokens.roll import RollGrammar, RollRepresentation
 
 __all__ = [
     "REPRESENTATIONS",

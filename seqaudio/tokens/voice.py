@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.operations.skyline import highest
+from seqaudio.notes.operations.selection import highest
 from seqaudio.notes.quantise import pitches_on_grid
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.tokens.representation import FIRST_ID

@@ -5,13 +5,9 @@ None of them changes its argument. `snap` moves notes towards a grid and keeps t
 """
 
 from seqaudio.notes.operations.chords import Chord, chords
-from seqaudio.notes.operations.excerpt import excerpt
-from seqaudio.notes.operations.silence import split_at_silence
-from seqaudio.notes.operations.skyline import skyline
-from seqaudio.notes.operations.snap import snap
-from seqaudio.notes.operations.split import split_at_time_signatures
-from seqaudio.notes.operations.stretch import stretch
-from seqaudio.notes.operations.tracks import select_tracks
+from seqaudio.notes.operations.excerpt import excerpt, split_at_silence, split_at_time_signatures
+from seqaudio.notes.operations.selection import select_tracks, skyline
+from seqaudio.notes.operations.timing import snap, stretch
 from seqaudio.notes.operations.transpose import in_all_keys, to_common_key, transpose
 
 __all__ = [

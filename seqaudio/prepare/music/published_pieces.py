@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.ledger import Reason
-from seqaudio.prepare.engine import Item
+from seqaudio.notes.sequence import MAX_VALUE, NoteSequence
+from seqaudio.prepare.corpora.matlab import read_cells
+from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.near_duplicates import STRICTEST, PieceIdentity, clusters
+from seqaudio.prepare.music.variants import SILENT
+from seqaudio.tokens.four_voices import ANDANTE, VOICES
+from seqaudio.tokens.representation import Representation
+from seqaudio.tokens.roll import KEYS, LOWEST, Frames, RollRepresentation
 
 Piece = TypeVar("Piece")
 Pieces = Mapping[str, Sequence[Piece]]  # by split
@@ -69,3 +79,140 @@ def _check_lists(file: Path, split: str, pieces: Any) -> None:
         steps = piece if isinstance(piece, list) else [None]
         if not all(isinstance(step, list) and all(type(value) in (int, float) for value in step) for step in steps):
             raise SourceError(f"{file}: {split}/{number} is not a list of steps with pitches; it is another set")
+
+
+VARIABLES = {"train": "traindata", "valid": "validdata", "test": "testdata"}  # of the .mat files
+
+
+Form = Literal["matrices", "pitches"]  # format of a file: .mat of the four sets, JSON of JSB Chorales
+
+
+@dataclass(frozen=True)
+class RollPieces:
+    """A `Process` of `build_store`: the roll of the piece split/number, which is the item's id.
+
+    Raises:
+        InputFileError: when called, DUPLICATE for a piece in `left_out`.
+    """
+
+    form: Form
+    representation: RollRepresentation
+    left_out: Mapping[str, str] = field(default_factory=dict)  # piece -> the piece of which it is a version
+
+    def __call__(self, item: Item) -> list[Row]:
+        frames = piece_of(item, _rolls(self.form, item.file), self.left_out)
+        step = self.representation.tempo / 1e6 / self.representation.steps_per_quarter
+        return [Row(item.id, frames, len(frames) * step)]
+
+
+def read_rolls(form: Form, file: Path) -> dict[str, list[Frames]]:
+    """The rolls [T, 88] of a file by split."""
+    return read_matrix_rolls(file) if form == "matrices" else read_pitch_rolls(file)
+
+
+# cached, since each piece is an input of its own, but all are in one file
+_rolls = functools.lru_cache(maxsize=2)(read_rolls)
+
+
+def read_matrix_rolls(file: Path) -> dict[str, list[Frames]]:
+    """The rolls of a .mat file of Boulanger-Lewandowski's sets by split: uint8 [T, 88], pitch 21 + column.
+
+    Raises:
+        SourceError: as `read_cells`; a split is missing, or holds anything but matrices of zeros and ones.
+    """
+    cells = read_cells(file, list(VARIABLES.values()))
+    missing = [variable for variable in VARIABLES.values() if variable not in cells]
+    if missing:
+        raise SourceError(f"{file}: has no {', '.join(missing)}; it is not one of the four sets")
+    return {
+        split: [_checked(file, f"{split}/{number}", piece) for number, piece in enumerate(cells[variable])]
+        for split, variable in VARIABLES.items()
+    }
+
+
+def read_pitch_rolls(file: Path) -> dict[str, list[Frames]]:
+    """The rolls uint8 [T, 88], by split, of a JSON file {split: [piece]}; a piece has a list of pitches for each step.
+
+    Raises:
+        SourceError: no such file, not JSON, or anything but lists of pitches of a piano.
+    """
+    return {
+        split: [_roll_of_pitches(file, f"{split}/{number}", piece) for number, piece in enumerate(pieces)]
+        for split, pieces in read_json_pieces(file).items()
+    }
+
+
+def _roll_of_pitches(file: Path, piece: str, steps: Sequence[Sequence[float]]) -> Frames:
+    """The roll [T, 88] of the pitches that sound at each step."""
+    frames = np.zeros((len(steps), KEYS), dtype=np.uint8)
+    for step, pitches in enumerate(steps):
+        for pitch in pitches:
+            if pitch not in range(LOWEST, LOWEST + KEYS):  # 60.0 is, 60.5 and NaN are not
+                raise SourceError(f"{file}: {piece} has pitch {pitch}, expected {LOWEST}..{LOWEST + KEYS - 1}")
+            frames[step, int(pitch) - LOWEST] = 1
+    return frames
+
+
+def _checked(file: Path, piece: str, frames: np.ndarray) -> Frames:
+    if frames.ndim != 2 or frames.shape[1] != KEYS or (frames != frames.astype(np.bool_)).any():
+        raise SourceError(f"{file}: {piece} is {list(frames.shape)}, expected [T, {KEYS}] zeros and ones")
+    return frames.astype(np.uint8)
+
+
+STEPS_PER_QUARTER = 4
+
+
+@dataclass(frozen=True)
+class VoicePieces:
+    """A `Process` of `build_store`: the row of the chorale split/number, which is the item's id.
+
+    Raises:
+        InputFileError: when called, DUPLICATE for a piece in `left_out`.
+    """
+
+    representation: Representation
+    left_out: Mapping[str, str] = field(default_factory=dict)  # piece -> the piece of which it is a version
+
+    def __call__(self, item: Item) -> list[Row]:
+        notes = piece_of(item, _voices(item.file), self.left_out)
+        return [Row(item.id, self.representation.encode(notes), notes.duration)]
+
+
+def read_voices(file: Path) -> dict[str, list[NoteSequence]]:
+    """The chorales of a JSON file {split: [piece]} by split; a piece is [T, 4], pitches or -1, the soprano first.
+
+    Successive steps with one pitch in a voice become one note, since the file does not tell where notes begin.
+
+    Raises:
+        SourceError: no such file, not JSON, or other than four pitches in a step.
+    """
+    return {
+        split: [_chorale(file, f"{split}/{number}", piece) for number, piece in enumerate(pieces)]
+        for split, pieces in read_json_pieces(file).items()
+    }
+
+
+# cached, since each piece is an input of its own, but all are in one file
+_voices = functools.lru_cache(maxsize=1)(read_voices)
+
+
+def _chorale(file: Path, piece: str, steps: Sequence[Sequence[float]]) -> NoteSequence:
+    if any(len(step) != len(VOICES) for step in steps):
+        raise SourceError(f"{file}: {piece} has steps with other than {len(VOICES)} pitches")
+    grid = np.array(steps, dtype=np.float64).reshape(-1, len(VOICES))
+    if not np.isin(grid, range(SILENT, MAX_VALUE + 1)).all():
+        raise SourceError(f"{file}: {piece} has an invalid pitch, expected {SILENT}..{MAX_VALUE}")
+    padded = np.full((len(grid) + 2, len(VOICES)), SILENT, dtype=np.int64)
+    padded[1:-1] = grid
+    changed = (padded[1:] != padded[:-1]).T  # [4, T + 1] by voice
+    voice, start = np.nonzero(changed & (padded[1:].T != SILENT))
+    end = np.nonzero(changed & (padded[:-1].T != SILENT))[1]
+    return NoteSequence.from_columns(
+        start,
+        end,
+        padded[1:].T[voice, start],
+        track=voice,
+        ticks_per_quarter=STEPS_PER_QUARTER,
+        tempos=[(0, ANDANTE)],
+        track_names=VOICES,
+    )
