@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
+from pairs import pairs_of
 
 from seqaudio.cells import (
     CELLS,
@@ -164,14 +167,36 @@ def test_residual_in_a_stack_names_both_widths():
 # ---- widths
 
 
-@pytest.mark.parametrize("cell", ["elman", "lstm", "projected_lstm", "layer_norm_gru", "min_lstm", "gru+weight_drop"])
-@pytest.mark.parametrize("options", [{}, {"layers": 3, "learned_state": True}, {"bidirectional": True, "layers": 2}])
-def test_budget_picks_the_nearest_of_all_widths(cell, options):
+OPTIONS = {
+    "plain": {},
+    "three layers": {"layers": 3, "learned_state": True},
+    "both directions": {"bidirectional": True, "layers": 2},
+}
+
+
+@cache
+def counts_by_width(cell, options):
     with torch.device("meta"):  # without numbers, which nobody asks for
-        counts = {width: count(build_stack(cell, F, width, **options)) for width in range(1, 31)}
-    for parameters in (counts[1] - 3, counts[7], counts[12] + 5, counts[20] - 5, (counts[24] + counts[25]) // 2):
-        got = counts[width_for(lambda width: count(build_stack(cell, F, width, **options)), parameters)]
-        assert abs(got - parameters) == min(abs(number - parameters) for number in counts.values())
+        return {width: count(build_stack(cell, F, width, **OPTIONS[options])) for width in range(1, 31)}
+
+
+@pairs_of(
+    cell=["elman", "lstm", "projected_lstm", "layer_norm_gru", "min_lstm", "gru+weight_drop"],
+    options=list(OPTIONS),
+    budget={
+        "below the least": lambda counts: counts[1] - 3,
+        "met": lambda counts: counts[7],
+        "above": lambda counts: counts[12] + 5,
+        "below": lambda counts: counts[20] - 5,
+        "between": lambda counts: (counts[24] + counts[25]) // 2,
+    },
+)
+def test_budget_picks_the_nearest_of_all_widths(cell, options, budget):
+    counts = counts_by_width(cell, options)
+    parameters = budget(counts)
+    with torch.device("meta"):
+        got = counts[width_for(lambda width: count(build_stack(cell, F, width, **OPTIONS[options])), parameters)]
+    assert abs(got - parameters) == min(abs(number - parameters) for number in counts.values())
 
 
 @pytest.mark.parametrize(
