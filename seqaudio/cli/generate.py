@@ -1,4 +1,4 @@
-"""New music as MIDI, and as sound and picture, from a model that the recipe music_generation trained.
+"""Generate music as MIDI, sound and picture with a model that the recipe music_generation trained.
 
 Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
 """
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
 
-SHORTEST = 32  # events: a model may end at once, and a file without notes helps nobody
+MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in a file without notes
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which model writes what."""
+    """Options of the generation."""
 
-    run: tyro.conf.Positional[Path]  # folder that the recipe music_generation made
-    out: Path  # MIDI file to write; with --count 3 these are NAME-1.mid, NAME-2.mid, NAME-3.mid
-    seed: int = 1  # equal seeds write equal pieces; the second piece of a count has the next seed
-    temperature: float = 1.0  # below 1 plays safe, above 1 dares more
-    max_events: int = 1000  # longest piece, in tokens; the model may end it before
-    primer: Path | None = None  # MIDI file that the piece begins with
-    primer_events: int | None = None  # only the first tokens of the primer
-    count: int = 1  # pieces
-    wav: bool = False  # also NAME.wav
-    png: bool = False  # also NAME.png, a piano roll
-    force: bool = False  # replace files that are there
+    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation
+    out: Path  # MIDI file to write; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
+    seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
+    temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
+    max_events: int = 1000  # maximum length of a piece in tokens; the model may end it earlier
+    primer: Path | None = None  # MIDI file to continue
+    primer_events: int | None = None  # continue only the first N tokens of the primer
+    count: int = 1  # number of pieces
+    wav: bool = False  # also write NAME.wav
+    png: bool = False  # also write NAME.png, a piano roll
+    force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
-    """Sample pieces, write them, say what they are."""
+    """Sample pieces, write them, print a line for each."""
     check(config)
 
     from seqaudio.midi.writing import write_midi
@@ -68,7 +68,7 @@ def main(config: Config) -> None:
 
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
-    """The pieces that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    """Sample the pieces one after the other. Raises OptionError for a primer that the model cannot continue."""
     import torch
 
     from seqaudio.decoding.sampling import sample
@@ -86,7 +86,7 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
                 temperature=config.temperature,
                 max_events=config.max_events,
                 primer=primer,
-                minimum_events=min(len(primer) + SHORTEST, config.max_events),
+                minimum_events=min(len(primer) + MIN_EVENTS, config.max_events),
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
@@ -94,18 +94,21 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 
 
 def representation_of(run: RunFolder) -> TokenRepresentation:
-    """The representation of the tokens that the run was trained on. Raises RunError where it has none."""
+    """The representation that the run was trained on. Raises RunError where it is not one of tokens."""
     from seqaudio.tokens import TokenRepresentation, build_representation
 
     settings = dict(run.input["settings"]["representation"])
     representation = build_representation(settings.pop("name"), settings)
     if not isinstance(representation, TokenRepresentation):
-        raise RunError(f"{run.path}: trained on {representation.name}, which has no tokens to draw; train on tokens")
+        raise RunError(
+            f"{run.path}: trained on {representation.name}, which has no tokens to sample; "
+            f"use a run that was trained on tokens, such as melody"
+        )
     return representation
 
 
 def encode_primer(representation: Representation, config: Config) -> list[int]:
-    """The tokens to begin with; none without a primer. Raises MidiError, or OptionError where it holds no notes."""
+    """Token ids of the primer; empty without one. Raises MidiError, or OptionError for a primer without notes."""
     if config.primer is None:
         return []
     from seqaudio.midi import read_midi
@@ -115,7 +118,9 @@ def encode_primer(representation: Representation, config: Config) -> list[int]:
     check_length(config.primer, notes)
     ids: list[int] = representation.encode(notes).tolist()
     if not ids:
-        raise OptionError(f"--primer {config.primer}: has no notes that {representation.name} can say")
+        raise OptionError(
+            f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"
+        )
     return ids[: config.primer_events]
 
 
@@ -128,7 +133,7 @@ def pieces(config: Config) -> list[tuple[int, Path]]:
 
 
 def check(config: Config) -> None:
-    """Raise OptionError for options that cannot work, before anything heavy is loaded."""
+    """Raise OptionError for options that cannot work, before torch and the model are loaded."""
     if not config.temperature > 0:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
     for name in ("max_events", "count", "primer_events"):
@@ -144,7 +149,7 @@ def check(config: Config) -> None:
 
 
 def describe_model(run: RunFolder) -> str:
-    """Version and weights, for the text event that a written file carries."""
+    """Version and hash of the weights, for a text event in the MIDI file."""
     from seqaudio.files import sha256_of
 
     digest = sha256_of(run.path / "model.safetensors")[:16] if (run.path / "model.safetensors").is_file() else "none"
@@ -152,5 +157,5 @@ def describe_model(run: RunFolder) -> str:
 
 
 def command() -> str:
-    """The command that is running, as one would type it."""
+    """The command of this process, quoted for a shell."""
     return shlex.join(["seqaudio", *sys.argv[1:]]) if sys.argv[1:2] == ["generate"] else "seqaudio generate"
