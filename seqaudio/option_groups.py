@@ -1,8 +1,8 @@
-"""Options as frozen dataclasses: the group of each, those that a help text begins with, and their plain names.
+"""Groups and plain names of options, which are the fields of frozen dataclasses.
 
-A dataclass of options may say which group its fields belong to (`GROUP`) and which ones a first run needs (`FIRST`).
-A field that is made by another dataclass (its `default_factory`) is a group of its own: `augmentation.noise`. The plain
-name, `noise`, is an option too, and the one that a run's settings keep.
+A dataclass of options may name the group of its fields (`GROUP`) and the options of a first run (`FIRST`), which
+`--help` shows first. A field whose `default_factory` is another dataclass is a group of its own: `augmentation.noise`.
+Its plain name, `noise`, is an option too, and the key in a run's settings.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Fields = Mapping[str, "dataclasses.Field[Any]"]  # options by name
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Options that stand together in a help text."""
+    """Options that `--help` shows together."""
 
-    name: str  # empty for those that come first
+    name: str  # empty for the first group
     description: str
     options: tuple[str, ...]
 
@@ -31,9 +31,9 @@ def is_nested(field: dataclasses.Field[Any]) -> bool:
 
 
 def flat_fields(config: type) -> Fields:
-    """Every option by its plain name, those of nested groups too, without what follows from others (`init=False`).
+    """Every option by its plain name, with those of nested groups. Fields with `init=False` are not options.
 
-    Raises ValueError where two have one plain name.
+    Raises ValueError where two options have the same plain name.
     """
     pairs = list(_flat(config))
     names = [name for name, _ in pairs]
@@ -51,7 +51,7 @@ def _flat(config: type) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
 
 
 def flat_values(config: Any) -> dict[str, Any]:
-    """The value of every option by its plain name, as JSON has it."""
+    """The value of every option by its plain name, as JSON."""
     found: dict[str, Any] = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -63,7 +63,7 @@ def flat_values(config: Any) -> dict[str, Any]:
 
 
 def flat_defaults(config: type) -> dict[str, Any]:
-    """The default of every option that has one, by its plain name, as JSON has it."""
+    """The default of every option that has one, by its plain name, as JSON."""
     fields = flat_fields(config).values()
     return {field.name: _as_json(field.default) for field in fields if field.default is not dataclasses.MISSING}
 
@@ -75,10 +75,10 @@ def _as_json(value: Any) -> Any:
 
 
 def groups_of(config: type) -> list[Group]:
-    """The options in groups: those of `FIRST` and those without a group, then the groups as classes are inherited.
+    """The options in groups, without nested ones: `FIRST` and options without a group, then groups in MRO order.
 
-    An option belongs to the class that declares it first, whatever default a class below gives it; those of the most
-    general class come first. Nested groups are left out.
+    An option belongs to the most general class that declares it, even if a subclass changes its default. Within a group
+    the options of the most general class come first.
     """
     fields = {field.name: field for field in dataclasses.fields(config) if field.init and not is_nested(field)}
     first = [name for name in getattr(config, "FIRST", ()) if name in fields]
@@ -89,7 +89,7 @@ def groups_of(config: type) -> list[Group]:
         name = vars(kind).get("GROUP", "")
         if own:
             before = found[name].options if name in found else ()
-            description = (inspect.getdoc(kind) or "").partition("\n")[0]  # of the most general class
+            description = (inspect.getdoc(kind) or "").partition("\n")[0]  # the most general class is the last
             found[name] = Group(name, description, own + before)
     return list(found.values())
 

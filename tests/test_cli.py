@@ -19,7 +19,7 @@ from made_up import token_store
 from seqaudio.cli import info
 from seqaudio.cli.completion import script
 from seqaudio.cli.main import COMMANDS, SCRIPTS, overview
-from seqaudio.cli.options import guarded
+from seqaudio.cli.options import exit_status
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError
 
@@ -109,10 +109,16 @@ def test_what_the_system_refuses_is_one_line_and_exit_status_2(
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(28, "No space left on device"), "error: No space left on device, says the system; mend that"),
-        (PermissionError(13, "Permission denied", b"in/a"), "error: in/a: Permission denied, says the system"),
-        (OSError(18, "Invalid link", "a", None, "b"), "error: b: Invalid link, says the system"),
-        (OSError(5, "Input/output error", 7), "error: 7: Input/output error, says the system"),
+        (
+            OSError(28, "No space left on device"),
+            "error: No space left on device; fix this",
+        ),
+        (
+            PermissionError(13, "Permission denied", b"in/a"),
+            "error: in/a: Permission denied",
+        ),
+        (OSError(18, "Invalid link", "a", None, "b"), "error: b: Invalid link"),
+        (OSError(5, "Input/output error", 7), "error: 7: Input/output error"),
     ],
 )
 def test_errors_of_the_system_are_told_with_their_path(
@@ -121,10 +127,10 @@ def test_errors_of_the_system_are_told_with_their_path(
     def action() -> None:
         raise error
 
-    assert guarded(action) == 2
+    assert exit_status(action) == 2
     assert capsys.readouterr().err.startswith(line)
     with pytest.raises(type(error)):
-        guarded(action, debug=True)
+        exit_status(action, debug=True)
 
 
 @pytest.mark.parametrize("error", [OSError("made up by a program"), ValueError("a defect")])
@@ -133,7 +139,7 @@ def test_defects_stay_tracebacks(error: Exception) -> None:
         raise error
 
     with pytest.raises(type(error)):
-        guarded(action)
+        exit_status(action)
 
 
 def test_info_tells_what_a_recording_and_a_tune_hold(command: Command, tune_folder: Path, tmp_path: Path) -> None:
@@ -233,7 +239,8 @@ def test_lanes_that_cannot_be_drawn_are_refused(options: dict[str, object], mess
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes break otherwise on Windows")
 def test_a_reader_that_has_had_enough_is_no_error() -> None:
-    code = "from seqaudio.cli.options import guarded; import sys; sys.exit(guarded(lambda: print('x' * 1_000_000)))"
+    code = "import sys; from seqaudio.cli.options import exit_status; "
+    code += "sys.exit(exit_status(lambda: print('x' * 1_000_000)))"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()

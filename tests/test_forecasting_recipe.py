@@ -172,8 +172,8 @@ def test_an_interrupted_training_ends_as_one_that_was_not(echo: Path, folder: Pa
 def test_options_that_do_not_go_together_are_refused(echo: Path, sines: Path, folder: Path) -> None:
     refused: list[tuple[str, dict[str, Any]]] = [
         ("--cell lstm belongs to --model recurrent", {"model": "window_mlp", "cell": "lstm"}),
-        ("--bptt truncated beside --window 96", {"bptt": "truncated"}),
-        ("--thin 2 beside --window 0", {"window": 0, "horizon": 1, "thin": 2}),
+        ("--bptt truncated with --window 96", {"bptt": "truncated"}),
+        ("--thin 2 with --window 0", {"window": 0, "horizon": 1, "thin": 2}),
         ("needs a window that holds the targets", {"level": "last", "horizon": 1}),
         ("train it with --horizon 5", {"recursive": True, "horizon": 5}),
         ("no other memory", {"model": "window_mlp", "window": 0, "horizon": 1}),

@@ -179,7 +179,7 @@ def test_the_width_is_picked_for_the_number_of_parameters(train: ModuleType, tmp
 
 
 def test_steps_that_no_check_ends_are_refused(train: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--steps 25 with a check every 10"):
+    with pytest.raises(OptionError, match="--steps 25 with --check-every 10"):
         train.main(train.Config(run=tmp_path / "run", **{**TINY, "steps": 25}))
     assert not (tmp_path / "run").exists()
 

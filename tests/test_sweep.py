@@ -154,11 +154,11 @@ def test_a_run_of_another_store_is_not_taken_for_this_one(tmp_path: Path) -> Non
     model = {"name": "events", "arguments": {}}
     settings = run_settings(planned.config)
     RunFolder.create(folder, recipe="music_generation", settings=settings, model=model, store=first, resume=False)
-    sweep.check_earlier("music_generation", folder, planned.config)
+    sweep.check_previous_run("music_generation", folder, planned.config)
     with pytest.raises(RunError, match="was made with store"):
-        sweep.check_earlier("music_generation", folder, other.config)
+        sweep.check_previous_run("music_generation", folder, other.config)
     with pytest.raises(RunError, match="memory_tasks"):
-        sweep.check_earlier("memory_tasks", folder, planned.config)
+        sweep.check_previous_run("memory_tasks", folder, planned.config)
 
 
 # --- whole sweeps ---
@@ -267,6 +267,6 @@ def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
 
 def test_sigterm_interrupts_as_ctrl_c_does() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), sweep.terminated_like_interrupted():
+    with pytest.raises(KeyboardInterrupt), sweep.sigterm_as_ctrl_c():
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) == before

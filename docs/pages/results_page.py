@@ -17,7 +17,7 @@ from typing import Any
 
 from result_groups import Group, PublishedRun, group_runs, summary, wilson
 
-from seqaudio.cli.options import guarded
+from seqaudio.cli.options import exit_status
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.results import publish
@@ -383,4 +383,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(guarded(lambda: main(sys.argv[1:])))
+    sys.exit(exit_status(lambda: main(sys.argv[1:])))

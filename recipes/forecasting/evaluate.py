@@ -1,8 +1,8 @@
-"""How far a trained forecaster is off on a split, beside its baselines, and whether its intervals hold.
+"""Evaluate a trained forecaster on a split, beside its baselines: errors, and coverage of its prediction intervals.
 
     recipes/forecasting/evaluate.py --run runs/gru --split test
 
-Intervals come from the errors on validation. Each reading of the test split is a line in the run's `test_reads.tsv`.
+Intervals come from the errors on validation. Each use of the test split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from seqaudio.models import ForecastModel
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # folder that train.py made
-    store: Path | None = None  # where the store of the run is now, if it was moved
-    split: Literal["valid", "test"] = "valid"
+    run: Path  # run folder that train.py made
+    store: Path | None = None  # the store of the training, if it was moved
+    split: Literal["valid", "test"] = "valid"  # to evaluate on
     figures: bool = True  # draw some forecasts
 
 
 def main(config: Config) -> None:
-    """Print the figures; on the test split, record them."""
+    """Print the metrics; on the test split, record them in results.json."""
     folder, store = open_run(config.run, "forecasting", "series", config.store, exact=True)
     channels = channels_of(store)
     model = folder.model()
@@ -61,7 +61,7 @@ def main(config: Config) -> None:
     print(f"{config.split} mse {metrics['mse']:.4f}, mae {metrics['mae']:.4f} over {count:,} values, {horizon} ahead")
     for level in intervals.levels:
         inside = metrics.get(f"coverage_{100 * level:g}")
-        share = "validation is too small for" if inside is None else f"{100 * inside:.1f} % of the truth lies in"
+        share = "validation is too small for" if inside is None else f"{100 * inside:.1f} % of the targets lie in"
         print(f"  {share} the {100 * level:g} % intervals")
     if len(channels.targets) > 1:
         errors = zip(channels.target_names, forecasts.by_channel(), strict=True)

@@ -1,12 +1,12 @@
-"""Train a forecaster: what a series was up to now -> its next values.
+"""Train a forecaster: the past of a series -> its next values.
 
     data_prep/series.py --source ETTh1.csv --time-column date --period 24 --rows 8640 2880 2880 --out stores/etth1
     recipes/forecasting/train.py --store stores/etth1 --run runs/gru --model recurrent --window 96 --horizon 24
     recipes/forecasting/train.py --store stores/etth1 --run runs/mlp --model window_mlp --window 96 --horizon 24
 
-Either net sees a window of N steps. `--model recurrent --window 0` has none: it carries its state from the first step
-on, trained with `--bptt truncated`. `--recursive` trains one step ahead and feeds forecasts back. The best epoch is
-chosen on validation. The test split stays closed; `evaluate.py` opens it.
+Either net forecasts from a window of N steps. With `--model recurrent --window 0` there is no window: the state is
+carried from the first step on, and trained with `--bptt truncated`. `--recursive` trains for one step ahead and feeds
+forecasts back. The best epoch is chosen on validation; only `evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Config(StoreOptions, ForecastModelOptions, TrainingOptions):
     FIRST: ClassVar = ("store", "run", "model", "window", "horizon", "cell", "epochs", "learning_rate")
     GROUP: ClassVar = "data"
 
-    batch_size: int = 64  # windows; without a window, lanes that run side by side
-    thin: int = 1  # an epoch takes one window in so many, drawn anew each time
-    passes: int = 1  # over the training split in an epoch; more where it is short
+    batch_size: int = 64  # windows of a batch; with --window 0, parallel lanes
+    thin: int = 1  # stride: each epoch draws one in N windows
+    passes: int = 1  # over the training split in each epoch; more for a short one
     limit: int | None = None  # train on the first N steps of the training split only
-    epochs: int = 10  # looks at validation
-    figures: bool = True  # draw the curves and some forecasts
+    epochs: int = 10  # validation follows each of them
+    figures: bool = True  # draw the learning curves and some forecasts
 
 
 def main(config: Config) -> None:
@@ -58,11 +58,11 @@ def main(config: Config) -> None:
     model.check_feeds_itself(config.horizon)
     model.set_normalisation(*scaling_of(store))
 
-    strategy, ahead, size = config.strategy(), config.steps_told, config.batch_size
+    strategy, ahead, size = config.strategy(), config.output_steps, config.batch_size
     batches: Source
-    if config.window:  # drawn windows, each with one forecast at its end
+    if config.window:  # random windows, with one forecast at the end of each
         batches = SeriesWindows(training, config.window, ahead, size, config.seed, config.thin, config.passes)
-    elif isinstance(strategy, TruncatedBPTT):  # the series cut into lanes: the state goes on from window to window
+    elif isinstance(strategy, TruncatedBPTT):  # the series cut into lanes: the state is carried from window to window
         batches = SeriesLanes(training, ahead, size, strategy.batch_steps, config.passes)
     else:  # whole series, padded
         batches = WholeSeries(training, ahead, size)
@@ -80,7 +80,7 @@ def main(config: Config) -> None:
         select=("mse", "min"),
         probe_on=probed_series(valid, config.window, ahead),
     )
-    if trained is None:  # another process has the results
+    if trained is None:  # the first process has the results
         return
 
     best = trained.folder.model()
@@ -103,14 +103,14 @@ def main(config: Config) -> None:
 
 
 def check(config: Config) -> None:
-    """Raise OptionError for options of batches that the window, or the strategy, leaves without a meaning."""
+    """Raise OptionError for options of batches that have no effect with this window or strategy."""
     if config.window and config.bptt != "full":
-        raise OptionError(f"--bptt {config.bptt} beside --window {config.window}: a window is unrolled whole; "
-                          f"leave it out, or take --window 0")  # fmt: skip
+        raise OptionError(f"--bptt {config.bptt} with --window {config.window}: a window is always unrolled whole; "
+                          f"leave --bptt out, or give --window 0")  # fmt: skip
     if not config.window and config.thin != 1:
-        raise OptionError(f"--thin {config.thin} beside --window 0: there are no windows to leave out")
+        raise OptionError(f"--thin {config.thin} with --window 0: there are no windows to draw; leave --thin out")
     if not config.window and config.bptt != "truncated" and config.passes != 1:
-        raise OptionError(f"--passes {config.passes} beside whole series, expected --epochs; leave it out")
+        raise OptionError(f"--passes {config.passes} with whole series: each epoch is one pass; give --epochs instead")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How well a trained keyword recogniser does on a split, beside 5-nearest-neighbours on the same clips.
+"""Evaluate a trained keyword recogniser on a split, beside 5-nearest-neighbours on the same clips.
 
     recipes/keyword_recognition/evaluate.py --run runs/fsdd_gru --split test
 
-Each reading of the test split is a line in the run's `test_reads.tsv`.
+Each use of the test split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.finishing import beside, open_run
+from seqaudio.evaluation.finishing import describe_baselines, open_run
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import record_test
@@ -25,16 +25,16 @@ from seqaudio.models import KeywordModel
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # folder that train.py made
-    store: Path | None = None  # another store than the one it was trained on; labels map by name
-    split: Literal["valid", "test"] = "valid"
+    run: Path  # run folder that train.py made
+    store: Path | None = None  # store to evaluate on, with the same features; by default that of the training
+    split: Literal["valid", "test"] = "valid"  # to evaluate on
 
 
 def main(config: Config) -> None:
-    """Print the figures; on the test split, record them."""
+    """Print the metrics; on the test split, record them in results.json."""
     folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
     split = store[config.split]
-    # a clip that is of none of the run's labels counts as `unknown`, or stops the command
+    # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
     clips = labelled_clips(store, split, folder.vocabulary)
 
     model = folder.model()
@@ -52,7 +52,7 @@ def main(config: Config) -> None:
         record_test(config.run, metrics, baselines, store.fingerprint)
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
-        f"{metrics['nats_per_clip']:.4f} nats a clip; {beside(baselines, 'accuracy')}"
+        f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy')}"
     )
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")

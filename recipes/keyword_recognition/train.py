@@ -3,7 +3,7 @@
     data_prep/fsdd.py --source FOLDER --out stores/fsdd
     recipes/keyword_recognition/train.py --store stores/fsdd --run runs/fsdd_gru --cell gru
 
-The best epoch is chosen on validation. The test split stays closed; `evaluate.py` opens it.
+The best epoch is chosen on validation; only `evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Config(StoreOptions, KeywordModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
-    batch_size: int = 64  # clips
+    batch_size: int = 64  # clips of a batch
     epochs: int = 24  # passes over the training split
-    learning_rate: float = 4e-3  # Adam; the highest of the schedule
-    weight_decay: float = 0.01  # apart from the gradient
+    learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
+    weight_decay: float = 0.01  # decoupled from the gradient
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
 
 
@@ -45,7 +45,7 @@ def main(config: Config) -> None:
     labels, settings = store.names, FeatureSettings.from_dict(store.settings["features"])
     training, valid = store["train"].head(config.limit), store["valid"]
 
-    # the loss is one for a whole clip, so clips come whole, padded to the longest of their batch
+    # one loss for a whole clip, so clips are not cut; they are padded to the longest of their batch
     of_samples = config.augmentation.of_samples(settings, config.seed)
     of_features = config.augmentation.of_features(settings, config.seed)
     clips = labelled_clips(store, training, labels, of_samples, of_features)
@@ -72,7 +72,7 @@ def main(config: Config) -> None:
         select=("nats_per_clip", "min"),
         probe_on=probe_rows(store, labels),
     )
-    if trained is None:  # another process has the results
+    if trained is None:  # the first process has the results
         return
 
     neighbours = neighbour_accuracy(labelled_clips(store, training, labels), valid_clips)

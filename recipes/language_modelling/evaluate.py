@@ -1,8 +1,8 @@
-"""How well a trained model predicts the characters of a split, beside a unigram and a Kneser-Ney trigram.
+"""Evaluate a trained language model on a split, beside a unigram and a Kneser-Ney trigram of the same characters.
 
     recipes/language_modelling/evaluate.py --run runs/book_lstm --split test
 
-Each reading of the test split is a line in the run's `test_reads.tsv`.
+Each use of the test split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import beside, open_run
+from seqaudio.evaluation.finishing import describe_baselines, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
@@ -24,13 +24,13 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # folder that train.py made
-    store: Path | None = None  # another store than the one it was trained on, of the same characters
-    split: Literal["valid", "test"] = "valid"
+    run: Path  # run folder that train.py made
+    store: Path | None = None  # store to evaluate on, of the same characters; by default that of the training
+    split: Literal["valid", "test"] = "valid"  # to evaluate on
 
 
 def main(config: Config) -> None:
-    """Print the figures; on the test split, record them."""
+    """Print the metrics; on the test split, record them in results.json."""
     folder, store = open_run(config.run, "language_modelling", "text", config.store)
     split = store[config.split]
 
@@ -42,7 +42,7 @@ def main(config: Config) -> None:
     nats = metrics["nats_per_character"]
     print(
         f"{config.split} {nats:.4f} nats a character ({nats / math.log(2):.3f} bits) over {metrics['count']:,}; "
-        f"{beside(baselines, 'nats_per_character')}"
+        f"{describe_baselines(baselines, 'nats_per_character')}"
     )
 
 

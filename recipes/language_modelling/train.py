@@ -1,10 +1,10 @@
-"""Train a model of text: characters -> recurrent net -> the next character.
+"""Train a language model: characters -> recurrent net -> the next character.
 
     data_prep/text_file.py --source book.txt --out stores/book
     recipes/language_modelling/train.py --store stores/book --run runs/book_lstm --cell lstm
 
-Truncated BPTT over lanes of the one long text. `--no-carry` begins every window with a zero state, for comparison. The
-best epoch is chosen on validation. The test split stays closed; `evaluate.py` opens it.
+Truncated BPTT over lanes, which are parts of the one long text. `--no-carry` resets the state at every window, for
+comparison. The best epoch is chosen on validation; only `evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class Config(StoreOptions, EventModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # text, as data_prep/text_file.py makes it
-    embedding_size: int = 32
-    batch_size: int = 32  # lanes that run side by side
+    embedding_size: int = 32  # size of a character's embedding
+    batch_size: int = 32  # parallel lanes
     epochs: int = 6  # passes over the training split
-    learning_rate: float = 4e-3  # Adam; the highest of the schedule
-    bptt: StrategyName = "truncated"  # over lanes; full and checkpointed unroll the whole text: short ones
+    learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
+    bptt: StrategyName = "truncated"  # in lanes; full and checkpointed: the whole text at once, for short texts
 
 
 def main(config: Config) -> None:
@@ -45,11 +45,11 @@ def main(config: Config) -> None:
 
     strategy = config.strategy()
     batches: Source
-    if isinstance(strategy, TruncatedBPTT):  # the text cut into lanes: the state goes on from window to window
+    if isinstance(strategy, TruncatedBPTT):  # the text cut into lanes: the state is carried from window to window
         batches = Lanes(training, config.batch_size, strategy.batch_steps, seed=config.seed)
     else:  # the whole text at once
         batches = PaddedBatches(TokenSequences(training), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
-    # the whole text: the state is carried from the first character to the last
+    # validation on the whole text: the state is carried from the first character to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
@@ -68,7 +68,7 @@ def main(config: Config) -> None:
         select=("nats_per_character", "min"),
         probe_on=probe_rows(store, store.names),
     )
-    if trained is None:  # another process has the results
+    if trained is None:  # the first process has the results
         return
 
     scores = ngram_baselines(store, training, valid, valid)

@@ -1,8 +1,8 @@
-"""How well a trained memory solves its problem on a split, beside the best constant guess.
+"""Evaluate a net that was trained on a memory task on a split, beside the best constant guess.
 
     recipes/memory_tasks/evaluate.py --run runs/adding --split test
 
-Each reading of the test split is a line in the run's `test_reads.tsv`.
+Each use of the test split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # folder that train.py made
-    split: Literal["valid", "test"] = "valid"
+    run: Path  # run folder that train.py made
+    split: Literal["valid", "test"] = "valid"  # to evaluate on
 
 
 def main(config: Config) -> None:
-    """Print the figures; on the test split, record them."""
+    """Print the metrics; on the test split, record them in results.json."""
     folder = finished_run(config.run, "memory_tasks")
     task = MEMORY_TASKS[folder.input["settings"]["name"]](folder.input["settings"]["length"])
 

@@ -1,10 +1,10 @@
-"""Train on a problem that only a long memory solves: the adding problem, or the copy problem.
+"""Train on a task that needs a long memory: the adding problem, or the copy problem.
 
     recipes/memory_tasks/train.py --run runs/adding --task adding --cell lstm --initialisation chrono=600
     recipes/memory_tasks/train.py --run runs/copy --task copy --cell layer_norm_lstm --initialisation chrono=200
 
-Sequences are drawn anew for every step, so nothing can be learnt by heart. The best check on validation is kept. The
-test split stays closed; `evaluate.py` opens it.
+Every batch has new random sequences, so there is no overfitting. The best weights are chosen on validation; only
+`evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MODEL_OF_TASK: dict[str, tuple[str, dict[str, Any]]] = {
     "copy": ("recall", {"vocabulary_size": CopyProblem.vocabulary_size}),
 }
 
-PROBED_ROWS = 8  # sequences of validation that --probe-every looks at
+PROBED_ROWS = 8  # validation sequences for --probe-every
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +38,18 @@ class Config(MemoryModelOptions, TrainingOptions):
     FIRST: ClassVar = ("run", "task", "length", "cell", "steps", "batch_size", "learning_rate")
     GROUP: ClassVar = "data"
 
-    task: Literal["adding", "copy"] = "adding"
-    length: int | None = None  # steps to remember over; 600 for adding, 200 for copy where none is given
+    task: Literal["adding", "copy"] = "adding"  # add two marked numbers, or repeat ten symbols after a silence
+    length: int | None = None  # steps to remember over; by default 600 for adding, 200 for copy
     steps: int = 3_000  # updates
-    check_every: int = 250  # updates between two looks at validation
-    batch_size: int = 20  # sequences
-    learning_rate: float = 1e-2  # Adam; half a cosine down to zero
-    epochs: int = field(init=False)  # looks at validation, which follow from the two above
+    check_every: int = 250  # updates from one validation to the next
+    batch_size: int = 20  # sequences of a batch
+    learning_rate: float = 1e-2  # of Adam, at the peak of the schedule
+    epochs: int = field(init=False)  # number of validations, steps / check_every
 
     def __post_init__(self) -> None:
         if self.check_every < 1 or self.steps < 1 or self.steps % self.check_every:
             raise OptionError(
-                f"--steps {self.steps} with a check every {self.check_every}, expected a multiple of it; "
+                f"--steps {self.steps} with --check-every {self.check_every}, expected a multiple of it; "
                 f"change --steps or --check-every"
             )
         object.__setattr__(self, "epochs", self.steps // self.check_every)
@@ -57,7 +57,7 @@ class Config(MemoryModelOptions, TrainingOptions):
 
 
 def task_of(config: Config) -> MemoryTask:
-    """The problem that the options name."""
+    """The task that the options choose."""
     kind = MEMORY_TASKS[config.task]
     return kind() if config.length is None else kind(config.length)
 
@@ -75,7 +75,7 @@ def main(config: Config) -> None:
     description = model_of(config)
     model = build_model(**description)
 
-    # sequences of equal length, new ones in each epoch: whole ones, as a gradient has to find its way through all steps
+    # sequences of equal length, new ones in each epoch; never cut, since the gradient has to pass through all steps
     batches = GeneratedBatches(task, "train", config.check_every, config.batch_size, seed=config.seed)
     valid_batches = held_out(task, "valid")
 
@@ -91,7 +91,7 @@ def main(config: Config) -> None:
         select=(task.metric, "min"),
         probe_on=next(GeneratedBatches(task, "valid", 1, PROBED_ROWS).epoch(0)),
     )
-    if trained is None:  # another process has the results
+    if trained is None:  # the first process has the results
         return
 
     finish(
@@ -99,7 +99,7 @@ def main(config: Config) -> None:
         reached=f"{task.metric} {trained.best[task.metric]:.5f}",
         metric=task.metric,
         baselines={"constant guess": task.constant_guess(valid_batches)},
-        command=command_of("memory_tasks", config),  # studies train in their own process
+        command=command_of("memory_tasks", config),  # not that of this process, which may be a study
     )
 
 

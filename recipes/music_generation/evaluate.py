@@ -1,8 +1,8 @@
-"""How well a trained model predicts the events of a split, beside a unigram and a Kneser-Ney trigram.
+"""Evaluate a trained music model on a split, beside a unigram and a Kneser-Ney trigram of the same events.
 
     recipes/music_generation/evaluate.py --run runs/nottingham_lstm --split test
 
-Each reading of the test split is a line in the run's `test_reads.tsv`.
+Each use of the test split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import beside, open_run
+from seqaudio.evaluation.finishing import describe_baselines, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
@@ -23,13 +23,13 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # folder that train.py made
-    store: Path | None = None  # another store than the one it was trained on, of the same representation
-    split: Literal["valid", "test"] = "valid"
+    run: Path  # run folder that train.py made
+    store: Path | None = None  # store to evaluate on, of the same representation; by default that of the training
+    split: Literal["valid", "test"] = "valid"  # to evaluate on
 
 
 def main(config: Config) -> None:
-    """Print the figures; on the test split, record them."""
+    """Print the metrics; on the test split, record them in results.json."""
     folder, store = open_run(config.run, "music_generation", "tokens", config.store)
     split = store[config.split]
 
@@ -39,7 +39,7 @@ def main(config: Config) -> None:
         record_test(config.run, metrics, baselines, store.fingerprint)
     print(
         f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
-        f"{beside(baselines, 'nats_per_event')}"
+        f"{describe_baselines(baselines, 'nats_per_event')}"
     )
 
 

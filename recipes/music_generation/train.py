@@ -1,10 +1,10 @@
-"""Train a model of music: note events -> recurrent net -> the next event.
+"""Train a music model: note events -> recurrent net -> the next event.
 
     data_prep/midi_folder.py --source FOLDER --out stores/nottingham
     recipes/music_generation/train.py --store stores/nottingham --run runs/nottingham_lstm --cell lstm
 
 Truncated BPTT over lanes: the state is carried through each piece, the gradient reaches back one window. The best
-epoch is chosen on validation. The test split stays closed; `evaluate.py` opens it.
+epoch is chosen on validation; only `evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Config(StoreOptions, EventModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # tokens, as data_prep/midi_folder.py makes them
-    batch_size: int = 32  # lanes that run side by side; pieces a batch under full BPTT
+    batch_size: int = 32  # parallel lanes; with full and checkpointed BPTT, pieces of a batch
     epochs: int = 8  # passes over the training split
-    learning_rate: float = 4e-3  # Adam; the highest of the schedule
-    bptt: StrategyName = "truncated"  # over lanes; full and checkpointed: over whole pieces
+    learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
+    bptt: StrategyName = "truncated"  # in lanes; full and checkpointed: whole pieces
 
 
 def main(config: Config) -> None:
@@ -44,11 +44,11 @@ def main(config: Config) -> None:
 
     strategy = config.strategy()
     batches: Source
-    if isinstance(strategy, TruncatedBPTT):  # pieces one after the other in lanes: the state goes on between windows
+    if isinstance(strategy, TruncatedBPTT):  # pieces end to end in lanes: the state is carried from window to window
         batches = Lanes(training, config.batch_size, strategy.batch_steps, seed=config.seed)
     else:  # whole pieces, padded
         batches = PaddedBatches(TokenSequences(training), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
-    # whole pieces: the state is carried from the first event to the last
+    # validation on whole pieces: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
@@ -67,7 +67,7 @@ def main(config: Config) -> None:
         select=("nats_per_event", "min"),
         probe_on=probe_rows(store, store.names),
     )
-    if trained is None:  # another process has the results
+    if trained is None:  # the first process has the results
         return
 
     finish(

@@ -1,4 +1,4 @@
-"""The options of augmentation in a recipe, and the changes of frames and of samples that they ask for."""
+"""Options of augmentation in a recipe, and the functions that augment frames and samples."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from seqaudio.units import Decibels, Seconds
 
 TIME_MASK: Seconds = 0.06  # longest
 
-Change = Callable[[np.ndarray, int, str], np.ndarray]  # of a sequence, in an epoch, of a row by its id
+Change = Callable[[np.ndarray, int, str], np.ndarray]  # (frames or samples, epoch, id of the row) -> the same augmented
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentationOptions:
-    """How clips are changed, drawn anew in each epoch; 0 turns a change off. In full: --augmentation.noise."""
+    """Random changes of the training clips, new ones in each epoch; 0 turns one off. Full name: --augmentation.noise"""
 
-    augment: bool = True  # --no-augment turns off all changes of features, whatever the next eight say
-    time_stretch: float = 0.25  # largest change of pace
-    vocal_tract_warp: float = 0.2  # largest shift of all frequencies, as by another speaker
+    augment: bool = True  # change features, by the next eight options; --no-augment turns them all off
+    time_stretch: float = 0.25  # largest change of the tempo, as a share
+    vocal_tract_warp: float = 0.2  # largest scaling of all frequencies, as a share: another speaker
     gain: Decibels = 12.0  # largest change of the level
-    tilt: Decibels = 15.0  # largest change from the lowest to the highest frequency
-    offset: float = 0.4  # deviation of a constant added to each feature
-    noise: float = 0.4  # deviation of noise added to each value
-    time_masks: int = 2  # stretches of up to 60 ms replaced by the clip's mean
-    frequency_masks: int = 0  # bands of filters replaced by the clip's mean
-    speed: float = 0.0  # of samples (prepare with --keep samples): largest change of speed and pitch
-    time_shift: Seconds = 0.0  # of samples: largest shift to either side
-    rooms: float = 0.0  # of samples: share of clips that are heard in a room
-    room_folder: Path | None = None  # recorded impulse responses for --rooms; without it they are synthetic
-    noisy: float = 0.0  # of samples: share of clips that get noise
-    noise_folder: Path | None = None  # recordings for --noisy; without it noises are synthetic
-    lowest_snr: Decibels = 0.0  # least signal-to-noise ratio of --noisy
-    highest_snr: Decibels = 25.0  # greatest signal-to-noise ratio of --noisy
-    telephone: float = 0.0  # of samples: share of clips limited to 300 to 3400 Hz
+    tilt: Decibels = 15.0  # largest change of the spectral slope, from the lowest to the highest frequency
+    offset: float = 0.4  # standard deviation of a constant added to each feature
+    noise: float = 0.4  # standard deviation of noise added to each value
+    time_masks: int = 2  # number of masks of up to 60 ms, filled with the clip's mean
+    frequency_masks: int = 0  # number of masks over neighbouring filters, filled with the clip's mean
+    speed: float = 0.0  # samples (prepare with --keep samples): largest change of speed and pitch, as a share
+    time_shift: Seconds = 0.0  # samples: largest shift, earlier or later
+    rooms: float = 0.0  # samples: share of clips with the reverberation of a room
+    room_folder: Path | None = None  # recorded impulse responses for --rooms; synthetic ones by default
+    noisy: float = 0.0  # samples: share of clips with added noise
+    noise_folder: Path | None = None  # noise recordings for --noisy; synthetic noise by default
+    lowest_snr: Decibels = 0.0  # lowest signal-to-noise ratio of --noisy
+    highest_snr: Decibels = 25.0  # highest signal-to-noise ratio of --noisy
+    telephone: float = 0.0  # samples: share of clips limited to 300 to 3400 Hz
 
     def of_features(self, settings: FeatureSettings, seed: int) -> Change | None:
-        """The changes of frames; None where they are off. Raises OptionError where the features cannot be changed."""
+        """The augmentation of frames, None with --no-augment. Raises OptionError for normalised features."""
         if not self.augment:
             return None
         if settings.normalise != "none":
             raise OptionError(
-                f"features with normalise={settings.normalise} cannot be augmented: they no longer tell the spectrum; "
-                f"give --no-augment, and augment samples instead (prepare with --keep samples)"
+                f"features with normalise={settings.normalise} cannot be augmented: the spectrum cannot be computed "
+                f"from them; give --no-augment, and augment samples instead (prepare with --keep samples)"
             )
         augmentation = Augmentation(
             time_stretch=self.time_stretch,
@@ -65,7 +65,7 @@ class AugmentationOptions:
         return lambda frames, epoch, name: augment(frames, settings, augmentation, (seed, epoch, name))
 
     def of_samples(self, settings: FeatureSettings, seed: int) -> Change | None:
-        """The changes of samples; None where all of them are off."""
+        """The augmentation of samples [N]; None where all changes of samples are off."""
         if not (self.speed or self.time_shift or self.rooms or self.noisy or self.telephone):
             return None
         augmentation = WaveformAugmentation(

@@ -1,4 +1,4 @@
-"""New music as MIDI, and as sound and picture, or new text: from a model of music_generation or language_modelling.
+"""Generate music as MIDI, sound and picture, or text, with a model of music_generation or language_modelling.
 
 Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
 
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
 
-SHORTEST = 32  # events: a model may end at once, and a file without notes or words helps nobody
+MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, TEXT = "music_generation", "language_modelling"
-OF_MUSIC = ("primer", "primer_events", "wav", "png")  # options that a text has no use for
+OF_MUSIC = ("primer", "primer_events", "wav", "png")  # options for music only
 PREVIEW = 240  # characters of a text that are printed
 
 
 @dataclass(frozen=True)
 class Config:
-    """Which model writes what."""
+    """Options of the generation."""
 
-    run: tyro.conf.Positional[Path]  # folder that the recipe music_generation or language_modelling made
-    out: Path  # file to write, .mid or .txt; with --count 3 these are NAME-1.mid, NAME-2.mid, NAME-3.mid
-    seed: int = 1  # equal seeds write equal pieces; the second piece of a count has the next seed
-    temperature: float = 1.0  # below 1 plays safe, above 1 dares more
-    max_events: int = 1000  # longest piece, in tokens, of a text in characters; the model may end it before
-    prompt: str | None = None  # what a text begins with
-    primer: Path | None = None  # MIDI file that a piece of music begins with
-    primer_events: int | None = None  # only the first tokens of the primer
-    count: int = 1  # pieces
-    wav: bool = False  # of music: also NAME.wav
-    png: bool = False  # of music: also NAME.png, a piano roll
-    force: bool = False  # replace files that are there
+    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation or language_modelling
+    out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
+    seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
+    temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
+    max_events: int = 1000  # maximum length in tokens, of a text in characters; the model may end it earlier
+    prompt: str | None = None  # beginning of the text
+    primer: Path | None = None  # of music: MIDI file to continue
+    primer_events: int | None = None  # of music: continue only the first N tokens of the primer
+    count: int = 1  # number of pieces
+    wav: bool = False  # of music: also write NAME.wav
+    png: bool = False  # of music: also write NAME.png, a piano roll
+    force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
-    """Sample pieces, write them, say what they are."""
+    """Sample pieces, write them, print a line for each."""
     recipe = recipe_of_run(config.run)
     check(config, recipe)
 
@@ -91,13 +91,13 @@ def write_texts(run: RunFolder, config: Config) -> None:
 
 
 def preview(text: str) -> str:
-    """How a text begins, without characters that a terminal would obey."""
+    """The beginning of a text, without control characters."""
     shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text[:PREVIEW])
     return shown.rstrip() + (" ..." if len(text) > PREVIEW else "")
 
 
 def texts(run: RunFolder, config: Config) -> Iterator[str]:
-    """The texts that the options ask for, one after the other. Raises OptionError for an unfit prompt."""
+    """Sample the texts one after the other. Raises OptionError for a prompt that the model cannot continue."""
     from seqaudio.decoding.text import Characters
 
     characters = Characters(run.vocabulary)
@@ -107,8 +107,7 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(f"--prompt: {error}") from None
     if len(prompt) >= config.max_events:
         raise OptionError(
-            f"--prompt of {len(prompt):,} characters beside --max-events {config.max_events:,}, which counts them too; "
-            f"raise that"
+            f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
     for ids in drawn(run, config, characters, prompt):
         yield characters.decode(ids)
@@ -130,7 +129,7 @@ def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[i
                 temperature=config.temperature,
                 max_events=config.max_events,
                 primer=primer,
-                minimum_events=min(len(primer) + SHORTEST, config.max_events),
+                minimum_events=min(len(primer) + MIN_EVENTS, config.max_events),
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
@@ -146,18 +145,21 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 
 
 def representation_of(run: RunFolder) -> TokenRepresentation:
-    """The representation of the tokens that the run was trained on. Raises RunError where it has none."""
+    """The representation that the run was trained on. Raises RunError where it is not one of tokens."""
     from seqaudio.tokens import TokenRepresentation, build_representation
 
     settings = dict(run.input["settings"]["representation"])
     representation = build_representation(settings.pop("name"), settings)
     if not isinstance(representation, TokenRepresentation):
-        raise RunError(f"{run.path}: trained on {representation.name}, which has no tokens to draw; train on tokens")
+        raise RunError(
+            f"{run.path}: trained on {representation.name}, which has no tokens to sample; "
+            f"use a run that was trained on tokens, such as melody"
+        )
     return representation
 
 
 def encode_primer(representation: Representation, config: Config) -> list[int]:
-    """The tokens to begin with; none without a primer. Raises MidiError, or OptionError where it holds no notes."""
+    """Token ids of the primer; empty without one. Raises MidiError, or OptionError for a primer without notes."""
     if config.primer is None:
         return []
     from seqaudio.midi import read_midi
@@ -167,7 +169,9 @@ def encode_primer(representation: Representation, config: Config) -> list[int]:
     check_length(config.primer, notes)
     ids: list[int] = representation.encode(notes).tolist()
     if not ids:
-        raise OptionError(f"--primer {config.primer}: has no notes that {representation.name} can say")
+        raise OptionError(
+            f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"
+        )
     return ids[: config.primer_events]
 
 
@@ -180,7 +184,7 @@ def pieces(config: Config) -> list[tuple[int, Path]]:
 
 
 def check(config: Config, recipe: str) -> None:
-    """Raise RunError or OptionError for a run or options that cannot work, before anything heavy is loaded."""
+    """Raise RunError or OptionError for a run or options that cannot work, before torch and the model are loaded."""
     if recipe not in (MUSIC, TEXT):
         raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
     if not config.temperature > 0:
@@ -207,7 +211,7 @@ def spelt(name: str) -> str:
 
 
 def describe_model(run: RunFolder) -> str:
-    """Version and weights, for the text event that a written file carries."""
+    """Version and hash of the weights, for a text event in the MIDI file."""
     from seqaudio.files import sha256_of
 
     digest = sha256_of(run.path / "model.safetensors")[:16] if (run.path / "model.safetensors").is_file() else "none"
@@ -215,5 +219,5 @@ def describe_model(run: RunFolder) -> str:
 
 
 def command() -> str:
-    """The command that is running, as one would type it."""
+    """The command of this process, quoted for a shell."""
     return shlex.join(["seqaudio", *sys.argv[1:]]) if sys.argv[1:2] == ["generate"] else "seqaudio generate"

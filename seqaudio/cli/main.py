@@ -1,4 +1,4 @@
-"""The `seqaudio` command. Each command's room is imported when it is called."""
+"""The `seqaudio` command. The module of a subcommand is imported when it is called."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from seqaudio.cli.options import guarded, run, take_shared
+from seqaudio.cli.options import exit_status, run, take_shared
 from seqaudio.errors import OptionError
 from seqaudio.version import __version__
 
 SCRIPTS = {
-    "prepare": "recordings or MIDI to a store: one preparation a corpus",
-    "train": "a store to a run: one recipe a task",
-    "evaluate": "how well a run does, beside its baselines",
+    "prepare": "make a store of a corpus: recordings, MIDI, tables or text",
+    "train": "train a model on a store: one recipe for each task",
+    "evaluate": "measure a run beside its baselines",
 }
 COMMANDS = {
     "recognize": "the keyword in each recording",
@@ -37,30 +37,30 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
 
 {commands}
-seqaudio COMMAND --help tells its options. --use FILE first runs a Python file of yours, which
-registers cells; --quiet leaves out progress; --debug shows where an error comes from.
+seqaudio COMMAND --help lists its options. --use FILE first runs a Python file of yours, such as
+one that registers cells; --quiet shows no progress; --debug shows the traceback of an error.
 """
 
 
 def overview() -> str:
-    """The map of one screen that `seqaudio` alone prints."""
+    """The text that `seqaudio` prints without arguments: a map and all commands, on one screen."""
     commands = "".join(f"  {name:<11} {what}\n" for name, what in (SCRIPTS | COMMANDS).items())
     return MAP.format(version=__version__, commands=commands)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run one command and exit."""
-    sys.exit(guarded(lambda: dispatch(arguments), debug="--debug" in arguments))
+    sys.exit(exit_status(lambda: dispatch(arguments), debug="--debug" in arguments))
 
 
 def dispatch(arguments: Sequence[str]) -> None:
-    """Run one command. Raises OptionError where none has that name."""
+    """Run one command. Raises OptionError for an unknown name."""
     shared, own = take_shared(arguments)
     if not own or own[0] in ("-h", "--help"):
         print(overview(), end="")
         return
     name, *rest = own
-    rest += shared.words()  # behind the command's own, of which the first may be a name
+    rest += shared.words()  # after the command's own arguments, the first of which may be a name
     if name == "--version":
         print(__version__)
     elif name in SCRIPTS:
@@ -68,8 +68,8 @@ def dispatch(arguments: Sequence[str]) -> None:
 
         run_script(name, rest)
     elif name in COMMANDS:
-        room = import_module(f"seqaudio.cli.{name}")
-        run(room.Config, room.main, room.__doc__, rest, program=f"seqaudio {name}")
+        module = import_module(f"seqaudio.cli.{name}")
+        run(module.Config, module.main, module.__doc__, rest, program=f"seqaudio {name}")
     else:
         from seqaudio.registry import did_you_mean
 

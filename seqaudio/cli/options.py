@@ -1,4 +1,4 @@
-"""What every script and command does with its options: parse them, run, turn an error into one line."""
+"""Command lines of all scripts and commands: parse the options, run, print an error in one line."""
 
 from __future__ import annotations
 
@@ -15,47 +15,51 @@ from seqaudio.errors import SeqAudioError
 
 Config = TypeVar("Config")
 
-ENOUGH = 128 + 13  # as shells tell of SIGPIPE
-INTERRUPTED = 130  # the shell's status for Ctrl-C
+BROKEN_PIPE = 128 + 13  # the shell's exit status for SIGPIPE
+INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 HELP = """Anywhere among the options:
-  --use FILE   first run a Python file of yours, which registers cells; repeatable
-  --quiet      leave out progress
-  --debug      show where an error comes from"""
+  --use FILE   first run a Python file of yours, such as one that registers cells; repeatable
+  --quiet      show no progress
+  --debug      show the traceback of an error"""
 
 
 class Shared(NamedTuple):
-    """The options that every script and command understands, anywhere among its own."""
+    """Options that every script and command has, anywhere among its own."""
 
     use: list[Path]
     quiet: bool
     debug: bool
 
     def words(self) -> list[str]:
-        """The same as arguments."""
+        """The options as command-line arguments."""
         files = [f"{extensions.OPTION}={file}" for file in self.use]
         return [*files, *["--quiet"] * self.quiet, *["--debug"] * self.debug]
 
 
 def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
-    """The shared options and all other arguments. Raises OptionError for a `--use` without a file."""
+    """Split arguments into the shared options and all others. Raises OptionError for a `--use` without a file."""
     rest, use = extensions.take_option(arguments)
     own = [argument for argument in rest if argument not in ("--quiet", "--debug")]
     return Shared(use, "--quiet" in rest, "--debug" in rest), own
 
 
-def guarded(action: Callable[[], None], debug: bool = False) -> int:
-    """Run an action; 0, or 2 with one line on stderr for an error that a user can mend, or that the system reports."""
+def exit_status(action: Callable[[], None], debug: bool = False) -> int:
+    """Run an action and return its exit status.
+
+    It is 0, or 2 after an error in the input, or one that the operating system reports; the error is one line on
+    stderr. Other errors, and with `debug` these too, are raised.
+    """
     try:
         action()
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads what is printed, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter would complain at its end
-        return ENOUGH
+    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter prints an error at exit
+        return BROKEN_PIPE
     except (SeqAudioError, OSError) as error:
-        told = str(error) if isinstance(error, SeqAudioError) else _told_by_system(error)
-        if debug or not told:
+        message = str(error) if isinstance(error, SeqAudioError) else _system_message(error)
+        if debug or not message:
             raise
-        print(f"error: {' '.join(told.split())}", file=sys.stderr)
+        print(f"error: {' '.join(message.split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         print(f"interrupted {interrupt}".strip(), file=sys.stderr)
@@ -63,13 +67,13 @@ def guarded(action: Callable[[], None], debug: bool = False) -> int:
     return 0
 
 
-def _told_by_system(error: OSError) -> str:
-    """What the system said against which path; empty for an error that a program made up, which is a defect."""
+def _system_message(error: OSError) -> str:
+    """The path and the operating system's message; empty where the error was raised by Python code, a defect."""
     if error.strerror is None:
         return ""
-    place = error.filename if error.filename2 is None else error.filename2  # of a move: where to
+    place = error.filename if error.filename2 is None else error.filename2  # filename2: the target of a move
     where = "" if place is None else f"{place if isinstance(place, int) else os.fsdecode(place)}: "
-    return f"{where}{error.strerror}, says the system; mend that, or choose another path"
+    return f"{where}{error.strerror}; fix this, or choose another path"
 
 
 def run(
@@ -79,10 +83,15 @@ def run(
     arguments: Sequence[str] | None = None,
     program: str | None = None,
 ) -> None:
-    """Make the command line of a frozen dataclass, call `main` with what was given, and exit.
+    """Parse a command line into the frozen dataclass `config`, call `main` with it, and exit.
 
-    The files of `--use` are run before `main` and after the options were understood. Exit status: 0, or 2 for a bad
-    option or input.
+    The files of `--use` are run after the options are parsed, before `main`. Exit status: 0, or 2 for a bad option or
+    input.
+
+    Args:
+        description: of the help text; the docstring of the module of `main` by default.
+        arguments: those of this process by default.
+        program: its name in the help text; that of this process by default.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     doc = description if description is not None else sys.modules[main.__module__].__doc__
@@ -96,4 +105,4 @@ def run(
             extensions.use(file)
         main(parsed)
 
-    sys.exit(guarded(action, debug="--debug" in given))
+    sys.exit(exit_status(action, debug="--debug" in given))

@@ -1,4 +1,4 @@
-"""`--config RUN/config.json` among a recipe's options: those of an earlier run, and what stands beside it wins."""
+"""`--config RUN/config.json`: repeat an earlier run of a recipe with its options; other options given override them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPTION = "--config"
 
 
 def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
-    """The arguments, behind those of the run that `--config` names; as they are without it.
+    """The arguments, preceded by those of the run that `--config` names; unchanged without `--config`.
 
-    config: the dataclass of the options. One without a field `config` takes no such option.
-    Raises RunError where the file is no run's or is one of another recipe, OptionError where none is named.
+    config: the dataclass of the options; where it has no field `config`, there is no such option.
+    Raises RunError where the file is not the config.json of a run of this recipe, OptionError where no file is named.
     """
     if not dataclasses.is_dataclass(config) or "config" not in (names := flat_fields(config)):  # type: ignore[arg-type]
         return list(arguments)
@@ -27,11 +27,14 @@ def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
         return list(arguments)
     try:
         settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
-        strange = sorted(settings.keys() - names.keys())
+        unknown = sorted(settings.keys() - names.keys())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{OPTION} {file}: not the config.json of a run ({type(error).__name__})") from None
-    if strange:
-        raise RunError(f"{OPTION} {file}: a run of another recipe, with the unknown {', '.join(strange)}")
+    if unknown:
+        raise RunError(
+            f"{OPTION} {file}: a run of another recipe, whose options {', '.join(unknown)} are unknown here; "
+            f"name a run of this recipe"
+        )
     words = [word for name, value in settings.items() for word in _words(name, value)]
     return [*words, *arguments]
 

@@ -1,6 +1,6 @@
-"""`prepare NAME`, `train NAME`, `evaluate RUN`: the files of `data_prep/` and `recipes/`, with or without a clone.
+"""Run the scripts of `data_prep/` and `recipes/` by name: `prepare NAME`, `train NAME`, `evaluate RUN`.
 
-The wheel carries both folders inside the package; a clone has them beside it.
+In a wheel both folders are inside the package, in a clone they are next to it.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ ROOTS = (PACKAGE / "scripts", PACKAGE.parent)  # in a wheel, in a clone
 
 
 def preparations() -> dict[str, Path]:
-    """The scripts of `data_prep/` by name."""
+    """Paths of the scripts of `data_prep/` by name."""
     return {path.stem: path for path in sorted(_folder("data_prep").glob("*.py"))}
 
 
 def recipes(script: str) -> dict[str, Path]:
-    """The file `script` (train.py, evaluate.py) of each recipe by the recipe's name."""
+    """Paths of the file `script` (train.py, evaluate.py) of each recipe, by the name of the recipe."""
     return {path.parent.name: path for path in sorted(_folder("recipes").glob(f"*/{script}"))}
 
 
@@ -38,23 +38,23 @@ def _folder(name: str) -> Path:
 
 
 def run_script(command: str, arguments: Sequence[str]) -> None:
-    """Run `seqaudio prepare|train|evaluate ARGUMENTS` and exit; without arguments list what there is."""
+    """Run `seqaudio prepare|train|evaluate ARGUMENTS` and exit; without arguments list the scripts."""
     from seqaudio.cli.options import run
 
     if command == "evaluate":
         scripts = recipes("evaluate.py")
         if not arguments or arguments[0] in ("-h", "--help"):
-            print("usage: seqaudio evaluate RUN [--split test] [--store STORE]\n\nThe run tells its recipe:")
+            print("usage: seqaudio evaluate RUN [--split test] [--store STORE]\n\nBy the recipe of the run:")
             print(_listing(scripts), end="")
             sys.exit(0)
-        # the run may be named first or by --run, as the script has it
+        # the run may be the first argument; the script itself has --run only
         given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
         name = recipe_of(given)
         module = load(scripts[_known(name, scripts, "recipe")])
         run(module.Config, module.main, module.__doc__, given, program="seqaudio evaluate")
     scripts = preparations() if command == "prepare" else recipes("train.py")
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(f"usage: seqaudio {command} NAME [OPTIONS]    (seqaudio {command} NAME --help tells them)\n")
+        print(f"usage: seqaudio {command} NAME [OPTIONS]    (options: seqaudio {command} NAME --help)\n")
         print(_listing(scripts), end="")
         sys.exit(0)
     name, *rest = arguments
@@ -64,7 +64,7 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
 
 
 def recipe_of(arguments: Sequence[str]) -> str:
-    """The recipe of the run that `--run` names. Raises RunError where it is no run, OptionError without --run."""
+    """The recipe that made the run `--run`. Raises RunError where that is not a run, OptionError without --run."""
     if "--run" not in arguments[:-1]:
         raise OptionError("no run was given; usage: seqaudio evaluate RUN [--split test]")
     return recipe_of_run(Path(arguments[list(arguments).index("--run") + 1]))
@@ -80,13 +80,13 @@ def recipe_of_run(run: Path) -> str:
 
 
 def load(path: Path) -> ModuleType:
-    """Import a script of the project under a name of its own."""
+    """Import a script under a module name made of its folder and its file name."""
     name = f"seqaudio_script_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise SeqAudioError(f"{path}: cannot be imported")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # tyro reads the comments of the options through it
+    sys.modules[name] = module  # where tyro finds the source, whose comments are the help texts
     spec.loader.exec_module(module)
     return module
 
@@ -102,6 +102,6 @@ def _listing(scripts: dict[str, Path]) -> str:
 
 
 def _first_line(path: Path) -> str:
-    """The first line of a script's docstring, without running it."""
+    """The first line of a script's docstring; the script is parsed, not run."""
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return doc.splitlines()[0] if doc else ""

@@ -1,4 +1,4 @@
-"""A grid of trainings, one after the other: each combination of the values, with each seed.
+"""Train a grid of runs, one after the other: each combination of the values, with each seed.
 
 Example: seqaudio sweep keyword_recognition --vary cell=gru,lstm --out runs/cells -- --store stores/fsdd
 """
@@ -32,30 +32,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Which grid of which recipe. The same command again goes on where an interrupted sweep stopped."""
+    """Options of the sweep. To resume an interrupted sweep, give the same command again."""
 
-    recipe: tyro.conf.Positional[str]  # as `seqaudio train` lists them
-    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # NAME=VALUE,VALUE; repeatable; `;` where values have commas
+    recipe: tyro.conf.Positional[str]  # `seqaudio train` lists the recipes
+    vary: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # NAME=VALUE,VALUE; `;` if values have commas; repeatable
     out: Path = Path("runs/sweep")  # folder of the run folders
-    seeds: str = "1,2,3"  # fewer than three cannot be compared
-    options: tyro.conf.Positional[tuple[str, ...]] = ()  # behind --: options of the recipe that all runs share
+    seeds: str = "1,2,3"  # at least three, to compare the runs
+    options: tyro.conf.Positional[tuple[str, ...]] = ()  # after --: options of the recipe for all runs
 
 
 def main(config: Config) -> None:
-    """Train what is not there yet; a line a run, then a table, the best on validation first.
+    """Train the runs that are not finished; print a line for each, then a table, the best on validation first.
 
-    Exit status 1 where a run failed. The others are trained all the same.
+    The exit status is 1 if a run failed; the others are trained nevertheless.
     """
     scripts = recipes("train.py")
     if config.recipe not in scripts:
         raise OptionError(f"no recipe is called {config.recipe!r}; {did_you_mean(config.recipe, list(scripts))}")
     runs = plan(load(scripts[config.recipe]), config.out, config.vary, parse_seeds(config.seeds), config.options)
     for run in runs:
-        check_earlier(config.recipe, config.out / run.name, run.config)
+        check_previous_run(config.recipe, config.out / run.name, run.config)
     with written(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
 
-    with terminated_like_interrupted():
+    with sigterm_as_ctrl_c():
         failures = train_all(config.recipe, runs, config.out)
     for line in table([config.out / run.name for run in runs if run.name not in failures]):
         print(line)
@@ -67,7 +67,7 @@ def main(config: Config) -> None:
 
 
 def train_all(recipe: str, runs: Sequence[PlannedRun], out: Path) -> dict[str, str]:
-    """Train each run that is not finished, print a line a run; the reasons of those that failed, by name."""
+    """Train each run that is not finished and print a line for each. Returns why runs failed, by name."""
     failures: dict[str, str] = {}
     for number, run in enumerate(runs, start=1):
         folder = out / run.name
@@ -81,9 +81,9 @@ def train_all(recipe: str, runs: Sequence[PlannedRun], out: Path) -> dict[str, s
     return failures
 
 
-def check_earlier(recipe: str, folder: Path, config: Any) -> None:
-    """Raise RunError where a folder of an earlier sweep holds anything but this very run."""
-    if not folder.exists() or never_began(folder):
+def check_previous_run(recipe: str, folder: Path, config: Any) -> None:
+    """Raise RunError where the run folder of a previous sweep was made by another recipe, store or options."""
+    if not folder.exists() or is_without_config(folder):
         return
 
     from seqaudio import extensions
@@ -104,19 +104,19 @@ def check_earlier(recipe: str, folder: Path, config: Any) -> None:
             )
 
 
-def never_began(folder: Path) -> bool:
-    """Whether a training ended here before it wrote its configuration: there is nothing to go on with."""
+def is_without_config(folder: Path) -> bool:
+    """Whether a training stopped here before it wrote its config.json, so that there is nothing to resume."""
     return folder.is_dir() and {file.name for file in folder.iterdir()} <= {"config.json.partial"}
 
 
 def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
-    """Train one run, or go on with it, in a process of its own, so that a crash ends that one only.
+    """Train or resume one run in a process of its own, so that a crash ends this run only.
 
     Its progress goes to stderr. Returns None, or in one line why it failed.
-    Raises KeyboardInterrupt after the run was saved.
+    Raises KeyboardInterrupt on Ctrl-C, after the run is saved.
     """
     shared = take_shared(sys.argv[1:])[0].words()
-    if folder.exists() and never_began(folder):
+    if folder.exists() and is_without_config(folder):
         shutil.rmtree(folder)
     words = [*run.words, *["--resume"] * folder.exists(), *shared]
     last = ""
@@ -126,7 +126,7 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
-        start_new_session=True,  # Ctrl-C reaches it once, through us: a second one would keep it from saving
+        start_new_session=True,  # so that Ctrl-C reaches it once, from us: a second one would stop it before it saves
     ) as child:
         assert child.stderr is not None
         try:
@@ -136,7 +136,7 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
             code = child.wait()
         except KeyboardInterrupt:
             _stop(child)
-            raise KeyboardInterrupt(f"in {run.name}; the same command goes on") from None
+            raise KeyboardInterrupt(f"in {run.name}; give the same command again to resume") from None
     if code == 0:
         return None
     if code < 0:
@@ -145,9 +145,9 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
-    """Let a training save and end; a second Ctrl-C ends it at once."""
+    """Let a training save and end; a second Ctrl-C kills it."""
     try:
-        if os.name != "nt":  # where Ctrl-C reaches every process of the console
+        if os.name != "nt":  # on Windows Ctrl-C reaches every process of the console by itself
             child.send_signal(signal.SIGINT)
         child.communicate()
     except KeyboardInterrupt:
@@ -156,8 +156,8 @@ def _stop(child: subprocess.Popen[str]) -> None:
 
 
 @contextmanager
-def terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does: the training must not go on by itself, beside a sweep that is started again."""
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Handle SIGTERM as Ctrl-C, so that the training process ends too; a restarted sweep would train the same run."""
 
     def interrupt(number: int, frame: object) -> None:
         del number, frame
@@ -171,7 +171,7 @@ def terminated_like_interrupted() -> Iterator[None]:
 
 
 def reached(folder: Path) -> str:
-    """What a finished run reached on validation, in how long."""
+    """The validation metric and the seconds of a finished run, in words."""
     from seqaudio.evaluation.comparison import format_value
     from seqaudio.evaluation.results import main_metric, read_results
 
@@ -181,7 +181,7 @@ def reached(folder: Path) -> str:
 
 
 def table(folders: Sequence[Path]) -> Iterator[str]:
-    """Finished runs by their validation, the best first; a table for each problem, as a recipe may vary that too."""
+    """Lines of a table of finished runs, the best on validation first; one table for each store or task."""
     from seqaudio.evaluation.run_groups import read_run
 
     problems: dict[str, list[FinishedRun]] = {}

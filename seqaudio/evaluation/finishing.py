@@ -1,4 +1,4 @@
-"""How recipes begin an evaluation and end a training: a run opened beside its store, results and curves written."""
+"""Start of an evaluation and end of a training in recipes: open a run with its store; write results and curves."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from seqaudio.store import Store
 def open_run(
     run: Path, recipe: str, kind: str | tuple[str, ...], store: Path | None = None, exact: bool = False
 ) -> tuple[RunFolder, Store]:
-    """A finished run of a recipe and the store that it was trained on, or another one that suits it.
+    """Open a finished run of a recipe, and a store to evaluate it on.
 
     Args:
         kind: of the store.
-        store: where it is, if not where it was during the training.
-        exact: only the very store of the training will do.
+        store: its folder; that of the training by default.
+        exact: accept no other store than that of the training, which may have been moved.
     Raises:
-        RunError: no run, one of another recipe, one that is not finished, or one that the store does not suit.
-        StoreError: no store, or one of another kind.
+        RunError: not a run, a run of another recipe, one that is not finished, or a store that does not fit it.
+        StoreError: not a store, or a store of another kind.
     """
     folder = finished_run(run, recipe)
     found = Store(store or folder.settings["store"])
@@ -35,12 +35,15 @@ def open_run(
     if not exact:
         folder.check_store(found)
     elif found.fingerprint != folder.config["store"]:
-        raise RunError(f"{found.path} is not the store that {run} was trained on; its scaling would not fit")
+        raise RunError(
+            f"{found.path} is not the store that {run} was trained on, and its scaling would not fit; "
+            f"give the store of the training by --store"
+        )
     return folder, found
 
 
 def finished_run(run: Path, recipe: str) -> RunFolder:
-    """A run of a recipe that is finished. Raises RunError for any other."""
+    """Open a finished run of a recipe. Raises RunError for another recipe, or a run that is not finished."""
     folder = RunFolder(run)
     folder.require(recipe, "this recipe")
     read_results(run)
@@ -48,7 +51,7 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
 
 
 def begun_run(run: Path, options: Any) -> bool:
-    """Whether a study has begun a run before; its training is to be resumed then, or is finished.
+    """Whether a run of a study exists already, so that it is resumed, or is finished.
 
     Raises RunError where it was made with other options.
     """
@@ -70,15 +73,16 @@ def finish(
     more: Mapping[str, Any] | None = None,
     curves: bool = True,
 ) -> None:
-    """Write results.json and the learning curves, and print what was reached and what comes next.
+    """Write results.json and the learning curves; print the result and the next command.
 
     Args:
-        reached: on validation, in words.
-        metric: of the baselines, told beside it.
-        baselines: the metrics of each on validation, on the same sequences as the model.
-        valid: the model's metrics, where they were measured again after the training.
-        command: that repeats the run; that of this process by default.
-        more: that results.json keeps.
+        reached: the result on validation, in words.
+        metric: name of the metric to print for the baselines.
+        baselines: the metrics of each baseline on validation, on the same sequences as the model.
+        valid: the model's validation metrics; those of the best epoch by default.
+        command: one that repeats the run; that of this process by default.
+        more: further entries of results.json.
+        curves: draw the learning curves.
     """
     folder = trained.folder
     outcome = results(
@@ -94,12 +98,12 @@ def finish(
     if curves:
         draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"))
     print(
-        f"validation {reached} ({beside(baselines, metric)}), {trained.parameters:,} parameters, "
+        f"validation {reached} ({describe_baselines(baselines, metric)}), {trained.parameters:,} parameters, "
         f"{trained.seconds:.0f} s; next: recipes/{folder.recipe}/evaluate.py --run {folder.path} --split test"
     )
 
 
-def beside(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
+def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
     """A metric of each baseline, in words."""
     return ", ".join(
         f"{name} " + (f"{100 * scores[metric]:.2f} %" if is_share(metric) else f"{scores[metric]:.4f}")

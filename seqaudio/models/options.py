@@ -1,4 +1,4 @@
-"""The options of a recipe's model, and what they make of it: the name and the plain arguments that a run keeps."""
+"""Options of a recipe's model, which give its description: the name and arguments that a run keeps in config.json."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ Description = dict[str, Any]  # {"name": ..., "arguments": {...}}, as `build_mod
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentOptions:
-    """The net: its cell, how wide and how deep it is, and how its weights begin."""
+    """The net: cell, width, depth, initialisation."""
 
     GROUP: ClassVar[str] = "model"
-    WIDTH: ClassVar[int]  # units a layer where neither hidden_size nor parameters is given
+    WIDTH: ClassVar[int]  # units of a layer where neither hidden_size nor parameters is given
 
-    cell: str = "lstm"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
-    hidden_size: int | None = None  # units a layer
-    parameters: int | None = None  # of the whole model, instead: picks the width that comes nearest
-    layers: int = 1
-    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; empty is the cell's own
-    learned_state: bool = False  # the state before the first step is learned; zero otherwise
+    cell: str = "lstm"  # recurrent cell, may be wrapped: lstm+zoneout=0.1; `seqaudio info --cells` lists the names
+    hidden_size: int | None = None  # units of each layer
+    parameters: int | None = None  # of the whole model, instead of --hidden-size: picks the nearest width
+    layers: int = 1  # recurrent layers
+    initialisation: str = ""  # such as chrono=100 or orthogonal+forget_bias=2; default: that of the cell
+    learned_state: bool = False  # learn the initial state, which is zero otherwise
 
     def _described(self, name: str, **arguments: Any) -> Description:
-        """With a width of its own. Raises OptionError for a width that cannot be."""
+        """The description with the recurrent arguments. Raises OptionError for a width that is impossible."""
         arguments |= {
             "cell": self.cell,
             "layers": self.layers,
@@ -41,17 +41,17 @@ class RecurrentOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class EventModelOptions(RecurrentOptions):
-    """A net that reads tokens through an embedding and predicts the next one."""
+    """A net that reads tokens through an embedding and predicts the next token."""
 
     GROUP: ClassVar[str] = "model"
     WIDTH: ClassVar[int] = 256
 
-    hidden_size: int | None = None  # units a layer; 256 where neither this nor --parameters is given
-    embedding_size: int = 128
-    dropout: float = 0.2
+    hidden_size: int | None = None  # units of each layer; 256 unless --parameters is given
+    embedding_size: int = 128  # size of a token's embedding
+    dropout: float = 0.2  # probability, on the embedding, between the layers and before the softmax
 
     def description(self, vocabulary_size: int) -> Description:
-        """The model `events` over a vocabulary. Raises OptionError for a width that cannot be."""
+        """The model `events` over a vocabulary. Raises OptionError for a width that is impossible."""
         return self._described(
             "events", vocabulary_size=vocabulary_size, embedding_size=self.embedding_size, dropout=self.dropout
         )
@@ -64,15 +64,15 @@ class KeywordModelOptions(RecurrentOptions):
     GROUP: ClassVar[str] = "model"
     WIDTH: ClassVar[int] = 128
 
-    cell: str = "gru"  # recurrent cell, wrappers too, as in lstm+zoneout=0.1; `seqaudio info --cells` lists the names
-    hidden_size: int | None = None  # units a layer; 128 where neither this nor --parameters is given
-    layers: int = 2
-    bidirectional: bool = False  # better on whole clips, but cannot listen to a stream
-    dropout: float = 0.3
-    mean_prior: float = 10.0  # frames of the training mean that a clip's own running mean starts from; 0 = off
+    cell: str = "gru"  # recurrent cell, may be wrapped: lstm+zoneout=0.1; `seqaudio info --cells` lists the names
+    hidden_size: int | None = None  # units of each layer; 128 unless --parameters is given
+    layers: int = 2  # recurrent layers
+    bidirectional: bool = False  # better on whole clips, but does not work on streams
+    dropout: float = 0.3  # probability, between the layers and before the softmax
+    mean_prior: float = 10.0  # centre frames on their running mean; the training mean weighs N frames; 0 = off
 
     def description(self, input_size: int, classes: int) -> Description:
-        """The model `keyword` over frames of a size. Raises OptionError for a width that cannot be."""
+        """The model `keyword` over frames [T, input_size]. Raises OptionError for a width that is impossible."""
         return self._described(
             "keyword",
             input_size=input_size,
@@ -85,52 +85,52 @@ class KeywordModelOptions(RecurrentOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryModelOptions(RecurrentOptions):
-    """A net that has to remember."""
+    """A recurrent net for a memory task."""
 
     GROUP: ClassVar[str] = "model"
     WIDTH: ClassVar[int] = 32
 
-    hidden_size: int | None = None  # units a layer; 32 where neither this nor --parameters is given
+    hidden_size: int | None = None  # units of each layer; 32 unless --parameters is given
 
     def description(self, name: str, sizes: dict[str, int]) -> Description:
-        """The model `series` or `recall` with its sizes. Raises OptionError for a width that cannot be."""
+        """The model `series` or `recall` with its sizes. Raises OptionError for a width that is impossible."""
         return self._described(name, **sizes)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastModelOptions:
-    """A net that sees a window of the past, or carries its state from the first step on, and tells the next values."""
+    """A net that forecasts from a window of the past, or from a state that it carries through the series."""
 
     GROUP: ClassVar[str] = "model"
 
-    model: Literal["window_mlp", "recurrent"] = "recurrent"
-    window: int = 96  # steps that a forecast sees; 0 for a recurrent net that carries its state through the series
-    horizon: int = 24  # steps ahead
-    recursive: bool = False  # read out one step and feed forecasts back; all steps are read out at once otherwise
-    # taken from a window, put back behind it; last where the targets are inputs, none otherwise
+    model: Literal["window_mlp", "recurrent"] = "recurrent"  # feed-forward net over the window, or recurrent net
+    window: int = 96  # steps of input for a forecast; 0: a recurrent net that carries its state through the series
+    horizon: int = 24  # steps to forecast
+    recursive: bool = False  # forecast one step and feed it back, instead of all steps at once
+    # subtract this from each window and add it to the forecast; default: last if the targets are inputs, else none
     level: Literal["none", "last", "mean", "standard"] | None = None
-    apart: bool = False  # one net for all channels, each seen alone; all channels together otherwise
-    cell: str | None = None  # of a recurrent net: gru where none is given; `seqaudio info --cells` lists the names
-    hidden_size: int = 64  # units a layer
-    layers: int = 1  # of a window_mlp, 0 leaves a linear map
-    dropout: float = 0.0
+    apart: bool = False  # the same net for each channel by itself, instead of all channels together
+    cell: str | None = None  # of a recurrent net, gru by default; `seqaudio info --cells` lists the names
+    hidden_size: int = 64  # units of each layer
+    layers: int = 1  # hidden layers; a window_mlp with 0 is a linear map
+    dropout: float = 0.0  # probability, between the layers and before the output
     initialisation: str | None = None  # of a recurrent net, such as chrono=100
-    learned_state: bool = False  # of a recurrent net: the state before the first step is learned; zero otherwise
+    learned_state: bool = False  # learn the initial state of a recurrent net, which is zero otherwise
 
     @property
-    def steps_told(self) -> int:
-        """Steps that are read out at once; a recursive net feeds them back until the horizon is reached."""
+    def output_steps(self) -> int:
+        """Steps of one output of the net; with `recursive` outputs are fed back until the horizon is reached."""
         return 1 if self.recursive else self.horizon
 
     def description(self, input_size: int, output_size: int, targets: list[int] | None) -> Description:
-        """The model over channels. Raises OptionError for options of the other model.
+        """The model over channels. Raises OptionError for an option of the other model.
 
-        targets: the place of each target among the inputs; None where one is not among them.
+        targets: index of each target channel among the inputs; None where one of them is not an input.
         """
         arguments: dict[str, Any] = {
             "input_size": input_size,
             "output_size": output_size,
-            "horizon": self.steps_told,
+            "horizon": self.output_steps,
             "window": self.window,
             "level": self.level or ("last" if self.window and targets is not None else "none"),
             "apart": self.apart,
