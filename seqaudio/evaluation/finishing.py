@@ -1,4 +1,4 @@
-"""How recipes begin an evaluation and end a training: a run opened beside its store, results and curves written."""
+"""Open a run with its store at the start of an evaluation; write results and curves at the end of a training."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from seqaudio.store import Store
 def open_run(
     run: Path, recipe: str, kind: str | tuple[str, ...], store: Path | None = None, exact: bool = False
 ) -> tuple[RunFolder, Store]:
-    """A finished run of a recipe and the store that it was trained on, or another one that suits it.
+    """A finished run of a recipe, and the store that it was trained on or another one that suits it.
 
     Args:
-        kind: of the store.
-        store: where it is, if not where it was during the training.
-        exact: only the very store of the training will do.
+        kind: the kind of store that the recipe needs.
+        store: path of the store; None is the path that the run was trained with.
+        exact: accept no store but that of the training.
     Raises:
-        RunError: no run, one of another recipe, one that is not finished, or one that the store does not suit.
+        RunError: no run, a run of another recipe, one that is not finished, or a store that does not suit it.
         StoreError: no store, or one of another kind.
     """
     folder = finished_run(run, recipe)
@@ -35,7 +35,10 @@ def open_run(
     if not exact:
         folder.check_store(found)
     elif found.fingerprint != folder.config["store"]:
-        raise RunError(f"{found.path} is not the store that {run} was trained on; its scaling would not fit")
+        raise RunError(
+            f"{found.path} is not the store that {run} was trained on, and its normalisation would not fit; give the "
+            f"store of the training"
+        )
     return folder, found
 
 
@@ -48,14 +51,16 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
 
 
 def begun_run(run: Path, options: Any) -> bool:
-    """Whether a study has begun a run before; its training is to be resumed then, or is finished.
+    """Whether a study began this run before, so that it resumes the training or finds it finished.
 
     Raises RunError where it was made with other options.
     """
     if not run.exists():
         return False
     if others := other_settings(RunFolder(run), options):
-        raise RunError(f"{run} was made with another {', '.join(others)}; choose another --out")
+        raise RunError(
+            f"{run} was made with other values of {', '.join(others)}; give those values, or choose another --out"
+        )
     return True
 
 
@@ -70,15 +75,16 @@ def finish(
     more: Mapping[str, Any] | None = None,
     curves: bool = True,
 ) -> None:
-    """Write results.json and the learning curves, and print what was reached and what comes next.
+    """Write results.json and the learning curves, and print the validation result and the next command.
 
     Args:
-        reached: on validation, in words.
-        metric: of the baselines, told beside it.
-        baselines: the metrics of each on validation, on the same sequences as the model.
-        valid: the model's metrics, where they were measured again after the training.
-        command: that repeats the run; that of this process by default.
-        more: that results.json keeps.
+        reached: the model's validation result in words, for the printed line.
+        metric: the metric of the baselines that is printed beside it.
+        baselines: the validation metrics of each baseline, on the same sequences as the model.
+        valid: the model's validation metrics, where they were measured again after the training.
+        command: the command that repeats the run; by default the command of this process.
+        more: further entries of results.json.
+        curves: whether to draw the learning curves.
     """
     folder = trained.folder
     outcome = results(
@@ -100,7 +106,7 @@ def finish(
 
 
 def beside(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
-    """A metric of each baseline, in words."""
+    """A metric of each baseline as text, to print beside that of the model."""
     return ", ".join(
         f"{name} " + (f"{100 * scores[metric]:.2f} %" if is_share(metric) else f"{scores[metric]:.4f}")
         for name, scores in baselines.items()
