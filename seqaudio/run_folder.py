@@ -1,15 +1,15 @@
 """Run folders: everything about one training, and all that is needed to use its model.
 
 config.json        recipe, settings, model (name and arguments), input settings, vocabulary, store fingerprint, the run
-                   whose weights it started from (name and hash), and the user's own files in use (name and hash);
-                   loading a run never executes them. Settings have their plain names, whatever option group they
-                   belong to (`noise`, not `augmentation.noise`); an option added since the run was made counts as
-                   its default
+                   whose weights it started from (name and hash), and the files given with --use (name and hash), which
+                   loading a run never executes. Settings have plain names, without their option group (`noise`, not
+                   `augmentation.noise`); a setting that is missing, since its option is newer than the run, has its
+                   default
 metrics.jsonl      one line for each epoch; TensorBoard files are in tensorboard/
 model.safetensors  the weights with the best validation result
 resume/            checkpoints, see `bptt/checkpoint.py`
 results.json       final metrics, with those of the baselines
-test_reads.tsv     one line for each time that the test split was read
+test_reads.tsv     one line for each evaluation that read the test split
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # op
 
 
 class TrainedOn(Protocol):
-    """What a run keeps of the data: that of a store, or of a task made by rule."""
+    """The data of a training, as far as a run keeps it: of a store, or of a generated task."""
 
     @property
     def kind(self) -> str: ...
@@ -91,12 +91,13 @@ class RunFolder:
         Args:
             model: {"name": ..., "arguments": {...}}, as `build_model` takes them.
             store: its kind, settings, vocabulary and fingerprint are copied into the run.
-            resume: the folder must exist, made with the same settings, store and user's files (byte for byte), so
+            resume: the folder must exist, made with the same settings, store and files of --use (byte for byte), so
                 that a resumed run equals one that was never interrupted.
             parent: name and hash of the run whose weights this one started from.
-            defaults: of the settings, for a run that was made before an option existed.
+            defaults: the default of each setting, for a run that was made before an option existed.
 
-        Raises RunError where the folder exists without `resume`, or differs with it; the message names both values.
+        Raises RunError where the folder exists and `resume` is False, or where it is True and the folder is missing or
+        was made with something else; the message names both values.
         """
         config = {
             "format": FORMAT,
@@ -189,7 +190,7 @@ class RunFolder:
         if missing and extensions.used():
             print(
                 f"warning: {self.path} was made with {extensions.listed(missing)}, "
-                f"in use is {extensions.listed(extensions.used())}; its figures may differ",
+                f"in use is {extensions.listed(extensions.used())}; its results may differ",
                 file=sys.stderr,
                 flush=True,
             )
@@ -202,7 +203,7 @@ class RunFolder:
 
     def check_store(self, store: TrainedOn) -> None:
         """Raise RunError where a store has another kind or other settings of input than the run was trained on."""
-        if _seen(store.kind, store.settings) == _seen(self.input["kind"], self.input["settings"]):
+        if _model_inputs(store.kind, store.settings) == _model_inputs(self.input["kind"], self.input["settings"]):
             return
         raise RunError(
             f"{getattr(store, 'path', 'the task')} does not suit {self.path}: it has {store.kind} "
@@ -211,9 +212,12 @@ class RunFolder:
         )
 
 
-def _seen(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The kind and settings that determine a model's inputs: kept samples count as features; the choice of clips and
-    the number of steps of a memory task do not count."""
+def _model_inputs(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The kind and settings of a store that determine what a model sees; equal where a model suits both stores.
+
+    A store of samples counts as one of features, which are computed from the samples in training. Settings that only
+    choose clips, or the number of steps of a memory task, are left out.
+    """
     seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text", "name")}
     return "features" if kind == "audio" else kind, seen or settings
 

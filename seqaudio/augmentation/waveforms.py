@@ -36,7 +36,7 @@ from seqaudio.augmentation.sound_folder import SoundFolder
 from seqaudio.errors import OptionError
 from seqaudio.units import Decibels, Seconds
 
-MAX_SHIFTED = 0.25  # share of a clip, so that a short word is not lost
+MAX_SHIFTED = 0.25  # largest shift as a share of the clip, so that a short word is not lost
 
 # stages of `keyed_generator`
 _SPEED, _SHIFT, _ROOM, _NOISE, _TELEPHONE, _GAIN = range(1, 7)
@@ -138,6 +138,7 @@ class WaveformAugmenter:
     def draw(self, epoch: int, row: str) -> WaveformChange:
         """Draw the changes of a clip in an epoch, without applying them."""
         options, key = self.augmentation, (self.seed, epoch, row)
+        # a random generator for each kind of change
         speed, shift, room, noisy, telephone, gain = (
             keyed_generator(key, stage) for stage in (_SPEED, _SHIFT, _ROOM, _NOISE, _TELEPHONE, _GAIN)
         )
@@ -194,7 +195,7 @@ class WaveformAugmenter:
     def _with_noise(
         self, samples: np.ndarray, change: WaveformChange, generator: np.random.Generator
     ) -> np.ndarray | None:
-        """Speech with noise; None without speech, or where the noise is silent during it."""
+        """Samples with noise; None where the samples are silent, or the noise is silent while they are not."""
         if not np.any(samples):
             return None
         if self.noises is not None:

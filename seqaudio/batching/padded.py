@@ -14,14 +14,14 @@ from seqaudio.batching.batch import Batch
 from seqaudio.store import Split
 from seqaudio.vocabulary import BOS, EOS, PAD
 
-POOL = 16  # batches sorted by length together: longer pools pad less, shorter ones shuffle better
+POOL = 16  # batches whose rows are sorted by length together: a larger pool pads less, a smaller one shuffles better
 
 # (samples [N] or frames [T, F], epoch, id of the row) -> the same augmented, perhaps of another length
 Augmenter = Callable[[np.ndarray, int, str], np.ndarray]
 
 
 class Collate(Protocol):
-    """The rows of a split, and how they become a Batch."""
+    """Turns rows of a split into a Batch."""
 
     @property
     def lengths(self) -> np.ndarray: ...  # [N] int64 steps of each row, before augmentation
@@ -119,7 +119,7 @@ class PaddedBatches:
             return self._cut(np.argsort(lengths, kind="stable"))
         draw = np.random.default_rng((self.seed, epoch))
         order = draw.permutation(len(lengths))
-        pool = POOL * self.batch_size
+        pool = POOL * self.batch_size  # rows
         order = np.concatenate(
             [
                 part[np.argsort(lengths[part], kind="stable")]
@@ -130,16 +130,18 @@ class PaddedBatches:
         return [batches[index] for index in draw.permutation(len(batches))]
 
     def _cut(self, order: np.ndarray) -> list[list[int]]:
+        """Cut rows in this order into batches, each as long as both limits allow, and at least one row."""
         batches: list[list[int]] = []
-        longest = 0
-        for row in order.tolist():
-            longest = max(longest, int(self.collate.lengths[row])) if batches else 0
-            full = not batches or len(batches[-1]) == self.batch_size
-            if full or (self.max_steps is not None and longest * (len(batches[-1]) + 1) > self.max_steps):
-                batches.append([])
-                longest = int(self.collate.lengths[row])
-            batches[-1].append(row)
-        return batches
+        batch: list[int] = []
+        longest = 0  # steps of the longest row of the batch
+        for row, length in zip(order.tolist(), self.collate.lengths[order].tolist(), strict=True):
+            longest = max(longest, length)
+            too_many_steps = self.max_steps is not None and longest * (len(batch) + 1) > self.max_steps
+            if batch and (len(batch) == self.batch_size or too_many_steps):
+                batches.append(batch)
+                batch, longest = [], length
+            batch.append(row)
+        return [*batches, batch] if batch else batches
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         for rows in self.rows(epoch)[start:]:

@@ -16,18 +16,18 @@ SCRIPTS = {
     "evaluate": "measure a run beside its baselines",
 }
 COMMANDS = {
-    "recognize": "the keyword in each recording",
-    "generate": "new music as MIDI, sound and picture, or new text",
-    "render": "MIDI to sound and to a piano roll",
-    "show": "a recording's waveform and features as a picture",
-    "info": "what a store, a run, a MIDI file or a recording holds; the cells",
-    "check": "whether a store is fit to train on",
-    "sweep": "a grid of trainings, one after the other",
-    "compare": "whether runs differ beyond their seeds",
-    "probe": "how far back gradients reach in a trained model",
-    "doctor": "what of the installation works",
-    "demo": "hear and see it all in a few minutes",
-    "completion": "tab completion for a shell",
+    "recognize": "recognise the keyword in each recording",
+    "generate": "write new music as MIDI, sound and picture, or new text",
+    "render": "turn MIDI into sound and a piano roll",
+    "show": "draw a recording's waveform and features",
+    "info": "describe a store, a run, a MIDI file or a recording; list the cells",
+    "check": "check whether a store is fit for training",
+    "sweep": "train a grid of runs, one after the other",
+    "compare": "test whether runs differ by more than their seeds",
+    "probe": "measure how far back gradients reach in a trained model",
+    "doctor": "check the installation",
+    "demo": "hear and see everything in a few minutes",
+    "completion": "print tab completion for a shell",
 }
 
 MAP = """seqaudio {version}: recurrent networks for speech and music

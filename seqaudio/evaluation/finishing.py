@@ -1,4 +1,4 @@
-"""Start of an evaluation and end of a training in recipes: open a run with its store; write results and curves."""
+"""Open a run with its store at the start of an evaluation; write results and curves at the end of a training."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def begun_run(run: Path, options: Any) -> bool:
     if not run.exists():
         return False
     if others := other_settings(RunFolder(run), options):
-        raise RunError(f"{run} was made with another {', '.join(others)}; choose another --out")
+        raise RunError(
+            f"{run} was made with other values of {', '.join(others)}; give those values, or choose another --out"
+        )
     return True
 
 

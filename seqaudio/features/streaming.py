@@ -19,13 +19,13 @@ from seqaudio.units import Seconds
 class StreamState(NamedTuple):
     """The state that is carried from chunk to chunk."""
 
-    samples: Tensor  # [n] of frames that are not complete yet, n < W
+    samples: Tensor  # [n] samples of frames that are not complete yet, n < W, the window
     deltas: tuple[Tensor | None, ...]  # frames held for each order of deltas, None before the first
     frames: Tensor  # [p, F] the last frames, for the sliding normalisation; empty where it is off
 
 
 class Latency(NamedTuple):
-    """Delay from the first sample of a frame to the last sample that it and its deltas need."""
+    """Time from the first sample of a frame to the last sample that the frame and its deltas need."""
 
     samples: int
     seconds: Seconds
@@ -63,7 +63,7 @@ class StreamingExtractor:
 
     @property
     def latency(self) -> Latency:
-        """W + deltas * delta_width * H samples."""
+        """W + deltas * delta_width * H samples: W the window, H the hop."""
         settings = self.settings
         samples = settings.window_samples + settings.lookahead * settings.hop_samples
         return Latency(samples, samples / settings.sample_rate)

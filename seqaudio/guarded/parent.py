@@ -1,4 +1,4 @@
-"""Run code that an untrusted file may crash or hang in a watched child process, so that the next file is still read.
+"""Read untrusted files in a watched child process, so that a file that crashes or hangs it costs that file only.
 
 `Guard` is the parent's side; `guarded/child.py` is the child's side.
 """
@@ -54,7 +54,7 @@ class Guard:
     def ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:
         """The child's reply to a request about one file, JSON and bytes, within `deadline` seconds.
 
-        Where a child fails that has read other files before, one of those may be the cause, so the request is repeated
+        If the child fails and has read other files before, one of those may be the cause, so the request is repeated
         with a fresh child.
 
         Raises:
@@ -114,13 +114,13 @@ class _Child:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._requests, self._replies = self._process.stdin, self._process.stdout
         self._lock = threading.Lock()  # of the deadline
-        self._due: float | None = None
+        self._due: float | None = None  # the time at which the child is killed; None between requests
         self._timed_out = False
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="guard-watch", daemon=True).start()
-        self.served = 0
+        self.served = 0  # requests answered
         try:
-            self._within(START_DEADLINE, None)
+            self._within(START_DEADLINE, None)  # the child sends a first reply once its imports are done
         except BaseException as error:
             self.end()
             if not isinstance(error, (ChildCrashedError, ChildTimeoutError)):

@@ -1,4 +1,4 @@
-"""The base class of forecasters: scaling, normalisation of a window, channels apart, the loss, forecasts fed back."""
+"""The base class of forecasters: scaling, normalisation of a window, separate channels, the loss, feeding back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seqaudio.state import State
 WindowNormalisation = Literal["none", "last", "mean", "standard"]
 WINDOW_NORMALISATIONS: tuple[WindowNormalisation, ...] = ("none", "last", "mean", "standard")
 
-ADDED_VARIANCE = 1e-5  # added to the variance of a window, which may be constant
+ADDED_VARIANCE = 1e-5  # added to the variance of a window, which is 0 where the window is constant
 
 
 class WindowState(NamedTuple):
@@ -30,25 +30,26 @@ class ForecastModel(Model):
     """The next H values of K channels, from frames of F channels up to now.
 
         z = (x - mean) / std                     statistics of the training rows, buffers of the model
-        u = (z - m) / s                          m, s: the level of the window itself, see `level`
-        y_{t+1} .. y_{t+H} = s read(u) + m       the level is put back
+        u = (z - m) / s                          m, s: statistics of the window itself, see `level`
+        y_{t+1} .. y_{t+H} = s read(u) + m       what was taken from the window is put back
         L = sum over known targets of (y - (target - mean) / std)^2
 
     Inputs and targets of a batch are in the units of the series, forecasts and errors in standard deviations of the
     training rows. Targets are [S, B, H, K]: the values after each of the last S steps of the inputs; NaN is unknown
-    and does not count. A weight [T, B] of a step multiplies its errors, and 0 leaves them out. Counts are values.
+    and does not count. A weight [T, B] of a step multiplies its squared errors, and 0 leaves them out. The counts of
+    `loss` and `evaluate` are numbers of values.
 
     Args:
         input_size, output_size: F and K, channels.
         horizon: H, steps of one forecast.
         window: N, frames that a forecast sees; 0 for a net that carries its state from the first frame on.
-        level: the `window_normalisation`, under the name that runs keep it by: what is subtracted from each channel of
-            a window and added to its forecast: "none"; its "last" value; its
-            "mean"; "standard", mean and deviation (Kim et al. 2022, without the learned part). Needs a window.
-        apart: one net with shared weights sees each channel alone, as a row of its own.
+        level: the window normalisation (`level` in runs and options): what is subtracted from each channel of a window
+            and added to its forecast. "none"; "last", its last value; "mean"; "standard", its mean, after which it is
+            divided by its deviation too (Kim et al. 2022, without the learned part). Needs a window.
+        apart: the net sees each channel alone, as a row of its own, with the same weights.
         targets: the index of each target among the inputs; None where one is not among them.
     Raises:
-        OptionError: numbers out of range; a level, or channels apart, that the targets or the window do not allow.
+        OptionError: numbers out of range; a `level` or `apart` that the targets or the window do not allow.
     """
 
     mean: Tensor
@@ -72,17 +73,18 @@ class ForecastModel(Model):
         if level not in WINDOW_NORMALISATIONS:
             raise OptionError(f"level {level!r}, expected one of {', '.join(WINDOW_NORMALISATIONS)}")
         if level != "none" and (targets is None or not window):
-            raise OptionError(f"level {level!r} needs a window that holds the targets' own past; use level none")
+            raise OptionError(f"level {level!r} needs a window that holds the targets' own past; use --level none")
+        # whether targets are all inputs, so that a forecast can be fed back as input
         self.feeds_itself = targets is not None and sorted(targets) == list(range(input_size))
         if apart and not self.feeds_itself:
-            raise OptionError("channels apart need all inputs as targets; leave apart out, or forecast all channels")
+            raise OptionError("channels apart need all inputs as targets; leave --apart out, or forecast all channels")
         self.input_size, self.output_size = input_size, output_size
         self.horizon, self.window = horizon, window
         self.window_normalisation, self.apart = level, apart
-        self.windowed = window == 0
-        self.places = list(targets or ())
-        self.channels = 1 if apart else input_size  # of a row that the net reads
-        self.values = horizon * (1 if apart else output_size)  # of a forecast, for each row
+        self.windowed = window == 0  # whether BPTT may cut a sequence into windows
+        self.places = list(targets or ())  # index of each target among the inputs
+        self.channels = 1 if apart else input_size  # in a row that the net reads
+        self.values = horizon * (1 if apart else output_size)  # in a forecast for one such row
         self.register_buffer("mean", torch.zeros(input_size))
         self.register_buffer("std", torch.ones(input_size))
         self.register_buffer("target_mean", torch.zeros(output_size))
@@ -99,7 +101,10 @@ class ForecastModel(Model):
     def read(
         self, rows: Tensor, state: State | None, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Rows [T, R, C] -> values [S, R, H K'] after the last S steps (one of a window, else all T), and the state."""
+        """The net: rows [T, R, C] -> forecasts [S, R, H K'] after the last S steps, and the state.
+
+        S is 1 with a window, else T. With `apart` R is B F and C and K' are 1, else R is B, C is F and K' is K.
+        """
 
     def forward(
         self,
@@ -157,7 +162,7 @@ class ForecastModel(Model):
 
     @torch.no_grad()
     def forecast(self, inputs: Tensor, steps: int) -> Tensor:
-        """Forecasts [B, steps, K] after the frames [T, B, F]; beyond the horizon, from forecasts fed back as inputs.
+        """Forecasts [B, steps, K] after the frames [T, B, F]; beyond the horizon, forecasts are fed back as inputs.
 
         Raises OptionError for a model whose forecasts cannot be its inputs.
         """

@@ -1,4 +1,4 @@
-"""Record every state of a cell in the graph, for gradients with respect to any step, and saturated activations."""
+"""Record the state of a cell at every step, for gradients with respect to it, and count saturated activations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Record:
     cell: nn.Module
     backward: bool = False  # reads its sequences from the end
     steps: list[Step] = field(default_factory=list)
-    inner: frozenset[str] | None = None  # parts of the state from which others of the same step are computed
+    inner: frozenset[str] | None = None  # parts of the state from which other parts of the same step are computed
 
     def parts(self) -> list[str]:
         """Names of the state's tensors that a gradient can reach."""
@@ -39,12 +39,12 @@ class Record:
 
 
 class Recorder:
-    """Hooks on cells, which take `(inputs [B, F], state)` and return `(outputs, state)`.
+    """Records through hooks on cells, which take `(inputs [B, F], state)` and return `(outputs, state)`.
 
-    The gradient of the hidden state has to include both uses, by the next layer and by the next step. It does, since
-    the cell returns one tensor for both. The memory of an LSTM goes to the next step, but the hidden state of the same
-    step is computed from it too; it is passed on through a graph node of its own, so that hidden state and memory are
-    two independent coordinates and nothing is counted twice.
+    The next layer and the next step both use the hidden state, and its gradient has to include both. It does, since the
+    cell returns one tensor for both. The memory of an LSTM has two uses too: the next step, and the hidden state of the
+    same step. Only the first may count, or a gradient that goes through the hidden state would be counted twice. So
+    the memory is passed to the next step through a graph node of its own, and the gradient is taken there.
     """
 
     def __init__(self) -> None:
@@ -90,19 +90,19 @@ def inner_parts(parts: dict[str, Tensor]) -> frozenset[str]:
     return frozenset(inner)
 
 
-TANH = 0.95
-GATE = 0.05
+SATURATED_TANH = 0.95  # a tanh is saturated where its absolute value is above this
+SHUT_GATE = 0.05  # a gate is shut below this, and open above 1 minus this
 
-Shares = dict[str, tuple[Tensor, int]]  # kind -> number of saturated activations of each row [B], activations a row
+Shares = dict[str, tuple[Tensor, int]]  # "gates shut" -> saturated activations in each row [B], of how many in a row
 
 
 def saturated(kind: str, values: Tensor) -> dict[str, Tensor]:
-    """Map each way in which an activation saturates to where it does, bool in the shape of `values`."""
+    """Where activations are saturated, bool in the shape of `values`, for each way to saturate, such as "gates shut"."""
     match kind:
         case "tanh":
-            return {"tanh saturated": values.abs() > TANH}
+            return {"tanh saturated": values.abs() > SATURATED_TANH}
         case "sigmoid":
-            return {"gates shut": values < GATE, "gates open": values > 1 - GATE}
+            return {"gates shut": values < SHUT_GATE, "gates open": values > 1 - SHUT_GATE}
         case _:
             return {"rectifiers off": values <= 0}
 
@@ -121,9 +121,10 @@ _KINDS: dict[Callable[..., Any], str] = {
 
 
 class ActivationWatch(TorchFunctionMode):
-    """Counts saturated results of tanh, sigmoid and relu between `begin` and `end`, inside its `with`, in any code.
+    """Counts saturated results of torch's tanh, sigmoid and relu in any code that runs between `begin` and `end`.
 
-    A kernel that computes a whole cell in one call calls none of them, so it cannot be watched.
+    Use it in a `with` statement. A kernel that computes a whole cell in one call calls none of the three, so nothing is
+    counted there.
     """
 
     def __init__(self) -> None:

@@ -37,9 +37,9 @@ from seqaudio.synthesis.random_voices import is_random, random_timbre
 from seqaudio.units import Decibels, Seconds
 
 CLEAN, NOISY = "clean", "noisy"  # conditions
-FASTER = 1.15  # factor by which a word's speed is raised when it does not fit
+FASTER = 1.15  # factor by which a word's speed is raised, again and again, until the word fits
 MARGIN: Seconds = 0.05  # before and after a word
-SAMPLED = 8  # every eighth item is spoken to find the length of the clips
+SAMPLED = 8  # to find the length of the clips, every eighth item is spoken
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class ClipSettings:
 
     seconds: Seconds = 1.0  # of every clip
     speed: tuple[int, int] = (150, 220)  # words per minute
-    pitch: tuple[int, int] = (35, 65)  # of 99; 50 is that of the voice
-    pitch_range: tuple[int, int] = (20, 80)  # of 99: from monotone to lively
+    pitch: tuple[int, int] = (35, 65)  # on espeak-ng's scale of 0 to 99; 50 is the voice's own
+    pitch_range: tuple[int, int] = (20, 80)  # on the same scale, from monotone to lively
     reverberation_time: tuple[Seconds, Seconds] = (0.1, 0.4)
     direct_to_reverberant: tuple[Decibels, Decibels] = (3.0, 15.0)  # from far to near the microphone
     level: tuple[Decibels, Decibels] = (-32.0, -14.0)  # dBFS of the word's active part
@@ -79,7 +79,7 @@ class SpeakClip:
         return unclipped(speech + background)
 
     def parts(self, item: Item) -> tuple[np.ndarray, np.ndarray]:
-        """The word in its room, and the background, both [N] float32; `samples` keeps their sum from clipping."""
+        """The word in its room, and the background, both [N] float32; their sum may clip, which `samples` prevents."""
         draw = clip_generator(self.seed, item.id)
         rate = self.features.sample_rate
         count = round(self.clips.seconds * rate)
@@ -143,7 +143,7 @@ def spoken_word(
 
 
 def clip_seconds(items: Sequence[Item], clips: ClipSettings) -> Seconds:
-    """A length for all clips: that of the longest word of every eighth item, at the slowest speed, with margins.
+    """One length for all clips: that of the longest word among every eighth item, at the slowest speed, with margins.
 
     It is rounded up to a tenth of a second. A longer word is spoken faster, see `SpeakClip`.
     """

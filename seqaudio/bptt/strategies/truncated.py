@@ -15,7 +15,7 @@ from seqaudio.errors import OptionError
 from seqaudio.models import Model
 from seqaudio.state import detach
 
-RANDOM_WINDOWS = 8  # windows a batch of lanes where borders are random; the end of a batch is always a border
+RANDOM_WINDOWS = 8  # windows in a batch of lanes with random borders; more than one, since a batch ends at a fixed one
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class TruncatedBPTT(Strategy):
     """The state is carried through the whole sequence, the gradient reaches back a fixed number of steps.
 
     A window is `advance` steps (k1), and each step's loss is counted once, in its window. The gradient reaches back
-    `reach` steps (k2) from the window's end. Where that is more than the window, the k2 / k1 - 1 windows before it are
-    run again from a kept state, with the current weights, since their first graph belongs to older weights. The second
-    run draws new dropout masks. A batch's last window may be shorter, and counts as one.
+    `reach` steps (k2) from the window's end. Where k2 is more than k1, the k2 / k1 - 1 windows before it are run again
+    from a kept state, with the current weights, since the graph of their first run belongs to older weights. The second
+    run draws new dropout masks. A batch's last window may be shorter, and counts as one window of the reach.
 
     With a spread the border after n windows of a batch lies at n k1 + d, d uniform in -spread .. spread, drawn from
     (seed, epoch, batch, n); the learning rate of an update is scaled by its window's length, so that a step in a short
@@ -37,7 +37,7 @@ class TruncatedBPTT(Strategy):
         advance: k1, steps between two updates.
         reach: k2, a multiple of k1; None is k1.
         spread: largest shift of a border in steps, less than half a window; needs reach = advance.
-        seed: of the borders.
+        seed: of the random borders.
         carry: False starts every window from the initial state, for comparison only.
     Raises:
         OptionError: a number is out of its range, or two do not go together.
@@ -100,9 +100,9 @@ class TruncatedBPTT(Strategy):
 
     def backward(self, model: Model, window: Batch, carried: Carried | None) -> tuple[float, int, Carried]:
         before = carried if carried and self.carry else Carried(None)
-        state, borders = before.state, [before.state]
+        state, borders = before.state, [before.state]  # borders: the state before each window, and after the last
         for earlier in before.rerun_windows:
-            _, _, state = model.loss(earlier, state)  # for its graph; its loss was counted when it was the newest
+            _, _, state = model.loss(earlier, state)  # only its graph is needed: its loss was counted in its own window
             borders.append(detach(state))
         total, count, state = model.loss(window, state)
         total.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
@@ -111,7 +111,7 @@ class TruncatedBPTT(Strategy):
         borders.append(detach(state))
 
         windows = (*before.rerun_windows, window)
-        first = max(len(windows) - (self.windows_run - 1), 0)  # of those that the next window runs again
+        first = max(len(windows) - (self.windows_run - 1), 0)  # the first that is run again for the next window
         return float(total.detach()), count, Carried(borders[first], windows[first:])
 
     def rate_factor(self, window: Batch) -> float:

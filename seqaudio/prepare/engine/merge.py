@@ -36,11 +36,11 @@ from seqaudio.store import (
 from seqaudio.vocabulary import Vocabulary
 
 BATCH_ROWS = 1024  # rows in a record batch, at most
-BATCH_BYTES = 1 << 20  # of sequences in a record batch, at most: 1 MiB, or one row
-SEQUENCE_PLACE = schema(pa.null()).get_field_index("sequence")
+BATCH_BYTES = 1 << 20  # at most 1 MiB of sequences in a record batch, unless a single row is larger
+SEQUENCE_COLUMN = schema(pa.null()).get_field_index("sequence")
 POOL = pa.system_memory_pool()  # Arrow's own pool keeps freed memory: 20 MiB after a hundred chunks
-SHARD_BYTES = 1 << 30  # of sequences in a file, at most: 1 GiB, or one record batch
-SYNC_BYTES = 1 << 25  # 32 MiB: a file is synced after so many bytes, so that little is left to write at the end
+SHARD_BYTES = 1 << 30  # at most 1 GiB of sequences in a file, unless a single record batch is larger
+SYNC_BYTES = 1 << 25  # a file is synced each time 32 MiB were added, so that little is left to write at the end
 
 
 class Merge:
@@ -62,11 +62,9 @@ class Merge:
         self.description = description
         self._thread = ThreadPoolExecutor(1, "merge-sync")  # hashes and syncs what was written
         self._splits = {split: _SplitWriter(finished, split, description, self._thread) for split in SPLITS}
-        self._waiting: dict[int, Sequence[str] | None] = {}  # finished chunks that wait for one before them
-        self._merged = 0  # chunks, from the first on
-        self._chosen: list[
-            Sequence[str] | None
-        ] = []  # the splits of the items of each merged chunk, where they were chosen late
+        self._waiting: dict[int, Sequence[str] | None] = {}  # late splits of finished chunks that wait for earlier ones
+        self._merged = 0  # the number of chunks merged so far
+        self._late_splits: list[Sequence[str] | None] = []  # of each merged chunk; None where its rows have a split
 
     def __enter__(self) -> Self:
         return self
@@ -74,15 +72,17 @@ class Merge:
     def __exit__(self, *_: object) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    def add(self, index: int, chosen: Sequence[str] | None = None) -> None:
+    def add(self, index: int, late_splits: Sequence[str] | None = None) -> None:
         """Add a finished chunk. Raises OSError, such as for a full disk.
 
-        chosen: the split of each of its items, where splits are chosen once all chunks are done.
+        Args:
+            index: of the chunk.
+            late_splits: the split of each of its items, where splits are chosen once all chunks are done.
         """
-        self._waiting[index] = chosen
+        self._waiting[index] = late_splits
         while self._merged in self._waiting:
             splits = self._waiting.pop(self._merged)
-            self._chosen.append(splits)
+            self._late_splits.append(splits)
             for split, batch in read_rows(chunk_file(self.folder, self._merged, ".arrow"), splits):
                 self._splits[split].add(batch)
             for writer in self._splits.values():
@@ -116,24 +116,24 @@ class Merge:
         labels = {label for writer in filled.values() for label in writer.labels}
         if vocabulary is None and labels:
             vocabulary = Vocabulary.from_labels(labels).names
-        self._join(LEDGER_LINES, self.finished / LEDGER, HEADER, _ledger_line_of)
-        self._join(INPUT_LINES, self.finished / INPUTS, INPUTS_HEADER, _input_line_of)
+        self._join(LEDGER_LINES, self.finished / LEDGER, HEADER, _ledger_line_with_split)
+        self._join(INPUT_LINES, self.finished / INPUTS, INPUTS_HEADER, _input_line_with_split)
         counts = {split: writer.count() for split, writer in filled.items()}
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
         write_json(self.finished / "store.json", store_json(description, vocabulary, normalisation, counts, files))
         return sum(count.rows for count in counts.values())
 
-    def _join(self, suffix: str, path: Path, header: str, place: Callable[[str, str], str]) -> None:
-        """Write the lines of all chunks into one file, after the column names; `place` adds a late split to a line."""
+    def _join(self, suffix: str, path: Path, header: str, with_split: Callable[[str, str], str]) -> None:
+        """Write column names and the lines of all chunks into one file; `with_split` adds a late split to a line."""
         with path.open("wb") as joined:
             joined.write(header.encode())
-            for index, chosen in enumerate(self._chosen):
+            for index, splits in enumerate(self._late_splits):
                 with chunk_file(self.folder, index, suffix).open("rb") as part:
-                    if chosen is None:
+                    if splits is None:
                         shutil.copyfileobj(part, joined)
                     else:
                         lines = part.read().decode("utf-8").splitlines(keepends=True)
-                        joined.write("".join(map(place, lines, chosen)).encode("utf-8"))
+                        joined.write("".join(map(with_split, lines, splits)).encode("utf-8"))
 
 
 def _check_ids(ids: list[pa.StringArray]) -> None:
@@ -144,14 +144,14 @@ def _check_ids(ids: list[pa.StringArray]) -> None:
         raise StoreError(f"two rows share the id {twice!r}, expected unique ids; leave one of them out")
 
 
-def _ledger_line_of(line: str, split: str) -> str:
-    """The line of the ledger with a split that was chosen late."""
+def _ledger_line_with_split(line: str, split: str) -> str:
+    """A line of ledger.tsv with a late split; unchanged for an input without rows."""
     entry = decode_line(line)
     return ledger_line(replace(entry, split=split)) if entry.rows else line
 
 
-def _input_line_of(line: str, split: str) -> str:
-    """The line with the rows of each split, from that of a chunk, which has only their number."""
+def _input_line_with_split(line: str, split: str) -> str:
+    """A line of inputs.tsv, which counts the rows in each split; the chunk's line has their total only."""
     fingerprint, rows = line.rstrip("\n").split("\t")
     return "\t".join([fingerprint, *(rows if name == split else "0" for name in SPLITS)]) + "\n"
 
@@ -159,7 +159,7 @@ def _input_line_of(line: str, split: str) -> str:
 class _SplitWriter:
     """Writes the shards of one split, and counts its rows.
 
-    Number and size of the rows alone decide where record batches and shards end, not the chunks.
+    Where record batches and shards end depends on the number and size of rows alone, however chunks were cut.
     """
 
     def __init__(self, folder: Path, split: str, description: StoreDescription, thread: Executor) -> None:
@@ -175,7 +175,7 @@ class _SplitWriter:
         self.not_finite: str | None = None  # id of the first row whose statistics are NaN or infinite
         self.rows = self.steps = 0
         self.seconds = 0.0
-        # the record batch that is being filled: sequences, and parts of the other columns
+        # the record batch that is being filled (a part of the shard): its sequences, and its other columns
         self._sequences: SequenceBuffer | None = None
         self._others: list[pa.RecordBatch] = []
         self._part_rows = self._part_bytes = self._shard_bytes = 0
@@ -190,15 +190,15 @@ class _SplitWriter:
         for end, size in enumerate(_row_bytes(batch).tolist()):
             full = self._part_rows == BATCH_ROWS or self._part_bytes + size > BATCH_BYTES
             if full and self._part_rows:
-                self._take(batch, start, end)
+                self._buffer(batch, start, end)
                 self._write()
                 start = end
             self._part_rows += 1
             self._part_bytes += size
-        self._take(batch, start, len(batch))
+        self._buffer(batch, start, len(batch))
 
     def release_chunk(self) -> None:
-        """Copy what is still a view of the chunk: a few rows would keep its whole file in memory."""
+        """Copy buffered rows that are views of the chunk, since a few of them would keep its whole file in memory."""
         if self._others:
             self._others = [pa.concat_batches(self._others, memory_pool=POOL)]
 
@@ -236,7 +236,7 @@ class _SplitWriter:
                 self.not_finite = batch.column("id")[int(np.argmin(finite))].as_py()
             self.statistics.add(statistics)
 
-    def _take(self, batch: pa.RecordBatch, start: int, end: int) -> None:
+    def _buffer(self, batch: pa.RecordBatch, start: int, end: int) -> None:
         """Buffer rows start .. end - 1 of a chunk's batch."""
         column = batch.column("sequence")
         if self._sequences is None:
@@ -244,15 +244,16 @@ class _SplitWriter:
         ends = column.offsets.to_numpy()
         steps = steps_between(column, ends[start], ends[end])
         self._sequences.add(steps, np.diff(ends[start : end + 1]).tolist())
-        others = batch.remove_column(SEQUENCE_PLACE)
+        others = batch.remove_column(SEQUENCE_COLUMN)
         self._others.append(others.slice(start, end - start))
 
     def _write(self) -> None:
+        """Write the buffered rows as one record batch, into a new shard where the last one is full."""
         assert self._sequences is not None
         column = self._sequences.column()
-        # concatenated, so that equal rows give equal bytes however they were spread over chunks
+        # one batch, so that equal rows give equal bytes however they were spread over chunks
         others = pa.concat_batches(self._others, memory_pool=POOL)
-        batch = others.add_column(SEQUENCE_PLACE, pa.field("sequence", column.type), column)
+        batch = others.add_column(SEQUENCE_COLUMN, pa.field("sequence", column.type), column)
         if self._shard_bytes and self._shard_bytes + self._part_bytes > SHARD_BYTES:
             self._end_shard()
         if self._shard is None:
@@ -279,27 +280,28 @@ class _Shard:
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._thread = thread
         self._digest = GrowingDigest(path)
-        self._following: Future[None] | None = None
+        self._background: Future[None] | None = None
         self._synced = 0  # bytes that are on the disk
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a record batch."""
         self._writer.write_batch(batch)
-        if self._following is not None and self._following.done():
-            self._following.result()  # raises the thread's error, if any
-            self._following = None
-        if self._following is None:
-            self._following = self._thread.submit(self._follow)
+        if self._background is not None and self._background.done():
+            self._background.result()  # raises the thread's error, if any
+            self._background = None
+        if self._background is None:
+            self._background = self._thread.submit(self._hash_and_sync)
 
     def close(self) -> str:
         """Close the file. Returns its SHA-256."""
         self._writer.close()
         self._sink.close()
-        if self._following is not None:
-            self._following.result()
+        if self._background is not None:
+            self._background.result()
         return self._thread.submit(self._digest.close).result()
 
-    def _follow(self) -> None:
+    def _hash_and_sync(self) -> None:
+        """In the other thread: hash what was written since the last call, and sync it once it is SYNC_BYTES."""
         self._digest.read_on()
         if self._digest.bytes - self._synced >= SYNC_BYTES:
             sync(self.path)

@@ -26,9 +26,9 @@ class PreviousInput(NamedTuple):
 
 
 def previous_inputs(store: Path, items: Sequence[Item], process: str) -> list[PreviousInput | None]:
-    """What a store has of each item; None where the item or the process (given as its fingerprint) has changed.
+    """Each item's input in a store; None where the item is new, or it or the process (a fingerprint) has changed.
 
-    Whether the content of the file has changed is for the caller to check, by the checksum in the ledger entry.
+    The caller has to check whether the content of the file has changed, by the checksum in the ledger entry.
     Raises StoreError where inputs.tsv or ledger.tsv is damaged, or they disagree.
     """
     file = store / INPUTS
@@ -72,13 +72,13 @@ def _read_inputs(file: Path) -> list[tuple[str, list[int]]]:
 
 
 class PreviousStore:
-    """The rows of the existing store."""
+    """Reads rows of the previous store."""
 
     def __init__(self, path: Path) -> None:
         self.store = Store(path)
 
     def rows(self, known: PreviousInput) -> list[Row]:
-        """The rows of one input, within a split in the order of the store."""
+        """The rows of one input, split by split, in the order of the store."""
         rows = []
         for split, first, count in known.places:
             held = self.store[split]
