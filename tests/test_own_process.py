@@ -21,7 +21,7 @@ GOOD = {
     "check": ("{words}", "can be trained on, with care"),
     "compare": ("{word_run}", "accuracy"),
     "probe": ("{word_run} {words}", "KeywordModel: "),
-    "doctor": ("", "a note written and read back"),
+    "doctor": ("", "wrote a note and read it back"),
     "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
 }
 BAD = {
