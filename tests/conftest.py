@@ -24,6 +24,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 8000  # hertz, of the made-up recordings
 
+# what takes longest, so that no process is left with it at the end; kernels first, so that others find them compiled
+FIRST = ("cells", "kernels", "layers", "processes", "wheel", "sweep", "own_process", "trainer")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

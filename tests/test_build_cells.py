@@ -6,8 +6,8 @@ from functools import cache
 
 import pytest
 import torch
-from pairs import pairs_of
 
+from pairs import pairs_of
 from seqaudio.cells import (
     CELLS,
     GRUCell,

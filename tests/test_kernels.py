@@ -11,9 +11,9 @@ import numba
 import numpy as np
 import pytest
 import torch
-from pairs import pairs_of
 from torch import nn
 
+from pairs import pairs_of
 from seqaudio import jit
 from seqaudio.cells import CELLS
 from seqaudio.layers import FUSED, Unrolled, build_layer

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from pairs import pairs_of
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from pairs import pairs_of
 from seqaudio.cells import CELLS
 from seqaudio.layers import FUSED, build_stack
 from seqaudio.state import flatten, map_state, tensors

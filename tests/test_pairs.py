@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations, product
 
 import pytest
+
 from pairs import all_pairs, pairs_of
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 import torch
-from pairs import pairs_of
 from torch import Tensor
 
+from pairs import pairs_of
 from seqaudio.batching import Batch
 from seqaudio.bptt import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT, strategy_from
 from seqaudio.bptt.strategies import Carried
