@@ -97,7 +97,7 @@ Shares = dict[str, tuple[Tensor, int]]  # "gates shut" -> saturated activations 
 
 
 def saturated(kind: str, values: Tensor) -> dict[str, Tensor]:
-    """Where activations are saturated, bool in the shape of `values`, by kind of saturation, such as "gates shut"."""
+    """Where activations are saturated, by the way they saturate ("gates shut"), bool in the shape of `values`."""
     match kind:
         case "tanh":
             return {"tanh saturated": values.abs() > SATURATED_TANH}
