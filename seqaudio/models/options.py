@@ -103,7 +103,7 @@ class ForecastModelOptions:
 
     GROUP: ClassVar[str] = "model"
 
-    model: Literal["window_mlp", "recurrent"] = "recurrent"
+    model: Literal["window_mlp", "recurrent"] = "recurrent"  # window_mlp is a feed-forward net over a window
     window: int = 96  # steps that a forecast sees; 0 for a recurrent net that carries its state through the series
     horizon: int = 24  # steps ahead
     recursive: bool = False  # read out one step and feed forecasts back; all steps are read out at once otherwise
