@@ -193,12 +193,14 @@ def check(config: Config, recipe: str) -> None:
         value = getattr(config, name)
         if value is not None and value < 1:
             raise OptionError(f"{spelt(name)} {value}, expected at least 1")
+    other, suffix, wrong = ("music", ".txt", ".mid") if recipe == TEXT else ("text", ".mid", ".txt")
     for name in OF_MUSIC if recipe == TEXT else ("prompt",):
         if getattr(config, name) not in (None, False):
-            other = "music" if recipe == TEXT else "text"
-            raise OptionError(f"{spelt(name)} is for {other}, and {config.run} is a run of {recipe}; leave it out")
+            raise OptionError(f"{spelt(name)} is for {other}, {config.run} is a run of {recipe!r}; leave it out")
+    if config.out.suffix.lower() == wrong:
+        raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     for _, path in pieces(config):
-        check_output("--out", path, ".txt" if recipe == TEXT else ".mid", config.force)
+        check_output("--out", path, suffix, config.force)
         if config.wav:
             check_output("--out", path.with_suffix(".wav"), ".wav", config.force)
         if config.png:
