@@ -38,17 +38,25 @@ _LONGEST_WAIT = 0x0FFFFFFF  # ticks, four bytes of seven bits
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
 
-def check_events(track: bytes) -> list[slice]:
+class Checked(NamedTuple):
+    """Where in a track something lies that matters later on."""
+
+    misleading: list[slice]  # events that the parser would lose its way at
+    messages: list[slice]  # runs of messages of two data bytes, notes among them
+
+
+def check_events(track: bytes) -> Checked:
     """Walk through one track up to its end mark, or its last byte where it has none.
 
-    Returns where events lie that the parser would lose its way at: escapes (0xF7), packets of system exclusive messages
-    that go on; and system messages behind which a message goes on with the status from before.
+    Misleading are escapes (0xF7), packets of system exclusive messages that go on; and system messages behind which a
+    message goes on with the status from before.
 
     Raises:
         ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
             status, or an event that runs past the end; the byte is named.
     """
     misleading: list[slice] = []
+    messages: list[slice] = []
     passed: list[slice] = []  # system messages since the last channel message
     place, running = 0, 0  # running: data bytes of the last status, which later messages may leave out
     while place < len(track):
@@ -58,9 +66,13 @@ def check_events(track: bytes) -> list[slice]:
             if place > begin:
                 misleading += passed
                 passed = []
+                if running == 2:
+                    messages.append(slice(begin, place))
         for data, pattern in _MESSAGES.items():
             end = _end(pattern, track, place)
             if end > place:
+                if data == 2:
+                    messages.append(slice(place, end))
                 place, running, passed = end, data, []
         place = _end(_SHORT_METAS, track, place)
         if place > begin:
@@ -77,7 +89,7 @@ def check_events(track: bytes) -> list[slice]:
         elif status != _META:
             passed.append(slice(place, end))
         place = end
-    return sorted(misleading, key=lambda event: event.start)
+    return Checked(sorted(misleading, key=lambda event: event.start), messages)
 
 
 class Run(NamedTuple):
@@ -131,6 +143,11 @@ def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
             port = track[behind + 3]
         yield Run(port, [tick], [kind], (b"",))
         place = _behind(track, behind, kind, running)
+
+
+def ticks_of(events: bytes) -> int:
+    """Ticks that pass until the last of some checked events."""
+    return max((run.ticks[-1] for run in runs(events)), default=0)
 
 
 def without(track: bytes, events: list[slice]) -> bytes:
