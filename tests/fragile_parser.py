@@ -15,7 +15,7 @@ from seqaudio.guarded.child import serve
 from seqaudio.midi import parser_child
 
 if {trusting}:
-    chunks.check_events = lambda track: None
+    chunks.check_events = lambda track: ([], [])
 
 def fragile(request):
     if b"what kills" in request:

@@ -250,8 +250,8 @@ def test_mido_reads_every_file_that_it_can_as_we_do(data_folder: Path) -> None:
     skipped = OTHER_NOTES.keys() | UNREAD.keys() | SONGS
     compared = 0
     for (name, path), found in zip(files.items(), read_many(files.values()), strict=True):
-        if isinstance(found, MidiError) or name in skipped:
+        if isinstance(found, MidiError) or name in skipped or any(" without an end, " in r for r in found[0].remarks):
             continue
         assert same(ours(found[0]), mido_notes(path)), name
         compared += 1
-    assert compared > 1850
+    assert compared > 1950

@@ -106,6 +106,7 @@ def test_the_library_is_unloaded_after_use_and_after_a_failure() -> None:
     assert not is_loaded()
 
 
+@pytest.mark.usefixtures("control_c")
 def test_interrupting_ends_the_speech_and_nothing_swallows_it() -> None:
     program = (
         "from seqaudio.synthesis.espeak import speak\n"

@@ -241,6 +241,7 @@ def test_a_finished_run_of_other_options_is_not_passed_off_as_this_one(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a console of Windows sends Ctrl-C to all its processes at once")
+@pytest.mark.usefixtures("control_c")
 def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -258,6 +258,7 @@ def test_a_training_killed_at_random_moments_leaves_no_trace(
         assert generated(tmp_path / name) == generated(tmp_path / "whole")
 
 
+@pytest.mark.usefixtures("control_c")
 def test_control_c_saves_and_says_how_to_go_on(store: Store, tmp_path: Path) -> None:
     trainer(store, tmp_path / "whole").fit()
     training = trainer(store, tmp_path / "cut")

@@ -13,13 +13,16 @@ import pytest
 
 from conftest import ROOT
 
+# a PYTHONPATH would put the clone, or whatever else it names, before the wheel
+ALONE = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
 
 @pytest.fixture(scope="module")
 def seqaudio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command of a wheel that was just built, in a venv of its own, far from the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(build, check=True, capture_output=True)
+    subprocess.run(build, check=True, capture_output=True, env=ALONE)
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     home = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -28,16 +31,13 @@ def seqaudio(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # the libraries of this venv, behind the wheel: installing torch again would take minutes and gigabytes
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     install = [sys.executable, "-m", "pip", "--python", str(home / "python"), "install", "--no-deps", "--quiet"]
-    subprocess.run([*install, "--no-index", str(wheel)], check=True, capture_output=True)
+    subprocess.run([*install, "--no-index", str(wheel)], check=True, capture_output=True, env=ALONE)
     return home / "seqaudio"
 
 
 def run(command: Path, folder: Path, *arguments: str) -> str:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "PYTHONPATH"
-    }  # which may name the clone
     done = subprocess.run(
-        [str(command), *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [str(command), *arguments], cwd=folder, capture_output=True, text=True, check=False, env=ALONE
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,7 +1,7 @@
 """MIDI files and other notations to NoteSequence, and back.
 
-    file ─> guard ─> parser_child: chunks, events, channels ─> assembly ─> NoteSequence      reading.py
-    NoteSequence ─> parts ─> file                                                              writing.py
+    file ─> guard ─> parser_child: chunks, events, ends, channels ─> assembly ─> NoteSequence   reading.py
+    NoteSequence ─> parts ─> file                                                               writing.py
 
 Files are untrusted: they are parsed in a child process (`parser_child.py`) with a deadline and a memory limit.
 `pretty_midi_objects.py` and `symusic_objects.py` convert to and from the objects of those libraries, `score.py` reads

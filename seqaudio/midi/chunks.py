@@ -9,7 +9,7 @@ Source: Standard MIDI Files 1.0, MIDI Manufacturers Association (1996).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Song:
     data: bytes
     tempo: int | None = None  # microseconds per quarter
     remarks: tuple[str, ...] = ()
+    messages: tuple[bytes, ...] = ()  # those with two data bytes of each track, notes among them
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class _Tracks:
     chunks: tuple[bytes, ...]  # the events of each
     regular: bool  # whether the file holds exactly these tracks, unchanged, and nothing else
     remarks: tuple[str, ...]
+    messages: tuple[bytes, ...]  # of each track, those with two data bytes
 
 
 def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
@@ -69,10 +71,13 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if form == 0 and len(tracks.chunks) > 1:
         tracks = replace(tracks, remarks=(*tracks.remarks, f"format 0 with {len(tracks.chunks)} tracks"))
     if form == 2 and len(tracks.chunks) > 1:
-        return tuple(Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks) for chunk in tracks.chunks)
+        each = zip(tracks.chunks, tracks.messages, strict=True)
+        return tuple(
+            Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks, (messages,)) for chunk, messages in each
+        )
     if tracks.regular and length == 6 and tempo is None and form < 2:
-        return (Song(data, tempo, tracks.remarks),)
-    return (Song(_assemble(1, resolution, tracks.chunks), tempo, tracks.remarks),)
+        return (Song(data, tempo, tracks.remarks, tracks.messages),)
+    return (Song(_assemble(1, resolution, tracks.chunks), tempo, tracks.remarks, tracks.messages),)
 
 
 def tracks_of(song: bytes) -> Iterator[bytes]:
@@ -83,6 +88,11 @@ def tracks_of(song: bytes) -> Iterator[bytes]:
         place += _HEAD.size + length
         if kind == b"MTrk":
             yield song[place - length : place]
+
+
+def with_tracks(song: bytes, tracks: Sequence[bytes]) -> bytes:
+    """A `Song`'s bytes with other events in its tracks, as many as it has."""
+    return b"".join((song[: _HEADER.size], *map(_chunk, tracks)))
 
 
 def _unwrap(data: bytes, name: Path | str) -> bytes:
@@ -121,6 +131,7 @@ def _resolution(division: int, name: Path | str) -> tuple[int, int | None]:
 
 def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Tracks:
     found: list[bytes] = []
+    messages: list[bytes] = []
     others, remarks = 0, []
     unchanged = True
     while place + _HEAD.size <= len(data):
@@ -135,7 +146,8 @@ def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Track
             unchanged, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
             try:
-                misleading = check_events(events)
+                misleading, runs = check_events(events)
+                messages.append(b"".join(events[run] for run in runs))
                 if misleading:
                     unchanged, events = False, without(events, misleading)
             except ValueError as error:
@@ -153,11 +165,12 @@ def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Track
     if place < len(data):
         remarks.append(f"{len(data) - place} bytes after the last track left out")
     regular = unchanged and not others and len(found) == announced and place == len(data)
-    return _Tracks(tuple(found), regular, tuple(remarks))
+    return _Tracks(tuple(found), regular, tuple(remarks), tuple(messages))
 
 
 def _assemble(form: int, resolution: int, tracks: tuple[bytes, ...]) -> bytes:
-    parts = [_HEADER.pack(b"MThd", 6, form, len(tracks), resolution)]
-    for events in tracks:
-        parts += [_HEAD.pack(b"MTrk", len(events)), events]
-    return b"".join(parts)
+    return with_tracks(_HEADER.pack(b"MThd", 6, form, len(tracks), resolution), tracks)
+
+
+def _chunk(events: bytes) -> bytes:
+    return _HEAD.pack(b"MTrk", len(events)) + events

@@ -40,17 +40,25 @@ PEDAL, PEDAL_DOWN = 64, 64  # controller of the sustain pedal, and its lowest va
 _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
 
 
-def check_events(track: bytes) -> list[slice]:
+class Checked(NamedTuple):
+    """Positions in a checked track."""
+
+    misleading: list[slice]  # events that the parser would misread, and that must be removed
+    messages: list[slice]  # runs of messages with two data bytes, notes among them
+
+
+def check_events(track: bytes) -> Checked:
     """Check one track up to its end mark, or to its last byte where it has none.
 
-    Returns the positions of events that the parser would misread, and that must be removed: escapes (0xF7), which
-    continue system exclusive messages; and system messages followed by a message under the earlier running status.
+    Misleading are escapes (0xF7), which continue system exclusive messages; and system messages followed by a message
+    under the earlier running status.
 
     Raises:
         ValueError: a data byte above 127, a delta time of more than four bytes, data without a status, an unknown
             status, or an event that runs past the end; the message names the byte.
     """
     misleading: list[slice] = []
+    messages: list[slice] = []
     system: list[slice] = []  # system messages since the last channel message
     place, running = 0, 0  # running: number of data bytes under the running status; 0 where there is none
     while place < len(track):
@@ -60,9 +68,13 @@ def check_events(track: bytes) -> list[slice]:
             if place > begin:
                 misleading += system
                 system = []
+                if running == 2:
+                    messages.append(slice(begin, place))
         for data, pattern in _MESSAGES.items():
             end = _end(pattern, track, place)
             if end > place:
+                if data == 2:
+                    messages.append(slice(place, end))
                 place, running, system = end, data, []
         place = _end(_SHORT_METAS, track, place)
         if place > begin:
@@ -79,7 +91,7 @@ def check_events(track: bytes) -> list[slice]:
         elif status != _META:
             system.append(slice(place, end))
         place = end
-    return sorted(misleading, key=lambda event: event.start)
+    return Checked(sorted(misleading, key=lambda event: event.start), messages)
 
 
 class Run(NamedTuple):
@@ -133,6 +145,11 @@ def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
             port = track[event + 3]
         yield Run(port, [tick], [kind], (b"",))
         place = _event_end(track, event, kind, running)
+
+
+def ticks_of(events: bytes) -> int:
+    """The tick of the last of some checked events."""
+    return max((run.ticks[-1] for run in runs(events)), default=0)
 
 
 def without(track: bytes, events: list[slice]) -> bytes:

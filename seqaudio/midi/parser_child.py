@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 from seqaudio.midi.channels import shared_pedals
 from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
-from seqaudio.midi.events import runs
+from seqaudio.midi.ends import with_missing_ends
+from seqaudio.midi.events import ticks_of
 
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
@@ -61,21 +63,29 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
     count, pedals = struct.unpack_from("<II", request)
     lengths = struct.unpack_from(f"<{count}I", request, 8)
     place = 8 + 4 * count
-    columns, files = _Columns(), []
+    found: list[tuple[Song, ...] | MidiError] = []
     for length in lengths:
-        files.append(_read(request[place : place + length], columns, bool(pedals)))
+        found.append(_songs(request[place : place + length]))
         place += length
+    # of all files at once: that takes little longer than of one
+    songs = iter(with_missing_ends([song for file in found if not isinstance(file, MidiError) for song in file]))
+    columns, files = _Columns(), list[dict[str, Any]]()
+    for file in found:
+        if isinstance(file, MidiError):
+            files.append({"reason": file.reason, "detail": file.detail})
+        else:
+            files.append({"songs": [_parse(song, columns, bool(pedals)) for song in islice(songs, len(file))]})
     return {"files": files}, columns.packed()
 
 
-def _read(data: bytes, columns: _Columns, pedals: bool) -> dict[str, Any]:
+def _songs(data: bytes) -> tuple[Song, ...] | MidiError:
     try:
         songs = songs_of(data, "")
         for song in songs:
             check_ticks(song.data)
     except MidiError as error:
-        return {"reason": error.reason, "detail": error.detail}
-    return {"songs": [_parse(song, columns, pedals) for song in songs]}
+        return error
+    return songs
 
 
 def check_ticks(song: bytes) -> None:
@@ -84,7 +94,7 @@ def check_ticks(song: bytes) -> None:
     if _most_ticks(song) <= MAX_TICKS or _most_ticks(TEMPO.sub(b"", song)) <= MAX_TICKS:
         return
     for track in tracks_of(song):
-        last = max((run.ticks[-1] for run in runs(track)), default=0)
+        last = ticks_of(track)
         if last > MAX_TICKS:
             raise MidiError("", Reason.TOO_LONG, f"{last:,} ticks, expected at most {MAX_TICKS:,}")
 

@@ -28,10 +28,12 @@ AHEAD = 2  # batches that are parsed ahead
 def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept") -> NoteSequence:
     """The notes of a MIDI file.
 
-    A note ends at the first note-off of its pitch and channel that no earlier note took; notes that are never
-    released are left out. Each channel and program of a track becomes a track; a sustain pedal belongs to every track
-    of its channel. A file with an SMPTE clock gets quarters of one second (1.001 s at drop frame) and loses its
-    tempos. Invalid signatures are left out with a remark. Names that are not UTF-8 are read as Latin-1.
+    A note ends at the first note-off of its pitch and channel that no earlier note took. Where a track has fewer
+    note-offs of a pitch than note-ons, a note without one of its own ends with the next of its pitch, as in
+    pretty_midi; a note that nothing ends is left out. Remarks count both. Each channel and program of a track becomes a
+    track; a sustain pedal belongs to every track of its channel. A file with an SMPTE clock gets quarters of one second
+    (1.001 s at drop frame) and loses its tempos. Invalid signatures are left out with a remark. Names that are not
+    UTF-8 are read as Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
