@@ -1,14 +1,14 @@
-"""A folder of one-second clips made into a store, beside a librosa loop that saves NumPy files.
+"""Time and memory to prepare a folder of one-second clips, compared with a librosa loop that saves NumPy files.
 
     folder_vs_librosa   the loop's time / ours, for 20,000 WAV files of 16 kHz and 16 bits and 13 cepstra of 40 filters.
                         Ours uses two worker processes and also checks every file, hashes it, takes statistics of the
                         training split and syncs the store to the disk; the loop is one process, as people write it.
                         Start-up (imports, the first extraction, starting the workers) is excluded on both sides.
                         They take turns: a fifth of the files by the loop, then all of them by ours, five times. The
-                        median of the five ratios survives that the machine has other work at times.
-    memory_flat         peak memory of a preparation of 20,000 files / that of 2,000, in one process each, less what the
-                        process held before: after the imports, with the list of inputs made. 1 means that memory does
-                        not depend on the number of files.
+                        result is the median of the five ratios, which other load on the machine affects little.
+    memory_flat         peak memory of a preparation of 20,000 files / that of 2,000, each in its own process, minus the
+                        memory before it: after the imports, with the list of inputs. 1 means that memory does not
+                        depend on the number of files.
 
 Every measurement runs in a fresh process. Linux only, for the memory.
 """
@@ -40,14 +40,14 @@ from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_descripti
 
 FILES, SMALL = 20_000, 1_000
 SPLITS = ("train",) * 8 + ("valid", "test")
-WARMING_UP = 64  # files
+WARM_UP = 64  # files
 TURNS = 5
 WORKERS = 2
 SETTINGS = FeatureSettings()
 
 
 def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
-    """Ratios, and what they come from, in milliseconds for all files and mebibytes. `small` takes fewer files."""
+    """Ratios, and the measured milliseconds for all files and mebibytes. `small` takes fewer files."""
     count = SMALL if small else FILES
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -58,7 +58,7 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
         for turn in range(TURNS):
             first, last = (count * part // TURNS for part in (turn, turn + 1))
             seconds["loop"].append(TURNS * loop.ask(first, last))
-            os.sync()  # ours waits for the disk, and should not wait for what the loop wrote
+            os.sync()  # ours waits for the disk, and should not wait for the files of the loop
             seconds["ours"].append(ours.ask(0, count))
         loop.end()
         ours.end()
@@ -74,7 +74,7 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def make_clips(folder: Path, count: int) -> None:
-    """WAV files of one second of noise, no two alike."""
+    """Write WAV files of one second of noise, no two alike."""
     folder.mkdir()
     noise = (0.1 * np.random.default_rng(0).standard_normal(16_000 + count)).astype(np.float32)
     for number in range(count):
@@ -86,7 +86,7 @@ def clip_name(number: int) -> str:
 
 
 class Child:
-    """A rival in a process of its own, warmed up; it is told which files to do and says how long they took."""
+    """A program to compare, in a process of its own and warmed up; `ask` times it on a range of files."""
 
     def __init__(self, rival: str, folder: Path) -> None:
         command = [sys.executable, __file__, rival, str(folder)]
@@ -108,15 +108,15 @@ class Child:
 
 
 def peak_of(folder: Path, files: int) -> float:
-    """What `memory` prints in a fresh process."""
+    """Mebibytes that `memory` prints in a fresh process."""
     command = [sys.executable, __file__, "memory", str(folder), str(files)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def items_of(folder: Path, count: int) -> list[Item]:
-    """The first clips; four fifths of them to train on, with ten labels.
+    """The first `count` clips, four fifths of them in training, with ten labels.
 
-    Named rather than listed: memory that a list of all took and gave back would be there for the first chunk.
+    Names are made, not listed from the folder: a longer list would leave free memory that the first chunk then reuses.
     """
     paths = [folder / "clips" / clip_name(number) for number in range(count)]
     return [
@@ -126,7 +126,7 @@ def items_of(folder: Path, count: int) -> list[Item]:
 
 
 def serve_seqaudio(folder: Path) -> None:
-    """Prepare stores, with workers that are there already."""
+    """Prepare stores with workers that are started once."""
     items = items_of(folder, sum(1 for _ in (folder / "clips").iterdir()))
     process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -139,12 +139,12 @@ def serve_seqaudio(folder: Path) -> None:
         ready: set[int] = set()
         while len(ready) < WORKERS:
             ready |= set(pool.map(extract_once, [str(path) for path in sorted((folder / "clips").iterdir())[:8]]))
-        prepare(0, WARMING_UP)
+        prepare(0, WARM_UP)
         answer(prepare)
 
 
 def extract_once(path: str) -> int:
-    """Load all that a worker needs; the number of its process."""
+    """Load everything a worker needs; returns its process id."""
     ExtractFeatures(SETTINGS)(Item(path, Path(path), path, "train", label="yes"))
     time.sleep(0.05)
     return os.getpid()
@@ -177,12 +177,12 @@ def serve_librosa(folder: Path) -> None:
             np.save(folder / "numpy" / f"{path.stem}.npy", cepstra)
         return time.perf_counter() - begun
 
-    loop(0, WARMING_UP)
+    loop(0, WARM_UP)
     answer(loop)
 
 
 def answer(work: Callable[[int, int], float]) -> None:
-    """Say that all is loaded, then how long each range of files takes."""
+    """Print 0 when everything is loaded, then the seconds for each range of files that stdin gives."""
     print(0.0, flush=True)
     for line in sys.stdin:
         start, end = map(int, line.split())
@@ -191,7 +191,7 @@ def answer(work: Callable[[int, int], float]) -> None:
 
 def memory(folder: Path, files: int) -> None:
     """Print the mebibytes that a preparation in this process takes at its peak."""
-    importlib.import_module("seqaudio.features.extractor")  # imported at the first use, torch and all
+    importlib.import_module("seqaudio.features.extractor")  # with torch, which else is imported during the measurement
 
     items = items_of(folder, files)
     process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)

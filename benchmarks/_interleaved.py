@@ -1,4 +1,4 @@
-"""Timing that survives a shared machine: rivals take turns in one process, and ratios are taken turn by turn."""
+"""Timing for shared machines: the compared functions take turns in one process; each turn gives a ratio."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 
 def interleave(rivals: Mapping[str, Callable[[], object]], rounds: int = 15) -> dict[str, list[float]]:
-    """Seconds of each rival in each round, after one round of warming up."""
+    """Seconds of each function in each round, after a warm-up round."""
     for work in rivals.values():
         work()
     seconds: dict[str, list[float]] = {name: [] for name in rivals}
@@ -23,12 +23,12 @@ def interleave(rivals: Mapping[str, Callable[[], object]], rounds: int = 15) -> 
 
 
 def ratio(seconds: Mapping[str, list[float]], ours: str, rival: str) -> float:
-    """Median over the rounds of ours / rival's; below 1 we are faster."""
+    """Median over the rounds of our time / the rival's; below 1 we are faster."""
     return statistics.median(a / b for a, b in zip(seconds[ours], seconds[rival], strict=True))
 
 
 def report(title: str, ratios: dict[str, float], absolute: dict[str, float]) -> None:
-    """A table, or with --json one object {"ratios": ..., "absolute": ...} (milliseconds)."""
+    """Print a table, or with --json one object {"ratios": ..., "absolute": ...} (milliseconds)."""
     if "--json" in sys.argv:
         print(json.dumps({"ratios": ratios, "absolute": absolute}))
         return

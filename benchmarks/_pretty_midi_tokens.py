@@ -1,4 +1,4 @@
-"""The tokens of melody, performance and roll as a loop over pretty_midi's notes makes them."""
+"""Reference tokens of melody, performance and roll, made by loops over the notes that pretty_midi reads."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Step = Callable[[float], int]
 
 
 def read(path: Path) -> pretty_midi.PrettyMIDI | None:
-    """The file, or nothing where pretty_midi cannot read it."""
+    """The file, or None where pretty_midi cannot read it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return pretty_midi.PrettyMIDI(str(path))
-        except Exception:  # noqa: BLE001  # it raises what it happens to stumble over
+        except Exception:  # noqa: BLE001  # pretty_midi raises errors of many kinds
             return None
 
 
 def steps(midi: pretty_midi.PrettyMIDI, per_quarter: int) -> Step:
-    """The nearest step of a grid at a time in seconds; halves go up."""
+    """A function from a time in seconds to the nearest step of the grid; halves are rounded up."""
     return lambda time: math.floor(midi.time_to_tick(time) * per_quarter / midi.resolution + 0.5)
 
 
 def melody(midi: pretty_midi.PrettyMIDI) -> list[int]:
-    """A rest is 3, a hold 4, pitch p 5 + p, at sixteenths; the track of the highest mean pitch, its highest notes."""
+    """Tokens at sixteenths: rest 3, hold 4, pitch p 5 + p; the highest notes of the track of highest mean pitch."""
     step = steps(midi, 4)
     parts = [part for part in midi.instruments if part.notes and not part.is_drum]
     if not parts:
@@ -55,7 +55,7 @@ def melody(midi: pretty_midi.PrettyMIDI) -> list[int]:
 
 
 def performance(midi: pretty_midi.PrettyMIDI) -> list[int]:
-    """Ons from 3, offs from 131, shifts of 1..48 twelfths of a quarter from 259, 32 velocities from 307."""
+    """Tokens: ons from 3, offs from 131, shifts of 1..48 twelfths of a quarter from 259, 32 velocities from 307."""
     step = steps(midi, 12)
     by_pitch: dict[int, dict[int, tuple[int, int]]] = {}
     for part in midi.instruments:
@@ -91,7 +91,7 @@ def performance(midi: pretty_midi.PrettyMIDI) -> list[int]:
 
 
 def roll(midi: pretty_midi.PrettyMIDI) -> np.ndarray:
-    """Frames [T, 88] of sixteenths, two each: in the second a key is silent that is struck again behind it."""
+    """Frames [T, 88], two a sixteenth; a key that is struck again in the next sixteenth is silent in the second one."""
     step = steps(midi, 4)
     by_pitch: dict[int, dict[int, int]] = {}
     for part in midi.instruments:

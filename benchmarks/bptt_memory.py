@@ -1,16 +1,16 @@
-"""Peak memory of each strategy over long sequences, each measured in a process of its own.
+"""Measure the peak memory of each strategy over long sequences, each in a process of its own.
 
     python benchmarks/bptt_memory.py [--json]
 
-An LSTM of 256 units reads 16 lanes of a memory-mapped store that is made for this in a temporary folder. Peaks are of
-the resident set, less the baseline: what the process held once all was imported and the store was open. Linux only.
+An LSTM of 256 units reads 16 lanes of a memory-mapped store that is made for this in a temporary folder. A peak is that
+of the resident set minus the baseline, its size after the imports with the store open. Linux only.
 
-`truncated_100k_vs_1k` is the peak of TruncatedBPTT(128) over T = 100,000 steps to that over 1,000: 1 means that memory
-does not depend on T. `checkpointed_vs_full` is the peak of CheckpointedBPTT to that of FullBPTT at T = 10,000.
+`truncated_100k_vs_1k` is the peak of TruncatedBPTT(128) over T = 100,000 steps / that over 1,000: 1 means that memory
+does not depend on T. `checkpointed_vs_full` is the peak of CheckpointedBPTT / that of FullBPTT at T = 10,000.
 
-Peaks hold what torch and compiled kernels load at their first use as well, the same in every case, which hides
-differences. The ratios called `..._loaded` are stricter: their baseline comes after an update on two steps of one row.
-Sequences of 1,000 steps are trained on ten times, since the allocator settles over the first fifty windows or so.
+Peaks include the memory that torch and compiled kernels take at their first use, the same in every case, which makes
+ratios closer to 1. The ratios called `..._loaded` are stricter: their baseline is taken after an update on two steps of
+one row. Sequences of 1,000 steps are trained on ten times, since the allocator needs about fifty windows to settle.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from seqaudio.vocabulary import SPECIAL_TOKENS
 
 B, E, H = 16, 32, 256
 TOKENS = (*SPECIAL_TOKENS, *"abcdefghijklm")
-PIECE = 999  # tokens of a sequence; its end mark makes it 1,000 steps
+PIECE = 999  # tokens of a sequence; with its end mark it has 1,000 steps
 
 
 class Case(NamedTuple):
@@ -64,7 +64,7 @@ RATIOS = {
 
 @dataclass(frozen=True)
 class RandomPiece:
-    """PIECE random tokens, drawn from the number that is the item's id."""
+    """Make a row of PIECE random tokens, with the item's id as seed."""
 
     def __call__(self, item: Item) -> list[Row]:
         ids = np.random.default_rng(int(item.id)).integers(3, len(TOKENS), PIECE)
@@ -72,7 +72,7 @@ class RandomPiece:
 
 
 def make_store(folder: Path, steps: int) -> None:
-    """A store whose B lanes have `steps` steps each."""
+    """Make a store whose B lanes have `steps` steps each."""
     empty = folder / "input"
     empty.touch()
     items = [Item(str(n), empty, str(n), split="train") for n in range(B * steps // (PIECE + 1))]
@@ -81,7 +81,7 @@ def make_store(folder: Path, steps: int) -> None:
 
 
 def measure(case: str, store: Path) -> dict[str, float]:
-    """Train: {"mebibytes": peak less baseline, "loaded": of these, at first use, "seconds": of an epoch}."""
+    """Train; returns {"mebibytes": peak minus baseline, "loaded": the part taken at first use, "seconds": an epoch}."""
     strategy, _, steps, epochs = CASES[case]
     lanes = Lanes(Store(store)["train"], B, steps)
     baseline = status("VmRSS")
@@ -99,7 +99,7 @@ def measure(case: str, store: Path) -> dict[str, float]:
 
 
 def train(model: Model, optimiser: torch.optim.Optimizer, strategy: Strategy, batches: Iterable[Batch]) -> None:
-    """One epoch."""
+    """Train for one epoch."""
     carried = None
     for number, batch in enumerate(batches):
         for window in strategy.windows(batch, (0, number)):

@@ -1,4 +1,4 @@
-"""Fused layers beside torch.nn, forward and backward, in one process, taking turns.
+"""Time fused layers against torch.nn, forward and backward; they take turns in one process.
 
     python benchmarks/cells.py [--json]
 
@@ -11,8 +11,8 @@ Ratios are ours / torch's (medians of 15 rounds): 1 is equal, below 1 is faster.
 
 LSTM kinds are measured against nn.LSTM, GRU kinds against nn.GRU, Elman against nn.RNN. `ragged_vs_plain` is a ragged
 batch (mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence
-against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM of which a row
-starts anew at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps.
+against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM with the state of
+one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Rivals = dict[str, Callable[[], object]]
 
 
 def training_step(call: Callable[[Tensor], Tensor], inputs: Tensor) -> Callable[[], None]:
-    """Forward and backward on the same inputs."""
+    """A function that runs forward and backward on these inputs."""
 
     def work() -> None:
         call(inputs).square().mean().backward()
@@ -55,8 +55,8 @@ def our_layer(name: str, shape: tuple[int, ...], inputs: Tensor) -> Callable[[],
     return training_step(lambda x: layer(x)[0], inputs)
 
 
-def lstms_of_unequal_rows(inputs: Tensor) -> Rivals:
-    """The same ragged batch padded through our layer and packed through torch's, and one with resets."""
+def lstms_on_ragged_rows(inputs: Tensor) -> Rivals:
+    """Our layer on a padded ragged batch, torch's on the same batch packed, and our layer with resets."""
     T, rows, F = inputs.shape
     lengths = torch.randint(T // 2, T + 1, (rows,))
     lengths[0] = T
@@ -90,7 +90,7 @@ def main() -> None:
     rivals: Rivals = {f"torch_{name}": torch_layer(name, A, x) for name in TORCH_LAYERS}
     rivals |= {f"fused_{name}": our_layer(name, A, x) for name in TORCH_LAYERS}
     rivals |= {name: our_layer(name, A, x) for name in ("layer_norm_lstm", "peephole_lstm", "layer_norm_gru")}
-    rivals |= lstms_of_unequal_rows(x)
+    rivals |= lstms_on_ragged_rows(x)
     unrolled = Unrolled(LSTMCell(*A[2:]))
     rivals["unrolled_lstm"] = training_step(lambda x: unrolled(x)[0], x)
     compared = {f"fused_{name}": (f"fused_{name}", f"torch_{name}") for name in TORCH_LAYERS}

@@ -1,16 +1,16 @@
-"""Cepstra of one-second clips in memory beside torchaudio and librosa, in one process, taking turns.
+"""Time cepstra of one-second clips in memory against torchaudio and librosa; they take turns in one process.
 
     python benchmarks/mfcc.py [--json] [--threads N] [--no-folder] [--small]
 
-Ratios are the other's time / ours (medians of 15 rounds): 2 means that we are twice as fast. All compute in float32,
-and values are compared before anything is timed. The first two are of the preset `default` (25/10 ms at 16 kHz, 40 HTK
-filters, 13 cepstra), 64 clips at a time.
+Ratios are the library's time / ours (medians of 15 rounds): 2 means that we are twice as fast. All compute in float32,
+and values are compared before they are timed. The first two use the preset `default` (25/10 ms at 16 kHz, 40 HTK
+filters, 13 cepstra), with 64 clips at a time.
 
     mfcc_vs_torchaudio          torchaudio.transforms.MelSpectrogram of the batch, logarithm, DCT
     mfcc_vs_librosa             a loop of librosa.feature.melspectrogram, logarithm, librosa.feature.mfcc
     mfcc_vs_librosa_defaults    a loop of librosa.feature.mfcc(y=clip, sr=16000), ours with the preset `librosa`
     folder_vs_librosa           WAV files to a store on two cores, see _clip_folder.py; left out with --no-folder
-    memory_flat                 peak memory at many files over that at few
+    memory_flat                 peak memory with many files / that with few
 
 `--threads` is for torch and for the libraries under NumPy; `--small` takes fewer files.
 """
@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-parser = argparse.ArgumentParser(description="Cepstra beside torchaudio and librosa")
-parser.add_argument("--json", action="store_true", help="one object instead of a table")
-parser.add_argument("--threads", type=int, default=1, help="of each library (default 1)")
+parser = argparse.ArgumentParser(description="Time cepstra against torchaudio and librosa")
+parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+parser.add_argument("--threads", type=int, default=1, help="threads of each library (default 1)")
 parser.add_argument("--no-folder", dest="folder", action="store_false", help="leave out the folder of files")
 parser.add_argument("--small", action="store_true", help="fewer files in the folder, for a trial")
 
 CLIPS, RATE = 64, 16000
-SAME = 1e-3  # largest difference of values
+MAX_DIFFERENCE = 1e-3  # of values, from rounding
 COMPARED = {"torchaudio": "ours", "librosa": "ours", "librosa_defaults": "ours_as_librosa"}
 
 
@@ -47,8 +47,10 @@ def main(options: argparse.Namespace) -> None:
     with torch.inference_mode():
         for name, ours in COMPARED.items():
             difference = float((rivals[name]() - rivals[ours]()).abs().max())
-            if difference > SAME:
-                raise SystemExit(f"{name} differs by {difference:.2g}, at most {SAME} is rounding: nothing was timed")
+            if difference > MAX_DIFFERENCE:
+                raise SystemExit(
+                    f"{name} differs by {difference:.2g}, expected at most {MAX_DIFFERENCE}; nothing was timed"
+                )
         seconds = interleave(rivals)
     ratios = {f"mfcc_vs_{name}": ratio(seconds, name, ours) for name, ours in COMPARED.items()}
     absolute = {f"{name}_{CLIPS}_clips": 1000 * statistics.median(times) for name, times in seconds.items()}
@@ -62,7 +64,7 @@ def main(options: argparse.Namespace) -> None:
 
 
 def extractors() -> dict[str, Callable[[], Tensor]]:
-    """Ours and theirs: functions without arguments that give the cepstra [T, B, C] of the same clips."""
+    """Functions, ours and the libraries', that return the cepstra [T, B, C] of the same clips."""
     import librosa
     import numpy as np
     import torch
@@ -75,7 +77,7 @@ def extractors() -> dict[str, Callable[[], Tensor]]:
     level = 10 ** draw.uniform(-2, -0.5, size=(CLIPS, 1))
     clips = (level * draw.standard_normal((CLIPS, RATE))).astype(np.float32)
     samples = torch.from_numpy(clips)
-    # both libraries put a short window into the middle of the spectrum's points: so much silence makes the frames ours
+    # both libraries centre the window in the points of the FFT: this padding gives them the same frames as ours
     spare = (settings.fft_size - settings.window_samples) // 2
     padded = np.pad(clips, ((0, 0), (spare, spare)))
     padded_samples = torch.from_numpy(padded)

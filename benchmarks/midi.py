@@ -1,18 +1,18 @@
-"""MIDI files to a store beside a loop of pretty_midi that makes the same tokens, and REMI beside MidiTok alone.
+"""Time MIDI files to a store against a pretty_midi loop that makes the same tokens, and REMI against MidiTok.
 
     python benchmarks/midi.py [--json] [--source FOLDER] [--every N] [--rounds N] [--no-miditok]
 
-    midi_vs_pretty_midi    pretty_midi's time / ours, the least of the three below; 20: we are 20 times as fast
+    midi_vs_pretty_midi    pretty_midi's time / ours, the smallest of the three below; 20: we are 20 times as fast
     melody_, performance_, roll_vs_pretty_midi
     remi_vs_miditok        our time / MidiTok's for its REMI tokens: below 1 we are faster
 
-Ours is `build_store` in one process: untrusted files through the guarded parser, checks, tokens, split by content,
-ledger, checksums, a synced store: all that `MidiPreparation` does. What is not timed is the search for versions of a
-piece that `midi_folder` makes before, unless it is given `--versions hashed`; that search reads every file once more.
-Theirs reads each file with pretty_midi, or with symusic and MidiTok, makes the tokens in a loop and writes them to one
-file, without any of that. Start-up counts on neither side: both have worked on some files before. They take turns: the
-loop stops several times, and ours prepares all files then. Before a number is printed the tokens are compared; a few
-files differ where pretty_midi ends overlapping notes otherwise.
+Ours is `build_store` in one process with all that `MidiPreparation` does: untrusted files through the guarded parser,
+checks, tokens, split by content, ledger, checksums, a synced store. The search for versions of a piece, which
+`midi_folder` does without `--versions hashed`, is not timed. Theirs reads each file with pretty_midi, or with symusic
+and MidiTok, makes the tokens in a loop and writes them to one file, without any checks. Start-up is not counted: both
+sides process some files first. They take turns: the loop stops several times, and ours prepares all files each time.
+The tokens are compared before a number is printed; a few files differ, where pretty_midi ends overlapping notes
+differently.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from seqaudio.store import Store
 from seqaudio.tokens import build_representation
 
 STOPS = 6  # of the loop in a round, at which ours prepares all files
-SAME = 0.95  # least share of files with equal tokens: others have overlaps, and tempos that pretty_midi rounds
+MIN_EQUAL = 0.95  # share of files with equal tokens; the others have overlaps, or tempos that pretty_midi rounds
 MIDITOK_EVERY = 8  # files: MidiTok takes milliseconds for each
 
 Tokens = dict[str, np.ndarray]  # by file
@@ -49,7 +49,7 @@ def main(options: argparse.Namespace) -> None:
     source = options.source or Path(os.environ.get("SEQAUDIO_DATA", "data")) / "music"
     paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in (".mid", ".midi"))[:: options.every]
     if not paths:
-        raise SystemExit(f"{source}: has no MIDI files; give --source FOLDER")
+        raise SystemExit(f"{source}: no MIDI files in this folder; give --source FOLDER")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ratios, absolute = beside_pretty_midi(paths, folder, options.rounds)
@@ -91,7 +91,7 @@ def beside_pretty_midi(paths: list[Path], folder: Path, rounds: int) -> tuple[di
 
 
 def pretty_midi_loop(paths: list[Path], folder: Path, seconds: dict[str, float], found: dict[str, Tokens]) -> None:
-    """Read each file once and make each kind of tokens, adding up what each kind would take by itself."""
+    """Read each file once, make each kind of tokens, and add to `seconds` the time that each kind takes by itself."""
     for path in paths:
         begin = time.perf_counter()
         midi = read(path)
@@ -127,10 +127,13 @@ def sequences(store: Store) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def compare(name: str, theirs: Tokens, store: Store) -> None:
-    """Stop unless nearly all files have the same tokens."""
+    """Exit unless nearly all files have equal tokens."""
     compared = [np.array_equal(ids, theirs[key]) for key, ids in sequences(store) if key in theirs]
-    if not compared or sum(compared) < SAME * len(compared):
-        raise SystemExit(f"{name}: {sum(compared)} of {len(compared)} files have the same tokens; nothing is compared")
+    if not compared or sum(compared) < MIN_EQUAL * len(compared):
+        raise SystemExit(
+            f"{name}: {sum(compared)} of {len(compared)} files have equal tokens, expected {MIN_EQUAL:.0%} or more; "
+            f"times are not compared"
+        )
 
 
 def beside_miditok(paths: list[Path], folder: Path, rounds: int) -> tuple[float, dict[str, float]]:
@@ -139,7 +142,7 @@ def beside_miditok(paths: list[Path], folder: Path, rounds: int) -> tuple[float,
 
     library = build_representation("miditok:REMI").library.library
     seconds: dict[str, list[float]] = {"remi_ours": [], "remi_miditok": []}
-    # some files kill symusic when it reads them by itself; those of the store are safe
+    # some files crash symusic outside the guarded parser; those of the store are safe
     rows = sequences(prepare_all("miditok:REMI", paths, folder)[1])
     kept = [Path(key) for key, _ in rows if "#" not in key and is_read(symusic.Score, key)]
     for _ in range(2 * rounds):
@@ -156,7 +159,7 @@ def beside_miditok(paths: list[Path], folder: Path, rounds: int) -> tuple[float,
 
 
 def is_read(score: Callable[[str], object], path: str) -> bool:
-    """Whether symusic by itself reads a file: ours knows odd ones that it does not."""
+    """Whether symusic reads a file; ours also reads some unusual ones that it refuses."""
     try:
         score(path)
     except RuntimeError:
@@ -165,10 +168,10 @@ def is_read(score: Callable[[str], object], path: str) -> bool:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="MIDI to a store beside pretty_midi and MidiTok")
-    parser.add_argument("--json", action="store_true", help="one object instead of a table")
+    parser = argparse.ArgumentParser(description="Time MIDI to a store against pretty_midi and MidiTok")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--source", type=Path, help="folder of MIDI files (default $SEQAUDIO_DATA/music)")
     parser.add_argument("--every", type=int, default=1, help="take every Nth file, for a trial")
-    parser.add_argument("--rounds", type=int, default=2, help="default 2")
+    parser.add_argument("--rounds", type=int, default=2, help="number of measurements (default 2)")
     parser.add_argument("--no-miditok", dest="miditok", action="store_false", help="leave out REMI")
     main(parser.parse_args())

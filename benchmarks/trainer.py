@@ -1,12 +1,12 @@
-"""The Trainer beside a bare loop of torch calls on the same model and the same lanes, in one process, taking turns.
+"""Time the Trainer against a plain torch loop on the same model and lanes; they take turns in one process.
 
     python benchmarks/trainer.py [--json]
 
-An LSTM of 256 units with an embedding of 32 reads 16 lanes from a memory-mapped store in windows of 128 steps. The two
-train in step: `Trainer.fit` asks for a batch, the loop makes an update on a copy of the model with the same batch, and
-so on. An update is timed from the moment the batch is handed over to the moment the next one is wanted, so all that the
-Trainer does with a batch counts, its clocks and checks too. What comes once an epoch (validation, checkpoint, log) is
-left out. `trainer_vs_loop` is the median over all updates of Trainer / loop: 1 is equal.
+An LSTM of 256 units with an embedding of 32 reads 16 lanes from a memory-mapped store in windows of 128 steps. After
+each batch of `Trainer.fit`, the loop makes an update with the same batch on a copy of the model. An update of the
+Trainer is timed from when it gets a batch until it asks for the next, so all its work on a batch counts, with its
+clocks and checks. Work at the end of an epoch (validation, checkpoint, log) is left out. `trainer_vs_loop` is the
+median over all updates of the Trainer's time / the loop's: 1 is equal.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from seqaudio.run_folder import RunFolder
 from seqaudio.state import State, detach
 from seqaudio.store import Store
 
-LANES, WINDOW, STEPS, WARMING_UP = 16, 128, 20_000, 6
+LANES, WINDOW, STEPS, WARM_UP = 16, 128, 20_000, 6
 ARGUMENTS = {"vocabulary_size": len(TOKENS), "embedding_size": 32, "cell": "lstm", "hidden_size": 256}
 
 
 class TakingTurns:
-    """The lanes as a source; between two batches a rival makes its update, and both are timed."""
+    """The lanes as a source; after each batch the rival makes an update with it, and both are timed."""
 
     continues = True
 
@@ -62,7 +62,7 @@ def model() -> EventModel:
 
 
 def bare_loop() -> Callable[[Batch], None]:
-    """What one would write by hand: one update of a model of its own."""
+    """A function that makes one update of a model of its own, as one would write it by hand."""
     net = model()
     optimiser = torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.0)
     state: State | None = None
@@ -82,13 +82,13 @@ def bare_loop() -> Callable[[Batch], None]:
 
 
 def measure(store: Store, run: Path) -> dict[str, list[float]]:
-    """Seconds of each update of both."""
+    """Seconds of each update of the Trainer and of the loop, after the warm-up."""
     source = TakingTurns(Lanes(store["train"], LANES, WINDOW), bare_loop())
     description = {"name": "events", "arguments": ARGUMENTS}
     folder = RunFolder.create(run, recipe="benchmark", settings={}, model=description, store=store, resume=False)
     settings = TrainerSettings(1, clip_norm=1.0)
     Trainer(model(), TruncatedBPTT(WINDOW), source, lambda: {"none": 0.0}, folder, settings, ("none", "min")).fit()
-    return {name: values[WARMING_UP:] for name, values in source.seconds.items()}
+    return {name: values[WARM_UP:] for name, values in source.seconds.items()}
 
 
 def main() -> None:

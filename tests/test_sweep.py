@@ -258,7 +258,7 @@ def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
-    assert stderr.splitlines()[-1] == "interrupted in seed-0; the same command goes on"
+    assert stderr.splitlines()[-1] == "interrupted in seed-0; give the same command again to resume"
     assert not (tmp_path / "seed-0" / "results.json").exists(), "the run was caught in the middle"
     assert call(monkeypatch, *arguments) == 0
     assert "resuming in epoch" in capsys.readouterr().err

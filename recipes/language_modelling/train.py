@@ -34,7 +34,7 @@ class Config(StoreOptions, EventModelOptions, TrainingOptions):
     batch_size: int = 32  # parallel lanes
     epochs: int = 6  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
-    bptt: StrategyName = "truncated"  # in lanes; full and checkpointed: the whole text at once, for short texts
+    bptt: StrategyName = "truncated"  # truncated: windows of lanes; full and checkpointed: all of a short text
 
 
 def main(config: Config) -> None:

@@ -33,7 +33,7 @@ class Config(StoreOptions, EventModelOptions, TrainingOptions):
     batch_size: int = 32  # parallel lanes; with full and checkpointed BPTT, pieces of a batch
     epochs: int = 8  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
-    bptt: StrategyName = "truncated"  # in lanes; full and checkpointed: whole pieces
+    bptt: StrategyName = "truncated"  # truncated: windows of lanes; full and checkpointed: whole pieces
 
 
 def main(config: Config) -> None:

@@ -18,7 +18,7 @@ class BPTTOptions:
 
     bptt: StrategyName = "full"  # full: whole sequences; checkpointed: the same in less memory; truncated: windows
     advance: int | None = None  # truncated: steps of a window, with one update each; 128 by default
-    reach: int | None = None  # truncated: steps that the gradient reaches back, a multiple of --advance, the default
+    reach: int | None = None  # truncated: steps the gradient reaches back, a multiple of --advance; by default equal
     spread: int | None = None  # truncated: window borders move at random by up to this many steps; 0 by default
     carry: bool = True  # truncated: carry the state from window to window; --no-carry resets it, for comparison
     segments: int | None = None  # checkpointed: segments of a batch; by default the square root of its steps
