@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -29,9 +30,25 @@ RATE = 8000  # hertz, of the made-up recordings
 FIRST = ("cells", "kernels", "layers", "processes", "wheel", "sweep", "own_process", "trainer")
 
 
+gc.disable()  # until all tests are imported: looking for garbage meanwhile takes a third of that time
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {f"test_{name}.py": place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(FIRST)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is there now stays there: nobody need look through it again
+    gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Power cuts are no part of the tests: what this process writes is not forced on the disk (test_files.py)."""
+    before, os.fsync = os.fsync, os.fstat  # type: ignore[assignment]  # which fails alike where no file is open
+    yield
+    os.fsync = before
 
 
 @pytest.fixture(scope="session")

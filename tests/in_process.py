@@ -98,7 +98,7 @@ def _stream(number: int) -> Iterator[io.BufferedRandom]:
 @contextmanager
 def _put_back(folder: Path, argv: list[str]) -> Iterator[None]:
     """Folder and arguments as given, warnings as Python shows them; everything as it was afterwards."""
-    modules = sys.modules["__main__"]
+    main_module = sys.modules["__main__"]
     place, path, given, environment = Path.cwd(), sys.path[:], sys.argv, dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in SIGNALS}
     states = torch.get_rng_state(), np.random.get_state(), random.getstate()
@@ -114,7 +114,7 @@ def _put_back(folder: Path, argv: list[str]) -> Iterator[None]:
             yield
         finally:
             os.chdir(place)
-            sys.argv, sys.path[:], sys.modules["__main__"] = given, path, modules
+            sys.argv, sys.path[:], sys.modules["__main__"] = given, path, main_module
             os.environ.clear()
             os.environ.update(environment)
             for number, handler in handlers.items():

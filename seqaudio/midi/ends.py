@@ -4,9 +4,9 @@ The parser gives a note-off to the oldest sounding note of its channel and pitch
 but where a note-on has no note-off, each later note of its pitch gets the note-off of the next one. Some programs
 (music21, for grace notes) write the note-off of a note without length before its note-on, with the same effect.
 
-So a note without a note-off of its own ends where the next note of its pitch does, as in pretty_midi; where none does,
-So a note without a note-off ends where the next note of its pitch does, as in pretty_midi; without a next note,
-note-off, and a key is a channel and a pitch.
+So a note without a note-off of its own ends where the next note of its pitch does, as in pretty_midi; where there is
+none, it is left out. Songs in which every note-on has its note-off stay as they are. Below, a strike is a note-on, an
+end is a note-off, and a key is a channel and a pitch.
 """
 
 from __future__ import annotations
