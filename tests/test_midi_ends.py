@@ -147,7 +147,9 @@ def test_an_end_belongs_to_a_strike_of_its_tick_alone(ticks: str, expected: list
 def test_other_keys_channels_and_tracks_keep_their_notes() -> None:
     lost = [*LOST, *((tick, kind, 64) for tick, kind, _ in one_key("+0 +50 -150 -250"))]
     first = events_of(sorted(lost), running=True)
-    other_channel = events_of(one_key("+0 +50 -150 -250"), running=False).replace("903c", "913c").replace("803c", "813c")
+    other_channel = (
+        events_of(one_key("+0 +50 -150 -250"), running=False).replace("903c", "913c").replace("803c", "813c")
+    )
     found = read_midi(midi(track(END), track(first + END), track(other_channel + END), track(first + END)))
     overlapping = [(0, 150), (50, 250)]
     for number, pitch, expected in ((0, 60, FOUND), (0, 64, overlapping), (1, 60, overlapping), (2, 60, FOUND)):

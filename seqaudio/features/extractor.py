@@ -108,7 +108,7 @@ class FeatureExtractor(nn.Module):
             logarithms = self._logarithms_by_numba(frames)
         else:
             # one by one on the CPU: products round by their shape, which so depends on the recording alone
-            parts = frames.split(1) if frames.device.type == "cpu" else (frames,)
+            parts = torch.split(frames, 1) if frames.device.type == "cpu" else (frames,)
             logarithms = torch.cat([self._logarithms_by_torch(part) for part in parts])
         if settings.top_db is not None:
             loudest = logarithms.amax(dim=(1, 2), keepdim=True)

@@ -4,8 +4,8 @@ The parser gives an end to the oldest note of its channel and key that still sou
 overlap, but where one strike has no end, each later note of its key would get the end of the note after it. Some
 writers (music21, for grace notes) put the end of a note without length before its strike, which comes to the same.
 
-So a strike without an end of its own ends where the next note of its key does, as in pretty_midi; where none does, it is
-left out. Songs in which every strike has its end stay as they are.
+So a strike without an end of its own ends where the next note of its key does, as in pretty_midi; where none does, it
+is left out. Songs in which every strike has its end stay as they are.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ def with_missing_ends(songs: Sequence[Song]) -> list[Song]:
 def missing_ends(ticks: Sequence[int], struck: bytes) -> tuple[list[int], int]:
     """The ends of one key that end a note more than the parser thinks, once for each; and how many notes have none.
 
-    Notes are told from each other as long as strikes and ends match. From there on only where they come as a block,
-    strikes and then as many ends; of more strikes than ends the oldest have none. An end that finds no note belongs to
-    a strike of the same tick after it, which then lacks one.
+    Notes that overlap each keep their own end as long as strikes and ends match. From there on they do where they come
+    as a block, strikes and then as many ends; of more strikes than ends the oldest have none. An end that finds no note
+    belongs to a strike of the same tick after it, which then lacks one.
 
     Args:
         ticks: [N] of the events of one channel and key, in order.
@@ -129,7 +129,8 @@ def _numbers_without_ends(tracks: Sequence[bytes]) -> Numbers:
     last = np.append(first[1:], len(number)) - 1
     # an end that finds no note changes nothing, yet takes the sum below where its key began
     idle = np.minimum(np.minimum.reduceat(sounding, first), np.append(0, sounding[last[:-1]]))
-    return number[last[sounding[last] > idle]]
+    lacking: Numbers = number[last[sounding[last] > idle]]
+    return lacking
 
 
 def _completed(song: Song, lacking: dict[int, Keys]) -> Song:

@@ -30,9 +30,10 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "k
 
     A note ends at the first note-off of its pitch and channel that no earlier note took. One that has none of its own,
     where a track has fewer note-offs of a pitch than strikes, ends with the next of its pitch, as in pretty_midi, and
-    takes no end from those after it; one that nothing ends is left out. Remarks count both. Each channel and program of a track becomes a track; a sustain pedal is told for every track
-    of its channel. A file with an SMPTE clock gets a quarter of one second (1.001 s at drop frame) and loses its
-    tempos. Nonsensical signatures are left out with a remark. Names that are no UTF-8 are taken for Latin-1.
+    takes no end from those after it; one that nothing ends is left out. Remarks count both. Each channel and program of
+    a track becomes a track; a sustain pedal is told for every track of its channel. A file with an SMPTE clock gets a
+    quarter of one second (1.001 s at drop frame) and loses its tempos. Nonsensical signatures are left out with a
+    remark. Names that are no UTF-8 are taken for Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
