@@ -320,7 +320,7 @@ ADDS_UP = (
     "sum",
     "mean",
     "_fft_r2c",
-)  # operations of torch whose rounding may depend on the shape
+)  # operations that may round by the shape
 
 
 @pytest.fixture

@@ -48,9 +48,9 @@ def with_missing_ends(songs: Sequence[Song]) -> list[Song]:
 def missing_ends(ticks: Sequence[int], struck: bytes) -> tuple[list[int], int]:
     """The ends of one key that end a note more than the parser thinks, once for each; and how many notes have none.
 
-    Notes are told from each other as long as strikes and ends match. From there on only where they come as a block,
-    strikes and then as many ends; of more strikes than ends the oldest have none. An end that finds no note belongs to
-    a strike of the same tick after it, which then lacks one.
+    Notes that overlap each keep their own end as long as strikes and ends match. From there on they do where they come
+    as a block, strikes and then as many ends; of more strikes than ends the oldest have none. An end that finds no note
+    belongs to a strike of the same tick after it, which then lacks one.
 
     Args:
         ticks: [N] of the events of one channel and key, in order.

@@ -149,6 +149,8 @@ def runs(track: bytes, whole: bool = True) -> Iterator[Run]:
 
 def ticks_of(events: bytes) -> int:
     """The tick of the last of some checked events."""
+    if _end(_SHORT_METAS, events, 0) == len(events):  # most of what stands between notes
+        return sum(map(_number, _SHORT_META.findall(events)))
     return max((run.ticks[-1] for run in runs(events)), default=0)
 
 
