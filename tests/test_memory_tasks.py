@@ -236,7 +236,7 @@ def test_a_study_reads_test_for_the_run_that_validation_chose(
 def test_a_study_with_other_settings_in_the_same_folder_is_refused(study: ModuleType, tmp_path: Path) -> None:
     options = {**TINY, "cells": ("elman",), "learning_rates": (1e-2,)}
     study.main(study.Config(out=tmp_path / "a", **options))
-    with pytest.raises(RunError, match="another steps"):
+    with pytest.raises(RunError, match="other values of steps"):
         study.main(study.Config(out=tmp_path / "a", **{**options, "steps": 30}))
 
 
