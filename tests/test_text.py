@@ -127,7 +127,7 @@ def test_text_and_notes_are_told_apart(command: Command, store: Path, run: Path,
     done = command("recipes/music_generation/train.py", "--store", store, "--run", tmp_path / "run")
     assert_refused(done, "a store of kind 'text', music generation needs 'tokens'")
     done = command("seqaudio", "generate", run, "--out", tmp_path / "x.mid")
-    assert_refused(done, "expected a name that ends in .txt")
+    assert_refused(done, "x.mid is for music")
 
 
 def test_lanes_of_a_text_are_drawn(command: Command, store: Path) -> None:
