@@ -6,8 +6,9 @@
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation miditok:REMI --workers 4
 
 Every *.mid and *.midi below FOLDER, sorted by path. Splits go by the content of the pieces: versions of one piece
-(copies, transpositions, arrangements, slightly edited ones) fall into one split. Where validation would be empty, as
-there are few pieces, it gets one from training. A file of format 2 gives one row for each of its songs.
+(copies, transpositions, arrangements, slightly edited ones) fall into one split, so --update reads all files again,
+unless with --versions hashed. Where validation would be empty, as there are few pieces, it gets one from training. A
+file of format 2 gives one row for each of its songs.
 """
 
 from __future__ import annotations

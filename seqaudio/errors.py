@@ -53,5 +53,9 @@ class RunError(SeqAudioError):
     """A run folder that is missing, damaged, already exists, or does not match the store."""
 
 
+class DivergedError(RunError):
+    """A training that stopped because its gradients were not finite, update after update."""
+
+
 class VocabularyError(SeqAudioError):
     """A name that is not in the vocabulary."""

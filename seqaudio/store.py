@@ -41,7 +41,7 @@ STATISTICS = "moments"  # the column; stores made before have this name
 
 @dataclass(frozen=True)
 class StoreDescription:
-    """What is known of a store before its inputs are read."""
+    """The properties of a store that are known before its inputs are read."""
 
     kind: str  # one of KINDS
     settings: dict[str, Any]  # JSON: {"features": {...}} or {"representation": {...}}

@@ -1,4 +1,4 @@
-"""What tests share: the corpora, sounds and tunes made by code, commands, and the stores and runs made by them."""
+"""Fixtures of all tests: the corpora, sounds and tunes made by code, commands, and the stores and runs made by them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of the speech preparations share: scripts as modules, made-up recordings, archives, a server."""
+"""Helpers for tests of the speech preparations: scripts as modules, made-up recordings, archives, a server."""
 
 from __future__ import annotations
 

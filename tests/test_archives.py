@@ -162,6 +162,42 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     assert "'a' cannot be unpacked" in refusal(tmp_path / "a.zip", tmp_path / "out")
 
 
+def in_directory(content: bytes, place: int, value: bytes) -> bytes:
+    """A ZIP of one file with other bytes in its entry of the directory at the end."""
+    start = content.index(b"PK\x01\x02") + place
+    return content[:start] + value + content[start + len(value) :]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "reason"),
+    [
+        (6, b"\x63\x00", "zip file version 9.9"),  # the version that unpacking needs
+        (8, b"\x00\x08", ""),  # names in UTF-8, which 0xff is not
+        (28, b"\x00\x00\x00\x00\x01\x00", ""),  # a name without letters; its one letter becomes a comment
+    ],
+    ids=["version", "utf8", "no name"],
+)
+def test_a_zip_whose_directory_nobody_can_read_is_refused(
+    tmp_path: Path, place: int, value: bytes, reason: str
+) -> None:
+    content = zipped(tmp_path / "a.zip", {"x": b"text"}).read_bytes()
+    content = in_directory(content, 46, b"\xff") if place == 8 else content
+    (tmp_path / "a.zip").write_bytes(in_directory(content, place, value))
+    message = refusal(tmp_path / "a.zip", tmp_path / "out")
+    assert "cannot be unpacked" in message
+    assert reason in message
+    assert unpacked(tmp_path / "out") == {}
+
+
+@pytest.mark.parametrize("header", ["GNU.sparse.map", "GNU.sparse.size"])
+def test_a_tar_with_senseless_extended_headers_is_refused(tmp_path: Path, header: str) -> None:
+    member = tarfile.TarInfo("a")
+    member.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "1"} | {header: "many"}
+    with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member)
+    assert "cannot be unpacked" in refusal(tmp_path / "a.tar", tmp_path / "out")
+
+
 def test_memory_of_names_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = tar(tmp_path / "a.tar", {str(number): b"" for number in range(50)}, "w")
     held = []

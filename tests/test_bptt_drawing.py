@@ -1,4 +1,4 @@
-"""What the picture of the strategies is drawn from, and the lanes as text."""
+"""The trace that the picture of the strategies is drawn from, and the lanes as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a written file says of itself is found again, and nothing else is."""
+"""Comments of a written file are found again, and nothing else is."""
 
 from __future__ import annotations
 

@@ -250,6 +250,17 @@ def test_a_trial_without_finite_gradients_is_an_outcome_and_not_the_end(
     assert any(line.startswith("adding_8_elman_relu") and "no trial" in line for line in lines)
 
 
+def test_a_damaged_run_ends_the_study_and_is_no_outcome(study: ModuleType, tmp_path: Path) -> None:
+    options = {**TINY, "steps": 40, "learning_rates": (1e-2,)}
+    study.main(study.Config(out=tmp_path / "a", cells=("lstm",), **options))
+    run = next((tmp_path / "a").glob("*/rate_*"))
+    (run / "results.json").unlink()
+    for file in (run / "resume").glob("*.safetensors"):
+        file.write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="damaged"), pytest.raises(RunError, match="checkpoints are damaged"):
+        study.main(study.Config(out=tmp_path / "a", cells=("lstm",), **options))
+
+
 def test_a_model_off_the_number_of_parameters_is_refused_before_any_training(study: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"expected 30 within 2%"):
         study.main(study.Config(out=tmp_path / "a", cells=("lstm",), **{**TINY, "parameters": 30}))

@@ -1,4 +1,4 @@
-"""What we read beside what pretty_midi reads: notes, tempos and times of all shared files, to a microsecond.
+"""Parity with pretty_midi: notes, tempos and times of all shared files, to a microsecond.
 
 Where pretty_midi errs, the file is listed with the reason, and a third reader stands by us: mido's events, put together
 by the code below, or symusic's own reading of the whole file.

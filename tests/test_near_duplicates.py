@@ -377,6 +377,16 @@ def test_neither_workers_nor_an_interruption_nor_an_update_change_a_byte(
     assert bytes_of(updated.path) == bytes_of(prepared(folder, tmp_path / "fresh", known).path)
 
 
+def test_no_row_is_lost_where_no_split_was_chosen_for_it(folder: Path, tmp_path: Path) -> None:
+    process = MidiPreparation(MelodyRepresentation())  # tells no identity, so nothing can be chosen by it
+    with pytest.raises(ValueError, match="unknown split '' chosen for a row"):
+        build_store(
+            tmp_path / "store", items_of(folder), process, note_description(process.representation),
+            splits=SplitsByContent(),
+        )  # fmt: skip
+    assert not (tmp_path / "store").exists()
+
+
 def test_an_identity_is_the_same_behind_its_bytes() -> None:
     for songs in ([tune(1)], [tune(1), tune(2)], [NoteSequence.from_columns([], [], [])]):
         identity = PieceIdentity.of(*songs)

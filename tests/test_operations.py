@@ -1,4 +1,4 @@
-"""What musicians do to a piece: each change in literal notes, and what must hold for any notes."""
+"""Operations on notes: each change in literal notes, and what must hold for any notes."""
 
 from __future__ import annotations
 

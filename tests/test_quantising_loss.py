@@ -1,4 +1,4 @@
-"""What quantising loses is counted: every note is kept, merged, left out or percussion."""
+"""Losses of quantising are counted: every note is kept, merged, left out or percussion."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def modules(root: Path = ROOT) -> dict[str, Path]:
 
 
 def module_graph(root: Path = ROOT) -> Graph:
-    """What each module imports from."""
+    """The modules that each module imports from."""
     known = modules(root)
     graph = {}
     for name, path in known.items():
@@ -60,7 +60,7 @@ def room_of(module: str) -> str:
 
 
 def room_graph(root: Path = ROOT) -> Graph:
-    """What each room imports from."""
+    """The rooms that each room imports from."""
     graph: dict[str, set[str]] = {}
     for module, targets in module_graph(root).items():
         room = room_of(module)

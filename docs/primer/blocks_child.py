@@ -37,7 +37,7 @@ def run_page(page: dict[str, Any], seed: int, results: TextIO) -> None:
 
 
 def run_block(code: str, name: str, namespace: dict[str, Any]) -> tuple[str, str | None]:
-    """What a block printed, and its traceback where it failed."""
+    """The output of a block, and its traceback where it failed."""
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)  # tracebacks quote the block
     output = io.StringIO()
     with contextlib.redirect_stdout(output):

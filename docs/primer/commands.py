@@ -18,7 +18,7 @@ from chapters import ROOT, Page, PageError, read_page
 
 
 def program(line: str) -> list[str]:
-    """What runs a command line. Raises PageError for one that begins with neither `seqaudio` nor a script of ours."""
+    """The argument list of a command line. Raises PageError unless it begins with `seqaudio` or a script of ours."""
     first, *rest = shlex.split(line)
     if first == "seqaudio":
         return [sys.executable, "-m", "seqaudio.cli.main", *rest]

@@ -21,7 +21,7 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 
 @dataclass(frozen=True)
 class Outcome:
-    """What running a page gave."""
+    """The result of running a page."""
 
     page: Page
     printed: list[str]  # by each block that was run

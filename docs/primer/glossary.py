@@ -79,12 +79,12 @@ def missing_terms(english: str, turkish: str, terms: list[Term]) -> list[str]:
 
 
 def prose_of(page: Page) -> str:
-    """What stands between the blocks of a page, without names of code."""
+    """The text between the blocks of a page, without names of code."""
     return NO_WORDS.sub(" ", page.prose)
 
 
 def words_of(page: Page) -> str:
-    """What a page says in words: prose, strings and comments of its code, what that prints. Names in code are none."""
+    """All words of a page: prose, strings and comments of its code, and its output; no names of code."""
     parts = []
     for piece in page.pieces:
         if piece.kind == PROSE:
@@ -111,7 +111,7 @@ def lower(text: str) -> str:
 
 
 def stem(term: str) -> str:
-    """What all forms of a term begin with: `öğrenme oranı` without the possessive that its plural moves."""
+    """The common stem of all forms of a term: `öğrenme oranı` without the possessive that its plural moves."""
     *first, last = term.split()
     if first and len(last) > 3:
         last = re.sub(r"(?<=[aeıioöuü])s[ıiuü]$|(?<=[^aeıioöuü])[ıiuü]$", "", last)

@@ -39,7 +39,7 @@ def near(expected: str, printed: str) -> bool:
 
 
 def last_digit(number: str) -> float:
-    """What one in the last written digit is worth: 0.01 of `3.14`, 10.0 of `2.5e2`."""
+    """The value of one unit in the last written digit: 0.01 of `3.14`, 10.0 of `2.5e2`."""
     mantissa, _, exponent = number.lower().partition("e")
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
 

@@ -16,7 +16,7 @@ LANGUAGE_OPTION = re.compile(r" --language \w+")
 
 
 def differences(original: Page, translated: Page) -> list[str]:
-    """What differs between a page and its translation, one line each."""
+    """The differences between a page and its translation, one line each."""
     name = original.path.name
     found = []
     outlines = [_outline(page) for page in (original, translated)]

@@ -35,7 +35,7 @@ def prepared(config: Any) -> Store:
 
 
 def measured(config: Any, store: Store, window: int) -> dict[str, Any]:
-    """What a net with this window (0: the recurrent one) reaches on the whole split, and the examples that it needs."""
+    """Test error of a net trained on the whole split, and the examples it needs. window: 0 for the recurrent net."""
     steps = store.counts["train"].steps
     needed = None
     for share in config.shares[:-1]:

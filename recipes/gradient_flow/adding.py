@@ -25,7 +25,7 @@ memory_study, trials = (load(recipes(file)["memory_tasks"]) for file in ("study.
 
 @dataclass(frozen=True)
 class AddingStudy:
-    """What is trained."""
+    """Settings of the trainings."""
 
     lengths: tuple[int, ...]  # T, ascending
     cells: tuple[str, ...]  # CELL or CELL@INITIALISATION, in which {length} stands for T
@@ -106,7 +106,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def names(result: dict[str, Any]) -> dict[str, str]:
-    """What a figure calls the cells: their specification, with the length as T."""
+    """Names of the cells in a figure: their specification, with the length as T."""
     return {cell: cell.replace("{length}", "T").replace("@", ", ") for cell in result["cells"]}
 
 

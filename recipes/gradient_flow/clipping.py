@@ -17,7 +17,7 @@ from seqaudio.models import build_model
 
 @dataclass(frozen=True)
 class ClippingStudy:
-    """What is trained."""
+    """Settings of the trainings."""
 
     length: int = 30  # T of the adding problem
     updates: int = 1_500

@@ -1,4 +1,4 @@
-"""What each part of the gradient study measures, once: a file in the study's folder keeps it."""
+"""Parts of the gradient study: each is measured once and kept in a file in the study's folder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def adding_study(config: Any) -> Any:
 
 
 def finished(file: Path, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What a part found, from its file, or measured now and filed.
+    """The measurements of a part: read from its file, or measured now and written there.
 
     Raises RunError where the file was made with other settings.
     """

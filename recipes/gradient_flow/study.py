@@ -1,4 +1,4 @@
-"""What becomes of gradients on their way back through time, and which cell still learns at which length.
+"""Measure how gradients change on their way back through time, and up to which length each cell still learns.
 
     recipes/gradient_flow/study.py --out runs/gradient_flow
     recipes/gradient_flow/study.py --out runs/gradient_flow_quick --quick

@@ -71,7 +71,7 @@ def main(config: Config) -> None:
 
 
 def table(rows: dict[str, dict[str, Any] | None], metric: str) -> str:
-    """What each cell reached, as lines of equal columns."""
+    """The results of each cell, as lines of equal columns."""
     lines = [f"{'':<44}{'parameters':>11}{'valid':>10}{'test':>10}{'seconds':>9}  {metric} by learning rate"]
     for name, data in rows.items():
         if data is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.cli.scripts import load, recipes
-from seqaudio.errors import OptionError, RunError
+from seqaudio.errors import DivergedError, OptionError
 from seqaudio.evaluation.finishing import begun_run
 from seqaudio.evaluation.results import read_results
 from seqaudio.files import write_json
@@ -82,7 +82,7 @@ def run_trial(options: Any) -> Trial:
     if not (options.run / "results.json").is_file():
         try:
             train.main(replace(options, resume=begun))
-        except RunError as error:  # gradients that are not finite: an outcome of the trial, not of the study
+        except DivergedError as error:  # an outcome of the trial, not the end of the study
             print(f"{options.run}: {error}")
             return Trial(options, None, seconds_until_last_check(options.run))
     data = read_results(options.run)

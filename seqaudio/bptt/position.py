@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from seqaudio.errors import RunError
+from seqaudio.errors import DivergedError
 
 NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not finite, that stop the training
 
@@ -95,7 +95,7 @@ class Position:
     def count_skipped(self, sums: Sums, names: list[str]) -> None:
         """Count an update that was skipped, since the gradients of the parameters `names` were not finite.
 
-        Raises RunError for the twentieth in a row, with the place of the first.
+        Raises DivergedError for the twentieth in a row, with the place of the first.
         """
         self.skipped += 1
         self.skipped_in_a_row += 1
@@ -106,7 +106,7 @@ class Position:
                 f"{sums.total / sums.count:.4g}, in {names[0] if names else 'the norm alone'}{others}"
             )
         if self.skipped_in_a_row >= NON_FINITE_LIMIT:
-            raise RunError(
+            raise DivergedError(
                 f"the gradient was not finite in {NON_FINITE_LIMIT} updates in a row, the first {self.trouble}; "
                 f"lower --learning-rate or --clip-norm"
             )

@@ -1,4 +1,4 @@
-"""What one session of a training leaves to the next, as named tensors, and back.
+"""Snapshot of a training as named tensors, from which a later process resumes.
 
 model.* optimiser.* average.*    equal in all processes
 generator.* carried.* gradient.* each process has its own
@@ -20,7 +20,7 @@ from seqaudio.models import Model
 def take_snapshot(
     model: Model, updater: Updater, processes: Processes, carried: Carried | None, waiting: bool
 ) -> dict[str, Tensor]:
-    """All tensors of a training. waiting: gradients stand in the parameters, for an update that is not made yet."""
+    """All tensors of a training. waiting: the parameters hold accumulated gradients of an update yet to come."""
     tensors: dict[str, Tensor] = {f"model.{name}": value for name, value in model.state_dict().items()}
     own = {"generator.cpu": torch.get_rng_state()}
     if processes.device.type == "cuda":

@@ -80,7 +80,7 @@ class Trainer:
     def fit(self) -> dict[str, float]:
         """Train to the end. Returns the validation metrics of the best epoch; the run holds the weights of that epoch.
 
-        Raises RunError where the gradient is not finite in 20 updates in a row; Interrupted on Ctrl-C, after saving.
+        Raises DivergedError after 20 updates in a row with a gradient that is not finite; Interrupted on Ctrl-C, saved.
         """
         self._restore_or_begin()
         with self._logs() as log, interruptible() as interrupted:

@@ -25,7 +25,7 @@ READ_AS_MIDI = (".mid", ".midi", ".kar", ".rmi")  # karaoke files and RIFF hold 
 
 @dataclass(frozen=True)
 class Config:
-    """What to describe."""
+    """Options: the thing to describe, or a listing."""
 
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes

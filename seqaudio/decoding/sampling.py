@@ -25,7 +25,7 @@ class StepModel(Protocol):
 
 
 class Tokens(Protocol):
-    """What sampling needs of a representation of music or of text."""
+    """A vocabulary with a grammar: the interface of music and text representations that sampling uses."""
 
     @property
     def name(self) -> str: ...

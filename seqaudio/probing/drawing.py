@@ -25,7 +25,7 @@ MARKERS = "os^v"
 
 
 class DrawnLayer(Protocol):
-    """What is drawn of a `LayerReport`."""
+    """The attributes of a `LayerReport` that are drawn."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class DrawnLayer(Protocol):
 
 
 class DrawnReport(Protocol):
-    """What is drawn of a `Report`."""
+    """The attributes of a `Report` that are drawn."""
 
     @property
     def layers(self) -> Sequence[DrawnLayer]: ...

@@ -28,7 +28,7 @@ class Gates(NamedTuple):
 
 @torch.no_grad()
 def gates_of(layers: Stack, inputs: Tensor) -> Gates:
-    """What the LSTM of a stack of one layer does with the inputs [T, 1, F] of a sequence."""
+    """Gates and states of a one-layer LSTM stack over the inputs [T, 1, F] of a sequence."""
     cell = layers.layers[0].cell
     assert isinstance(cell, LSTMCell)
     state, found = cell.initial_state(1), []

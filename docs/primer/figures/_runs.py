@@ -1,4 +1,4 @@
-"""What the commands of a page make, kept below build/primer/: figures show the very runs that a reader gets."""
+"""Outputs of a page's commands, cached below build/primer/: figures show the very runs that a reader gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the studies of the recipes measure, kept below build/primer/, and how they draw it."""
+"""Measurements of the recipes' studies, cached below build/primer/, and the modules that draw them."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def _rows(
 
 
 def _window_statistics(windows: Values, normalisation: WindowNormalisation) -> tuple[Values, Values]:
-    """What `ForecastModel` takes from each channel of a window, [m, 1, F] each."""
+    """Offset and scale of each channel of a window, as in `ForecastModel`, [m, 1, F] each."""
     if normalisation == "last":
         middle = windows[:, -1:]
     else:

@@ -20,6 +20,9 @@ TAR_BLOCK = 512
 TAIL_BYTES = 1 << 24  # after the end mark, at most; writers pad with some kilobytes
 # what the readers raise for a truncated or damaged archive
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
+# what they raise besides, for the next member: RuntimeError where it is encrypted or of an unknown version or
+# compression, LookupError for an empty name, ValueError for a name that is not UTF-8 or an invalid number
+UNREADABLE = (RuntimeError, LookupError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,15 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
 
 def _members(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     """Name and content of each file, in the order of the archive."""
+    try:
+        yield from _listed(archive, raw)
+    except UNREADABLE as error:  # of the readers alone: what the caller does with a member is not raised here
+        raise SourceError(
+            f"{archive}: cannot be unpacked ({error}); download it again, or unpack it yourself"
+        ) from None
+
+
+def _listed(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
     start = raw.read(2)
     raw.seek(0)
     if start == b"PK":
@@ -96,7 +108,7 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[tuple[str, 
             raise _odd(archive, entry.filename)
         try:
             content = zipped.open(entry)
-        except (RuntimeError, NotImplementedError) as error:  # encrypted; an unknown compression
+        except RuntimeError as error:  # encrypted, or an unknown compression: the member can be named
             raise SourceError(f"{archive}: {entry.filename!r} cannot be unpacked: {error}") from None
         with content:
             yield entry.filename, content

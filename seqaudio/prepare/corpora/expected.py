@@ -1,4 +1,4 @@
-"""What a corpus script expects: the rows of each split, and a checksum of the samples of recordings."""
+"""Compare a corpus with expectations: the rows of each split, and a checksum of the samples of recordings."""
 
 from __future__ import annotations
 

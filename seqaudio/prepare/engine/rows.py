@@ -129,6 +129,7 @@ def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple
 
     Args:
         chosen: the split of each item of the chunk, where splits were chosen later.
+    Raises ValueError for an unknown split of an item with rows.
     """
     if not path.exists():
         return
@@ -142,6 +143,10 @@ def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple
                 yield split, rows
                 continue
             splits = np.array(chosen)[items]
+            if unknown := sorted(set(splits.tolist()) - set(SPLITS)):
+                raise ValueError(
+                    f"{path.name}: unknown split {unknown[0]!r} chosen for a row, expected one of {SPLITS}"
+                )
             for split in SPLITS:
                 here = splits == split
                 if here.any():

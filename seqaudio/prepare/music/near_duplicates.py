@@ -57,7 +57,7 @@ Fingerprint = npt.NDArray[np.uint64]  # [N] rising
 
 @dataclass(frozen=True, eq=False)
 class PieceIdentity:
-    """What two versions of a piece have in common: a song, or much of the melody."""
+    """A fingerprint of a piece: versions share the hash of a song, or many windows of the melody."""
 
     contents: tuple[str, ...]  # of each song, a hash of onsets, lengths and intervals of all notes
     melody: Fingerprint

@@ -21,7 +21,7 @@ class _Seen(NamedTuple):
 
 
 def identities_of(items: Sequence[Item], workers: int = 1) -> dict[str, PieceIdentity]:
-    """What tells each file's piece, by the key of its item; files that cannot be read are left out.
+    """The identity of each file's piece, by the key of its item; unreadable files are left out.
 
     Raises:
         OptionError: workers below 1.
