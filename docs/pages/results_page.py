@@ -151,7 +151,7 @@ SECTIONS = (
         "Adding problem, 600 steps",
         ("adding_600",),
         "sequences",
-        f"Sequences are made by rule, without a store. {MEMORY_STUDY}",
+        f"Sequences are generated, without a store. {MEMORY_STUDY}",
     ),
     Section(
         "Memory tasks",
