@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -63,9 +64,28 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync(path.parent)
 
 
+def json_text(data: Any, **options: Any) -> str:
+    """JSON as all files and outputs have it: null in place of NaN and infinity, which JSON does not have.
+
+    options: of `json.dumps`.
+    """
+    try:
+        return json.dumps(data, allow_nan=False, **options)
+    except ValueError:  # rare, so that only then the data is copied
+        return json.dumps(_with_nulls(data), allow_nan=False, **options)
+
+
+def _with_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_nulls(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_nulls(part) for part in value]
+    return value if not isinstance(value, float) or math.isfinite(value) else None
+
+
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON atomically, indented, with the keys in their given order."""
-    write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    """Write JSON atomically, indented, with the keys in their given order; see `json_text`."""
+    write_bytes(path, (json_text(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def swap_folder(new: Path, place: Path) -> None:

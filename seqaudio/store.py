@@ -14,21 +14,21 @@ give equal bytes: a store contains no time, host or path.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-import pyarrow as pa
-
+from seqaudio.arrow_files import AGAIN, ArrowFile, Split
 from seqaudio.errors import StoreError
+from seqaudio.files import json_text
+from seqaudio.json_files import Count, Format, checked, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
-from seqaudio.vocabulary import Vocabulary
+from seqaudio.vocabulary import UNKNOWN, Vocabulary
 
 FORMAT = 1
 KINDS = ("audio", "features", "tokens", "roll", "text", "series")
@@ -36,7 +36,8 @@ SPLITS = ("train", "valid", "test")
 LEDGER = "ledger.tsv"
 INPUTS = "inputs.tsv"
 INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
-STATISTICS = "moments"  # the column; stores made before have this name
+SPLIT = re.compile("|".join(SPLITS))
+SHARD = re.compile(rf"({SPLIT.pattern})(-\d{{5,}})?\.arrow")  # names of the Arrow files
 
 
 @dataclass(frozen=True)
@@ -66,43 +67,17 @@ class Normalisation:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    frames: int
+    frames: Count
 
 
 @dataclass(frozen=True)
 class SplitCount:
     """Size of one split: `rows` sequences, `steps` frames or tokens, `seconds`, rows of each label."""
 
-    rows: int
-    steps: int
+    rows: Count
+    steps: Count
     seconds: float
-    labels: dict[str, int] = field(default_factory=dict)
-
-
-def sequence_type(kind: str, width: int | None, vocabulary_size: int) -> pa.DataType:
-    """Arrow type of the column `sequence`; `width` is the number of features of a frame."""
-    if kind in ("features", "series"):
-        return pa.large_list(pa.list_(pa.float32(), width))
-    if kind == "roll":
-        return pa.large_list(pa.list_(pa.uint8(), width))
-    return pa.large_list(pa.int16() if vocabulary_size < 2**15 else pa.int32())
-
-
-def schema(sequences: pa.DataType, statistics: bool = False) -> pa.Schema:
-    """Arrow schema of a split; `statistics` adds that column."""
-    fields = pa.schema(
-        [
-            ("id", pa.string()),
-            ("sequence", sequences),
-            ("length", pa.int64()),
-            ("label", pa.string()),
-            ("text", pa.string()),
-            ("speaker", pa.string()),
-            ("condition", pa.string()),
-            ("duration", pa.float64()),
-        ]
-    )
-    return fields.append(pa.field(STATISTICS, pa.list_(pa.float64()))) if statistics else fields
+    labels: dict[str, Count] = field(default_factory=dict)
 
 
 def shard_name(split: str, number: int | None) -> str:
@@ -110,98 +85,37 @@ def shard_name(split: str, number: int | None) -> str:
     return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
 
 
-class Split:
-    """The sequences of one split, memory-mapped from its files. `split.sequence(i)` is a view, not a copy.
+@dataclass(frozen=True)
+class Header:
+    """The content of `store.json`, of format FORMAT."""
 
-    Raises:
-        StoreError: a file is missing or damaged.
-    """
+    kind: Literal["audio", "features", "tokens", "roll", "text", "series"]
+    settings: dict[str, Any]
+    vocabulary: tuple[str, ...] | None
+    normalisation: Normalisation | None
+    counts: dict[str, SplitCount]
+    sources: tuple[str, ...]
+    licence: str
+    fingerprint: str
+    files: dict[str, str]  # the SHA-256 of each Arrow file
+    sizes: dict[str, Count] = field(default_factory=dict)  # their bytes; stores made before have none
 
-    def __init__(self, *paths: Path) -> None:
-        self._batches = [batch for path in paths for batch in _record_batches(path)]
-        self.paths = paths
-        self._values: list[np.ndarray] = []
-        starts, lengths, owners = [], [], []
-        for owner, batch in enumerate(self._batches):
-            column = batch.column("sequence")
-            offsets = column.offsets.to_numpy()
-            self._values.append(flat_steps(column))
-            starts.append(offsets[:-1])
-            lengths.append(np.diff(offsets))
-            owners.append(np.full(len(batch), owner))
-        empty = np.zeros(0, dtype=np.int64)
-        self._starts = np.concatenate([empty, *starts])
-        self._owners = np.concatenate([empty, *owners])
-        self._firsts = np.cumsum([0, *map(len, self._batches)])  # first row of each record batch
-        self.lengths = np.concatenate([empty, *lengths])  # [N] int64, steps of each sequence
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def head(self, rows: int | None) -> Split:
-        """The first `rows` rows, for a trial; all of them for None or a larger number."""
-        if rows is None or rows >= len(self):
-            return self
-        part = copy.copy(self)
-        part.lengths = self.lengths[:rows]
-        for cached in ("ids", "labels"):
-            part.__dict__.pop(cached, None)
-        return part
-
-    def sequence(self, row: int) -> np.ndarray:
-        """Frames [T, F] or ids [T] of one row, a read-only view of the file."""
-        start = self._starts[row]
-        view: np.ndarray = self._values[self._owners[row]][start : start + self.lengths[row]]
-        return view
-
-    def fields(self, row: int) -> dict[str, Any]:
-        """The values of a row by column name, without its sequence."""
-        owner = int(self._owners[row])
-        batch = self._batches[owner]
-        place = row - int(self._firsts[owner])
-        names = (name for name in batch.schema.names if name != "sequence")
-        return {name: batch.column(name)[place].as_py() for name in names}
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (self.sequence(row) for row in range(len(self)))
-
-    def column(self, name: str) -> list[Any]:
-        """All values of a column other than `sequence`."""
-        return [value for batch in self._batches for value in batch.column(name).to_pylist()][: len(self)]
-
-    @cached_property
-    def ids(self) -> list[str]:
-        return self.column("id")
-
-    @cached_property
-    def labels(self) -> list[str]:
-        return self.column("label")
-
-
-def _record_batches(path: Path) -> list[pa.RecordBatch]:
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        return [reader.get_batch(index) for index in range(reader.num_record_batches)]
-    except (OSError, pa.ArrowException) as error:
-        raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
-
-
-def flat_steps(sequences: pa.Array) -> np.ndarray:
-    """The sequences of a whole column, concatenated, [sum of T, F] or [sum of T]: a view."""
-    values = sequences.values
-    if pa.types.is_fixed_size_list(values.type):
-        width = values.type.list_size
-        flat: np.ndarray = values.flatten().to_numpy(zero_copy_only=True).reshape(-1, width)
-        return flat
-    plain: np.ndarray = values.to_numpy(zero_copy_only=True)
-    return plain
+    def __post_init__(self) -> None:
+        for what, names, known in (("files", self.files, SHARD), ("counts", self.counts, SPLIT)):
+            for name in names:
+                if not known.fullmatch(name):
+                    raise ValueError(f"{what} has {shortened(name)!r}, expected names such as train.arrow and train")
+        if self.normalisation is not None:
+            mean, std = self.normalisation.mean, self.normalisation.std
+            if len(mean) != len(std) or not all(value > 0 for value in std):
+                raise ValueError("normalisation.std is not above 0, or has not as many values as normalisation.mean")
 
 
 class Store:
     """A prepared data set. `store["train"]` is a Split; the other attributes come from `store.json`.
 
     Raises:
-        StoreError: the folder is missing, not a store, or in a format that this version does not read.
+        StoreError: the folder is missing, not a store, damaged, or in a format that this version does not read.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -212,24 +126,23 @@ class Store:
         if not file.is_file():
             raise StoreError(f"{self.path}: not a store (it has no store.json); data_prep scripts make stores")
         try:
-            data = json.loads(file.read_text(encoding="utf-8"))
-            if data["format"] != FORMAT:
-                raise StoreError(
-                    f"{self.path}: store format {data['format']}, this version reads {FORMAT}; prepare it again"
-                )
-            self.kind: str = data["kind"]
-            self.settings: dict[str, Any] = data["settings"]
-            names = data["vocabulary"]
-            self.vocabulary = None if names is None else Vocabulary(tuple(names))
-            statistics = data["normalisation"]
-            self.normalisation = None if statistics is None else _normalisation(statistics)
-            self.counts = {name: SplitCount(**count) for name, count in data["counts"].items()}
-            self.sources: tuple[str, ...] = tuple(data["sources"])
-            self.licence: str = data["licence"]
-            self.fingerprint: str = data["fingerprint"]
-            self.files: tuple[str, ...] = tuple(data["files"])  # the Arrow files
-        except (ValueError, KeyError, TypeError) as error:
+            self._json = read_json(file)
+            found = checked(Format, self._json).format
+            if found != FORMAT:
+                raise StoreError(f"{self.path}: store format {found}, this version reads {FORMAT}; prepare it again")
+            header = checked(Header, self._json)
+            self.vocabulary = None if header.vocabulary is None else Vocabulary(header.vocabulary)
+        except ValueError as error:
             raise StoreError(f"{file}: damaged ({error}); prepare the store again") from None
+        self.header = header
+        self.kind: str = header.kind
+        self.settings = header.settings
+        self.normalisation = header.normalisation
+        self.counts = header.counts
+        self.sources = header.sources
+        self.licence = header.licence
+        self.fingerprint = header.fingerprint
+        self.files = tuple(header.files)  # the Arrow files
         self._splits: dict[str, Split] = {}
 
     def __getitem__(self, split: str) -> Split:
@@ -237,9 +150,64 @@ class Store:
             if not self.counts.get(split, SplitCount(0, 0, 0.0)).rows:
                 filled = [name for name in SPLITS if name in self.counts and self.counts[name].rows]
                 raise StoreError(f"{self.path}: the split {split!r} is empty; it has {', '.join(filled)}")
-            names = sorted(name for name in self.files if name == f"{split}.arrow" or name.startswith(f"{split}-"))
-            self._splits[split] = Split(*(self.path / name for name in names))
+            found = Split(*self._files_of(split))
+            self._check_counts(split, found)
+            self._splits[split] = found
         return self._splits[split]
+
+    def _files_of(self, split: str) -> list[ArrowFile]:
+        names = sorted(name for name in self.files if name == f"{split}.arrow" or name.startswith(f"{split}-"))
+        size = len(self.vocabulary or ())
+        hashes, sizes = self.header.files, self.header.sizes
+        return [ArrowFile(self.path / name, self.kind, size, hashes[name], sizes.get(name)) for name in names]
+
+    def _check_counts(self, split: str, found: Split) -> None:
+        if len(found) != self.counts[split].rows:
+            rows = self.counts[split].rows
+            raise StoreError(f"{self.path}: {len(found):,} rows in {split}, store.json counts {rows:,}; {AGAIN}")
+        mean = self.normalisation.mean if self.normalisation else None
+        if mean is not None and found.width not in (None, len(mean)):
+            raise StoreError(
+                f"{self.path}: frames of {found.width} values in {split}, store.json normalises {len(mean)}; {AGAIN}"
+            )
+
+    def check_rows(self, *splits: str) -> None:
+        """Check the values and the labels of all rows of these splits, those that have rows.
+
+        Raises StoreError for an id outside the vocabulary, a value that is not finite, or a label that is not known.
+        """
+        for split in splits:
+            if split in self.counts and self.counts[split].rows:
+                self[split].check_values()
+                self._check_labels(split)
+
+    def _check_labels(self, split: str) -> None:
+        if self.kind not in ("audio", "features") or self.vocabulary is None or UNKNOWN in self.vocabulary:
+            return
+        labels = self[split].labels
+        unknown = {name for name in set(labels) if name and unicodedata.normalize("NFC", name) not in self.vocabulary}
+        if unknown:
+            row = next(row for row, name in enumerate(labels) if name in unknown)
+            raise StoreError(
+                f"{self.path}: row {row:,} of {split} has the label {labels[row]!r}, which is not among the "
+                f"{len(self.vocabulary):,} of store.json; {AGAIN}"
+            )
+
+    def verify(self) -> str:
+        """Compare every file with its hash, check every value. Returns the result in one line.
+
+        Raises StoreError for the first thing that is damaged, or was changed since the store was made.
+        """
+        told = {name: value for name, value in self._json.items() if name not in ("fingerprint", "sizes")}
+        if _fingerprint(told) != self.fingerprint:
+            raise StoreError(f"{self.path / 'store.json'}: changed since it was written (fingerprint); {AGAIN}")
+        files = [file for split in self.counts for file in self._files_of(split)]
+        for file in files:
+            file.verify()
+        self.check_rows(*self.counts)
+        self.ledger()
+        size = sum(file.path.stat().st_size for file in files)
+        return f"verified: {len(files):,} files of {size:,} bytes are as they were written"
 
     def ledger(self) -> list[LedgerEntry]:
         """The entry of every input; empty where the store has no ledger. Raises StoreError for a damaged ledger."""
@@ -264,18 +232,18 @@ class Store:
         return self.vocabulary
 
 
-def _normalisation(data: dict[str, Any]) -> Normalisation:
-    return Normalisation(tuple(data["mean"]), tuple(data["std"]), data["frames"])
-
-
 def store_json(
     description: StoreDescription,
     vocabulary: tuple[str, ...] | None,
     normalisation: Normalisation | None,
     counts: dict[str, SplitCount],
     files: dict[str, str],
+    sizes: dict[str, int],
 ) -> dict[str, Any]:
-    """The content of `store.json`; `files` maps each Arrow file to the SHA-256 of its bytes."""
+    """The content of `store.json`; `files` maps each Arrow file to the SHA-256 of its bytes, `sizes` to their number.
+
+    The fingerprint is that of all but the sizes, so that it is equal for equal stores of earlier versions.
+    """
     data: dict[str, Any] = {
         "format": FORMAT,
         "kind": description.kind,
@@ -287,8 +255,11 @@ def store_json(
         "licence": description.licence,
         "files": files,
     }
-    data["fingerprint"] = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-    return data
+    return data | {"fingerprint": _fingerprint(data), "sizes": sizes}
+
+
+def _fingerprint(data: dict[str, Any]) -> str:
+    return hashlib.sha256(json_text(data, sort_keys=True).encode()).hexdigest()
 
 
 def describe_store(store: Store) -> Iterator[str]:

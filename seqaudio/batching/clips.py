@@ -9,13 +9,14 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from seqaudio.arrow_files import Split
 from seqaudio.audio.recording import from_int16
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.padded import Augmenter, LabelledSequences, pad_frames
 from seqaudio.errors import OptionError
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.store import Split, Store
+from seqaudio.store import Store
 from seqaudio.vocabulary import Vocabulary
 
 

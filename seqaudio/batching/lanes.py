@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from seqaudio.arrow_files import Split
 from seqaudio.batching.batch import Batch
-from seqaudio.store import Split
 from seqaudio.vocabulary import BOS, EOS, PAD
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqaudio.arrow_files import Split
 from seqaudio.batching.batch import Batch
-from seqaudio.store import Split
 from seqaudio.vocabulary import BOS, EOS, PAD
 
 POOL = 16  # batches whose rows are sorted by length together: a larger pool pads less, a smaller one shuffles better

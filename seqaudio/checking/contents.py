@@ -9,10 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from seqaudio.arrow_files import Split
 from seqaudio.audio import sound_fault
 from seqaudio.audio.recording import from_int16
 from seqaudio.ledger import LedgerEntry
-from seqaudio.store import INPUTS, SPLITS, Split, Store
+from seqaudio.store import INPUTS, SPLITS, Store
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Contents:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.splits = {
-            split: _read(store[split], store.kind == "audio")
+            split: _read(store[split], store.kind)
             for split in SPLITS
             if split in store.counts and store.counts[split].rows
         }
@@ -68,9 +69,11 @@ class Contents:
                 yield split, number, rows
 
 
-def _read(split: Split, has_samples: bool) -> Rows:
+def _read(split: Split, kind: str) -> Rows:
+    has_samples, counts_numbers = kind == "audio", kind == "features"  # where `check_numbers` tells what is not finite
     contents, finite, faults = [], [], []
-    for sequence in split:
+    for row in range(len(split)):
+        sequence = split.stored(row) if counts_numbers else split.sequence(row)
         contents.append(hashlib.blake2b(np.ascontiguousarray(sequence).data, digest_size=16).digest())
         finite.append(bool(np.isfinite(sequence).all()))
         faults.append(sound_fault(from_int16(sequence)) if has_samples else "")

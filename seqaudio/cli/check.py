@@ -8,7 +8,6 @@ Example: seqaudio check stores/fsdd --png fsdd.png
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from pathlib import Path
 import tyro
 
 from seqaudio.cli.outputs import check_output, written
+from seqaudio.files import json_text
+from seqaudio.progress import say
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Config:
 
     store: tyro.conf.Positional[Path]  # store of speech or music
     png: Path | None = None  # picture to write
+    verify: bool = False  # first compare every file with the hash that was written with it
     json: bool = False  # print JSON, with all examples, instead of text
     force: bool = False  # replace an existing picture
 
@@ -36,8 +38,11 @@ def main(config: Config) -> None:
     from seqaudio.checking import Level, check_store, draw_report
     from seqaudio.store import Store
 
-    report = check_store(Store(config.store))
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if config.json else report)
+    store = Store(config.store)
+    if config.verify:
+        say(store.verify())
+    report = check_store(store)
+    print(json_text(report.to_dict(), ensure_ascii=False) if config.json else report)
     if config.png is not None:
         with written(config.png):
             draw_report(report, config.png)

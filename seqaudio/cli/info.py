@@ -30,6 +30,7 @@ class Config:
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
+    verify: bool = False  # of a store: compare every file with the hash that was written with it, check every value
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
 
 
@@ -40,6 +41,8 @@ def main(config: Config) -> None:
     lines = describe(config.path) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))
+    if config.verify:
+        lines = chain(lines, verified(config))
     print("\n".join(lines))
 
 
@@ -73,6 +76,13 @@ def describe_lanes(config: Config) -> Iterator[str]:
     store = Store(config.path)
     store.require(("tokens", "text"), "drawing lanes")
     return draw_lanes(Lanes(store["train"], config.lanes or 1, config.window))
+
+
+def verified(config: Config) -> Iterator[str]:
+    """The line that a store is as it was written. Raises OptionError for anything else, StoreError for damage."""
+    if config.path is None or not (config.path / "store.json").is_file():
+        raise OptionError(f"--verify needs a store, got {config.path or '--cells'}")
+    yield f"  {Store(config.path).verify()}"
 
 
 def describe_cells() -> Iterator[str]:

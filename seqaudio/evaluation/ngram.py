@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqaudio.store import Split, Store
+from seqaudio.arrow_files import Split
+from seqaudio.store import Store
 from seqaudio.vocabulary import BOS, EOS
 
 MIN_DISCOUNT = 0.01  # positive in every class, so that every token keeps a probability

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqaudio.arrow_files import STATISTICS, schema
 from seqaudio.errors import StoreError
 from seqaudio.files import GrowingDigest, sync, write_json
 from seqaudio.ledger import HEADER, decode_line, ledger_line
@@ -26,10 +27,8 @@ from seqaudio.store import (
     INPUTS_HEADER,
     LEDGER,
     SPLITS,
-    STATISTICS,
     SplitCount,
     StoreDescription,
-    schema,
     shard_name,
     store_json,
 )
@@ -120,7 +119,9 @@ class Merge:
         self._join(INPUT_LINES, self.finished / INPUTS, INPUTS_HEADER, _input_line_with_split)
         counts = {split: writer.count() for split, writer in filled.items()}
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
-        write_json(self.finished / "store.json", store_json(description, vocabulary, normalisation, counts, files))
+        sizes = {name: (self.finished / name).stat().st_size for name in files}
+        content = store_json(description, vocabulary, normalisation, counts, files, sizes)
+        write_json(self.finished / "store.json", content)
         return sum(count.rows for count in counts.values())
 
     def _join(self, suffix: str, path: Path, header: str, with_split: Callable[[str, str], str]) -> None:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqaudio.arrow_files import STATISTICS
 from seqaudio.errors import StoreError
 from seqaudio.ledger import LedgerEntry
 from seqaudio.prepare.engine.items import Item, Row
 from seqaudio.prepare.engine.plan import input_fingerprint
 from seqaudio.prepare.engine.statistics import FrameStatistics
-from seqaudio.store import INPUTS, SPLITS, STATISTICS, Store
+from seqaudio.store import INPUTS, SPLITS, Store
 
 _ANEW = "prepare it again with --force"
 

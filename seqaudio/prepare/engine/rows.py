@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from seqaudio.arrow_files import STATISTICS, schema, sequence_type
 from seqaudio.prepare.engine.items import Item, Row
 from seqaudio.prepare.engine.partial import own_name
 from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
 from seqaudio.prepare.engine.statistics import statistics_of
-from seqaudio.store import SPLITS, STATISTICS, StoreDescription, schema, sequence_type
+from seqaudio.store import SPLITS, StoreDescription
 
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences
 SPLIT, ITEM = "split", "item"  # columns of chunks, not of stores; ITEM is the index of a row's item in its chunk

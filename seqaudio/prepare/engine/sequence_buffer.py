@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
-from seqaudio.store import flat_steps
+from seqaudio.arrow_files import flat_steps
 
 KEPT_BYTES = 1 << 23  # 8 MiB: a buffer that grew larger, for one long sequence, is freed
 
