@@ -112,7 +112,8 @@ class ArrowFile:
             raise StoreError(f"{self.path}: no such file, or not a plain one; {AGAIN}")
         size = self.path.stat().st_size
         if self.size is not None and size != self.size:
-            raise StoreError(f"{self.path}: not a readable Arrow file ({size:,} bytes, expected {self.size:,}); {AGAIN}")
+            told = f"{size:,} bytes, expected {self.size:,}"
+            raise StoreError(f"{self.path}: not a readable Arrow file ({told}); {AGAIN}")
 
     def _check_small(self, batches: list[pa.RecordBatch]) -> None:
         try:

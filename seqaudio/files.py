@@ -72,14 +72,15 @@ def json_text(data: Any, **options: Any) -> str:
     try:
         return json.dumps(data, allow_nan=False, **options)
     except ValueError:  # rare, so that only then the data is copied
-        return json.dumps(_with_nulls(data), allow_nan=False, **options)
+        return json.dumps(with_nulls(data), allow_nan=False, **options)
 
 
-def _with_nulls(value: Any) -> Any:
+def with_nulls(value: Any) -> Any:
+    """The same lists and dictionaries with None in place of NaN and infinity."""
     if isinstance(value, dict):
-        return {key: _with_nulls(part) for key, part in value.items()}
+        return {key: with_nulls(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_with_nulls(part) for part in value]
+        return [with_nulls(part) for part in value]
     return value if not isinstance(value, float) or math.isfinite(value) else None
 
 

@@ -39,7 +39,9 @@ class Bounds:
 MOST = 2**53  # greater integers are not exact in other readers of JSON
 Count = Annotated[int, Bounds(0, MOST)]
 Size = Annotated[int, Bounds(1, MOST)]
-Metrics = dict[str, float | None]  # None: not finite
+NULL = object()
+Number = Annotated[float, NULL]  # NaN where the file has null, as which NaN and infinity are written
+Metrics = dict[str, Number]
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ def fitted(kind: Any, value: Any, where: str = "") -> Any:
         return value
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
+        if NULL in parts and value is None:
+            return math.nan
         found = fitted(parts[0], value, where)
         for bounds in parts[1:]:
             if isinstance(bounds, Bounds) and not bounds.least <= found <= bounds.most:

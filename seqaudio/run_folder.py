@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,13 +26,16 @@ from torch import Tensor
 from seqaudio import extensions
 from seqaudio.errors import OptionError, RunError
 from seqaudio.extensions import Extension
+from seqaudio.features.settings import FeatureSettings
 from seqaudio.files import write_json
-from seqaudio.models import Model, build_model
+from seqaudio.json_files import Format, checked, fitted, read_json
+from seqaudio.models import Model, build_model, check_forms
 from seqaudio.option_groups import flat_defaults, flat_values
-from seqaudio.tensors import load_tensors, save_tensors
+from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_tensors
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
+MOST_TOLD = 5  # settings that differ, in a message
 OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # options that may differ when it is resumed
 
 
@@ -48,6 +52,36 @@ class TrainedOn(Protocol):
     def fingerprint(self) -> str: ...
 
 
+@dataclass(frozen=True)
+class ModelDescription:
+    """A model as `build_model` takes it."""
+
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunInput:
+    """Kind and settings of the data of a training."""
+
+    kind: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """The content of `config.json`, of format FORMAT."""
+
+    recipe: str
+    settings: dict[str, Any]
+    model: ModelDescription
+    input: RunInput
+    vocabulary: tuple[str, ...]
+    store: str  # fingerprint
+    use: tuple[Extension, ...] = ()
+    parent: dict[str, str] | None = None
+
+
 class RunFolder:
     """An existing run. `RunFolder.create` makes a new one.
 
@@ -62,16 +96,18 @@ class RunFolder:
         if not file.is_file():
             raise RunError(f"{self.path}: not a run (it has no config.json); a recipe's train.py makes runs")
         try:
-            self.config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-            if self.config["format"] != FORMAT:
-                raise RunError(f"{self.path}: run format {self.config['format']}, this version reads {FORMAT}")
-            self.recipe: str = self.config["recipe"]
-            self.settings: dict[str, Any] = self.config["settings"]
-            self.input: dict[str, Any] = self.config["input"]
-            self.vocabulary = Vocabulary(tuple(self.config["vocabulary"]))
-            self.extensions = tuple(Extension(**extension) for extension in self.config.get("use", ()))
-        except (ValueError, KeyError, TypeError) as error:
+            data = read_json(file)
+            if (found := checked(Format, data).format) != FORMAT:
+                raise RunError(f"{self.path}: run format {found}, this version reads {FORMAT}")
+            config = checked(RunConfig, data)
+            self.vocabulary = Vocabulary(config.vocabulary)
+        except ValueError as error:
             raise RunError(f"{file}: damaged ({error})") from None
+        self.config: dict[str, Any] = {"use": [], "parent": None} | data
+        self.recipe = config.recipe
+        self.settings = config.settings
+        self.input: dict[str, Any] = self.config["input"]
+        self.extensions = config.use
 
     @classmethod
     def create(
@@ -154,12 +190,34 @@ class RunFolder:
         """Write a model's weights as those of the run."""
         save_tensors(self.path / "model.safetensors", model.state_dict())
 
+    def setting(self, name: str, kind: Any) -> Any:
+        """A setting of the run, of the type `kind`. Raises RunError where it is missing or of another type."""
+        return self._fitted(kind, self.settings.get(name), f"settings.{name}")
+
+    def input_setting(self, name: str, kind: Any) -> Any:
+        """A setting of its data, such as `features`. Raises RunError where it is missing or of another type."""
+        return self._fitted(kind, self.input["settings"].get(name), f"input.settings.{name}")
+
+    def _fitted(self, kind: Any, value: Any, where: str) -> Any:
+        try:
+            return fitted(kind, value, where)
+        except ValueError as error:
+            raise RunError(f"{self.path / 'config.json'}: damaged ({error})") from None
+
     def weights(self) -> dict[str, Tensor]:
-        """The run's weights by name. Raises RunError before the first epoch is done."""
+        """The run's weights by name. Raises RunError before the first epoch is done, and for weights not finite."""
+        weights = load_tensors(self._weights_file())
+        if (name := first_not_finite(weights)) is not None:
+            raise RunError(
+                f"{self._weights_file()}: {name} holds NaN or infinity, so the model cannot be used; train it again"
+            )
+        return weights
+
+    def _weights_file(self) -> Path:
         file = self.path / "model.safetensors"
         if not file.is_file():
             raise RunError(f"{self.path}: holds no trained model yet; finish its training with --resume")
-        return load_tensors(file)
+        return file
 
     def model(self) -> Model:
         """The trained model, in evaluation mode, on the CPU.
@@ -169,8 +227,9 @@ class RunFolder:
         model is not in use; the message names the file.
         """
         model = self._untrained_model()
+        weights = self.weights()
         try:
-            model.load_state_dict(self.weights())
+            model.load_state_dict(weights)
         except RuntimeError as error:
             first = str(error).splitlines()[-1].strip()
             raise RunError(f"{self.path}: model.safetensors does not fit config.json ({first})") from None
@@ -178,8 +237,17 @@ class RunFolder:
 
     def _untrained_model(self) -> Model:
         missing = extensions.missing(self.extensions)
+        name, arguments = self.config["model"]["name"], self.config["model"]["arguments"]
+        for size in ("classes", "vocabulary_size"):
+            if self.vocabulary and arguments.get(size, len(self.vocabulary)) != len(self.vocabulary):
+                raise RunError(
+                    f"{self.path / 'config.json'}: a model with {size} {_short(arguments[size])}, expected the "
+                    f"{len(self.vocabulary):,} names of the vocabulary"
+                )
         try:
-            model = build_model(self.config["model"]["name"], self.config["model"]["arguments"])
+            if not self.extensions:  # cells of a user's own need not work without memory
+                self._check_forms(name, arguments)
+            model = build_model(name, arguments)
         except OptionError as error:
             if not missing:
                 raise
@@ -196,6 +264,12 @@ class RunFolder:
             )
         return model
 
+    def _check_forms(self, name: str, arguments: dict[str, Any]) -> None:
+        try:
+            check_forms(name, arguments, read_forms(self._weights_file()))
+        except RunError as error:
+            raise RunError(f"{self.path}: model.safetensors does not fit config.json ({error})") from None
+
     def require(self, recipe: str, use: str) -> None:
         """Raise RunError unless the run was made by `recipe`; `use` names the caller in the message."""
         if self.recipe != recipe:
@@ -203,23 +277,40 @@ class RunFolder:
 
     def check_store(self, store: TrainedOn) -> None:
         """Raise RunError where a store has another kind or other settings of input than the run was trained on."""
-        if _model_inputs(store.kind, store.settings) == _model_inputs(self.input["kind"], self.input["settings"]):
+        here = _model_inputs(store.kind, store.settings)
+        there = _model_inputs(self.input["kind"], self.input["settings"])
+        if here == there:
             return
+        told = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
+        more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
         raise RunError(
-            f"{getattr(store, 'path', 'the task')} does not suit {self.path}: it has {store.kind} "
-            f"{_short(store.settings)}, the run was trained on {self.input['kind']} "
-            f"{_short(self.input['settings'])}; prepare it with the same settings"
+            f"{getattr(store, 'path', 'the task')} does not suit {self.path}: the run was trained on "
+            f"{self.input['kind']}, the store has {store.kind}, with {', '.join(told[:MOST_TOLD])}{more}; "
+            f"prepare it with the same settings"
         )
 
 
-def _model_inputs(kind: str, settings: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _model_inputs(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
     """The kind and settings of a store that determine what a model sees; equal where a model suits both stores.
 
     A store of samples counts as one of features, which are computed from the samples in training. Settings that only
     choose clips, or the number of steps of a memory task, are left out.
     """
     seen = {name: value for name, value in settings.items() if name in ("features", "representation", "text", "name")}
-    return "features" if kind == "audio" else kind, seen or settings
+    return {"kind": "features" if kind == "audio" else kind} | (seen or settings)
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Each name with its values where two settings differ; a setting of features that is left out has its default."""
+    for name in dict.fromkeys([*one, *other]):
+        a, b = one.get(name), other.get(name)
+        if a == b:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            defaults = asdict(FeatureSettings()) if name == "features" else {}
+            yield from _differences(defaults | a, defaults | b)
+        else:
+            yield name, a, b
 
 
 def run_settings(config: Any) -> dict[str, Any]:

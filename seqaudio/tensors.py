@@ -2,14 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from seqaudio.errors import RunError
 from seqaudio.files import write_bytes
+
+# as a header names them; those of the weights of models
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+
+class Form(NamedTuple):
+    """Type and shape of a tensor."""
+
+    dtype: str  # such as F32
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> Form:
+        """The form of a tensor, which may be on torch's meta device."""
+        return cls(DTYPES.get(tensor.dtype, str(tensor.dtype)), tuple(tensor.shape))
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -19,8 +52,30 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises RunError where it is missing or damaged."""
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+
+
+def read_forms(path: Path) -> dict[str, Form]:
+    """The forms of the tensors in a safetensors file, from its header alone. Raises RunError as `load_tensors`."""
+    with _opened(path) as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        return {name: Form(str(part.get_dtype()), tuple(part.get_shape())) for name, part in slices.items()}
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """The name of the first tensor that holds NaN or infinity."""
+    return next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise RunError(f"{path}: no such file, or not a plain one")
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: not a readable safetensors file ({error})") from None
+            yield file
+    # a damaged header may name types that torch does not have, or more bytes than there is memory
+    except (OSError, SafetensorError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise RunError(f"{path}: not a readable safetensors file ({reason})") from None

@@ -20,6 +20,7 @@ from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
 from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
 from seqaudio.evaluation.results import read_results, record_test
 from seqaudio.files import write_json
+from seqaudio.json_files import Count
 from seqaudio.models import ForecastModel
 
 
@@ -39,7 +40,7 @@ def main(config: Config) -> None:
     channels = channels_of(store)
     model = folder.model()
     assert isinstance(model, ForecastModel)
-    window, horizon = folder.settings["window"], folder.settings["horizon"]
+    window, horizon = (folder.setting(name, Count) for name in ("window", "horizon"))
 
     series = series_of(store, config.split)
     source = forecast_source(series, window, horizon)
@@ -56,7 +57,7 @@ def main(config: Config) -> None:
     if config.split == "test":
         record_test(config.run, metrics, beside, store.fingerprint)
         data = read_results(config.run)
-        data["mse_by_step"]["test"] = steps_of({"model": forecasts} | baselines)
+        data.setdefault("mse_by_step", {})["test"] = steps_of({"model": forecasts} | baselines)
         write_json(config.run / "results.json", data)
     print(f"{config.split} mse {metrics['mse']:.4f}, mae {metrics['mae']:.4f} over {count:,} values, {horizon} ahead")
     for level in intervals.levels:

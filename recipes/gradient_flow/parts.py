@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.files import write_json
+from seqaudio.json_files import read_json
 from seqaudio.progress import say
 
 flow, clipping, adding = (load(recipes(file)["gradient_flow"]) for file in ("flow.py", "clipping.py", "adding.py"))
@@ -60,7 +60,7 @@ def finished(file: Path, settings: dict[str, Any], measure: Callable[[], dict[st
     Raises RunError where the file was made with other settings.
     """
     if file.exists():
-        data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        data: dict[str, Any] = read_json(file)
         if data["settings"] != settings:
             raise RunError(f"{file} was made with other settings; choose another --out")
         return data

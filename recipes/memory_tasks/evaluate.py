@@ -16,6 +16,7 @@ from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finished_run
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.results import record_test
+from seqaudio.json_files import Size
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Config:
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
     folder = finished_run(config.run, "memory_tasks")
-    task = MEMORY_TASKS[folder.input["settings"]["name"]](folder.input["settings"]["length"])
+    task = MEMORY_TASKS[folder.input_setting("name", str)](folder.input_setting("length", Size))
 
     sequences = held_out(task, config.split)
     metrics = evaluate(folder.model(), sequences)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from seqaudio.errors import DivergedError, OptionError
 from seqaudio.evaluation.finishing import begun_run
 from seqaudio.evaluation.results import read_results
 from seqaudio.files import write_json
+from seqaudio.json_files import read_json_lines
 from seqaudio.models import build_model
 
 # their gates see the layer's inputs alone, so that the first layer cannot tell where it is in a sequence
@@ -91,8 +91,8 @@ def run_trial(options: Any) -> Trial:
 
 def seconds_until_last_check(folder: Path) -> float:
     """Training time of a run that has broken off."""
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
+    lines = read_json_lines(folder / "metrics.jsonl")
+    return float(lines[-1]["seconds"]) if lines else 0.0
 
 
 def choose(trials: list[Trial], metric: str) -> Trial | None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from seqaudio.errors import StoreError
+from seqaudio.json_files import Count, checked
 from seqaudio.store import SPLITS, Store
 
 Float = TypeVar("Float", np.float32, np.float64)
@@ -71,18 +72,27 @@ class SeriesChannels:
         return [self.inputs.index(target) for target in self.targets]
 
 
+@dataclass(frozen=True)
+class SeriesSettings:
+    """What the settings of a store of series say of its channels."""
+
+    channels: tuple[str, ...]
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...]
+    period: Count
+    one_series: bool
+
+
 def channels_of(store: Store) -> SeriesChannels:
     """The channels of a store of series. Raises StoreError for a store of another kind."""
     store.require("series", "forecasting")
-    settings = store.settings["series"]
-    names = tuple(settings["channels"])
-    return SeriesChannels(
-        names,
-        tuple(names.index(name) for name in settings["inputs"]),
-        tuple(names.index(name) for name in settings["targets"]),
-        settings["period"],
-        settings["one_series"],
-    )
+    try:
+        settings = checked(SeriesSettings, store.settings.get("series"), "settings.series")
+        names = settings.channels
+        inputs, targets = (tuple(map(names.index, chosen)) for chosen in (settings.inputs, settings.targets))
+    except ValueError as error:
+        raise StoreError(f"{store.path / 'store.json'}: damaged ({error}); prepare the store again") from None
+    return SeriesChannels(names, inputs, targets, settings.period, settings.one_series)
 
 
 def series_of(store: Store, split: str, limit: int | None = None) -> list[Series]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from seqaudio.bptt.position import Position
+from seqaudio.files import json_text
 from seqaudio.probing import Report
 from seqaudio.progress import say
 from seqaudio.run_folder import RunFolder
@@ -26,13 +26,13 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
     from torch.utils.tensorboard import SummaryWriter
 
     with run.metrics_file.open("ab") as file:
-        file.truncate(at.metrics_bytes)
+        file.truncate(min(at.metrics_bytes, file.tell()))  # else it would be filled up with zeros
         board = SummaryWriter(str(run.path / "tensorboard"), purge_step=at.step + 1 if at.step else None)
 
         def log(line: dict[str, Any], report: Report | None) -> None:
             if report:
                 line = line | {"probe": report.numbers()}
-            file.write((json.dumps(line) + "\n").encode())
+            file.write((json_text(line) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
             at.metrics_bytes = file.tell()

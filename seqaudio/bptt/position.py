@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from seqaudio.errors import DivergedError
+from seqaudio.json_files import Count, Metrics, Number, checked
 
 NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not finite, that stop the training
 
@@ -17,9 +18,9 @@ NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not f
 class Sums:
     """Sums over the windows since the last update; the gradients are summed in the parameters themselves."""
 
-    total: float = 0.0  # loss, such as nats
-    count: int = 0  # of the targets in the loss
-    windows: int = 0
+    total: Number = 0.0  # loss, such as nats
+    count: Count = 0  # of the targets in the loss
+    windows: Count = 0
     rate: float = 0.0  # of the windows' factors of the learning rate
 
     def add(self, total: float, count: int, rate: float) -> None:
@@ -29,38 +30,44 @@ class Sums:
         self.rate += rate
 
 
+@dataclass(frozen=True)
+class Rest:
+    """The length of the shorter last epoch, by the name that checkpoints have always had."""
+
+    rest: Count
+
+
 @dataclass
 class Position:
     """Position of a training: what is finished, how long it is, and the best epoch so far."""
 
-    epoch: int = 0  # epochs that are finished
-    batch: int = 0  # batches of this epoch that are finished
-    step: int = 0  # optimiser steps since the start
+    epoch: Count = 0  # epochs that are finished
+    batch: Count = 0  # batches of this epoch that are finished
+    step: Count = 0  # optimiser steps since the start
     seconds: float = 0.0  # of training and validation, over all sessions
     total: float = 0.0  # summed loss of this epoch, such as nats
-    count: int = 0  # of the targets in that loss
-    updates: int = 0  # of this epoch
-    clipped: int = 0  # updates of this epoch with a clipped gradient
-    skipped: int = 0  # updates since the start that were skipped, since their gradient was not finite
-    skipped_in_a_row: int = 0
+    count: Count = 0  # of the targets in that loss
+    updates: Count = 0  # of this epoch
+    clipped: Count = 0  # updates of this epoch with a clipped gradient
+    skipped: Count = 0  # updates since the start that were skipped, since their gradient was not finite
+    skipped_in_a_row: Count = 0
     trouble: str = ""  # place and parameter of the first one skipped in a row, for the error message
     best: float | None = None  # value of the metric that chooses the best epoch
-    stale: int = 0  # epochs since the best one
-    halved: int = 0  # times that schedule plateau halved the rate
-    metrics_bytes: int = 0  # length of metrics.jsonl
-    epochs: int = 0  # whole epochs of the training
-    batches_in_epoch: int = 0  # of a shorter last epoch, which follows the whole ones; 0 where there is none
+    stale: Count = 0  # epochs since the best one
+    halved: Count = 0  # times that schedule plateau halved the rate
+    metrics_bytes: Count = 0  # length of metrics.jsonl
+    epochs: Count = 0  # whole epochs of the training
+    batches_in_epoch: Count = 0  # of a shorter last epoch, which follows the whole ones; 0 where there is none
     settled: bool = True  # the length is final; it is not while --minutes still measures the speed
     validation_seconds: float = 0.0  # measured for --minutes
-    best_metrics: dict[str, float] = field(default_factory=dict)
+    best_metrics: Metrics = field(default_factory=dict)
     pending: Sums = field(default_factory=Sums)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Position:
-        """The inverse of `to_dict`."""
-        data = dict(data)
-        length = data.pop("rest")  # the key that checkpoints have always had
-        return cls(**data | {"batches_in_epoch": length, "pending": Sums(**data["pending"])})
+        """The inverse of `to_dict`. Raises ValueError for data of other types, or out of their bounds."""
+        length = checked(Rest, data).rest
+        return checked(cls, data | {"batches_in_epoch": length})
 
     def to_dict(self) -> dict[str, Any]:
         """The position as JSON."""
@@ -115,7 +122,9 @@ class Position:
         """Count a validation; returns whether it is the best so far. select: the metric, and "max" or "min"."""
         name, direction = select
         value = metrics[name]
-        if self.best is None or math.isnan(self.best):
+        if not math.isfinite(value):
+            better = False
+        elif self.best is None:
             better = True
         else:
             better = value > self.best if direction == "max" else value < self.best
@@ -124,6 +133,25 @@ class Position:
         else:
             self.stale += 1
         return better
+
+    def check_epoch(self) -> None:
+        """Raise DivergedError at the end of an epoch in which no update counted: nothing was learned in it."""
+        if self.count:
+            return
+        if not self.updates:
+            raise DivergedError(f"epoch {self.epoch + 1} had no target to learn from; train on longer sequences")
+        raise DivergedError(
+            f"no update of epoch {self.epoch + 1} counted: the gradient was not finite in all {self.updates:,}, the "
+            f"last ones from {self.trouble} on; lower --learning-rate or --clip-norm, run `seqaudio check` on the store"
+        )
+
+    def check_best(self, metric: str) -> None:
+        """Raise DivergedError at the end of a training without a best epoch: its metric was NaN or infinite in all."""
+        if self.best is None:
+            raise DivergedError(
+                f"{metric} on validation was NaN or infinite in all {self.epoch} epochs, so no epoch is best and no "
+                f"weights are kept; lower --learning-rate, run `seqaudio check` on the store"
+            )
 
     def next_epoch(self, halve_after: int | None = None) -> None:
         """Finish an epoch. halve_after: halve the rate whenever this many more epochs brought no improvement."""

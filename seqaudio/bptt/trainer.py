@@ -23,6 +23,7 @@ from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.snapshot import put_back, take_snapshot
 from seqaudio.bptt.strategies import Carried, Strategy
 from seqaudio.bptt.updater import Outcome, Updater
+from seqaudio.errors import RunError
 from seqaudio.models import Model
 from seqaudio.probing import EpochProbe, Report
 from seqaudio.progress import Advance, progress, say
@@ -80,7 +81,8 @@ class Trainer:
     def fit(self) -> dict[str, float]:
         """Train to the end. Returns the validation metrics of the best epoch; the run holds the weights of that epoch.
 
-        Raises DivergedError after 20 updates in a row with a gradient that is not finite; Interrupted on Ctrl-C, saved.
+        Raises DivergedError after 20 updates in a row with a gradient that is not finite, after an epoch in which no
+        update counted, and where the metric was not finite in any epoch; Interrupted on Ctrl-C, saved.
         """
         self._restore_or_begin()
         with self._logs() as log, interruptible() as interrupted:
@@ -95,6 +97,7 @@ class Trainer:
                         advance(1, f"loss {self.at.total / max(self.at.count, 1):.3f}")
                         self._between_batches(interrupted())
                 self._update_leftover()
+                self.at.check_epoch()
 
                 self.model.eval()
                 with self.updater.averaged() if self.at.step else nullcontext():
@@ -106,6 +109,7 @@ class Trainer:
                 log(epoch_line(self.at, metrics, better, self._learning_rate()), report)
                 self.at.next_epoch(self.settings.plateau_patience if self.settings.schedule == "plateau" else None)
                 self._save()
+        self.at.check_best(self.select[0])
         return self.at.best_metrics
 
     # --- one batch, its windows, their updates ---
@@ -233,11 +237,15 @@ class Trainer:
 
     def _restore_or_begin(self) -> None:
         self._clock = time.monotonic()
-        found = load_checkpoint(self.run.resume_folder)
+        found = load_checkpoint(self.run.resume_folder, check=Position.from_dict)
         if found is not None:
             tensors, data = found
             self.at = Position.from_dict(data)
-            self.carried = put_back(tensors, self.model, self.updater, self.processes)
+            try:
+                self.carried = put_back(tensors, self.model, self.updater, self.processes)
+            except (LookupError, TypeError, ValueError, RuntimeError) as error:
+                reason = str(error).splitlines()[-1].strip()
+                raise RunError(f"{self.run.resume_folder}: a checkpoint of another training ({reason})") from None
             if self.at.settled:
                 self._pace = None
             say(f"resuming in epoch {self.at.epoch + 1}, after step {self.at.step:,}")

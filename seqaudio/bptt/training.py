@@ -16,6 +16,7 @@ from seqaudio.bptt.trainer import Trainer
 from seqaudio.models import Description, Model
 from seqaudio.option_groups import flat_defaults
 from seqaudio.run_folder import RunFolder, TrainedOn, run_settings
+from seqaudio.store import Store
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,12 @@ def train(
         select, probe_on: as for `Trainer`.
     Raises:
         OptionError: the model cannot be trained with the strategy.
+        StoreError: rows with values that are not finite, or ids and labels that are not in the vocabulary.
         RunError: the run folder exists already, or was made with other options.
     """
     strategy.check(model)
+    if isinstance(data, Store):
+        data.check_rows("train", "valid")
     parent = initialise_from(options.start_from, model, data, recipe)
     processes = launch(options.devices, options.device, options.threads)
     processes.on_first(

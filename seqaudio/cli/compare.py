@@ -5,7 +5,6 @@ Example: seqaudio compare runs/sweep --png curves.png
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import tyro
 
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError
+from seqaudio.files import json_text
 from seqaudio.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
     metric = chosen_metric(config.metric, runs)
     groups = ranked(groups, metric)
     found = comparisons(groups, metric)
-    print(json.dumps(as_json(groups, metric, found)) if config.json else "\n".join(described(groups, metric, found)))
+    print(json_text(as_json(groups, metric, found)) if config.json else "\n".join(described(groups, metric, found)))
     if config.png is not None:
         draw(groups, config.png)
 

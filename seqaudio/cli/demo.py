@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.json_files import read_json
 from seqaudio.progress import say
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
@@ -88,12 +89,20 @@ def open_folder(config: Config) -> None:
         raise OptionError(f"{config.out} exists and is not a demo; choose another --out")
     if mark.is_file() and config.force:
         shutil.rmtree(config.out)
-    if mark.is_file() and json.loads(mark.read_text()) != known:
+    if mark.is_file() and json_in(mark) != known:
         raise OptionError(
             f"{config.out} holds a demo with other options; give --force to replace it, or choose another --out"
         )
     config.out.mkdir(parents=True, exist_ok=True)
     mark.write_text(json.dumps(known))
+
+
+def json_in(mark: Path) -> Any:
+    """The content of a demo's mark; None where it is damaged."""
+    try:
+        return read_json(mark)
+    except ValueError:
+        return None
 
 
 def script(name: str) -> ModuleType:

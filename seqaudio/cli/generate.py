@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -148,8 +148,8 @@ def representation_of(run: RunFolder) -> TokenRepresentation:
     """The representation that the run was trained on. Raises RunError where it is not one of tokens."""
     from seqaudio.tokens import TokenRepresentation, build_representation
 
-    settings = dict(run.input["settings"]["representation"])
-    representation = build_representation(settings.pop("name"), settings)
+    settings = run.input_setting("representation", dict[str, Any])
+    representation = build_representation(str(settings.pop("name", "")), settings)
     if not isinstance(representation, TokenRepresentation):
         raise RunError(
             f"{run.path}: trained on {representation.name}, which has no tokens to sample; "

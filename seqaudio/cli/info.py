@@ -133,7 +133,9 @@ def describe_run(path: Path) -> Iterator[str]:
     if not results.is_file():
         yield "  results: none yet, the training is not finished; continue it with --resume"
         return
-    data: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
+    from seqaudio.evaluation.results import read_results
+
+    data = read_results(path)
     for split in ("valid", "test"):
         if data[split] is None:
             yield f"  {split}: not evaluated"
@@ -147,8 +149,14 @@ def describe_run(path: Path) -> Iterator[str]:
     yield f"  command: {data['command']}"
 
 
-def _scores(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:,.4f}" if name != "count" else f"n {value:,}" for name, value in metrics.items())
+def _scores(metrics: dict[str, float | None]) -> str:
+    return ", ".join(_score(name, value) for name, value in metrics.items())
+
+
+def _score(name: str, value: float | None) -> str:
+    if value is None:
+        return f"{name} not finite"
+    return f"{name} {value:,.4f}" if name != "count" else f"n {value:,}"
 
 
 def describe_midi(path: Path) -> Iterator[str]:

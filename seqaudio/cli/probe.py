@@ -5,7 +5,6 @@ Example: seqaudio probe runs/nottingham_lstm stores/nottingham --png reach.png
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +13,7 @@ import tyro
 
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError
+from seqaudio.files import json_text
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def main(config: Config) -> None:
     folder.check_store(store)
     batch = probe_rows(store, folder.vocabulary, config.split, config.sequences, config.steps)
     report = probe(folder.model(), batch, anchors=config.anchors, lags=config.lags, double=config.double)
-    print(json.dumps(report.to_dict()) if config.json else report)
+    print(json_text(report.to_dict()) if config.json else report)
     if config.png is not None:
         with written(config.png):
             report.draw(config.png, title=config.run.name)

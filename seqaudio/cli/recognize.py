@@ -6,7 +6,6 @@ Example: seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import tyro
 
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
+from seqaudio.files import json_text
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def main(config: Config) -> None:
             failures.append(str(error))
             continue
         if config.json:
-            print(json.dumps({"path": str(file), "label": label, "probability": round(probability, 6)}))
+            print(json_text({"path": str(file), "label": label, "probability": round(probability, 6)}))
         elif config.csv:
             table.writerow([file, label, f"{probability:.6f}"])
         else:

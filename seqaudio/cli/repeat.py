@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.json_files import checked, read_json
 from seqaudio.option_groups import flat_fields
 
 OPTION = "--config"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options in config.json."""
+
+    settings: dict[str, bool | int | float | str | None]
 
 
 def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
@@ -26,10 +34,12 @@ def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
     if file is None:
         return list(arguments)
     try:
-        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        settings = checked(Settings, read_json(file)).settings
         unknown = sorted(settings.keys() - names.keys())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
         raise RunError(f"{OPTION} {file}: not the config.json of a run ({type(error).__name__})") from None
+    except ValueError as error:
+        raise RunError(f"{OPTION} {file}: not the config.json of a run ({error})") from None
     if unknown:
         raise RunError(
             f"{OPTION} {file}: a run of another recipe, whose options {', '.join(unknown)} are unknown here; "

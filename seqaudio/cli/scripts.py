@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from seqaudio.errors import OptionError, RunError, SeqAudioError
+from seqaudio.json_files import checked, read_json
 from seqaudio.registry import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
@@ -70,13 +71,19 @@ def recipe_of(arguments: Sequence[str]) -> str:
     return recipe_of_run(Path(arguments[list(arguments).index("--run") + 1]))
 
 
+@dataclass(frozen=True)
+class Made:
+    """What config.json says of the program that made a run."""
+
+    recipe: str
+
+
 def recipe_of_run(run: Path) -> str:
     """The recipe that made a run, without loading anything heavy. Raises RunError where it is no run."""
     try:
-        recipe: str = json.loads((run / "config.json").read_text(encoding="utf-8"))["recipe"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return checked(Made, read_json(run / "config.json")).recipe
+    except (OSError, ValueError):
         raise RunError(f"{run}: not a run (no readable config.json); seqaudio train NAME makes runs") from None
-    return recipe
 
 
 def load(path: Path) -> ModuleType:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from seqaudio.audio import read_audio
-from seqaudio.errors import AudioError
+from seqaudio.errors import AudioError, RunError
 from seqaudio.features import FeatureExtractor, FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.models import KeywordModel
@@ -23,7 +24,12 @@ class KeywordRecognizer:
         assert isinstance(model, KeywordModel)
         self.model = model
         self.labels = run.vocabulary
-        self.settings = FeatureSettings.from_dict(run.input["settings"]["features"])
+        self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
+        if self.settings.size != model.layers.input_size:
+            raise RunError(
+                f"{run.path}: its features have {self.settings.size} values a frame, its model reads "
+                f"{model.layers.input_size}; train it again"
+            )
         self.extractor = FeatureExtractor(self.settings)
 
     @torch.no_grad()

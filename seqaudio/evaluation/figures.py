@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
+from seqaudio.json_files import Count, Metrics, Number, checked, read_json_lines
 from seqaudio.pictures import GRID, INK, INKS, add_title, display_width, new_figure, plain_names, save_png
 
 COLOURS = "Greys"  # of the shares: white is 0, black is 1
@@ -24,17 +25,33 @@ CELL, SMALL_CELL = 0.6, 0.42  # inches of a cell of the confusion matrix, up to 
 FEW_LABELS = 14
 
 
+@dataclass(frozen=True)
+class EpochLine:
+    """The fields of a line of `metrics.jsonl` that are drawn."""
+
+    epoch: Count
+    train_loss: Number
+    valid: Metrics
+    best: bool
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The epochs of a run's `metrics.jsonl`. Raises RunError where the file is missing or damaged."""
+    """The epochs of a run's `metrics.jsonl`; NaN where it has null.
+
+    Raises RunError where the file is missing or damaged.
+    """
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = read_json_lines(path)
+        epochs = [checked(EpochLine, line, f"line {number}") for number, line in enumerate(lines, start=1)]
+        if any(epoch.valid.keys() != epochs[0].valid.keys() or not epoch.valid for epoch in epochs):
+            raise ValueError("the epochs have not one set of validation metrics")
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; train.py writes it with the first epoch") from None
     except ValueError as error:
         raise RunError(f"{path}: damaged ({error}); go on with --resume to write it again") from None
     if not lines:
         raise RunError(f"{path}: holds no epoch yet; go on with --resume")
-    return lines
+    return [line | vars(epoch) for line, epoch in zip(lines, epochs, strict=True)]
 
 
 def draw_curves(epochs: Sequence[Mapping[str, Any]], path: Path | str, title: str = "") -> None:

@@ -30,7 +30,7 @@ def open_run(
         StoreError: not a store, or a store of another kind.
     """
     folder = finished_run(run, recipe)
-    found = Store(store or folder.settings["store"])
+    found = Store(store or folder.setting("store", Path))
     found.require(kind, recipe.replace("_", " "))
     if not exact:
         folder.check_store(found)

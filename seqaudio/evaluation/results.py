@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import platform
 import shlex
 import sys
 import time
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import RunError
 from seqaudio.extensions import used
-from seqaudio.files import write_json
+from seqaudio.files import json_text, write_json
+from seqaudio.json_files import Count, Format, Metrics, checked, read_json
 from seqaudio.option_groups import flat_defaults, flat_values, groups_of
 
 FORMAT = 1
 LIBRARIES = ("seqaudio", "torch", "numpy")
+
+
+@dataclass(frozen=True)
+class Results:
+    """The fields of `results.json` that are read again; a recipe may add others."""
+
+    recipe: str
+    seed: int
+    valid: Metrics
+    test: Metrics | None
+    test_reads: Count
+    baselines: dict[str, dict[str, Metrics]]
+    parameters: Count
+    wall_seconds: float
+    command: str
+    machine: str
+    mse_by_step: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not any(math.isfinite(value) for value in self.valid.values()):
+            raise ValueError("valid has no metric with a finite value")
 
 
 def results(
@@ -79,11 +102,17 @@ def machine() -> str:
 
 
 def read_results(run: Path) -> dict[str, Any]:
-    """A run's results. Raises RunError before its training is finished."""
+    """A run's results. Raises RunError before its training is finished, and for a damaged file."""
     file = run / "results.json"
     if not file.is_file():
         raise RunError(f"{run}: has no results.json; finish its training with train.py --resume")
-    data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        data: dict[str, Any] = read_json(file)
+        if (found := checked(Format, data).format) != FORMAT:
+            raise RunError(f"{file}: format {found}, this version reads {FORMAT}")
+        checked(Results, data)
+    except ValueError as error:
+        raise RunError(f"{file}: damaged ({error}); evaluate or train the run again") from None
     return data
 
 
@@ -97,9 +126,9 @@ def record_test(
         reads.write_text("time\tstore\tmetrics\n", encoding="utf-8")
     with reads.open("a", encoding="utf-8") as file:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        file.write(f"{now}\t{store_fingerprint}\t{json.dumps(metrics)}\n")
+        file.write(f"{now}\t{store_fingerprint}\t{json_text(metrics)}\n")
     data["test"] = metrics
-    data["test_reads"] = len(reads.read_text(encoding="utf-8").splitlines()) - 1
+    data["test_reads"] = len(reads.read_bytes().splitlines()) - 1
     for name, values in baselines.items():
         data["baselines"].setdefault(name, {})["test"] = values
     write_json(run / "results.json", data)
@@ -117,4 +146,4 @@ def publish(run: Path, name: str, folder: Path) -> Path:
 
 def main_metric(metrics: dict[str, float]) -> str:
     """The metric that a table shows."""
-    return next(name for name in ("accuracy", "nats_per_event", *metrics) if name in metrics)
+    return next(name for name in ("accuracy", "nats_per_event", *metrics) if metrics.get(name) is not None)

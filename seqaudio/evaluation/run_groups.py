@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import read_results
 from seqaudio.extensions import listed
+from seqaudio.json_files import Metrics, fitted, parse_json, read_text
 from seqaudio.run_folder import RunFolder
 
 # settings that are paths; the hash of what lies there is compared instead
@@ -77,15 +79,16 @@ def read_run(path: Path) -> FinishedRun:
     settings = folder.settings | config["model"]["arguments"] | {"use": listed(folder.extensions)}
     if config["parent"] is not None:
         settings["parent"] = json.dumps(config["parent"], sort_keys=True)
+    seed = folder.setting("seed", int)
     try:
         test, reads = _test_readings(path / "test_reads.tsv", config["store"])
         return FinishedRun(
             path=path,
             recipe=folder.recipe,
             store=config["store"],
-            seed=folder.settings["seed"],
+            seed=seed,
             settings={name: value for name, value in settings.items() if name not in ("seed", *PLACES)},
-            valid=data["valid"],
+            valid=_finite(data["valid"], "valid"),
             test=test,
             test_reads=reads,
             parameters=data["parameters"],
@@ -100,9 +103,15 @@ def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int
     """The metrics of the last reading of the test split of `store`, and the number of readings of any store."""
     if not file.is_file():
         return None, 0
-    lines = [line.split("\t", 2) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
-    of_store: list[dict[str, float]] = [json.loads(metrics) for _, read, metrics in lines if read == store]
-    return (of_store[-1] if of_store else None), len(lines)
+    lines = [line.split("\t", 2) for line in read_text(file).splitlines()[1:]]
+    of_store = [metrics for _, read, metrics in lines if read == store]
+    return (_finite(parse_json(of_store[-1]), "test") if of_store else None), len(lines)
+
+
+def _finite(metrics: Any, where: str) -> dict[str, float]:
+    """Metrics without those that are not finite, which cannot be compared. Raises ValueError for anything else."""
+    found: dict[str, float] = fitted(Metrics, metrics, where)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def group_runs(runs: Sequence[FinishedRun]) -> list[RunGroup]:

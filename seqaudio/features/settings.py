@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from seqaudio.errors import OptionError
+from seqaudio.json_files import checked
 from seqaudio.registry import did_you_mean
 from seqaudio.units import Decibels, Hertz, Seconds
 
@@ -227,12 +228,15 @@ class FeatureSettings:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> FeatureSettings:
-        """Settings from JSON; missing ones keep their default. Raises OptionError for an unknown name."""
+        """Settings from JSON; missing ones keep their default. Raises OptionError for an unknown name or type."""
         known = [field.name for field in fields(cls)]
         for name in data:
             if name not in known:
                 raise OptionError(f"unknown feature setting {name!r}; {did_you_mean(name, known)}")
-        return cls(**data)
+        try:
+            return checked(cls, data)
+        except ValueError as error:
+            raise OptionError(f"settings of features: {error}") from None
 
     def _samples(self, name: str) -> int:
         seconds: Seconds = getattr(self, name)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from seqaudio.errors import RunError
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.budget import choose_width, width_within
+from seqaudio.models.building import build_model, check_forms
 from seqaudio.models.events import EventModel
 from seqaudio.models.forecaster import Forecaster
 from seqaudio.models.forecaster_base import ForecastModel
@@ -39,20 +37,7 @@ __all__ = [
     "SeriesModel",
     "WindowMLP",
     "build_model",
+    "check_forms",
     "choose_width",
     "width_within",
 ]
-
-
-def build_model(name: str, arguments: dict[str, Any]) -> Model:
-    """The model registered under `name`, made from plain arguments.
-
-    Raises:
-        OptionError: no model has that name.
-        RunError: the arguments do not fit the model.
-    """
-    kind = MODELS[name]
-    try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise RunError(f"model {name!r} does not take these arguments: {error}") from None

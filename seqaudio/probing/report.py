@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.files import with_nulls
 from seqaudio.probing.verdict import FADED, VANISHED, Verdict, judge, lag_under, slope
 
 Values = npt.NDArray[np.float64]
@@ -65,11 +66,11 @@ class LayerReport:
             "reason": self.verdict.reason,
             "faded": self.faded,
             "vanished": self.vanished,
-            "slope": _json(self.slope),
-            "growth": _json(self.growth),
-            "step_radius": _json(max(self.step_radii, default=math.nan)),
-            "weight_radii": _json(self.weight_radii),
-            "saturation": _json(self.saturation),
+            "slope": with_nulls(self.slope),
+            "growth": with_nulls(self.growth),
+            "step_radius": with_nulls(max(self.step_radii, default=math.nan)),
+            "weight_radii": with_nulls(self.weight_radii),
+            "saturation": with_nulls(self.saturation),
         }
 
 
@@ -157,11 +158,11 @@ class Report:
                     "name": layer.name,
                     "cell": layer.cell,
                     **layer.numbers(),
-                    "step_radii": _json(list(layer.step_radii)),
-                    "curve": _json(layer.curve.tolist()),
-                    "parts": {part: _json(values.tolist()) for part, values in layer.parts.items()},
-                    "heat": [_json(row) for row in layer.heat.tolist()],
-                    "total": _json(layer.total.tolist()),
+                    "step_radii": with_nulls(list(layer.step_radii)),
+                    "curve": with_nulls(layer.curve.tolist()),
+                    "parts": {part: with_nulls(values.tolist()) for part, values in layer.parts.items()},
+                    "heat": [with_nulls(row) for row in layer.heat.tolist()],
+                    "total": with_nulls(layer.total.tolist()),
                 }
                 for layer in self.layers
             ],
@@ -177,15 +178,6 @@ def _scalars(layer: LayerReport) -> Iterator[tuple[str, float]]:
     yield "growth", layer.growth
     for kind, share in layer.saturation.items():
         yield kind.replace(" ", "_"), share
-
-
-def _json(value: Any) -> Any:
-    """Numbers in lists and dictionaries, with None in place of NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _json(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_json(part) for part in value]
-    return value if not isinstance(value, float) or math.isfinite(value) else None
 
 
 def _or_dash(lag: int | None) -> str:
