@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -27,7 +28,9 @@ import numpy as np
 import pyarrow as pa
 
 from seqaudio.errors import StoreError
+from seqaudio.files import require_plain
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
+from seqaudio.terminal import visible
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -180,7 +183,8 @@ class Split:
 
 def _record_batches(path: Path) -> list[pa.RecordBatch]:
     try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        require_plain(path)
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
         return [reader.get_batch(index) for index in range(reader.num_record_batches)]
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path}: not a readable Arrow file ({error}); prepare the store again") from None
@@ -292,6 +296,11 @@ def store_json(
 
 
 def describe_store(store: Store) -> Iterator[str]:
+    """Lines that describe a store: settings, splits, labels, inputs; control characters are made visible."""
+    return map(visible, _described(store))
+
+
+def _described(store: Store) -> Iterator[str]:
     """Lines of text that describe the content of a store."""
     yield f"{store.path}: store of {store.kind}, fingerprint {store.fingerprint[:16]}"
     for name, value in store.settings.items():

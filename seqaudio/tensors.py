@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from seqaudio.errors import RunError
-from seqaudio.files import write_bytes
+from seqaudio.files import require_plain, write_bytes
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
@@ -20,6 +20,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file. Raises RunError where it is missing or damaged."""
     try:
+        require_plain(path)
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
     except (OSError, SafetensorError) as error:

@@ -17,7 +17,7 @@ from typing import Any
 from torch import Tensor
 
 from seqaudio.errors import RunError
-from seqaudio.files import sha256_of, write_json
+from seqaudio.files import read_plain_text, sha256_of, write_json
 from seqaudio.tensors import load_tensors, save_tensors
 
 KEPT = 2
@@ -48,7 +48,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     for file in found:
         tensors = file.with_suffix(".safetensors")
         try:
-            header = json.loads(file.read_text(encoding="utf-8"))
+            header = json.loads(read_plain_text(file))
             if sha256_of(tensors) == header["sha256"]:
                 data: dict[str, Any] = header["data"]
                 return load_tensors(tensors), data

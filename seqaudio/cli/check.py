@@ -37,7 +37,7 @@ def main(config: Config) -> None:
     from seqaudio.store import Store
 
     report = check_store(Store(config.store))
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if config.json else report)
+    print(json.dumps(report.to_dict()) if config.json else report)
     if config.png is not None:
         with written(config.png):
             draw_report(report, config.png)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.files import read_plain_text
 from seqaudio.option_groups import flat_fields
 
 OPTION = "--config"
@@ -26,7 +27,7 @@ def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
     if file is None:
         return list(arguments)
     try:
-        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
+        settings: dict[str, Any] = json.loads(read_plain_text(file))["settings"]
         unknown = sorted(settings.keys() - names.keys())
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{OPTION} {file}: not the config.json of a run ({type(error).__name__})") from None

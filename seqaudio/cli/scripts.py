@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from seqaudio.errors import OptionError, RunError, SeqAudioError
+from seqaudio.files import read_plain_text
 from seqaudio.registry import did_you_mean
 
 PACKAGE = Path(__file__).parents[1]
@@ -73,7 +74,7 @@ def recipe_of(arguments: Sequence[str]) -> str:
 def recipe_of_run(run: Path) -> str:
     """The recipe that made a run, without loading anything heavy. Raises RunError where it is no run."""
     try:
-        recipe: str = json.loads((run / "config.json").read_text(encoding="utf-8"))["recipe"]
+        recipe: str = json.loads(read_plain_text(run / "config.json"))["recipe"]
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{run}: not a run (no readable config.json); seqaudio train NAME makes runs") from None
     return recipe

@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
+from seqaudio.files import read_plain_text
 from seqaudio.pictures import GRID, INK, INKS, add_title, display_width, new_figure, plain_names, save_png
 
 COLOURS = "Greys"  # of the shares: white is 0, black is 1
@@ -27,7 +28,7 @@ FEW_LABELS = 14
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The epochs of a run's `metrics.jsonl`. Raises RunError where the file is missing or damaged."""
     try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(line) for line in read_plain_text(path).splitlines()]
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; train.py writes it with the first epoch") from None
     except ValueError as error:

@@ -13,6 +13,7 @@ from typing import Any
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import read_results
 from seqaudio.extensions import listed
+from seqaudio.files import read_plain_text
 from seqaudio.run_folder import RunFolder
 
 # settings that are paths; the hash of what lies there is compared instead
@@ -100,7 +101,7 @@ def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int
     """The metrics of the last reading of the test split of `store`, and the number of readings of any store."""
     if not file.is_file():
         return None, 0
-    lines = [line.split("\t", 2) for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    lines = [line.split("\t", 2) for line in read_plain_text(file).splitlines()[1:]]
     of_store: list[dict[str, float]] = [json.loads(metrics) for _, read, metrics in lines if read == store]
     return (of_store[-1] if of_store else None), len(lines)
 
