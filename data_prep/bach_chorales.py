@@ -29,9 +29,7 @@ splits; --make-splits wrote it, from the notes of both, with the 16th-note grids
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from seqaudio.cli.options import run
@@ -43,6 +41,7 @@ from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.splits import hash_split
 from seqaudio.prepare.corpora.tables import read_table
 from seqaudio.prepare.engine import Item
+from seqaudio.prepare.engine.pool import own_workers
 from seqaudio.prepare.music.near_duplicates import STRICTEST, content_hash
 from seqaudio.prepare.music.options import (
     NoteStoreOptions,
@@ -138,7 +137,7 @@ def make_splits(jsb: Path, scores: Mapping[str, Path], out: Path, workers: int) 
     pieces = read_jsb(jsb)
     with (
         progress("reading", len(scores), "scores") as advance,
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        own_workers(workers) as pool,
     ):
         works = {}
         for name, notes in zip(scores, pool.map(read_score, scores.values()), strict=True):

@@ -8,6 +8,7 @@ a million rows. The values of sequences are checked when they are first read (`c
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqaudio.errors import StoreError
-from seqaudio.files import sha256_of
+from seqaudio.files import require_plain, sha256_of
 
 STATISTICS = "moments"  # the column; stores made before have this name
 NOT_NULL = ("id", "length", "duration")
@@ -69,7 +70,8 @@ class ArrowFile:
         """Its record batches, memory-mapped. Raises StoreError for one that is missing or damaged."""
         self._check_size()
         try:
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)))
+            require_plain(self.path)
+            reader = pa.ipc.open_file(pa.memory_map(os.fsencode(self.path)))
             self._check_schema(reader.schema)
             found = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         except (OSError, pa.ArrowException, MemoryError) as error:

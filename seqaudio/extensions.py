@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from seqaudio.errors import OptionError
+from seqaudio.files import read_plain
 
 OPTION = "--use"
 
@@ -47,7 +48,7 @@ def use(path: Path | str) -> Extension:
     """
     path = Path(path)
     try:
-        source = path.read_bytes()
+        source = read_plain(path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OptionError(f"{OPTION} {path}: {reason}; name a Python file that registers cells") from None

@@ -1,21 +1,117 @@
-"""Atomic writing of files and folders: after a crash a reader finds the new content or the old, never a part."""
+"""Opening of plain files alone, and atomic writing: after a crash a reader finds the new content or the old."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
 import json
 import math
 import os
 import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TextIO, cast, overload
 
 DIGEST_BLOCK = 1 << 18  # bytes: 256 KiB
 
 
+@overload
+def open_plain(path: Path | str) -> io.BufferedReader: ...
+
+
+@overload
+def open_plain(path: Path | str, buffering: Literal[0]) -> io.FileIO: ...
+
+
+def open_plain(path: Path | str, buffering: int = -1) -> io.BufferedReader | io.FileIO:
+    """Open a file for reading bytes. Every file that a user names, or that a folder lists, is opened here.
+
+    Raises OSError where there is none, and for a folder, a pipe, a device or a socket, of which reading could wait or
+    go on for ever.
+    """
+    # Path.open takes no opener
+    return cast("io.BufferedReader", open(path, "rb", buffering=buffering, opener=_open_plain))
+
+
+def _open_plain(path: str, flags: int) -> int:
+    _refuse_odd(path, os.stat(path))  # noqa: PTH116  # opening some devices does something
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes would wait
+    try:
+        status = os.fstat(descriptor)
+        _refuse_odd(path, status)
+        if not status.st_size and _has_more(descriptor):  # the kernel's own files have no size, and some no end
+            raise OSError(errno.EINVAL, "has no size, expected a file of a disk", os.fspath(path))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _has_more(descriptor: int) -> bool:
+    """Whether a file without a size gives bytes, or makes its readers wait."""
+    try:
+        found = os.read(descriptor, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    except OSError:
+        return True
+    return bool(found)
+
+
+def require_plain(path: Path | str) -> None:
+    """Raise OSError as `open_plain` does: for libraries that open files themselves."""
+    open_plain(path, buffering=0).close()
+
+
+def _refuse_odd(path: str, status: os.stat_result) -> None:
+    if stat.S_ISREG(status.st_mode):
+        return
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(status.st_mode), "a device")
+    number = errno.EISDIR if kind == "a folder" else errno.EINVAL
+    raise OSError(number, f"is {kind}, expected a file", os.fspath(path))
+
+
+def read_plain(path: Path | str) -> bytes:
+    """The bytes of a file, as `open_plain` opens it."""
+    with open_plain(path, buffering=0) as file:
+        return file.read()
+
+
+def open_plain_text(
+    path: Path | str, encoding: str = "utf-8", errors: str = "strict", newline: str | None = None
+) -> TextIO:
+    """Open a file for reading text, as `open_plain` does; the other arguments are those of `open`."""
+    return io.TextIOWrapper(open_plain(path), encoding, errors, newline)
+
+
+def read_plain_text(path: Path | str, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """The text of a file, as `open_plain` opens it, with line ends as \\n. Raises UnicodeDecodeError besides."""
+    with open_plain_text(path, encoding, errors) as file:
+        return file.read()
+
+
+@contextmanager
+def naming(path: Path | str) -> Iterator[None]:
+    """Add the path to an error of the operating system that lacks one, as that of a full disk does."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.strerror is not None:
+            error.filename = os.fspath(path)
+        raise
+
+
+def is_unicode(path: Path) -> bool:
+    """Whether a path can be written as Unicode: on Unix names are bytes, of any kind."""
+    return str(path).isascii() or str(path).encode("utf-8", "replace").decode() == str(path)
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes in hexadecimal."""
-    with path.open("rb") as file:
+    with open_plain(path, buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -58,10 +154,11 @@ def sync(path: Path) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: under another name beside it, synced, then renamed."""
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
+    with naming(path):
+        partial.write_bytes(content)
+        sync(partial)
+        partial.replace(path)
+        sync(path.parent)
 
 
 def json_text(data: Any, **options: Any) -> str:
@@ -85,8 +182,11 @@ def with_nulls(value: Any) -> Any:
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write JSON atomically, indented, with the keys in their given order; see `json_text`."""
-    write_bytes(path, (json_text(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    """Write JSON atomically, indented, with the keys in their given order; see `json_text`.
+
+    Bytes of a path that are no UTF-8, which Python holds as lone surrogates, become escapes of JSON.
+    """
+    write_bytes(path, (json_text(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
 
 
 def swap_folder(new: Path, place: Path) -> None:

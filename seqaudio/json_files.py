@@ -18,6 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from seqaudio.files import open_plain
+
 T = TypeVar("T")
 
 MAX_BYTES = 1 << 26  # 64 MiB: a vocabulary of a million names takes a third
@@ -56,9 +58,7 @@ class Format:
 
 def read_text(path: Path, most: int = MAX_BYTES) -> str:
     """The text of a file in UTF-8. Raises OSError, or ValueError for a longer file or one that is no UTF-8."""
-    if path.exists() and not path.is_file():
-        raise ValueError("not a plain file")
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise ValueError(f"longer than {most >> 20:,} MiB")
@@ -98,7 +98,8 @@ def _check_plain(value: Any) -> None:
         below: list[Any] = []
         for part in level:
             if isinstance(part, str):
-                part.encode("utf-8")  # UnicodeEncodeError, a ValueError, for half a surrogate pair
+                # UnicodeEncodeError, a ValueError, for half a surrogate pair that is no byte of a path
+                part.encode("utf-8", "surrogateescape")
             elif isinstance(part, float) and not math.isfinite(part):
                 raise ValueError("a number beyond those of float64")
             elif isinstance(part, dict):

@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
+from seqaudio.files import open_plain_text
+
 COLUMNS = ("path", "status", "reason", "detail", "seconds", "split", "rows", "sha256")
 HEADER = "\t".join(COLUMNS) + "\n"
 
@@ -107,7 +109,7 @@ def decode_line(line: str) -> LedgerEntry:
 
 def read_ledger(path: Path) -> list[LedgerEntry]:
     """Read `ledger.tsv` back. Raises ValueError for a malformed line."""
-    with path.open(encoding="utf-8", newline="\n") as file:
+    with open_plain_text(path, newline="\n") as file:
         header = file.readline()
         if header != HEADER:
             raise ValueError(f"{path}: columns {header.split()}, expected {list(COLUMNS)}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from seqaudio.terminal import plain, visible
+
 PLAIN_SECONDS = 15.0  # between two lines without a terminal
 quiet = False  # set by --quiet: neither bars nor lines
 
@@ -15,7 +17,7 @@ quiet = False  # set by --quiet: neither bars nor lines
 def say(line: str) -> None:
     """One line of progress on stderr."""
     if not quiet:
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
 
 
 class Advance(Protocol):
@@ -51,14 +53,14 @@ def _bar(what: str, total: int, unit: str, done: int) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     start, count = time.monotonic(), 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=Console(file=plain(sys.stderr)), transient=True) as bars:
         task = bars.add_task(what, total=total, completed=done, note="", rate="")
 
         def advance(items: int = 1, note: str = "") -> None:
             nonlocal count
             count += items
             rate = count / max(time.monotonic() - start, 1e-9)
-            bars.update(task, advance=items, note=note, rate=f"{rate:,.0f}/s")
+            bars.update(task, advance=items, note=visible(note), rate=f"{rate:,.0f}/s")
 
         yield advance
 

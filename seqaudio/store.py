@@ -28,6 +28,7 @@ from seqaudio.errors import StoreError
 from seqaudio.files import json_text
 from seqaudio.json_files import Count, Format, checked, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
+from seqaudio.terminal import visible
 from seqaudio.vocabulary import UNKNOWN, Vocabulary
 
 FORMAT = 1
@@ -263,6 +264,11 @@ def _fingerprint(data: dict[str, Any]) -> str:
 
 
 def describe_store(store: Store) -> Iterator[str]:
+    """Lines that describe a store: settings, splits, labels, inputs; control characters are made visible."""
+    return map(visible, _described(store))
+
+
+def _described(store: Store) -> Iterator[str]:
     """Lines of text that describe the content of a store."""
     yield f"{store.path}: store of {store.kind}, fingerprint {store.fingerprint[:16]}"
     for name, value in store.settings.items():

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from seqaudio.errors import RunError
-from seqaudio.files import write_bytes
+from seqaudio.files import require_plain, write_bytes
 
 # as a header names them; those of the weights of models
 DTYPES = {
@@ -73,6 +73,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
         raise RunError(f"{path}: no such file, or not a plain one")
     try:
+        require_plain(path)
         with safe_open(path, framework="pt") as file:
             yield file
     # a damaged header may name types that torch does not have, or more bytes than there is memory

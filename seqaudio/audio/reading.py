@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import stat
+import os
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from seqaudio.audio.recording import SAMPLE_RATES, Recording, resample
 from seqaudio.audio.sndfile import NotDecodedError, decode_with_sndfile
 from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError
+from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 
 HEAD = 512  # bytes, enough to recognise the container
@@ -56,14 +57,10 @@ def read_audio(
 def _start(path: Path) -> bytes:
     """All bytes of a small WAV, or the first bytes of any other file."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "neither a file nor a folder"
-            raise AudioError(path, Reason.UNREADABLE, f"is {kind}, expected a file")
-        with path.open("rb", buffering=0) as file:
+        with open_plain(path, buffering=0) as file:
             start = file.read(HEAD)
-            if start[:4] == b"RIFF" and len(start) < status.st_size <= LARGEST:
-                start += file.read(status.st_size - len(start))
+            if start[:4] == b"RIFF" and len(start) < (size := os.fstat(file.fileno()).st_size) <= LARGEST:
+                start += file.read(size - len(start))
     except FileNotFoundError:
         raise AudioError(path, Reason.MISSING, "no such file") from None
     except OSError as error:

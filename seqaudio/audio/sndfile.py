@@ -11,6 +11,7 @@ import soundfile
 
 from seqaudio.audio.recording import SAMPLE_RATES, Recording
 from seqaudio.errors import AudioError
+from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 
 BLOCK_VALUES = 1 << 20  # values decoded at once, over all channels: 4 MiB, whatever the header promises
@@ -101,7 +102,7 @@ def _cut(file: soundfile.SoundFile, promised: int, arrived: int) -> str:
 
 def _sphere_count(path: Path, known: int) -> int:
     """Samples that the header of a SPHERE file promises, which libsndfile ignores; `known` where it gives none."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         count = _SPHERE_COUNT.search(file.read(1024))
     return int(count[1]) if count else known
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from seqaudio.bptt.position import Position
-from seqaudio.files import json_text
+from seqaudio.files import json_text, naming
 from seqaudio.probing import Report
 from seqaudio.progress import say
 from seqaudio.run_folder import RunFolder
@@ -32,9 +32,10 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
         def log(line: dict[str, Any], report: Report | None) -> None:
             if report:
                 line = line | {"probe": report.numbers()}
-            file.write((json_text(line) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(run.metrics_file):
+                file.write((json_text(line) + "\n").encode())
+                file.flush()
+                os.fsync(file.fileno())
             at.metrics_bytes = file.tell()
             for name, value in _scalars(line):
                 board.add_scalar(name, value, at.step)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.strategies import Strategy, StrategyName, strategy_from
+from seqaudio.files import is_unicode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class TrainingOptions(TrainerSettings, BPTTOptions, SessionOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._expect("seed", 0 <= self.seed < 2**63, "0 or more, below 2^63")
+        self._expect("run", is_unicode(self.run), "a name in UTF-8, for TensorBoard")
 
     def strategy(self) -> Strategy:
         """The strategy that the options choose. Raises OptionError for options that exclude each other."""

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from seqaudio.checking.contents import Contents
+from seqaudio.terminal import visible
 
 SHOWN = 5  # examples in a line of text
 
@@ -83,7 +84,7 @@ class Report:
         lines = [f"{self.contents.store.path}: store of {self.contents.store.kind}, {sizes}"]
         # what matters most comes first
         lines += [f"  {finding}" for finding in sorted(self.findings, key=lambda finding: -finding.level)]
-        return "\n".join([*lines, f"  {self.verdict}"])
+        return "\n".join(map(visible, [*lines, f"  {self.verdict}"]))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON, with every example."""

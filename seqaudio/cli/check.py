@@ -42,7 +42,7 @@ def main(config: Config) -> None:
     if config.verify:
         say(store.verify())
     report = check_store(store)
-    print(json_text(report.to_dict(), ensure_ascii=False) if config.json else report)
+    print(json_text(report.to_dict()) if config.json else report)
     if config.png is not None:
         with written(config.png):
             draw_report(report, config.png)

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+from seqaudio.option_bounds import bounds_of, check_bounds
 from seqaudio.option_groups import groups_of, is_nested
 
 if TYPE_CHECKING:
@@ -27,15 +28,19 @@ def parse(
     """The options that arguments give. Prints a help text, or what is wrong, and exits as argparse does.
 
     config: a frozen dataclass.
+    Raises OptionError for a number out of its bounds, which the help text names.
     """
     import tyro
 
     fields: Any = config
     nested = [field.name.replace("_", "-") for field in dataclasses.fields(fields) if is_nested(field)]
     with _registry(config):
-        return tyro.cli(
+        parsed = tyro.cli(
             config, args=[_short(word, nested) for word in arguments], description=description, prog=program
         )
+    if dataclasses.is_dataclass(parsed):
+        check_bounds(parsed)
+    return parsed
 
 
 def _short(word: str, nested: Sequence[str]) -> str:
@@ -65,9 +70,19 @@ def _registry(config: Any) -> ConstructorRegistry:
         finally:
             inside = False
         assert isinstance(spec, tyro.constructors.StructConstructorSpec)
+        spec = dataclasses.replace(spec, fields=tuple(_with_bounds(config, field) for field in spec.fields))
         return _in_boxes(config, spec, boxes)
 
     return registry
+
+
+def _with_bounds(config: type, field: StructFieldSpec) -> StructFieldSpec:
+    """The field with its bounds at the end of its help text."""
+    bounds = bounds_of(config, field.name)
+    if bounds is None:
+        return field
+    before = field.helptext
+    return dataclasses.replace(field, helptext=lambda: f"{(before() if callable(before) else before) or ''}; {bounds}")
 
 
 def _in_boxes(

@@ -19,6 +19,7 @@ import tyro
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
 from seqaudio.store import Store, describe_store
+from seqaudio.terminal import visible
 
 READ_AS_MIDI = (".mid", ".midi", ".kar", ".rmi")  # karaoke files and RIFF hold MIDI; corpora list the first two
 
@@ -43,7 +44,7 @@ def main(config: Config) -> None:
         lines = chain(lines, describe_lanes(config))
     if config.verify:
         lines = chain(lines, verified(config))
-    print("\n".join(lines))
+    print("\n".join(map(visible, lines)))
 
 
 def describe(path: Path) -> Iterator[str]:

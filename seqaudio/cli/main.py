@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from seqaudio.cli.options import exit_status, run, take_shared
 from seqaudio.errors import OptionError
@@ -30,6 +31,7 @@ COMMANDS = {
     "completion": "print tab completion for a shell",
 }
 
+PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music
 
   recordings ─┐                                            ┌─> recognize
@@ -82,4 +84,6 @@ def entry() -> None:
 
 
 if __name__ == "__main__":
+    if sys.path[:1] == [str(Path.cwd())] and Path.cwd() != PACKAGE.parent:
+        del sys.path[0]  # `python -m` puts the current folder first: a torch.py there is not ours
     entry()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from seqaudio import extensions, progress
+from seqaudio import extensions, progress, terminal
 from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
@@ -49,20 +49,25 @@ def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     It is 0, or 2 after an error in the input, or one that the operating system reports; the error is one line on
     stderr. Other errors, and with `debug` these too, are raised.
     """
+    with terminal.shown_streams():
+        return _exit_status(action, debug)
+
+
+def _exit_status(action: Callable[[], None], debug: bool) -> int:
     try:
         action()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter prints an error at exit
+        terminal.discard(sys.stdout)  # else the interpreter prints an error at exit
         return BROKEN_PIPE
     except (SeqAudioError, OSError) as error:
         message = str(error) if isinstance(error, SeqAudioError) else _system_message(error)
         if debug or not message:
             raise
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
+        terminal.complain(f"error: {' '.join(message.split())}")
         return 2
     except KeyboardInterrupt as interrupt:
-        print(f"interrupted {interrupt}".strip(), file=sys.stderr)
+        terminal.complain(f"interrupted {interrupt}".strip())
         return INTERRUPTED
     return 0
 
@@ -100,7 +105,8 @@ def run(
         shared, own = take_shared(given)
         progress.quiet = shared.quiet
         own = with_options_of_run(config, own)
-        parsed = parse(config, own, f"{(doc or '').strip()}\n\n{HELP}", program)
+        with terminal.colours():
+            parsed = parse(config, own, f"{(doc or '').strip()}\n\n{HELP}", program)
         for file in shared.use:
             extensions.use(file)
         main(parsed)

@@ -14,6 +14,7 @@ import tyro
 
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
 from seqaudio.files import json_text
+from seqaudio.terminal import visible
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def main(config: Config) -> None:
         elif config.csv:
             table.writerow([file, label, f"{probability:.6f}"])
         else:
-            print(f"{file}\t{label}\t{probability:.3f}")
+            print(f"{visible(file)}\t{visible(label)}\t{probability:.3f}")
     if failures:
         raise SeqAudioError("; ".join(failures))
 

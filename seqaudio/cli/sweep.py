@@ -25,6 +25,7 @@ from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.progress import say
 from seqaudio.registry import did_you_mean
+from seqaudio.terminal import complain
 
 if TYPE_CHECKING:
     from seqaudio.evaluation.run_groups import FinishedRun
@@ -61,7 +62,7 @@ def main(config: Config) -> None:
         print(line)
     if failures:
         for name, reason in failures.items():
-            print(f"error: {name} failed: {reason}", file=sys.stderr)
+            complain(f"error: {name} failed: {reason}")
         sys.exit(1)
     print(f"next: seqaudio compare {config.out}")
 
@@ -121,7 +122,7 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
     words = [*run.words, *["--resume"] * folder.exists(), *shared]
     last = ""
     with subprocess.Popen(
-        [sys.executable, "-m", "seqaudio.cli.main", "train", recipe, *words],
+        [sys.executable, "-P", "-m", "seqaudio.cli.main", "train", recipe, *words],  # -P: nothing of the current folder
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         encoding="utf-8",

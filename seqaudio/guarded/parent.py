@@ -126,7 +126,7 @@ class _Child:
             if not isinstance(error, (ChildCrashedError, ChildTimeoutError)):
                 raise
             raise SeqAudioError(
-                f"{guard.what} does not start ({error}); to see why: {sys.executable} -c 'import {guard.imports}'"
+                f"{guard.what} does not start ({error}); to see why: {sys.executable} -P -c 'import {guard.imports}'"
             ) from None
 
     def ask(self, data: bytes, deadline: float) -> tuple[dict[str, Any], bytes]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seqaudio.files import open_plain
+
 _HEADER = 14  # bytes of the header chunk of a format 0 or 1 file
 _META, _TEXT = 0xFF, 0x01
 _MAX_LENGTH_BYTES = 4
@@ -11,7 +13,7 @@ _MAX_LENGTH_BYTES = 4
 
 def read_comments(path: Path) -> tuple[str, ...]:
     """The texts at tick 0 of the first track; none for anything but a MIDI file. Never raises for invalid content."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         data = file.read(2**16)
     if data[:4] != b"MThd" or data[_HEADER : _HEADER + 4] != b"MTrk":
         return ()

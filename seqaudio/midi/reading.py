@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from seqaudio.errors import MidiError
+from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 from seqaudio.midi.assembly import Songs, assemble
 from seqaudio.midi.guard import LIMITS, MAX_TOGETHER, Parsed, ReadingLimits, parse
@@ -114,7 +115,7 @@ def _load(source: Source, limits: ReadingLimits) -> bytes | MidiError:
     else:
         try:
             path = source if isinstance(source, Path) else Path(source)
-            with path.open("rb", buffering=0) as file:
+            with open_plain(path, buffering=0) as file:
                 data = file.read(most + 1)
         except FileNotFoundError:
             return MidiError(source, Reason.MISSING, "no such file")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from seqaudio.errors import InputFileError, SourceError
+from seqaudio.files import read_plain_text
 from seqaudio.ledger import Reason
 from seqaudio.prepare.corpora.splits import check_percentages
 from seqaudio.prepare.engine import Item, Row
@@ -26,7 +27,7 @@ def read_text(path: Path) -> str:
     Raises InputFileError for a file that cannot be read, is not UTF-8, or is too short.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_plain_text(path, "utf-8-sig")
     except OSError as error:
         raise InputFileError(path, Reason.UNREADABLE, error.strerror or type(error).__name__) from None
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
+from seqaudio.files import read_plain
 from seqaudio.notes.sequence import NoteSequence
 
 PERCUSSION_BANK = 128
@@ -123,7 +124,7 @@ class SoundFont:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         try:
-            self._chunks = _chunks(self.path.read_bytes())
+            self._chunks = _chunks(read_plain(self.path))
             self._check()
         except OSError as error:
             raise OptionError(

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO
 
 from seqaudio.errors import SourceError
+from seqaudio.files import open_plain
 from seqaudio.progress import progress
 
 BLOCK_BYTES = 1 << 20
@@ -52,7 +53,7 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
-            archive.open("rb") as raw,
+            open_plain(archive) as raw,
             progress("unpacking", archive.stat().st_size // 1000, "kB") as advance,
         ):
             shown = 0

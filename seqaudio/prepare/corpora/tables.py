@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seqaudio.errors import SourceError
+from seqaudio.files import open_plain_text, read_plain_text
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -31,7 +32,7 @@ def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | No
         SourceError: no such file, not UTF-8, a column missing or named twice, a row of another width, no rows.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_plain_text(path, "utf-8-sig", newline="") as file:
             first = file.readline()
             file.seek(0)
             reader = _reader(path, file, first)
@@ -67,7 +68,7 @@ def read_lines(path: Path, expected: str) -> list[str]:
     Raises SourceError for a file that is missing or not text; `expected` says what the file should be.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_plain_text(path, "utf-8-sig").splitlines()
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or type(error).__name__}; expected {expected}") from None
     except UnicodeDecodeError as error:

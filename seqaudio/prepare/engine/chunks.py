@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqaudio.errors import InputFileError, LeftOutError
-from seqaudio.files import sha256_of
+from seqaudio.files import open_plain, sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
 from seqaudio.prepare.engine.items import Item, Process, Row, outcomes
 from seqaudio.prepare.engine.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
@@ -106,7 +106,7 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
         if stat.S_ISREG(status.st_mode):  # reading a pipe would block, reading a device might never end
             if status.st_size > SMALL:
                 return sha256_of(item.path), None
-            with item.path.open("rb", buffering=0) as file:
+            with open_plain(item.path, buffering=0) as file:
                 content = file.readall()
             return hashlib.sha256(content).hexdigest(), content
         if stat.S_ISDIR(status.st_mode):

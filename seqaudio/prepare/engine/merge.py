@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 
 from seqaudio.arrow_files import STATISTICS, schema
 from seqaudio.errors import StoreError
-from seqaudio.files import GrowingDigest, sync, write_json
+from seqaudio.files import GrowingDigest, naming, sync, write_json
 from seqaudio.ledger import HEADER, decode_line, ledger_line
 from seqaudio.prepare.engine.partial import INPUT_LINES, LEDGER_LINES, chunk_file
 from seqaudio.prepare.engine.rows import read_rows
@@ -126,7 +127,7 @@ class Merge:
 
     def _join(self, suffix: str, path: Path, header: str, with_split: Callable[[str, str], str]) -> None:
         """Write column names and the lines of all chunks into one file; `with_split` adds a late split to a line."""
-        with path.open("wb") as joined:
+        with naming(path), path.open("wb") as joined:
             joined.write(header.encode())
             for index, splits in enumerate(self._late_splits):
                 with chunk_file(self.folder, index, suffix).open("rb") as part:
@@ -277,7 +278,7 @@ class _Shard:
 
     def __init__(self, path: Path, schema: pa.Schema, thread: Executor) -> None:
         self.path = path
-        self._sink = pa.OSFile(str(path), "wb")
+        self._sink = pa.OSFile(os.fsencode(path), "wb")
         self._writer = pa.ipc.new_file(self._sink, schema)
         self._thread = thread
         self._digest = GrowingDigest(path)
@@ -286,7 +287,8 @@ class _Shard:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add a record batch."""
-        self._writer.write_batch(batch)
+        with naming(self.path):
+            self._writer.write_batch(batch)
         if self._background is not None and self._background.done():
             self._background.result()  # raises the thread's error, if any
             self._background = None
@@ -295,8 +297,9 @@ class _Shard:
 
     def close(self) -> str:
         """Close the file. Returns its SHA-256."""
-        self._writer.close()
-        self._sink.close()
+        with naming(self.path):
+            self._writer.close()
+            self._sink.close()
         if self._background is not None:
             self._background.result()
         return self._thread.submit(self._digest.close).result()

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqaudio.files import sha256_of, swap_folder, write_bytes
+from seqaudio.files import naming, sha256_of, swap_folder, write_bytes
 
 LEDGER_LINES, INPUT_LINES, IDENTITIES = ".ledger.tsv", ".inputs.tsv", ".identities.txt"  # files of a chunk
 CRC_BLOCK = 1 << 18  # bytes, few enough to be still in the cache when they are summed
@@ -119,8 +119,9 @@ def write_journal(folder: Path, index: int, files: Sequence[Path]) -> None:
 def put(path: Path, content: bytes) -> None:
     """Write a file under `own_name`, then rename it."""
     own = own_name(path)
-    own.write_bytes(content)
-    own.replace(path)
+    with naming(path):
+        own.write_bytes(content)
+        own.replace(path)
 
 
 def own_name(path: Path) -> Path:

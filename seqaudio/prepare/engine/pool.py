@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from seqaudio.errors import StoreError
 
+SAFE_PATH = "PYTHONSAFEPATH"  # the environment's name for Python's option -P
 AHEAD_EACH = 2  # tasks submitted for each of our workers: one running, one ready
 AHEAD_EXECUTOR = 256  # tasks submitted to an executor of unknown size
 
@@ -56,9 +57,24 @@ def _executor(workers: int, executor: Executor | None) -> Iterator[Executor]:
     if executor is not None:
         yield executor
         return
-    # spawn, since a forked child of a process with running torch threads can hang
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+    with own_workers(workers) as pool:
         yield pool
+
+
+@contextmanager
+def own_workers(workers: int) -> Iterator[Executor]:
+    """Processes that end with this one and import nothing from the current folder, such as a user's `pickle.py`."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        # spawn, since a forked child of a process with running torch threads can hang
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+            yield pool
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
 
 
 def _end_with_parent() -> None:

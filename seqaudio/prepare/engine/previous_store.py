@@ -10,6 +10,7 @@ import numpy as np
 
 from seqaudio.arrow_files import STATISTICS
 from seqaudio.errors import StoreError
+from seqaudio.files import read_plain_text
 from seqaudio.ledger import LedgerEntry
 from seqaudio.prepare.engine.items import Item, Row
 from seqaudio.prepare.engine.plan import input_fingerprint
@@ -62,7 +63,7 @@ def previous_inputs(store: Path, items: Sequence[Item], process: str) -> list[Pr
 def _read_inputs(file: Path) -> list[tuple[str, list[int]]]:
     """The fingerprint of each input and its number of rows in each split. Raises StoreError for any other line."""
     inputs = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines()[1:], start=2):
+    for number, line in enumerate(read_plain_text(file, errors="replace").splitlines()[1:], start=2):
         fingerprint, *counts = line.split("\t")
         if len(counts) != len(SPLITS) or not all(count.isdecimal() for count in counts):
             raise StoreError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqaudio.arrow_files import STATISTICS, schema, sequence_type
+from seqaudio.files import naming, require_plain
 from seqaudio.prepare.engine.items import Item, Row
 from seqaudio.prepare.engine.partial import own_name
 from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
@@ -104,18 +106,20 @@ class RowWriter:
                 self._write(split)
         if self._writer is None or self._sink is None:
             return []
-        self._writer.close()
-        self._sink.close()
-        own_name(self.path).replace(self.path)
+        with naming(self.path):
+            self._writer.close()
+            self._sink.close()
+            own_name(self.path).replace(self.path)
         return [self.path]
 
     def _write(self, split: str) -> None:
         waiting = self._waiting[split]
         batch = waiting.batch(split, self.description.normalise)
-        if self._writer is None:
-            self._sink = pa.OSFile(str(own_name(self.path)), "wb")
-            self._writer = pa.ipc.new_file(self._sink, batch.schema)
-        self._writer.write_batch(batch)
+        with naming(self.path):
+            if self._writer is None:
+                self._sink = pa.OSFile(os.fsencode(own_name(self.path)), "wb")
+                self._writer = pa.ipc.new_file(self._sink, batch.schema)
+            self._writer.write_batch(batch)
         waiting.clear()
 
     def _kind(self, row: Row) -> pa.DataType:
@@ -134,7 +138,8 @@ def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple
     """
     if not path.exists():
         return
-    with pa.memory_map(str(path)) as source:
+    require_plain(path)
+    with pa.memory_map(os.fsencode(path)) as source:
         reader = pa.ipc.open_file(source)
         for index in range(reader.num_record_batches):
             batch = reader.get_batch(index)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from seqaudio.errors import InputFileError, SourceError
+from seqaudio.files import read_plain_text
 from seqaudio.ledger import Reason
 from seqaudio.notes.sequence import MAX_VALUE, NoteSequence
 from seqaudio.prepare.corpora.matlab import read_cells
@@ -62,7 +63,7 @@ def read_json_pieces(file: Path) -> dict[str, list[list[list[float]]]]:
         SourceError: no such file, not JSON, or of another structure.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        found = json.loads(read_plain_text(file))
     except OSError as error:
         raise SourceError(f"{file}: cannot be read ({error.strerror}); give the folder of the set") from None
     except (ValueError, RecursionError) as error:

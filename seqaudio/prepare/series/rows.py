@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
+from seqaudio.files import read_plain_text
 from seqaudio.prepare.corpora.tables import DELIMITERS
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.engine.statistics import FrameStatistics
@@ -79,7 +80,7 @@ def read_series(path: Path, columns: Columns) -> Table:
 def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
     """Column names and rows. Raises SourceError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_plain_text(path, "utf-8-sig").splitlines()
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a table as a file") from None
     except UnicodeDecodeError as error:

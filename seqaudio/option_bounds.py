@@ -1,0 +1,169 @@
+"""The least and the greatest value of every number that an option takes, by the plain name of the option.
+
+They keep out what cannot be meant: layers without end, a probability of 7, a number that is not one. What fits a model
+or a store is narrower, and is checked where it is used. A test finds options of numbers that are not in the table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from seqaudio.errors import OptionError
+from seqaudio.option_groups import is_nested
+
+SEEDS = 2**63 - 1  # the greatest seed of torch's generators
+
+
+class Bounds(NamedTuple):
+    """The least and the greatest value; the greatest is excluded where `below`, the least where `above`."""
+
+    least: float
+    most: float
+    above: bool = False
+    below: bool = False
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies within; NaN never does."""
+        over = value > self.least if self.above else value >= self.least
+        return over and (value < self.most if self.below else value <= self.most)
+
+    def __str__(self) -> str:
+        least, most = _number(self.least), _number(self.most)
+        if not (self.above or self.below):
+            return f"{least} to {most}"
+        return f"{'more than' if self.above else 'at least'} {least}, {'under' if self.below else 'at most'} {most}"
+
+
+def _number(value: float) -> str:
+    if value == SEEDS:
+        return "2^63 - 1"
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+
+
+PERCENT = Bounds(0, 100)
+SHARE = Bounds(0, 1)
+RATE = Bounds(100, 1_000_000)  # hertz
+SEED = Bounds(0, SEEDS)
+
+BOUNDS: dict[str, Bounds] = {
+    # training
+    "epochs": Bounds(1, 1_000_000),
+    "batch_size": Bounds(1, 1_000_000),
+    "learning_rate": Bounds(0, 100, above=True),
+    "learning_rates": Bounds(0, 100, above=True),
+    "warmup": Bounds(0, 1, below=True),
+    "weight_decay": Bounds(0, 100),
+    "clip_norm": Bounds(0, 1_000_000_000),
+    "clip_value": Bounds(0, 1_000_000_000),
+    "accumulate": Bounds(1, 1_000_000),
+    "average": Bounds(0, 1, below=True),
+    "patience": Bounds(0, 1_000_000),
+    "plateau_patience": Bounds(1, 1_000_000),
+    "minutes": Bounds(0, 1_000_000, above=True),
+    "checkpoint_seconds": Bounds(0, 1_000_000),
+    "probe_every": Bounds(0, 1_000_000),
+    "check_every": Bounds(1, 1_000_000_000),
+    "updates": Bounds(1, 1_000_000_000),
+    "passes": Bounds(1, 1_000_000),
+    "thin": Bounds(1, 1_000_000_000),
+    "shares": Bounds(1, 1_000_000),
+    # truncated BPTT
+    "advance": Bounds(1, 1_000_000_000),
+    "reach": Bounds(1, 1_000_000_000),
+    "spread": Bounds(0, 1_000_000_000),
+    "segments": Bounds(1, 1_000_000_000),
+    "lanes": Bounds(1, 100_000),
+    # models
+    "layers": Bounds(1, 1_000),
+    "ForecastModelOptions.layers": Bounds(0, 1_000),  # a window_mlp with 0 is a linear map
+    "hidden_size": Bounds(1, 100_000),
+    "embedding_size": Bounds(1, 100_000),
+    "parameters": Bounds(1, 100_000_000_000),
+    "dropout": Bounds(0, 1, below=True),
+    "mean_prior": Bounds(0, 1_000_000_000),
+    "window": Bounds(0, 10_000_000),
+    "windows": Bounds(1, 10_000_000),
+    "horizon": Bounds(1, 10_000_000),
+    "units": Bounds(1, 100_000),
+    # session
+    "seed": SEED,
+    "devices": Bounds(1, 100_000),
+    "threads": Bounds(1, 1_024),
+    "workers": Bounds(1, 1_024),
+    "limit": Bounds(1, 1_000_000_000),
+    # augmentation
+    "frequency_masks": Bounds(0, 1_000),
+    "time_masks": Bounds(0, 1_000),
+    "gain": Bounds(0, 200),
+    "highest_snr": Bounds(-200, 200),
+    "lowest_snr": Bounds(-200, 200),
+    "noise": Bounds(0, 1_000_000),
+    "noisy": SHARE,
+    "offset": Bounds(0, 1_000_000),
+    "rooms": SHARE,
+    "speed": Bounds(0, 1, below=True),
+    "telephone": SHARE,
+    "tilt": Bounds(0, 200),
+    "time_shift": Bounds(0, 1_000_000),
+    "time_stretch": Bounds(0, 1, below=True),
+    "vocal_tract_warp": Bounds(0, 1, below=True),
+    # preparations
+    "sample_rate": RATE,
+    "valid_percent": PERCENT,
+    "test_percent": PERCENT,
+    "noisy_percent": PERCENT,
+    "noisy_training": PERCENT,
+    "percent": PERCENT,
+    "longest_minutes": Bounds(0, 1_000_000, above=True),
+    "steps_per_quarter": Bounds(1, 10_000),
+    "silence": Bounds(0, 1_000_000),
+    "unknown": Bounds(0, 1_000_000),
+    "random_voices": Bounds(0, 1_000_000),
+    "voices": Bounds(1, 1_000_000),
+    "takes": Bounds(1, 1_000_000),
+    "rows": Bounds(0, 10_000_000_000),
+    # generated series and tasks
+    "delay": Bounds(0, 1_000_000_000),
+    "length": Bounds(1, 1_000_000_000),
+    "lengths": Bounds(1, 1_000_000_000),
+    "period": Bounds(1, 1_000_000_000),
+    "low": SHARE,
+    "steps": Bounds(1, 1_000_000_000),
+    # commands
+    "keyword_epochs": Bounds(1, 1_000_000),
+    "chorale_epochs": Bounds(1, 1_000_000),
+    "count": Bounds(1, 10_000),
+    "max_events": Bounds(1, 10_000_000),
+    "primer_events": Bounds(1, 10_000_000),
+    "temperature": Bounds(0, 1_000, above=True),
+    "anchors": Bounds(1, 1_000_000),
+    "lags": Bounds(1, 10_000_000),
+    "sequences": Bounds(1, 1_000_000),
+}
+
+
+def bounds_of(config: type, name: str) -> Bounds | None:
+    """The bounds of an option of a dataclass, by its plain name; None where it is not in the table."""
+    own = (BOUNDS.get(f"{kind.__name__}.{name}") for kind in config.__mro__)
+    return next((bounds for bounds in own if bounds is not None), BOUNDS.get(name))
+
+
+def check_bounds(config: Any) -> None:
+    """Raise OptionError for the first number of the options, nested ones included, that is out of its bounds."""
+    for name, value, bounds in _numbers(config):
+        if not bounds.holds(value):
+            raise OptionError(f"--{name.replace('_', '-')} {value}, expected {bounds}")
+
+
+def _numbers(config: Any) -> Iterator[tuple[str, float, Bounds]]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if is_nested(field):
+            yield from _numbers(value)
+            continue
+        bounds = bounds_of(type(config), field.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if bounds is not None and isinstance(part, (int, float)) and not isinstance(part, bool):
+                yield field.name, part, bounds
