@@ -90,6 +90,8 @@ def channels_of(store: Store) -> SeriesChannels:
     names = settings.channels
     try:
         inputs, targets = (tuple(map(names.index, chosen)) for chosen in (settings.inputs, settings.targets))
+        if store.normalisation is not None and len(store.normalisation.mean) != len(names):
+            raise ValueError(f"{len(names)} channels, statistics of {len(store.normalisation.mean)}")
     except ValueError as error:
         raise StoreError(f"{store.path / 'store.json'}: damaged ({error}); prepare the store again") from None
     return SeriesChannels(names, inputs, targets, settings.period, settings.one_series)
