@@ -23,6 +23,7 @@ from seqaudio.errors import StoreError
 from seqaudio.files import require_plain, sha256_of
 
 STATISTICS = "moments"  # the column; stores made before have this name
+OF_FRAMES = ("features", "series", "roll")  # kinds of store whose steps have several values
 NOT_NULL = ("id", "length", "duration")
 HASHED_BYTES = 1 << 24  # up to 16 MiB, which takes 10 ms, the hash of a file is verified whenever it is opened
 AGAIN = "prepare the store again"
@@ -285,8 +286,10 @@ def _suits(found: pa.DataType, kind: str) -> bool:
     """Whether a type is one that the sequences of a kind of store have."""
     if not pa.types.is_large_list(found):
         return False
-    width = found.value_type.list_size if pa.types.is_fixed_size_list(found.value_type) else None
-    return width != 0 and any(found.equals(sequence_type(kind, width, size)) for size in (0, 2**15))
+    if not pa.types.is_fixed_size_list(found.value_type):
+        return kind not in OF_FRAMES and any(found.equals(sequence_type(kind, None, size)) for size in (0, 2**15))
+    width = found.value_type.list_size
+    return kind in OF_FRAMES and width > 0 and bool(found.equals(sequence_type(kind, width, 0)))
 
 
 def _wrong_steps(values: np.ndarray, kind: str, vocabulary_size: int) -> np.ndarray | None:

@@ -167,7 +167,7 @@ class RunFolder:
                 )
         for name, (then, now_is) in _other(run.settings, settings, defaults or {}).items():
             raise RunError(
-                f"{path} was made with {name} = {then!r}, now it is {now_is!r}; "
+                f"{path} was made with {name} = {_short(repr(then))}, now it is {_short(repr(now_is))}; "
                 f"give the same options to --resume, or choose another --run"
             )
         return run

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from seqaudio.arrow_files import AGAIN, ArrowFile, Split
 from seqaudio.errors import StoreError
 from seqaudio.files import json_text
-from seqaudio.json_files import Count, Format, checked, read_json, shortened
+from seqaudio.json_files import Count, Format, checked, fitted, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
 from seqaudio.terminal import visible
 from seqaudio.vocabulary import UNKNOWN, Vocabulary
@@ -193,6 +193,13 @@ class Store:
                 f"{self.path}: row {row:,} of {split} has the label {labels[row]!r}, which is not among the "
                 f"{len(self.vocabulary):,} of store.json; {AGAIN}"
             )
+
+    def setting(self, name: str, kind: Any) -> Any:
+        """A setting, such as `features`, of the type `kind`. Raises StoreError where it is missing or of another."""
+        try:
+            return fitted(kind, self.settings.get(name), f"settings.{name}")
+        except ValueError as error:
+            raise StoreError(f"{self.path / 'store.json'}: damaged ({error}); {AGAIN}") from None
 
     def verify(self) -> str:
         """Compare every file with its hash, check every value. Returns the result in one line.

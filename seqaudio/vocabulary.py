@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,8 @@ class Vocabulary:
         names = tuple(unicodedata.normalize("NFC", name) for name in self.names)
         object.__setattr__(self, "names", names)
         if len(set(names)) != len(names) or "" in names:
-            raise ValueError(f"got names {names}, expected unique names that are not empty")
+            twice = [name for name, count in Counter(names).items() if count > 1 or not name]
+            raise ValueError(f"got {_few(map(repr, twice))} twice or empty, expected unique names that are not empty")
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> Vocabulary:

@@ -42,7 +42,7 @@ def main(config: Config) -> None:
     """Train, choose on validation, write results.json."""
     store = Store(config.store)
     store.require(("features", "audio"), "keyword recognition")
-    labels, settings = store.names, FeatureSettings.from_dict(store.settings["features"])
+    labels, settings = store.names, FeatureSettings.from_dict(store.setting("features", dict))
     training, valid = store["train"].head(config.limit), store["valid"]
 
     # one loss for a whole clip, so clips are not cut; they are padded to the longest of their batch

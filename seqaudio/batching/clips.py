@@ -81,7 +81,7 @@ def labelled_clips(
     store.require(("features", "audio"), "a set of labelled clips")
     ids = labels.encode(split.labels)
     if store.kind == "audio":
-        settings = FeatureSettings.from_dict(store.settings["features"])
+        settings = FeatureSettings.from_dict(store.setting("features", dict))
         return LabelledRecordings(split, ids, settings, waveform_augment, feature_augment)
     if waveform_augment is not None:
         raise OptionError(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from seqaudio.errors import StoreError
-from seqaudio.json_files import Count, checked
+from seqaudio.json_files import Count
 from seqaudio.store import SPLITS, Store
 
 Float = TypeVar("Float", np.float32, np.float64)
@@ -86,10 +86,12 @@ class SeriesSettings:
 def channels_of(store: Store) -> SeriesChannels:
     """The channels of a store of series. Raises StoreError for a store of another kind."""
     store.require("series", "forecasting")
+    settings: SeriesSettings = store.setting("series", SeriesSettings)
+    names = settings.channels
     try:
-        settings = checked(SeriesSettings, store.settings.get("series"), "settings.series")
-        names = settings.channels
         inputs, targets = (tuple(map(names.index, chosen)) for chosen in (settings.inputs, settings.targets))
+        if store.normalisation is not None and len(store.normalisation.mean) != len(names):
+            raise ValueError(f"{len(names)} channels, statistics of {len(store.normalisation.mean)}")
     except ValueError as error:
         raise StoreError(f"{store.path / 'store.json'}: damaged ({error}); prepare the store again") from None
     return SeriesChannels(names, inputs, targets, settings.period, settings.one_series)

@@ -95,7 +95,7 @@ def music_of(contents: Contents) -> Music:
 
 def _representation(contents: Contents) -> Representation:
     settings = contents.store.settings.get("representation")
-    if not isinstance(settings, dict) or "name" not in settings:
+    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
         raise StoreError(f"{contents.store.path}: does not name the representation of its notes; prepare it again")
     options = {name: value for name, value in settings.items() if name != "name"}
     representation = build_representation(settings["name"], options)

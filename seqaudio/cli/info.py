@@ -147,7 +147,7 @@ def describe_run(path: Path) -> Iterator[str]:
                 yield f"    {name}: {_scores(scores[split])}"
     yield f"  parameters: {data['parameters']:,}, trained for {data['wall_seconds']:,.0f} s on {data['machine']}"
     yield f"  test split evaluated: {data['test_reads']} times"
-    yield f"  command: {data['command']}"
+    yield f"  command: {data.get('command', 'unknown')}"
 
 
 def _scores(metrics: dict[str, float | None]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from seqaudio.errors import RunError
 from seqaudio.extensions import used
 from seqaudio.files import json_text, write_json
-from seqaudio.json_files import Count, Format, Metrics, checked, read_json
+from seqaudio.json_files import Count, Metrics, checked, read_json
 from seqaudio.option_groups import flat_defaults, flat_values, groups_of
 
 FORMAT = 1
@@ -27,21 +27,25 @@ LIBRARIES = ("seqaudio", "torch", "numpy")
 class Results:
     """The fields of `results.json` that are read again; a recipe may add others."""
 
-    recipe: str
     seed: int
     valid: Metrics
-    test: Metrics | None
-    test_reads: Count
-    baselines: dict[str, dict[str, Metrics]]
     parameters: Count
     wall_seconds: float
-    command: str
     machine: str
+    format: int = FORMAT
+    recipe: str = ""
+    test: Metrics | None = None
+    test_reads: Count = 0
+    baselines: dict[str, dict[str, Metrics]] = field(default_factory=dict)
+    command: str = ""
     mse_by_step: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not any(math.isfinite(value) for value in self.valid.values()):
             raise ValueError("valid has no metric with a finite value")
+
+
+WITH_DEFAULT = ("test", "test_reads", "baselines")  # fields that others may leave out
 
 
 def results(
@@ -108,12 +112,12 @@ def read_results(run: Path) -> dict[str, Any]:
         raise RunError(f"{run}: has no results.json; finish its training with train.py --resume")
     try:
         data: dict[str, Any] = read_json(file)
-        if (found := checked(Format, data).format) != FORMAT:
-            raise RunError(f"{file}: format {found}, this version reads {FORMAT}")
-        checked(Results, data)
+        found = checked(Results, data)
     except ValueError as error:
-        raise RunError(f"{file}: damaged ({error}); evaluate or train the run again") from None
-    return data
+        raise RunError(f"{file}: damaged ({error}); train the run again") from None
+    if found.format != FORMAT:
+        raise RunError(f"{file}: format {found.format}, this version reads {FORMAT}")
+    return {name: getattr(found, name) for name in WITH_DEFAULT} | data
 
 
 def record_test(

@@ -230,7 +230,7 @@ class FeatureSettings:
     def from_dict(cls, data: dict[str, Any]) -> FeatureSettings:
         """Settings from JSON; missing ones keep their default. Raises OptionError for an unknown name or type."""
         known = [field.name for field in fields(cls)]
-        for name in data:
+        for name in data if isinstance(data, dict) else ():
             if name not in known:
                 raise OptionError(f"unknown feature setting {name!r}; {did_you_mean(name, known)}")
         try:
