@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqaudio.errors import OptionError
@@ -151,19 +152,25 @@ def bounds_of(config: type, name: str) -> Bounds | None:
 
 
 def check_bounds(config: Any) -> None:
-    """Raise OptionError for the first number of the options, nested ones included, that is out of its bounds."""
-    for name, value, bounds in _numbers(config):
-        if not bounds.holds(value):
-            raise OptionError(f"--{name.replace('_', '-')} {value}, expected {bounds}")
+    """Raise OptionError for the first option, nested ones included, whose number or path cannot be meant."""
+    for kind, name, value in _values(config):
+        option = f"--{name.replace('_', '-')}"
+        bounds = bounds_of(kind, name)
+        if isinstance(value, Path):
+            if not value.absolute().name:
+                raise OptionError(f"{option} {value} is the root of all folders; give a folder or a file below it")
+            if "\0" in str(value):
+                raise OptionError(f"{option} {value}: no name of a file or folder holds the character 0")
+        elif isinstance(value, (int, float)) and bounds is not None and not bounds.holds(value):
+            raise OptionError(f"{option} {value}, expected {bounds}")
 
 
-def _numbers(config: Any) -> Iterator[tuple[str, float, Bounds]]:
+def _values(config: Any) -> Iterator[tuple[type, str, object]]:
+    """The class, the name and the value of each option; several of an option with several values."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if is_nested(field):
-            yield from _numbers(value)
-            continue
-        bounds = bounds_of(type(config), field.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if bounds is not None and isinstance(part, (int, float)) and not isinstance(part, bool):
-                yield field.name, part, bounds
+            yield from _values(value)
+        else:
+            parts = value if isinstance(value, tuple) else (value,)
+            yield from ((type(config), field.name, part) for part in parts)

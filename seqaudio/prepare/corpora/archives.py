@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
+from typing import IO, Self
 
 from seqaudio.errors import SourceError
 from seqaudio.files import open_plain
@@ -19,11 +19,18 @@ from seqaudio.progress import progress
 BLOCK_BYTES = 1 << 20
 TAR_BLOCK = 512
 TAIL_BYTES = 1 << 24  # after the end mark, at most; writers pad with some kilobytes
+HEADER_BYTES = 1 << 18  # of a long name or of PAX attributes: tarfile reads them whole; paths end at some kilobytes
+GLOBAL_BYTES = 1 << 20  # of all global PAX headers, which tarfile keeps
+NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 # what the readers raise for a truncated or damaged archive
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError)
 # what they raise besides, for the next member: RuntimeError where it is encrypted or of an unknown version or
 # compression, LookupError for an empty name, ValueError for a name that is not UTF-8 or an invalid number
 UNREADABLE = (RuntimeError, LookupError, ValueError)
+
+
+class _HeaderError(Exception):
+    """A header of a TAR that is larger than names and attributes are."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None) -> None:
                 read = max(shown, raw.tell() // 1000)  # the members of a ZIP need not be in the order of its bytes
                 advance(read - shown)
                 shown = read
+    except _HeaderError as error:
+        raise SourceError(f"{archive}: {error}; give the archive of the corpus itself") from None
     except DAMAGE as error:
         raise SourceError(f"{archive}: a damaged archive ({error}); download it again") from None
     except OSError as error:
@@ -93,7 +102,8 @@ def _listed(archive: Path, raw: IO[bytes]) -> Iterator[tuple[str, IO[bytes]]]:
             yield from _zip_members(archive, zipped)
         return
     try:
-        tarred = tarfile.open(fileobj=raw, mode="r:*")  # noqa: SIM115  closed by the `with` below
+        header = _bounded_header()
+        tarred = tarfile.open(fileobj=raw, mode="r:*", tarinfo=header)  # noqa: SIM115  closed by the `with` below
     except tarfile.ReadError:
         raise SourceError(f"{archive}: not an intact ZIP or TAR archive; download it again") from None
     with tarred:
@@ -115,12 +125,43 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[tuple[str, 
             yield entry.filename, content
 
 
+def _bounded_header() -> type[tarfile.TarInfo]:
+    """The headers of one TAR. Raises _HeaderError for one that would fill the memory before a member is seen."""
+    held = 0
+
+    class Header(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal held
+            made = super().frombuf(buf, encoding, errors)
+            held += made.size * (made.type == tarfile.XGLTYPE)
+            if made.size < 0 or (made.type in NAMES and made.size > HEADER_BYTES) or held > GLOBAL_BYTES:
+                raise _HeaderError(
+                    f"a header of a member claims {made.size:,} bytes, expected at most {HEADER_BYTES:,}"
+                )
+            return made
+
+    return Header
+
+
+def _check_parts(member: tarfile.TarInfo) -> None:
+    """Raise tarfile.ReadError for a sparse file whose parts are not in order: reading it would jump without end."""
+    end = 0
+    for start, size in getattr(member, "sparse", None) or ():
+        if size < 0 or start < end:
+            raise tarfile.ReadError(f"the parts of the sparse file {member.name!r} are not in order")
+        end = start + size
+    if end > member.size:
+        raise tarfile.ReadError(f"the sparse file {member.name!r} is longer than its header says")
+
+
 def _tar_members(archive: Path, tarred: tarfile.TarFile) -> Iterator[tuple[str, IO[bytes]]]:
     while (member := tarred.next()) is not None:
         # the list would fill the memory: some corpora have hundreds of thousands of members; no public API empties it
         vars(tarred)["members"].clear()
         if member.isdir():
             continue
+        _check_parts(member)
         content = tarred.extractfile(member) if member.isreg() else None
         if content is None:
             raise _odd(archive, member.name)
