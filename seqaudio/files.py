@@ -1,11 +1,10 @@
-"""Atomic writing of files and folders: after a crash a reader finds the new content or the old, never a part."""
+"""Atomic writing of files: after a crash a reader finds the new content or the old, never a part."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,16 +65,3 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically, indented, with the keys in their given order."""
     write_bytes(path, (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
-
-
-def swap_folder(new: Path, place: Path) -> None:
-    """Rename the finished folder `new` to `place`; a folder that was there is deleted afterwards."""
-    old = place.with_name(place.name + ".old")
-    if old.exists():
-        shutil.rmtree(old)
-    if place.exists():
-        place.replace(old)
-    new.replace(place)
-    sync(place.parent)
-    if old.exists():
-        shutil.rmtree(old)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -27,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqaudio.errors import StoreError
+from seqaudio.folders import Kind
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
 from seqaudio.vocabulary import Vocabulary
 
@@ -36,6 +38,9 @@ SPLITS = ("train", "valid", "test")
 LEDGER = "ledger.tsv"
 INPUTS = "inputs.tsv"
 INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
+FOLDER = Kind(
+    "a store", re.compile(r"((store\.json|ledger\.tsv|inputs\.tsv)(\.partial)?|(train|valid|test)(-\d{5,})?\.arrow)")
+)
 STATISTICS = "moments"  # the column; stores made before have this name
 
 
@@ -108,6 +113,18 @@ def schema(sequences: pa.DataType, statistics: bool = False) -> pa.Schema:
 def shard_name(split: str, number: int | None) -> str:
     """File name of a split, or of one of its several files (shards)."""
     return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
+
+
+def is_store(folder: Path) -> bool:
+    """Whether a folder has the `store.json` of a store; where that is torn, the ledger beside it tells."""
+    file = folder / "store.json"
+    if not file.is_file():
+        return False
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return (folder / LEDGER).is_file()
+    return isinstance(data, dict) and data.get("kind") in KINDS
 
 
 class Split:
