@@ -14,6 +14,7 @@ from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 
+VERSION = 1  # of reading: raise it whenever a file gives other samples (tests/test_code_versions.py)
 HEAD = 512  # bytes, enough to recognise the container
 LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and spoil all results
 

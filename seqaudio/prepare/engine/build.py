@@ -82,7 +82,8 @@ def build_store(
         if partial.was_moving(plan.fingerprint):
             return Store(out)
         check_output(out, force or update)
-        _tell_of_old(out)
+        if partial.is_moving:
+            _tell_of_old(out)
         chunks = _chunks(items, plan, out if update and out.exists() and splits is None else None, fingerprint)
         work = functools.partial(
             prepare_chunk, partial.folder, process=process, description=description, late=splits is not None

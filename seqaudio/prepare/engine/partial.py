@@ -96,15 +96,19 @@ class PartialStore:
         self._swap()
         self.remove()
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether the move to OUT was begun and not finished."""
+        return (self.folder / "moving.txt").is_file()
+
     def was_moving(self, plan: str) -> bool:
         """Complete the move of a store where a run of this plan was interrupted in it; False where none was.
 
         Where a run of another plan was killed between its two renames, the store that was at OUT is put back.
         """
-        mark = self.folder / "moving.txt"
-        if not mark.is_file():
+        if not self.is_moving:
             return False
-        wanted = mark.read_text(encoding="ascii")
+        wanted = (self.folder / "moving.txt").read_text(encoding="ascii")
         here = _digest_of_store(self.out)
         if self.replaced.is_dir() and self.out.exists() and here != wanted:
             raise FolderError(
