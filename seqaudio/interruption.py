@@ -1,6 +1,6 @@
 """Ctrl-C and SIGTERM: both end a command in the same way, after what is done is saved; the exit status tells which.
 
-A second one ends it at once.
+The same a second time ends it at once.
 """
 
 from __future__ import annotations
@@ -53,22 +53,24 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
-    """Yield a function that gives the signal that came, Ctrl-C or SIGTERM, or 0; a second one is raised at once."""
-    came = 0
+    """Yield a function that gives the signal that came, Ctrl-C or SIGTERM, or 0; the same again is raised at once.
+
+    A scheduler may send SIGTERM to a sweep and to its training, which then gets Ctrl-C from the sweep too: one request.
+    """
+    came: list[int] = []
 
     def note(number: int, frame: object) -> None:
-        nonlocal came
         del frame
-        if came:
+        if number in came:
             raise Interrupted(number=number)
-        came = number
+        came.append(number)
 
     if threading.current_thread() is not threading.main_thread():  # where alone handlers can be set
         yield lambda: 0
         return
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: came
+        yield lambda: came[0] if came else 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -85,8 +85,8 @@ def _acquire(file: Path, what: str) -> tuple[int, Holder | None]:
         descriptor = _open(file)
         try:
             text = _read(descriptor)
-            if text and not text.startswith(FIRST_WORDS):
-                raise FolderError(f"{file} is in the way: it is no lock of seqaudio; move it elsewhere")
+            if not text.startswith(FIRST_WORDS) and not FIRST_WORDS.startswith(text):  # a power cut may leave a part
+                raise _in_the_way(file)
             if not _is_ours(descriptor, text):
                 raise InUseError(f"{what} is in use by {_holder(text) or 'another process'}; {_advice(file, text)}")
             if _is_at(descriptor, file):
@@ -105,12 +105,16 @@ def _open(file: Path) -> int:
         descriptor = os.open(file, flags, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR):
-            raise FolderError(f"{file} is in the way: it is no lock of seqaudio; move it elsewhere") from None
+            raise _in_the_way(file) from None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise FolderError(f"{file} is in the way: it is no lock of seqaudio; move it elsewhere")
+        raise _in_the_way(file)
     return descriptor
+
+
+def _in_the_way(file: Path) -> FolderError:
+    return FolderError(f"{file} is in the way: it is no lock of seqaudio; move it elsewhere")
 
 
 def _is_ours(descriptor: int, text: str) -> bool:
@@ -163,8 +167,7 @@ def _is_at(descriptor: int, file: Path) -> bool:
 
 def _read(descriptor: int) -> str:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    # a power cut may leave zeros
-    return os.read(descriptor, LONGEST).decode("utf-8", "replace").strip("\0")
+    return os.read(descriptor, LONGEST).decode("utf-8", "replace").strip("\0")  # zeros of a power cut
 
 
 def _write(descriptor: int, text: str) -> None:
