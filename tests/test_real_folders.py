@@ -298,7 +298,7 @@ def test_what_was_replaced_is_put_back_where_another_preparation_follows(
     build(out, items[:9])
     before = bytes_of(out)
     killed_between_renames(out, items)
-    with pytest.raises(StoreError, match=r"which is .*replaced"):
+    with pytest.raises(StoreError, match=r"what was there is .*replaced"):
         Store(out)
     with pytest.raises(StoreError, match="give --force"):
         build(out, items[:3])
