@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
+from seqaudio.prepare.corpora.splits import check_limit
 from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.text import CharacterPreparation, character_vocabulary
 from seqaudio.store import StoreDescription, describe_store
@@ -37,6 +38,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Prepare the store and print what it holds."""
+    check_limit(config.limit)
     items = list_texts(config.source)[: config.limit]
     vocabulary = character_vocabulary(item.file for item in items)
     store = build_store(

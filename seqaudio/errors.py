@@ -57,5 +57,13 @@ class DivergedError(RunError):
     """A training that stopped because its gradients were not finite, update after update."""
 
 
+class FolderError(SeqAudioError):
+    """A folder or file where seqaudio works that holds something of the user's, which is left alone."""
+
+
+class InUseError(SeqAudioError):
+    """A folder that another process is writing to; the message names process and host."""
+
+
 class VocabularyError(SeqAudioError):
     """A name that is not in the vocabulary."""

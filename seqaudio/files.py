@@ -8,7 +8,6 @@ import io
 import json
 import math
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,16 +186,3 @@ def write_json(path: Path, data: Any) -> None:
     Bytes of a path that are no UTF-8, which Python holds as lone surrogates, become escapes of JSON.
     """
     write_bytes(path, (json_text(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
-
-
-def swap_folder(new: Path, place: Path) -> None:
-    """Rename the finished folder `new` to `place`; a folder that was there is deleted afterwards."""
-    old = place.with_name(place.name + ".old")
-    if old.exists():
-        shutil.rmtree(old)
-    if place.exists():
-        place.replace(old)
-    new.replace(place)
-    sync(place.parent)
-    if old.exists():
-        shutil.rmtree(old)

@@ -10,13 +10,16 @@ model.safetensors  the weights with the best validation result
 resume/            checkpoints, see `bptt/checkpoint.py`
 results.json       final metrics, with those of the baselines
 test_reads.tsv     one line for each evaluation that read the test split
+lock               while a training writes to the run: its process
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +31,9 @@ from seqaudio.errors import OptionError, RunError
 from seqaudio.extensions import Extension
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.files import write_json
+from seqaudio.folders import Kind, foreign_file
 from seqaudio.json_files import Format, checked, fitted, read_json
+from seqaudio.locks import LOCK, locked
 from seqaudio.models import Model, build_model, check_forms
 from seqaudio.option_groups import flat_defaults, flat_values
 from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_tensors
@@ -36,6 +41,15 @@ from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
 MOST_TOLD = 5  # settings that differ, in a message
+PARTS = (  # of a run, as regular expressions
+    r"(config\.json|model\.safetensors|results\.json|metrics\.jsonl|test_reads\.tsv)(\.partial)?",
+    LOCK,
+    r"resume/epoch-[^/]+\.(json|safetensors)(\.partial)?",
+    r"tensorboard/(.*/)?events\.out\.tfevents\.[^/]+",
+    r"figures/[^/]+\.(png|pdf|svg)(\.partial)?",
+)
+RUN = Kind("a run", re.compile("|".join(PARTS)))
+NOT_BEGUN = Kind("a run that has not begun", re.compile(rf"config\.json\.partial|{LOCK}"))
 OF_A_SESSION = ("run", "resume", "config", "device", "checkpoint_seconds")  # options that may differ when it is resumed
 
 
@@ -132,6 +146,8 @@ class RunFolder:
             parent: name and hash of the run whose weights this one started from.
             defaults: the default of each setting, for a run that was made before an option existed.
 
+        A folder in which a training was killed before it wrote config.json counts as missing.
+
         Raises RunError where the folder exists and `resume` is False, or where it is True and the folder is missing or
         was made with something else; the message names both values.
         """
@@ -147,9 +163,7 @@ class RunFolder:
             "parent": parent,
         }
         if not resume:
-            if path.exists():
-                raise RunError(f"{path} exists; give --resume to go on with it, or choose another --run")
-            path.mkdir(parents=True)
+            _make(path)
             write_json(path / "config.json", config)
             return cls(path)
         run = cls(path)
@@ -288,6 +302,33 @@ class RunFolder:
             f"{self.input['kind']}, the store has {store.kind}, with {', '.join(told[:MOST_TOLD])}{more}; "
             f"prepare it with the same settings"
         )
+
+
+def is_not_begun(path: Path) -> bool:
+    """Whether a folder is empty, or has what a training leaves that is killed before it writes its config.json."""
+    return path.is_dir() and foreign_file(path, NOT_BEGUN) is None
+
+
+@contextmanager
+def claim_run(path: Path, resume: bool) -> Iterator[None]:
+    """Hold the lock of a run: a new one, whose folder is made, or with `resume` that of an existing run.
+
+    Raises RunError where a new one exists, or an existing one is missing; InUseError where another process trains it.
+    """
+    if resume:
+        if is_not_begun(path):
+            raise RunError(f"{path}: not a run (it has no config.json), nothing was trained yet; leave out --resume")
+        RunFolder(path)
+    else:
+        _make(path)
+    with locked(path / LOCK, "run", path):
+        yield
+
+
+def _make(path: Path) -> None:
+    if (path.exists() or path.is_symlink()) and not is_not_begun(path):
+        raise RunError(f"{path} exists; give --resume to go on with it, or choose another --run")
+    path.mkdir(parents=True, exist_ok=True)
 
 
 def _model_inputs(kind: str, settings: dict[str, Any]) -> dict[str, Any]:

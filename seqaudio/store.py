@@ -26,6 +26,7 @@ from typing import Any, Literal
 from seqaudio.arrow_files import AGAIN, ArrowFile, Split
 from seqaudio.errors import StoreError
 from seqaudio.files import json_text
+from seqaudio.folders import Kind
 from seqaudio.json_files import Count, Format, checked, fitted, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
 from seqaudio.terminal import visible
@@ -39,6 +40,7 @@ INPUTS = "inputs.tsv"
 INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
 SPLIT = re.compile("|".join(SPLITS))
 SHARD = re.compile(rf"({SPLIT.pattern})(-\d{{5,}})?\.arrow")  # names of the Arrow files
+FOLDER = Kind("a store", re.compile(rf"((store\.json|ledger\.tsv|inputs\.tsv)(\.partial)?|{SHARD.pattern})"))
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,18 @@ def shard_name(split: str, number: int | None) -> str:
     return f"{split}.arrow" if number is None else f"{split}-{number:05d}.arrow"
 
 
+def is_store(folder: Path) -> bool:
+    """Whether a folder has the `store.json` of a store; where that is torn, the ledger beside it tells."""
+    file = folder / "store.json"
+    if not file.is_file():
+        return False
+    try:
+        data = read_json(file)
+    except ValueError:
+        return (folder / LEDGER).is_file()
+    return isinstance(data, dict) and data.get("kind") in KINDS
+
+
 @dataclass(frozen=True)
 class Header:
     """The content of `store.json`, of format FORMAT."""
@@ -123,6 +137,11 @@ class Store:
         self.path = Path(path)
         file = self.path / "store.json"
         if not self.path.is_dir():
+            replaced = self.path.with_name(f"{self.path.name}.partial") / "replaced"
+            if replaced.is_dir():
+                raise StoreError(
+                    f"{self.path}: a preparation was killed while it replaced the store, which is {replaced}"
+                )
             raise StoreError(f"{self.path}: no such folder; make a store with a data_prep script")
         if not file.is_file():
             raise StoreError(f"{self.path}: not a store (it has no store.json); data_prep scripts make stores")

@@ -435,9 +435,9 @@ def test_a_move_that_was_interrupted_is_finished(
     if force:
         build_store(tmp_path / "store", items[:9], NumberToFrames(), FEATURES)
 
-    def breaks_off(new: Path, place: Path) -> None:
+    def breaks_off(new: Path, place: Path, aside: Path) -> None:
         if moment != "before" and place.exists():
-            place.replace(place.with_name("store.old"))
+            place.replace(aside)
         if moment == "after":
             new.replace(place)
         raise KeyboardInterrupt
@@ -454,7 +454,7 @@ def test_another_plan_starts_from_nothing(tmp_path: Path) -> None:
     items = make_items(tmp_path / "in")
     partial = tmp_path / "store.partial"
     partial.mkdir()
-    (partial / "plan.txt").write_text("another plan")
+    (partial / "plan.txt").write_text("0" * 64)
     (partial / "chunk-000000.json").write_text("{}")
     store = build_store(tmp_path / "store", items, NumberToFrames(), FEATURES)
     build_store(tmp_path / "fresh", items, NumberToFrames(), FEATURES)

@@ -21,7 +21,8 @@ def test_the_demo_never_touches_a_folder_of_another_kind(command: Command, tmp_p
 
 
 def test_a_demo_goes_on_only_with_the_same_options(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "demo.json").write_text("{}")
+    mark = {"words": ["yes"], "keyword_epochs": 1, "chorale_epochs": 1, "seed": 1}
+    (tmp_path / "demo.json").write_text(json.dumps(mark))
     assert_refused(command("seqaudio", "demo", "--out", tmp_path), "other options", "--force")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seqaudio.files import swap_folder, sync, write_bytes
+from seqaudio.files import sync, write_bytes
 
 
 @pytest.fixture
@@ -36,16 +36,6 @@ def test_a_file_is_synced_before_it_takes_its_place_and_its_folder_after(tmp_pat
     assert place.read_bytes() == b"after"
     assert events == ["sync a.json.partial", "move a.json.partial to a.json", "sync folder"]
     assert [path.name for path in place.parent.iterdir()] == ["a.json"]
-
-
-def test_a_folder_takes_the_place_of_another(tmp_path: Path, events: list[str]) -> None:
-    for name in ("new", "place"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "file").write_text(name)
-    swap_folder(tmp_path / "new", tmp_path / "place")
-    assert (tmp_path / "place" / "file").read_text() == "new"
-    assert events == ["move place to place.old", "move new to place", f"sync {tmp_path.name}"]
-    assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -264,10 +264,3 @@ def test_an_interrupted_sweep_saves_its_run_and_the_same_command_goes_on(
     assert "resuming in epoch" in capsys.readouterr().err
     epochs = [json.loads(line)["epoch"] for line in metrics.read_text().splitlines()]
     assert epochs == list(range(1, 21))
-
-
-def test_sigterm_interrupts_as_ctrl_c_does() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), sweep.sigterm_as_ctrl_c():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqaudio.augmentation import Augmentation, WaveformAugmentation, WaveformAugmenter, augment
-from seqaudio.augmentation.acoustics import active_part, level
+from seqaudio.augmentation.acoustics import BUILT_IN, NOISES, active_part, level
 from seqaudio.augmentation.sound_folder import SoundFolder
 from seqaudio.augmentation.waveforms import WaveformChange, shifted
 from seqaudio.batching import LabelledRecordings, LabelledSequences, PaddedBatches
@@ -324,3 +324,26 @@ def test_a_clip_that_speed_makes_shorter_than_a_frame_still_has_one(stores: Call
     split = stores("samples")["train"]
     collate = LabelledRecordings(split, np.zeros(len(split), np.int64), FEATURES, lambda samples, *_: samples[:10])
     assert collate([0, 1], 0).lengths.tolist() == [1, 1]
+
+
+def kinds_with(*registered: str) -> dict[str, WaveformChange]:
+    """The changes of six hundred rows while noises of these names are registered."""
+    for name in registered:
+        NOISES.register(name)(lambda count, rate, draw: draw.standard_normal(count))
+    try:
+        changing = augmenter(noise=1.0)
+        return {f"row {number}": changing.draw(1, f"row {number}") for number in range(600)}
+    finally:
+        for name in registered:
+            del NOISES._entries[name]
+
+
+def test_a_registered_noise_leaves_the_draws_of_all_others_alone() -> None:
+    plain, rain, both = kinds_with(), kinds_with("rain"), kinds_with("rain", "a tram")
+    assert kinds_with("a tram", "rain") == both, "the order of registering decides nothing"
+    for row in plain:
+        assert rain[row] == plain[row] or rain[row] == replace(plain[row], noise="rain")
+        assert both[row] == rain[row] or both[row] == replace(rain[row], noise="a tram")
+    drawn = [change.noise for change in both.values()]
+    for name in (*BUILT_IN, "rain", "a tram"):
+        assert drawn.count(name) == pytest.approx(600 / 7, rel=0.4), "all kinds are equally likely"

@@ -15,6 +15,7 @@ from seqaudio.errors import AudioError, OptionError
 from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 
+VERSION = 1  # of reading: raise it whenever a file gives other samples (tests/test_code_versions.py)
 HEAD = 512  # bytes, enough to recognise the container
 LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and spoil all results
 

@@ -10,10 +10,11 @@ relative to full scale (dBFS): a square wave from -1 to 1 has 0 dBFS, a sine 3 l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from seqaudio.augmentation.draws import text_number
 from seqaudio.registry import Registry
 from seqaudio.units import Decibels, Hertz, Seconds
 
@@ -107,6 +108,28 @@ def _hum(count: int, sample_rate: int, generator: np.random.Generator) -> np.nda
         if harmonic * mains < sample_rate / 2:
             total += strength * np.sin(2 * np.pi * harmonic * mains * time + phase)
     return total + 0.01 * np.std(total) * generator.standard_normal(count)
+
+
+BUILT_IN = tuple(NOISES)
+
+
+def drawn_noise(draw: np.random.Generator, row: Sequence[int]) -> str:
+    """The kind of noise of a row, all kinds equally likely; one that is registered leaves the other rows' kinds alone.
+
+    draw: draws the kind among the built-in ones, as if there were no others. row: seeds of the row, by which every
+    registered kind has a rank of its own, which depends on its name; the highest rank wins.
+    """
+    kind = str(draw.choice(BUILT_IN))
+    others = [name for name in NOISES if name not in BUILT_IN]
+    if not others:
+        return kind
+    # the largest of n uniform ranks is distributed as the nth root of one
+    ranks = {kind: _rank(row, "") ** (1 / len(BUILT_IN))} | {name: _rank(row, name) for name in others}
+    return max(ranks, key=lambda name: (ranks[name], name))
+
+
+def _rank(row: Sequence[int], name: str) -> float:
+    return float(np.random.default_rng((*row, text_number(name))).random())
 
 
 def room_response(

@@ -20,5 +20,9 @@ def check_seed(seed: int) -> None:
 def keyed_generator(key: Key, *stage: int) -> np.random.Generator:
     """The generator for a row in an epoch; each stage 1, 2, .. has another one."""
     seed, epoch, row = key
-    digest = hashlib.blake2b(row.encode("utf-8", "surrogateescape"), digest_size=8).digest()
-    return np.random.default_rng((seed, epoch, int.from_bytes(digest, "little"), *stage))
+    return np.random.default_rng((seed, epoch, text_number(row), *stage))
+
+
+def text_number(text: str) -> int:
+    """A 64-bit number for a text, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).digest(), "little")

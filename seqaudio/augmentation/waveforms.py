@@ -17,12 +17,12 @@ import numpy as np
 
 from seqaudio.audio import resample
 from seqaudio.augmentation.acoustics import (
-    NOISES,
     PEAK,
     TELEPHONE,
     active_part,
     amplify,
     band_limit,
+    drawn_noise,
     in_room,
     level,
     mix,
@@ -31,7 +31,7 @@ from seqaudio.augmentation.acoustics import (
     room_response,
     unclipped,
 )
-from seqaudio.augmentation.draws import Key, check_seed, keyed_generator
+from seqaudio.augmentation.draws import Key, check_seed, keyed_generator, text_number
 from seqaudio.augmentation.sound_folder import SoundFolder
 from seqaudio.errors import OptionError
 from seqaudio.units import Decibels, Seconds
@@ -144,7 +144,7 @@ class WaveformAugmenter:
         )
         in_some_room, has_noise = room.random() < options.room, noisy.random() < options.noise
         time, ratio = room.uniform(*options.reverberation_time), room.uniform(*options.direct_to_reverberant)
-        snr, kind = noisy.uniform(*options.snr), str(noisy.choice(list(NOISES)))
+        snr, kind = noisy.uniform(*options.snr), drawn_noise(noisy, (self.seed, epoch, text_number(row), _NOISE))
         return WaveformChange(
             speed=1.0 + options.speed * speed.uniform(-1.0, 1.0),
             shift=options.time_shift * shift.uniform(-1.0, 1.0),

@@ -1,6 +1,5 @@
 """Backpropagation through time: strategies, the Trainer, checkpoints."""
 
-from seqaudio.bptt.interruption import Interrupted
 from seqaudio.bptt.options import StoreOptions, TrainingOptions
 from seqaudio.bptt.processes import Processes, launch
 from seqaudio.bptt.settings import TrainerSettings
@@ -16,6 +15,7 @@ from seqaudio.bptt.strategies import (
 )
 from seqaudio.bptt.trainer import Trainer
 from seqaudio.bptt.training import Trained, train
+from seqaudio.interruption import Interrupted
 
 __all__ = [
     "ADVANCE",

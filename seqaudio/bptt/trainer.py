@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,6 @@ import torch
 
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
-from seqaudio.bptt.interruption import Interrupted, interruptible
 from seqaudio.bptt.logs import Log, epoch_line, logs
 from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.position import Position, Sums
@@ -24,12 +24,11 @@ from seqaudio.bptt.snapshot import put_back, take_snapshot
 from seqaudio.bptt.strategies import Carried, Strategy
 from seqaudio.bptt.updater import Outcome, Updater
 from seqaudio.errors import RunError
+from seqaudio.interruption import Interrupted, exit_status_of, interruptible
 from seqaudio.models import Model
 from seqaudio.probing import EpochProbe, Report
 from seqaudio.progress import Advance, progress, say
 from seqaudio.run_folder import RunFolder
-
-INTERRUPTED = 130  # exit status of all processes but the first, which prints how to resume
 
 
 class Trainer:
@@ -82,7 +81,7 @@ class Trainer:
         """Train to the end. Returns the validation metrics of the best epoch; the run holds the weights of that epoch.
 
         Raises DivergedError after 20 updates in a row with a gradient that is not finite, after an epoch in which no
-        update counted, and where the metric was not finite in any epoch; Interrupted on Ctrl-C, saved.
+        update counted, and where the metric was not finite in any epoch; Interrupted on Ctrl-C or SIGTERM, saved.
         """
         self._restore_or_begin()
         with self._logs() as log, interruptible() as interrupted:
@@ -182,19 +181,21 @@ class Trainer:
     def _logs(self) -> AbstractContextManager[Log]:
         return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line, report: None)
 
-    def _between_batches(self, interrupted: bool) -> None:
-        """Save if a checkpoint is due, stop after Ctrl-C, set the length once the speed is known: in all processes."""
+    def _between_batches(self, interrupted: int) -> None:
+        """Save if a checkpoint is due, stop after a signal, set the length once the speed is known; all alike."""
         due = time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
         known = self._pace is not None and not self.at.settled and self._pace.known
-        stop, save, measured = self.processes.agree(interrupted, due, known)
+        stop, save, measured = self.processes.agree(bool(interrupted), due, known)
         if measured:
             self._set_length()
         if stop or save:
             self._save()
-        if stop and not self.processes.first:
-            sys.exit(INTERRUPTED)
         if stop:
-            raise Interrupted(f"saved; resume with --run {self.run.path} --resume")
+            message = f"saved; resume with --run {self.run.path} --resume"
+            stopped = Interrupted(message, interrupted or signal.SIGINT)  # 0 where another process got the signal
+            if not self.processes.first:  # the first one prints how to resume
+                sys.exit(exit_status_of(stopped))
+            raise stopped
 
     def _tick(self) -> None:
         """Add the time since the last call to the seconds of the training."""

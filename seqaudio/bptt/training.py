@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +16,7 @@ from seqaudio.bptt.strategies import Strategy
 from seqaudio.bptt.trainer import Trainer
 from seqaudio.models import Description, Model
 from seqaudio.option_groups import flat_defaults
-from seqaudio.run_folder import RunFolder, TrainedOn, run_settings
+from seqaudio.run_folder import RunFolder, TrainedOn, claim_run, run_settings
 from seqaudio.store import Store
 
 
@@ -53,35 +54,39 @@ def train(
         OptionError: the model cannot be trained with the strategy.
         StoreError: rows with values that are not finite, or ids and labels that are not in the vocabulary.
         RunError: the run folder exists already, or was made with other options.
+        InUseError: another training writes to it.
     """
     strategy.check(model)
     if isinstance(data, Store):
         data.check_rows("train", "valid")
     parent = initialise_from(options.start_from, model, data, recipe)
     processes = launch(options.devices, options.device, options.threads)
-    processes.on_first(
-        lambda: RunFolder.create(
-            options.run,
-            recipe=recipe,
-            settings=run_settings(options),
-            model=description,
-            store=data,
-            resume=options.resume,
-            parent=parent,
-            defaults=flat_defaults(type(options)),
+    with ExitStack() as stack:
+        # the first process alone holds the lock, for all
+        processes.on_first(lambda: stack.enter_context(claim_run(options.run, options.resume)))
+        processes.on_first(
+            lambda: RunFolder.create(
+                options.run,
+                recipe=recipe,
+                settings=run_settings(options),
+                model=description,
+                store=data,
+                resume=options.resume,
+                parent=parent,
+                defaults=flat_defaults(type(options)),
+            )
         )
-    )
-    folder = RunFolder(options.run)
-    trainer = Trainer(
-        model,
-        strategy,
-        source,
-        validate=lambda: validate(processes.device),
-        run=folder,
-        settings=options,
-        select=select,
-        processes=processes,
-        probe_on=probe_on,
-    )
-    best = trainer.fit()
+        folder = RunFolder(options.run)
+        trainer = Trainer(
+            model,
+            strategy,
+            source,
+            validate=lambda: validate(processes.device),
+            run=folder,
+            settings=options,
+            select=select,
+            processes=processes,
+            probe_on=probe_on,
+        )
+        best = trainer.fit()
     return Trained(folder, best, model.parameter_count(), trainer.at.seconds) if processes.first else None

@@ -5,8 +5,8 @@ Example: seqaudio demo --out demo
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,12 +17,17 @@ from types import ModuleType
 from typing import Any
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.files import write_json
+from seqaudio.folders import Kind, check_contents, real_path, remove
+from seqaudio.interruption import Interrupted, number_of
 from seqaudio.json_files import read_json
+from seqaudio.locks import locked
 from seqaudio.progress import say
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # may be set after an installation; the demo then prints it with the sum
-MARK = "demo.json"  # marks a folder of the demo
+MARK = "demo.json"  # marks a folder of the demo, by the options it was made with
+FILES = r"(demo\.json|README\.txt|confusion\.png|curves\.png|chorale\.(mid|wav|png))(\.partial)?"
 BEATS = 16  # length of the shortest chorale that is accepted
 
 
@@ -40,6 +45,17 @@ class Config:
 
 def main(config: Config) -> None:
     """Prepare, train, evaluate and generate; print the results and how long each part took."""
+    check_folder(config)
+    place = real_path(config.out)
+    with locked(place.with_name(f"{place.name}.lock"), "demo", config.out):
+        try:
+            demonstrate(config)
+        except KeyboardInterrupt as stop:
+            raise Interrupted("saved; give the same command again to go on", number_of(stop)) from None
+
+
+def demonstrate(config: Config) -> None:
+    """What `main` does, in a folder that no other process writes to."""
     open_folder(config)
     clock = Clock()
     with clock.part("preparing"):
@@ -80,29 +96,60 @@ class Clock:
         return "\n".join(f"{name:<11} {seconds:6.0f} s" for name, seconds in rows.items())
 
 
-def open_folder(config: Config) -> None:
-    """Make the folder, or continue in it. Raises OptionError for a folder of anything else, or of other options."""
+def options_of(config: Config) -> dict[str, Any]:
+    """The options that decide what a demo makes, as its mark has them."""
     known = {"words": list(WORDS), "keyword_epochs": config.keyword_epochs, "chorale_epochs": config.chorale_epochs}
-    known["seed"] = config.seed
-    mark = config.out / MARK
-    if config.out.exists() and not mark.is_file() and any(config.out.iterdir()):
+    return known | {"seed": config.seed}
+
+
+def options_in(folder: Path) -> dict[str, Any] | None:
+    """The options of the demo in a folder; None where no demo made it, whatever it holds."""
+    try:
+        found = read_json(folder / MARK)
+    except (OSError, ValueError):
+        return None
+    names = options_of(Config())
+    return found if isinstance(found, dict) and found.keys() == names.keys() else None
+
+
+def demo_folder() -> Kind:
+    """The files of a demo: its own, and those of its stores and runs."""
+    from seqaudio.prepare.engine.partial import PREPARATION
+    from seqaudio.run_folder import RUN
+    from seqaudio.store import FOLDER
+
+    inside = {"store": FOLDER.files, r"store\.partial": PREPARATION.files, "run": RUN.files}
+    parts = [rf"(keywords|chorales)-{end}/({files.pattern})" for end, files in inside.items()]
+    return Kind("a demo", re.compile("|".join((FILES, r"(keywords|chorales)-store\.lock", *parts))))
+
+
+def check_folder(config: Config) -> None:
+    """Raise OptionError for a folder of anything else, or of other options.
+
+    Raises FolderError where --force would remove more than a demo.
+    """
+    if not config.out.exists():
+        return
+    if config.out.is_dir() and all(path.name == f"{MARK}.partial" for path in config.out.iterdir()):
+        return
+    found = options_in(config.out)
+    if found is None:
         raise OptionError(f"{config.out} exists and is not a demo; choose another --out")
-    if mark.is_file() and config.force:
-        shutil.rmtree(config.out)
-    if mark.is_file() and json_in(mark) != known:
+    if config.force:
+        check_contents(real_path(config.out), demo_folder())
+    elif found != options_of(config):
         raise OptionError(
             f"{config.out} holds a demo with other options; give --force to replace it, or choose another --out"
         )
-    config.out.mkdir(parents=True, exist_ok=True)
-    mark.write_text(json.dumps(known))
 
 
-def json_in(mark: Path) -> Any:
-    """The content of a demo's mark; None where it is damaged."""
-    try:
-        return read_json(mark)
-    except ValueError:
-        return None
+def open_folder(config: Config) -> None:
+    """Make the folder, or continue in it; with --force begin anew. Raises as `check_folder`."""
+    check_folder(config)
+    if config.force and options_in(config.out) is not None:
+        remove(real_path(config.out), demo_folder())
+    real_path(config.out).mkdir(parents=True, exist_ok=True)
+    write_json(config.out / MARK, options_of(config))
 
 
 def script(name: str) -> ModuleType:
@@ -145,7 +192,8 @@ def train(config: Config) -> None:
         if (run / "results.json").is_file():
             continue
         module = recipe(name, "train.py")
-        given = {"store": config.out / f"{stem}-store", "run": run, "seed": config.seed, "resume": run.exists()}
+        given = {"store": config.out / f"{stem}-store", "run": run, "seed": config.seed}
+        given["resume"] = (run / "config.json").is_file()
         module.main(module.Config(**given, **options))
 
 

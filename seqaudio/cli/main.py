@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import exit_status, run, take_shared
 from seqaudio.errors import OptionError
+from seqaudio.interruption import end_with_parent
 from seqaudio.version import __version__
 
 SCRIPTS = {
@@ -80,6 +81,7 @@ def dispatch(arguments: Sequence[str]) -> None:
 
 def entry() -> None:
     """The console script."""
+    end_with_parent()
     main(sys.argv[1:])
 
 

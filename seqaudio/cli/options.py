@@ -12,11 +12,11 @@ from seqaudio import extensions, progress, terminal
 from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
+from seqaudio.interruption import exit_status_of, sigterm_as_ctrl_c
 
 Config = TypeVar("Config")
 
 BROKEN_PIPE = 128 + 13  # the shell's exit status for SIGPIPE
-INTERRUPTED = 130  # the shell's exit status for Ctrl-C
 HELP = """Anywhere among the options:
   --use FILE   first run a Python file of yours, such as one that registers cells; repeatable
   --quiet      show no progress
@@ -47,7 +47,7 @@ def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     """Run an action and return its exit status.
 
     It is 0, or 2 after an error in the input, or one that the operating system reports; the error is one line on
-    stderr. Other errors, and with `debug` these too, are raised.
+    stderr. Other errors, and with `debug` these too, are raised. Ctrl-C gives 130, SIGTERM 143, as in a shell.
     """
     with terminal.shown_streams():
         return _exit_status(action, debug)
@@ -55,7 +55,8 @@ def exit_status(action: Callable[[], None], debug: bool = False) -> int:
 
 def _exit_status(action: Callable[[], None], debug: bool) -> int:
     try:
-        action()
+        with sigterm_as_ctrl_c():
+            action()
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         terminal.discard(sys.stdout)  # else the interpreter prints an error at exit
@@ -68,7 +69,7 @@ def _exit_status(action: Callable[[], None], debug: bool) -> int:
         return 2
     except KeyboardInterrupt as interrupt:
         terminal.complain(f"interrupted {interrupt}".strip())
-        return INTERRUPTED
+        return exit_status_of(interrupt)
     return 0
 
 

@@ -6,12 +6,11 @@ Example: seqaudio sweep keyword_recognition --vary cell=gru,lstm --out runs/cell
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +22,16 @@ from seqaudio.cli.options import take_shared
 from seqaudio.cli.outputs import written
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import OptionError, RunError
+from seqaudio.interruption import CHILD, Interrupted, number_of
+from seqaudio.locks import LOCK, is_held, locked
 from seqaudio.progress import say
 from seqaudio.registry import did_you_mean
 from seqaudio.terminal import complain
 
 if TYPE_CHECKING:
     from seqaudio.evaluation.run_groups import FinishedRun
+
+SAVING_SECONDS = 30.0  # at most, until the training of a killed sweep has ended
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ def main(config: Config) -> None:
     with written(config.out):
         config.out.mkdir(parents=True, exist_ok=True)
 
-    with sigterm_as_ctrl_c():
+    with locked(config.out / LOCK, "sweep", config.out):
         failures = train_all(config.recipe, runs, config.out)
     for line in table([config.out / run.name for run in runs if run.name not in failures]):
         print(line)
@@ -84,12 +87,12 @@ def train_all(recipe: str, runs: Sequence[PlannedRun], out: Path) -> dict[str, s
 
 def check_previous_run(recipe: str, folder: Path, config: Any) -> None:
     """Raise RunError where the run folder of a previous sweep was made by another recipe, store or options."""
-    if not folder.exists() or is_without_config(folder):
-        return
-
     from seqaudio import extensions
-    from seqaudio.run_folder import RunFolder, other_settings
+    from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
     from seqaudio.store import Store
+
+    if not folder.exists() or is_not_begun(folder):
+        return
 
     run = RunFolder(folder)
     run.require(recipe, "this sweep")
@@ -105,24 +108,20 @@ def check_previous_run(recipe: str, folder: Path, config: Any) -> None:
             )
 
 
-def is_without_config(folder: Path) -> bool:
-    """Whether a training stopped here before it wrote its config.json, so that there is nothing to resume."""
-    return folder.is_dir() and {file.name for file in folder.iterdir()} <= {"config.json.partial"}
-
-
 def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
     """Train or resume one run in a process of its own, so that a crash ends this run only.
 
-    Its progress goes to stderr. Returns None, or in one line why it failed.
-    Raises KeyboardInterrupt on Ctrl-C, after the run is saved.
+    Its progress goes to stderr. It saves and ends with this process, however that ends. Returns None, or in one line
+    why it failed. Raises Interrupted on Ctrl-C or SIGTERM, after the run is saved.
     """
     shared = take_shared(sys.argv[1:])[0].words()
-    if folder.exists() and is_without_config(folder):
-        shutil.rmtree(folder)
-    words = [*run.words, *["--resume"] * folder.exists(), *shared]
+    _wait_for_killed(folder)
+    words = [*run.words, *["--resume"] * (folder / "config.json").is_file(), *shared]
     last = ""
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "seqaudio.cli.main", "train", recipe, *words],  # -P: nothing of the current folder
+        env=os.environ | {CHILD: "1"},
+        stdin=subprocess.PIPE,  # nothing is written to it; its end tells the child that this process has ended
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -135,9 +134,9 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
                 say(line.rstrip())
                 last = line.strip() or last
             code = child.wait()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             _stop(child)
-            raise KeyboardInterrupt(f"in {run.name}; give the same command again to resume") from None
+            raise Interrupted(f"in {run.name}; give the same command again to resume", number_of(stop)) from None
     if code == 0:
         return None
     if code < 0:
@@ -145,30 +144,24 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
     return last.removeprefix("error: ") or f"exit status {code}"
 
 
+def _wait_for_killed(folder: Path) -> None:
+    """Wait until the training of a sweep that was killed has saved and ended."""
+    deadline = time.monotonic() + SAVING_SECONDS
+    while is_held(folder / LOCK) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def _stop(child: subprocess.Popen[str]) -> None:
     """Let a training save and end; a second Ctrl-C kills it."""
     try:
         if os.name != "nt":  # on Windows Ctrl-C reaches every process of the console by itself
             child.send_signal(signal.SIGINT)
-        child.communicate()
+        assert child.stderr is not None
+        child.stderr.read()
+        child.wait()  # stdin stays open: its end would be a second signal
     except KeyboardInterrupt:
         child.kill()
         child.wait()
-
-
-@contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Handle SIGTERM as Ctrl-C, so that the training process ends too; a restarted sweep would train the same run."""
-
-    def interrupt(number: int, frame: object) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def reached(folder: Path) -> str:

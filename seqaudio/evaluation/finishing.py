@@ -12,7 +12,7 @@ from seqaudio.evaluation.comparison import is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.results import command_line, read_results, results
 from seqaudio.files import write_json
-from seqaudio.run_folder import RunFolder, other_settings
+from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
 from seqaudio.store import Store
 
 
@@ -55,7 +55,7 @@ def begun_run(run: Path, options: Any) -> bool:
 
     Raises RunError where it was made with other options.
     """
-    if not run.exists():
+    if not run.exists() or is_not_begun(run):
         return False
     if others := other_settings(RunFolder(run), options):
         raise RunError(

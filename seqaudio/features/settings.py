@@ -20,6 +20,9 @@ Triangles = Literal["hertz", "mel"]
 Edges = Literal["none", "zeros", "reflect", "mirror"]
 Normalise = Literal["none", "utterance", "sliding"]
 
+# of the code of each kind of features: raise it with every change of their bytes (tests/test_code_versions.py)
+VERSIONS = {"mfcc": 1, "log_mel": 1}
+
 CHOICES = {
     "kind": Kind,
     "scale": Scale,

@@ -19,6 +19,8 @@ from seqaudio.notes.sequence import NoteSequence
 
 __all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]
 
+VERSION = 1  # of reading: raise it whenever a file gives other notes (tests/test_code_versions.py)
+
 Source = Path | str | bytes
 Pedal = Literal["kept", "applied"]  # the options of users
 Pedals = Literal["kept", "applied", "unread"]

@@ -17,16 +17,17 @@ import numpy as np
 
 from seqaudio.audio import resample
 from seqaudio.augmentation.acoustics import (
-    NOISES,
     active_part,
     amplify,
     at_level,
+    drawn_noise,
     noise,
     noise_at,
     reverberate,
     room_response,
     unclipped,
 )
+from seqaudio.augmentation.draws import text_number
 from seqaudio.errors import AudioError
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
@@ -85,7 +86,7 @@ class SpeakClip:
         count = round(self.clips.seconds * rate)
         level = draw.uniform(*self.clips.level)
         snr = draw.uniform(*(self.clips.noisy_snr if item.condition == NOISY else self.clips.clean_snr))
-        background = noise(str(draw.choice(list(NOISES))), count, rate, draw)
+        background = noise(drawn_noise(draw, (self.seed, text_number(item.id))), count, rate, draw)
         if not item.text:
             # as loud as with a word, so that the level of the background does not reveal whether there is one
             return np.zeros(count, dtype=np.float32), amplify(background, level - snr)

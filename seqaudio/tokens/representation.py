@@ -55,6 +55,7 @@ class Representation(ABC):
 
     name: ClassVar[str]
     kind: ClassVar[Literal["tokens", "roll"]]  # of a store of encoded pieces
+    version: ClassVar[int] = 1  # of its code: raise it whenever it gives other tokens (tests/test_code_versions.py)
     encodes_pedals: ClassVar[bool] = False  # if not, preparations do not read `NoteSequence.pedals`
 
     @property

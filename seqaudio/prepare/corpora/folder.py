@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from seqaudio.errors import OptionError, SourceError
+from seqaudio.errors import FolderError, OptionError, SourceError
+from seqaudio.folders import Kind, is_marked, put_mark, remove
+from seqaudio.locks import locked
 from seqaudio.prepare.corpora.archives import Limits, unpack
 from seqaudio.prepare.corpora.download import check_file, download
+
+UNPACKING = Kind("an archive in work", re.compile(r"files/.*", re.DOTALL))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,8 @@ def fill_folder(
         check: raises SourceError for an unpacked folder that holds something else.
     Raises:
         OptionError: both `archive` and `fetch`; no such archive, though the corpus is there without it.
+        FolderError: a folder `unpacking.partial` that no unpacking left.
+        InUseError: another process fills the folder.
         SourceError: no such archive, or one that is not the published one, is damaged, unsafe, or without `marker`.
     """
     if archive is not None and fetch:
@@ -77,7 +83,8 @@ def fill_folder(
         return
     made = not folder.exists()
     try:
-        _fill(folder, marker, published, archive, check)
+        with locked(folder / "unpacking.lock", "corpus", folder):
+            _fill(folder, marker, published, archive, check)
     finally:
         if made and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -118,11 +125,14 @@ def _unpack_into(
     folder: Path, marker: str, archive: Path, limits: Limits, check: Callable[[Path], None] | None
 ) -> None:
     partial = folder / "unpacking.partial"
-    if partial.exists():
-        shutil.rmtree(partial)
+    if partial.exists() or partial.is_symlink():
+        if partial.is_symlink() or not is_marked(partial, UNPACKING):
+            raise FolderError(f"{partial} is in the way: no unpacking left it; move it elsewhere")
+        remove(partial, UNPACKING)
+    put_mark(partial, UNPACKING)
     try:
-        unpack(archive, partial, limits)
-        top = _holder(partial, marker)
+        unpack(archive, partial / "files", limits)
+        top = _holder(partial / "files", marker)
         if top is None:
             raise SourceError(
                 f"{archive}: has no {marker} at its top or in a folder, so it is another corpus; give the right archive"
@@ -133,8 +143,7 @@ def _unpack_into(
             if not (folder / path.name).exists():
                 path.rename(folder / path.name)
     finally:
-        if partial.exists():
-            shutil.rmtree(partial)
+        remove(partial, UNPACKING)
 
 
 def _holder(folder: Path, marker: str) -> Path | None:

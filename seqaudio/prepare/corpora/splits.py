@@ -13,6 +13,12 @@ from seqaudio.prepare.engine import Item
 SplitName = Literal["train", "valid", "test"]
 
 
+def check_limit(limit: int | None) -> None:
+    """Raise OptionError for a limit below 1."""
+    if limit is not None and limit < 1:
+        raise OptionError(f"--limit {limit}, expected at least 1")
+
+
 def hash_sample(items: Sequence[Item], limit: int | None) -> list[Item]:
     """The `limit` items whose ids have the smallest SHA-256, in their order; all items where `limit` is None.
 
@@ -21,8 +27,7 @@ def hash_sample(items: Sequence[Item], limit: int | None) -> list[Item]:
     Raises:
         OptionError: a limit below 1.
     """
-    if limit is not None and limit < 1:
-        raise OptionError(f"--limit {limit}, expected at least 1")
+    check_limit(limit)
     if limit is None or limit >= len(items):
         return list(items)
     by_hash = sorted(range(len(items)), key=lambda index: hash_fraction(items[index].id))

@@ -7,6 +7,7 @@
 items.py              Item, Row, and the Process that turns items into rows
 build.py              build_store: the whole build, from items to the store at OUT
 plan.py               the cut of the inputs into chunks; fingerprints of inputs and process
+code_versions.py      versions of the code of features, tokens and MIDI, which are in the fingerprint
 chunks.py             the work on one chunk, from files to rows and ledger lines
 rows.py               writes and reads the Arrow file of a chunk
 sequence_buffer.py    buffers sequences until they are written

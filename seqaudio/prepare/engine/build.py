@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
 from seqaudio.errors import OptionError, SourceError, StoreError
 from seqaudio.files import sync
+from seqaudio.folders import check_contents, real_path
+from seqaudio.interruption import Interrupted, number_of
 from seqaudio.ledger import Status, decode_line, summarise
+from seqaudio.locks import locked
 from seqaudio.prepare.engine.chunks import Chunk, prepare_chunk
 from seqaudio.prepare.engine.items import Item, Process, SplitChoice
 from seqaudio.prepare.engine.merge import Merge
@@ -25,8 +27,8 @@ from seqaudio.prepare.engine.partial import LEDGER_LINES, PartialStore, chunk_fi
 from seqaudio.prepare.engine.plan import CHUNK, Plan, make_plan, process_fingerprint
 from seqaudio.prepare.engine.pool import completed
 from seqaudio.prepare.engine.previous_store import previous_inputs
-from seqaudio.progress import progress
-from seqaudio.store import Store, StoreDescription
+from seqaudio.progress import progress, say
+from seqaudio.store import FOLDER, Store, StoreDescription, is_store
 
 
 def build_store(
@@ -61,6 +63,9 @@ def build_store(
         SourceError: no items; two of them share an id.
         StoreError: `out` exists and neither `force` nor `update` is given, or it is not a store; no input could be
             kept; two rows share an id that the process chose; a worker died.
+        FolderError: the store at `out`, or OUT.partial, holds files that no preparation made.
+        InUseError: another process prepares into `out`.
+        Interrupted: Ctrl-C or SIGTERM.
     """
     if workers < 1:
         raise OptionError(f"--workers {workers}, expected at least 1")
@@ -68,25 +73,46 @@ def build_store(
     if not items:
         raise SourceError("nothing to prepare: no input was found")
     _check_ids(items)
-    out = out.absolute()  # workers may run in another folder
-    partial = PartialStore(out)
+    out = real_path(out)  # workers may run in another folder; the store that a link leads to is meant
     fingerprint = process_fingerprint(process, description)
     plan = make_plan(items, fingerprint, chunk, late=splits is not None)
-    if partial.was_moving(plan.fingerprint):
-        return Store(out)
-    check_output(out, force or update)
-    chunks = _chunks(items, plan, out if update and out.exists() and splits is None else None, fingerprint)
+    with locked(out.with_name(f"{out.name}.lock"), "store", out):
+        partial = PartialStore(out)
+        partial.check()
+        if partial.was_moving(plan.fingerprint):
+            return Store(out)
+        check_output(out, force or update)
+        if partial.is_moving:
+            _tell_of_old(out)
+        chunks = _chunks(items, plan, out if update and out.exists() and splits is None else None, fingerprint)
+        work = functools.partial(
+            prepare_chunk, partial.folder, process=process, description=description, late=splits is not None
+        )
+        try:
+            _build(partial, plan, chunks, work, description, splits, workers, executor)
+        except KeyboardInterrupt as stop:
+            kept = "what is finished is kept; give the same command again to go on"
+            raise Interrupted(kept, number_of(stop)) from None
+    return Store(out)
+
+
+def _build(
+    partial: PartialStore,
+    plan: Plan,
+    chunks: Sequence[Chunk],
+    work: Callable[[Chunk], int],
+    description: StoreDescription,
+    splits: SplitChoice | None,
+    workers: int,
+    executor: Executor | None,
+) -> None:
+    """Prepare the chunks that are not finished, merge all of them, and move the store to its place."""
     done = partial.open(plan.fingerprint)
-    work = functools.partial(
-        prepare_chunk, partial.folder, process=process, description=description, late=splits is not None
-    )
     ready = sum(len(chunks[index].items) for index in done)
     waiting = (chunk for chunk in chunks if chunk.index not in done)
-    if partial.finished.exists():
-        shutil.rmtree(partial.finished)
     partial.finished.mkdir()
     with Merge(partial.folder, partial.finished, description) as merge:
-        with progress("preparing", len(items), "inputs", ready) as advance:
+        with progress("preparing", sum(len(chunk.items) for chunk in chunks), "inputs", ready) as advance:
             for index in itertools.chain(sorted(done), completed(work, waiting, workers, executor)):
                 if splits is None:
                     merge.add(index)
@@ -104,17 +130,27 @@ def build_store(
     for file in (*sorted(partial.finished.iterdir()), partial.finished):
         sync(file)
     partial.move()
-    return Store(out)
 
 
 def check_output(out: Path, force: bool) -> None:
-    """Raise StoreError where `out` exists, unless it is a store and `force` is given."""
-    if not out.exists():
+    """Raise StoreError where `out` exists, unless it is a store and `force` is given.
+
+    Raises FolderError where the store holds files that are no store's, such as a run: these would be lost with it.
+    """
+    if not (out.exists() or out.is_symlink()):
         return
-    if not (out / "store.json").is_file():
+    if not is_store(out):
         raise StoreError(f"{out} exists and is not a store; choose another --out")
     if not force:
         raise StoreError(f"{out} exists; give --force to replace it, --update to redo what changed, or another --out")
+    check_contents(real_path(out), FOLDER)
+
+
+def _tell_of_old(out: Path) -> None:
+    """Name the store that an earlier version left at OUT.old where it was killed while it replaced OUT."""
+    old = out.with_name(f"{out.name}.old")
+    if not out.exists() and is_store(old):
+        say(f"note: {old} is a store, and stays; it may be what was at {out} when a preparation was killed")
 
 
 def _check_ids(items: Sequence[Item]) -> None:

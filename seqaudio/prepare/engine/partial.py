@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqaudio.files import naming, sha256_of, swap_folder, write_bytes
+from seqaudio.errors import FolderError
+from seqaudio.files import naming, sha256_of, sync, write_bytes
+from seqaudio.folders import Kind, check_contents, is_marked, put_mark, remove, swap_folder
+from seqaudio.progress import say
+from seqaudio.store import FOLDER
 
 LEDGER_LINES, INPUT_LINES, IDENTITIES = ".ledger.tsv", ".inputs.tsv", ".identities.txt"  # files of a chunk
+PREPARATION = Kind(
+    "a preparation",
+    re.compile(rf"(plan\.txt|moving\.txt)(\.partial)?|chunk-\d{{6,}}\.[^/]+|(store|replaced)/{FOLDER.files.pattern}"),
+)
 CRC_BLOCK = 1 << 18  # bytes, few enough to be still in the cache when they are summed
 
 
 class PartialStore:
     """The folder beside OUT in which a preparation works.
 
+        made-by-seqaudio.txt the mark (`folders.py`)
         plan.txt             fingerprint of all that decides the chunks; where it differs, the folder is emptied
         chunk-000000.arrow   rows of a chunk, split after split; missing where it has none
         chunk-000000.ledger.tsv, .inputs.tsv     lines of its inputs, without column names
@@ -26,6 +35,7 @@ class PartialStore:
         chunk-000000.json    its journal, written last: the names of these files and their CRC-32
         store/               the finished store, until it is moved to OUT
         moving.txt           SHA-256 of store/store.json, written before the move
+        replaced/            what was at OUT, while the store moves there; removed last
 
     A chunk counts as finished only if its files match the checksums of its journal. So no file here is synced: a chunk
     that a power cut damaged is made again.
@@ -45,40 +55,87 @@ class PartialStore:
         file = self.folder / "plan.txt"
         return file.is_file() and file.read_text(encoding="ascii") == plan
 
+    @property
+    def replaced(self) -> Path:
+        """The place of what was at OUT, during the move."""
+        return self.folder / "replaced"
+
+    def check(self) -> None:
+        """Raise FolderError where a folder of this name exists that no preparation made, or with other files in it."""
+        if not (self.folder.exists() or self.folder.is_symlink()):
+            return
+        if not self.folder.is_dir():
+            raise FolderError(f"{self.folder} is in the way: it is a file; move it elsewhere, or choose another --out")
+        check_contents(self.folder, PREPARATION)
+        if not (is_marked(self.folder, PREPARATION) or self._is_of_version_1() or not any(self.folder.iterdir())):
+            raise FolderError(f"{self.folder} is in the way: no preparation made it; move it elsewhere")
+
+    def _is_of_version_1(self) -> bool:
+        """Whether an earlier version made the folder, which put no mark into it."""
+        file = self.folder / "plan.txt"
+        return file.is_file() and re.fullmatch(rb"[0-9a-f]{64}", file.read_bytes()) is not None
+
     def open(self, plan: str) -> set[int]:
         """Make the folder for a plan. Returns the numbers of the chunks that an interrupted run had finished."""
         if self.folder.exists() and not self.is_of(plan):
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+            self.remove()
+        put_mark(self.folder, PREPARATION)
         write_bytes(self.folder / "plan.txt", plan.encode("ascii"))
         (self.folder / "moving.txt").unlink(missing_ok=True)
+        if self.finished.exists():
+            remove(self.finished, FOLDER)
         return {index for journal in self.folder.glob("chunk-*.json") if (index := _intact(journal)) is not None}
 
     def move(self) -> None:
-        """Move the finished store to OUT. `was_moving` of the next run completes a move that was interrupted."""
+        """Move the finished store to OUT. `was_moving` of the next run completes a move that was interrupted.
+
+        Raises FolderError where the store at OUT now holds files of another kind.
+        """
         digest = sha256_of(self.finished / "store.json")
         write_bytes(self.folder / "moving.txt", digest.encode("ascii"))
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        swap_folder(self.finished, self.out)
+        self._swap()
         self.remove()
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether the move to OUT was begun and not finished."""
+        return (self.folder / "moving.txt").is_file()
+
     def was_moving(self, plan: str) -> bool:
-        """Complete the move of a store where a run of this plan was interrupted in it; False where none was."""
-        mark = self.folder / "moving.txt"
-        if not (self.is_of(plan) and mark.is_file()):
+        """Complete the move of a store where a run of this plan was interrupted in it; False where none was.
+
+        Where a run of another plan was killed between its two renames, the store that was at OUT is put back.
+        """
+        if not self.is_moving:
             return False
-        wanted = mark.read_text(encoding="ascii")
-        if _digest_of_store(self.finished) == wanted:
-            swap_folder(self.finished, self.out)
-        elif _digest_of_store(self.out) != wanted:
+        wanted = (self.folder / "moving.txt").read_text(encoding="ascii")
+        here = _digest_of_store(self.out)
+        if self.replaced.is_dir() and self.out.exists() and here != wanted:
+            raise FolderError(
+                f"{self.replaced} is what was at {self.out} when a preparation was killed; move it elsewhere"
+            )
+        if self.is_of(plan) and _digest_of_store(self.finished) == wanted:
+            self._swap()
+        elif self.replaced.is_dir() and not self.out.exists():
+            self.replaced.rename(self.out)
+            sync(self.out.parent)
+            say(f"note: a preparation was killed while it replaced {self.out}, which is put back")
+            return False
+        elif not self.is_of(plan) or here != wanted:
             return False
         self.remove()
         return True
 
+    def _swap(self) -> None:
+        if self.out.exists():
+            check_contents(self.out, FOLDER)
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        swap_folder(self.finished, self.out, self.replaced)
+
     def remove(self) -> None:
         """Remove the folder, plan.txt first, so that a half-removed folder matches no plan."""
         (self.folder / "plan.txt").unlink(missing_ok=True)
-        shutil.rmtree(self.folder)
+        remove(self.folder, PREPARATION)
 
 
 def _digest_of_store(folder: Path) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from seqaudio.prepare.engine.code_versions import code_versions
 from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.store import StoreDescription
 from seqaudio.version import __version__
@@ -22,11 +23,12 @@ class Plan(NamedTuple):
 
 
 def process_fingerprint(process: Process, description: StoreDescription) -> str:
-    """SHA-256 of what is done with each input, and by which version.
+    """SHA-256 of what is done with each input, and by which version of the package and of the code of its parts.
 
     It covers the repr of both: renaming one of their classes or fields makes `--update` redo every existing store.
     """
-    return _sha256(__version__, process, description)
+    code = code_versions(description)
+    return _sha256(__version__, process, description, *[code] * bool(code))
 
 
 def input_fingerprint(item: Item, process: str) -> str:
