@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.bars import COMMON_TIME, with_full_upbeat
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
@@ -32,11 +34,11 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
     Steps without a change are not written: sounding notes continue, at EOS to the end of the bar. A last chord that
     ends earlier is followed by rests, so all bars are full. The first bar begins at tick 0; an upbeat begins at one of
-    its later steps. A piece ends with the bar in which the last note ends.
+    its later steps, after silence (`with_full_upbeat`). A piece ends with the bar in which the last note ends.
 
     `four_voices` chooses the tracks of the voices, which may cross and share pitches. The first time signature holds
-    throughout, or 4/4 where it is not one of the three. Velocities, programs and tempo are not written; `quantise`
-    sets them.
+    throughout; one that is not among the three becomes the one whose bar is as long (6/8: 3/4), or has a whole number
+    of its bars (3/8: 3/4), otherwise 4/4. Velocities, programs and tempo are not written; `quantise` sets them.
 
     Source: steps of four voices in one stream with a mark before each, as in Liang et al. (2017), "Automatic stylistic
     composition of Bach chorales with deep LSTM". Leaving out steps without a change, and writing the position in the
@@ -58,10 +60,15 @@ class ChoraleRepresentation(FourVoiceRepresentation):
             *(f"step_{step}" for step in range(max(self.ids.bar_steps))),
         )
 
+    def aligned(self, notes: NoteSequence) -> NoteSequence:
+        return with_full_upbeat(notes)
+
     def quantise(self, notes: NoteSequence) -> NoteSequence:
+        notes = self.aligned(notes)
         return self._sequence(four_voices(notes, self.steps_per_quarter), _time_signature(notes))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
+        notes = self.aligned(notes)
         voices = four_voices(notes, self.steps_per_quarter)
         length = max((int(voice.end.max(initial=0)) for voice in voices), default=0)
         if not length:
@@ -109,12 +116,16 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
 
 def _time_signature(notes: NoteSequence) -> int:
-    """The index in TIME_SIGNATURES of the first time signature; 0, for 4/4, without one or where it is another."""
-    name = notes.time_signatures[0].name if notes.time_signatures else ""
-    return TIME_SIGNATURES.index(name) if name in TIME_SIGNATURES else 0
+    """The index in TIME_SIGNATURES of the one that `ChoraleRepresentation` writes for the first of a piece."""
+    first = notes.time_signatures[0] if notes.time_signatures else COMMON_TIME
+    if first.name in TIME_SIGNATURES:
+        return TIME_SIGNATURES.index(first.name)
+    bar = Fraction(4 * first.numerator, first.denominator)
+    whole = [quarters % bar == 0 for quarters in BAR_QUARTERS]
+    return BAR_QUARTERS.index(bar) if bar in BAR_QUARTERS else whole.index(True) if any(whole) else 0
 
 
-TIME_SIGNATURES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; a piece in any other is written in the first
+TIME_SIGNATURES = ("4/4", "3/4", "3/2")  # those of Bach's chorales
 BAR_QUARTERS = (4, 3, 6)
 
 STEP_TOKENS = 1 + len(VOICES)

@@ -42,6 +42,7 @@ class MelodyRepresentation(TokenRepresentation):
     """
 
     name: ClassVar[str] = "melody"
+    keeps: ClassVar[str] = "the highest voice of one track alone"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     track: Literal["highest", "first"] = "highest"  # the track of the highest mean pitch, or the first with notes

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.registry import Registry, did_you_mean
+from seqaudio.tokens.quantising_loss import QuantisingLoss, quantising_loss
 from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS
 
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
@@ -55,6 +56,7 @@ class Representation(ABC):
 
     name: ClassVar[str]
     kind: ClassVar[Literal["tokens", "roll"]]  # of a store of encoded pieces
+    keeps: ClassVar[str] = ""  # which notes, in words that follow "kept 9 of 12 notes:"
     encodes_pedals: ClassVar[bool] = False  # if not, preparations do not read `NoteSequence.pedals`
 
     @property
@@ -78,6 +80,19 @@ class Representation(ABC):
     @abstractmethod
     def decode(self, encoded: Any) -> NoteSequence:
         """The inverse of `encode`. Raises ValueError for anything that `encode` cannot give; nothing is repaired."""
+
+    @property
+    def writes_programs(self) -> bool:
+        """Whether decoded notes have the instruments of the piece, drums among them, instead of one for all notes."""
+        return False
+
+    def aligned(self, notes: NoteSequence) -> NoteSequence:
+        """The notes at the times at which `quantise` writes them, before it rounds: after a full bar for an upbeat."""
+        return notes
+
+    def loss(self, notes: NoteSequence) -> QuantisingLoss:
+        """What `quantise` moves, merges and leaves out, by counts of notes, and what it changes of the metre."""
+        return quantising_loss(self, notes)
 
     def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
         """[N] quarters of silence that `quantise` removes before each note; 0 where it keeps silences."""

@@ -36,6 +36,7 @@ class RollRepresentation(Representation):
 
     name: ClassVar[str] = "roll"
     kind: ClassVar[Literal["tokens", "roll"]] = "roll"
+    keeps: ClassVar[str] = "those of the 88 keys of a piano"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     repeats: Literal["apart", "joined"] = "apart"

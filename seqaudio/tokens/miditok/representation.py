@@ -66,6 +66,7 @@ class MidiTokRepresentation(TokenRepresentation):
     """
 
     name: ClassVar[str] = "miditok"
+    keeps: ClassVar[str] = "those of the first bars"
 
     tokeniser: str = "REMI"  # REMI, TSD, MIDILike, Structured, CPWord, Octuple, MuMIDI, MMM, PerTok or BEAT
     steps_per_quarter: int = 12  # 12 fits sixteenths and triplets; BEAT always has 4
@@ -103,6 +104,10 @@ class MidiTokRepresentation(TokenRepresentation):
     def grid(self) -> int:
         """Steps per quarter, which is also the resolution of the results of `quantise` and `decode`."""
         return BEAT_STEPS if self.tokeniser == "BEAT" else self.steps_per_quarter
+
+    @property
+    def writes_programs(self) -> bool:
+        return self.library.programs
 
     @property
     def event_tokens(self) -> tuple[str, ...]:
