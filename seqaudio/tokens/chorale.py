@@ -13,6 +13,7 @@ import numpy.typing as npt
 from seqaudio.notes.bars import COMMON_TIME, with_full_upbeat
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
 from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, Voice, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
@@ -89,6 +90,17 @@ class ChoraleRepresentation(FourVoiceRepresentation):
                 stream += [ids.step + step, *grid[row].tolist()]
         return np.array(stream, dtype=np.int64)
 
+    def onsets(self, encoded: npt.NDArray[np.int64]) -> Onsets:
+        ids = self.ids
+        signature = int(encoded[0]) - ids.time_signature if len(encoded) else 0
+        begins = encoded >= ids.step
+        bar = np.cumsum(encoded == ids.bar) - 1
+        step = np.where(begins, bar * ids.bar_steps[signature] + encoded - ids.step, 0)
+        step = np.maximum.accumulate(step)  # steps rise, so each token has that of the last one before it
+        places = np.flatnonzero((encoded >= ids.note) & (encoded < ids.time_signature))
+        signatures = (_signature(signature),) if len(encoded) else ()
+        return Onsets(step[places], encoded[places] - ids.note, self.steps_per_quarter, signatures)
+
     def grammar(self) -> Grammar:
         return ChoraleGrammar(self.ids)
 
@@ -110,9 +122,13 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
     def _sequence(self, voices: list[Voice], signature: int) -> NoteSequence:
         """The voices as notes; without notes there is no time signature. `signature`: index in TIME_SIGNATURES."""
-        numerator, denominator = map(int, TIME_SIGNATURES[signature].split("/"))
         has_notes = any(len(voice.start) for voice in voices)
-        return self.notes_of_voices(voices, [TimeSignature(0, numerator, denominator)] if has_notes else [])
+        return self.notes_of_voices(voices, [_signature(signature)] if has_notes else [])
+
+
+def _signature(index: int) -> TimeSignature:
+    numerator, denominator = map(int, TIME_SIGNATURES[index].split("/"))
+    return TimeSignature(0, numerator, denominator)
 
 
 def _time_signature(notes: NoteSequence) -> int:

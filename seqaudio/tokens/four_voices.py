@@ -39,6 +39,7 @@ class FourVoiceRepresentation(TokenRepresentation):
     """Base class for four voices: the grid, and properties of decoded notes that no token holds."""
 
     keeps: ClassVar[str] = "the highest voice of each of four tracks"
+    instead: ClassVar[str] = "performance"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     program: int = 19  # General MIDI program, counted from 0, of all decoded voices; 19: church organ

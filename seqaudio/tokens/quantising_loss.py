@@ -1,33 +1,28 @@
-"""Count the notes of a piece that a representation moves, merges or leaves out, and say it in words."""
+"""Count the notes of a piece that a representation moves, merges or leaves out."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import gcd, lcm
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.sequence import NoteSequence
 
 _EXACT = 1e-9  # seconds or quarters: times closer than that are equal
-FINEST_GRID = 48  # steps per quarter that are proposed: all that every representation takes
-_SHOWN = 3  # time signatures of a piece that are listed
-EVERYTHING, DRUMS = "performance", "miditok:MMM"  # representations that keep all voices, and that write drums
 
 
 class Quantiser(Protocol):
-    """What of a Representation is needed here."""
+    """What is needed of a Representation here."""
 
     @property
     def timing(self) -> Literal["beat", "second"]: ...
+
     def aligned(self, notes: NoteSequence) -> NoteSequence: ...
+
     def quantise(self, notes: NoteSequence) -> NoteSequence: ...
+
     def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]: ...
 
 
@@ -44,8 +39,6 @@ class QuantisingLoss:
     percussion: int  # drum notes left out
     furthest: float  # the largest distance by which a note was moved, in `unit`
     unit: str  # "quarters" or "seconds"
-    grid: int = 0  # steps per quarter with which none of the kept notes would be moved; 0 where there is no such grid
-    metre: str = ""  # time signatures that are written as others, such as `6/8 is written as 3/4`
 
     def __str__(self) -> str:
         """Such as `120 of 124 notes kept (3 moved, at most 0.042 quarters; 1 resized), 3 merged, 1 left out`."""
@@ -63,55 +56,6 @@ class QuantisingLoss:
             if count:
                 parts.append(f"{count:,} {name}")
         return ", ".join(parts)
-
-    @property
-    def is_none(self) -> bool:
-        """Whether every note and every time signature is where it was."""
-        return self.kept == self.notes and not self.moved and not self.metre
-
-    def remarks(self, name: str, keeps: str = "") -> list[str]:
-        """Lines for a user: what was left out, moved and rewritten, and what to give instead.
-
-        `name`: of the representation; `keeps`: which notes it keeps.
-        """
-        lines = []
-        if self.kept < self.notes:
-            why = [keeps] if self.left_out and keeps else [f"{self.left_out:,} left out"] if self.left_out else []
-            why += [f"{self.merged:,} joined with another of their pitch"] if self.merged else []
-            why += [f"{self.percussion:,} of drums left out"] if self.percussion else []
-            line = f"{name} kept {self.kept:,} of {self.notes:,} notes: {', '.join(why)}"
-            if self.left_out and name != EVERYTHING:
-                line += f"; --representation {EVERYTHING} keeps all" + " but drums" * bool(self.percussion)
-            elif self.percussion:
-                line += f"; --representation {DRUMS} keeps drums"
-            lines.append(line)
-        if self.moved:
-            of = f"{self.notes:,} notes" if self.kept == self.notes else f"the {self.kept:,} kept notes"
-            line = f"{self.moved:,} of {of} were moved by {self._furthest()} at most"
-            lines.append(line + (f"; --steps-per-quarter {self.grid} holds them" if self.grid else ""))
-        return [*lines, self.metre] if self.metre else lines
-
-    def _furthest(self) -> str:
-        fraction = Fraction(self.furthest).limit_denominator(2 * FINEST_GRID)
-        if self.unit == "quarters" and fraction and abs(fraction - Fraction(self.furthest)) < _EXACT:
-            return f"{fraction} quarter{'s' if fraction > 1 else ''}"
-        return f"{self.furthest:.3f} {self.unit}"
-
-
-def total_loss(losses: Sequence[QuantisingLoss]) -> QuantisingLoss:
-    """The sum over pieces, at least one; of time signatures the number of pieces in which they changed."""
-    counts = ("notes", "kept", "moved", "resized", "merged", "left_out", "percussion")
-    changed = Counter(loss.metre for loss in losses if loss.metre)
-    moved = [loss.grid for loss in losses if loss.moved]
-    grid = lcm(*moved) if moved and all(moved) else 0
-    pieces = f"{changed.total():,} piece{'s' if changed.total() > 1 else ''}"
-    return QuantisingLoss(
-        **{name: sum(getattr(loss, name) for loss in losses) for name in counts},
-        furthest=max(loss.furthest for loss in losses),
-        unit=losses[0].unit,
-        grid=grid if grid <= FINEST_GRID else 0,
-        metre=f"in {pieces}: {changed.most_common(1)[0][0]}" if changed else "",
-    )
 
 
 def quantising_loss(representation: Quantiser, notes: NoteSequence) -> QuantisingLoss:
@@ -163,51 +107,7 @@ def quantising_loss(representation: Quantiser, notes: NoteSequence) -> Quantisin
         percussion=len(notes) - len(melodic),
         furthest=float(moved_by.max(initial=0.0)),
         unit="seconds" if seconds else "quarters",
-        grid=_finer_grid(representation, result, melodic.start_tick[claimed], notes.ticks_per_quarter)
-        if moved_by.max(initial=0.0) > _EXACT
-        else 0,
-        metre=_changed_metre(notes, result, half),
     )
-
-
-def _finer_grid(representation: Any, result: NoteSequence, ticks: npt.NDArray[np.int64], ticks_per_quarter: int) -> int:
-    """The steps per quarter, a multiple of those of a piece, on which ticks lie; 0 where that is not to be had."""
-    steps = result.ticks_per_quarter
-    if representation.timing != "beat" or getattr(representation, "steps_per_quarter", None) != steps:
-        return 0
-    grid = lcm(steps, ticks_per_quarter // gcd(ticks_per_quarter, *np.unique(ticks).tolist()))
-    return grid if steps < grid <= FINEST_GRID else 0
-
-
-def _changed_metre(notes: NoteSequence, result: NoteSequence, half: float) -> str:
-    """How time signatures are written where that is not as they were; nothing where the result has none."""
-    if not result.time_signatures:
-        return ""
-    last = notes.start_tick.max(initial=0) / notes.ticks_per_quarter
-    before, after = _signatures(notes, last), _signatures(result, last)
-    if [name for _, name in before] == [name for _, name in after] and all(
-        abs(one - other) <= half for (one, _), (other, _) in zip(before, after, strict=True)
-    ):
-        return ""
-    return f"{_listed(before)} {'is' if len(before) == 1 else 'are'} written as {_listed(after)}"
-
-
-def _signatures(notes: NoteSequence, last: float) -> list[tuple[float, str]]:
-    """Time signatures up to a quarter, as (quarter, name); those that change nothing are left out."""
-    latest = {0.0: COMMON_TIME.name}
-    latest.update((signature.tick / notes.ticks_per_quarter, signature.name) for signature in notes.time_signatures)
-    found: list[tuple[float, str]] = []
-    for quarter in sorted(latest):
-        if quarter <= last and (not found or latest[quarter] != found[-1][1]):
-            found.append((quarter, latest[quarter]))
-    return found
-
-
-def _listed(signatures: list[tuple[float, str]]) -> str:
-    """Such as `4/4, 3/4 from quarter 6`."""
-    named = [name if not quarter else f"{name} from quarter {quarter:g}" for quarter, name in signatures[:_SHOWN]]
-    more = len(signatures) - _SHOWN
-    return ", ".join(named) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _rank(group: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -66,7 +66,6 @@ class MidiTokRepresentation(TokenRepresentation):
     """
 
     name: ClassVar[str] = "miditok"
-    keeps: ClassVar[str] = "those of the first bars"
 
     tokeniser: str = "REMI"  # REMI, TSD, MIDILike, Structured, CPWord, Octuple, MuMIDI, MMM, PerTok or BEAT
     steps_per_quarter: int = 12  # 12 fits sixteenths and triplets; BEAT always has 4
@@ -104,6 +103,10 @@ class MidiTokRepresentation(TokenRepresentation):
     def grid(self) -> int:
         """Steps per quarter, which is also the resolution of the results of `quantise` and `decode`."""
         return BEAT_STEPS if self.tokeniser == "BEAT" else self.steps_per_quarter
+
+    @property
+    def spelt(self) -> str:
+        return f"{self.name}:{self.tokeniser}"
 
     @property
     def writes_programs(self) -> bool:
