@@ -85,6 +85,7 @@ def with_full_upbeat(notes: NoteSequence) -> NoteSequence:
         tempo_tick=np.append(0, notes.tempo_tick[1:] + shift),
         time_signatures=(replace(later[0], tick=0), *signatures),
         key_signatures=tuple(keys),
+        controls=notes.controls[:0],
     )
 
 
