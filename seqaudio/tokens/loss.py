@@ -65,7 +65,7 @@ class Loss:
             adjustable: the steps per quarter are an option.
         """
         drums = int(np.count_nonzero(notes.is_drum)) if notes.is_drum.any() else 0
-        lost = drums - int(np.count_nonzero(onsets.pitch >= 128)) if drums else 0
+        lost = 0 if drums and (onsets.pitch >= 128).any() else drums
         steps = onsets.steps_per_unit
         if seconds:
             exact = notes.start * steps
