@@ -49,11 +49,11 @@ from seqaudio.prepare.music.options import (
     build_note_store,
     chosen_representation,
 )
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.prepare.music.published_pieces import read_voices
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.prepare.music.variants import Windows, clusters, similarity, sounding, windows
 from seqaudio.progress import progress
-from seqaudio.store import describe_store
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.four_voices import ANDANTE, VOICES
 
@@ -102,7 +102,7 @@ def main(config: Config) -> None:
         process=ScorePreparation(representation, {name: line.same_as for name, line in table.items() if line.same_as}),
         chunk=CHUNK,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
     expect_counts(store, EXPECTED, config.limit)
 
 

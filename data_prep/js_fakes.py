@@ -24,7 +24,7 @@ from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.corpora.folder import PublishedArchive, fill_folder
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
-from seqaudio.store import describe_store
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.tokens.four_voices import ANDANTE
 
 COMMIT = "68b476d5b265e579d87c74a68f2160f26007fa56"
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
         representation=representation,
         splits=SplitsByContent(),
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
     expect_counts(store, EXPECTED, config.limit)
 
 

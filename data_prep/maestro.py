@@ -30,7 +30,7 @@ from seqaudio.prepare.corpora.tables import listed_file, read_table
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation
-from seqaudio.store import describe_store
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 
 TABLE = "maestro-v3.0.0.csv"
 PUBLISHED = PublishedArchive(
@@ -60,7 +60,7 @@ def main(config: Config) -> None:
         representation=representation,
         process=MidiPreparation(representation, pedal="applied"),
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
     expect_counts(store, EXPECTED, config.limit)
 
 

@@ -23,7 +23,7 @@ from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
-from seqaudio.store import describe_store
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.tokens import Representation
 
 
@@ -61,7 +61,7 @@ def main(config: Config) -> None:
         process=process,
         splits=splits,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
 
 
 def representation_of(config: Config) -> Representation:

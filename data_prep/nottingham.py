@@ -32,6 +32,7 @@ from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, clusters
 from seqaudio.prepare.music.options import NoteDownloadOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.prepare.music.published_pieces import read_matrix_rolls
 from seqaudio.prepare.music.split_tables import (
     make_split_table,
@@ -40,7 +41,6 @@ from seqaudio.prepare.music.split_tables import (
     with_splits_of_table,
     write_split_table,
 )
-from seqaudio.store import describe_store
 
 TABLE = Path(__file__).with_name("nottingham.tsv")
 COMMIT = "0992bb6cd864f6d4b90d6663e08c0ef53ffaa08f"
@@ -77,7 +77,7 @@ def main(config: Config) -> None:
         representation=representation,
         splits=splits,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
     expect_counts(store, EXPECTED, config.limit)
 
 

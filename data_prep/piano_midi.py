@@ -30,6 +30,7 @@ from seqaudio.prepare.corpora.expected import expect_counts
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
 from seqaudio.prepare.music.piece_identities import identities_of
+from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.prepare.music.published_pieces import read_matrix_rolls
 from seqaudio.prepare.music.sampled_rolls import OriginSearch
 from seqaudio.prepare.music.split_tables import (
@@ -38,7 +39,6 @@ from seqaudio.prepare.music.split_tables import (
     with_splits_of_table,
     write_split_table,
 )
-from seqaudio.store import describe_store
 
 TABLE = Path(__file__).with_name("piano_midi.tsv")
 EXPECTED = {"train": 190, "valid": 19, "test": 34}
@@ -67,7 +67,7 @@ def main(config: Config) -> None:
         representation=representation,
         splits=splits,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join(describe_note_store(store)))
     expect_counts(store, EXPECTED, config.limit)
 
 

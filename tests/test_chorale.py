@@ -263,12 +263,16 @@ def test_a_voice_is_the_skyline_of_its_track() -> None:
     ("signatures", "metre"),
     [
         ([], "4/4"),
-        ([(0, 6, 8)], "4/4"),
+        ([(0, 5, 8)], "4/4"),
+        ([(0, 6, 8)], "3/4"),  # the bars are as long
+        ([(0, 12, 8)], "3/2"),
+        ([(0, 3, 8)], "3/4"),  # two bars in one
+        ([(0, 2, 4)], "4/4"),
         ([(0, 3, 4), (48, 4, 4)], "3/4"),
         ([(0, 3, 2)], "3/2"),
     ],
 )
-def test_the_first_metre_holds_and_an_unknown_one_becomes_common_time(
+def test_the_first_metre_holds_and_an_unknown_one_becomes_one_with_its_bar_lines_or_common_time(
     signatures: list[tuple[int, int, int]], metre: str
 ) -> None:
     notes = voices([(0, 4, 60)], time_signatures=[TimeSignature(*signature) for signature in signatures])

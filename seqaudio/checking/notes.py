@@ -16,12 +16,16 @@ from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key, key_name
 from seqaudio.prepare.music.near_duplicates import clusters
+from seqaudio.prepare.music.oddities import silence_before
+from seqaudio.tokens.loss import Loss, total_loss
 
 FEW_NOTES = 20_000  # in training, some 30 minutes of piano; a network overfits to fewer
 FEW_PIECES = 50  # in training: their number matters as well as their length
 MANY_NOTES = 150_000  # in training: from here on networks of the usual size do not overfit
 FEW_HELD_OUT = 10  # pieces for validation: with fewer, chance selects the model
 MANY_REFUSED = 0.05  # share of inputs
+MANY_MOVED = 0.1  # share of notes that a finer grid would hold
+MUCH_SILENCE = 0.1  # share of a piece, before its first note
 LONG = 20.0  # times the median length
 SHOWN = 4  # names in a sentence
 
@@ -153,6 +157,8 @@ def check_keys(contents: Contents) -> Finding:
     """In which keys the pieces are, estimated from their notes and as their files give them."""
     music = music_of(contents)
     found = Counter(key_name(key) for _, notes in music.decoded if (key := estimate_key(notes)) is not None)
+    if not found and music.decoded:
+        return Finding("keys", Level.GOOD, f"no piece has notes of a pitch{music.sampled}")
     summary = f"{_ranked(found)}, estimated from the notes{music.sampled}"
     given = Counter(facts.keys[0] for facts in music.piece_facts if facts.keys)
     if given:
@@ -205,12 +211,60 @@ def check_instruments(contents: Contents) -> Finding:
         return Finding("instruments", Level.GOOD, NOT_STORED)
     found = Counter(instrument_name(program, drum=False) for piece in facts for program in piece.programs)
     percussion = sum(piece.percussion for piece in facts)
+    if not found:
+        return Finding("instruments", Level.GOOD, "drums alone")
     verdict = _ranked(found)
     if percussion:
         verdict += f"; {_files(percussion, len(facts), 'has', 'have')} percussion as well"
     if len(found) > 1 or percussion:
         return Finding("instruments", Level.NOTE, f"{verdict}. Most representations write all parts as one piano")
     return Finding("instruments", Level.GOOD, verdict)
+
+
+def check_loss(contents: Contents) -> Finding:
+    """What the representation left out, moved and rewrote of the pieces, as the preparation counted it."""
+    music = music_of(contents)
+    facts = music.piece_facts
+    if not facts:
+        return Finding("representation", Level.GOOD, NOT_STORED)
+    losses = [piece.loss or Loss(piece.notes, piece.notes) for piece in facts]
+    total = total_loss(losses)
+    name = music.representation
+    if not total:
+        return Finding("representation", Level.GOOD, f"{name.spelt} holds every note where it was")
+    moved = bool(total.grid) and total.moved > MANY_MOVED * total.kept
+    verdict = "; ".join(total.remarks(name.spelt, name.keeps, name.instead))
+    return Finding("representation", Level.WARNING if moved else Level.NOTE, verdict)
+
+
+def check_silence(contents: Contents) -> Finding:
+    """Whether pieces begin with a long silence, which a grid writes as rests."""
+    music = music_of(contents)
+    late = [(piece, notes, silence_before(notes)) for piece, notes in music.decoded]
+    late = [entry for entry in late if entry[2]]
+    if not late:
+        return Finding("silence", Level.GOOD, f"every piece begins within a bar{music.sampled}")
+    examples = tuple(f"{piece.id} ({quarters:,.4g} quarters)" for piece, _, quarters in late)
+    share = max(float(notes.start[0]) / notes.duration for _, notes, _ in late)
+    verdict = f"{counted(len(late), 'piece begins', 'pieces begin')} after more than a bar of silence{music.sampled}"
+    if share > MUCH_SILENCE:
+        verdict += f", which is up to {share:.0%} of the piece and would be learnt; cut it from the file"
+        return Finding("silence", Level.WARNING, verdict, examples)
+    return Finding("silence", Level.NOTE, verdict, examples)
+
+
+def check_drums(contents: Contents) -> Finding:
+    """Whether tracks that are named like drums are read as notes of a pitch."""
+    pieces = [piece for piece in music_of(contents).pieces if piece.facts is not None and piece.facts.unmarked_drums]
+    if not pieces:
+        return Finding("drums", Level.GOOD, "no track named like drums is read as notes of a pitch")
+    names = Counter(name for piece in pieces if piece.facts is not None for name in piece.facts.unmarked_drums)
+    listed = ", ".join(f"{name!r}" for name, _ in names.most_common(SHOWN))
+    verdict = (
+        f"{counted(len(pieces), 'piece has', 'pieces have')} a track named {listed} whose drums are read as notes of a "
+        "pitch; move it to channel 10, which is that of drums, or leave it out"
+    )
+    return Finding("drums", Level.WARNING, verdict, tuple(piece.id for piece in pieces))
 
 
 def check_dynamics(contents: Contents) -> Finding:
@@ -243,6 +297,9 @@ NOTES = (
     check_time_signatures,
     check_tempos,
     check_instruments,
+    check_loss,
+    check_silence,
+    check_drums,
     check_dynamics,
 )
 

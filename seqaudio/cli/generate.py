@@ -43,7 +43,7 @@ class Config:
     temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
     max_events: int = 1000  # maximum length in tokens, of a text in characters; the model may end it earlier
     prompt: str | None = None  # beginning of the text
-    primer: Path | None = None  # of music: MIDI file to continue
+    primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
     count: int = 1  # number of pieces
     wav: bool = False  # of music: also write NAME.wav
@@ -137,11 +137,14 @@ def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[i
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    from seqaudio.decoding.continuation import like_primer
     from seqaudio.notes.keys import with_key
 
     representation = representation_of(run)
-    for ids in drawn(run, config, representation, encode_primer(representation, config)):
-        yield with_key(representation.decode(ids))
+    primer = read_primer(config)
+    for ids in drawn(run, config, representation, encode_primer(representation, primer, config)):
+        notes = representation.decode(ids)
+        yield with_key(notes if primer is None else like_primer(notes, primer, representation))
 
 
 def representation_of(run: RunFolder) -> TokenRepresentation:
@@ -158,16 +161,23 @@ def representation_of(run: RunFolder) -> TokenRepresentation:
     return representation
 
 
-def encode_primer(representation: Representation, config: Config) -> list[int]:
-    """Token ids of the primer; empty without one. Raises MidiError, or OptionError for a primer without notes."""
+def read_primer(config: Config) -> NoteSequence | None:
+    """The primer, None without one. Raises MidiError for a file that cannot be read, or is too long."""
     if config.primer is None:
-        return []
+        return None
     from seqaudio.midi import read_midi
     from seqaudio.prepare.music.midi_rows import check_length
 
     notes = read_midi(config.primer)
     check_length(config.primer, notes)
-    ids: list[int] = representation.encode(notes).tolist()
+    return notes
+
+
+def encode_primer(representation: Representation, primer: NoteSequence | None, config: Config) -> list[int]:
+    """Token ids of the primer; empty without one. Raises OptionError for a primer without notes to represent."""
+    if primer is None:
+        return []
+    ids: list[int] = representation.encode(primer).tolist()
     if not ids:
         raise OptionError(
             f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"

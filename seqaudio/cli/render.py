@@ -32,7 +32,7 @@ def main(config: Config) -> None:
 
     from seqaudio.midi import read_midi
 
-    notes = read_midi(config.file)
+    notes = read_midi(config.file, controls=config.wav is not None)
     if config.wav is not None:
         from seqaudio.rendering.sound import render, write_wav
 

@@ -65,6 +65,8 @@ class _Events(NamedTuple):
     pedals: Ints  # [P, 3]
     pedal_spans: Spans
     pedal_song: Ints
+    controls: Ints  # [C, 4] sorted by tick within a song
+    control_spans: Spans
 
 
 def _events(songs: list[dict[str, Any]], columns: bytes) -> _Events | None:
@@ -75,13 +77,15 @@ def _events(songs: list[dict[str, Any]], columns: bytes) -> _Events | None:
     note_counts = [sum(track[3] for track in song["tracks"]) for song in songs]
     tempo_counts = [song["tempos"] for song in songs]
     pedal_counts = [sum(track[4] for track in song["tracks"]) for song in songs]
-    N, K, P = sum(note_counts), sum(tempo_counts), sum(pedal_counts)
-    if len(columns) != 10 * N + 8 * K + 8 * P:
+    control_counts = [song["controls"] for song in songs]
+    N, K, P, C = sum(note_counts), sum(tempo_counts), sum(pedal_counts), sum(control_counts)
+    if len(columns) != 10 * N + 8 * K + 8 * P + 16 * C:
         return None
     ticks = np.frombuffer(columns, "<i4", 2 * N).reshape(2, N).astype(np.int64)
     values = np.frombuffer(columns, np.int8, 2 * N, 8 * N).reshape(2, N).astype(np.int16)
     tempos = np.frombuffer(columns, "<i4", 2 * K, 10 * N).reshape(2, K).astype(np.int64)
     pedals = np.frombuffer(columns, "<i4", 2 * P, 10 * N + 8 * K).reshape(2, P).astype(np.int64)
+    controls = np.frombuffer(columns, "<i4", 4 * C, 10 * N + 8 * K + 8 * P).reshape(C, 4).astype(np.int64)
     number = np.array([place for song in songs for place in range(len(song["tracks"]))], dtype=np.int16)
     notes = {
         "start_tick": ticks[0],
@@ -103,6 +107,8 @@ def _events(songs: list[dict[str, Any]], columns: bytes) -> _Events | None:
         np.stack([np.repeat(number, downs).astype(np.int64), pedals[0], pedals[0] + pedals[1]], axis=1),
         _spans(pedal_counts),
         np.repeat(each, pedal_counts),
+        controls,
+        _spans(control_counts),
     )
 
 
@@ -123,7 +129,7 @@ def _sequences(songs: list[dict[str, Any]], events: _Events) -> Iterator[NoteSeq
     defaults = np.array([song["tempo"] or DEFAULT_TEMPO for song in songs], dtype=np.int64)
     tempo_tick, tempo, tempo_spans = _tempo_maps(events, defaults)
     pedals = events.pedals[np.lexsort((events.pedals[:, 0], events.pedals[:, 1], events.pedal_song))]
-    for array in (*notes.values(), tempo_tick, tempo, pedals):
+    for array in (*notes.values(), tempo_tick, tempo, pedals, events.controls):
         array.flags.writeable = False
     for number, song in enumerate(songs):
         span, tempos = events.note_spans[number], tempo_spans[number]
@@ -133,6 +139,7 @@ def _sequences(songs: list[dict[str, Any]], events: _Events) -> Iterator[NoteSeq
             tempo_tick=tempo_tick[tempos],
             tempo=tempo[tempos],
             pedals=pedals[events.pedal_spans[number]],
+            controls=events.controls[events.control_spans[number]],
             **_metadata(song),
         )
 
@@ -166,6 +173,7 @@ def _checked(song: dict[str, Any], events: _Events, number: int) -> NoteSequence
         return NoteSequence.from_columns(
             tempos=given if song["tempo"] is None else [(0, song["tempo"])],
             pedals=events.pedals[events.pedal_spans[number]],
+            controls=events.controls[events.control_spans[number]],
             **parts,
         )
     except ValueError as error:

@@ -52,6 +52,14 @@ def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None
     return [spans.get(where, []) for track in found for _, where in track.parts()]
 
 
+def channels_of(song: bytes, parts: Sequence[Part]) -> list[tuple[int, int]]:
+    """The port and channel of each part; arguments and errors as of `shared_pedals`."""
+    found = [own for track in tracks_of(song) for own in _Channels(track, whole=True).parts()]
+    if [part for part, _ in found] != list(parts):
+        raise ValueError(f"{len(found)} parts by channel, the parser has {len(parts)}")
+    return [where for _, where in found]
+
+
 def _parts_of(tracks: Sequence[_Channels]) -> list[Part]:
     return [part for track in tracks for part, _ in track.parts()]
 

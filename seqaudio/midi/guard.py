@@ -44,20 +44,22 @@ class Parsed(NamedTuple):
     columns: bytes
 
 
-def parse(files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool = True) -> list[Parsed]:
+def parse(
+    files: Sequence[bytes], limits: ReadingLimits = LIMITS, pedals: bool = True, controls: bool = False
+) -> list[Parsed]:
     """The replies, in the order of the files: one for all, or one for each file if parsing them together failed.
 
-    `pedals`: whether to read them, which doubles the time for some files.
+    `pedals`, `controls`: whether to read them, which doubles the time for some files.
 
     Raises:
         SeqAudioError: the parser cannot be started.
     """
     share = _TOGETHER if len(files) > 1 else _ALONE if len(files[0]) <= MAX_TOGETHER else _LARGE
     try:
-        return [_ask(files, share * limits.deadline, limits, pedals)]
+        return [_ask(files, share * limits.deadline, limits, pedals + 2 * controls)]
     except (ChildCrashedError, ChildTimeoutError) as error:
         if len(files) > 1:
-            return [part for file in files for part in parse([file], limits, pedals)]
+            return [part for file in files for part in parse([file], limits, pedals, controls)]
         reason = Reason.PARSER_CRASHED if isinstance(error, ChildCrashedError) else Reason.PARSER_TIMEOUT
         return [Parsed([{"reason": reason, "detail": str(error)}], b"")]
 
@@ -67,7 +69,7 @@ def the_parser(megabytes: int) -> Guard:
     return the_guard(PARSER, megabytes, "the MIDI parser", "numpy, symusic")
 
 
-def _ask(files: Sequence[bytes], deadline: float, limits: ReadingLimits, pedals: bool) -> Parsed:
-    head = struct.pack(f"<II{len(files)}I", len(files), pedals, *map(len, files))
+def _ask(files: Sequence[bytes], deadline: float, limits: ReadingLimits, wanted: int) -> Parsed:
+    head = struct.pack(f"<II{len(files)}I", len(files), wanted, *map(len, files))
     reply, columns = the_parser(limits.memory).ask(b"".join((head, *files)), deadline)
     return Parsed(reply["files"], columns)

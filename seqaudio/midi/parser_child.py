@@ -3,13 +3,14 @@
 The parser's C++ aborts the process on some damaged files, so it runs here, alone, within a memory limit. Files that are
 known to crash it are refused before (`chunks.py`, `events.py`).
 
-    request   count uint32, whether to read pedals uint32, length uint32 of each file; the files
+    request   count uint32, what to read besides notes uint32 (1 pedals, 2 controls), length uint32 of each file; the
+              files
     reply     JSON {"files": [...]}, and columns
 
 Each file is {"reason", "detail"} or {"songs": [...]}, each song {"error"} or the result of `_parse`. The columns are
 those of all songs in order: start int32 [N], duration int32 [N], pitch int8 [N], velocity int8 [N] of the notes, track
 after track; tick int32 [K], microseconds per quarter int32 [K] of the tempos; tick int32 [P], duration int32 [P] of the
-pedals, track after track.
+pedals, track after track; track, tick, kind, value int32 [C, 4] of the controls, song after song, by tick.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 from seqaudio.midi.channels import shared_pedals
 from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
+from seqaudio.midi.controls import controls_of
 from seqaudio.midi.ends import with_missing_ends
 from seqaudio.midi.events import ticks_of
 
+PEDALS, CONTROLS = 1, 2  # bits of what to read
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
@@ -51,16 +54,18 @@ class _Columns:
         empty: Any = symusic.Score(480)
         track: Any = symusic.Track()
         self.tempos, self.notes, self.pedals = empty.tempos, track.notes, track.pedals
+        self.controls = list[tuple[int, int, int, int]]()
 
     def packed(self) -> bytes:
         events = ((self.notes, NOTE_COLUMNS), (self.tempos, TEMPO_COLUMNS), (self.pedals, PEDAL_COLUMNS))
         arrays = ((found.numpy(), names) for found, names in events)
-        return b"".join(columns[name].tobytes() for columns, names in arrays for name in names)
+        parts = [columns[name].tobytes() for columns, names in arrays for name in names]
+        return b"".join((*parts, np.array(self.controls, dtype="<i4").tobytes()))
 
 
 def work(request: bytes) -> tuple[dict[str, Any], bytes]:
     """The reply to a request, as the module's docstring describes it."""
-    count, pedals = struct.unpack_from("<II", request)
+    count, wanted = struct.unpack_from("<II", request)
     lengths = struct.unpack_from(f"<{count}I", request, 8)
     place = 8 + 4 * count
     found: list[tuple[Song, ...] | MidiError] = []
@@ -74,7 +79,7 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
         if isinstance(file, MidiError):
             files.append({"reason": file.reason, "detail": file.detail})
         else:
-            files.append({"songs": [_parse(song, columns, bool(pedals)) for song in islice(songs, len(file))]})
+            files.append({"songs": [_parse(song, columns, wanted) for song in islice(songs, len(file))]})
     return {"files": files}, columns.packed()
 
 
@@ -105,7 +110,7 @@ def _most_ticks(data: bytes) -> int:
     return int(np.count_nonzero(high[2:] & high[1:-1] & high[:-2])) << 28
 
 
-def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
+def _parse(song: Song, columns: _Columns, wanted: int) -> dict[str, Any]:
     """Resolution, maps, and of each track that has notes: name, program, drum, number of notes and of pedals."""
     try:
         score: Any = symusic.Score.from_midi(song.data)
@@ -117,7 +122,9 @@ def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
     if len(struck) > MAX_TRACKS:
         return {"error": f"{len(struck):,} tracks with notes, expected at most {MAX_TRACKS:,}"}
     remarks = list(song.remarks)
-    pedals = _pedals(song, struck, remarks) if with_pedals else [()] * len(struck)
+    pedals = _pedals(song, struck, remarks) if wanted & PEDALS else [()] * len(struck)
+    controls = _controls(song, struck, remarks) if wanted & CONTROLS else []
+    columns.controls += controls
     tracks = []
     for track, own in zip(struck, pedals, strict=True):
         notes = track.notes
@@ -131,6 +138,7 @@ def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
         "tracks": tracks,
         "tempo": song.tempo,
         "tempos": 0 if song.tempo is not None else len(score.tempos),
+        "controls": len(controls),
         "time_signatures": [(s.time, s.numerator, s.denominator) for s in score.time_signatures],
         "key_signatures": [(s.time, s.key, s.tonality) for s in score.key_signatures],
         "remarks": remarks,
@@ -147,6 +155,16 @@ def _pedals(song: Song, struck: list[Any], remarks: list[str]) -> list[Any]:
     if shared is None:
         return [track.pedals for track in struck]
     return [[symusic.Pedal(tick, duration) for tick, duration in spans] for spans in shared]
+
+
+def _controls(song: Song, struck: list[Any], remarks: list[str]) -> list[tuple[int, int, int, int]]:
+    """The controls of the tracks that have notes: track, tick, kind, value, by tick."""
+    try:
+        found = controls_of(song.data, [(track.program, track.is_drum) for track in struck])
+    except ValueError as error:
+        remarks.append(f"volume, pan, expression and bends are left out: {error}")
+        return []
+    return sorted(((part, *control) for part, control in found), key=lambda row: row[1])
 
 
 def _name(name: str, song: bytes) -> str:

@@ -28,7 +28,9 @@ FIRST, TOGETHER = 4, 16  # files in the first batch, small so that the first res
 AHEAD = 2  # batches that are parsed ahead
 
 
-def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept") -> NoteSequence:
+def read_midi(
+    source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept", controls: bool = False
+) -> NoteSequence:
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took. Where a track has fewer
@@ -43,6 +45,7 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "k
         pedal: `kept` ends notes where their keys are released, as pretty_midi and scores do, and stores the sustain
             pedal separately (`NoteSequence.pedals`); `applied` prolongs notes by the pedal, as they sound. `unread` is
             `kept` without the pedals, which is faster.
+        controls: read volume, pan, expression and bends as well, for `render` (`NoteSequence.controls`).
 
     Raises:
         MidiError: MISSING or UNREADABLE, EMPTY, NOT_MIDI, TRUNCATED, DAMAGED (also format 2 with several songs, which
@@ -50,17 +53,17 @@ def read_midi(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "k
             PARSER_CRASHED, PARSER_TIMEOUT.
         SeqAudioError: the parser cannot be started.
     """
-    songs = read_songs(source, limits, pedal)
+    songs = read_songs(source, limits, pedal, controls)
     if len(songs) > 1:
         detail = f"{len(songs)} songs in one file of format 2; use read_songs"
         raise MidiError(_name(source), Reason.DAMAGED, detail)
     return songs[0]
 
 
-def read_songs(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept") -> Songs:
+def read_songs(source: Source, limits: ReadingLimits = LIMITS, pedal: Pedals = "kept", controls: bool = False) -> Songs:
     """As `read_midi`, but also for files of format 2: one NoteSequence for each song with notes."""
     batch = _Batch([_name(source)], [_load(source, limits)])
-    (made,) = _made(batch, _parse(batch, limits, pedal), pedal)
+    (made,) = _made(batch, _parse(batch, limits, pedal, controls), pedal)
     if isinstance(made, MidiError):
         raise made
     return made
@@ -128,9 +131,9 @@ def _load(source: Source, limits: ReadingLimits) -> bytes | MidiError:
     return data
 
 
-def _parse(batch: _Batch, limits: ReadingLimits, pedal: Pedals) -> list[Parsed]:
+def _parse(batch: _Batch, limits: ReadingLimits, pedal: Pedals, controls: bool = False) -> list[Parsed]:
     files = [file for file in batch.files if isinstance(file, bytes)]
-    return parse(files, limits, pedal != "unread") if files else []
+    return parse(files, limits, pedal != "unread", controls) if files else []
 
 
 def _made(batch: _Batch, parsed: list[Parsed], pedal: Pedals) -> Iterator[Songs | MidiError]:

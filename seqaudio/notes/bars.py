@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
+
+import numpy as np
 
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 
@@ -58,6 +60,33 @@ def end_of_last_bar(notes: NoteSequence) -> int:
     signature = _time_signatures(notes)[-1]  # no time signature comes after `last`
     length = _ticks(notes, signature.numerator, signature.denominator)
     return ceil(signature.tick + ceil((last - signature.tick) / length) * length)
+
+
+def with_full_upbeat(notes: NoteSequence) -> NoteSequence:
+    """The piece with silence before its upbeat, so that tick 0 begins a full bar; any other piece as it is.
+
+    An upbeat is a bar at the beginning that is shorter than those after it, and has a time signature of its own, such
+    as 1/4 before 3/4. Where the missing time is a fraction of a tick, the piece stays as it is.
+    """
+    first, *later = _time_signatures(notes)
+    if not later:
+        return notes
+    length = _ticks(notes, first.numerator, first.denominator)
+    full = _ticks(notes, later[0].numerator, later[0].denominator)
+    missing = full - length
+    if later[0].tick != length or missing <= 0 or missing.denominator != 1:
+        return notes
+    shift = missing.numerator
+    pedals = notes.pedals + np.array([0, shift, shift], dtype=np.int64)
+    signatures = [replace(signature, tick=signature.tick + shift) for signature in later[1:]]
+    keys = [replace(key, tick=key.tick + shift if key.tick else 0) for key in notes.key_signatures]
+    return replace(
+        notes.at_ticks(notes.start_tick + shift, notes.end_tick + shift, pedals),
+        tempo_tick=np.append(0, notes.tempo_tick[1:] + shift),
+        time_signatures=(replace(later[0], tick=0), *signatures),
+        key_signatures=tuple(keys),
+        controls=notes.controls[:0],
+    )
 
 
 def _last_tick(notes: NoteSequence) -> int:

@@ -38,6 +38,7 @@ def quantise(notes: NoteSequence, steps_per_quarter: int) -> NoteSequence:
         time_signatures=_moved(notes.time_signatures, notes.ticks_per_quarter, steps_per_quarter),
         key_signatures=_moved(notes.key_signatures, notes.ticks_per_quarter, steps_per_quarter),
         pedals=_pedal_steps(notes, steps_per_quarter),
+        controls=notes.controls[:0],
     )
     return resolve_overlaps(on_grid)
 

@@ -39,7 +39,7 @@ DEFAULT_TEMPO = 500_000  # microseconds per quarter: 120 quarters a minute, the 
 MAX_TEMPO = 0xFFFFFF  # inclusive; a tempo event has three bytes
 MAX_RESOLUTION = 0x7FFF  # ticks per quarter, inclusive; the header has fifteen bits
 
-_PEDAL_COLUMNS = 3
+_PEDAL_COLUMNS, _CONTROL_COLUMNS = 3, 4
 
 
 @dataclass(frozen=True, order=True)
@@ -86,8 +86,9 @@ class NoteSequence:
     """A piece of music as N notes in columns, ordered by (start, pitch, end, track, program, drum, velocity).
 
     `NoteSequence.from_columns` makes one from lists and scalars in any order; the constructor itself only checks.
-    The columns are read-only. Two sequences are equal if everything but their remarks is. Notes end where their keys
-    are released; `pedals` holds when the sustain pedal of a track was down, and `apply_pedals` prolongs notes by it.
+    The columns are read-only. Two sequences are equal if everything but remarks and controls is. Notes end where their
+    keys are released; `pedals` holds when the sustain pedal of a track was down, and `apply_pedals` prolongs notes by
+    it. `controls` are for `render` alone: operations that move notes drop them, and no file is written with them.
 
     Raises:
         ValueError: a column of a wrong type or length, a value out of bounds, notes that are not sorted, a tempo map
@@ -110,6 +111,8 @@ class NoteSequence:
     remarks: tuple[str, ...] = ()  # what the reader of a file left out or corrected
     # [P, 3] track, tick at which the pedal goes down, tick at which it goes up; sorted by (down, track)
     pedals: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, _PEDAL_COLUMNS), np.int64))
+    # [C, 4] track, tick, kind and value as in `notes/controls.py`; sorted by tick; only where a reader was asked for it
+    controls: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, _CONTROL_COLUMNS), np.int64))
 
     @classmethod
     def from_columns(
@@ -129,6 +132,7 @@ class NoteSequence:
         track_names: Sequence[str] | None = None,
         remarks: Sequence[str] = (),
         pedals: npt.ArrayLike = (),
+        controls: npt.ArrayLike = (),
     ) -> NoteSequence:
         """Convert, broadcast and sort the columns.
 
@@ -136,6 +140,7 @@ class NoteSequence:
             tempos: (tick, microseconds per quarter), sorted by `tempo_map`; before the first, 120 quarters a minute.
             track_names: by default every track has an empty name.
             pedals: [P, 3] as in the field `pedals`, in any order.
+            controls: [C, 4] as in the field `controls`; of those at one tick the later holds.
         """
         given = (start_tick, end_tick, pitch, velocity, program, track, is_drum)
         columns: dict[str, Any] = {name: converted(name, values) for name, values in zip(TYPES, given, strict=True)}
@@ -152,6 +157,7 @@ class NoteSequence:
             track_names = ("",) * (int(columns["track"].max(initial=0)) + 1)
         tempo_tick, tempo = tempo_map(tempos)
         down = np.asarray(pedals, dtype=np.int64).reshape(-1, _PEDAL_COLUMNS)
+        changes = np.asarray(controls, dtype=np.int64).reshape(-1, _CONTROL_COLUMNS)
         made = cls.trusted(
             **columns,
             ticks_per_quarter=ticks_per_quarter,
@@ -162,6 +168,7 @@ class NoteSequence:
             track_names=tuple(track_names),
             remarks=tuple(remarks),
             pedals=down[np.lexsort((down[:, 0], down[:, 1]))] if len(down) else down,
+            controls=changes[np.argsort(changes[:, 1], kind="stable")],
         )
         made._check()
         return made
@@ -206,6 +213,11 @@ class NoteSequence:
         self._check_pedals()
 
     def _check_pedals(self) -> None:
+        if self.controls.ndim != 2 or self.controls.shape[1] != _CONTROL_COLUMNS or self.controls.dtype != TICK:
+            raise ValueError(f"controls are {self.controls.dtype} {list(self.controls.shape)}, expected int64 [C, 4]")
+        if len(self.controls):
+            check_bounds("controlled track", self.controls[:, 0], 0, len(self.track_names) - 1)
+            check_bounds("control tick", self.controls[:, 1], 0, MAX_TICK)
         if self.pedals.ndim != 2 or self.pedals.shape[1] != _PEDAL_COLUMNS or self.pedals.dtype != TICK:
             raise ValueError(f"pedals are {self.pedals.dtype} {list(self.pedals.shape)}, expected int64 [P, 3]")
         if not len(self.pedals):
@@ -217,7 +229,7 @@ class NoteSequence:
             raise ValueError("pedals must be sorted by their ticks, and must not go up before they go down")
 
     def _lock(self) -> None:
-        for name in (*TYPES, "tempo_tick", "tempo", "pedals"):
+        for name in (*TYPES, "tempo_tick", "tempo", "pedals", "controls"):
             array = self.__dict__[name]
             if array.flags.writeable:
                 self.__dict__[name] = array = array.view()
@@ -290,7 +302,7 @@ class NoteSequence:
         return elapsed / (self.ticks_per_quarter * 1e6)
 
     def select(self, which: npt.NDArray[np.bool_]) -> NoteSequence:
-        """Only the notes for which `which` [N] is true; tempos, signatures, track names and pedals stay."""
+        """Only the notes for which `which` [N] is true; all but the notes stays."""
         if which.all():
             return self
         return self._with(**{name: getattr(self, name)[which] for name in TYPES})
@@ -298,14 +310,14 @@ class NoteSequence:
     def with_columns(self, **columns: npt.ArrayLike) -> NoteSequence:
         """The same piece with some columns replaced, sorted again.
 
-        Pedals are dropped where ticks or tracks are replaced, since they would no longer belong to the notes.
+        Pedals and controls are dropped where ticks or tracks are replaced: they would no longer belong to the notes.
         """
         kept = not columns.keys() & {"start_tick", "end_tick", "track"}
         made = NoteSequence.from_columns(
             **{name: columns.get(name, getattr(self, name)) for name in TYPES}, track_names=self.track_names
         )
         moved = {name: getattr(made, name) for name in TYPES}
-        return self._with(**moved, pedals=self.pedals if kept else made.pedals)
+        return self._with(**moved) if kept else self._with(**moved, pedals=made.pedals, controls=made.controls)
 
     def at_ticks(
         self, start: npt.NDArray[np.int64], end: npt.NDArray[np.int64], pedals: npt.NDArray[np.int64]
@@ -346,6 +358,7 @@ class NoteSequence:
             ticks_per_quarter=ticks_per_quarter,
             tempo_tick=scale(self.tempo_tick),
             pedals=np.column_stack([self.pedals[:, 0], scale(self.pedals[:, 1]), scale(self.pedals[:, 2])]),
+            controls=np.column_stack([self.controls[:, 0], scale(self.controls[:, 1]), self.controls[:, 2:]]),
             time_signatures=tuple(replace(s, tick=moved(s.tick)) for s in self.time_signatures),
             key_signatures=tuple(replace(s, tick=moved(s.tick)) for s in self.key_signatures),
         )

@@ -13,7 +13,9 @@ import soundfile
 from seqaudio.audio import resample
 from seqaudio.errors import OptionError, SeqAudioError
 from seqaudio.files import write_bytes
+from seqaudio.notes.operations.timing import apply_pedals
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.rendering.expression import not_played
 from seqaudio.rendering.sine_tones import sine_tones
 from seqaudio.rendering.soundfont import SoundFont, fit_programs, general_midi_soundfont
 from seqaudio.rendering.soundfont_player import MAX_NOTE, PLAYING_RATE, play
@@ -35,7 +37,8 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
     most 6 s after its end. The instruments are those of `soundfont`, by default those of the General MIDI SoundFont
     in the package pretty_midi. Programs that a SoundFont lacks are played by its lowest program, and notes longer than
     a minute are released after a minute, both with a warning on stderr. Where the default SoundFont cannot be played,
-    `sine_tones` plays instead, also with a warning.
+    `sine_tones` plays instead, also with a warning. Sustain pedals hold notes; volume, pan, expression and bends are
+    played where `read_midi` was asked for them; other controllers are not, which a warning says of those that matter.
 
     Raises:
         OptionError: no notes, a piece of more than an hour, a sample rate (hertz) outside 8000..192000, a `soundfont`
@@ -51,6 +54,10 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
         raise OptionError(
             f"the piece lasts {notes.duration:,.0f} s, expected at most {MAX_DURATION:,.0f} s; cut it first"
         )
+    if len(notes.pedals):
+        notes = apply_pedals(notes)
+    if left_out := not_played(notes):
+        _warn(f"not played: {left_out}")
     if soundfont is not None:
         return _finished(_play(notes, sample_rate, soundfont), notes.duration, sample_rate)
     try:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.progress import progress
+from seqaudio.rendering.expression import Curve, Expression, expressions_of
 from seqaudio.rendering.soundfont import OPEN_FILTER, Envelope, Oscillator, SoundFont, Zone
 
 PLAYING_RATE = 44_100  # hertz, of the samples that `play` returns
@@ -38,6 +39,7 @@ class _Voice:
     held: float  # seconds
     velocity: int
     release: float  # seconds for 100 dB
+    expression: Expression  # of its track
 
     @property
     def seconds(self) -> float:
@@ -58,7 +60,7 @@ def play(notes: NoteSequence, font: SoundFont) -> npt.NDArray[np.float32]:
 
         x(t) = (velocity / 127)^2  10^(-attenuation / 20)  v(t)  (f * s)(t)
 
-    with volume envelope v, low-pass filter f and looped sample s.
+    with volume envelope v, low-pass filter f and looped sample s, times the gain of its track (`expressions_of`).
 
     Raises OptionError where samples that are needed are compressed or not in the file.
     """
@@ -80,20 +82,32 @@ def play(notes: NoteSequence, font: SoundFont) -> npt.NDArray[np.float32]:
 
 def _add(mix: npt.NDArray[np.float32], zone: Zone, key: int, voices: list[_Voice]) -> None:
     """Add all notes of one zone and key to the mix [N, 2]."""
-    sound = _sound(zone, key, max(round(voice.seconds * PLAYING_RATE) for voice in voices))
-    angle = (zone.pan + 1) * np.pi / 4
-    sides = np.array([np.cos(angle), np.sin(angle)], dtype=np.float32)
-    for voice in voices:
+    lengths = [round(voice.seconds * PLAYING_RATE) for voice in voices]
+    bends = [_over(voice.expression.bend, voice, length) for voice, length in zip(voices, lengths, strict=True)]
+    straight = [length for length, bend in zip(lengths, bends, strict=True) if bend is None]
+    shared = _sound(zone, key, max(straight)) if straight else np.zeros(0)
+    for voice, length, bend in zip(voices, lengths, bends, strict=True):
+        sound = shared if bend is None else _sound(zone, key, length, bend)
         first = round(voice.start * PLAYING_RATE)
-        count = min(round(voice.seconds * PLAYING_RATE), len(sound), len(mix) - first)
+        count = min(length, len(sound), len(mix) - first)
         gain = (voice.velocity / 127) ** 2 * 10 ** (-zone.attenuation / 20)
         shaped = gain * _volume(zone.volume_envelope, key, voice, count) * sound[:count]
+        if (level := _over(voice.expression.gain, voice, count)) is not None:
+            shaped *= level
+        pan = _over(voice.expression.pan, voice, count)
+        angle = (np.clip(zone.pan + (0.0 if pan is None else pan), -1, 1) + 1) * np.pi / 4
+        sides = np.stack([np.cos(angle), np.sin(angle)], axis=-1).astype(np.float32)  # [2] or [count, 2]
         mix[first : first + count] += shaped.astype(np.float32)[:, None] * sides
+
+
+def _over(curve: Curve | None, voice: _Voice, count: int) -> _Floats | float | None:
+    return None if curve is None else curve.over(voice.start, count, PLAYING_RATE)
 
 
 def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]) -> _Group:
     """The voices of all notes, by zone and key."""
     grouped: _Group = defaultdict(list)
+    expressions = expressions_of(notes)
     last: dict[tuple[int, ...], list[_Voice]] = {}  # by exclusive class: voices that the next note of the class ends
     columns = (notes.start, notes.end, notes.pitch, notes.velocity, notes.track, notes.program, notes.is_drum)
     for start, end, pitch, velocity, *part in zip(*(column.tolist() for column in columns), strict=True):
@@ -103,7 +117,8 @@ def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]
                 continue
             key = pitch if zone.fixed_key < 0 else zone.fixed_key
             loud = velocity if zone.fixed_velocity < 0 else zone.fixed_velocity
-            voice = _Voice(start, min(max(end - start, MIN_NOTE), MAX_NOTE), loud, zone.volume_envelope.release)
+            held = min(max(end - start, MIN_NOTE), MAX_NOTE)
+            voice = _Voice(start, held, loud, zone.volume_envelope.release, expressions[part[0]])
             grouped[id(zone), key].append(voice)
             if zone.exclusive:
                 classes[*part, zone.exclusive].append(voice)
@@ -114,14 +129,18 @@ def _voices(notes: NoteSequence, instruments: dict[tuple[int, bool], list[Zone]]
     return grouped
 
 
-def _sound(zone: Zone, key: int, count: int) -> _Floats:
-    """The sample at the pitch of a key, looped and filtered, before the volume envelope: at most `count` samples."""
+def _sound(zone: Zone, key: int, count: int, bend: _Floats | float = 0.0) -> _Floats:
+    """The sample at the pitch of a key, looped and filtered, before the volume envelope: at most `count` samples.
+
+    `bend`: cents, one number or [count].
+    """
     cents = np.clip((key - zone.root) * zone.scale + zone.tuning, -12_000, 12_000)
     parts = []
     position = 0.0
     for first in range(0, count, SAMPLES_AT_ONCE):
         time = np.arange(first, min(first + SAMPLES_AT_ONCE, count)) / PLAYING_RATE
         bent = cents + zone.envelope_pitch * _modulation(zone.modulation_envelope, key, time)
+        bent = bent + (bend[first : first + len(time)] if isinstance(bend, np.ndarray) else bend)
         for oscillator in zone.oscillators:
             bent = bent + oscillator.pitch * _triangle(oscillator, time)
         steps = zone.rate / PLAYING_RATE * 2.0 ** (np.clip(bent, -14_400, 14_400) / 1200)

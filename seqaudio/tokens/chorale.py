@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.bars import COMMON_TIME, with_full_upbeat
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
 from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, Voice, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
@@ -32,11 +35,11 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
     Steps without a change are not written: sounding notes continue, at EOS to the end of the bar. A last chord that
     ends earlier is followed by rests, so all bars are full. The first bar begins at tick 0; an upbeat begins at one of
-    its later steps. A piece ends with the bar in which the last note ends.
+    its later steps, after silence (`with_full_upbeat`). A piece ends with the bar in which the last note ends.
 
     `four_voices` chooses the tracks of the voices, which may cross and share pitches. The first time signature holds
-    throughout, or 4/4 where it is not one of the three. Velocities, programs and tempo are not written; `quantise`
-    sets them.
+    throughout; one that is not among the three becomes the one whose bar is as long (6/8: 3/4), or has a whole number
+    of its bars (3/8: 3/4), otherwise 4/4. Velocities, programs and tempo are not written; `quantise` sets them.
 
     Source: steps of four voices in one stream with a mark before each, as in Liang et al. (2017), "Automatic stylistic
     composition of Bach chorales with deep LSTM". Leaving out steps without a change, and writing the position in the
@@ -58,10 +61,15 @@ class ChoraleRepresentation(FourVoiceRepresentation):
             *(f"step_{step}" for step in range(max(self.ids.bar_steps))),
         )
 
+    def aligned(self, notes: NoteSequence) -> NoteSequence:
+        return with_full_upbeat(notes)
+
     def quantise(self, notes: NoteSequence) -> NoteSequence:
+        notes = self.aligned(notes)
         return self._sequence(four_voices(notes, self.steps_per_quarter), _time_signature(notes))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
+        notes = self.aligned(notes)
         voices = four_voices(notes, self.steps_per_quarter)
         length = max((int(voice.end.max(initial=0)) for voice in voices), default=0)
         if not length:
@@ -81,6 +89,17 @@ class ChoraleRepresentation(FourVoiceRepresentation):
             if changed[row]:
                 stream += [ids.step + step, *grid[row].tolist()]
         return np.array(stream, dtype=np.int64)
+
+    def onsets(self, encoded: npt.NDArray[np.int64]) -> Onsets:
+        ids = self.ids
+        signature = int(encoded[0]) - ids.time_signature if len(encoded) else 0
+        begins = encoded >= ids.step
+        bar = np.cumsum(encoded == ids.bar) - 1
+        step = np.where(begins, bar * ids.bar_steps[signature] + encoded - ids.step, 0)
+        step = np.maximum.accumulate(step)  # steps rise, so each token has that of the last one before it
+        places = np.flatnonzero((encoded >= ids.note) & (encoded < ids.time_signature))
+        signatures = (_signature(signature),) if len(encoded) else ()
+        return Onsets(step[places], encoded[places] - ids.note, self.steps_per_quarter, signatures)
 
     def grammar(self) -> Grammar:
         return ChoraleGrammar(self.ids)
@@ -103,18 +122,26 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
     def _sequence(self, voices: list[Voice], signature: int) -> NoteSequence:
         """The voices as notes; without notes there is no time signature. `signature`: index in TIME_SIGNATURES."""
-        numerator, denominator = map(int, TIME_SIGNATURES[signature].split("/"))
         has_notes = any(len(voice.start) for voice in voices)
-        return self.notes_of_voices(voices, [TimeSignature(0, numerator, denominator)] if has_notes else [])
+        return self.notes_of_voices(voices, [_signature(signature)] if has_notes else [])
+
+
+def _signature(index: int) -> TimeSignature:
+    numerator, denominator = map(int, TIME_SIGNATURES[index].split("/"))
+    return TimeSignature(0, numerator, denominator)
 
 
 def _time_signature(notes: NoteSequence) -> int:
-    """The index in TIME_SIGNATURES of the first time signature; 0, for 4/4, without one or where it is another."""
-    name = notes.time_signatures[0].name if notes.time_signatures else ""
-    return TIME_SIGNATURES.index(name) if name in TIME_SIGNATURES else 0
+    """The index in TIME_SIGNATURES of the one that `ChoraleRepresentation` writes for the first of a piece."""
+    first = notes.time_signatures[0] if notes.time_signatures else COMMON_TIME
+    if first.name in TIME_SIGNATURES:
+        return TIME_SIGNATURES.index(first.name)
+    bar = Fraction(4 * first.numerator, first.denominator)
+    whole = [quarters % bar == 0 for quarters in BAR_QUARTERS]
+    return BAR_QUARTERS.index(bar) if bar in BAR_QUARTERS else whole.index(True) if any(whole) else 0
 
 
-TIME_SIGNATURES = ("4/4", "3/4", "3/2")  # those of Bach's chorales; a piece in any other is written in the first
+TIME_SIGNATURES = ("4/4", "3/4", "3/2")  # those of Bach's chorales
 BAR_QUARTERS = (4, 3, 6)
 
 STEP_TOKENS = 1 + len(VOICES)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
 from seqaudio.tokens.voice import HOLD, NAMES, NOTE, REST, VOCABULARY_END, voice_from_tokens, voice_tokens
 from seqaudio.vocabulary import EOS
@@ -50,6 +51,10 @@ class ChoraleGridRepresentation(FourVoiceRepresentation):
         for column, voice in enumerate(voices):
             grid[:, column] = voice_tokens(voice, length)
         return grid.reshape(-1)
+
+    def onsets(self, encoded: npt.NDArray[np.int64]) -> Onsets:
+        place = np.flatnonzero(encoded >= NOTE)
+        return Onsets(place // len(VOICES), encoded[place] - NOTE, self.steps_per_quarter)
 
     def grammar(self) -> Grammar:
         return ChoraleGridGrammar()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,8 +20,8 @@ ANDANTE = 750_000  # microseconds per quarter: 80 quarters a minute
 def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     """At most four voices on a grid, the soprano first, each the skyline of its track.
 
-    The tracks are those named after the voices if there is one for each, otherwise the first four tracks with notes.
-    Drums are left out.
+    The tracks are those named after the voices if there is one for each, otherwise the first four tracks with notes,
+    by falling mean pitch; of equally high ones the earlier comes first. Drums are left out.
     """
     notes = notes.select(~notes.is_drum)
     names = [name.strip().lower() for name in notes.track_names]
@@ -28,13 +29,17 @@ def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     if all(names.count(voice) == 1 for voice in wanted):
         tracks = [names.index(voice) for voice in wanted]
     else:
-        tracks = np.unique(notes.track)[: len(VOICES)].tolist()
+        first = np.unique(notes.track)[: len(VOICES)].tolist()
+        tracks = sorted(first, key=lambda track: -float(notes.pitch[notes.track == track].mean()))
     return [voice_of(notes, steps_per_quarter, notes.track == track) for track in tracks]
 
 
 @dataclass(frozen=True)
 class FourVoiceRepresentation(TokenRepresentation):
     """Base class for four voices: the grid, and properties of decoded notes that no token holds."""
+
+    keeps: ClassVar[str] = "the highest voice of each of four tracks"
+    instead: ClassVar[str] = "performance"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     program: int = 19  # General MIDI program, counted from 0, of all decoded voices; 19: church organ

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.tokens.voice import (
     HOLD,
@@ -42,6 +43,8 @@ class MelodyRepresentation(TokenRepresentation):
     """
 
     name: ClassVar[str] = "melody"
+    keeps: ClassVar[str] = "the highest voice of one track alone"
+    instead: ClassVar[str] = "performance"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     track: Literal["highest", "first"] = "highest"  # the track of the highest mean pitch, or the first with notes
@@ -66,6 +69,10 @@ class MelodyRepresentation(TokenRepresentation):
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         voice = voice_of(notes, self.steps_per_quarter, self._track(notes))
         return voice_tokens(voice, int(voice.end.max(initial=0)))
+
+    def onsets(self, encoded: npt.NDArray[np.int64]) -> Onsets:
+        step = np.flatnonzero(encoded >= NOTE)
+        return Onsets(step, encoded[step] - NOTE, self.steps_per_quarter)
 
     def grammar(self) -> Grammar:
         return MelodyGrammar()

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, grid_steps
 from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_RESOLUTION, MAX_TEMPO, NoteSequence
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.vocabulary import EOS
 
@@ -135,6 +136,14 @@ class PerformanceRepresentation(TokenRepresentation):
         pitch, bins = notes.pitch.astype(np.int64), self._bins(notes.velocity)
         start, end, pitch, bins = as_one_part(start, end, pitch, bins)
         return start, end, pitch, bins
+
+    def onsets(self, encoded: npt.NDArray[np.int64]) -> Onsets:
+        ids = self.ids
+        shifts = (encoded >= ids.shift(1)) & (encoded < ids.velocity)
+        step = np.cumsum(np.where(shifts, encoded - ids.shift(0), 0))
+        places = np.flatnonzero((encoded >= ids.on) & (encoded < ids.off))
+        steps = self.steps_per_quarter if self.clock == "beat" else self.steps_per_second
+        return Onsets(step[places], encoded[places] - ids.on, steps)
 
     def grammar(self) -> Grammar:
         return PerformanceGrammar(self.ids)

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.tokens.representation import Representation
 
 _EXACT = 1e-9  # seconds or quarters: times closer than that are equal
+
+
+class Quantiser(Protocol):
+    """What is needed of a Representation here."""
+
+    @property
+    def timing(self) -> Literal["beat", "second"]: ...
+
+    def aligned(self, notes: NoteSequence) -> NoteSequence: ...
+
+    def quantise(self, notes: NoteSequence) -> NoteSequence: ...
+
+    def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class QuantisingLoss:
         return ", ".join(parts)
 
 
-def quantising_loss(representation: Representation, notes: NoteSequence) -> QuantisingLoss:
+def quantising_loss(representation: Quantiser, notes: NoteSequence) -> QuantisingLoss:
     """Compare a piece with its quantisation, which is the result of `decode(encode(notes))`.
 
     A note is kept if the result has a note of its pitch that begins within half a step of it. Where several notes
@@ -53,6 +66,7 @@ def quantising_loss(representation: Representation, notes: NoteSequence) -> Quan
     of their pitch sounds in the result. Times are in quarters, or in seconds where the representation keeps seconds.
     Where it cuts long silences, later notes are searched at their new times, and count as moved by what was cut.
     """
+    notes = representation.aligned(notes)
     result = representation.quantise(notes)
     drums_kept = bool(result.is_drum.any())
     melodic = notes if drums_kept else notes.select(~notes.is_drum)

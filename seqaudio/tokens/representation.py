@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from operator import index
 from typing import Any, ClassVar, Literal
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.registry import Registry, did_you_mean
+from seqaudio.tokens.loss import Loss, Onsets
+from seqaudio.tokens.quantising_loss import quantising_loss
 from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS
 
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
@@ -56,6 +58,8 @@ class Representation(ABC):
     name: ClassVar[str]
     kind: ClassVar[Literal["tokens", "roll"]]  # of a store of encoded pieces
     version: ClassVar[int] = 1  # of its code: raise it whenever it gives other tokens (tests/test_code_versions.py)
+    keeps: ClassVar[str] = "one note of a pitch at a time"  # in words that follow "kept 9 of 12 notes:"
+    instead: ClassVar[str] = ""  # a representation that keeps what this one leaves out
     encodes_pedals: ClassVar[bool] = False  # if not, preparations do not read `NoteSequence.pedals`
 
     @property
@@ -79,6 +83,43 @@ class Representation(ABC):
     @abstractmethod
     def decode(self, encoded: Any) -> NoteSequence:
         """The inverse of `encode`. Raises ValueError for anything that `encode` cannot give; nothing is repaired."""
+
+    @property
+    def spelt(self) -> str:
+        """The name as `build_representation` and `--representation` take it, such as `miditok:TSD`."""
+        return self.name
+
+    @property
+    def writes_programs(self) -> bool:
+        """Whether decoded notes have the instruments of the piece, drums among them, instead of one for all notes."""
+        return False
+
+    def aligned(self, notes: NoteSequence) -> NoteSequence:
+        """The notes at the times at which `quantise` writes them, before it rounds: after a full bar for an upbeat."""
+        return notes
+
+    def loss(self, notes: NoteSequence, encoded: npt.NDArray[Any] | None = None) -> Loss:
+        """What `quantise` leaves out, moves and rewrites of a piece. `quantising_loss` counts more, but takes longer.
+
+        `encoded`: the result of `encode(notes)` where that is at hand, from which `onsets` is faster.
+        """
+        seconds = self.timing == "second"
+        aligned = self.aligned(notes)
+        onsets = None if encoded is None else self.onsets(encoded)
+        if onsets is None:
+            onsets = Onsets.of(self.quantise(notes), seconds)
+        adjustable = getattr(self, "steps_per_quarter", None) == onsets.steps_per_unit
+        loss = Loss.of(aligned, onsets, seconds, adjustable)
+        cut = self.cut_silence(aligned)
+        if not cut.any():
+            return loss
+        # notes after a silence that was cut are at other steps than Loss looks for
+        exact = quantising_loss(self, notes)
+        return replace(loss, moved=exact.moved, furthest=exact.furthest, grid=0)
+
+    def onsets(self, encoded: npt.NDArray[Any]) -> Onsets | None:
+        """The notes that an encoding begins, by operations on whole columns; None where `quantise` is to tell them."""
+        return None
 
     def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]:
         """[N] quarters of silence that `quantise` removes before each note; 0 where it keeps silences."""

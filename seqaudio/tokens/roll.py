@@ -11,6 +11,7 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, pitches_on_grid
 from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence
+from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Representation
 
 Frames = npt.NDArray[np.uint8]
@@ -36,6 +37,7 @@ class RollRepresentation(Representation):
 
     name: ClassVar[str] = "roll"
     kind: ClassVar[Literal["tokens", "roll"]] = "roll"
+    keeps: ClassVar[str] = "one note of a pitch at a time, on the 88 keys of a piano"
 
     steps_per_quarter: int = 4  # 4: sixteenths
     repeats: Literal["apart", "joined"] = "apart"
@@ -78,6 +80,12 @@ class RollRepresentation(Representation):
             raise ValueError(f"got a roll of {frames.dtype} {list(frames.shape)}, expected [T, {KEYS}] zeros and ones")
         self.grammar().check(frames)
         return self._notes(frames)
+
+    def onsets(self, encoded: Frames) -> Onsets:
+        begins = encoded.copy()
+        begins[1:] &= encoded[:-1] ^ 1
+        place = np.flatnonzero(begins.reshape(-1).view(np.bool_))  # faster than in two dimensions
+        return Onsets(place // (KEYS * self.frames_per_step), place % KEYS + LOWEST, self.steps_per_quarter)
 
     def grammar(self) -> RollGrammar:
         """A new grammar, at the beginning of a roll: which keys may sound in the next frame."""

@@ -37,6 +37,7 @@ def excerpt(notes: NoteSequence, start: int, end: int) -> NoteSequence:
         time_signatures=_within(notes.time_signatures, start, end),
         key_signatures=_within(notes.key_signatures, start, end),
         pedals=_pedals_within(notes.pedals, start, end),
+        controls=notes.controls[:0],
     )
 
 

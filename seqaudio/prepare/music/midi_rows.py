@@ -14,6 +14,8 @@ from seqaudio.prepare.corpora.splits import check_percentages, hash_split
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.near_duplicates import PieceIdentity, content_hash
 from seqaudio.prepare.music.piece_facts import PieceFacts
+from seqaudio.prepare.music.piece_remarks import remarks_on
+from seqaudio.tokens.loss import DRUMS
 from seqaudio.tokens.representation import Representation
 
 LONGEST_MINUTES = 240.0
@@ -61,28 +63,35 @@ class MidiPreparation:
                 yield error
 
     def _rows(self, item: Item, songs: Sequence[NoteSequence]) -> list[Row]:
-        melodic = [song for song in songs if not song.is_drum.all()]
-        if not melodic:
-            raise MidiError(item.file, Reason.PERCUSSION_ONLY, "every note is percussion")
-        for song in melodic:
+        drums = self.representation.writes_programs
+        written = [song for song in songs if drums or not song.is_drum.all()]
+        if not written:
+            detail = f"every note is percussion, which {self.representation.spelt} leaves out; --representation {DRUMS}"
+            raise MidiError(item.file, Reason.PERCUSSION_ONLY, f"{detail} writes drums")
+        for song in written:
             check_length(item.file, song, self.longest_minutes)
         identity = PieceIdentity.of(*songs).to_bytes() if self.identify else b""
         rows = [
-            Row(
-                id=item.id if len(melodic) == 1 else f"{item.id}#{number}",
-                sequence=self.representation.encode(song),
-                duration=song.duration,
-                split=item.split or ("" if self.identify else self.split(song)),
-                text=PieceFacts.of(song).to_text(),
-                remark="; ".join(first_remarks(song)),
-                identity=identity,
-            )
-            for number, song in enumerate(melodic, start=1)
+            self._row(item, item.id if len(written) == 1 else f"{item.id}#{number}", song, identity)
+            for number, song in enumerate(written, start=1)
         ]
         rows = [row for row in rows if len(row.sequence)]
         if not rows:
             raise MidiError(item.file, Reason.NO_NOTES, f"no notes that {self.representation.name} can say")
         return rows
+
+    def _row(self, item: Item, name: str, song: NoteSequence, identity: bytes) -> Row:
+        sequence = self.representation.encode(song)
+        loss = self.representation.loss(song, sequence)
+        return Row(
+            id=name,
+            sequence=sequence,
+            duration=song.duration,
+            split=item.split or ("" if self.identify else self.split(song)),
+            text=PieceFacts.of(song, loss).to_text(),
+            remark="; ".join([*first_remarks(song), *remarks_on(song, loss, self.representation)]),
+            identity=identity,
+        )
 
     def split(self, song: NoteSequence) -> str:
         """train, valid or test, the same for every copy and transposition of a piece."""

@@ -95,12 +95,12 @@ class PieceIdentity:
 
 
 def content_hash(song: NoteSequence) -> str:
-    """SHA-256 of onsets, lengths and intervals of all notes but percussion, in hexadecimal.
+    """SHA-256 of onsets, lengths and intervals of all notes but percussion, or of all where there is nothing else.
 
     The same whatever the key, the octave, the tempo, the instruments, the velocities and the silence before the
     first note; onsets and lengths count at twelve steps per quarter.
     """
-    start, end, pitch = pitches_on_grid(song, _STEPS, ~song.is_drum)
+    start, end, pitch = pitches_on_grid(song, _STEPS, ~song.is_drum | song.is_drum.all())
     start, pitch, end = sorted_rows(start, pitch, end)
     notes = np.empty((3, len(start)), dtype="<i8")
     notes[0], notes[1], notes[2] = start, end - start, pitch

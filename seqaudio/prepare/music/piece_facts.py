@@ -10,9 +10,12 @@ import numpy as np
 
 from seqaudio.notes.keys import key_name
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.prepare.music.oddities import unmarked_drums
+from seqaudio.tokens.loss import Loss
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
 _STORED_NAMES = {"time_signatures": "metres"}  # names in stores, where they differ from those here
+_LATER = ("unmarked_drums", "loss")  # fields that older stores lack
 
 
 @dataclass(frozen=True)
@@ -26,10 +29,12 @@ class PieceFacts:
     fastest: float
     programs: tuple[int, ...]  # General MIDI programs counted from 0, sorted, without percussion
     percussion: bool
+    unmarked_drums: tuple[str, ...] = ()  # names of tracks that tell of drums, though their notes have pitches
+    loss: Loss | None = None  # what the representation left out, moved and rewrote; None where that is nothing
 
     @classmethod
-    def of(cls, notes: NoteSequence) -> PieceFacts:
-        """The facts about one piece."""
+    def of(cls, notes: NoteSequence, loss: Loss | None = None) -> PieceFacts:
+        """The facts about one piece, and what its representation lost."""
         percussion = bool(notes.is_drum.any())
         programs = notes.program[~notes.is_drum] if percussion else notes.program
 
@@ -41,11 +46,18 @@ class PieceFacts:
             fastest=round(60e6 / int(notes.tempo.min()), 3),
             programs=tuple(np.flatnonzero(np.bincount(programs)).tolist()),
             percussion=percussion,
+            unmarked_drums=unmarked_drums(notes),
+            loss=loss or None,
         )
 
     def to_text(self) -> str:
-        """As JSON on one line."""
-        return _JSON.encode({_STORED_NAMES.get(name, name): value for name, value in vars(self).items()})
+        """As JSON on one line; what came later and says nothing is left out."""
+        data = {_STORED_NAMES.get(name, name): value for name, value in vars(self).items() if name not in _LATER}
+        if self.unmarked_drums:
+            data["unmarked_drums"] = self.unmarked_drums
+        if self.loss is not None:
+            data["loss"] = {name: value for name, value in vars(self.loss).items() if value}
+        return _JSON.encode(data)
 
     @classmethod
     def from_text(cls, text: str) -> PieceFacts | None:
@@ -54,8 +66,10 @@ class PieceFacts:
             data: Any = json.loads(text)
             for name, stored in _STORED_NAMES.items():
                 data[name] = data.pop(stored)
-            for name in ("time_signatures", "keys", "programs"):
-                data[name] = tuple(data[name])
+            for name in ("time_signatures", "keys", "programs", "unmarked_drums"):
+                data[name] = tuple(data.get(name, ()))
+            if "loss" in data:
+                data["loss"] = Loss(**data["loss"])
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None

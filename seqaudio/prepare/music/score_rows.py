@@ -10,6 +10,7 @@ from seqaudio.ledger import Reason
 from seqaudio.midi.score import read_score
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.piece_facts import PieceFacts
+from seqaudio.prepare.music.piece_remarks import remarks_on
 from seqaudio.tokens.four_voices import VOICES
 from seqaudio.tokens.representation import Representation
 
@@ -38,4 +39,7 @@ class ScorePreparation:
         if not item.split:
             raise InputFileError(item.file, Reason.UNEXPECTED_NAME, "no split is known for this name")
         duration = self.representation.quantise(notes).duration
-        return [Row(item.id, self.representation.encode(notes), duration, text=PieceFacts.of(notes).to_text())]
+        sequence = self.representation.encode(notes)
+        loss = self.representation.loss(notes, sequence)
+        remark = "; ".join(remarks_on(notes, loss, self.representation))
+        return [Row(item.id, sequence, duration, text=PieceFacts.of(notes, loss).to_text(), remark=remark)]

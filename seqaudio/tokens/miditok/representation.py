@@ -105,6 +105,14 @@ class MidiTokRepresentation(TokenRepresentation):
         return BEAT_STEPS if self.tokeniser == "BEAT" else self.steps_per_quarter
 
     @property
+    def spelt(self) -> str:
+        return f"{self.name}:{self.tokeniser}"
+
+    @property
+    def writes_programs(self) -> bool:
+        return self.library.programs
+
+    @property
     def event_tokens(self) -> tuple[str, ...]:
         return self.library.tokens
 

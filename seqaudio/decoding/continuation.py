@@ -1,0 +1,77 @@
+"""Give a continued piece what its tokens do not hold of the primer: tempo, time signatures, instrument."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.notes.quantise import nearest_step
+from seqaudio.notes.sequence import NoteSequence, TimeSignature, tempo_map
+from seqaudio.tokens.representation import Representation
+
+RESOLUTION = 480  # ticks per quarter of pieces whose representation keeps seconds
+
+
+def like_primer(notes: NoteSequence, primer: NoteSequence, representation: Representation) -> NoteSequence:
+    """A decoded piece that begins with the notes of a primer, played as the primer is.
+
+    Tempos are those of the primer; its last one goes on. So do its time signatures, and those that the representation
+    wrote for them (3/4 for 6/8) are replaced; changes that the model has written later stay. Where the representation
+    writes no programs, all notes get the one that most notes of the primer have.
+    """
+    primer = representation.aligned(primer)
+    if representation.timing == "second":
+        notes = _in_quarters(notes, primer)
+    until = _until(notes, primer, representation)
+    ticks = _ticks_in(notes, primer, primer.tempo_tick)
+    tempos = zip(ticks, primer.tempo.tolist(), strict=True)
+    tempo_tick, tempo = tempo_map(pair for pair in tempos if pair[0] < until)
+    made = replace(notes, tempo_tick=tempo_tick, tempo=tempo, time_signatures=_metres(notes, primer, until))
+    pitched = primer.program[~primer.is_drum]
+    if not representation.writes_programs and len(pitched):
+        made = made.with_columns(program=np.full(len(made), np.bincount(pitched).argmax(), dtype=np.int16))
+    return made
+
+
+def _in_quarters(notes: NoteSequence, primer: NoteSequence) -> NoteSequence:
+    """The notes at the same seconds, their ticks counted in the primer's tempos."""
+    elapsed = primer.seconds(primer.tempo_tick)
+
+    def ticks(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        index = np.searchsorted(elapsed, seconds, side="right") - 1
+        quarters = primer.tempo_tick[index] / primer.ticks_per_quarter
+        quarters += (seconds - elapsed[index]) * 1e6 / primer.tempo[index]
+        return np.rint(quarters * RESOLUTION).astype(np.int64)
+
+    start = ticks(notes.start)
+    moved = notes.with_columns(start_tick=start, end_tick=np.maximum(ticks(notes.end), start + 1))
+    return replace(moved, ticks_per_quarter=RESOLUTION)
+
+
+def _until(notes: NoteSequence, primer: NoteSequence, representation: Representation) -> int:
+    """The tick of `notes`, at least 1, at which the first note begins that is not the primer's; the end for none."""
+    own = representation.quantise(primer)
+    if representation.timing == "second":
+        own = _in_quarters(own, primer)
+    count = min(len(own), len(notes))
+    same = (own.start_tick[:count] == notes.start_tick[:count]) & (own.pitch[:count] == notes.pitch[:count])
+    first = count if same.all() else int(np.argmin(same))
+    return max(1, int(notes.start_tick[first]) if first < len(notes) else notes.last_tick)
+
+
+def _metres(notes: NoteSequence, primer: NoteSequence, until: int) -> tuple[TimeSignature, ...]:
+    """The primer's time signatures up to a tick, then those of the notes that change what they had."""
+    given = primer.time_signatures
+    if not given:
+        return notes.time_signatures
+    ticks = _ticks_in(notes, primer, np.array([signature.tick for signature in given], dtype=np.int64))
+    kept = {tick: replace(one, tick=tick) for one, tick in zip(given, ticks, strict=True) if tick < until}
+    return (*kept.values(), *(later for later in notes.time_signatures if later.tick >= until))
+
+
+def _ticks_in(notes: NoteSequence, primer: NoteSequence, ticks: npt.NDArray[np.int64]) -> list[int]:
+    """Ticks of the primer at the resolution of the notes."""
+    scaled: list[int] = nearest_step(ticks, primer.ticks_per_quarter, notes.ticks_per_quarter).tolist()
+    return scaled
