@@ -13,9 +13,10 @@ sys.path.insert(0, {root!r})
 import seqaudio.midi.chunks as chunks
 from seqaudio.guarded.child import serve
 from seqaudio.midi import parser_child
+from seqaudio.midi.events import Checked
 
 if {trusting}:
-    chunks.check_events = lambda track: ([], [])
+    chunks.check_events = lambda track: Checked(track, [], [], [], len(track), ())
 
 def fragile(request):
     if b"what kills" in request:

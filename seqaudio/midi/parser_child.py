@@ -31,8 +31,8 @@ from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
 from seqaudio.midi.channels import shared_pedals
 from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
-from seqaudio.midi.ends import with_missing_ends
 from seqaudio.midi.events import ticks_of
+from seqaudio.midi.repairs import repaired
 
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
@@ -68,7 +68,7 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
         found.append(_songs(request[place : place + length]))
         place += length
     # of all files at once: that takes little longer than of one
-    songs = iter(with_missing_ends([song for file in found if not isinstance(file, MidiError) for song in file]))
+    songs = iter(repaired([song for file in found if not isinstance(file, MidiError) for song in file]))
     columns, files = _Columns(), list[dict[str, Any]]()
     for file in found:
         if isinstance(file, MidiError):
