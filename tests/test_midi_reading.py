@@ -109,16 +109,14 @@ def test_a_note_without_length_stays() -> None:
         (midi(track(NOTE + END), division=0xFFFF), Reason.DAMAGED, "SMPTE clock of 1 frames a second"),
         (midi(track(NOTE + END), division=0xE700), Reason.DAMAGED, "25 frames a second and 0 ticks"),
         (midi(track("00 3c 50" + END)), Reason.DAMAGED, "track 0, byte 1: data 0x3c before any status"),
-        (midi(track("00 90 3c 80" + END)), Reason.DAMAGED, "byte 1: message 0x90 is cut short"),
         (midi(track("00 90 3c")), Reason.DAMAGED, "byte 1: message 0x90 is cut short"),
-        (midi(track("80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of more than four bytes"),
+        (midi(track("80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of five bytes"),
+        (midi(track("80 80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of more than four"),
         (midi(track("00 f0 81 01 43" + END)), Reason.DAMAGED, "event 0xf0 has 132 bytes, the track has only 8 more"),
         (midi(track("00 f4" + END)), Reason.DAMAGED, "unknown status 0xf4"),
         (midi(track("00 ff 51 03 00 00 00" + NOTE + END)), Reason.DAMAGED, "expected 1..16777215"),
-        (midi(track("00 c0 80" + NOTE + END)), Reason.DAMAGED, "message 0xc0"),
         (midi(), Reason.NO_NOTES, "no note"),
         (midi(track(END)), Reason.NO_NOTES, "no note"),
-        (midi(track("00 90 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
         (midi(track("00 80 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
         (midi(track(NOTE + END), track(NOTE + END), form=2), Reason.DAMAGED, "2 songs"),
     ],
@@ -430,8 +428,11 @@ LETHAL = midi(
 )
 
 
-def test_what_kills_the_parser_is_refused_before_it_gets_there() -> None:
-    assert refusal(LETHAL).reason is Reason.DAMAGED
+def test_what_kills_the_parser_is_mended_before_it_gets_there() -> None:
+    """All those strikes become strikes of the highest key, of which each channel ends but one."""
+    notes = read_midi(LETHAL)
+    assert set(notes.pitch.tolist()) == {127}
+    assert "track 0: 2,048 data bytes above 127 taken as 127" in notes.remarks
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="how memory lies decides whether the parser survives")
