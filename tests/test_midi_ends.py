@@ -12,8 +12,8 @@ from test_midi_reading import END, midi, rows, track
 from seqaudio.errors import MidiError
 from seqaudio.midi import read_midi, read_songs
 from seqaudio.midi.chunks import songs_of
-from seqaudio.midi.repairs import AGAIN, CLOSED, NO_LENGTH, repaired
 from seqaudio.midi.reading import read_many
+from seqaudio.midi.repairs import AGAIN, CLOSED, NO_LENGTH, repaired
 
 Event = tuple[int, str, int]  # tick, "+" for a strike and "-" for an end, pitch
 
@@ -207,7 +207,7 @@ Span = tuple[int, int, int]  # start, end, pitch
 
 
 def broken_piece(draw: np.random.Generator) -> tuple[list[Event], list[Span]]:
-    """Notes of five keys, in some of which ends are missing, in others some stand before their strike; and the notes."""
+    """Notes of five keys, in some of which ends are missing, in others some stand before their strike."""
     events: list[tuple[int, int, Event]] = []  # tick, order within it, event
     notes: list[Span] = []
     for pitch in range(60, 65):

@@ -1,4 +1,4 @@
-"""MIDI as programs and hands write it: each case of the shared list that is about reading, and the kind it stands for."""
+"""MIDI as programs write it: each case of the shared list that is about reading, and the kind it stands for."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import struct
 from pathlib import Path
 
 import pytest
-from cases import case_file
 from test_midi_reading import END, NOTE, midi, rows, track
 
+from cases import case_file
 from conftest import Command, assert_refused
 from seqaudio.cli.info import describe
 from seqaudio.errors import MidiError
@@ -118,7 +118,7 @@ def test_a_clip_file_of_midi_2_is_named() -> None:
 
 def test_a_note_after_years_is_too_long() -> None:
     path = case_file("midi", "note_at_tick_2e31.mid")
-    with pytest.raises(MidiError, match="too_long: .* at most 240 are taken"):
+    with pytest.raises(MidiError, match=r"too_long: .* at most 240 are taken"):
         check_length(path, read_midi(path))
 
 
@@ -264,6 +264,26 @@ def test_ends_of_another_channel_port_or_track_with_notes_of_its_own_end_nothing
 
 
 @pytest.mark.parametrize(
+    ("chosen", "drums"),
+    [
+        ("00 b0 00 78", True),
+        ("00 b0 07 40 00 00 78", True),
+        ("00 b0 00 7f", False),
+        ("00 f0 08 43 10 4c 00 00 7e 00 f7 00 b0 00 7f", True),
+        ("00 f0 0a 41 10 42 12 40 11 15 01 19 f7", True),
+        ("00 f0 0a 41 10 42 12 40 12 15 01 18 f7", False),
+        ("00 b0 00 78 00 b0 00 00", False),
+        ("00 b1 00 78", False),
+        ("00 b0 01 78", False),
+    ],
+)
+def test_channels_of_drums_by_bank_and_message(chosen: str, drums: bool) -> None:
+    notes = read_midi(midi(track(chosen + END), track(PLAYED)))
+    assert notes.is_drum.tolist() == [drums, drums]
+    assert notes.remarks == ()
+
+
+@pytest.mark.parametrize(
     ("message", "expected"),
     [
         ("00 90 3c c8", (60, 127)),
@@ -293,7 +313,9 @@ def test_negative_delta_times_are_taken_as_0_at_the_beginning_only(start: str) -
         read_midi(midi(track(NOTE + start + NOTE[2:] + END)))
 
 
-@pytest.mark.parametrize("junk", [b"\0", b"\0\0\7", b"\r\n", b"junk that is longer", b"\xff" * 40, b"\0\0\0\0\0\0\0\2xy"])
+@pytest.mark.parametrize(
+    "junk", [b"\0", b"\0\0\7", b"\r\n", b"junk that is longer", b"\xff" * 40, b"\0\0\0\0\0\0\0\2xy"]
+)
 def test_the_next_track_is_found_behind_any_junk(junk: bytes) -> None:
     data = midi(track(NOTE + END), promised=2) + junk + track(NOTE.replace("3c", "40") + END)
     notes = read_midi(data)

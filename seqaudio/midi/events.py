@@ -12,6 +12,7 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
+Bytes = bytes | bytearray
 WAIT = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"  # a delta time: at most four bytes of seven bits
 _DATA = rb"[\x00-\x7f]"
 _LENGTH = re.compile(WAIT)
@@ -52,7 +53,7 @@ class Checked(NamedTuple):
     remarks: tuple[str, ...]  # what was corrected
 
 
-def check_events(track: bytes) -> Checked:
+def check_events(given: bytes) -> Checked:
     """Check one track up to its end mark, or to its last byte where it has none.
 
     Misleading are escapes (0xF7), which continue system exclusive messages; and system messages followed by a message
@@ -63,8 +64,9 @@ def check_events(track: bytes) -> Checked:
         ValueError: a delta time of more than four bytes, data without a status, an unknown status, or an event that
             runs past the end; the message names the byte.
     """
-    given, remarks, clipped = track, list[str](), 0
-    before_zero = _before_zero(track)
+    track: Bytes = given
+    remarks, clipped = list[str](), 0
+    before_zero = _before_zero(given)
     if before_zero:
         track = track[_LONG_WAIT - 1 :]
         remarks.append(f"begins {before_zero:,} ticks before 0, read as at 0")
@@ -112,7 +114,9 @@ def check_events(track: bytes) -> Checked:
     if clipped:
         remarks.append(f"{clipped:,} data byte{'s' * (clipped != 1)} above 127 taken as 127")
     checked = bytes(track) if remarks else given
-    return Checked(checked, sorted(misleading, key=lambda event: event.start), messages, programs, place, tuple(remarks))
+    return Checked(
+        checked, sorted(misleading, key=lambda event: event.start), messages, programs, place, tuple(remarks)
+    )
 
 
 def _before_zero(track: bytes) -> int:
@@ -123,8 +127,8 @@ def _before_zero(track: bytes) -> int:
     return 2**32 - value if 2**31 <= value < 2**32 else 0
 
 
-def _high_data(track: bytes | bytearray, event: int, running: int) -> list[int]:
-    """Places of data bytes above 127 in the channel message at `event`; none where it is another event, or cut short."""
+def _high_data(track: Bytes, event: int, running: int) -> list[int]:
+    """Places of data bytes above 127 in the channel message at `event`; none where it is another event, or cut off."""
     status = track[event]
     if status >= 0xF0 or (status < 0x80 and not running):
         return []
@@ -228,7 +232,7 @@ def wait_of(ticks: int) -> bytes:
     return bytes([*(septet | 0x80 for septet in septets[:-1]), septets[-1]])
 
 
-def wait_at(events: bytes, place: int) -> tuple[int, int]:
+def wait_at(events: Bytes, place: int) -> tuple[int, int]:
     """The delta time at `place`, and the place after it."""
     wait = _LENGTH.match(events, place)
     if wait is None:
@@ -238,12 +242,12 @@ def wait_at(events: bytes, place: int) -> tuple[int, int]:
     return number_of(bytes(wait[0])), wait.end()
 
 
-def _end(pattern: re.Pattern[bytes], track: bytes, place: int) -> int:
+def _end(pattern: re.Pattern[bytes], track: Bytes, place: int) -> int:
     match = pattern.match(track, place)
     return place if match is None else match.end()
 
 
-def event_end(track: bytes, place: int, status: int, running: int) -> int:
+def event_end(track: Bytes, place: int, status: int, running: int) -> int:
     """The place after the event at `place`, which is not a valid channel message."""
     if status in _SYSTEM:
         end = place + 1 + _SYSTEM[status]

@@ -102,7 +102,9 @@ class Track:
     @property
     def port(self) -> int:
         """The port that it names first; 0 where it names none."""
-        named = next((port for gap in self.gaps.values() if (port := _PORT.search(self.data, gap.start, gap.stop))), None)
+        named = next(
+            (port for gap in self.gaps.values() if (port := _PORT.search(self.data, gap.start, gap.stop))), None
+        )
         return named[1][0] if named else 0
 
     def events(self, before: int) -> Iterator[Event]:
@@ -115,10 +117,8 @@ class Track:
             tick += wait
             running = self.data[body] < 0x80
             status = kind = status if running else self.data[body]
-            if 0xC0 <= kind < 0xE0:
-                end = body + (1 if running else 2)
-            else:
-                end = event_end(self.data, body, kind, 0)
+            one = 0xC0 <= kind < 0xE0  # data byte
+            end = body + 2 - running if one else event_end(self.data, body, kind, 0)
             yield Event(tick, place, body, kind, running)
             place = end
 

@@ -29,7 +29,7 @@ import symusic
 from seqaudio.errors import MidiError
 from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
-from seqaudio.midi.channels import shared_pedals
+from seqaudio.midi.channels import further_drums, shared_pedals
 from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
 from seqaudio.midi.events import ticks_of
 from seqaudio.midi.repairs import repaired
@@ -119,9 +119,9 @@ def _parse(song: Song, columns: _Columns, with_pedals: bool) -> dict[str, Any]:
     remarks = list(song.remarks)
     pedals = _pedals(song, struck, remarks) if with_pedals else [()] * len(struck)
     tracks = []
-    for track, own in zip(struck, pedals, strict=True):
+    for track, own, is_drum in zip(struck, pedals, _drums(song, struck, remarks), strict=True):
         notes = track.notes
-        tracks.append((_name(track.name, song.data), track.program, track.is_drum, len(notes), len(own)))
+        tracks.append((_name(track.name, song.data), track.program, is_drum, len(notes), len(own)))
         columns.notes.extend(notes)
         columns.pedals.extend(own)
     if song.tempo is None:
@@ -147,6 +147,17 @@ def _pedals(song: Song, struck: list[Any], remarks: list[str]) -> list[Any]:
     if shared is None:
         return [track.pedals for track in struck]
     return [[symusic.Pedal(tick, duration) for tick, duration in spans] for spans in shared]
+
+
+def _drums(song: Song, struck: list[Any], remarks: list[str]) -> list[bool]:
+    """Whether each track that has notes is of drums."""
+    told = [track.is_drum for track in struck]
+    try:
+        further = further_drums(song.data, [(track.program, track.is_drum) for track in struck])
+    except ValueError as error:
+        remarks.append(f"drums are those of channel 10 alone: {error}")
+        further = None
+    return told if further is None else further
 
 
 def _name(name: str, song: bytes) -> str:
