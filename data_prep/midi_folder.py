@@ -5,10 +5,10 @@
     data_prep/midi_folder.py --source FOLDER --out stores/mine --clock second --pedal applied
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation miditok:REMI --workers 4
 
-Every *.mid and *.midi below FOLDER, sorted by path. Splits go by the content of the pieces: versions of one piece
-(copies, transpositions, arrangements, slightly edited ones) fall into one split, so --update reads all files again,
-unless with --versions hashed. Where validation would be empty, as there are few pieces, it gets one from training. A
-file of format 2 gives one row for each of its songs.
+Every *.mid, *.midi, *.kar, *.rmi and *.smf below FOLDER, sorted by path; other files are counted. Splits go by the
+content of the pieces: versions of one piece (copies, transpositions, arrangements, slightly edited ones) fall into one
+split, so --update reads all files again, unless with --versions hashed. Where validation would be empty, as there are
+few pieces, it gets one from training. A file of format 2 gives one row for each of its songs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from seqaudio.midi.reading import Pedal
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
-from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, midi_items
+from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation, listed_midi
 from seqaudio.prepare.music.piece_remarks import describe_note_store
 from seqaudio.tokens import Representation
 
@@ -51,17 +51,17 @@ def main(config: Config) -> None:
     process = MidiPreparation(
         representation, *percentages, config.longest_minutes, config.pedal, identify=splits is not None
     )
-    items = hash_sample(midi_items(config.source, "a folder of MIDI files"), config.limit)
+    items, others = listed_midi(config.source, "a folder of MIDI files")
     store = build_note_store(
         config,
-        items,
+        hash_sample(items, config.limit),
         source=config.name,
         licence=config.licence,
         representation=representation,
         process=process,
         splits=splits,
     )
-    print("\n".join(describe_note_store(store)))
+    print("\n".join([*describe_note_store(store), *([others] if others else [])]))
 
 
 def representation_of(config: Config) -> Representation:

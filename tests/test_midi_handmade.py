@@ -29,7 +29,7 @@ EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {
     "smpte_30drop_80.mid": [(4, 4.000663)],
     "running_status.mid": [(3, 1.5)],
     "running_status_orphan.mid": Reason.DAMAGED,
-    "no_note_off.mid": Reason.NO_NOTES,
+    "no_note_off.mid": [(3, 1)],
     "note_off_only.mid": Reason.NO_NOTES,
     "overlap_same_pitch.mid": [(2, 0.75)],
     "zero_length.mid": [(2, 1)],
@@ -59,7 +59,7 @@ EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {
     "bad_key_signature.mid": [(4, 2)],
     "bad_time_signature.mid": [(4, 2)],
     "odd_meters.mid": [(4, 2)],
-    "data_byte_high_bit.mid": Reason.DAMAGED,
+    "data_byte_high_bit.mid": [(1, 0.5)],
     "dense_20000.mid": [(20000, 20.83333)],
     "chord_128.mid": [(128, 0.5)],
     "sustain_pedal.mid": [(4, 2)],
@@ -68,6 +68,8 @@ EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {
 REMARKS = {
     "header_says_fewer_tracks.mid": "2 tracks, the header says 1",
     "track_len_too_big.mid": "track 0 has 40 bytes, its header says 100000",
+    "no_note_off.mid": "3 notes without an end, closed at the end of the track",
+    "data_byte_high_bit.mid": "track 0: 1 data byte above 127 taken as 127",
     "bad_key_signature.mid": "left out: key signature of mode 7",
     "bad_time_signature.mid": "left out: time signature",
 }
@@ -98,8 +100,9 @@ def test_each_file_is_read_or_refused_as_expected(folder: Path) -> None:
         assert [len(song) for song in songs] == [notes for notes, _ in expected], name
         assert [song.duration for song in songs] == pytest.approx([seconds for _, seconds in expected], rel=1e-6), name
         remark = REMARKS.get(name, "")
-        assert len(songs[0].remarks) == bool(remark), name
-        assert all(found.startswith(remark) for found in songs[0].remarks), name
+        assert bool(songs[0].remarks) == bool(remark), name
+        assert not remark or songs[0].remarks[0].startswith(remark), name
+        assert len(songs[0].remarks) <= 1 + (name == "data_byte_high_bit.mid"), name
 
 
 @pytest.mark.data
@@ -134,6 +137,7 @@ def test_each_file_is_prepared_or_refused_and_none_eats_all_memory(folder: Path,
                 ("huge_delta.mid", Reason.TOO_LONG),
                 ("drums_ch10.mid", Reason.PERCUSSION_ONLY),
                 ("pitch_0_and_127.mid", Reason.NO_NOTES),  # a roll has 88 keys
+                ("data_byte_high_bit.mid", Reason.NO_NOTES),
             ]
         else:
             assert sum(row.sequence.nbytes for row in rows) < 10**7, name

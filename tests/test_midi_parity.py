@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from pathlib import Path
 
 import mido
@@ -27,10 +27,12 @@ QUICK = 40  # every so many files in the quick test
 
 OVERLAP = "ends two overlapping notes of one pitch, both, at the first end"
 ZERO = "loses a note without length"
+UNENDED = "loses notes without an end"
 # what it has from mido, which reads its files
 OF_MIDO = ("goes on behind the end of the track", "stops at the number of tracks in the header")
 # files whose notes pretty_midi gives otherwise, and how
 OTHER_NOTES = {
+    "midi_diverse/handmade/no_note_off.mid": UNENDED,
     "midi_diverse/handmade/events_after_eot.mid": OF_MIDO[0],
     "midi_diverse/handmade/header_says_fewer_tracks.mid": OF_MIDO[1],
     "midi_diverse/handmade/type1_tempo_in_track2.mid": "takes no tempo from a later track",
@@ -68,6 +70,7 @@ OTHER_METRES = {
 }
 # files that pretty_midi refuses, and we read
 UNREAD = {
+    "midi_diverse/handmade/data_byte_high_bit.mid": "a data byte above 127",
     "midi_diverse/handmade/bad_key_signature.mid": "a key signature with 11 sharps",
     "midi_diverse/handmade/bad_time_signature.mid": "a metre of 0 beats",
     "midi_diverse/handmade/huge_delta.mid": "more ticks than it takes for likely",
@@ -80,6 +83,8 @@ UNREAD = {
     "midi_diverse/jazz_soft/test-non-midi-track.mid": "a chunk of another kind",
     "midi_diverse/jazz_soft/test-running-status-sysex.mid": "running status behind a system exclusive message",
 }
+# a remark on notes that pretty_midi ends with the next end of their key, or loses; music21's grace notes
+WITHOUT_END = " whose end comes before the strike"
 # files of format 2, whose songs pretty_midi puts on one clock
 SONGS = {"midi_diverse/handmade/type2_two_songs.mid", "midi_diverse/jazz_soft/test-2-tracks-type-2.mid"}
 
@@ -136,6 +141,12 @@ def same(one: Table, other: Table) -> bool:
     return one.shape == other.shape and np.allclose(one, other, rtol=0, atol=TIME)
 
 
+def differing(one: Table, other: Table) -> int:
+    """How many notes of each, at most, the other has not."""
+    first, second = (Counter(map(tuple, np.round(part, 5).tolist())) for part in (one, other))
+    return max((first - second).total(), (second - first).total())
+
+
 def tempo_changes(midi: pretty_midi.PrettyMIDI) -> tuple[np.ndarray, np.ndarray]:
     """pretty_midi's, without those that last no time and those that change nothing."""
     times, tempos = midi.get_tempo_changes()
@@ -165,7 +176,11 @@ def check_file(path: Path, name: str, found: tuple[NoteSequence, ...] | MidiErro
         assert len(found) > 1
         return
     (notes,) = found
-    assert same(ours(notes), theirs(midi)) == (name not in OTHER_NOTES), name
+    unended = sum(int(remark.split()[0].replace(",", "")) for remark in notes.remarks if WITHOUT_END in remark)
+    if unended:
+        assert differing(ours(notes), theirs(midi)) <= unended, name
+    else:
+        assert same(ours(notes), theirs(midi)) == (name not in OTHER_NOTES), name
     times, tempos = tempo_changes(midi)
     equal = len(times) == len(notes.tempo) and np.allclose(times, notes.seconds(notes.tempo_tick), rtol=0, atol=TIME)
     assert (equal and np.allclose(tempos, 6e7 / notes.tempo, rtol=1e-9)) == (name not in OTHER_TEMPOS), name
@@ -202,7 +217,7 @@ def test_every_file_reads_as_pretty_midi_reads_it(data_folder: Path) -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", [name for name, why in OTHER_NOTES.items() if why not in OF_MIDO])
+@pytest.mark.parametrize("name", [name for name, why in OTHER_NOTES.items() if why not in (*OF_MIDO, UNENDED)])
 def test_mido_stands_by_us_where_pretty_midi_errs(data_folder: Path, name: str) -> None:
     path = data_folder / "music" / name
     (notes,) = read_songs(path)
@@ -250,7 +265,7 @@ def test_mido_reads_every_file_that_it_can_as_we_do(data_folder: Path) -> None:
     skipped = OTHER_NOTES.keys() | UNREAD.keys() | SONGS
     compared = 0
     for (name, path), found in zip(files.items(), read_many(files.values()), strict=True):
-        if isinstance(found, MidiError) or name in skipped or any(" without an end, " in r for r in found[0].remarks):
+        if isinstance(found, MidiError) or name in skipped or any(WITHOUT_END in r for r in found[0].remarks):
             continue
         assert same(ours(found[0]), mido_notes(path)), name
         compared += 1

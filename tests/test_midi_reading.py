@@ -109,16 +109,14 @@ def test_a_note_without_length_stays() -> None:
         (midi(track(NOTE + END), division=0xFFFF), Reason.DAMAGED, "SMPTE clock of 1 frames a second"),
         (midi(track(NOTE + END), division=0xE700), Reason.DAMAGED, "25 frames a second and 0 ticks"),
         (midi(track("00 3c 50" + END)), Reason.DAMAGED, "track 0, byte 1: data 0x3c before any status"),
-        (midi(track("00 90 3c 80" + END)), Reason.DAMAGED, "byte 1: message 0x90 is cut short"),
         (midi(track("00 90 3c")), Reason.DAMAGED, "byte 1: message 0x90 is cut short"),
-        (midi(track("80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of more than four bytes"),
+        (midi(track("80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of five bytes"),
+        (midi(track("80 80 80 80 80 00 90 3c 50" + END)), Reason.DAMAGED, "byte 0: a delta time of more than four"),
         (midi(track("00 f0 81 01 43" + END)), Reason.DAMAGED, "event 0xf0 has 132 bytes, the track has only 8 more"),
         (midi(track("00 f4" + END)), Reason.DAMAGED, "unknown status 0xf4"),
         (midi(track("00 ff 51 03 00 00 00" + NOTE + END)), Reason.DAMAGED, "expected 1..16777215"),
-        (midi(track("00 c0 80" + NOTE + END)), Reason.DAMAGED, "message 0xc0"),
         (midi(), Reason.NO_NOTES, "no note"),
         (midi(track(END)), Reason.NO_NOTES, "no note"),
-        (midi(track("00 90 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
         (midi(track("00 80 3c 50" + END)), Reason.NO_NOTES, "struck and released"),
         (midi(track(NOTE + END), track(NOTE + END), form=2), Reason.DAMAGED, "2 songs"),
     ],
@@ -424,19 +422,21 @@ def run_python(code: str, *arguments: str | Path) -> subprocess.CompletedProcess
     )
 
 
-# every pitch above 127 on every channel: symusic writes outside its tables and dies
+# every pitch above 127 on every channel: symusic 0.5.9 writes outside its tables and dies
 LETHAL = midi(
     track(" ".join(f"00 9{channel:x} {pitch:02x} 50" for pitch in range(128, 256) for channel in range(16)) + END)
 )
 
 
-def test_what_kills_the_parser_is_refused_before_it_gets_there() -> None:
-    assert refusal(LETHAL).reason is Reason.DAMAGED
+def test_what_kills_the_parser_is_mended_before_it_gets_there() -> None:
+    """All those strikes become strikes of the highest key, of which each channel ends but one."""
+    notes = read_midi(LETHAL)
+    assert set(notes.pitch.tolist()) == {127}
+    assert "track 0: 2,048 data bytes above 127 taken as 127" in notes.remarks
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="how memory lies decides whether the parser survives")
 def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None:
-    fragile_guard(tmp_path, trusting=True)
+    fragile_guard(tmp_path)
     code = """
         import sys
         from pathlib import Path
@@ -444,8 +444,8 @@ def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None
         from seqaudio.guarded.parent import Guard
         from seqaudio.midi import guard, read_midi
         script = Path(sys.argv[1]) / "fragile.py"
-        trusting = Guard(script, 400, "the MIDI parser", "numpy, symusic")
-        guard.the_parser = lambda megabytes: trusting
+        fragile = Guard(script, 400, "the MIDI parser", "numpy, symusic")
+        guard.the_parser = lambda megabytes: fragile
         good, lethal = (bytes.fromhex(text) for text in sys.argv[2:])
         for _ in range(3):
             try:
@@ -455,7 +455,7 @@ def test_nothing_of_a_real_crash_is_seen_on_the_terminal(tmp_path: Path) -> None
                 assert error.reason == "parser_crashed", error
                 assert len(read_midi(good)) == 1
     """
-    done = run_python(code, tmp_path, PLAIN.hex(), LETHAL.hex())
+    done = run_python(code, tmp_path, PLAIN.hex(), b"what kills".hex())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -21,7 +21,8 @@ from seqaudio.extensions import listed
 from seqaudio.store import Store, describe_store
 from seqaudio.terminal import visible
 
-READ_AS_MIDI = (".mid", ".midi", ".kar", ".rmi")  # karaoke files and RIFF hold MIDI; corpora list the first two
+if TYPE_CHECKING:
+    from seqaudio.notes import NoteSequence
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def describe(path: Path) -> Iterator[str]:
         if (path / "config.json").is_file():
             return describe_run(path)
         raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
-    if path.suffix.lower() in READ_AS_MIDI:
+    from seqaudio.midi.reading import is_midi
+
+    if is_midi(path):
         return describe_midi(path)
     return describe_recording(path)
 
@@ -163,24 +166,33 @@ def _score(name: str, value: float | None) -> str:
 def describe_midi(path: Path) -> Iterator[str]:
     """Lines that describe a MIDI file. Raises MidiError with the reason if it cannot be read."""
     from seqaudio.midi.comments import read_comments
-    from seqaudio.midi.reading import read_midi
+    from seqaudio.midi.reading import read_songs
+
+    songs = read_songs(path)
+    for number, notes in enumerate(songs, start=1):
+        name = f"{path}, song {number} of {len(songs)}" if len(songs) > 1 else f"{path}"
+        yield from _describe_song(name, notes)
+    for line in read_comments(path):
+        yield f"  {line}"
+
+
+def _describe_song(name: str, notes: NoteSequence) -> Iterator[str]:
     from seqaudio.prepare.music.midi_rows import first_remarks
 
-    notes = read_midi(path)
-    yield f"{path}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks per quarter"
+    yield f"{name}: MIDI, {len(notes):,} notes, {notes.duration:.1f} s, {notes.ticks_per_quarter} ticks per quarter"
     tempos = ", ".join(f"{60e6 / tempo:.6g}" for tempo in notes.tempo[:4])
     more = f" and {len(notes.tempo) - 4} more" if len(notes.tempo) > 4 else ""
     yield f"  tempo (quarters a minute): {tempos}{more}"
     signatures = ", ".join(signature.name for signature in notes.time_signatures[:4])
     yield f"  time signature: {signatures or 'none, which means 4/4'}"
-    for number, name in enumerate(notes.track_names):
+    for number, track_name in enumerate(notes.track_names):
         here = notes.track == number
         if not here.any():
             continue
         program = "drums" if notes.is_drum[here].any() else f"program {notes.program[here][0]}"
         span = f"pitches {notes.pitch[here].min()}..{notes.pitch[here].max()}"
-        yield f"  track {name or number}: {int(here.sum()):,} notes, {program}, {span}"
-    for line in (*first_remarks(notes), *read_comments(path)):
+        yield f"  track {track_name or number}: {int(here.sum()):,} notes, {program}, {span}"
+    for line in first_remarks(notes):
         yield f"  {line}"
 
 

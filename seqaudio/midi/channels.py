@@ -1,7 +1,8 @@
-"""Pedals by channel: the parser assigns a pedal to the track that holds it, but it acts on its channel in all tracks.
+"""Pedals and drums by channel, as the parser does not tell them.
 
-Where a file has notes and pedals in one and the same track the parser is right; other files are read here, message by
-message.
+It assigns a pedal to the track that holds it, but it acts on its channel in all tracks; and it takes channel 10 alone
+for drums, but a bank (GM2, XG) or a message (GS) can make another channel one of drums. Where a file has notes and
+pedals in one and the same track the parser is right; other files are read here, message by message.
 """
 
 from __future__ import annotations
@@ -21,6 +22,14 @@ _STRUCK = re.compile(rb"[\x90-\x9f][\x00-\x7f]")
 _PEDALLED = re.compile(
     rb"[\xb0-\xbf](?:\x40|[\x00-\x7f]{2}(?:%b[\x00-\x3f\x41-\x7f][\x00-\x7f])*+%b\x40)" % (WAIT, WAIT)
 )
+_BANK_CHOSEN = re.compile(
+    rb"[\xb0-\xbf](?:\x00|[\x00-\x7f]{2}(?:%b[\x01-\x7f][\x00-\x7f])*+%b\x00)[\x78\x7f]" % (WAIT, WAIT)
+)
+BANK = 0  # controller of the bank's upper half
+_GM2_DRUMS, _XG_DRUMS = 120, 127
+_XG_ON = re.compile(rb"\x43[\x10-\x1f]\x4c\x00\x00\x7e\x00")  # from there on bank 127 means drums
+_GS_DRUMS = re.compile(rb"\x41[\x00-\x7f]\x42\x12\x40([\x10-\x1f])\x15[\x01\x02]")  # a part becomes one of drums
+_GS_CHANNELS = (9, *range(9), *range(10, 16))  # of its parts
 
 
 def shared_pedals(song: bytes, parts: Sequence[Part]) -> list[list[Span]] | None:
@@ -60,15 +69,40 @@ def channels_of(song: bytes, parts: Sequence[Part]) -> list[tuple[int, int]]:
     return [where for _, where in found]
 
 
+def further_drums(song: bytes, parts: Sequence[Part]) -> list[bool] | None:
+    """Whether each part, as for `shared_pedals`, is of drums by its channel; None where only channel 10 can be.
+
+    Raises:
+        ValueError: these are not the parts of the file.
+    """
+    by_message = {_GS_CHANNELS[part[0] & 0x0F] for part in _GS_DRUMS.findall(song)}
+    if not by_message and not _BANK_CHOSEN.search(song):
+        return None
+    found = [_Channels(track, whole=True) for track in tracks_of(song)]
+    if _parts_of(found) != list(parts):
+        raise ValueError(f"{len(_parts_of(found))} parts by channel, the parser has {len(parts)}")
+    banks = defaultdict[tuple[int, int], set[int]](set)
+    for track in found:
+        for where, chosen in track.banks.items():
+            banks[where] |= chosen
+    drums = [{_GM2_DRUMS}, {_XG_DRUMS}] if _XG_ON.search(song) else [{_GM2_DRUMS}]
+    return [
+        is_drum or where[1] in by_message or banks[where] in drums
+        for track in found
+        for (_, is_drum), where in track.parts()
+    ]
+
+
 def _parts_of(tracks: Sequence[_Channels]) -> list[Part]:
     return [part for track in tracks for part, _ in track.parts()]
 
 
 class _Channels:
-    """The pedals and parts of one track, by port and channel."""
+    """The pedals, banks and parts of one track, by port and channel."""
 
     def __init__(self, track: bytes, whole: bool) -> None:
         self.pedals = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)  # tick, and whether it goes down
+        self.banks = defaultdict[tuple[int, int], set[int]](set)  # that are chosen
         self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port; of parts with notes
         programs = defaultdict[int, int](int)
         for run in runs(track, whole):
@@ -83,6 +117,8 @@ class _Channels:
                 for status, data, tick in messages:
                     if status & 0xF0 == 0xB0 and data[0] == PEDAL:
                         self.pedals[run.port, status & 0x0F].append((tick, data[1] >= PEDAL_DOWN))
+                    elif status & 0xF0 == 0xB0 and data[0] == BANK:
+                        self.banks[run.port, status & 0x0F].add(data[1])
             for channel in {status & 0x0F for status in strikes if status & 0xF0 == 0x90}:
                 self._parts.add((channel == DRUM_CHANNEL, channel, programs[channel], run.port))
 

@@ -20,6 +20,7 @@ from seqaudio.midi.events import check_events, without
 MAX_TRACKS = 2**15 - 1  # track numbers are int16
 _HEAD = struct.Struct(">4sI")  # name and length of a chunk
 _HEADER = struct.Struct(">4sIHHH")  # MThd, 6, format, tracks, division
+_CLIP_FILE = b"SMF2CLIP"
 _END_MARKS = (b"\xff\x2f\x00", b"\xff\x2f")  # whole, and without its last byte
 # frames a second in a header -> microseconds of that many frames; 29 means 30 frames in 1.001 s (drop frame)
 _SMPTE = {24: 1_000_000, 25: 1_000_000, 29: 1_001_000, 30: 1_000_000}
@@ -33,6 +34,7 @@ class Song:
     tempo: int | None = None  # microseconds per quarter
     remarks: tuple[str, ...] = ()
     messages: tuple[bytes, ...] = ()  # those with two data bytes of each track, notes among them
+    programs: tuple[bytes, ...] = ()  # those with one data byte of each track, changes of program among them
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class _Tracks:
     regular: bool  # whether the file holds exactly these tracks, unchanged, and nothing else
     remarks: tuple[str, ...]
     messages: tuple[bytes, ...]  # of each track, those with two data bytes
+    programs: tuple[bytes, ...]  # of each track, those with one
 
 
 def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
@@ -58,7 +61,8 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if data[:4] == b"RIFF":
         data = _unwrap(data, name)
     if data[:4] != b"MThd":
-        raise MidiError(name, Reason.NOT_MIDI, f"begins with {data[:4]!r}, expected b'MThd'")
+        told = "a clip file of MIDI 2.0" if data.startswith(_CLIP_FILE) else f"begins with {data[:4]!r}"
+        raise MidiError(name, Reason.NOT_MIDI, f"{told}, expected b'MThd'")
     if len(data) < _HEADER.size:
         raise MidiError(name, Reason.TRUNCATED, f"{len(data)} bytes, the header alone needs {_HEADER.size}")
     _, length, form, announced, division = _HEADER.unpack_from(data)
@@ -71,13 +75,14 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if form == 0 and len(tracks.chunks) > 1:
         tracks = replace(tracks, remarks=(*tracks.remarks, f"format 0 with {len(tracks.chunks)} tracks"))
     if form == 2 and len(tracks.chunks) > 1:
-        each = zip(tracks.chunks, tracks.messages, strict=True)
+        each = zip(tracks.chunks, tracks.messages, tracks.programs, strict=True)
         return tuple(
-            Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks, (messages,)) for chunk, messages in each
+            Song(_assemble(0, resolution, (chunk,)), tempo, tracks.remarks, (messages,), (programs,))
+            for chunk, messages, programs in each
         )
-    if tracks.regular and length == 6 and tempo is None and form < 2:
-        return (Song(data, tempo, tracks.remarks, tracks.messages),)
-    return (Song(_assemble(1, resolution, tracks.chunks), tempo, tracks.remarks, tracks.messages),)
+    regular = tracks.regular and length == 6 and tempo is None and form < 2
+    song = data if regular else _assemble(1, resolution, tracks.chunks)
+    return (Song(song, tempo, tracks.remarks, tracks.messages, tracks.programs),)
 
 
 def tracks_of(song: bytes) -> Iterator[bytes]:
@@ -132,24 +137,35 @@ def _resolution(division: int, name: Path | str) -> tuple[int, int | None]:
 def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Tracks:
     found: list[bytes] = []
     messages: list[bytes] = []
-    others, remarks = 0, []
+    programs: list[bytes] = []
+    others, remarks = 0, list[str]()
     unchanged = True
     while place + _HEAD.size <= len(data):
         kind, length = _HEAD.unpack_from(data, place)
         first = place + _HEAD.size
         events = data[first : first + length]
+        if kind != b"MTrk" and (len(events) < length or not _is_name(kind)):
+            # bytes that belong to no chunk: the next track may be whole
+            following = data.find(b"MTrk", place)
+            if following < 0:
+                break
+            remarks.append(f"{following - place:,} bytes between tracks left out")
+            unchanged, place = False, following
+            continue
         if len(events) < length:
-            if kind != b"MTrk" or not events.endswith(_END_MARKS):
+            if not events.endswith(_END_MARKS):
                 break
             # only the length is wrong: the end mark is there, perhaps without its last byte
             remarks.append(f"track {len(found)} has {len(events)} bytes, its header says {length}")
             unchanged, events = False, events.removesuffix(b"\x00") + b"\x00"
         if kind == b"MTrk":
             try:
-                misleading, runs = check_events(events)
-                messages.append(b"".join(events[run] for run in runs))
-                if misleading:
-                    unchanged, events = False, without(events, misleading)
+                checked = check_events(events)
+                messages.append(b"".join(checked.track[run] for run in checked.messages))
+                programs.append(b"".join(checked.track[run] for run in checked.programs))
+                if checked.misleading or checked.remarks:
+                    unchanged, events = False, without(checked.track, checked.misleading)
+                    remarks += (f"track {len(found)}: {remark}" for remark in checked.remarks)
             except ValueError as error:
                 raise MidiError(name, Reason.DAMAGED, f"track {len(found)}, {error}") from None
             found.append(events)
@@ -165,7 +181,12 @@ def _tracks(data: bytes, place: int, announced: int, name: Path | str) -> _Track
     if place < len(data):
         remarks.append(f"{len(data) - place} bytes after the last track left out")
     regular = unchanged and not others and len(found) == announced and place == len(data)
-    return _Tracks(tuple(found), regular, tuple(remarks), tuple(messages))
+    return _Tracks(tuple(found), regular, tuple(remarks), tuple(messages), tuple(programs))
+
+
+def _is_name(kind: bytes) -> bool:
+    """Whether four bytes can be the name of a chunk: printable ASCII."""
+    return kind.isascii() and kind.decode().isprintable()
 
 
 def _assemble(form: int, resolution: int, tracks: tuple[bytes, ...]) -> bytes:

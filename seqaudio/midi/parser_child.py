@@ -30,11 +30,11 @@ import symusic
 from seqaudio.errors import MidiError
 from seqaudio.guarded.child import serve
 from seqaudio.ledger import Reason
-from seqaudio.midi.channels import shared_pedals
+from seqaudio.midi.channels import further_drums, shared_pedals
 from seqaudio.midi.chunks import MAX_TRACKS, Song, songs_of, tracks_of
 from seqaudio.midi.controls import controls_of
-from seqaudio.midi.ends import with_missing_ends
 from seqaudio.midi.events import ticks_of
+from seqaudio.midi.repairs import repaired
 
 PEDALS, CONTROLS = 1, 2  # bits of what to read
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
@@ -73,7 +73,7 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
         found.append(_songs(request[place : place + length]))
         place += length
     # of all files at once: that takes little longer than of one
-    songs = iter(with_missing_ends([song for file in found if not isinstance(file, MidiError) for song in file]))
+    songs = iter(repaired([song for file in found if not isinstance(file, MidiError) for song in file]))
     columns, files = _Columns(), list[dict[str, Any]]()
     for file in found:
         if isinstance(file, MidiError):
@@ -126,9 +126,9 @@ def _parse(song: Song, columns: _Columns, wanted: int) -> dict[str, Any]:
     controls = _controls(song, struck, remarks) if wanted & CONTROLS else []
     columns.controls += controls
     tracks = []
-    for track, own in zip(struck, pedals, strict=True):
+    for track, own, is_drum in zip(struck, pedals, _drums(song, struck, remarks), strict=True):
         notes = track.notes
-        tracks.append((_name(track.name, song.data), track.program, track.is_drum, len(notes), len(own)))
+        tracks.append((_name(track.name, song.data), track.program, is_drum, len(notes), len(own)))
         columns.notes.extend(notes)
         columns.pedals.extend(own)
     if song.tempo is None:
@@ -165,6 +165,17 @@ def _controls(song: Song, struck: list[Any], remarks: list[str]) -> list[tuple[i
         remarks.append(f"volume, pan, expression and bends are left out: {error}")
         return []
     return sorted(((part, *control) for part, control in found), key=lambda row: row[1])
+
+
+def _drums(song: Song, struck: list[Any], remarks: list[str]) -> list[bool]:
+    """Whether each track that has notes is of drums."""
+    told = [track.is_drum for track in struck]
+    try:
+        further = further_drums(song.data, [(track.program, track.is_drum) for track in struck])
+    except ValueError as error:
+        remarks.append(f"drums are those of channel 10 alone: {error}")
+        further = None
+    return told if further is None else further
 
 
 def _name(name: str, song: bytes) -> str:

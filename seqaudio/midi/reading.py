@@ -17,7 +17,9 @@ from seqaudio.midi.guard import LIMITS, MAX_TOGETHER, Parsed, ReadingLimits, par
 from seqaudio.notes.operations.timing import apply_pedals
 from seqaudio.notes.sequence import NoteSequence
 
-__all__ = ["LIMITS", "Pedal", "ReadingLimits", "read_many", "read_midi", "read_songs"]
+__all__ = ["LIMITS", "SUFFIXES", "Pedal", "ReadingLimits", "is_midi", "read_many", "read_midi", "read_songs"]
+
+SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")  # of MIDI files, in any case; karaoke and RIFF files are MIDI too
 
 VERSION = 1  # of reading: raise it whenever a file gives other notes (tests/test_code_versions.py)
 
@@ -34,11 +36,12 @@ def read_midi(
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took. Where a track has fewer
-    note-offs of a pitch than note-ons, a note without one of its own ends with the next of its pitch, as in
-    pretty_midi; a note that nothing ends is left out. Remarks count both. Each channel and program of a track becomes a
-    track; a sustain pedal belongs to every track of its channel. A file with an SMPTE clock gets quarters of one second
-    (1.001 s at drop frame) and loses its tempos. Invalid signatures are left out with a remark. Names that are not
-    UTF-8 are read as Latin-1.
+    note-offs of a pitch than note-ons, one in another track ends the note, or else the next note-on of its pitch does,
+    as players have it; a note that nothing ends is closed at the end of its track. Remarks count them
+    (`midi/repairs.py`). Each channel and program of a track becomes a track; a sustain pedal belongs to every track of
+    its channel, and so does a program that a track does not set itself. A file with an SMPTE clock gets quarters of one
+    second (1.001 s at drop frame) and loses its tempos. Invalid signatures are left out, data bytes above 127 taken as
+    127, bytes between tracks passed over, with a remark. Names that are not UTF-8 are read as Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
@@ -55,7 +58,10 @@ def read_midi(
     """
     songs = read_songs(source, limits, pedal, controls)
     if len(songs) > 1:
-        detail = f"{len(songs)} songs in one file of format 2; use read_songs"
+        detail = (
+            f"{len(songs)} songs in one file (format 2), expected one; save each as a file of its own "
+            f"(`seqaudio info` describes them all, `seqaudio prepare` takes each as a piece)"
+        )
         raise MidiError(_name(source), Reason.DAMAGED, detail)
     return songs[0]
 
@@ -107,6 +113,17 @@ def _batches(sources: Iterable[Source], limits: ReadingLimits) -> Iterator[_Batc
         size += more
     if batch.files:
         yield batch
+
+
+def is_midi(path: Path) -> bool:
+    """Whether a file is MIDI by its suffix, or begins as MIDI files do. Raises OSError where it cannot be opened."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head[:4] == b"MThd" or (head[:4] == b"RIFF" and head[8:] == b"RMID")
 
 
 def _name(source: Source) -> str:

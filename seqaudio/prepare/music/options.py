@@ -12,8 +12,9 @@ from typing import Any
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
+from seqaudio.midi.reading import SUFFIXES
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
-from seqaudio.prepare.corpora.listing import list_below
+from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.engine import build_store
 from seqaudio.prepare.engine.items import Item, Process
@@ -22,8 +23,6 @@ from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.store import Store, StoreDescription
 from seqaudio.tokens.representation import REPRESENTATIONS, Representation, build_representation
-
-MIDI_SUFFIXES = (".mid", ".midi")
 
 # settings of representations that suit a corpus, by the representation's name
 Settings = Mapping[str, Mapping[str, Any]]
@@ -139,12 +138,19 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
     Raises:
         SourceError: no such folder, or no MIDI files in it; `hint` says what to give.
     """
+    return listed_midi(folder, hint)[0]
+
+
+def listed_midi(folder: Path, hint: str) -> tuple[list[Item], str]:
+    """As `midi_items`, and a line about the files that are no MIDI; empty where there are none."""
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give {hint}")
     listing = list_below(folder)
-    found = {key: path for key, path in listing.files.items() if path.suffix.lower() in MIDI_SUFFIXES}
+    found = {key: path for key, path in listing.files.items() if path.suffix.lower() in SUFFIXES}
+    others = skipped_files(listing.files.keys() - found.keys())
     if not found:
-        raise SourceError(f"{folder}: has no MIDI files (*.mid, *.midi); give {hint}")
+        named = ", ".join(f"*{suffix}" for suffix in SUFFIXES)
+        raise SourceError(f"{folder}: has no MIDI files ({named}){others and f', {others}'}; give {hint}")
     # an unreadable folder is an item too, so that the ledger names it
     found |= {key: folder / key for key in listing.unreadable}
-    return [Item(key, found[key], encode_field(key)) for key in sorted(found)]
+    return [Item(key, found[key], encode_field(key)) for key in sorted(found)], others
