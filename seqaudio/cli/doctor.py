@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from seqaudio.errors import how_to_install
 from seqaudio.version import __version__
 
 
@@ -109,13 +110,13 @@ CHECKS = (
     Check("recordings", _audio, PLAIN, True),
     Check("MIDI", _midi, PLAIN, True),
     Check("pictures", _imports("matplotlib"), PLAIN, True),
-    Check("TensorBoard", _imports("tensorboard"), PLAIN, True),
-    Check("speech synthesis", _speech, 'pip install "seqaudio[tts]" for data_prep/synthetic_keywords.py', False),
-    Check("chorales", _imports("music21"), 'pip install "seqaudio[chorales]" for bach_chorales', False),
-    Check("m4a, WebM, video", _imports("av"), 'pip install "seqaudio[media]"', False),
-    Check("MidiTok", _imports("miditok"), 'pip install "seqaudio[miditok]" for its representations', False),
-    Check("MATLAB files", _imports("scipy"), 'pip install "seqaudio[matlab]" for polyphonic', False),
-    Check("Dask", _imports("distributed"), 'pip install "seqaudio[dask]" for --dask', False),
+    Check("TensorBoard", _imports("tensorboard"), how_to_install("tensorboard"), False),
+    Check("speech synthesis", _speech, f"{how_to_install('tts')}, for synthetic_keywords", False),
+    Check("chorales", _imports("music21"), f"{how_to_install('chorales')}, for bach_chorales", False),
+    Check("m4a, WebM, video", _imports("av"), how_to_install("media"), False),
+    Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
+    Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
+    Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),
     Check("torchaudio", _imports("torchaudio"), "only for tests: install the version that fits torch", False),
     Check("librosa", _imports("librosa"), "only for tests", False),
 )
