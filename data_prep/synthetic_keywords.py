@@ -1,4 +1,4 @@
-"""Prepare keywords in any language, spoken by espeak-ng in rooms and noise: no recordings are needed.
+"""Prepare keywords in any language, spoken by espeak-ng (GPL-3.0); no recordings, no download.
 
     data_prep/synthetic_keywords.py --words yes no up down left right on off stop go --out stores/commands
     data_prep/synthetic_keywords.py --words evet hayır aç kapat --language tr --out stores/komut

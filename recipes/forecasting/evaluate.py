@@ -14,7 +14,7 @@ from typing import Literal
 
 from seqaudio.batching import channels_of, series_of
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import open_run
+from seqaudio.evaluation.finishing import lost_to, open_run
 from seqaudio.evaluation.forecasts.figure import draw_forecasts
 from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
 from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
@@ -27,7 +27,7 @@ from seqaudio.models import ForecastModel
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # the store of the training, if it was moved
     split: Literal["valid", "test"] = "valid"  # to evaluate on
     figures: bool = True  # draw some forecasts
@@ -68,6 +68,8 @@ def main(config: Config) -> None:
         print("  mse by channel: " + ", ".join(f"{name} {error:.4f}" for name, error in errors))
     for name, other in beside.items():
         print(f"  beside it, {name}: mse {other['mse']:.4f}, mae {other['mae']:.4f}")
+    if lost := lost_to(metrics, beside, "mse"):
+        print(f"  {lost.removeprefix('; ')}")
     if config.figures:
         figure = folder.figure(f"forecasts_{config.split}")
         draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from seqaudio.batching import MEMORY_TASKS, held_out
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import finished_run
+from seqaudio.evaluation.finishing import finished_run, lost_to
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.results import record_test
 
@@ -22,7 +22,7 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
 
 
@@ -37,7 +37,8 @@ def main(config: Config) -> None:
     if config.split == "test":
         record_test(config.run, metrics, {"constant guess": guess}, task.fingerprint)
     figures = ", ".join(f"{name} {metrics[name]:.5f} (constant guess {guess[name]:.4f})" for name in guess)
-    print(f"{config.split} {figures}; {task.name} over {task.length:,} steps, {sequences.sequences:,} sequences")
+    what = f"{task.name} over {task.length:,} steps, {sequences.sequences:,} sequences"
+    print(f"{config.split} {figures}; {what}{lost_to(metrics, {'the constant guess': guess}, task.metric)}")
 
 
 if __name__ == "__main__":

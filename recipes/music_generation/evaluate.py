@@ -13,7 +13,7 @@ from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import describe_baselines, open_run
+from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
@@ -23,7 +23,7 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, of the same representation; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
 
@@ -39,7 +39,7 @@ def main(config: Config) -> None:
         record_test(config.run, metrics, baselines, store.fingerprint)
     print(
         f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
-        f"{describe_baselines(baselines, 'nats_per_event')}"
+        f"{describe_baselines(baselines, 'nats_per_event')}{lost_to(metrics, baselines, 'nats_per_event')}"
     )
 
 

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from seqaudio.batching import Series, channels_of, statistics_of
 from seqaudio.evaluation.forecasts.forecasts import Forecasts, Intervals, Values
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_figure
 from seqaudio.store import Store
 
 BANDS = ("#bcc7e0", "#e4e9f4")  # of the inner and of the outer interval: grey values 198 and 233
@@ -50,7 +50,7 @@ def draw_forecasts(
     Raises OSError where the folder is missing or may not be written to.
     """
     panels = choose_panels(forecasts, intervals, series, origins, store)
-    save_png(forecasts_figure(panels, intervals.levels, title), path)
+    save_figure(forecasts_figure(panels, intervals.levels, title), path)
 
 
 def choose_panels(
