@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT, Command
+from seqaudio.cli.completion import script
 from seqaudio.cli.scripts import as_commands, preparations, recipes
 from seqaudio.errors import EXTRAS, how_to_install
 
@@ -46,3 +51,69 @@ def test_the_preparations_are_listed_with_content_licence_and_size(command: Comm
             (line,) = (line for line in lines if line.split()[0] == name)
             assert line.count(";") >= 1, line
             assert "download" in line
+
+
+def offered(*words: str) -> list[str]:
+    """What bash offers for the last word."""
+    line = " ".join(f"'{word}'" for word in words)
+    code = f'{script("bash")}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _seqaudio; echo "${{COMPREPLY[@]}}"'
+    return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ("train keyword_recognition --cell ", {"lstm", "gru", "min_gru"}),
+        ("train forecasting --model ", {"window_mlp", "recurrent"}),
+        ("train music_generation --bptt tr", {"truncated"}),
+        ("prepare midi_folder --representation ", {"performance", "melody", "chorale"}),
+        ("prepare audio_folder --features ", {"default", "log_mel", "asr"}),
+        ("evaluate run --split ", {"valid", "test"}),
+        ("forecast run --until ", {"train", "valid", "test"}),
+        ("completion ", {"bash", "zsh", "fish"}),
+        ("train ", {"keyword_recognition", "forecasting"}),
+        ("sweep ", {"keyword_recognition", "forecasting"}),
+    ],
+)
+def test_values_of_options_are_completed(words: str, values: set[str]) -> None:
+    assert values <= set(offered("seqaudio", *words.split(" ")))
+
+
+def test_fish_completes_the_same(tmp_path: Path) -> None:
+    text = script("fish")
+    assert "-n '__seqaudio_after train keyword_recognition' -l cell -x -a '" in text
+    assert "-n '__seqaudio_after evaluate' -l split -x -a 'valid test'" in text
+    (names,) = re.findall(r"__seqaudio_after prepare; and .* -f -a '([^']*)'", text)
+    assert names.split() == list(preparations())
+    for line in text.splitlines():
+        assert line.replace("\\'", "").count("'") % 2 == 0, line
+    if fish := shutil.which("fish"):
+        (tmp_path / "seqaudio.fish").write_text(text)
+        subprocess.run([fish, "--no-execute", tmp_path / "seqaudio.fish"], check=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_help_on_a_terminal_has_no_escape_codes_with_no_color(no_color: str, coloured: bool) -> None:
+    reader, writer = os.openpty()
+    environment = os.environ | {"NO_COLOR": no_color, "TERM": "xterm"}
+    command = [sys.executable, "-m", "seqaudio.cli.main", "doctor", "--help"]
+    with subprocess.Popen(command, stdout=writer, stderr=writer, env=environment) as child:
+        os.close(writer)
+        text = b""
+        while True:
+            try:
+                part = os.read(reader, 65536)
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+            text += part
+        assert child.wait() == 0
+    os.close(reader)
+    assert b"usage" in text
+    assert (b"\x1b" in text) == coloured
+
+
+def test_help_elsewhere_has_no_escape_codes(command: Command) -> None:
+    assert "\x1b" not in command("seqaudio", "info", "--help").stdout

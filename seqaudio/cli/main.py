@@ -32,7 +32,6 @@ COMMANDS = {
 }
 
 MAP = """seqaudio {version}: recurrent networks for speech and music
-
   recordings ─┐                                            ┌─> recognize
               ├─ prepare ──> store ── train ──> run ── evaluate
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
