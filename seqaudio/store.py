@@ -208,9 +208,9 @@ class Store:
         self.path = Path(path)
         file = self.path / "store.json"
         if not self.path.is_dir():
-            raise StoreError(f"{self.path}: no such folder; make a store with a data_prep script")
+            raise StoreError(f"{self.path}: no such folder; seqaudio prepare NAME makes a store")
         if not file.is_file():
-            raise StoreError(f"{self.path}: not a store (it has no store.json); data_prep scripts make stores")
+            raise StoreError(f"{self.path}: not a store (it has no store.json); seqaudio prepare NAME makes stores")
         try:
             data = json.loads(file.read_text(encoding="utf-8"))
             if data["format"] != FORMAT:

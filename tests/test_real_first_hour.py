@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import ROOT, Command
+from seqaudio.cli.as_json import json_text
 from seqaudio.cli.completion import script
 from seqaudio.cli.scripts import as_commands, preparations, recipes
 from seqaudio.errors import EXTRAS, how_to_install
@@ -117,3 +120,40 @@ def test_help_on_a_terminal_has_no_escape_codes_with_no_color(no_color: str, col
 
 def test_help_elsewhere_has_no_escape_codes(command: Command) -> None:
     assert "\x1b" not in command("seqaudio", "info", "--help").stdout
+
+
+def test_info_evaluate_and_doctor_print_one_json_object(
+    command: Command, word_store: Path, word_run: Path, word_folder: Path, tune_folder: Path
+) -> None:
+    def printed(*words: str | Path) -> dict[str, Any]:
+        done = command("seqaudio", *words, "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout, parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+        assert isinstance(found, dict)
+        return found
+
+    store = printed("info", word_store)
+    assert (store["is"], store["kind"], store["vocabulary"]) == ("store", "features", ["one", "three", "two"])
+    assert sum(split["rows"] for split in store["splits"].values()) == 72 == sum(i["count"] for i in store["inputs"])
+    run = printed("info", word_run)
+    assert (run["is"], run["recipe"], run["epochs"]) == ("run", "keyword_recognition", 12)
+    assert run["results"]["baselines"]
+    tune = printed("info", tune_folder / "tune00.mid")
+    assert (tune["is"], tune["notes"], len(tune["tracks"])) == ("MIDI", 20, 2)
+    recording = printed("info", word_folder / "one" / "s0_0.wav")
+    assert (recording["is"], recording["sample_rate"]) == ("recording", 8000)
+    assert 0 < recording["rms"] < recording["peak"] <= 1
+    assert "lstm" in printed("info", "--cells")["cells"]
+    evaluation = printed("evaluate", word_run)
+    assert evaluation["split"] == "valid"
+    assert evaluation["metrics"]["count"] == store["splits"]["valid"]["rows"]
+    assert set(evaluation["baselines"]) == {"5-nearest-neighbours"}
+    doctor = printed("doctor")
+    assert doctor["works"] is True
+    assert {"part", "status", "found"} == set(doctor["checks"][0])
+
+
+def test_json_has_null_where_a_number_is_not_finite() -> None:
+    assert (
+        json_text({"a": float("nan"), "b": [1.5, float("-inf")], 3: "ü"}) == '{"a": null, "b": [1.5, null], "3": "ü"}'
+    )

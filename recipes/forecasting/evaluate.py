@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import channels_of, series_of
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import lost_to, open_run
 from seqaudio.evaluation.forecasts.figure import draw_forecasts
@@ -30,6 +31,7 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # the store of the training, if it was moved
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
     figures: bool = True  # draw some forecasts
 
 
@@ -58,6 +60,12 @@ def main(config: Config) -> None:
         data = read_results(config.run)
         data["mse_by_step"]["test"] = steps_of({"model": forecasts} | baselines)
         write_json(config.run / "results.json", data)
+    figure = folder.figure(f"forecasts_{config.split}")
+    if config.figures:
+        draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, beside)
+        return
     print(f"{config.split} mse {metrics['mse']:.4f}, mae {metrics['mae']:.4f} over {count:,} values, {horizon} ahead")
     for level in intervals.levels:
         inside = metrics.get(f"coverage_{100 * level:g}")
@@ -71,8 +79,6 @@ def main(config: Config) -> None:
     if lost := lost_to(metrics, beside, "mse"):
         print(f"  {lost.removeprefix('; ')}")
     if config.figures:
-        figure = folder.figure(f"forecasts_{config.split}")
-        draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)
         print(f"  {figure}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, labelled_clips
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
@@ -28,6 +29,7 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, with the same features; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -50,6 +52,9 @@ def main(config: Config) -> None:
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
         f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy')}"

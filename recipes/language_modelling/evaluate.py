@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
@@ -27,6 +28,7 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, of the same characters; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -39,6 +41,9 @@ def main(config: Config) -> None:
     baselines = {name: per_character(values) for name, values in scores.items()}
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     nats = metrics["nats_per_character"]
     print(
         f"{config.split} {nats:.4f} nats a character ({nats / math.log(2):.3f} bits) over {metrics['count']:,}; "

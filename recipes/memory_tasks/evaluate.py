@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import MEMORY_TASKS, held_out
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finished_run, lost_to
 from seqaudio.evaluation.metrics import evaluate
@@ -24,6 +25,7 @@ class Config:
 
     run: Path  # run folder of a training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -36,6 +38,9 @@ def main(config: Config) -> None:
     guess = task.constant_guess(sequences)
     if config.split == "test":
         record_test(config.run, metrics, {"constant guess": guess}, task.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, {"constant guess": guess})
+        return
     figures = ", ".join(f"{name} {metrics[name]:.5f} (constant guess {guess[name]:.4f})" for name in guess)
     what = f"{task.name} over {task.length:,} steps, {sequences.sequences:,} sequences"
     print(f"{config.split} {figures}; {what}{lost_to(metrics, {'the constant guess': guess}, task.metric)}")

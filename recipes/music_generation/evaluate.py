@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
@@ -26,6 +27,7 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, of the same representation; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -37,6 +39,9 @@ def main(config: Config) -> None:
     baselines = ngram_baselines(store, store["train"], store["valid"], split)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     print(
         f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
         f"{describe_baselines(baselines, 'nats_per_event')}{lost_to(metrics, baselines, 'nats_per_event')}"

@@ -13,13 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from seqaudio.cli.as_json import json_text
 from seqaudio.errors import how_to_install
 from seqaudio.version import __version__
 
 
 @dataclass(frozen=True)
 class Config:
-    """No options."""
+    """How to print."""
+
+    json: bool = False  # print one JSON object instead of text
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,11 @@ class Check:
 
 def main(config: Config) -> None:
     """Print a line for each check; exit with status 1 if a needed part does not work."""
-    del config
-    print(f"seqaudio {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
+    system = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    if not config.json:
+        print(f"seqaudio {__version__}, Python {system['python']}, {system['platform']}")
     failed = False
+    results = []
     for check in CHECKS:
         try:
             found, mark = check.try_it(), "ok"
@@ -44,7 +49,11 @@ def main(config: Config) -> None:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             found, mark = f"{reason}; {check.remedy}", "FAILS" if check.needed else "absent"
             failed |= check.needed
-        print(f"  {mark:<7} {check.what:<22} {found}")
+        results.append({"part": check.what, "status": mark, "found": found})
+        if not config.json:
+            print(f"  {mark:<7} {check.what:<22} {found}")
+    if config.json:
+        print(json_text({"seqaudio": __version__} | system | {"works": not failed, "checks": results}))
     if failed:
         sys.exit(1)
 

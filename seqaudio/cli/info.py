@@ -16,6 +16,7 @@ from typing import Any
 
 import tyro
 
+from seqaudio.cli.as_json import cell_facts, facts, json_text
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
 from seqaudio.store import Store, describe_store
@@ -31,12 +32,18 @@ class Config:
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
     """Print the description."""
     if config.cells == (config.path is not None):
         raise OptionError("expected one of: a store, a run, a MIDI file, a recording, or --cells")
+    if config.json:
+        if config.lanes is not None:
+            raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
+        print(json_text(facts(config.path) if config.path is not None else cell_facts()))
+        return
     lines = describe(config.path) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))
