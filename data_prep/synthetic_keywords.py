@@ -1,4 +1,4 @@
-"""Prepare keywords in any language, spoken by espeak-ng in rooms and noise: no recordings are needed.
+"""Prepare keywords in any language, spoken by espeak-ng (GPL-3.0); no recordings, no download.
 
     data_prep/synthetic_keywords.py --words yes no up down left right on off stop go --out stores/commands
     data_prep/synthetic_keywords.py --words evet hayır aç kapat --language tr --out stores/komut
@@ -7,7 +7,7 @@
     Voices      training: 800 random voices (synthesis/random_voices.py) and 38 of espeak-ng's own; validation and
                 test: 6 of its own each. No robots, echoes or whispers, and no voice under two names
     Takes       speed, pitch, room, level, kind and strength of the background differ (synthesis/clips.py)
-    Licence     espeak-ng is GPL-3.0-or-later, `pip install "seqaudio[tts]"`; a store holds none of it
+    Licence     espeak-ng is GPL-3.0-or-later, `pip install ".[tts]"`; a store holds none of it
 
 Noisy clips are 0 to 20 dB above white, pink or brown noise, babble or hum; the others are 40 to 60 dB above it. The
 column `condition` tells which. All clips of a store are as long as the longest word needs.

@@ -1,4 +1,4 @@
-"""Prepare the yesno corpus; --download is tested on a local server, not yet on the real one.
+"""Prepare yesno: yes and no in Hebrew by one man, 6 minutes; free of charge; --download.
 
     data_prep/yesno.py --source FOLDER --out stores/yesno
     data_prep/yesno.py --source NEW_FOLDER --out stores/yesno --download

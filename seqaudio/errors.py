@@ -6,6 +6,25 @@ from pathlib import Path
 
 from seqaudio.ledger import Reason
 
+# the package of each extra of pyproject.toml; a fixed table, since ledgers hold hints and are the same anywhere
+EXTRAS = {
+    "tts": "espeakng-loader",
+    "chorales": "music21",
+    "media": "av",
+    "miditok": "miditok",
+    "matlab": "scipy",
+    "dask": "distributed",
+    "tensorboard": "tensorboard",
+}
+
+
+def how_to_install(extra: str) -> str:
+    """The commands that add an extra, for the end of a message.
+
+    seqaudio is on no index, so the extra can be installed by its name in a clone only, its package anywhere.
+    """
+    return f'pip install {EXTRAS[extra]} (in a clone: pip install ".[{extra}]")'
+
 
 class SeqAudioError(Exception):
     """Base of all errors that a user can fix. Commands print the message as one line and exit with status 2."""

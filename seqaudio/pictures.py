@@ -1,4 +1,4 @@
-"""Shared parts of all drawings: figures without global state, inks that differ in grey too, text, PNG files."""
+"""Shared parts of all drawings: figures without global state, inks that differ in grey too, text, files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
 
+from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
 
 DPI = 150
+# formats by suffix, each with what has to be left out so that equal figures give equal bytes
+FORMATS: dict[str, dict[str, None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".svg": {"Creator": None, "Date": None},
+}
 INK = "#1a1a1a"  # text, outlines
 GRID = "#b8b8b8"
 # from dark to light in even steps, so that they differ in a grey print too: grey values 51, 93, 137, 192, 226
@@ -53,17 +61,23 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save_png(figure: Figure, path: Path | str) -> None:
-    """Write a PNG of 150 dots an inch atomically; equal figures give equal bytes.
+def save_figure(figure: Figure, path: Path | str) -> None:
+    """Write a figure atomically, as a PNG of 150 dots an inch, a PDF or an SVG by the suffix of the path.
 
+    Equal figures give equal bytes.
     Raises:
+        OptionError: another suffix.
         OSError: the folder is missing or not writable.
     """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise OptionError(f"{path}: expected a picture that ends in {', '.join(FORMATS)}")
     if families := installed_wide_fonts():
         for text in figure.findobj(Text):
             text.set_fontfamily([*text.get_fontfamily(), *families])
     content = io.BytesIO()
-    figure.savefig(content, format="png", metadata={"Software": None})
+    with matplotlib.rc_context({"svg.hashsalt": "seqaudio"}):  # names of parts in an SVG are random otherwise
+        figure.savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
     write_bytes(Path(path), content.getvalue())
 
 

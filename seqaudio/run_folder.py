@@ -105,10 +105,10 @@ class RunFolder:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         if not self.path.is_dir():
-            raise RunError(f"{self.path}: no such folder; train a model with a recipe's train.py --run {self.path}")
+            raise RunError(f"{self.path}: no such folder; seqaudio train NAME --run {self.path} makes it")
         file = self.path / "config.json"
         if not file.is_file():
-            raise RunError(f"{self.path}: not a run (it has no config.json); a recipe's train.py makes runs")
+            raise RunError(f"{self.path}: not a run (it has no config.json); seqaudio train NAME makes runs")
         try:
             data = read_json(file)
             if (found := checked(Format, data).format) != FORMAT:
@@ -195,10 +195,10 @@ class RunFolder:
         return self.path / "resume"
 
     def figure(self, name: str) -> Path:
-        """The path of this run's picture `name`."""
+        """The path of this run's picture `name`, in the format that --figure-format of the training chose."""
         folder = self.path / "figures"
         folder.mkdir(exist_ok=True)
-        return folder / f"{name}.png"
+        return folder / f"{name}.{self.settings.get('figure_format', 'png')}"
 
     def save_weights(self, model: Model) -> None:
         """Write a model's weights as those of the run."""

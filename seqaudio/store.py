@@ -142,9 +142,9 @@ class Store:
                 raise StoreError(
                     f"{self.path}: a preparation was killed while it replaced the store, which is {replaced}"
                 )
-            raise StoreError(f"{self.path}: no such folder; make a store with a data_prep script")
+            raise StoreError(f"{self.path}: no such folder; seqaudio prepare NAME makes a store")
         if not file.is_file():
-            raise StoreError(f"{self.path}: not a store (it has no store.json); data_prep scripts make stores")
+            raise StoreError(f"{self.path}: not a store (it has no store.json); seqaudio prepare NAME makes stores")
         try:
             self._json = read_json(file)
             found = checked(Format, self._json).format

@@ -20,7 +20,7 @@ from seqaudio.guarded.parent import Guard
 from seqaudio.ledger import Reason
 
 MEBIBYTES = 500  # that no file may make a process take
-pytest.importorskip("av", reason='damaged media need the extra: pip install "seqaudio[media]"')
+pytest.importorskip("av", reason='damaged media need the extra: pip install ".[media]"')
 
 
 def prepared(tmp_path: Path, count: int, timeout: float) -> dict[str, Any]:

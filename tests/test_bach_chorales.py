@@ -27,7 +27,7 @@ SCRIPT = "data_prep/bach_chorales.py"
 STRICTEST = ["test", "valid", "train"]
 
 needs_music21 = pytest.mark.skipif(
-    importlib.util.find_spec("music21") is None, reason='needs music21: pip install "seqaudio[chorales]"'
+    importlib.util.find_spec("music21") is None, reason='needs music21: pip install ".[chorales]"'
 )
 
 

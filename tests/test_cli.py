@@ -55,7 +55,7 @@ def test_every_script_shows_its_command_and_runs_by_both_names(path: Path, comma
     done = command("seqaudio", kind, name, "--help")
     assert done.returncode == 0, done.stderr
     assert f"usage: seqaudio {kind} {name}" in done.stdout
-    assert path.name in done.stdout, "the docstring shows a command"
+    assert done.stdout.count(f"seqaudio {kind} {name}") >= 2, "the docstring shows a command"
     assert "--use FILE" in done.stdout
 
 
@@ -179,7 +179,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(
 
     monkeypatch.setitem(sys.modules, "music21", None)
     doctor.main(doctor.Config())
-    assert re.search(r"absent\s+chorales.*seqaudio\[chorales\]", capsys.readouterr().out)
+    assert re.search(r"absent\s+chorales.*pip install music21 .*\.\[chorales\]", capsys.readouterr().out)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(SystemExit) as stop:
         doctor.main(doctor.Config())

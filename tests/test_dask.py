@@ -20,7 +20,7 @@ from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.prepare.engine.dask import dask_executor
 from seqaudio.prepare.speech.recordings import ExtractFeatures, speech_description
 
-distributed = pytest.importorskip("distributed", reason='the extra is not installed: pip install "seqaudio[dask]"')
+distributed = pytest.importorskip("distributed", reason='the extra is not installed: pip install ".[dask]"')
 
 
 @pytest.fixture(scope="module")
@@ -124,5 +124,5 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch)
     for name in [name for name in sys.modules if name.split(".")[0] == "distributed"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(OptionError, match=r'pip install "seqaudio\[dask\]"'), dask_executor("tcp://127.0.0.1:1"):
+    with pytest.raises(OptionError, match=r'pip install "\.\[dask\]"'), dask_executor("tcp://127.0.0.1:1"):
         raise AssertionError("there is no such cluster")

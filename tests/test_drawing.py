@@ -22,12 +22,13 @@ from legibility import assert_legible, words
 from seqaudio import pictures
 from seqaudio.audio import Recording
 from seqaudio.cli import show as show_command
+from seqaudio.cli.outputs import PICTURES
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.features.drawing import draw_recording, recording_figure
 from seqaudio.midi import read_midi
 from seqaudio.notes import NoteSequence, TimeSignature
-from seqaudio.pictures import INKS, new_figure, plain, plain_names, save_png
+from seqaudio.pictures import FORMATS, INKS, new_figure, plain, plain_names, save_figure
 from seqaudio.rendering.piano_roll import ROW_QUARTERS, draw_piano_roll, piano_roll
 
 
@@ -249,7 +250,7 @@ def test_a_font_that_has_them_draws_them(fonts: Callable[..., None], tmp_path: P
     figure.text(0.1, 0.5, "笛")
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # matplotlib warns of a glyph that is missing
-        save_png(figure, tmp_path / "a.png")
+        save_figure(figure, tmp_path / "a.png")
 
 
 def test_names_are_cut_in_the_middle_and_stay_different(fonts: Callable[..., None]) -> None:
@@ -286,7 +287,7 @@ def test_a_picture_is_written_whole_and_equal_each_time(tmp_path: Path) -> None:
 def test_drawing_leaves_the_state_of_pyplot_alone(tmp_path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    save_png(new_figure(1, 1), tmp_path / "x.png")
+    save_figure(new_figure(1, 1), tmp_path / "x.png")
     draw_piano_roll(chorale(), tmp_path / "y.png")
     assert plt.get_fignums() == []
 
@@ -398,3 +399,23 @@ def test_the_command_refuses_what_it_cannot_show(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"ends in \.png"):
         show_command.main(show_command.Config(file, tmp_path / "x.wav"))
     assert not png.exists()
+
+
+@pytest.mark.parametrize(("suffix", "begins"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<?xml")])
+def test_a_figure_is_written_in_the_format_of_its_suffix_with_equal_bytes(
+    tmp_path: Path, suffix: str, begins: bytes
+) -> None:
+    for name in ("a", "b"):
+        figure = new_figure(3, 2)
+        axes = figure.subplots()
+        axes.plot([1, 2], [3, 4], label="one")
+        axes.fill_between([1, 2], [1, 1], hatch="//")
+        save_figure(figure, tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes().startswith(begins)
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"a\.gif: expected a picture that ends in \.png, \.pdf, \.svg"):
+        save_figure(new_figure(1, 1), tmp_path / "a.gif")
+    assert tuple(FORMATS) == PICTURES

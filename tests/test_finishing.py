@@ -14,7 +14,7 @@ from made_up import frame_store, token_store
 from seqaudio.bptt import Trained
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import RunError, StoreError
-from seqaudio.evaluation.finishing import begun_run, describe_baselines, finish, finished_run, open_run
+from seqaudio.evaluation.finishing import begun_run, describe_baselines, finish, finished_run, lost_to, open_run
 from seqaudio.run_folder import RunFolder
 from seqaudio.tensors import load_tensors
 
@@ -78,8 +78,7 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
     baselines = {"guess": {"accuracy": 0.25, "count": 8}}
     finish(trained, reached="half", metric="accuracy", baselines=baselines, command="make it", more={"by_step": [1]})
     assert capsys.readouterr().out == (
-        f"validation half (guess 25.00 %), 1,234 parameters, 3 s; "
-        f"next: recipes/music_generation/evaluate.py --run {run} --split test\n"
+        f"validation half (guess 25.00 %), 1,234 parameters, 3 s; next: seqaudio evaluate {run} --split test\n"
     )
     data = json.loads((run / "results.json").read_text())
     assert data["baselines"] == {"guess": {"valid": {"accuracy": 0.25, "count": 8}}}
@@ -88,6 +87,18 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
     assert (run / "figures" / "curves.png").stat().st_size > 5_000
     finish(trained, reached="half", metric="accuracy", baselines={}, valid={"accuracy": 0.75}, curves=False)
     assert json.loads((run / "results.json").read_text())["valid"] == {"accuracy": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("metric", "own", "other", "lost"),
+    [("accuracy", 0.5, 0.6, True), ("accuracy", 0.6, 0.6, True), ("accuracy", 0.7, 0.6, False), ("mse", 0.7, 0.6, True),
+     ("mse", 0.5, 0.6, False), ("nats_per_event", 2.0, 1.9, True)],
+)  # fmt: skip
+def test_a_net_that_loses_to_a_baseline_is_told(metric: str, own: float, other: float, lost: bool) -> None:
+    worst = 0.0 if metric == "accuracy" else 9.0
+    words = lost_to({metric: own}, {"a guess": {metric: worst}, "a map": {metric: other}, "none": {}}, metric)
+    assert words.startswith("; the net does not beat a map: ") == lost
+    assert bool(words) == lost
 
 
 def test_baselines_are_told_in_the_unit_of_the_metric() -> None:

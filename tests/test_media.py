@@ -11,10 +11,10 @@ from conftest import Command
 from mutated_audio import write_media
 from seqaudio.audio import is_audio_name, read_audio
 from seqaudio.audio.containers import media_name
-from seqaudio.errors import AudioError
+from seqaudio.errors import AudioError, how_to_install
 from seqaudio.ledger import Reason
 
-av = pytest.importorskip("av", reason='the extra is not installed: pip install "seqaudio[media]"')
+av = pytest.importorskip("av", reason='the extra is not installed: pip install ".[media]"')
 
 RATE = 48000
 CONTAINERS = {
@@ -131,7 +131,7 @@ def test_without_the_extra_one_line_names_it(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("seqaudio.audio.guard.find_spec", lambda name: None)
     error = refusal(path)
     assert error.reason is Reason.NEEDS_EXTRA
-    assert error.detail == 'is MP4 (M4A); to read it: pip install "seqaudio[media]"'
+    assert error.detail == f"is MP4 (M4A); to read it: {how_to_install('media')}"
 
 
 def test_media_are_listed_and_prepared_beside_recordings(tmp_path: Path, command: Command) -> None:

@@ -311,5 +311,5 @@ def test_settings_that_make_no_sense_are_refused(name: str, given_settings: dict
 def test_without_miditok_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     tokeniser.cache_clear()
     monkeypatch.setattr("seqaudio.tokens.miditok.tokeniser.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match=r'pip install "seqaudio\[miditok\]"'):
+    with pytest.raises(OptionError, match=r'pip install "\.\[miditok\]"'):
         MidiTokRepresentation().encode(on_grid(0))

@@ -17,6 +17,7 @@ from made_up import token_store
 from seqaudio.batching import Batch, Lanes, PaddedBatches, Source, TokenSequences
 from seqaudio.bptt import FullBPTT, Processes, Strategy, Trainer, TrainerSettings, TruncatedBPTT, launch
 from seqaudio.bptt.checkpoint import load_checkpoint
+from seqaudio.bptt.launching import own_command
 from seqaudio.bptt.processes import RowsOf, take_rows
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.metrics import evaluate
@@ -202,7 +203,7 @@ def test_one_process_needs_no_launch_and_other_numbers_are_refused(monkeypatch: 
         launch(1, "cpu")
 
 
-def test_the_recipe_trains_in_two_processes_that_fabric_starts(
+def test_the_recipe_trains_in_two_processes_that_the_first_starts(
     command: Command, process: Command, store: Store, tmp_path: Path
 ) -> None:
     recipe = "recipes/music_generation/train.py"
@@ -221,6 +222,42 @@ def test_the_recipe_trains_in_two_processes_that_fabric_starts(
     assert done.returncode == 2
     assert done.stderr.count("error: ") == 1
     assert "exists; give --resume" in done.stderr
+
+
+PEER_ENDS = """
+import os, sys
+from seqaudio.cli.options import exit_status
+second = os.environ.get("RANK") == "1"
+if second and {before}:
+    sys.exit(3)
+from seqaudio.bptt import launch
+def action():
+    processes = launch(2, "cpu")
+    if second:
+        os._exit(3)
+    processes.agree(True)
+sys.exit(exit_status(action))
+"""
+
+
+@pytest.mark.parametrize(("before", "words"), [(True, "process 2 of 2 ended"), (False, "another process of this")])
+def test_a_process_that_ends_ends_the_training_in_one_line(before: bool, words: str) -> None:
+    code = PEER_ENDS.format(before=before)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2, done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("[W"))
+    assert line.startswith("error: ")
+    assert words in line
+
+
+def test_the_other_processes_run_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from seqaudio.bptt.launching import own_command; print(own_command())"
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code, "--run", "a run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(command)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with pytest.raises(OptionError, match="interactive session"):
+        own_command()
 
 
 def test_threads_are_set_before_the_training_and_refused_below_one() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from seqaudio.errors import InputFileError, SourceError
+from seqaudio.errors import InputFileError, SourceError, how_to_install
 from seqaudio.ledger import Reason
 from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import NoteSequence, TimeSignature
@@ -16,7 +17,7 @@ from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.score_rows import ScorePreparation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 
-music21 = pytest.importorskip("music21", reason='needs music21: pip install "seqaudio[chorales]"')
+music21 = pytest.importorskip("music21", reason='needs music21: pip install ".[chorales]"')
 
 DIVISIONS = 4  # of a quarter: durations below are sixteenths
 STEPS = {60: ("C", 4), 62: ("D", 4), 64: ("E", 4), 65: ("F", 4), 67: ("G", 4), 48: ("C", 3), 72: ("C", 5)}
@@ -162,7 +163,7 @@ def test_without_music21_one_line_tells_how_to_get_it(monkeypatch: pytest.Monkey
     # None in sys.modules is how Python itself marks a module that is not to be had
     monkeypatch.setitem(sys.modules, "music21", None)
     for action in (music21_corpus, lambda: read_score(tmp_path / "score.xml")):
-        with pytest.raises(SourceError, match=r'pip install "seqaudio\[chorales\]"'):
+        with pytest.raises(SourceError, match=re.escape(how_to_install("chorales"))):
             action()
 
 

@@ -308,7 +308,7 @@ def test_without_the_package_one_line_names_the_extra(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     with pytest.raises(SourceError) as refused:
         speak("yes")
-    assert 'pip install "seqaudio[tts]"' in str(refused.value)
+    assert 'pip install ".[tts]"' in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

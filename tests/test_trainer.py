@@ -18,7 +18,6 @@ from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from made_up import frame_store, token_store
 from seqaudio.batching import Batch, LabelledSequences, Lanes, PaddedBatches, TokenSequences
@@ -598,12 +597,36 @@ def test_a_run_without_weights_says_so(store: Store, tmp_path: Path) -> None:
         RunFolder(tmp_path / "run")
 
 
+def tensorboard_events(run: Path) -> Any:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    board = accumulator.EventAccumulator(str(run / "tensorboard"))
+    board.Reload()
+    return board
+
+
 def test_tensorboard_holds_the_curves(store: Store, tmp_path: Path) -> None:
     trainer(store, tmp_path / "run", epochs=2).fit()
-    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
-    board.Reload()
+    board = tensorboard_events(tmp_path / "run")
     values = [event.value for event in board.Scalars("valid/nats_per_event")]
     assert values == pytest.approx([line["valid"]["nats_per_event"] for line in untimed(tmp_path / "run")])
+
+
+@pytest.mark.parametrize(("wanted", "said"), [("auto", 0), ("no", 0), ("yes", 1)])
+def test_a_training_without_tensorboard_goes_on_and_says_so_once_where_it_was_asked_for(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted: str,
+    said: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("seqaudio.bptt.logs.find_spec", lambda name: None)
+    trainer(store, tmp_path / "run", epochs=2, tensorboard=wanted, probe_every=1).fit()
+    assert not (tmp_path / "run" / "tensorboard").exists()
+    assert (tmp_path / "run" / "figures" / "probe.png").is_file()
+    assert len(untimed(tmp_path / "run")) == 2
+    assert capsys.readouterr().err.count("pip install tensorboard") == said
+
+
+def test_tensorboard_can_be_left_out(store: Store, tmp_path: Path) -> None:
+    trainer(store, tmp_path / "run", epochs=1, tensorboard="no").fit()
+    assert not (tmp_path / "run" / "tensorboard").exists()
 
 
 def test_a_probed_training_tells_how_far_gradients_reach_and_is_otherwise_the_same(
@@ -620,8 +643,7 @@ def test_a_probed_training_tells_how_far_gradients_reach_and_is_otherwise_the_sa
         tmp_path / "probed" / "model.safetensors"
     ).read_bytes()
     assert (tmp_path / "probed" / "figures" / "probe.png").stat().st_size > 10_000
-    events = EventAccumulator(str(tmp_path / "probed" / "tensorboard"))
-    events.Reload()
+    events = tensorboard_events(tmp_path / "probed")
     assert {"probe/layer_1/growth", "probe/layer_2/vanished"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"] == ["probe/curves"]
 

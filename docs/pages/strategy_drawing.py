@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from strategy_trace import Run, Use, trace
 
 from seqaudio.bptt.strategies import CheckpointedBPTT, FullBPTT, Strategy, TruncatedBPTT
-from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, new_figure, save_figure
 
 T = 16  # steps of the sequence that is drawn
 DRAWN: dict[str, Strategy] = {
@@ -39,7 +39,7 @@ def draw_strategies(path: Path | str) -> None:
 
     Raises OSError where the folder is missing or may not be written to.
     """
-    save_png(strategies_figure(), path)
+    save_figure(strategies_figure(), path)
 
 
 def strategies_figure() -> Figure:

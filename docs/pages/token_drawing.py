@@ -18,7 +18,7 @@ from token_times import token_times
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, save_png
+from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, save_figure
 from seqaudio.tokens.representation import Representation, TokenRepresentation
 from seqaudio.tokens.roll import LOWEST, RollRepresentation
 
@@ -44,7 +44,7 @@ def draw_representations(
     notes: NoteSequence, representations: Sequence[Representation], path: Path | str, title: str = ""
 ) -> None:
     """Write `representations_figure` as a PNG at 150 dots per inch; errors as there, and OSError."""
-    save_png(representations_figure(notes, representations, title), path)
+    save_figure(representations_figure(notes, representations, title), path)
 
 
 def representations_figure(notes: NoteSequence, representations: Sequence[Representation], title: str = "") -> Figure:

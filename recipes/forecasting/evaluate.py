@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import channels_of, series_of
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import open_run
+from seqaudio.evaluation.finishing import lost_to, open_run
 from seqaudio.evaluation.forecasts.figure import draw_forecasts
 from seqaudio.evaluation.forecasts.forecasts import Intervals, predict
 from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source, steps_of
@@ -28,9 +29,10 @@ from seqaudio.models import ForecastModel
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # the store of the training, if it was moved
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
     figures: bool = True  # draw some forecasts
 
 
@@ -59,6 +61,12 @@ def main(config: Config) -> None:
         data = read_results(config.run)
         data.setdefault("mse_by_step", {})["test"] = steps_of({"model": forecasts} | baselines)
         write_json(config.run / "results.json", data)
+    figure = folder.figure(f"forecasts_{config.split}")
+    if config.figures:
+        draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, beside)
+        return
     print(f"{config.split} mse {metrics['mse']:.4f}, mae {metrics['mae']:.4f} over {count:,} values, {horizon} ahead")
     for level in intervals.levels:
         inside = metrics.get(f"coverage_{100 * level:g}")
@@ -69,9 +77,9 @@ def main(config: Config) -> None:
         print("  mse by channel: " + ", ".join(f"{name} {error:.4f}" for name, error in errors))
     for name, other in beside.items():
         print(f"  beside it, {name}: mse {other['mse']:.4f}, mae {other['mae']:.4f}")
+    if lost := lost_to(metrics, beside, "mse"):
+        print(f"  {lost.removeprefix('; ')}")
     if config.figures:
-        figure = folder.figure(f"forecasts_{config.split}")
-        draw_forecasts(forecasts, intervals, series, source.origins, store, figure, config.run.name)
         print(f"  {figure}")
 
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Circle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from seqaudio.errors import OptionError
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, save_figure
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -69,7 +69,7 @@ def words_of(language: str) -> dict[str, str]:
 
 def draw_window_study(study: Mapping[str, Any], path: Path, language: str = "en") -> None:
     """Write `window_study_figure` as a PNG of 150 dots an inch. Raises OSError where the folder is missing."""
-    save_png(window_study_figure(study, words_of(language)), path)
+    save_figure(window_study_figure(study, words_of(language)), path)
 
 
 def window_study_figure(study: Mapping[str, Any], words: Mapping[str, str]) -> Figure:
@@ -151,7 +151,7 @@ def _mark_failures(axes: Axes, rows: Sequence[Mapping[str, Any]], words: Mapping
 
 def draw_window_net(path: Path, language: str = "en", window: int = 5, hidden: int = 4, horizon: int = 2) -> None:
     """Write `window_net_figure` as a PNG of 150 dots an inch. Raises OSError where the folder is missing."""
-    save_png(window_net_figure(words_of(language), window, hidden, horizon), path)
+    save_figure(window_net_figure(words_of(language), window, hidden, horizon), path)
 
 
 def window_net_figure(words: Mapping[str, str], window: int = 5, hidden: int = 4, horizon: int = 2) -> Figure:

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, labelled_clips
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.finishing import describe_baselines, open_run
+from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import record_test
@@ -25,9 +26,10 @@ from seqaudio.models import KeywordModel
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, with the same features; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -50,9 +52,13 @@ def main(config: Config) -> None:
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
         f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy')}"
+        f"{lost_to(metrics, baselines, 'accuracy')}"
     )
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")

@@ -30,7 +30,7 @@ from seqaudio.store import Store
 class Config(StoreOptions, KeywordModelOptions, TrainingOptions):
     """Options of the training."""
 
-    store: Path  # features or samples with labels, as data_prep/fsdd.py and data_prep/audio_folder.py make them
+    store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
     batch_size: int = 64  # clips of a batch
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import describe_baselines, open_run
+from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
@@ -24,9 +25,10 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, of the same characters; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -39,10 +41,13 @@ def main(config: Config) -> None:
     baselines = {name: per_character(values) for name, values in scores.items()}
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     nats = metrics["nats_per_character"]
     print(
         f"{config.split} {nats:.4f} nats a character ({nats / math.log(2):.3f} bits) over {metrics['count']:,}; "
-        f"{describe_baselines(baselines, 'nats_per_character')}"
+        f"{describe_baselines(baselines, 'nats_per_character')}{lost_to(metrics, baselines, 'nats_per_character')}"
     )
 
 

@@ -29,7 +29,7 @@ from seqaudio.store import Store
 class Config(StoreOptions, EventModelOptions, TrainingOptions):
     """Options of the training."""
 
-    store: Path  # text, as data_prep/text_file.py makes it
+    store: Path  # text, as `seqaudio prepare text_file` makes it
     embedding_size: int = 32  # size of a character's embedding
     batch_size: int = 32  # parallel lanes
     epochs: int = 6  # passes over the training split

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import MEMORY_TASKS, held_out
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import finished_run
+from seqaudio.evaluation.finishing import finished_run, lost_to
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.results import record_test
 from seqaudio.json_files import Size
@@ -23,8 +24,9 @@ from seqaudio.json_files import Size
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -37,8 +39,12 @@ def main(config: Config) -> None:
     guess = task.constant_guess(sequences)
     if config.split == "test":
         record_test(config.run, metrics, {"constant guess": guess}, task.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, {"constant guess": guess})
+        return
     figures = ", ".join(f"{name} {metrics[name]:.5f} (constant guess {guess[name]:.4f})" for name in guess)
-    print(f"{config.split} {figures}; {task.name} over {task.length:,} steps, {sequences.sequences:,} sequences")
+    what = f"{task.name} over {task.length:,} steps, {sequences.sequences:,} sequences"
+    print(f"{config.split} {figures}; {what}{lost_to(metrics, {'the constant guess': guess}, task.metric)}")
 
 
 if __name__ == "__main__":

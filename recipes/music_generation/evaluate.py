@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching import PaddedBatches, TokenSequences
+from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
-from seqaudio.evaluation.finishing import describe_baselines, open_run
+from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
@@ -23,9 +24,10 @@ from seqaudio.evaluation.results import record_test
 class Config:
     """Options of the evaluation."""
 
-    run: Path  # run folder that train.py made
+    run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, of the same representation; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
@@ -37,9 +39,12 @@ def main(config: Config) -> None:
     baselines = ngram_baselines(store, store["train"], store["valid"], split)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
+    if config.json:
+        print_evaluation(config.run, config.split, metrics, baselines)
+        return
     print(
         f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
-        f"{describe_baselines(baselines, 'nats_per_event')}"
+        f"{describe_baselines(baselines, 'nats_per_event')}{lost_to(metrics, baselines, 'nats_per_event')}"
     )
 
 

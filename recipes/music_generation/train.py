@@ -29,7 +29,7 @@ from seqaudio.store import Store
 class Config(StoreOptions, EventModelOptions, TrainingOptions):
     """Options of the training."""
 
-    store: Path  # tokens, as data_prep/midi_folder.py makes them
+    store: Path  # tokens, as `seqaudio prepare midi_folder` makes them
     batch_size: int = 32  # parallel lanes; with full and checkpointed BPTT, pieces of a batch
     epochs: int = 8  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule

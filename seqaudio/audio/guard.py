@@ -11,7 +11,7 @@ import numpy as np
 
 from seqaudio.audio.recording import Recording
 from seqaudio.audio.sndfile import NotDecodedError
-from seqaudio.errors import AudioError
+from seqaudio.errors import AudioError, how_to_install
 from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, the_guard
 from seqaudio.ledger import Reason
 
@@ -32,7 +32,7 @@ def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> 
         AudioError: as the decoders do; NEEDS_EXTRA without PyAV; PARSER_CRASHED and PARSER_TIMEOUT.
     """
     if decoder == "media" and find_spec("av") is None:
-        raise AudioError(path, Reason.NEEDS_EXTRA, f'is {what}; to read it: pip install "seqaudio[media]"')
+        raise AudioError(path, Reason.NEEDS_EXTRA, f"is {what}; to read it: {how_to_install('media')}")
     request = {"path": os.fsencode(path.absolute()).hex(), "decoder": decoder, "max_seconds": max_seconds}
     deadline = SECONDS + SECONDS_EACH_MEGABYTE * path.stat().st_size / 1e6
     guard = the_guard(CHILD, MEGABYTES, "the decoder of MP3 and media files", "numpy, soundfile, soxr")

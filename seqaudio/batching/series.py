@@ -138,7 +138,7 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """
     store.require("series", "forecasting")
     if store.normalisation is None:
-        raise StoreError(f"{store.path}: no statistics of its channels; prepare it with data_prep/series.py")
+        raise StoreError(f"{store.path}: no statistics of its channels; prepare it with seqaudio prepare series")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
     constant = std <= np.maximum(MIN_RELATIVE_DEVIATION * np.abs(mean), MIN_DEVIATION)
     return mean, np.where(constant, 1.0, std)

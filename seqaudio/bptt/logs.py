@@ -1,33 +1,37 @@
-"""Logs of each epoch: a line in metrics.jsonl, scalars in TensorBoard, a line on the terminal."""
+"""Logs of each epoch: a line in metrics.jsonl, a line on the terminal, and, where it is installed, TensorBoard."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seqaudio.bptt.position import Position
+from seqaudio.bptt.settings import TensorBoard
+from seqaudio.errors import how_to_install
 from seqaudio.files import json_text, naming
 from seqaudio.probing import Report
 from seqaudio.progress import say
 from seqaudio.run_folder import RunFolder
 
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
 
 class Log(Protocol):
-    """`log(line, report)` writes an epoch's line to all three places, and the probe's report if it ran."""
+    """`log(line, report)` writes an epoch's line to all places, and the probe's report if it ran."""
 
     def __call__(self, line: dict[str, Any], report: Report | None) -> None: ...
 
 
 @contextmanager
-def logs(run: RunFolder, at: Position) -> Iterator[Log]:
+def logs(run: RunFolder, at: Position, tensorboard: TensorBoard = "auto") -> Iterator[Log]:
     """Yield a `Log`. First drop the lines after position `at`, written by a session that was interrupted later on."""
-    from torch.utils.tensorboard import SummaryWriter
-
     with run.metrics_file.open("ab") as file:
         file.truncate(min(at.metrics_bytes, file.tell()))  # else it would be filled up with zeros
-        board = SummaryWriter(str(run.path / "tensorboard"), purge_step=at.step + 1 if at.step else None)
+        board = _board(run, at, tensorboard)
 
         def log(line: dict[str, Any], report: Report | None) -> None:
             if report:
@@ -37,12 +41,14 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
                 file.flush()
                 os.fsync(file.fileno())
             at.metrics_bytes = file.tell()
-            for name, value in _scalars(line):
-                board.add_scalar(name, value, at.step)
+            if board:
+                for name, value in _scalars(line):
+                    board.add_scalar(name, value, at.step)
+                if report:
+                    report.write(board, at.step)
+                board.flush()
             if report:
-                report.write(board, at.step)
                 report.draw(run.figure("probe"), title=f"epoch {line['epoch']}")
-            board.flush()
             say(_describe(line, at.epochs + bool(at.batches_in_epoch)))
             if report:
                 say(f"gradients: {report.verdict}")
@@ -50,7 +56,22 @@ def logs(run: RunFolder, at: Position) -> Iterator[Log]:
         try:
             yield log
         finally:
-            board.close()
+            if board:
+                board.close()
+
+
+def _board(run: RunFolder, at: Position, wanted: TensorBoard) -> SummaryWriter | None:
+    """The writer of the run's TensorBoard files; None where they are not wanted, or TensorBoard is not installed."""
+    if wanted == "no":
+        return None
+    if find_spec("tensorboard") is None:
+        if wanted == "yes":
+            say(f"--tensorboard yes: TensorBoard is not installed, metrics.jsonl holds the curves; "
+                f"to have both: {how_to_install('tensorboard')}")  # fmt: skip
+        return None
+    from torch.utils.tensorboard import SummaryWriter  # 1.2 s
+
+    return SummaryWriter(str(run.path / "tensorboard"), purge_step=at.step + 1 if at.step else None)
 
 
 def epoch_line(at: Position, metrics: dict[str, float], best: bool, learning_rate: float) -> dict[str, Any]:

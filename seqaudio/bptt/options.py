@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from seqaudio.bptt.settings import TrainerSettings
 from seqaudio.bptt.strategies import Strategy, StrategyName, strategy_from
@@ -39,6 +39,7 @@ class SessionOptions:
     start_from: Path | None = None  # run whose weights are the initial ones, where they fit
     config: Path | None = None  # config.json of a run to repeat; other options given override it
     resume: bool = False  # continue an interrupted run
+    figure_format: Literal["png", "pdf", "svg"] = "png"  # of the pictures in the run's folder, those of evaluate too
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,5 +73,5 @@ class StoreOptions:
 
     GROUP: ClassVar[str] = "data"
 
-    store: Path  # made by `seqaudio prepare` or a script of data_prep/
+    store: Path  # made by `seqaudio prepare`
     limit: int | None = None  # train on the first N sequences only, for a trial

@@ -1,6 +1,6 @@
 """Data-parallel training: each process has some rows of every batch, and gradients are summed over processes.
 
-    seqaudio train NAME --devices 2 ...                                       Fabric starts the second process
+    seqaudio train NAME --devices 2 ...                                       starts the second process
     torchrun --nproc-per-node 2 recipes/NAME/train.py --devices 2 ...         torchrun has started both
 
 Every process reads the same batches and takes rows r, r + n, r + 2n of them, so all have the same number of windows, of
@@ -10,13 +10,12 @@ processes, then divided once by the count, which equals one process whatever the
 
 from __future__ import annotations
 
-import atexit
 import dataclasses
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,8 +23,9 @@ from torch import Tensor, distributed
 
 from seqaudio import progress
 from seqaudio.batching import Batch, Source
+from seqaudio.bptt.launching import already_started, join
 from seqaudio.bptt.position import Sums
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, RunError
 
 FAILED = 2  # exit status of the other processes where the first one failed, whose error is the message
 
@@ -87,15 +87,18 @@ class SeveralProcesses(Processes):
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         any_process = torch.tensor(flags, dtype=torch.int32, device=self.device)
-        distributed.all_reduce(any_process, distributed.ReduceOp.MAX)
+        with together():
+            distributed.all_reduce(any_process, distributed.ReduceOp.MAX)
         return tuple(bool(flag) for flag in any_process.tolist())
 
     def share(self, value: Any) -> Any:
         text = torch.tensor(list(json.dumps(value).encode()) if self.first else [], dtype=torch.uint8)
         size = torch.tensor([len(text)], device=self.device)
-        distributed.broadcast(size, 0)
+        with together():
+            distributed.broadcast(size, 0)
         content = text.to(self.device) if self.first else torch.empty(int(size), dtype=torch.uint8, device=self.device)
-        distributed.broadcast(content, 0)
+        with together():
+            distributed.broadcast(content, 0)
         return json.loads(bytes(content.tolist()))
 
     def add(self, parameters: Sequence[Tensor], sums: Sums) -> None:
@@ -108,7 +111,8 @@ class SeveralProcesses(Processes):
         numbers = [sums.total, float(sums.count), sums.rate, *(float(value.grad is not None) for value in parameters)]
         gradients = [torch.zeros_like(value) if value.grad is None else value.grad for value in parameters]
         flat = torch.cat([like.new_tensor(numbers), *(gradient.reshape(-1) for gradient in gradients)])
-        distributed.all_reduce(flat)
+        with together():
+            distributed.all_reduce(flat)
         heads, *parts = torch.split(flat, [len(numbers), *(gradient.numel() for gradient in gradients)])
         sums.total, count, rate, *present = heads.tolist()
         sums.count, sums.rate = round(count), rate / self.count
@@ -120,7 +124,8 @@ class SeveralProcesses(Processes):
         for name, tensor in tensors.items():
             here = tensor.detach().to(self.device).contiguous()
             parts = [torch.empty_like(here) for _ in range(self.count)]
-            distributed.all_gather(parts, here)
+            with together():
+                distributed.all_gather(parts, here)
             gathered[name] = parts[0]
             gathered |= {f"rank.{rank}.{name}": part for rank, part in enumerate(parts) if rank}
         return gathered
@@ -141,6 +146,18 @@ class SeveralProcesses(Processes):
             done = self.share(done)
         if not done:
             sys.exit(FAILED)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Turn the error of an operation of all processes, where another one has ended, into a RunError."""
+    try:
+        yield
+    except RuntimeError as error:  # torch's own words name sockets and files of its sources
+        raise RunError(
+            f"another process of this training has ended ({str(error).splitlines()[0][:80]}); "
+            f"continue from the last checkpoint with --resume"
+        ) from error
 
 
 class RowsOf:
@@ -190,25 +207,19 @@ def launch(devices: int, device: str, threads: int | None = None) -> Processes:
         if threads < 1:
             raise OptionError(f"--threads {threads}, expected at least 1")
         torch.set_num_threads(threads)
-    started = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if "TORCHELASTIC_RUN_ID" in os.environ else None
+    started = already_started()
     if devices < 1 or (started is not None and started != devices):
         expected = "at least 1" if started is None else f"{started}, the number that torchrun started"
         raise OptionError(f"--devices {devices}, expected {expected}")
     chosen = resolve_device(device)
-    if devices == 1 and int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if devices == 1 and (started is None or int(os.environ.get("WORLD_SIZE", "1")) == 1):
         return Processes(chosen)
     if chosen.type == "cuda" and torch.cuda.device_count() < devices:
         raise OptionError(f"--devices {devices}, but torch sees {torch.cuda.device_count()} GPUs; try --device cpu")
-
-    from lightning_fabric import Fabric  # takes 3 s to import
-
-    nodes = int(os.environ.get("WORLD_SIZE", str(devices))) // devices
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # no banner on stderr
-    fabric = Fabric(accelerator=chosen.type, devices=devices, num_nodes=nodes, strategy="ddp")
-    fabric.launch()
-    atexit.register(distributed.destroy_process_group)  # else its threads outlive the interpreter, which aborts
-    progress.quiet = progress.quiet or fabric.global_rank > 0
-    return SeveralProcesses(fabric.device, fabric.global_rank, fabric.world_size)
+    own = join(chosen.type, devices)
+    rank = distributed.get_rank()
+    progress.quiet = progress.quiet or rank > 0
+    return SeveralProcesses(own, rank, distributed.get_world_size())
 
 
 def resolve_device(name: str) -> torch.device:

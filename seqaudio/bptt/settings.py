@@ -11,6 +11,7 @@ from seqaudio.registry import did_you_mean
 
 ScheduleName = Literal["cosine", "constant", "one-cycle", "plateau"]
 Precision = Literal["32-true", "bf16-mixed"]
+TensorBoard = Literal["auto", "yes", "no"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class TrainerSettings:
     precision: Precision = "32-true"  # bf16-mixed: matrix products in bfloat16, weights and sums in float32
     checkpoint_seconds: float = 60.0  # between two checkpoints within an epoch
     probe_every: int = 0  # epochs between two measurements of how far gradients reach (docs/probe.md); 0 = off
+    tensorboard: TensorBoard = "auto"  # write the curves for TensorBoard too; auto: where it is installed
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:

@@ -179,7 +179,9 @@ class Trainer:
         return progress(what, self.batches, "batches", self.at.batch)
 
     def _logs(self) -> AbstractContextManager[Log]:
-        return logs(self.run, self.at) if self.processes.first else nullcontext(lambda line, report: None)
+        if not self.processes.first:
+            return nullcontext(lambda line, report: None)
+        return logs(self.run, self.at, self.settings.tensorboard)
 
     def _between_batches(self, interrupted: int) -> None:
         """Save if a checkpoint is due, stop after a signal, set the length once the speed is known; all alike."""

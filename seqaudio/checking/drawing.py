@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from seqaudio.checking.contents import Contents, Rows
 from seqaudio.checking.music_drawing import draw_music
 from seqaudio.checking.report import Level, Report
-from seqaudio.pictures import GRID, INK, SPLIT_STYLES, add_title, new_figure, plain, plain_names, save_png
+from seqaudio.pictures import GRID, INK, SPLIT_STYLES, add_title, new_figure, plain, plain_names, save_figure
 
 WIDTH = 10.0  # inches
 PANELS = 3.4  # inches, the height of the upper part
@@ -32,7 +32,7 @@ def draw_report(report: Report, path: Path | str) -> None:
 
     Raises OSError where the folder is missing or may not be written to.
     """
-    save_png(report_figure(report), path)
+    save_figure(report_figure(report), path)
 
 
 def report_figure(report: Report) -> Figure:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import PICTURES, check_output, written
 from seqaudio.files import json_text
 from seqaudio.progress import say
 
@@ -33,7 +33,7 @@ class Config:
 def main(config: Config) -> None:
     """Check every row, print the findings, draw the picture."""
     if config.png is not None:
-        check_output("--png", config.png, ".png", config.force)
+        check_output("--png", config.png, PICTURES, config.force)
 
     from seqaudio.checking import Level, check_store, draw_report
     from seqaudio.store import Store

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import PICTURES, check_output, written
 from seqaudio.errors import OptionError
 from seqaudio.files import json_text
 from seqaudio.registry import did_you_mean
@@ -49,7 +49,7 @@ class Comparison:
 def main(config: Config) -> None:
     """Group the runs, print a table and a verdict for each pair, draw the curves."""
     if config.png is not None:
-        check_output("--png", config.png, ".png", config.force)
+        check_output("--png", config.png, PICTURES, config.force)
 
     from seqaudio.evaluation.run_groups import group_runs, read_run, run_folders
 

@@ -13,12 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from seqaudio.errors import how_to_install
+from seqaudio.files import json_text
 from seqaudio.version import __version__
 
 
 @dataclass(frozen=True)
 class Config:
-    """No options."""
+    """How to print."""
+
+    json: bool = False  # print one JSON object instead of text
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,11 @@ class Check:
 
 def main(config: Config) -> None:
     """Print a line for each check; exit with status 1 if a needed part does not work."""
-    del config
-    print(f"seqaudio {__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}")
+    system = {"python": platform.python_version(), "platform": platform.platform(terse=True)}
+    if not config.json:
+        print(f"seqaudio {__version__}, Python {system['python']}, {system['platform']}")
     failed = False
+    results = []
     for check in CHECKS:
         try:
             found, mark = check.try_it(), "ok"
@@ -43,7 +49,11 @@ def main(config: Config) -> None:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             found, mark = f"{reason}; {check.remedy}", "FAILS" if check.needed else "absent"
             failed |= check.needed
-        print(f"  {mark:<7} {check.what:<22} {found}")
+        results.append({"part": check.what, "status": mark, "found": found})
+        if not config.json:
+            print(f"  {mark:<7} {check.what:<22} {found}")
+    if config.json:
+        print(json_text({"seqaudio": __version__} | system | {"works": not failed, "checks": results}))
     if failed:
         sys.exit(1)
 
@@ -109,13 +119,13 @@ CHECKS = (
     Check("recordings", _audio, PLAIN, True),
     Check("MIDI", _midi, PLAIN, True),
     Check("pictures", _imports("matplotlib"), PLAIN, True),
-    Check("TensorBoard", _imports("tensorboard"), PLAIN, True),
-    Check("speech synthesis", _speech, 'pip install "seqaudio[tts]" for data_prep/synthetic_keywords.py', False),
-    Check("chorales", _imports("music21"), 'pip install "seqaudio[chorales]" for bach_chorales', False),
-    Check("m4a, WebM, video", _imports("av"), 'pip install "seqaudio[media]"', False),
-    Check("MidiTok", _imports("miditok"), 'pip install "seqaudio[miditok]" for its representations', False),
-    Check("MATLAB files", _imports("scipy"), 'pip install "seqaudio[matlab]" for polyphonic', False),
-    Check("Dask", _imports("distributed"), 'pip install "seqaudio[dask]" for --dask', False),
+    Check("TensorBoard", _imports("tensorboard"), how_to_install("tensorboard"), False),
+    Check("speech synthesis", _speech, f"{how_to_install('tts')}, for synthetic_keywords", False),
+    Check("chorales", _imports("music21"), f"{how_to_install('chorales')}, for bach_chorales", False),
+    Check("m4a, WebM, video", _imports("av"), how_to_install("media"), False),
+    Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
+    Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
+    Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),
     Check("torchaudio", _imports("torchaudio"), "only for tests: install the version that fits torch", False),
     Check("librosa", _imports("librosa"), "only for tests", False),
 )

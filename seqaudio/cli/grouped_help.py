@@ -7,6 +7,7 @@ The name of an option does not tell its group. Where a group is a nested datacla
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -32,6 +33,8 @@ def parse(
     """
     import tyro
 
+    if os.environ.get("NO_COLOR"):  # no-color.org; elsewhere than on a terminal tyro colours nothing anyway
+        tyro._experimental_options["ansi_codes"] = False
     fields: Any = config
     nested = [field.name.replace("_", "-") for field in dataclasses.fields(fields) if is_nested(field)]
     with _registry(config):

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
+from seqaudio.cli.as_json import cell_facts, facts
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
+from seqaudio.files import json_text
 from seqaudio.store import Store, describe_store
 from seqaudio.terminal import visible
 
@@ -34,12 +36,19 @@ class Config:
     window: int = 128  # steps of a window in that drawing
     verify: bool = False  # of a store: compare every file with the hash that was written with it, check every value
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
+    json: bool = False  # print one JSON object instead of text
 
 
 def main(config: Config) -> None:
     """Print the description."""
     if config.cells == (config.path is not None):
         raise OptionError("expected one of: a store, a run, a MIDI file, a recording, or --cells")
+    if config.json:
+        if config.lanes is not None:
+            raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
+        checked = {"verified": list(verified(config))} if config.verify else {}
+        print(json_text((facts(config.path) if config.path is not None else cell_facts()) | checked))
+        return
     lines = describe(config.path) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))

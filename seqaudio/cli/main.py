@@ -20,6 +20,7 @@ SCRIPTS = {
 COMMANDS = {
     "recognize": "recognise the keyword in each recording",
     "generate": "write new music as MIDI, sound and picture, or new text",
+    "forecast": "continue a series beyond its end, as a table and a picture",
     "render": "turn MIDI into sound and a piano roll",
     "show": "draw a recording's waveform and features",
     "info": "describe a store, a run, a MIDI file or a recording; list the cells",
@@ -34,7 +35,6 @@ COMMANDS = {
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music
-
   recordings ─┐                                            ┌─> recognize
               ├─ prepare ──> store ── train ──> run ── evaluate
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt

@@ -8,11 +8,15 @@ from pathlib import Path
 
 from seqaudio.errors import OptionError
 
+PICTURES = (".png", ".pdf", ".svg")  # suffixes of figures, as pictures.py writes them
 
-def check_output(option: str, path: Path, suffix: str, force: bool) -> None:
+
+def check_output(option: str, path: Path, suffixes: str | tuple[str, ...], force: bool) -> None:
     """Raise OptionError if `path`, given by `option`, has another suffix, exists already, or has no folder."""
-    if path.suffix.lower() != suffix:
-        raise OptionError(f"{option} {path}: expected a name that ends in {suffix}, such as {path.stem}{suffix}")
+    suffix = suffixes if isinstance(suffixes, str) else suffixes[0]
+    if path.suffix.lower() not in ((suffixes,) if isinstance(suffixes, str) else suffixes):
+        known = suffix if isinstance(suffixes, str) else f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise OptionError(f"{option} {path}: expected a name that ends in {known}, such as {path.stem}{suffix}")
     if path.is_dir():
         raise OptionError(f"{option} {path} is a folder; give a file in it, such as {path / 'out'}{suffix}")
     if path.exists() and not force:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import PICTURES, check_output, written
 from seqaudio.errors import OptionError
 from seqaudio.files import json_text
 
@@ -36,7 +36,7 @@ class Config:
 def main(config: Config) -> None:
     """Probe the model on rows of the store, print the table, draw the picture."""
     if config.png is not None:
-        check_output("--png", config.png, ".png", config.force)
+        check_output("--png", config.png, PICTURES, config.force)
     if config.sequences < 1 or config.steps < 2:
         raise OptionError(
             f"got --sequences {config.sequences} and --steps {config.steps}, expected at least 1 sequence and 2 steps"

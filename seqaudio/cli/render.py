@@ -10,7 +10,7 @@ from pathlib import Path
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import PICTURES, check_output, written
 from seqaudio.errors import OptionError
 
 
@@ -52,6 +52,6 @@ def check(config: Config) -> None:
     """Raise OptionError for invalid options, before anything is read."""
     if config.wav is None and config.png is None:
         raise OptionError(f"nothing to write; give --wav {config.file.stem}.wav, --png {config.file.stem}.png, or both")
-    for option, path, suffix in (("--wav", config.wav, ".wav"), ("--png", config.png, ".png")):
+    for option, path, suffixes in (("--wav", config.wav, ".wav"), ("--png", config.png, PICTURES)):
         if path is not None:
-            check_output(option, path, suffix, config.force)
+            check_output(option, path, suffixes, config.force)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
         given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
         name = recipe_of(given)
         module = load(scripts[_known(name, scripts, "recipe")])
-        run(module.Config, module.main, module.__doc__, given, program="seqaudio evaluate")
+        run(module.Config, module.main, as_commands(module.__doc__), given, program="seqaudio evaluate")
     scripts = preparations() if command == "prepare" else recipes("train.py")
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: seqaudio {command} NAME [OPTIONS]    (options: seqaudio {command} NAME --help)\n")
@@ -61,7 +62,15 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
     name, *rest = arguments
     what = "preparation" if command == "prepare" else "recipe"
     module = load(scripts[_known(name, scripts, what)])
-    run(module.Config, module.main, module.__doc__, rest, program=f"seqaudio {command} {name}")
+    run(module.Config, module.main, as_commands(module.__doc__), rest, program=f"seqaudio {command} {name}")
+
+
+def as_commands(text: str | None) -> str:
+    """The docstring of a script with `seqaudio` commands in place of paths, which an installation does not show."""
+    text = re.sub(r"data_prep/(\w+)\.py\b", r"seqaudio prepare \1", text or "")
+    text = re.sub(r"recipes/(\w+)/train\.py\b", r"seqaudio train \1", text)
+    text = re.sub(r"recipes/\w+/evaluate\.py --run\b", "seqaudio evaluate", text)
+    return re.sub(r"(?<![\w/])(train|evaluate)\.py\b", r"seqaudio \1", text)
 
 
 def recipe_of(arguments: Sequence[str]) -> str:
@@ -111,4 +120,4 @@ def _listing(scripts: dict[str, Path]) -> str:
 def _first_line(path: Path) -> str:
     """The first line of a script's docstring; the script is parsed, not run."""
     doc = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    return doc.splitlines()[0] if doc else ""
+    return doc.splitlines()[0].removeprefix("Prepare ").removesuffix(".") if doc else ""

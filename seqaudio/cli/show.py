@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import PICTURES, check_output, written
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.ledger import Reason
 from seqaudio.registry import did_you_mean
@@ -44,7 +44,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Decode the recording, compute its features as in a preparation, draw both."""
-    check_output("--png", config.png, ".png", config.force)
+    check_output("--png", config.png, PICTURES, config.force)
     changes = _changes(config)
 
     from seqaudio.audio import read_audio
@@ -58,7 +58,7 @@ def main(config: Config) -> None:
         raise AudioError(config.file, Reason.TOO_SHORT, detail)
 
     from seqaudio.features.drawing import draw_recording
-    from seqaudio.pictures import save_png
+    from seqaudio.pictures import save_figure
 
     if not changes:
         with written(config.png):
@@ -67,7 +67,7 @@ def main(config: Config) -> None:
         return
     figure, change = _augmented(config, changes, recording, settings)
     with written(config.png):
-        save_png(figure, config.png)
+        save_figure(figure, config.png)
     print(f"{config.png}: {change}")
 
 

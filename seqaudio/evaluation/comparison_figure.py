@@ -13,7 +13,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullL
 
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.results import main_metric
-from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, add_title, new_figure, plain, save_figure
 
 Epochs = Sequence[Mapping[str, Any]]  # lines of metrics.jsonl
 
@@ -31,7 +31,7 @@ def draw_comparison(groups: Mapping[str, Sequence[Epochs]], path: Path | str, ti
         OptionError, RunError: see `comparison_figure`.
         OSError: the folder is missing or may not be written to.
     """
-    save_png(comparison_figure(groups, title), path)
+    save_figure(comparison_figure(groups, title), path)
 
 
 def comparison_figure(groups: Mapping[str, Sequence[Epochs]], title: str = "") -> Figure:

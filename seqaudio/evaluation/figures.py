@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from seqaudio.errors import RunError
 from seqaudio.evaluation.results import main_metric
 from seqaudio.json_files import Count, Metrics, Number, checked, read_json_lines
-from seqaudio.pictures import GRID, INK, INKS, add_title, display_width, new_figure, plain_names, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, display_width, new_figure, plain_names, save_figure
 
 COLOURS = "Greys"  # of the shares: white is 0, black is 1
 DARK = 0.5  # share from which text on the cell is white
@@ -46,7 +46,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         if any(epoch.valid.keys() != epochs[0].valid.keys() or not epoch.valid for epoch in epochs):
             raise ValueError("the epochs have not one set of validation metrics")
     except FileNotFoundError:
-        raise RunError(f"{path}: no such file; train.py writes it with the first epoch") from None
+        raise RunError(f"{path}: no such file; a training writes it with the first epoch") from None
     except ValueError as error:
         raise RunError(f"{path}: damaged ({error}); go on with --resume to write it again") from None
     if not lines:
@@ -61,7 +61,7 @@ def draw_curves(epochs: Sequence[Mapping[str, Any]], path: Path | str, title: st
         RunError: no epoch.
         OSError: the folder is missing or may not be written to.
     """
-    save_png(curves_figure(epochs, title), path)
+    save_figure(curves_figure(epochs, title), path)
 
 
 def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
@@ -130,7 +130,7 @@ def draw_confusion(
         ValueError: see `confusion_counts`.
         OSError: the folder is missing or may not be written to.
     """
-    save_png(confusion_figure(truth, guess, labels, title), path)
+    save_figure(confusion_figure(truth, guess, labels, title), path)
 
 
 def confusion_figure(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: Sequence[str], title: str = "") -> Figure:

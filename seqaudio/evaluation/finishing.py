@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqaudio.bptt import Trained
 from seqaudio.errors import RunError
-from seqaudio.evaluation.comparison import is_share
+from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.results import command_line, read_results, results
 from seqaudio.files import write_json
@@ -79,7 +80,7 @@ def finish(
 
     Args:
         reached: the result on validation, in words.
-        metric: name of the metric to print for the baselines.
+        metric: name of the metric to print for the baselines, by which the model is compared with them.
         baselines: the metrics of each baseline on validation, on the same sequences as the model.
         valid: the model's validation metrics; those of the best epoch by default.
         command: one that repeats the run; that of this process by default.
@@ -98,11 +99,25 @@ def finish(
     )
     write_json(folder.path / "results.json", outcome | dict(more or {}))
     if curves:
-        draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"))
+        title = f"{folder.path.name}: {folder.recipe.replace('_', ' ')}"
+        draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"), title)
     print(
         f"validation {reached} ({describe_baselines(baselines, metric)}), {trained.parameters:,} parameters, "
-        f"{trained.seconds:.0f} s; next: recipes/{folder.recipe}/evaluate.py --run {folder.path} --split test"
+        f"{trained.seconds:.0f} s{lost_to(valid or trained.best, baselines, metric)}; "
+        f"next: seqaudio evaluate {shlex.quote(str(folder.path))} --split test"
     )
+
+
+def lost_to(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
+    """Words at the end of a closing line where the model is no better than its best baseline; none where it is."""
+    sign = 1 if better_when(metric) == "higher" else -1
+    scored = {name: sign * scores[metric] for name, scores in baselines.items() if metric in scores}
+    if metric not in model or not scored:
+        return ""
+    best = max(scored, key=lambda name: scored[name])
+    if sign * model[metric] > scored[best]:
+        return ""
+    return f"; the net does not beat {best}: more data, more epochs or another size may help"
 
 
 def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:

@@ -58,7 +58,7 @@ def results(
     wall_seconds: float,
     command: str,
 ) -> dict[str, Any]:
-    """The content of `results.json` after training; `evaluate.py` adds `test` later.
+    """The content of `results.json` after training; `seqaudio evaluate` adds `test` later.
 
     baselines: {name: {"valid": {metric: value}, "test": {...}}}, on the same sequences as the model.
     """
@@ -109,7 +109,7 @@ def read_results(run: Path) -> dict[str, Any]:
     """A run's results. Raises RunError before its training is finished, and for a damaged file."""
     file = run / "results.json"
     if not file.is_file():
-        raise RunError(f"{run}: has no results.json; finish its training with train.py --resume")
+        raise RunError(f"{run}: has no results.json; finish its training with seqaudio train NAME --run {run} --resume")
     try:
         data: dict[str, Any] = read_json(file)
         found = checked(Results, data)
@@ -142,7 +142,7 @@ def publish(run: Path, name: str, folder: Path) -> Path:
     """Copy a run's results to `folder/NAME.json`. Raises RunError where its test split was not read."""
     data = read_results(run)
     if data["test"] is None:
-        raise RunError(f"{run}: its test split was not read; run evaluate.py --run {run} --split test first")
+        raise RunError(f"{run}: its test split was not read; run seqaudio evaluate {run} --split test first")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", data)
     return folder / f"{name}.json"

@@ -17,7 +17,7 @@ from seqaudio.features.extractor import FeatureExtractor
 from seqaudio.features.framing import first_sample
 from seqaudio.features.mfcc import mel_edges
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_figure
 
 COLUMNS = 1600  # of the picture; longer recordings have several samples or frames in a column
 COLOURS = "cividis"  # from dark to light, also when printed in grey
@@ -41,7 +41,7 @@ def draw_recording(recording: Recording, settings: FeatureSettings, path: Path |
         ValueError: the recording has another sample rate than the settings, or is shorter than one frame.
         OSError: the folder is missing or may not be written to.
     """
-    save_png(recording_figure(recording, settings, title), path)
+    save_figure(recording_figure(recording, settings, title), path)
 
 
 def recording_figure(recording: Recording, settings: FeatureSettings, title: str = "") -> Figure:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from seqaudio.errors import InputFileError, SourceError
+from seqaudio.errors import InputFileError, SourceError, how_to_install
 from seqaudio.ledger import Reason
 from seqaudio.midi.writing import RESOLUTION
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
@@ -22,7 +22,7 @@ def music21_corpus() -> Path:
     """The folder of scores inside the package music21. Raises SourceError where that is not installed."""
     spec = find_spec("music21")
     if spec is None or spec.origin is None:
-        raise SourceError('music21, which brings the scores, is not installed; run pip install "seqaudio[chorales]"')
+        raise SourceError(f"music21, which brings the scores, is not installed; run {how_to_install('chorales')}")
     return Path(spec.origin).parent / "corpus"
 
 

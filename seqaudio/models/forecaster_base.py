@@ -166,14 +166,20 @@ class ForecastModel(Model):
 
         Raises OptionError for a model whose forecasts cannot be its inputs.
         """
-        blocks = [self(inputs)[0][-1]]
+        values, state = self(inputs)
+        blocks = [values[-1]]
         while len(blocks) * self.horizon < steps:
-            self.check_feeds_itself(steps)
+            if not self.feeds_itself:
+                self.check_feeds_itself(steps)
             block = (blocks[-1] * self.target_std + self.target_mean).transpose(0, 1)
             following = torch.empty_like(block)
             following[..., self.places] = block
-            inputs = torch.cat([inputs, following])[-len(inputs) :]
-            blocks.append(self(inputs)[0][-1])
+            if self.window:
+                inputs = torch.cat([inputs, following])[-len(inputs) :]
+                blocks.append(self(inputs)[0][-1])
+            else:  # the state has read all that came before
+                values, state = self(following, state)
+                blocks.append(values[-1])
         return torch.cat(blocks, dim=1)[:, :steps]
 
     def check_feeds_itself(self, steps: int) -> None:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, new_figure, plain, save_figure
 
 COLUMN, CURVES, HEAT = 5.4, 2.9, 1.5  # inches: width of a report, height of its curves, of a heat map
 DECADES = 9  # below the highest value; lower values have the same colour
@@ -52,7 +52,7 @@ class DrawnReport(Protocol):
 
 def draw_reports(reports: Mapping[str, DrawnReport], path: Path | str) -> None:
     """Write `reports_figure` as a PNG of 150 dots an inch. Raises OSError where the folder may not be written to."""
-    save_png(reports_figure(reports), path)
+    save_figure(reports_figure(reports), path)
 
 
 def pixels(figure: Figure) -> npt.NDArray[np.uint8]:

@@ -19,7 +19,7 @@ from seqaudio.errors import OptionError
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.sequence import NoteSequence
-from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, HATCHES, INK, INKS, add_title, new_figure, plain, save_figure
 
 MAX_QUARTERS = 20_000  # hours of music; nothing could be seen in a picture of more
 MAX_ROWS = 20  # the rows of a longer piece get longer, and are drawn smaller
@@ -80,7 +80,7 @@ def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "") -> N
         OptionError: no notes, or more than 20,000 quarters.
         OSError: the folder is missing or may not be written to.
     """
-    save_png(piano_roll(notes, title), path)
+    save_figure(piano_roll(notes, title), path)
 
 
 def piano_roll(notes: NoteSequence, title: str = "") -> Figure:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from seqaudio.audio.recording import from_int16
-from seqaudio.errors import OptionError, SourceError
+from seqaudio.errors import OptionError, SourceError, how_to_install
 from seqaudio.registry import did_you_mean
 
 # names and values of the library's header
@@ -49,7 +49,7 @@ BUFFER_MILLISECONDS = 60_000
 MAX_PATH_BYTES = 59  # bytes of the name of a voice file outside of the library's data
 SEPARATOR = "\x1f"  # between phonemes, since no mnemonic contains it, but many contain an underscore
 WORD_GAP = " "  # between the phonemes of two words
-INSTALL = 'pip install "seqaudio[tts]"'
+INSTALL = how_to_install("tts")
 
 Result = TypeVar("Result")
 _turn = threading.Lock()

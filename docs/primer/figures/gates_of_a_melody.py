@@ -11,7 +11,7 @@ from _runs import made_by
 from matplotlib.patches import Rectangle
 
 from seqaudio.models import EventModel
-from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, new_figure, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens.voice import HOLD, NOTE, REST, VOCABULARY_END
@@ -79,7 +79,7 @@ def draw(language: str, out: Path) -> None:
     for axes in (tune, line):
         axes.grid(axis="x", color=GRID, linewidth=0.6)
     figure.tight_layout()
-    save_png(figure, out / "gates_of_a_melody.png")
+    save_figure(figure, out / "gates_of_a_melody.png")
 
 
 def sounding(tokens: np.ndarray) -> list[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ from _runs import made_by
 
 from seqaudio.batching import labelled_clips
 from seqaudio.models import KeywordModel
-from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, new_figure, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
@@ -91,4 +91,4 @@ def draw(language: str, out: Path) -> None:
     draw_gate(bottom, gates.forget, keeping(gates.forget), words["gates"], words["units"], step)
     bottom.set_xlabel(words["time"].format(word=WORD), fontsize=9, color=INK)
     figure.tight_layout()
-    save_png(figure, out / "gates_of_a_word.png")
+    save_figure(figure, out / "gates_of_a_word.png")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from seqaudio.pictures import INK, INKS, new_figure, save_png
+from seqaudio.pictures import INK, INKS, new_figure, save_figure
 
 STEPS = 16
 WORDS = {
@@ -54,4 +54,4 @@ def draw(language: str, out: Path) -> None:
         axes.tick_params(labelsize=8, labelcolor=INK)
     panels[0].set_ylabel(words["loss"], fontsize=9, color=INK)
     figure.tight_layout()
-    save_png(figure, out / "truncated_terms.png")
+    save_figure(figure, out / "truncated_terms.png")

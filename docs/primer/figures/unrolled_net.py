@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch
 
-from seqaudio.pictures import INK, INKS, new_figure, save_png
+from seqaudio.pictures import INK, INKS, new_figure, save_figure
 
 COPIES = 4
 WORDS = {
@@ -50,7 +50,7 @@ def draw(language: str, out: Path) -> None:
     axes.text(middle, 1.2, words["gradient"], fontsize=9, color=INKS[1], ha="center")
     _arrow(axes, (places[-1] - 1.2, 0.12), (places[-1] + 0.4, 0.12), INK)
     axes.text(places[-1] - 1.3, 0.12, words["time"], fontsize=9, color=INK, ha="right", va="center")
-    save_png(figure, out / "unrolled_net.png")
+    save_figure(figure, out / "unrolled_net.png")
 
 
 def _column(axes: Axes, x: float, below: str, state: str, output: str, loss: str) -> None:

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from seqaudio.midi.reading import read_midi
 from seqaudio.models import EventModel
-from seqaudio.pictures import INK, INKS, new_figure, save_png
+from seqaudio.pictures import INK, INKS, new_figure, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.tokens.melody import MelodyRepresentation
 from seqaudio.tokens.voice import NOTE
@@ -75,4 +75,4 @@ def draw(language: str, out: Path) -> None:
     bar.set_label(words["share"], fontsize=7.5, color=INK)
     bar.ax.tick_params(labelsize=8, labelcolor=INK)
     figure.tight_layout()
-    save_png(figure, out / "use_music.png")
+    save_figure(figure, out / "use_music.png")

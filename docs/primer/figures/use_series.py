@@ -11,7 +11,7 @@ from seqaudio.batching import series_of
 from seqaudio.evaluation.forecasts.forecasts import predict
 from seqaudio.evaluation.forecasts.splits import baselines_of, forecast_source
 from seqaudio.models import ForecastModel
-from seqaudio.pictures import GRID, INK, INKS, new_figure, save_png
+from seqaudio.pictures import GRID, INK, INKS, new_figure, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
@@ -77,4 +77,4 @@ def draw(language: str, out: Path) -> None:
         axes.grid(color=GRID, linewidth=0.5, alpha=0.6)
         axes.tick_params(labelsize=8, labelcolor=INK)
     figure.tight_layout(rect=(0, 0, 1, 0.93))
-    save_png(figure, out / "use_series.png")
+    save_figure(figure, out / "use_series.png")

@@ -10,7 +10,7 @@ from _runs import made_by
 
 from seqaudio.batching import labelled_clips
 from seqaudio.models import KeywordModel
-from seqaudio.pictures import INK, new_figure, save_png
+from seqaudio.pictures import INK, new_figure, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
@@ -51,4 +51,4 @@ def draw(language: str, out: Path) -> None:
     axes.set_xlabel(words["answer"] + " (%)", fontsize=9.5, color=INK)
     axes.set_ylabel(words["true"], fontsize=9.5, color=INK)
     figure.tight_layout()
-    save_png(figure, out / "use_speech.png")
+    save_figure(figure, out / "use_speech.png")

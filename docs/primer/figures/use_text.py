@@ -11,7 +11,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 
 from seqaudio.models import EventModel
-from seqaudio.pictures import INK, new_figure, plain, save_png
+from seqaudio.pictures import INK, new_figure, plain, save_figure
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 
@@ -62,4 +62,4 @@ def draw(language: str, out: Path) -> None:
     figure.colorbar(ScalarMappable(Normalize(0, MOST), "Oranges"), cax=bar)
     bar.set_ylabel(words["surprise"], fontsize=8.5, color=INK)
     bar.tick_params(labelsize=8, labelcolor=INK)
-    save_png(figure, out / "use_text.png")
+    save_figure(figure, out / "use_text.png")

@@ -1,8 +1,8 @@
-"""Draw forecasts: context, forecast with prediction intervals, observations."""
+"""Draw forecasts: context, forecast with prediction intervals, observations, over steps or over their times."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from seqaudio.batching import Series, channels_of, statistics_of
 from seqaudio.evaluation.forecasts.forecasts import Forecasts, Intervals, Values
-from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_png
+from seqaudio.pictures import GRID, INK, INKS, add_title, new_figure, plain, save_figure
+from seqaudio.prepare.series.times import Times
 from seqaudio.store import Store
 
 BANDS = ("#bcc7e0", "#e4e9f4")  # of the inner and of the outer interval: grey values 198 and 233
@@ -33,6 +34,7 @@ class Panel(NamedTuple):
     forecast: Values
     observed: Values
     widths: Values  # [L, steps] half widths of the intervals
+    first: int = 0  # step of the series at which the split begins
 
 
 def draw_forecasts(
@@ -50,7 +52,7 @@ def draw_forecasts(
     Raises OSError where the folder is missing or may not be written to.
     """
     panels = choose_panels(forecasts, intervals, series, origins, store)
-    save_png(forecasts_figure(panels, intervals.levels, title), path)
+    save_figure(forecasts_figure(panels, intervals.levels, title, Times.of(store.settings["series"])), path)
 
 
 def choose_panels(
@@ -97,6 +99,7 @@ def choose_panels(
                     forecast * scale + shift,
                     observed * scale + shift,
                     np.broadcast_to(widths, (len(widths), len(steps))),
+                    one.first,
                 )
             )
     return panels
@@ -107,8 +110,13 @@ def _spread(count: int) -> list[int]:
     return sorted({count // 6, count // 2, 5 * count // 6})
 
 
-def forecasts_figure(panels: Sequence[Panel], levels: Sequence[float], title: str = "") -> Figure:
-    """A panel for each part: context and observations as a line, the forecast dashed, its intervals as bands."""
+def forecasts_figure(
+    panels: Sequence[Panel], levels: Sequence[float], title: str = "", times: Times | None = None
+) -> Figure:
+    """A panel for each part: context and observations as a line, the forecast dashed, its intervals as bands.
+
+    times: of the series; without them the axes count the steps of the split.
+    """
     height = 0.95 + 1.75 * len(panels)
     figure = new_figure(8.0, height)
     all_axes = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
@@ -116,13 +124,20 @@ def forecasts_figure(panels: Sequence[Panel], levels: Sequence[float], title: st
     add_title(figure, title)
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw(axes, panel, levels)
-    all_axes[-1].set_xlabel("step of the split", fontsize=10, color=INK)
+        if times is not None:
+            axes.xaxis.set_major_formatter(FuncFormatter(_times_at(times, panel.first)))
+            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    all_axes[-1].set_xlabel("step of the split" if times is None else "time", fontsize=10, color=INK)
     handles, labels = all_axes[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(0.1, 1 - 0.38 / height), ncols=len(labels), fontsize=9,
         frameon=False, borderpad=0, columnspacing=1.4,
     )  # fmt: skip
     return figure
+
+
+def _times_at(times: Times, first: int) -> Callable[[float, int | None], str]:
+    return lambda step, _: times.text(first + round(step)).removesuffix(":00")  # seconds that are none
 
 
 def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
@@ -135,7 +150,8 @@ def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
             color=BANDS[min(place, len(BANDS) - 1)], linewidth=0, label=f"{100 * levels[number]:g} % interval",
         )  # fmt: skip
     steps = np.concatenate([panel.context_steps, panel.steps])
-    axes.plot(steps, np.concatenate([panel.context, panel.observed]), color=INK, linewidth=1.1, label="observed")
+    observed = np.concatenate([panel.context, panel.observed])
+    axes.plot(steps[: len(observed)], observed, color=INK, linewidth=1.1, label="observed")  # none beyond the end
     axes.plot(
         panel.steps, panel.forecast, "--", color=INKS[1], linewidth=1.5, marker="o", markersize=2.4, label="forecast"
     )

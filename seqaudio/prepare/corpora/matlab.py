@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.errors import SourceError
+from seqaudio.errors import SourceError, how_to_install
 from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, the_guard
 
 CHILD = Path(__file__).with_name("matlab_child.py")
@@ -33,9 +33,7 @@ def read_cells(path: Path, names: Sequence[str]) -> dict[str, list[Matrix]]:
             gigabyte; a named variable is no cell array of real matrices.
     """
     if find_spec("scipy") is None:
-        raise SourceError(
-            f'{path}: SciPy, which reads MATLAB files, is not installed; run pip install "seqaudio[matlab]"'
-        )
+        raise SourceError(f"{path}: SciPy, which reads MATLAB files, is not installed; run {how_to_install('matlab')}")
     if not path.is_file():
         raise SourceError(f"{path}: no such file; give a .mat file")
     request = {"path": os.fsencode(path.absolute()).hex(), "names": list(names)}

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
-from seqaudio.errors import OptionError, StoreError
+from seqaudio.errors import OptionError, StoreError, how_to_install
 
 CONNECT_SECONDS = 5
 
@@ -32,7 +32,7 @@ def dask_executor(address: str) -> Iterator[Executor]:
         from distributed.comm.addressing import get_address_host_port
         from distributed.scheduler import KilledWorker
     except ImportError:
-        raise OptionError(f'--dask {address} needs Dask: pip install "seqaudio[dask]"') from None
+        raise OptionError(f"--dask {address} needs Dask: {how_to_install('dask')}") from None
     connect: Any = distributed.Client  # its calls have no types
     try:
         get_address_host_port(address, strict=True)  # a Client with an invalid address hangs when it is deleted

@@ -1,12 +1,13 @@
-"""Read the times of a table's rows, and check that they are in order and a whole number of intervals apart."""
+"""Times of a table's rows: read, checked to be in order and whole intervals apart, and continued beyond the end."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from seqaudio.errors import SourceError
 
@@ -62,6 +63,67 @@ def time_index(texts: Sequence[str], source: str, time_format: str = "") -> Time
             f"resample the rows to one interval first"
         )
     return TimeIndex(tuple(places), texts[0], _spelt(interval, unit))
+
+
+@dataclass(frozen=True)
+class Times:
+    """The times of a series' steps: the first one as it was written, and the interval."""
+
+    start: datetime | float
+    written: str  # the first time, as in the table
+    time_format: str
+    interval: float  # in units
+    unit: str  # month, second, or empty for plain numbers
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Times | None:
+        """The times of a store's series by its settings; None where the table had none, or they cannot be read."""
+        written, time_format = settings.get("start", ""), settings.get("time_format", "")
+        number, _, unit = settings.get("interval", "").partition(" ")
+        if not written or unit.startswith("step"):
+            return None
+        base, factor = UNITS[unit.removesuffix("s")]
+        try:
+            start = _moment(written, 1, "the series", time_format) if base else float(written)
+        except SourceError:  # of a store that was made before stores kept --time-format
+            return None
+        return cls(start, written, time_format, float(number) * factor, base)
+
+    def at(self, step: int) -> datetime | float:
+        """The time of a step, counted from the first one of the series; it may lie beyond the last."""
+        distance = step * self.interval
+        if not isinstance(self.start, datetime):
+            return self.start + distance
+        if self.unit == "second":
+            return self.start + timedelta(seconds=distance)
+        years, month = divmod(self.start.month - 1 + round(distance), 12)
+        return self.start.replace(year=self.start.year + years, month=month + 1)
+
+    def text(self, step: int) -> str:
+        """The time of a step, written as those of the table are."""
+        time = self.at(step)
+        if not isinstance(time, datetime):
+            return f"{time:.0f}" if time == round(time) else f"{time:.10g}"
+        if self.time_format:
+            return time.strftime(self.time_format)
+        day, clock = self.written[:10], self.written[11:]
+        if len(day) == len("1949-01"):
+            return f"{time.year:04}{day[4]}{time.month:02}"
+        if not clock:
+            return time.date().isoformat() if self.unit == "month" or self.interval % 86_400 == 0 else str(time)
+        return time.isoformat(self.written[10], "minutes" if len(clock) == len("00:00") else "auto")
+
+
+# of intervals as `_spelt` writes them: the unit they are counted in, and how many of it they are
+UNITS = {
+    "": ("", 1),
+    "month": ("month", 1),
+    "year": ("month", 12),
+    "second": ("second", 1),
+    "minute": ("second", 60),
+    "hour": ("second", 3_600),
+    "day": ("second", 86_400),
+}
 
 
 def step_index(rows: int) -> TimeIndex:

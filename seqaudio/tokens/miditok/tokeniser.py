@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, how_to_install
 from seqaudio.midi.writing import instrument_name
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.tokens.miditok.quarter_signatures import MAX_QUARTERS
@@ -149,7 +149,7 @@ def tokeniser(name: str, steps_per_quarter: int, longest: int, velocities: int, 
     """
     if find_spec("miditok") is None:
         raise OptionError(
-            'the representation miditok needs MidiTok, which is not installed; run pip install "seqaudio[miditok]"'
+            f"the representation miditok needs MidiTok, which is not installed; run {how_to_install('miditok')}"
         )
     miditok = import_module("miditok")
     # PerTok writes the wait from one note of a bar to the next as one shift, as long as the longest note at most

@@ -1,0 +1,99 @@
+"""Start of the processes of a training: the others run the first one's command; torch.distributed joins them.
+
+Torch's elastic launcher (torchrun) takes the place of the process that the user has started, and gives each process a
+session of its own, which Ctrl-C does not reach. Here that process is the first of the training.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import distributed
+from torch._C._distributed_c10d import TCPStore  # where torch's type information has it
+
+from seqaudio.errors import OptionError, RunError
+
+HERE = "127.0.0.1"
+PORT = "SEQAUDIO_RENDEZVOUS_PORT"  # set for processes that `join` has started, where the first one listens
+LEAVING = 30.0  # seconds that the first process waits at its end for the others
+
+
+def already_started() -> int | None:
+    """How many processes torchrun, or `join` in the first process, has started on this machine; None for neither."""
+    started = "TORCHELASTIC_RUN_ID" in os.environ or PORT in os.environ
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if started else None
+
+
+def join(kind: str, count: int) -> torch.device:
+    """Join the processes of a training, `count` on this machine; start the others if nobody has. Returns the device.
+
+    kind: of the devices, `cpu` or `cuda`; each process gets one of its own.
+    Raises OptionError in an interactive session, RunError where a process ends before it has joined.
+    """
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    device = torch.device(kind, local_rank) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(device)
+    if distributed.is_initialized():  # by an earlier training of this process
+        return device
+    backend = "nccl" if kind == "cuda" else "gloo"
+    if already_started() is None:
+        store, rank = _start(count), 0
+    elif PORT in os.environ:
+        store, rank = TCPStore(HERE, int(os.environ[PORT]), is_master=False), local_rank
+        store.set(f"arrived.{rank}", "")
+    else:
+        distributed.init_process_group(backend)  # torchrun has said how, in the environment
+        atexit.register(distributed.destroy_process_group)
+        return device
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
+    atexit.register(distributed.destroy_process_group)  # else its threads outlive the interpreter, which aborts
+    return device
+
+
+def _start(count: int) -> TCPStore:
+    """Start processes 1 .. count - 1 and wait for each; returns where they and the first one meet."""
+    command = own_command()
+    store = TCPStore(HERE, 0, is_master=True, wait_for_workers=False)  # port 0: a free one
+    world = {PORT: str(store.port), "LOCAL_WORLD_SIZE": str(count), "WORLD_SIZE": str(count)}
+    others = [
+        subprocess.Popen(command, env=os.environ | world | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(1, count)
+    ]
+    atexit.register(_end, others)
+    for rank, other in enumerate(others, start=1):
+        while not store.check([f"arrived.{rank}"]):
+            if other.poll() is not None:
+                raise RunError(
+                    f"process {rank + 1} of {count} ended with exit status {other.returncode} before the training "
+                    f"began; its own message is above"
+                )
+            time.sleep(0.02)
+    return store
+
+
+def own_command() -> list[str]:
+    """The command of this process with the options of its interpreter, such as -P.
+
+    Raises OptionError in an interactive session, which no command repeats.
+    """
+    if hasattr(sys, "ps1") or "ipykernel" in sys.modules:
+        raise OptionError("several processes run the same command, and an interactive session has none; run a script")
+    return [sys.executable, *sys.orig_argv[1:]]
+
+
+def _end(others: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Wait for the other processes; those that do not end by themselves are ended."""
+    last = time.monotonic() + LEAVING
+    for other in others:
+        try:
+            other.wait(max(0.0, last - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            other.kill()
+            other.wait()
