@@ -103,7 +103,7 @@ def naming(path: Path | str) -> Iterator[None]:
         raise
 
 
-def is_unicode(path: Path) -> bool:
+def is_unicode(path: Path | str) -> bool:
     """Whether a path can be written as Unicode: on Unix names are bytes, of any kind."""
     return str(path).isascii() or str(path).encode("utf-8", "replace").decode() == str(path)
 

@@ -90,7 +90,7 @@ BOUNDS: dict[str, Bounds] = {
     "units": Bounds(1, 100_000),
     # session
     "seed": SEED,
-    "devices": Bounds(1, 100_000),
+    "devices": Bounds(1, 256),
     "threads": Bounds(1, 1_024),
     "workers": Bounds(1, 1_024),
     "limit": Bounds(1, 1_000_000_000),

@@ -187,6 +187,17 @@ def test_names_that_are_no_utf8_are_taken_or_refused_in_one_line(
     assert done.returncode == 0, done.stderr
 
 
+@linux
+@pytest.mark.parametrize("preparation", ["series", "text_file"])
+def test_names_of_single_files_may_be_of_any_bytes(preparation: str, command: Command, tmp_path: Path) -> None:
+    file = tmp_path / os.fsdecode(b"x\xff.txt")
+    rows = ["time,a", *(f"{hour},{hour % 7}" for hour in range(200))]
+    file.write_text("\n".join(rows) if preparation == "series" else "some text, quite long\n" * 400, encoding="utf-8")
+    source = file if preparation == "series" else tmp_path
+    done = command("seqaudio", "prepare", preparation, "--source", source, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+
+
 def test_json_keeps_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"path": "caf\udce9 ş"})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"path": "caf\udce9 ş"}

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import IO, Self
 
 from seqaudio.errors import SourceError
-from seqaudio.files import open_plain
+from seqaudio.files import naming, open_plain
 from seqaudio.progress import progress
 
 BLOCK_BYTES = 1 << 20
@@ -196,7 +196,7 @@ def _write(content: IO[bytes], place: Path, most: int, what: str) -> int:
     written = 0
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("xb") as file:
+        with naming(place), place.open("xb") as file:
             while block := content.read(BLOCK_BYTES):
                 written += len(block)
                 if written > most:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from seqaudio.arrow_files import STATISTICS, schema, sequence_type
-from seqaudio.files import naming, require_plain
+from seqaudio.files import is_unicode, naming, require_plain
+from seqaudio.ledger import encode_field
 from seqaudio.prepare.engine.items import Item, Row
 from seqaudio.prepare.engine.partial import own_name
 from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
@@ -50,7 +52,7 @@ class _Columns:
         """The buffered rows: a view, to be written before the next row is added."""
         fields = schema(self.kind, statistics)
         arrays = [
-            self.sequences.column() if field.name == "sequence" else pa.array(self.values[field.name], field.type)
+            self.sequences.column() if field.name == "sequence" else _column(self.values[field.name], field.type)
             for field in fields
         ]
         arrays.append(pa.array([split] * len(self.sequences), pa.string()))
@@ -125,6 +127,14 @@ class RowWriter:
     def _kind(self, row: Row) -> pa.DataType:
         width = row.sequence.shape[1] if row.sequence.ndim == 2 else 1
         return chunk_type(sequence_type(self.description.kind, width, len(self.description.vocabulary or ())))
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """A column of a chunk; bytes of names that are no UTF-8 are percent-encoded, as in the ledger."""
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array([text if text is None or is_unicode(text) else encode_field(text) for text in values], kind)
 
 
 def read_rows(path: Path, chosen: Sequence[str] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
