@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import gcd, lcm
+from math import lcm
 from typing import NamedTuple
 
 import numpy as np
@@ -78,15 +78,16 @@ class Loss:
         moved, furthest, grid = 0, 0.0, 0
         if (away > _EXACT).any():
             pitch = notes.pitch + 128 * notes.is_drum if drums else notes.pitch
-            key = (nearest << 8) + pitch
-            closest = np.argsort(away, kind="stable")
-            found, first = np.unique(key[closest], return_index=True)  # of each place and pitch the closest note
-            source = closest[first]
-            written = np.isin(found, (onsets.step << 8) + onsets.pitch) & (away[source] > _EXACT)
-            source = source[written]
-            moved, furthest = len(source), float(away[source].max(initial=0.0))
+            key, written = (nearest << 8) + pitch, np.sort((onsets.step << 8) + onsets.pitch)
+            place = np.minimum(np.searchsorted(written, key), max(0, len(written) - 1))
+            source = np.flatnonzero(written[place] == key) if len(written) else np.zeros(0, dtype=np.int64)
+            closest = np.full(len(written), np.inf)  # of the notes that each onset can be
+            np.minimum.at(closest, place[source], away[source])
+            by = closest[np.isfinite(closest) & (closest > _EXACT)]
+            moved, furthest = len(by), float(by.max(initial=0.0))
             if adjustable and not seconds:
-                grid = _finer_grid(int(steps), notes.start_tick[source], notes.ticks_per_quarter)
+                off = source[closest[place[source]] > _EXACT]
+                grid = _finer_grid(int(steps), notes.start_tick[off], notes.ticks_per_quarter)
         return cls(
             len(notes),
             len(onsets.step),
@@ -152,7 +153,8 @@ def total_loss(losses: Sequence[Loss]) -> Loss:
 
 def _finer_grid(steps: int, ticks: Ints, ticks_per_quarter: int) -> int:
     """The fewest steps per quarter, a multiple of `steps`, on which ticks lie; 0 where that is not to be had."""
-    grid = lcm(steps, ticks_per_quarter // gcd(ticks_per_quarter, *np.unique(ticks).tolist()))
+    common = int(np.gcd.reduce(ticks, initial=ticks_per_quarter))
+    grid = lcm(steps, ticks_per_quarter // common)
     return grid if steps < grid <= FINEST_GRID else 0
 
 
