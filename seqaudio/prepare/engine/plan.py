@@ -65,7 +65,8 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
 
 def _identity(item: Item) -> tuple[str, ...]:
     name = "" if item.path is None else item.path.name
-    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition)
+    part = () if item.start == 0.0 and item.end is None else (str(item.start), str(item.end))
+    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *part)
 
 
 def _sha256(*parts: object) -> str:
