@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from seqaudio.errors import StoreError
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
-from seqaudio.vocabulary import Vocabulary
+from seqaudio.vocabulary import Vocabulary, alike_names
 
 FORMAT = 1
 KINDS = ("audio", "features", "tokens", "roll", "text", "series")
@@ -314,6 +314,8 @@ def describe_store(store: Store) -> Iterator[str]:
         for name in store.vocabulary if labelled else ():
             counts = (f"{split} {count.labels.get(name, 0):,}" for split, count in store.counts.items())
             yield f"    {name:<16} {', '.join(counts)}"
+        for names in alike_names(store.vocabulary) if labelled else ():
+            yield f"  labels that differ in case or spaces alone: {', '.join(map(repr, names))}; write them alike"
     if store.normalisation:
         yield f"  normalisation: mean and standard deviation of {store.normalisation.frames:,} training frames"
     if ledger := store.ledger():

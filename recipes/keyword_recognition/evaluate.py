@@ -14,7 +14,7 @@ from typing import Literal
 from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.finishing import describe_baselines, open_run
+from seqaudio.evaluation.finishing import describe_baselines, open_run, store_of_baselines
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import record_test
@@ -44,15 +44,17 @@ def main(config: Config) -> None:
     conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
-    neighbours = neighbour_accuracy(labelled_clips(store, store["train"], folder.vocabulary), clips)
-    baselines = {"5-nearest-neighbours": {"accuracy": neighbours}}
+    baselines = {}
+    if (known := store_of_baselines(folder, store)) is not None:
+        neighbours = neighbour_accuracy(labelled_clips(known, known["train"], folder.vocabulary), clips)
+        baselines["5-nearest-neighbours"] = {"accuracy": neighbours}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
-        f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy')}"
+        f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy') or 'no baselines'}"
     )
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")

@@ -34,10 +34,9 @@ class Columns:
 
     def told(self, rows: int) -> str:
         """What was understood, in one line."""
-        fields = ", ".join(
-            f"{name} → {field}" + (" of a part in seconds" if field in PARTS else "")
-            for field, name in self.used.items()
-        )
+        fields = ", ".join(name if name == field else f"{name} → {field}" for field, name in self.used.items())
+        if "start" in self.used:
+            fields += ", each row a part of its recording, in seconds"
         line = f"{rows:,} row{'s' if rows != 1 else ''}, columns {fields}"
         if self.unused:
             more = f" and {len(self.unused) - SHOWN:,} more" if len(self.unused) > SHOWN else ""

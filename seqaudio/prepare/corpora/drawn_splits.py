@@ -57,7 +57,7 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
         shares = {split: percent for split, percent in shares.items() if percent > 0}
         if places and shares:
             drawn, how = _draw([items[place] for place in places], shares)
-            told.append(how)
+            told.append(how if places is free else f"valid is {how}, out of train")
             for place, split in zip(places, drawn, strict=True):
                 splits[place] = split
     filled = [replace(item, split=split or "train") for item, split in zip(items, splits, strict=True)]

@@ -12,6 +12,7 @@ from typing import Any
 
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
+from seqaudio.prepare.corpora.file_kinds import refuse_other_kind
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.listing import list_below
 from seqaudio.prepare.corpora.splits import hash_sample
@@ -139,6 +140,9 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
     Raises:
         SourceError: no such folder, or no MIDI files in it; `hint` says what to give.
     """
+    if folder.is_file():
+        refuse_other_kind(folder, "a folder of MIDI files")
+        raise SourceError(f"{folder}: a file, expected a folder; give {hint}")
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give {hint}")
     listing = list_below(folder)
