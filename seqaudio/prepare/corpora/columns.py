@@ -57,7 +57,8 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
         OptionError: a column of starts is named without one of ends or durations, or the other way round.
     """
     names = list(rows[0])
-    by_plain = {name.casefold(): name for name in reversed(names)}
+    chosen = {given.get(field) for field in PARTS}  # by an option, so that no other part is looked for there
+    by_plain = {name.casefold(): name for name in reversed(names) if name not in chosen}
     used = {
         field: given.get(field) or found[0]
         for field, usual in COLUMNS.items()
