@@ -26,6 +26,7 @@ a store too, on which a model can be evaluated.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.corpora.tables import find_file, read_table
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
-from seqaudio.store import describe_store
+from seqaudio.store import LEDGER, describe_store
 
 PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 
@@ -97,6 +98,10 @@ def main(config: Config) -> None:
     print("\n".join([*listed.told, filled.how]), flush=True)
     store = build_speech_store(config, filled.items, source=config.name, licence=config.licence)
     print("\n".join([*describe_store(store), *([listed.others] if listed.others else [])]))
+    for split in sorted({item.split for item in filled.items} - store.counts.keys()):
+        print(
+            f"warning: {split} is empty, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr
+        )
 
 
 def check_options(config: Config) -> None:

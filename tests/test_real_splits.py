@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import shutil
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -137,6 +138,17 @@ def test_five_speakers_give_one_to_validation_and_one_to_the_test() -> None:
             "train": 3, "valid": 1, "test": 1
         }  # fmt: skip
         assert "by speaker, 3 for train, 1 for valid, 1 for test" in how
+
+
+def test_both_ways_to_write_an_accent_are_one_voice() -> None:
+    names = [f"Zoë {number}" for number in range(9)]
+    items = [
+        item(f"{name}/{form}{n}.wav", WORDS[n % 3], unicodedata.normalize(form, name))
+        for name in names
+        for form in ("NFC", "NFD")
+        for n in range(3)
+    ]
+    assert len({(one.speaker, one.split) for one in fill_splits(items, 10, 10).items}) == 9
 
 
 def test_many_speakers_get_the_shares_that_were_asked_for() -> None:

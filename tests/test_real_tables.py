@@ -175,6 +175,23 @@ def test_tables_of_all_kinds_are_read(tmp_path: Path, content: str | bytes) -> N
     assert read_table(write(tmp_path, content, "table.txt")) == [{"path": "x.wav", "label": "yes"}]
 
 
+def test_a_column_of_quoted_values_in_a_tsv_loses_its_quotes(tmp_path: Path) -> None:
+    path = write(tmp_path, 'path\tlabel\ttext\n"a.wav"\t"one"\t"I" said "yes"\n"b.wav"\t"a ""b"""\tplain\n', "a.tsv")
+    assert [list(row.values()) for row in read_table(path)] == [
+        ["a.wav", "one", '"I" said "yes"'],
+        ["b.wav", 'a "b"', "plain"],
+    ]
+
+
+def test_a_split_whose_recordings_are_all_refused_is_told(command: Command, tmp_path: Path) -> None:
+    for take in range(4):
+        write_word(tmp_path / "in" / "train" / "one" / f"{take}.wav", take=take)
+    (tmp_path / "in" / "test" / "one").mkdir(parents=True)
+    write(tmp_path / "in" / "test" / "one", "no sound", "a.wav")
+    _, told = prepared(command, tmp_path / "in", tmp_path / "out")
+    assert "warning: test is empty, as all its recordings were refused" in told
+
+
 def test_objects_need_not_have_all_names(tmp_path: Path) -> None:
     lines = [{"path": "a.wav", "n": 1.50, "ok": True}, {"path": "b.wav", "label": None, "tags": ["x", "é"]}]
     path = write(tmp_path, "\n".join(map(json.dumps, lines)), "a.jsonl")

@@ -8,6 +8,7 @@ at the borders, from or to train. No recording moves between valid and test beca
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -46,6 +47,12 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     check_percentages(valid_percent, test_percent)
     splits = [item.split for item in items]
     # what has neither file nor label will be refused, and must not count as the only recording of a split
+    items = [
+        replace(
+            item, label=unicodedata.normalize("NFC", item.label), speaker=unicodedata.normalize("NFC", item.speaker)
+        )
+        for item in items
+    ]
     usable = [place for place, item in enumerate(items) if item.path is not None and (item.label or item.text)]
     free = [place for place in usable if not splits[place]]
     training = [place for place in usable if splits[place] == "train"] if "valid" not in splits else []

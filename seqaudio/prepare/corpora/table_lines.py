@@ -34,7 +34,7 @@ class TableLines:
             for line, fields in table: ...
 
     The delimiter is that of a first line `sep=;`, or the most frequent of comma, semicolon, tab and bar in the line of
-    names. A `.tsv` file has tabs, and quotes only where all its column names are quoted: in most corpora a quotation
+    names. A `.tsv` file has tabs, and `quotes` only where all its column names are quoted: in most corpora a quotation
     mark there is a character. Empty lines are skipped.
 
     A quoted field may run over several lines, unless one of these is a row by itself: then the mark is a stray one. It
@@ -49,7 +49,7 @@ class TableLines:
         self.file = file
         self.delimiter = "\t"
         self.stray: list[int] = []
-        self._quotes = True
+        self.quotes = True
         self._waiting = deque[tuple[int, str]]()
         self._number = 0
 
@@ -75,7 +75,7 @@ class TableLines:
         self.delimiter = delimiter or max(DELIMITERS, key=unquoted.count)
         if self.path.suffix.lower() == ".tsv":
             self.delimiter = delimiter or "\t"
-            self._quotes = all(
+            self.quotes = all(
                 len(name.strip()) > 1 and name.strip()[0] == name.strip()[-1] == '"'
                 for name in line.split(self.delimiter)
             )
@@ -127,7 +127,7 @@ class TableLines:
 
     def _cut(self, line: str) -> list[str] | None:
         """The fields of a line; None where a quoted field is not closed."""
-        if '"' not in line or not self._quotes:
+        if '"' not in line or not self.quotes:
             return line.split(self.delimiter)
         end = re.escape(self.delimiter)
         quoted = re.compile(rf' *"((?:[^"]|"")*)" *(?={end}|\Z)')

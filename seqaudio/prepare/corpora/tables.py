@@ -69,6 +69,11 @@ def _rows(path: Path, lines: TableLines, columns: Sequence[str], only: Sequence[
         if any(field.strip() for field in fields):
             rows.append({name: fields[index].strip() for name, index in kept})
     tell_stray(lines)
+    for name, _ in kept if not lines.quotes else ():
+        # quotes around each value of a column are none of its words
+        if rows and all(len(row[name]) > 1 and row[name][0] == row[name][-1] == '"' for row in rows):
+            for row in rows:
+                row[name] = row[name][1:-1].replace('""', '"')
     return rows
 
 
