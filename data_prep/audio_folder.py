@@ -9,22 +9,29 @@
 Every format that libsndfile decodes, at any rate, with any number of channels; with the extra `media` the sound of M4A,
 WebM and videos too. In a folder, links to folders are followed, and files with other suffixes are counted.
 
-A table has columns `path` or `audio`, `label`, `text`, `split`, `speaker` and `condition`, or others that the options
-name; it needs the first, and a label or a text. Labels and texts are stored in Unicode normal form C.
+Folders of splits may have any usual name in any case (Train, dev, validation, eval, TEST), above those of the labels or
+within them; a folder beside them is left out and named. What was understood is printed.
 
-A recording without a given split gets one by a hash of its speaker, or of its file name where the speaker is unknown.
-Where a corpus has a training and a test split but no valid one, `--valid-percent` of its training recordings form it.
+A table is CSV, TSV or JSON, such as a manifest with an object in each line. It has columns `path` or `audio`, `label`,
+`text`, `split`, `speaker` and `condition`, or others that the options name; it needs the first, and a label or a text.
+With columns `start` and `end`, or `offset` and `duration`, in seconds, a row is that part of its recording. Labels and
+texts are stored in Unicode normal form C.
+
+Recordings without a given split get one: by speaker where these are known and enough, else by file within each label,
+so that no split is empty and every label is in each of them where there are enough recordings. Where a corpus has a
+training and a test split but no valid one, `--valid-percent` of its training recordings form it. A test split alone is
+a store too, on which a model can be evaluated.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import tyro
 
@@ -32,32 +39,16 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
+from seqaudio.prepare.corpora.columns import COLUMNS, PARTS, choose_columns, part_of
+from seqaudio.prepare.corpora.drawn_splits import fill_splits
+from seqaudio.prepare.corpora.layout import Layout, split_names
 from seqaudio.prepare.corpora.listing import list_below, skipped_files
-from seqaudio.prepare.corpora.splits import check_percentages, hash_split
-from seqaudio.prepare.corpora.tables import listed_file, read_table
+from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
+from seqaudio.prepare.corpora.tables import find_file, read_table
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
-from seqaudio.store import describe_store
+from seqaudio.store import LEDGER, describe_store
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "test": "test",
-    "testing": "test",
-}
-# fields of an Item with the names that their columns usually have
-COLUMNS = {
-    "path": ("path", "audio"),
-    "label": ("label",),
-    "text": ("text",),
-    "split": ("split",),
-    "speaker": ("speaker",),
-    "condition": ("condition",),
-}
 PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 
 
@@ -67,12 +58,15 @@ class Config(SpeechOptions):
 
     source: Path  # folder of recordings, or a CSV or TSV table of them
     table: Path | None = None  # CSV or TSV table of the recordings in the source folder
-    path_column: PathColumn = None  # table: column of the files; by default `path` or `audio`
+    path_column: PathColumn = None  # table: column of the files; by default `path`, `audio` or such
     label_column: str | None = None  # table: column of the labels; by default `label`
     text_column: str | None = None  # table: column of the words that are spoken; by default `text`
     split_column: str | None = None  # table: column of the splits; by default `split`
     speaker_column: str | None = None  # table: column of the speakers; by default `speaker`
     condition_column: str | None = None  # table: column of clean, noisy ...; by default `condition`
+    start_column: str | None = None  # table: column of the start of a part, in seconds; by default `start` or such
+    end_column: str | None = None  # table: column of its end; by default `end` or such
+    duration_column: str | None = None  # table: column of its length, in place of its end; by default `duration`
     speaker_pattern: str = ""  # folder: the speaker in a file name, a regular expression such as "(.+)_nohash_"
     valid_percent: float = 10.0  # of the recordings without a given split
     test_percent: float = 10.0  # of the recordings without a given split
@@ -80,25 +74,34 @@ class Config(SpeechOptions):
     licence: str = ""  # of the corpus, for the store's description
 
 
+class Listed(NamedTuple):
+    """Items, and lines that say what was understood."""
+
+    items: list[Item]
+    told: list[str]
+    others: str = ""  # about files that are no recordings
+
+
 def main(config: Config) -> None:
     """Prepare the store and print what it holds."""
     check_options(config)
-    others = ""
     if config.table is not None:
-        items = list_table(config.table, config.source, config)
+        listed = list_table(config.table, config.source, config)
     elif config.source.is_dir():
-        items, others = list_folder(config.source, config.speaker_pattern)
+        listed = list_folder(config.source, config.speaker_pattern)
     elif config.source.is_file():
-        items = list_table(config.source, config.source.parent, config)
+        listed = list_table(config.source, config.source.parent, config)
     else:
         raise SourceError(f"{config.source}: no such file or folder; give a folder of recordings, or a table")
-    store = build_speech_store(
-        config,
-        fill_splits(items, config.valid_percent, config.test_percent),
-        source=config.name,
-        licence=config.licence,
-    )
-    print("\n".join([*describe_store(store), *([others] if others else [])]))
+    # a trial must have all splits, too
+    filled = fill_splits(hash_sample(listed.items, config.limit), config.valid_percent, config.test_percent)
+    print("\n".join([*listed.told, filled.how]), flush=True)
+    store = build_speech_store(config, filled.items, source=config.name, licence=config.licence)
+    print("\n".join([*describe_store(store), *([listed.others] if listed.others else [])]))
+    for split in sorted({item.split for item in filled.items} - store.counts.keys()):
+        print(
+            f"warning: {split} is empty, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr
+        )
 
 
 def check_options(config: Config) -> None:
@@ -117,11 +120,10 @@ def check_options(config: Config) -> None:
             raise OptionError(f"--{field}-column {name} is for a table, but --source is a folder; give --table as well")
 
 
-def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
-    """Every recording below `source`, in order of paths, and a line about the files that are skipped.
+def list_folder(source: Path, speaker_pattern: str) -> Listed:
+    """Every recording below `source`, in order of paths.
 
-    A recording's label is the folder below the source, or below the split. An unreadable folder is an item too, so that
-    the ledger names it.
+    An unreadable folder is an item too, so that the ledger names it.
     """
     pattern = compile_pattern(speaker_pattern)
     listing = list_below(source)
@@ -134,75 +136,53 @@ def list_folder(source: Path, speaker_pattern: str) -> tuple[list[Item], str]:
             f"{source}: has no recordings{found and f' ({found})'}; "
             f"expected FOLDER/label/*.wav (or .flac, .mp3, .ogg, .opus ...)"
         )
-    tops = {key.split("/")[0] for key in paths if "/" in key}
-    # folders are splits only if all have names of splits, and one is for training: "train" may also be a label
-    splits = tops if tops <= SPLIT_NAMES.keys() and "train" in map(SPLIT_NAMES.get, tops) else set()
+    keys = sorted(paths)
+    layout = Layout(key.split("/")[:-1] for key in keys)
     items = []
-    for key, path in sorted(paths.items()):
-        folders = key.split("/")[:-1]
-        split = SPLIT_NAMES[folders.pop(0)] if folders and folders[0] in splits else ""
-        label = folders[0] if folders else ""
-        match = pattern.search(path.stem) if pattern else None
+    for key, place in zip(keys, layout.places, strict=True):
+        if place.stray:
+            continue
+        match = pattern.search(paths[key].stem) if pattern else None
         speaker = match[1] if match else ""
-        items.append(Item(key, path, encode_field(key), split, printable(label), speaker=printable(speaker)))
+        label, speaker = printable(place.label), printable(speaker)
+        items.append(Item(key, paths[key], encode_field(key), place.split, label, speaker=speaker))
     items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]
-    return items, others
+    return Listed(items, layout.told(), others)
 
 
-def list_table(table: Path, folder: Path, config: Config) -> list[Item]:
+def list_table(table: Path, folder: Path, config: Config) -> Listed:
     """Every row of a table, in its order; its files are relative to `folder`."""
-    given = [name for name in (getattr(config, f"{field}_column") for field in COLUMNS) if name is not None]
-    rows = read_table(table, given)
-    columns = choose_columns(table, list(rows[0]), config)
+    given = {field: getattr(config, f"{field}_column") for field in COLUMNS}
+    rows = read_table(table, [name for name in given.values() if name is not None])
+    columns = choose_columns(table, rows, given)
+    splits = split_names({row[columns.used["split"]] for row in rows}) if "split" in columns.used else {}
     items = []
+    missing = []
     seen = Counter[str]()
     for number, row in enumerate(rows, start=1):
-        fields = {field: row[name] for field, name in columns.items()}
-        place, split = fields.pop("path"), fields.pop("split", "")
+        fields = {field: row[name] for field, name in columns.used.items()}
+        where = f"{table}, row {number}"
+        start, end = part_of(where, {field: fields.pop(field) for field in PARTS if field in fields})
+        name, split = fields.pop("path"), fields.pop("split", "")
+        whole = start == 0.0 and end is None
+        place = name if whole else f"{name}#{start:g}-{'' if end is None else format(end, 'g')}"
         seen[place] += 1
-        key = place if place and seen[place] == 1 else f"{place or table.name}#{number}"
-        if split and split.lower() not in SPLIT_NAMES:
-            raise SourceError(
-                f"{table}, row {number}: unknown split {split!r}, expected one of {', '.join(SPLIT_NAMES)}, or nothing"
-            )
-        split = SPLIT_NAMES[split.lower()] if split else ""
-        path = listed_file(folder, place) if place else None  # the preparation refuses a row without a path
-        items.append(Item(key, path, encode_field(key), split, **fields))
-    return items
-
-
-def choose_columns(table: Path, names: Sequence[str], config: Config) -> Mapping[str, str]:
-    """The column of each field of an Item: the one that an option names, or else one with a usual name."""
-    columns = {}
-    for field, usual in COLUMNS.items():
-        named = getattr(config, f"{field}_column")
-        found = named if named is not None else next((name for name in usual if name in names), None)
-        if found is not None:
-            columns[field] = found
-    if "path" not in columns:
+        key = place if name and seen[place] == 1 else f"{place or table.name}#{number}"
+        if split and split not in splits:
+            usual = "train, valid, test, a usual name such as training, dev or eval, or nothing"
+            raise SourceError(f"{where}: unknown split {split!r}, expected {usual}")
+        path = find_file(folder, name) if name else None
+        if path is None and name:
+            missing.append(name)
+            path = folder / name  # the preparation refuses it, and a row without a path, by name
+        items.append(Item(key, path, encode_field(key), splits.get(split, ""), **fields, start=start, end=end))
+    if len(missing) == len(items):
         raise SourceError(
-            f"{table}: has no column 'path' or 'audio'; give the right one of {', '.join(names)} as --path-column"
+            f"{table}: none of its {len(items):,} files is in {folder}, such as {missing[0]}; give the folder of the "
+            f"recordings as --source, and the table as --table"
         )
-    if "label" not in columns and "text" not in columns:
-        raise SourceError(
-            f"{table}: has no column 'label' or 'text'; give the right one of {', '.join(names)} as --label-column or "
-            f"--text-column"
-        )
-    return columns
-
-
-def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float) -> list[Item]:
-    """Give a split to every item without one, and a validation split to a corpus that has only training and test."""
-    given = {item.split for item in items}
-    filled = []
-    for item in items:
-        voice = item.speaker or (item.key if item.path is None else item.path.stem)
-        if not item.split:
-            item = replace(item, split=hash_split(voice, valid_percent, test_percent))
-        elif item.split == "train" and "valid" not in given:
-            item = replace(item, split=hash_split(voice, valid_percent, 0.0))
-        filled.append(item)
-    return filled
+    gone = f"{len(missing):,} of {len(items):,} files not found in {folder}, such as {missing[0]}" if missing else ""
+    return Listed(items, [columns.told(len(rows)), *([gone] if gone else [])])
 
 
 def compile_pattern(text: str) -> re.Pattern[str] | None:

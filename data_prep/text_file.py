@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SourceError
+from seqaudio.prepare.corpora.file_kinds import refuse_other_kind
 from seqaudio.prepare.corpora.splits import check_limit
 from seqaudio.prepare.engine import Item, build_store
 from seqaudio.prepare.text import CharacterPreparation, character_vocabulary
@@ -61,6 +62,7 @@ def main(config: Config) -> None:
 def list_texts(source: Path) -> list[Item]:
     """The text, or every *.txt below the folder, sorted by path."""
     if source.is_file():
+        refuse_other_kind(source, "a text, or a folder of *.txt")
         return [Item(source.name, source, source.stem)]
     if not source.is_dir():
         raise SourceError(f"{source}: no such file or folder; give a text, or a folder of *.txt")

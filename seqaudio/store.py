@@ -30,7 +30,7 @@ from seqaudio.folders import Kind
 from seqaudio.json_files import Count, Format, checked, fitted, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, summarise
 from seqaudio.terminal import visible
-from seqaudio.vocabulary import UNKNOWN, Vocabulary
+from seqaudio.vocabulary import UNKNOWN, Vocabulary, alike_names
 
 FORMAT = 1
 KINDS = ("audio", "features", "tokens", "roll", "text", "series")
@@ -317,6 +317,8 @@ def _described(store: Store) -> Iterator[str]:
         for name in store.vocabulary if labelled else ():
             counts = (f"{split} {count.labels.get(name, 0):,}" for split, count in store.counts.items())
             yield f"    {name:<16} {', '.join(counts)}"
+        for names in alike_names(store.vocabulary) if labelled else ():
+            yield f"  labels that differ in case or spaces alone: {', '.join(map(repr, names))}; write them alike"
     if store.normalisation:
         yield f"  normalisation: mean and standard deviation of {store.normalisation.frames:,} training frames"
     if ledger := store.ledger():

@@ -79,3 +79,11 @@ class Vocabulary:
 def _few(names: Iterable[str], most: int = 20) -> str:
     names = list(names)
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def alike_names(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Groups of names that differ in case, spaces or Unicode form alone, such as `Yes` and `yes `, in their order."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        groups.setdefault(" ".join(unicodedata.normalize("NFKC", name).casefold().split()), []).append(name)
+    return [tuple(group) for group in groups.values() if len(group) > 1]

@@ -251,31 +251,35 @@ def hashed(songs: dict[str, NoteSequence], valid: float = 10.0) -> dict[str, str
     return {name: hash_split(content_hash(notes), valid, 10.0) for name, notes in songs.items()}
 
 
-def test_of_few_pieces_one_of_training_goes_to_validation() -> None:
-    promoted = 0
+def test_of_few_pieces_none_leaves_a_split_empty() -> None:
+    moved_in_all = 0
     for first in range(0, 240, 8):
         songs = {f"tune {seed}": tune(seed) for seed in range(first, first + 8)}
         songs["again"] = songs[f"tune {first}"].with_columns(pitch=songs[f"tune {first}"].pitch + 2)
         alone, together = hashed(songs), split_by_content(songs)
+        assert set(together.values()) == {"train", "valid", "test"}
         moved = {name for name in songs if alone[name] != together[name]}
-        assert "valid" in together.values()
-        if "valid" in alone.values():
-            assert not moved
-        else:
-            promoted += 1
-            assert moved == {name for name in songs if together[name] == "valid"}
-            assert {alone[name] for name in moved} == {"train"}
-            assert len({content_hash(songs[name]) for name in moved}) == 1
-            assert "train" in together.values()
-            assert split_by_content(dict(reversed(songs.items()))) == together
-    assert 5 < promoted < 25
+        # only what was empty gets a piece, and all its versions, out of training
+        assert {together[name] for name in moved} == {"train", "valid", "test"} - set(alone.values())
+        assert {alone[name] for name in moved} <= {"train"}
+        assert len({content_hash(songs[name]) for name in moved}) == len({together[name] for name in moved})
+        assert split_by_content(dict(reversed(songs.items()))) == together
+        moved_in_all += bool(moved)
+    assert 5 < moved_in_all < 30
+
+
+@pytest.mark.parametrize("first", range(0, 60, 3))
+def test_three_pieces_are_enough_for_three_splits(first: int) -> None:
+    splits = split_by_content({str(seed): tune(seed) for seed in range(first, first + 3)}, 30.0, 30.0)
+    assert set(splits.values()) == {"train", "valid", "test"}
 
 
 def test_validation_stays_empty_where_nothing_else_would_train_or_none_is_wanted() -> None:
     training = {
         name: notes for name, notes in ((f"{n}", tune(n)) for n in range(8)) if hashed({"": notes})[""] == "train"
     }
-    assert set(split_by_content(training, 0.0, 10.0).values()) == {"train"}
+    assert set(split_by_content(training, 0.0, 10.0).values()) == {"train", "test"}
+    assert set(split_by_content(training, 0.0, 0.0).values()) == {"train"}
     name, notes = next(iter(training.items()))
     assert split_by_content({name: notes, "copy": notes}) == {name: "train", "copy": "train"}
     # known splits hold

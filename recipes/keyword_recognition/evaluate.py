@@ -15,7 +15,7 @@ from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
+from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
 from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import record_test
@@ -46,8 +46,10 @@ def main(config: Config) -> None:
     conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 
-    neighbours = neighbour_accuracy(labelled_clips(store, store["train"], folder.vocabulary), clips)
-    baselines = {"5-nearest-neighbours": {"accuracy": neighbours}}
+    baselines = {}
+    if (known := store_of_baselines(folder, store)) is not None:
+        neighbours = neighbour_accuracy(labelled_clips(known, known["train"], folder.vocabulary), clips)
+        baselines["5-nearest-neighbours"] = {"accuracy": neighbours}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
     if config.split == "test":
@@ -57,7 +59,7 @@ def main(config: Config) -> None:
         return
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
-        f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy')}"
+        f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy') or 'no baselines'}"
         f"{lost_to(metrics, baselines, 'accuracy')}"
     )
     for name, (accuracy, count) in conditions.items():

@@ -7,12 +7,22 @@ from collections import Counter
 
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.report import Finding, Level, counted
+from seqaudio.vocabulary import alike_names
 
 FEW = 20  # training rows of a label: with fewer, a network learns the recordings rather than the word
 UNEVEN = 10.0  # ratio of the rows of the most frequent and of the rarest label
 WIDE = 5.0  # percentage points: half the interval of an accuracy; wider ones are no use for comparisons
 HOURS = 1.0  # of transcribed speech: too little for the recognition of free speech below that
 TYPICAL = 0.9  # the accuracy for which the interval is computed
+
+
+def check_names(contents: Contents) -> Finding:
+    """Whether labels differ in case, spaces or Unicode form alone, which makes several classes of one word."""
+    groups = alike_names(sorted({label for rows in contents.splits.values() for label in rows.labels}))
+    if not groups:
+        return Finding("labels", Level.GOOD, "no two labels differ in case or spaces alone")
+    verdict = "labels differ in case or spaces alone, so one word is several classes; write them alike"
+    return Finding("labels", Level.WARNING, verdict, tuple(" = ".join(map(repr, names)) for names in groups))
 
 
 def check_balance(contents: Contents) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.copies import check_duplicates, check_leaks
-from seqaudio.checking.labels import check_amount, check_balance, check_precision, check_speakers
+from seqaudio.checking.labels import check_amount, check_balance, check_names, check_precision, check_speakers
 from seqaudio.checking.notes import NOTES
 from seqaudio.checking.report import Finding, Report
 from seqaudio.checking.sound import check_clipping, check_durations, check_inputs, check_numbers, check_silence
@@ -19,6 +19,7 @@ SPEECH: tuple[Check, ...] = (
     check_leaks,
     check_duplicates,
     check_amount,
+    check_names,
     check_balance,
     check_precision,
     check_speakers,
@@ -28,7 +29,7 @@ SPEECH: tuple[Check, ...] = (
     check_clipping,
     check_inputs,
 )
-OF_LABELS = (check_balance, check_precision)  # only for rows with labels
+OF_LABELS = (check_names, check_balance, check_precision)  # only for rows with labels
 CHECKS: dict[str, tuple[Check, ...]] = {"audio": SPEECH, "features": SPEECH, "tokens": NOTES, "roll": NOTES}
 
 

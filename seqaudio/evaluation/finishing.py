@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seqaudio.bptt import Trained
-from seqaudio.errors import RunError
+from seqaudio.errors import RunError, StoreError
 from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.results import command_line, read_results, results
@@ -49,6 +50,23 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
     folder.require(recipe, "this recipe")
     read_results(run)
     return folder
+
+
+def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
+    """The store whose training rows baselines learn from: the one that is evaluated, or else that of the run.
+
+    A test set alone has none, and that of the run may have moved: then None, with a warning on stderr.
+    """
+    if "train" in store.counts:
+        return store
+    try:
+        own = Store(folder.settings["store"])
+        folder.check_store(own)
+        own["train"]
+    except (RunError, StoreError) as error:
+        print(f"warning: no baselines, as {store.path} has no training rows and: {error}", file=sys.stderr)
+        return None
+    return own
 
 
 def begun_run(run: Path, options: Any) -> bool:

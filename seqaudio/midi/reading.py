@@ -121,7 +121,7 @@ def is_midi(path: Path) -> bool:
         return True
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         head = file.read(12)
     return head[:4] == b"MThd" or (head[:4] == b"RIFF" and head[8:] == b"RMID")
 

@@ -1,65 +1,92 @@
-"""Read the tables and lists of a corpus: CSV or TSV with a line of column names, or plain lines."""
+"""Read the tables and lists of a corpus: CSV or TSV with a line of column names, JSON, or plain lines."""
 
 from __future__ import annotations
 
-import csv
+import contextlib
+import functools
+import sys
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 from seqaudio.errors import SourceError
-from seqaudio.files import open_plain_text, read_plain_text
+from seqaudio.files import read_plain_text
+from seqaudio.prepare.corpora.json_rows import read_json_rows
+from seqaudio.prepare.corpora.table_lines import EXPECTED, TableLines, open_table
 
-if TYPE_CHECKING:
-    from _csv import Reader
-
-DELIMITERS = (",", ";", "\t")
+NAMED = 3  # lines or columns that a message names
 
 
 def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | None = None) -> list[dict[str, str]]:
     """The rows of a table, each a map from column name to text, in their order.
 
-    UTF-8, with or without a byte order mark. A `.tsv` file has tabs and no quoting, as in most corpora; any other file
-    may quote, and its delimiter is the most frequent of comma, semicolon and tab in its line of names. Empty lines are
-    skipped.
+    UTF-8 or UTF-16, with or without a byte order mark; `TableLines` says how lines are cut. JSON is a table too: an
+    object in each line, or a list of objects.
 
     Args:
         columns: names that must be there.
         only: names to keep, to save memory in tables of a million rows. None keeps all.
     Raises:
-        SourceError: no such file, not UTF-8, a column missing or named twice, a row of another width, no rows.
+        SourceError: no such file, an archive, a recording ..., not a text, a column missing or named twice, a row of
+            another width, a quotation mark that takes rows along, no rows.
     """
     try:
-        with open_plain_text(path, "utf-8-sig", newline="") as file:
-            first = file.readline()
+        with open_table(path) as file:
+            start = file.read(1)
+            while start.isspace():
+                start = file.read(1)
             file.seek(0)
-            reader = _reader(path, file, first)
-            names = [name.strip() for name in next(reader, [])]
-            _check_names(path, names, columns)
-            kept = [(name, index) for index, name in enumerate(names) if only is None or name in only]
-            rows = []
-            for fields in reader:
-                if not any(fields):
-                    continue
-                if any("\0" in field for field in fields):
-                    raise SourceError(f"{path}, line {reader.line_num}: has a NUL character; save the table as UTF-8")
-                if len(fields) != len(names):
-                    raise SourceError(
-                        f"{path}, line {reader.line_num}: {len(fields)} fields, expected {len(names)} as in the line "
-                        f"of column names"
-                    )
-                rows.append({name: fields[index].strip() for name, index in kept})
+            if start in ("{", "[") and path.suffix.lower() not in (".csv", ".tsv"):
+                rows = read_json_rows(path, file)
+                _check_names(path, list(rows[0]) if rows else ["none"], columns)
+                rows = [{name: row[name] for name in row if only is None or name in only} for row in rows]
+            else:
+                rows = _rows(path, TableLines(path, file), columns, only)
     except OSError as error:
-        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a CSV or TSV table") from None
+        raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give {EXPECTED}") from None
     except UnicodeDecodeError as error:
-        raise SourceError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from None
-    except csv.Error as error:
-        raise SourceError(f"{path}, line {reader.line_num}: {error}; expected a CSV or TSV table") from None
+        name = error.encoding.upper()
+        raise SourceError(f"{path}: not {name} ({error.reason} at byte {error.start}); save it as UTF-8") from None
     if not rows:
         raise SourceError(f"{path}: has no rows below its column names")
     return rows
+
+
+def _rows(path: Path, lines: TableLines, columns: Sequence[str], only: Sequence[str] | None) -> list[dict[str, str]]:
+    records = iter(lines)
+    _, names = next(records, (0, []))
+    names = [name.strip() for name in names]
+    while names and not names[-1]:
+        names.pop()
+    _check_names(path, names, columns)
+    kept = [(name, index) for index, name in enumerate(names) if only is None or name in only]
+    rows = []
+    for number, fields in records:
+        if len(fields) != len(names):
+            raise SourceError(
+                f"{path}, line {number}: {len(fields)} fields, expected {len(names)} as in the line of column names"
+            )
+        if any(field.strip() for field in fields):
+            rows.append({name: fields[index].strip() for name, index in kept})
+    tell_stray(lines)
+    for name, _ in kept if not lines.quotes else ():
+        # quotes around each value of a column are none of its words
+        if rows and all(len(row[name]) > 1 and row[name][0] == row[name][-1] == '"' for row in rows):
+            for row in rows:
+                row[name] = row[name][1:-1].replace('""', '"')
+    return rows
+
+
+def tell_stray(lines: TableLines) -> None:
+    """Warn on stderr of quotation marks that were read as characters."""
+    if lines.stray:
+        shown = ", ".join(map(str, lines.stray[:NAMED]))
+        more = f" and {len(lines.stray) - NAMED:,} more" if len(lines.stray) > NAMED else ""
+        print(
+            f"warning: {lines.path}, line {shown}{more}: a quotation mark is not closed, so it is read as a character",
+            file=sys.stderr,
+        )
 
 
 def read_lines(path: Path, expected: str) -> list[str]:
@@ -77,13 +104,52 @@ def read_lines(path: Path, expected: str) -> list[str]:
 
 
 def listed_file(folder: Path, name: str) -> Path:
-    """The file that a table names, relative to `folder`.
+    """The file that a table names, relative to `folder`; the plain path where there is none."""
+    return find_file(folder, name) or folder / name
 
-    The table and the disk may encode accents differently: where no file has the name as written, the file with its
-    Unicode normal form C or D is taken.
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """The file that a table names, relative to `folder`; None where there is none.
+
+    The table and the disk may differ: in how they encode accents (Unicode normal form C or D), in backslashes for
+    slashes, in letter case, such as `.WAV` for `.wav`. The name as written comes first.
     """
-    forms = (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
-    return next((folder / form for form in forms if _exists(folder / form)), folder / name)
+    slashes = name.replace("\\", "/")
+    normal = (unicodedata.normalize(form, written) for written in (name, slashes) for form in ("NFC", "NFD"))
+    for form in dict.fromkeys((name, *normal)):
+        if _exists(folder / form):
+            return folder / form
+    place = folder
+    for part in PurePosixPath(slashes).parts:
+        if part in ("/", "..") or _exists(place / part):
+            place = place / part
+            continue
+        alike = _entries(place, _changed(place)).get(_plain(part), ())
+        if len(alike) != 1:  # none, or a choice that only the user can make
+            return None
+        place = place / alike[0]
+    return place
+
+
+@functools.lru_cache(maxsize=64)
+def _entries(folder: Path, changed: int) -> Mapping[str, Sequence[str]]:
+    """The names in a folder, by what is left of them without case and normal form."""
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            found.setdefault(_plain(path.name), []).append(path.name)
+    return found
+
+
+def _changed(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _exists(path: Path) -> bool:
@@ -91,12 +157,6 @@ def _exists(path: Path) -> bool:
         return path.exists()
     except OSError:  # a name too long for the file system, as where the wrong column is taken for paths
         return False
-
-
-def _reader(path: Path, file: Iterable[str], first: str) -> Reader:
-    if path.suffix.lower() == ".tsv":
-        return csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-    return csv.reader(file, delimiter=max(DELIMITERS, key=first.count))
 
 
 def _check_names(path: Path, names: list[str], wanted: Sequence[str]) -> None:

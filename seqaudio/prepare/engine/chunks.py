@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence
@@ -105,7 +106,7 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
         status = item.path.stat()
         if stat.S_ISREG(status.st_mode):  # reading a pipe would block, reading a device might never end
             if status.st_size > SMALL:
-                return sha256_of(item.path), None
+                return _digest_of_large(item.path, status.st_size, status.st_mtime_ns), None
             with open_plain(item.path, buffering=0) as file:
                 content = file.readall()
             return hashlib.sha256(content).hexdigest(), content
@@ -118,6 +119,12 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
     except OSError as error:
         detail = error.strerror or type(error).__name__
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
+
+
+@functools.lru_cache(maxsize=1)
+def _digest_of_large(path: Path, size: int, changed: int) -> str:
+    """SHA-256 of a file; that of the last one is kept, as the parts of a long recording come one after the other."""
+    return sha256_of(path)
 
 
 def _entered(item: Item, made: list[Row] | InputFileError, digest: str) -> tuple[LedgerEntry, list[Row]]:

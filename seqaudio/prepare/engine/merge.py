@@ -93,8 +93,8 @@ class Merge:
         """Write what is left, once all chunks were added. Returns the number of rows.
 
         Raises:
-            StoreError: two rows share an id; or the store needs statistics, and the training split is empty or holds
-                NaN, infinite or overflowing values.
+            StoreError: two rows share an id; or the store needs statistics, and the training split holds NaN, infinite
+                or overflowing values.
         """
         filled = {split: writer for split, writer in self._splits.items() if writer.close()}
         if not filled:
@@ -107,11 +107,8 @@ class Merge:
                 f"the row {train.not_finite!r} holds NaN, infinite or overflowing values, so mean and standard "
                 f"deviation cannot be computed; correct or remove its input, or try other settings"
             )
+        # a test set alone has none: a model brings the statistics that it was trained with
         normalisation = train.statistics.normalisation() if description.normalise else None
-        if description.normalise and normalisation is None:
-            raise StoreError(
-                "the training split is empty, so mean and standard deviation cannot be computed; put inputs into it"
-            )
         vocabulary = description.vocabulary
         labels = {label for writer in filled.values() for label in writer.labels}
         if vocabulary is None and labels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from seqaudio.prepare.engine.code_versions import code_versions
@@ -49,25 +50,29 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
     digest = hashlib.sha256(f"{process} {chunk} {CHUNK_BYTES}{' late' * late}".encode())
     ends: list[int] = []
     begun = held = 0
+    before: Path | None = None
     for number, item in enumerate(items, 1):
         stamp: tuple[int, ...] = ()
         if item.path is not None:
             try:
                 status = item.path.stat()
                 stamp = (status.st_size, status.st_mtime_ns)
-                held += status.st_size
+                if item.path != before:  # else a further part of the same recording
+                    held += status.st_size
             except OSError:
                 stamp = (-1,)  # missing, or unreadable
+        before = item.path
         digest.update(_bytes((_identity(item), str(item.path), stamp)))
         if number - begun == chunk or held >= CHUNK_BYTES or number == len(items):
             ends.append(number)
-            begun, held = number, 0
+            begun, held, before = number, 0, None
     return Plan(digest.hexdigest(), ends)
 
 
 def _identity(item: Item) -> tuple[str, ...]:
     name = "" if item.path is None else item.path.name
-    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition)
+    part = () if item.start == 0.0 and item.end is None else (str(item.start), str(item.end))
+    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *part)
 
 
 def _sha256(*parts: object) -> str:

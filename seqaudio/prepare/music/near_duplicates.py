@@ -215,8 +215,9 @@ def splits_of_pieces(
     every corpus. Where the splits of some members are known, the strictest of them holds for all: test before valid,
     valid before train.
 
-    Training needs validation: where no split is known and valid would stay empty, it gets the training cluster with the
-    least hash, unless nothing else is left to train on. It never gets one of test.
+    Where no split is known, none that is wanted stays empty while there are enough clusters: valid gets the training
+    cluster with the least hash, test the one with the greatest, where training keeps another; else the larger of the
+    other splits gives one.
 
     Raises:
         OptionError: percentages that `hash_split` refuses.
@@ -225,7 +226,7 @@ def splits_of_pieces(
     check_percentages(valid_percent, test_percent)
     known = known or {}
     splits: dict[str, SplitName] = {}
-    training: list[tuple[float, list[str]]] = []  # hash and cluster of what goes to training by its hash
+    hashed: dict[SplitName, list[tuple[float, list[str]]]] = {"train": [], "valid": [], "test": []}  # hash and cluster
     for cluster in clusters(pieces):
         given = {known[name] for name in cluster if name in known}
         if not given <= set(STRICTEST):
@@ -235,13 +236,16 @@ def splits_of_pieces(
         else:
             content = min(content for name in cluster for content in pieces[name].contents)
             split = hash_split(content, valid_percent, test_percent)
-            if split == "train":
-                training.append((hash_fraction(content), cluster))
+            hashed[split].append((hash_fraction(content), cluster))
         splits |= dict.fromkeys(cluster, split)
-    if valid_percent and training and not known and "valid" not in splits.values():
-        _, least = min(training)
-        if list(splits.values()).count("train") > len(least):
-            splits |= dict.fromkeys(least, "valid")
+    wanted: dict[SplitName, float] = {"train": 100.0, "valid": valid_percent, "test": test_percent}
+    for empty in () if known else [split for split, percent in wanted.items() if percent and not hashed[split]]:
+        giving = "train" if len(hashed["train"]) > 1 else max(hashed, key=lambda split: len(hashed[split]))
+        if len(hashed[giving]) > 1:
+            moved = max(hashed[giving]) if empty == "test" else min(hashed[giving])
+            hashed[giving].remove(moved)
+            hashed[empty].append(moved)
+            splits |= dict.fromkeys(moved[1], empty)
     return {name: splits[name] for name in pieces}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.midi.reading import SUFFIXES
+from seqaudio.prepare.corpora.file_kinds import refuse_other_kind
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import hash_sample
@@ -143,6 +144,9 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
 
 def listed_midi(folder: Path, hint: str) -> tuple[list[Item], str]:
     """As `midi_items`, and a line about the files that are no MIDI; empty where there are none."""
+    if folder.is_file():
+        refuse_other_kind(folder, "a folder of MIDI files")
+        raise SourceError(f"{folder}: a file, expected a folder; give {hint}")
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give {hint}")
     listing = list_below(folder)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError, SourceError
-from seqaudio.files import read_plain_text
-from seqaudio.prepare.corpora.tables import DELIMITERS
+from seqaudio.prepare.corpora.table_lines import TableLines, open_table
+from seqaudio.prepare.corpora.tables import tell_stray
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.engine.statistics import FrameStatistics
 from seqaudio.prepare.series.times import TimeIndex, step_index, time_index
 from seqaudio.store import SPLITS
 
+DECIMALS = re.compile(r"[+-]?\d*,(\d{1,2}|\d{4,})")  # a comma that cannot be that of thousands
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters
 
 
@@ -47,14 +48,14 @@ class Table:
 
 
 def read_series(path: Path, columns: Columns) -> Table:
-    """A table of comma, semicolon or tab separated values, with column names in its first line.
+    """A table of comma, semicolon or tab separated values, with column names in its first line; decimal commas too.
 
     Empty cells and NA, NaN, null, none and ? are missing values; where times are missing, rows of them are added.
 
     Raises:
         SourceError: the file cannot be read, or is not a valid table; the message names row and column.
     """
-    header, rows = _cells(path)
+    header, rows, comma = _cells(path)
     names = columns.channels or tuple(name for name in header if name != columns.time)
     for name in (*names, *([columns.time] if columns.time else [])):
         if name not in header:
@@ -63,7 +64,10 @@ def read_series(path: Path, columns: Columns) -> Table:
         raise SourceError(f"{path}: has only the time column {columns.time!r}, expected columns of numbers as well")
     places = [header.index(name) for name in names]
     given = np.array(
-        [[_value(row[place], header[place], n, path) for place in places] for n, row in enumerate(rows, 1)]
+        [
+            [_value(_pointed(row[place]) if comma else row[place], header[place], n, path) for place in places]
+            for n, row in enumerate(rows, 1)
+        ]
     )
     empty = [name for name, column in zip(names, given.T, strict=True) if np.isnan(column).all()]
     if empty:
@@ -77,29 +81,34 @@ def read_series(path: Path, columns: Columns) -> Table:
     return Table(names, values, times)
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Column names and rows. Raises SourceError."""
+def _cells(path: Path) -> tuple[list[str], list[list[str]], bool]:
+    """Column names, rows, and whether numbers have decimal commas. Raises SourceError."""
     try:
-        lines = read_plain_text(path, "utf-8-sig").splitlines()
+        with open_table(path) as file:
+            lines = TableLines(path, file)
+            header, *rows = [[cell.strip() for cell in record.fields] for record in lines] or [[]]
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or type(error).__name__}; give a table as a file") from None
     except UnicodeDecodeError as error:
         raise SourceError(f"{path}: byte {error.start:,} is not UTF-8; save the table as UTF-8") from None
-    lines = [line for line in lines if line.strip()]
-    if len(lines) < 2:
-        raise SourceError(f"{path}: {len(lines)} lines, expected a line of column names, then rows of numbers")
-    delimiter = max(DELIMITERS, key=lines[0].count)
-    try:
-        header, *rows = ([cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise SourceError(f"{path}: not a table ({error}); expected comma separated values") from None
+    if not rows:
+        raise SourceError(f"{path}: {int(bool(header))} lines, expected a line of column names, then rows of numbers")
+    while header and not header[-1]:  # spreadsheets leave empty columns behind the last one
+        header.pop()
+    tell_stray(lines)
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise SourceError(f"{path}: two columns are called {twice[0]!r}; rename one")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise SourceError(f"{path}: row {number:,} has {len(row)} cells, expected {len(header)}; correct the row")
-    return header, rows
+    # with tabs 1,234 may mean thousands, unless another number shows that it does not
+    commas = [cell for row in rows for cell in row if "," in cell] if lines.delimiter == "\t" else []
+    return header, rows, lines.delimiter == ";" or any(DECIMALS.fullmatch(cell) for cell in commas)
+
+
+def _pointed(cell: str) -> str:
+    return cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
 
 
 def _value(cell: str, name: str, row: int, path: Path) -> float:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from seqaudio.audio import read_audio, sound_faults
+from seqaudio.audio import sound_faults
 from seqaudio.audio.recording import from_int16, to_int16
 from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.extraction import extract_batch
@@ -17,6 +17,7 @@ from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.engine.statistics import FrameStatistics, statistics_of_each
+from seqaudio.prepare.speech.parts import read_item
 from seqaudio.prepare.speech.reading_ahead import batches, decoded_ahead, equal_lengths
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
@@ -108,15 +109,15 @@ class ExtractFeatures:
         if not (item.label or item.text):
             detail = "has neither label nor text, so there is nothing to learn from it"
             raise AudioError(item.file, Reason.NO_LABEL, detail)
-        recording = read_audio(item.file, self.settings.sample_rate, self.max_seconds, item.content)
-        if not self.settings.frames(len(recording.samples)):
+        samples = read_item(item, self.settings.sample_rate, self.max_seconds)
+        if not self.settings.frames(len(samples)):
             raise AudioError(
                 item.file,
                 Reason.TOO_SHORT,
-                f"{len(recording.samples)} samples at {recording.sample_rate} Hz, shorter than one frame of "
+                f"{len(samples)} samples at {self.settings.sample_rate} Hz, shorter than one frame of "
                 f"{self.settings.min_samples}",
             )
-        return recording.samples
+        return samples
 
     def _sequences(
         self, samples: np.ndarray, training: Sequence[bool]

@@ -1,0 +1,139 @@
+"""Understand how recordings lie in folders: which folders name splits, which name labels."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from seqaudio.prepare.corpora.splits import SplitName
+
+# usual names of splits, in small letters and without what `_bare` takes away
+SPLIT_NAMES: Mapping[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "trn": "train",
+    "valid": "valid",
+    "validation": "valid",
+    "validate": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "devel": "valid",
+    "development": "valid",
+    "test": "test",
+    "testing": "test",
+    "tst": "test",
+    "heldout": "test",
+    "holdout": "test",
+}
+EVALUATION = ("eval", "evaluation")  # valid beside a test split, else test
+SHOWN = 4  # folders that a line names
+
+
+def split_names(names: Iterable[str]) -> dict[str, SplitName]:
+    """The split that each name means, whatever its case: `Train`, `dev`, `test_set`; others are left out."""
+    bare = {name: _bare(name) for name in names}
+    known = {name: SPLIT_NAMES[word] for name, word in bare.items() if word in SPLIT_NAMES}
+    evaluation: SplitName = "valid" if set(known.values()) >= {"test"} and "valid" not in known.values() else "test"
+    return {
+        name: known.get(name, evaluation) for name, word in bare.items() if word in SPLIT_NAMES or word in EVALUATION
+    }
+
+
+def _bare(name: str) -> str:
+    """A name in small letters, without punctuation, numbers before it, and words such as `set` behind it."""
+    letters = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+    return re.sub(r"^\d+", "", re.sub(r"(?<=..)(sets?|data|split)$", "", letters))
+
+
+class Place(NamedTuple):
+    """What the folders of a recording say."""
+
+    split: str  # empty: they name none
+    label: str  # empty: they name none
+    stray: str = ""  # a folder beside those of splits; its recordings belong to none
+
+
+class Layout:
+    """How recordings lie: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
+
+    Folders that hold all recordings, such as that of an archive, do not count. Folders name splits where all do, or two
+    at least, one of them for training, with further folders in them and no more others beside them.
+
+    Args:
+        folders: of each recording, from the source down.
+    """
+
+    def __init__(self, folders: Iterable[Sequence[str]]) -> None:
+        everything = [tuple(parts) for parts in folders]
+        self.wrapper = _wrapper(everything)
+        depth = len(self.wrapper)
+        below = [parts[depth:] for parts in everything if len(parts) > depth]
+        self.splits = _splits(below)
+        self.within = False  # whether the folders of splits are in those of labels
+        if not self.splits and (inner := _splits_within(below)):
+            self.splits, self.within = inner, True
+        self.places = [self._place(parts[depth:]) for parts in everything]
+
+    def _place(self, parts: Sequence[str]) -> Place:
+        if self.within:
+            return Place(self.splits[parts[1]], parts[0])
+        if self.splits and parts:
+            if parts[0] not in self.splits:
+                return Place("", "", parts[0])
+            return Place(self.splits[parts[0]], parts[1] if len(parts) > 1 else "")
+        return Place("", parts[0] if parts else "")
+
+    def told(self) -> list[str]:
+        """What was understood, in lines."""
+        labels = {place.label for place in self.places if place.label}
+        line = f"{len(labels):,} label{'s' if len(labels) != 1 else ''} by folders"
+        if self.splits:
+            order: list[str] = ["train", "valid", "test"]
+            pairs = sorted(self.splits.items(), key=lambda pair: (order.index(pair[1]), pair[0]))
+            known = len(set(self.splits.values()))
+            line = f"{line[: -len(' by folders')]} in {known} split{'s' if known > 1 else ''} by folders: " + ", ".join(
+                name if name == split else f"{name} → {split}" for name, split in pairs
+            )
+        if self.wrapper:
+            line += f"; all in {'/'.join(self.wrapper)}/"
+        strays = Counter(place.stray for place in self.places if place.stray)
+        shown = ", ".join(f"{name}/ ({count:,} recordings)" for name, count in sorted(strays.items())[:SHOWN])
+        more = f" and {len(strays) - SHOWN:,} more" if len(strays) > SHOWN else ""
+        return [line, *([f"left out, as their folder names no split: {shown}{more}"] if strays else [])]
+
+
+def _wrapper(folders: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """The folders that hold all recordings and only folders."""
+    depth = 0
+    while (
+        folders
+        and all(len(parts) > depth + 1 for parts in folders)
+        and len(tops := {parts[depth] for parts in folders}) == 1
+        and not split_names(tops)
+    ):
+        depth += 1
+    return tuple(folders[0][:depth]) if folders else ()
+
+
+def _splits(below: Sequence[Sequence[str]]) -> dict[str, SplitName]:
+    """The split of each top folder that names one; empty where they are labels."""
+    tops = {parts[0] for parts in below}
+    named = split_names(tops)
+    deep = all(len(parts) > 1 for parts in below if parts[0] in named)
+    several = len(set(named.values())) > 1
+    if len(named) == len(tops):
+        return named if deep or several else {}
+    # "train" may be a word among others
+    return named if deep and several and "train" in named.values() and 2 * len(named) >= len(tops) else {}
+
+
+def _splits_within(below: Sequence[Sequence[str]]) -> dict[str, SplitName]:
+    """The split of each folder in a folder of a label; empty unless these are splits everywhere."""
+    inner = defaultdict[str, set[str]](set)
+    for parts in below:
+        inner[parts[1] if len(parts) > 1 else ""].add(parts[0])
+    named = split_names(inner)
+    return named if len(named) == len(inner) and {"train", "test"} <= set(named.values()) else {}

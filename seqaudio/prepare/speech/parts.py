@@ -1,0 +1,46 @@
+"""Parts of long recordings: an item with a start and an end is cut out of its file, which is decoded once."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from seqaudio.audio import read_audio
+from seqaudio.errors import AudioError
+from seqaudio.ledger import Reason
+from seqaudio.prepare.engine import Item
+from seqaudio.units import Seconds
+
+TOLERANCE = 0.05  # seconds; tables round the ends of parts, so an end may lie so far behind that of the recording
+
+
+def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> np.ndarray:
+    """Samples [N] float32 of an item's recording, or of the part from `start` to `end`, at `sample_rate` hertz.
+
+    Raises AudioError as `read_audio` does, and for a part that is empty or not within its recording.
+    """
+    if item.start == 0.0 and item.end is None:
+        return read_audio(item.file, sample_rate, max_seconds, item.content).samples
+    try:
+        status = item.file.stat()
+    except OSError:  # gone since it was listed; `read_audio` says so
+        return read_audio(item.file, sample_rate, max_seconds).samples
+    samples = _whole(item.file, sample_rate, max_seconds, (status.st_size, status.st_mtime_ns))
+    seconds = len(samples) / sample_rate
+    end = seconds if item.end is None else item.end
+    if not 0 <= item.start < end <= seconds + TOLERANCE:
+        raise AudioError(
+            item.file,
+            Reason.TOO_SHORT,
+            f"{item.start:g} to {end:g} s is no part of the recording of {seconds:.3f} s; correct start and end",
+        )
+    # a copy: a view would keep the whole recording in memory
+    return samples[round(item.start * sample_rate) : round(end * sample_rate)].copy()
+
+
+@functools.lru_cache(maxsize=1)
+def _whole(path: Path, sample_rate: int, max_seconds: Seconds, stamp: tuple[int, int]) -> np.ndarray:
+    """The samples of the last recording, whose next part mostly comes next; `stamp` tells a file that was changed."""
+    return read_audio(path, sample_rate, max_seconds).samples
