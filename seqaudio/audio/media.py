@@ -52,6 +52,8 @@ def _decode(
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise AudioError(path, Reason.DAMAGED, "names a codec that FFmpeg has no decoder for")
+    if stream.codec_context.name == "flac":
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}  # else damaged frames are made up
     rate = stream.codec_context.sample_rate
     if rate not in SAMPLE_RATES:
         detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"

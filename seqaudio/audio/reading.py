@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from seqaudio.audio.containers import begins_like_sound, is_safe, media_name
-from seqaudio.audio.recording import SAMPLE_RATES, Recording, resample, too_long
+from seqaudio.audio.recording import MAX_SECONDS, SAMPLE_RATES, Recording, resample, too_long
 from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile
 from seqaudio.audio.unfinished import missing_sizes
 from seqaudio.audio.wav import LARGEST, read_plain_wav
@@ -22,15 +22,16 @@ LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and
 
 
 def read_audio(
-    path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0, content: bytes | None = None
+    path: Path | str, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS, content: bytes | None = None
 ) -> Recording:
     """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and other formats of libsndfile.
 
     With the extra `media`, also the formats of FFmpeg: M4A, WebM, the sound of videos and more. MP3 and all formats of
     FFmpeg are decoded in a child process, so that a damaged file cannot crash this one.
 
-    Channels are averaged; where they cancel each other, the loudest is taken. Where `sample_rate` (hertz) differs from the file's, samples are resampled with soxr's
-    high-quality filter, which gives equal samples on every call.
+    Channels are averaged; where they cancel each other, the loudest is taken. Where `sample_rate` (hertz) differs from
+    the file's, samples are resampled with soxr's high-quality filter, which gives equal samples on every call. A header
+    that was never finished is read to the end of the file. `remark` of the recording tells of both.
 
     `content`: the bytes of the file, where the caller has them, so that a usual WAV is not read again.
 
@@ -109,7 +110,7 @@ def _other_flac_decoder(path: Path, error: AudioError, max_seconds: float) -> Re
         recording = _guarded(path, "media", "a FLAC", max_seconds)
     except AudioError:
         raise error from None
-    return replace(recording, remark=f"read by FFmpeg, since with libsndfile {error.detail}")
+    return replace(recording, remark=f"read by FFmpeg ({error.detail})")
 
 
 def _check_values(path: Path, samples: np.ndarray) -> None:

@@ -96,8 +96,8 @@ def _decode(
     except soundfile.LibsndfileError as error:
         arrived = _readable(path)
         reason = Reason.TRUNCATED if any(mark in file.extra_info for mark in _STREAM_CUT) else Reason.DAMAGED
-        expected = f"the {promised / rate:,.2f} s that its header promises" if promised else "its end"
-        detail = f"decoding stopped after {arrived / rate:,.2f} s, before {expected}: {_message(error)}"
+        promise = f" of the {promised / rate:,.2f} s that its header promises" if promised else ""
+        detail = f"{_message(error)}; libsndfile reads {arrived / rate:,.2f} s{promise}"
         raise StoppedError(path, reason, detail) from None
     if file.format == "NIST":
         promised = _sphere_count(path, promised)
