@@ -15,6 +15,7 @@ import torch
 
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches, labelled_clips
+from seqaudio.batching.clips import clip_seconds
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
@@ -71,6 +72,7 @@ def main(config: Config) -> None:
         validate=lambda device: evaluate(model, valid_batches, device),
         select=("nats_per_clip", "min"),
         probe_on=probe_rows(store, labels),
+        about_input={"clip_seconds": clip_seconds(store["train"])},
     )
     if trained is None:  # the first process has the results
         return

@@ -59,6 +59,14 @@ class LabelledRecordings:
 
 Clips = LabelledSequences | LabelledRecordings
 
+MOST = 95.0  # percentile of the lengths of clips that counts as the longest: a recording left running is no clip
+
+
+def clip_seconds(split: Split) -> dict[str, float]:
+    """How long the rows of a split are, for the run of a model: the usual length, and that of the longest clips."""
+    seconds = np.array(split.column("duration"), dtype=np.float64)
+    return {"usual": float(np.median(seconds)), "longest": float(np.percentile(seconds, MOST))}
+
 
 def labelled_clips(
     store: Store,
