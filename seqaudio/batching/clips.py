@@ -59,6 +59,21 @@ class LabelledRecordings:
 
 Clips = LabelledSequences | LabelledRecordings
 
+
+def check_frames(clips: Clips, most: int) -> None:
+    """Raise OptionError where a single row has more frames than a batch may have; the message names the longest."""
+    lengths = clips.lengths
+    too_long = np.flatnonzero(lengths > most)
+    if len(too_long):
+        row = int(lengths.argmax())
+        others = f" and {len(too_long) - 1:,} more" if len(too_long) > 1 else ""
+        seconds = clips.split.column("duration")[row]
+        raise OptionError(
+            f"{clips.split.ids[row]} ({seconds:,.0f} s){others} has {lengths[row]:,} frames, expected at most the {most:,} "
+            f"of a batch; cut it or leave it out and prepare again, or give --batch-frames {lengths[row]} and the memory"
+        )
+
+
 MOST = 95.0  # percentile of the lengths of clips that counts as the longest: a recording left running is no clip
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from seqaudio import extensions, progress
 from seqaudio.cli.grouped_help import parse
+from seqaudio.cli.memory import out_of_memory
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
 
@@ -46,8 +47,8 @@ def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
 def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     """Run an action and return its exit status.
 
-    It is 0, or 2 after an error in the input, or one that the operating system reports; the error is one line on
-    stderr. Other errors, and with `debug` these too, are raised.
+    It is 0, or 2 after an error in the input, one that the operating system reports, or where the memory does not
+    suffice; the error is one line on stderr. Other errors, and with `debug` these too, are raised.
     """
     try:
         action()
@@ -55,8 +56,8 @@ def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter prints an error at exit
         return BROKEN_PIPE
-    except (SeqAudioError, OSError) as error:
-        message = str(error) if isinstance(error, SeqAudioError) else _system_message(error)
+    except (SeqAudioError, OSError, MemoryError, RuntimeError) as error:
+        message = out_of_memory(error) if isinstance(error, MemoryError | RuntimeError) else _message(error)
         if debug or not message:
             raise
         print(f"error: {' '.join(message.split())}", file=sys.stderr)
@@ -65,6 +66,10 @@ def exit_status(action: Callable[[], None], debug: bool = False) -> int:
         print(f"interrupted {interrupt}".strip(), file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def _message(error: SeqAudioError | OSError) -> str:
+    return str(error) if isinstance(error, SeqAudioError) else _system_message(error)
 
 
 def _system_message(error: OSError) -> str:

@@ -55,7 +55,7 @@ def main(config: Config) -> None:
             failures.append(str(error))
             continue
         label, probability = heard[0].label, heard[0].probability
-        if len(heard) > 1:
+        if len({part.label for part in heard}) > 1:
             say(f"{file}: longer than the clips of the training; heard {_parts(heard)}")
         if config.json:
             print(json.dumps({"path": str(file), "label": label, "probability": round(probability, 6)}))
