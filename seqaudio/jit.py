@@ -51,7 +51,9 @@ class KernelCache:
         try:
             action()
         except Exception as error:  # noqa: BLE001  # a full disk, or an index torn meanwhile
-            _say_once(f"compiled kernels are not kept in {self._cache.cache_path} ({_short(error)}): it costs time only")
+            _say_once(
+                f"compiled kernels are not kept in {self._cache.cache_path} ({_short(error)}): it costs time only"
+            )
 
 
 @functools.cache
@@ -67,8 +69,8 @@ def compiled(function: Function) -> Function:
     """Compile a kernel for one thread, at its first call and for the types of its arguments. Imports numba.
 
     The machine code is cached beside the source or, where that folder is not writable, in the user's cache folder
-    (NUMBA_CACHE_DIR names another); where neither is writable, full or torn, each process compiles again. It is compiled
-    again when the kernel's own file changes, but not when a file that it imports from does.
+    (NUMBA_CACHE_DIR names another); where neither is writable, full or torn, each process compiles again. It is
+    compiled again when the kernel's own file changes, but not when a file that it imports from does.
     """
     from numba import njit
 

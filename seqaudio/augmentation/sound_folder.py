@@ -89,6 +89,6 @@ class SoundFolder:
                 raise AudioError(file, Reason.EMPTY, f"{error}; remove it from {self.folder}") from None
         elif file not in self._told and (share := float(np.mean(_silent_parts(samples)))) > MOSTLY:
             self._told.add(file)
-            say(f"warning: {file}: {100 * share:.0f} % of it is silence; only the rest is used as noise")
+            say(f"warning: {file}: {100 * share:.0f} % of it is silence, from which no noise is taken")
         samples.setflags(write=False)
         return samples

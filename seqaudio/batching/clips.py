@@ -69,8 +69,8 @@ def check_frames(clips: Clips, most: int) -> None:
         others = f" and {len(too_long) - 1:,} more" if len(too_long) > 1 else ""
         seconds = clips.split.column("duration")[row]
         raise OptionError(
-            f"{clips.split.ids[row]} ({seconds:,.0f} s){others} has {lengths[row]:,} frames, expected at most the {most:,} "
-            f"of a batch; cut it or leave it out and prepare again, or give --batch-frames {lengths[row]} and the memory"
+            f"{clips.split.ids[row]} ({seconds:,.0f} s){others} has {lengths[row]:,} frames, expected at most the "
+            f"{most:,} of a batch; cut it or leave it out and prepare again, or give --batch-frames {lengths[row]}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 MARKS = (
     "not enough memory",  # torch on the CPU
     "out of memory",  # torch on a GPU
@@ -13,8 +13,8 @@ MARKS = (
     "cannot allocate memory",  # the operating system, as quoted by libraries
     "can't start new thread",  # no room for its stack
 )
-# "you tried to allocate 5529600000 bytes", "Tried to allocate 2.00 GiB", "malloc of size 64 failed", "Unable to allocate 1.2 GiB"
-SIZE = re.compile(r"(?:allocate|size|allocating) (\d[\d.,]*) ?(bytes|[KMGT]i?B)?", re.IGNORECASE)
+# "you tried to allocate 5529600000 bytes", "Tried to allocate 2.00 GiB", "malloc of size 64 failed"
+SIZE = re.compile(r"(?:allocate|size|allocating) (\d[\d.,]*) ?(bytes|[KMGTPE]i?B)?", re.IGNORECASE)
 
 
 def out_of_memory(error: BaseException) -> str:

@@ -59,9 +59,10 @@ class KeywordRecognizer:
         samples = recording.samples
         if recording.seconds <= SLACK * self.clip.longest:
             return [self._heard(file, samples, 0, len(samples))]
-        heard = []
-        for choices in windows(samples, recording.sample_rate, self.clip):
-            heard.append(max((self._heard(file, samples, *part) for part in choices), key=self._weight))
+        heard = [
+            max((self._heard(file, samples, *part) for part in choices), key=self._weight)
+            for choices in windows(samples, recording.sample_rate, self.clip)
+        ]
         return sorted(heard, key=self._weight, reverse=True)
 
     def _weight(self, heard: Heard) -> tuple[bool, bool, float]:
