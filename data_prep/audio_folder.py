@@ -49,6 +49,7 @@ from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.store import LEDGER, describe_store
 
+BACKGROUND = "_background_noise_"  # a folder of noise beside those of the words, as Speech Commands has it
 PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
 
 
@@ -127,8 +128,14 @@ def list_folder(source: Path, speaker_pattern: str) -> Listed:
     """
     pattern = compile_pattern(speaker_pattern)
     listing = list_below(source)
-    paths = {key: path for key, path in listing.files.items() if is_audio_name(path)}
-    others = skipped_files(listing.files.keys() - paths.keys())
+    recordings = {key: path for key, path in listing.files.items() if is_audio_name(path)}
+    noises = {key for key in recordings if BACKGROUND in key.lower().split("/")[:-1]}
+    paths = {key: path for key, path in recordings.items() if key not in noises}
+    others = skipped_files(listing.files.keys() - recordings.keys())
+    if noises:
+        folder = source / next(iter(sorted(noises))).rpartition("/")[0]
+        told = f"{len(noises):,} recordings in {BACKGROUND} left out, since noise is no word"
+        others = "\n".join([*([others] if others else []), f"{told}; train with --noise-folder {folder} to use them"])
     if not paths:
         unreadable = [f"{source / key}: {error.strerror}" for key, error in sorted(listing.unreadable.items())[:1]]
         found = ", ".join([*unreadable, *([others] if others else [])])

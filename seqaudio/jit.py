@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+from seqaudio.progress import say
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -22,12 +25,52 @@ def takes(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64) and not traced
 
 
+class KernelCache:
+    """numba's cache of a kernel on disk: where it is torn, or the disk is full, the kernel is compiled in memory."""
+
+    def __init__(self, cache: Any) -> None:
+        self._cache = cache
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cache, name)
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """The compiled kernel, or None where the cache does not have it or cannot be read."""
+        try:
+            return self._cache.load_overload(signature, context)
+        except Exception as error:  # noqa: BLE001  # pickle and LLVM raise anything on torn bytes
+            _say_once(f"the cache of compiled kernels is torn ({_short(error)}); they are compiled anew")
+            self._write(self._cache.flush)  # an empty index
+            return None
+
+    def save_overload(self, signature: Any, kernel: Any) -> None:
+        """Keep a compiled kernel for later processes, where the disk allows that."""
+        self._write(lambda: self._cache.save_overload(signature, kernel))
+
+    def _write(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001  # a full disk, or an index torn meanwhile
+            _say_once(
+                f"compiled kernels are not kept in {self._cache.cache_path} ({_short(error)}): it costs time only"
+            )
+
+
+@functools.cache
+def _say_once(message: str) -> None:
+    say(message)
+
+
+def _short(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def compiled(function: Function) -> Function:
     """Compile a kernel for one thread, at its first call and for the types of its arguments. Imports numba.
 
     The machine code is cached beside the source or, where that folder is not writable, in the user's cache folder
-    (NUMBA_CACHE_DIR names another); where neither is writable, each process compiles again. It is compiled again when
-    the kernel's own file changes, but not when a file that it imports from does.
+    (NUMBA_CACHE_DIR names another); where neither is writable, full or torn, each process compiles again. It is
+    compiled again when the kernel's own file changes, but not when a file that it imports from does.
     """
     from numba import njit
 
@@ -35,6 +78,7 @@ def compiled(function: Function) -> Function:
     kernel: Any
     try:
         kernel = njit(cache=True, **options)(function)
+        kernel._cache = KernelCache(kernel._cache)
     except RuntimeError:  # no writable folder for the cache
         kernel = njit(**options)(function)
     return cast(Function, kernel)

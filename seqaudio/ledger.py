@@ -37,6 +37,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"  # shorter than its header says
     DAMAGED = "damaged"  # of the right format, but violates it
     NOT_FINITE = "not_finite"  # samples that are NaN, infinite, or so large that their features would be
+    OTHER_UNIT = "other_unit"  # samples far beyond full scale, such as floats in 16-bit units
     TOO_SHORT = "too_short"
     TOO_LONG = "too_long"
     NO_NOTES = "no_notes"

@@ -135,6 +135,7 @@ class RunFolder:
         resume: bool,
         parent: dict[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        about_input: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Make the folder of a new run, or open that of an interrupted one.
 
@@ -145,6 +146,7 @@ class RunFolder:
                 that a resumed run equals one that was never interrupted.
             parent: name and hash of the run whose weights this one started from.
             defaults: the default of each setting, for a run that was made before an option existed.
+            about_input: what else the run keeps about its input, such as how long clips are.
 
         A folder in which a training was killed before it wrote config.json counts as missing.
 
@@ -156,7 +158,7 @@ class RunFolder:
             "recipe": recipe,
             "settings": settings,
             "model": model,
-            "input": {"kind": store.kind, "settings": store.settings},
+            "input": {"kind": store.kind, "settings": store.settings, **(about_input or {})},
             "vocabulary": list(store.names),
             "store": store.fingerprint,
             "use": [extension._asdict() for extension in extensions.used()],

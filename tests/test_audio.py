@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import struct
@@ -337,14 +338,16 @@ def test_names_that_promise_sound(name: str, expected: bool) -> None:
 
 
 @pytest.mark.data
-def test_odd_formats_are_read_and_the_damaged_one_refused(data_folder: Path) -> None:
+def test_odd_formats_are_read(data_folder: Path) -> None:
+    pytest.importorskip("av")  # for a FLAC in which libsndfile loses its place
     folder = data_folder / "speech" / "odd_formats"
     lines = (folder / "index.tsv").read_text(encoding="utf-8").splitlines()[1:]
     for name, rate, _channels, _container, _subtype, seconds, *_ in (line.split("\t") for line in lines):
-        if name == "damaged.flac":
-            assert reason(folder / name) is Reason.DAMAGED
-            continue
         recording = read_audio(folder / name)
+        if name == "damaged.flac":  # its header has the checksum of what FFmpeg reads
+            written = (folder / name).read_bytes()[26:42]
+            assert hashlib.md5(np.rint(recording.samples * 32768).astype("<i2").tobytes()).digest() == written
+            continue
         assert recording.sample_rate == int(rate)
         assert recording.seconds == pytest.approx(float(seconds), abs=0.006)  # MP3 drops part of a frame
 

@@ -101,6 +101,14 @@ def test_the_preset_kaldi_is_kaldis_mfcc_with_frames_over_the_edges(samples: int
     assert_near(feature_settings("kaldi"), x, expected)
 
 
+@pytest.mark.parametrize("rate", [11025, 22050, 44100])
+@pytest.mark.parametrize("snip", [False, True])
+def test_frames_that_are_no_whole_samples_are_those_of_kaldi(rate: int, snip: bool) -> None:
+    x = sound(16000 + 81)
+    expected = kaldi(x, snip_edges=snip, sample_frequency=float(rate))
+    assert_near(feature_settings("kaldi+edges=none" if snip else "kaldi", rate), x, expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "options"),
     [

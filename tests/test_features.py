@@ -478,7 +478,7 @@ def test_stores_of_the_first_format_have_the_same_features_and_the_same_json() -
         ({"delta_width": 0}, "delta_width 0, expected at least 1"),
         ({"normalise_frames": 1}, "normalise_frames 1, expected at least 2"),
         ({"sample_rate": 0}, "sample_rate 0 Hz"),
-        ({"sample_rate": 11025}, "110.25 samples at 11025 Hz, expected a whole number; take 110/11025 s"),
+        ({"frame_shift": 0.00006}, "is 0.96 samples at 16000 Hz, expected at least one; take 6.25e-05 s or more"),
         ({"frame_length": 0.0}, "is 0 samples"),
         ({"frame_shift": 0.03}, "would skip samples, expected at most the frame_length 0.025 s"),
         ({"low": 9000.0}, "filters from 9000.0 to 8000.0 Hz"),
@@ -516,9 +516,15 @@ def test_senseless_settings_are_refused(changes: dict[str, object], message: str
 
 def test_the_proposed_frame_shift_is_accepted() -> None:
     with pytest.raises(OptionError) as caught:
-        FeatureSettings(sample_rate=22050, frame_length=0.02)
-    proposal = float(str(caught.value).split(" s = ")[1].split(" s,")[0])
-    assert FeatureSettings(sample_rate=22050, frame_length=0.02, frame_shift=proposal).hop_samples == 220
+        FeatureSettings(sample_rate=22050, frame_shift=1e-5)
+    proposal = float(str(caught.value).split("take ")[1].split(" s ")[0])
+    assert FeatureSettings(sample_rate=22050, frame_shift=proposal).hop_samples == 1
+
+
+@pytest.mark.parametrize(("rate", "window", "hop"), [(44100, 1102, 441), (22050, 551, 220), (11025, 275, 110)])
+def test_a_part_of_a_sample_is_dropped(rate: int, window: int, hop: int) -> None:
+    settings = FeatureSettings(sample_rate=rate)
+    assert (settings.window_samples, settings.hop_samples) == (window, hop)
 
 
 def test_filters_between_two_bins_are_refused() -> None:

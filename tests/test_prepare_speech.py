@@ -150,8 +150,8 @@ def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_preset_or_rate_is_refused(digits: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no feature preset is called 'mel'"):
         prepare_fsdd(digits, tmp_path / "out", features="mel")
-    with pytest.raises(OptionError, match=r"110\.25 samples at 11025 Hz"):
-        prepare_fsdd(digits, tmp_path / "out", sample_rate=11025)
+    with pytest.raises(OptionError, match=r"0\.99 samples at 99 Hz"):
+        prepare_fsdd(digits, tmp_path / "out", sample_rate=99)
 
 
 # its archive, given or from a server on this machine
@@ -573,12 +573,13 @@ def test_the_digit_corpus_has_the_samples_and_counts_that_its_script_tells(data_
 
 
 @pytest.mark.data
-def test_a_folder_of_odd_formats_is_prepared_but_for_the_damaged_file(data_folder: Path, tmp_path: Path) -> None:
+def test_a_folder_of_odd_formats_is_prepared(data_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("av")  # for a FLAC in which libsndfile loses its place
     table = data_folder / "speech" / "odd_formats" / "index.tsv"
     columns = {"path_column": "file", "label_column": "note"}
     store = prepare_folder(table, tmp_path / "out", valid_percent=0, test_percent=0, **columns)
-    assert {name: str(entry.reason) for name, entry in refused(store).items()} == {"damaged.flac": "damaged"}
-    assert store.counts["train"].rows == 21
+    assert not refused(store)
+    assert store.counts["train"].rows == 22
 
 
 @pytest.mark.data

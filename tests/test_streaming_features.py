@@ -65,6 +65,13 @@ def test_any_chunks_give_the_frames_of_the_whole(spec: str, samples: int, chunks
             torch.testing.assert_close(frames, whole, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("rate", [11025, 22050, 44100])
+def test_a_stream_whose_frames_are_no_whole_samples_gives_the_same(rate: int) -> None:
+    features, x = feature_settings("default+deltas=1", rate), sound(20_000)
+    frames = streamed(StreamingExtractor(features, torch.float64), x, [7, 5000, 1101, 0, 3])
+    torch.testing.assert_close(frames, FeatureExtractor(features, torch.float64)(x), rtol=0, atol=1e-12)
+
+
 def test_a_stream_of_single_samples_gives_the_same() -> None:
     features, x = feature_settings("default+deltas=2"), sound(1500)
     frames = streamed(StreamingExtractor(features, torch.float64), x, [1] * 1500)

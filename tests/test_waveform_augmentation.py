@@ -213,12 +213,12 @@ def test_a_short_recording_of_noise_is_repeated_and_a_long_one_is_cut(tmp_path: 
     assert all(len(folder.cut(count, draw)) == count for count in (1, 99, 100, 101))
 
 
-def test_noise_that_is_silent_is_none(tmp_path: Path) -> None:
+def test_a_folder_of_silence_is_refused_as_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
     noisy = augmenter(noise=1.0, noise_folder=tmp_path)
-    after, done = noisy.apply(noisy.draw(0, ROW), clip(), (1, 0, ROW))
-    np.testing.assert_array_equal(after, clip())
-    assert str(done) == ""
+    with pytest.raises(SourceError, match="all 1 recordings are silent"):
+        noisy.apply(noisy.draw(0, ROW), clip(), (1, 0, ROW))
+    assert "a.wav: 100 % of it is silence" in capsys.readouterr().err
 
 
 def test_a_silent_recording_of_a_room_is_refused_by_name(tmp_path: Path) -> None:

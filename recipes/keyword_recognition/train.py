@@ -15,6 +15,7 @@ import torch
 
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches, labelled_clips
+from seqaudio.batching.clips import check_frames, clip_seconds
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
@@ -32,6 +33,7 @@ class Config(StoreOptions, KeywordModelOptions, TrainingOptions):
 
     store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
     batch_size: int = 64  # clips of a batch
+    batch_frames: int = MAX_STEPS  # of a batch at most, padding included: long clips come in smaller batches
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     weight_decay: float = 0.01  # decoupled from the gradient
@@ -49,7 +51,8 @@ def main(config: Config) -> None:
     of_samples = config.augmentation.of_samples(settings, config.seed)
     of_features = config.augmentation.of_features(settings, config.seed)
     clips = labelled_clips(store, training, labels, of_samples, of_features)
-    batches = PaddedBatches(clips, config.batch_size, seed=config.seed)
+    check_frames(clips, config.batch_frames)
+    batches = PaddedBatches(clips, config.batch_size, seed=config.seed, max_steps=config.batch_frames)
     valid_clips = labelled_clips(store, valid, labels)
     valid_batches = PaddedBatches(valid_clips, 256, max_steps=MAX_STEPS)
 
@@ -71,6 +74,7 @@ def main(config: Config) -> None:
         validate=lambda device: evaluate(model, valid_batches, device),
         select=("nats_per_clip", "min"),
         probe_on=probe_rows(store, labels),
+        about_input={"clip_seconds": clip_seconds(store["train"])},
     )
     if trained is None:  # the first process has the results
         return

@@ -8,6 +8,15 @@ M4A, WebM, the sound of videos ...            media.py        PyAV, from the ext
 
 from seqaudio.audio.containers import SUFFIXES, is_audio_name
 from seqaudio.audio.reading import read_audio
-from seqaudio.audio.recording import Recording, resample, sound_fault, sound_faults
+from seqaudio.audio.recording import Recording, require_full_scale, resample, sound_fault, sound_faults
 
-__all__ = ["SUFFIXES", "Recording", "is_audio_name", "read_audio", "resample", "sound_fault", "sound_faults"]
+__all__ = [
+    "SUFFIXES",
+    "Recording",
+    "is_audio_name",
+    "read_audio",
+    "require_full_scale",
+    "resample",
+    "sound_fault",
+    "sound_faults",
+]

@@ -1,8 +1,8 @@
 """Decode a file in a child process, since it may crash the decoder: a path comes in, samples go out.
 
 request   JSON: path (its bytes in hexadecimal), decoder (sndfile or media), max_seconds
-reply     JSON: rate, and samples float32 [N] as bytes; or reason and detail; or, for a file that libsndfile does not
-          open, not_opened, its message, and unsupported_encoding, whether its codec is the cause
+reply     JSON: rate and remark, and samples float32 [N] as bytes; or reason and detail; or, for a file that libsndfile
+          does not open, not_opened, its message, and unsupported_encoding, whether its codec is the cause
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def work(request: bytes) -> tuple[dict[str, Any], bytes]:
         return {"reason": error.reason, "detail": error.detail}, b""
     except MemoryError:
         return {"reason": Reason.DAMAGED, "detail": "decoding it needs more memory than its length explains"}, b""
-    return {"rate": recording.sample_rate}, np.ascontiguousarray(recording.samples, dtype="<f4").tobytes()
+    return {"rate": recording.sample_rate, "remark": recording.remark}, np.ascontiguousarray(
+        recording.samples, dtype="<f4"
+    ).tobytes()
 
 
 def _decode(decoder: str, path: Path, max_seconds: float) -> Recording:

@@ -17,6 +17,7 @@ from seqaudio.ledger import Reason
 
 CHILD = Path(__file__).with_name("decoder_child.py")
 MEGABYTES = 3072  # an hour at 48 kHz takes 1.4 GB while its blocks are concatenated
+MEASURED_SECONDS = 3600.0  # longer recordings, where they are allowed, may take as much more
 SECONDS = 30.0  # for any file
 SECONDS_EACH_MEGABYTE = 3.0  # in addition for large files: ten times as long as decoding takes
 
@@ -35,7 +36,8 @@ def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> 
         raise AudioError(path, Reason.NEEDS_EXTRA, f"is {what}; to read it: {how_to_install('media')}")
     request = {"path": os.fsencode(path.absolute()).hex(), "decoder": decoder, "max_seconds": max_seconds}
     deadline = SECONDS + SECONDS_EACH_MEGABYTE * path.stat().st_size / 1e6
-    guard = the_guard(CHILD, MEGABYTES, "the decoder of MP3 and media files", "numpy, soundfile, soxr")
+    megabytes = int(MEGABYTES * max(1.0, max_seconds / MEASURED_SECONDS))
+    guard = the_guard(CHILD, megabytes, "the decoder of MP3 and media files", "numpy, soundfile, soxr")
     try:
         reply, content = guard.ask(json.dumps(request).encode(), deadline)
     except ChildCrashedError as error:
@@ -46,4 +48,4 @@ def decode_in_child(path: Path, decoder: str, what: str, max_seconds: float) -> 
         raise AudioError(path, Reason(reply["reason"]), reply["detail"])
     if "not_opened" in reply:
         raise NotDecodedError(reply["not_opened"], reply["unsupported_encoding"])
-    return Recording(np.frombuffer(content, "<f4").astype(np.float32), reply["rate"])
+    return Recording(np.frombuffer(content, "<f4").astype(np.float32), reply["rate"], reply["remark"])

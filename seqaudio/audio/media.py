@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 
-from seqaudio.audio.recording import SAMPLE_RATES, Recording
+from seqaudio.audio.channels import MeanOfChannels, cancel_remark
+from seqaudio.audio.recording import SAMPLE_RATES, Recording, too_long
 from seqaudio.errors import AudioError
 from seqaudio.ledger import Reason
 
@@ -21,18 +24,36 @@ def decode_with_av(path: Path, max_seconds: float) -> Recording:
         AudioError: no sound stream, truncated, damaged, or longer than `max_seconds`.
     """
     try:
-        with av.open(str(path), mode="r", metadata_errors="replace") as container:
-            return _decode(container, path, max_seconds)
+        mean = MeanOfChannels()
+        recording = _opened(path, max_seconds, mean)
+        loudest = mean.loudest
+        if loudest is None:
+            return recording
+        recording = _opened(path, max_seconds, lambda block: block[:, loudest])
+        return replace(recording, remark=cancel_remark(mean.channels, loudest))
     except (av.FFmpegError, ValueError) as error:
         raise AudioError(path, Reason.DAMAGED, f"FFmpeg: {_message(error)}") from None
 
 
-def _decode(container: av.container.InputContainer, path: Path, max_seconds: float) -> Recording:
+def _opened(path: Path, max_seconds: float, mixed: Callable[[np.ndarray], np.ndarray]) -> Recording:
+    with av.open(str(path), mode="r", metadata_errors="replace") as container:
+        return _decode(container, path, max_seconds, mixed)
+
+
+def _decode(
+    container: av.container.InputContainer,
+    path: Path,
+    max_seconds: float,
+    mixed: Callable[[np.ndarray], np.ndarray],
+) -> Recording:
+    """The samples; `mixed` makes one channel of blocks [n, C]."""
     if not container.streams.audio:
         raise AudioError(path, Reason.NOT_AUDIO, f"has no sound; it holds {_kinds(container)}")
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise AudioError(path, Reason.DAMAGED, "names a codec that FFmpeg has no decoder for")
+    if stream.codec_context.name == "flac":
+        stream.codec_context.options = {"err_detect": "crccheck+explode"}  # else damaged frames are made up
     rate = stream.codec_context.sample_rate
     if rate not in SAMPLE_RATES:
         detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
@@ -40,17 +61,17 @@ def _decode(container: av.container.InputContainer, path: Path, max_seconds: flo
     most = int(max_seconds * rate)
     promised = _promised(container, stream)
     if promised > max_seconds:
-        raise AudioError(path, Reason.TOO_LONG, f"{promised:,.1f} s, at most {max_seconds:,.1f} s")
+        raise too_long(path, promised, max_seconds)
     planes = av.AudioResampler(format="fltp", rate=rate)  # converts the format only; the rate stays
     blocks = [np.zeros(0, dtype=np.float32)]
     arrived = 0
     for frame in container.decode(stream):
         for part in planes.resample(frame):
             values = part.to_ndarray()  # [channels, N]
-            blocks.append(values[0] if len(values) == 1 else values.mean(axis=0, dtype=np.float32))
+            blocks.append(mixed(values.T))
             arrived += values.shape[1]
         if arrived > most:
-            raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
+            raise too_long(path, arrived / rate, max_seconds)
     if not arrived:
         raise AudioError(path, Reason.EMPTY, "a header, but no samples")
     if arrived / rate + SHORTFALL < promised:

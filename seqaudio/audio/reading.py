@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from seqaudio.audio.containers import begins_like_sound, is_safe, media_name
-from seqaudio.audio.recording import SAMPLE_RATES, Recording, resample
-from seqaudio.audio.sndfile import NotDecodedError, decode_with_sndfile
+from seqaudio.audio.recording import MAX_SECONDS, SAMPLE_RATES, Recording, resample, too_long
+from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile
+from seqaudio.audio.unfinished import missing_sizes
 from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError
 from seqaudio.files import open_plain
@@ -21,15 +24,16 @@ LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and
 
 
 def read_audio(
-    path: Path | str, sample_rate: int | None = None, max_seconds: float = 3600.0, content: bytes | None = None
+    path: Path | str, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS, content: bytes | None = None
 ) -> Recording:
     """Read one recording: WAV, FLAC, Ogg, Opus, MP3, AIFF, AU, CAF, SPHERE and other formats of libsndfile.
 
     With the extra `media`, also the formats of FFmpeg: M4A, WebM, the sound of videos and more. MP3 and all formats of
     FFmpeg are decoded in a child process, so that a damaged file cannot crash this one.
 
-    Channels are averaged. Where `sample_rate` (hertz) differs from the file's, samples are resampled with soxr's
-    high-quality filter, which gives equal samples on every call.
+    Channels are averaged; where they cancel each other, the loudest is taken. Where `sample_rate` (hertz) differs from
+    the file's, samples are resampled with soxr's high-quality filter, which gives equal samples on every call. A header
+    that was never finished is read to the end of the file. `remark` of the recording tells of both.
 
     `content`: the bytes of the file, where the caller has them, so that a usual WAV is not read again.
 
@@ -49,10 +53,11 @@ def read_audio(
         recording = _decode(path, start, max_seconds)
         _check_values(path, recording.samples)
     elif recording.seconds > max_seconds:
-        raise AudioError(path, Reason.TOO_LONG, f"{recording.seconds:,.1f} s, at most {max_seconds:,.1f} s")
+        raise too_long(path, recording.seconds, max_seconds)
     if sample_rate is None or sample_rate == recording.sample_rate:
         return recording
-    return Recording(resample(recording.samples, recording.sample_rate, sample_rate), sample_rate)
+    resampled = resample(recording.samples, recording.sample_rate, sample_rate)
+    return Recording(resampled, sample_rate, recording.remark)
 
 
 def _start(path: Path) -> bytes:
@@ -80,7 +85,11 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
     try:
         if not is_safe(start):
             return _guarded(path, "sndfile", "", max_seconds)
-        return decode_with_sndfile(path, max_seconds)
+        return decode_with_sndfile(path, max_seconds, missing_sizes(path))
+    except StoppedError as error:
+        if start[:4] != b"fLaC":
+            raise
+        return _other_flac_decoder(path, error, max_seconds)
     except NotDecodedError as error:
         if error.unsupported_encoding:
             return _guarded(path, "media", f"in a codec that libsndfile does not know ({error})", max_seconds)
@@ -88,6 +97,18 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
             raise AudioError(path, Reason.DAMAGED, f"begins like a sound file, but: {error}") from None
         detail = f"begins with {start[:12]!r}, unlike any known sound format"
         raise AudioError(path, Reason.NOT_AUDIO, detail) from None
+
+
+def _other_flac_decoder(path: Path, error: AudioError, max_seconds: float) -> Recording:
+    """A FLAC in which libsndfile lost its place, as FFmpeg reads it. Raises the first error where that stops too."""
+    if find_spec("av") is None:
+        detail = f'{error.detail}; another decoder may go on: pip install "seqaudio[media]"'
+        raise AudioError(path, error.reason, detail) from None
+    try:
+        recording = _guarded(path, "media", "a FLAC", max_seconds)
+    except AudioError:
+        raise error from None
+    return replace(recording, remark=f"read by FFmpeg ({error.detail})")
 
 
 def _check_values(path: Path, samples: np.ndarray) -> None:

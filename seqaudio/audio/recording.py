@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soxr
 
+from seqaudio.errors import AudioError
+from seqaudio.ledger import Reason
+
+MAX_SECONDS = 3600.0  # longer recordings are refused unless an option allows them: mistakes, or headers that lie
 SAMPLE_RATES = range(100, 1_000_001)  # hertz; a rate outside of these means a damaged header
 
 
@@ -16,6 +21,7 @@ class Recording:
 
     samples: np.ndarray
     sample_rate: int
+    remark: str = ""  # about the file, such as channels that cancel
 
     @property
     def seconds(self) -> float:
@@ -28,15 +34,22 @@ def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     return resampled
 
 
+def too_long(path: Path, seconds: float, most: float) -> AudioError:
+    """The error for a recording of more seconds than are allowed."""
+    return AudioError(path, Reason.TOO_LONG, f"{seconds:,.1f} s, at most {most:,.1f} s; --max-seconds allows more")
+
+
 SILENT = "silent"
 CLIPPED = "clipped"
+OTHER_UNIT = "another unit"
 SILENT_PEAK = 1e-3  # of full scale, -60 dB: a recording with a lower peak is silent
+FAR_BEYOND = 10.0  # times full scale, +20 dB: mixes of floats exceed it a little, 16-bit units a thousandfold
 FULL = 0.999  # of full scale: a sample above this is at full scale
 CLIPPED_SHARE = 1e-3  # share of samples at full scale in a clipped recording; single peaks may reach it
 
 
 def sound_fault(samples: np.ndarray) -> str:
-    """A remark, beginning with SILENT or CLIPPED, about samples [N], full scale -1..1; empty where they are fine."""
+    """A remark on samples [N], full scale -1..1: SILENT, CLIPPED or OTHER_UNIT and a detail; empty if they are fine."""
     (fault,) = sound_faults(samples[None])
     return fault
 
@@ -50,11 +63,24 @@ def sound_faults(recordings: np.ndarray) -> list[str]:
 def _fault(samples: np.ndarray, peak: float) -> str:
     if peak < SILENT_PEAK:
         return f"{SILENT}: no sample is above -60 dB of full scale"
+    if peak > FAR_BEYOND:
+        return f"{OTHER_UNIT}: {_unit(peak)}"
     if peak >= FULL:
         share = float(np.mean(np.abs(samples) >= FULL))
         if share >= CLIPPED_SHARE:
             return f"{CLIPPED}: {100 * share:.1f} % of the samples are at full scale"
     return ""
+
+
+def require_full_scale(path: Path, samples: np.ndarray) -> None:
+    """Raise AudioError for samples [N] far beyond full scale -1..1, such as floats in 16-bit units."""
+    peak = max(float(samples.max(initial=0.0)), -float(samples.min(initial=0.0)))
+    if peak > FAR_BEYOND:
+        raise AudioError(path, Reason.OTHER_UNIT, _unit(peak))
+
+
+def _unit(peak: float) -> str:
+    return f"its peak is {peak:,.0f} times full scale; divide floats in 16-bit units by {FULL_SCALE:,}"
 
 
 FULL_SCALE = 32768  # the 16-bit value of a float sample of 1.0

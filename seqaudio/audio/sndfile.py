@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
-from seqaudio.audio.recording import SAMPLE_RATES, Recording
+from seqaudio.audio.channels import MeanOfChannels, cancel_remark
+from seqaudio.audio.recording import SAMPLE_RATES, Recording, too_long
+from seqaudio.audio.unfinished import REMARK, PatchedFile, Patches
 from seqaudio.errors import AudioError
 from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 
 BLOCK_VALUES = 1 << 20  # values decoded at once, over all channels: 4 MiB, whatever the header promises
+SMALL_BLOCK = 1024  # samples, to find the place where decoding stops
 MPEG_SLACK = 2 * 1152  # samples by which an encoder's padding may shorten the promised length: two MPEG frames
 UNKNOWN_LENGTH = 0x7FFFF000  # the header of a WAV written to a pipe promises this many bytes or more
+UNKNOWN_FRAMES = 1 << 62  # libsndfile gives more where a FLAC, written to a pipe, has no length
 UNSUPPORTED = (4, 18)  # error codes SF_ERR_UNSUPPORTED_ENCODING, SFE_UNIMPLEMENTED: a known container, an unknown codec
 BAD_FILE = 7  # error code SFE_BAD_FILE, whose message wrongly says that the file does not exist
 
@@ -37,52 +42,83 @@ class NotDecodedError(Exception):
         self.unsupported_encoding = unsupported_encoding
 
 
-def decode_with_sndfile(path: Path, max_seconds: float) -> Recording:
+class StoppedError(AudioError):
+    """A file whose decoding stopped before the end that its header promises; another decoder may go on."""
+
+
+def decode_with_sndfile(path: Path, max_seconds: float, patches: Patches | None = None) -> Recording:
     """One recording at its own rate, channels averaged. Samples may be NaN or infinite.
+
+    Args:
+        patches: what a finished header would have, of a file whose header was never finished.
 
     Raises:
         NotDecodedError: libsndfile does not open it.
-        AudioError: truncated, damaged, empty or longer than `max_seconds`.
+        StoppedError: truncated or damaged. AudioError: empty or longer than `max_seconds`.
     """
+    source = PatchedFile(path, patches) if patches else os.fsencode(path) if os.name == "posix" else str(path)
     try:
-        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path))
+        file = soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
         message = "no format is recognised" if error.code == BAD_FILE else _message(error)
         raise NotDecodedError(message, error.code in UNSUPPORTED) from None
     with file:
-        return Recording(_decode(file, path, max_seconds), file.samplerate)
+        mean = MeanOfChannels()
+        samples, remark = _decode(file, path, max_seconds, mean), REMARK if patches else ""
+        if mean.loudest is not None:
+            file.seek(0)
+            loudest, cancel = mean.loudest, cancel_remark(file.channels, mean.loudest)
+            samples = _decode(file, path, max_seconds, lambda block: block[:, loudest])
+            remark = f"{remark}; {cancel}" if remark else cancel
+        return Recording(samples, file.samplerate, remark)
 
 
-def _decode(file: soundfile.SoundFile, path: Path, max_seconds: float) -> np.ndarray:
-    """All samples [N] float32 of an open file, channels averaged."""
-    if file.samplerate not in SAMPLE_RATES:
-        detail = f"its header says {file.samplerate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
+def _decode(
+    file: soundfile.SoundFile, path: Path, max_seconds: float, mixed: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """All samples [N] float32 of an open file; `mixed` makes one channel of blocks [n, C]."""
+    rate = file.samplerate
+    if rate not in SAMPLE_RATES:
+        detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
         raise AudioError(path, Reason.DAMAGED, detail)
-    most = int(max_seconds * file.samplerate)
-    promised = file.frames
+    most = int(max_seconds * rate)
+    promised = file.frames if file.frames < UNKNOWN_FRAMES else 0
     if promised > most:
-        raise AudioError(path, Reason.TOO_LONG, f"{promised / file.samplerate:,.1f} s, at most {max_seconds:,.1f} s")
+        raise too_long(path, promised / rate, max_seconds)
     block_frames = max(1, BLOCK_VALUES // file.channels)
     blocks = [np.zeros(0, dtype=np.float32)]
     arrived = 0
     try:
         while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
-            with np.errstate(invalid="ignore", over="ignore"):  # infinite samples are reported by the caller
-                blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
+            blocks.append(mixed(block))
             arrived += len(block)
             if arrived > most:
-                raise AudioError(path, Reason.TOO_LONG, f"more than {max_seconds:,.1f} s of sound")
+                raise too_long(path, arrived / rate, max_seconds)
     except soundfile.LibsndfileError as error:
+        arrived = _readable(path)
         reason = Reason.TRUNCATED if any(mark in file.extra_info for mark in _STREAM_CUT) else Reason.DAMAGED
-        detail = f"decoding stopped before the {promised} samples that its header promises: {_message(error)}"
-        raise AudioError(path, reason, detail) from None
+        promise = f" of the {promised / rate:,.2f} s that its header promises" if promised else ""
+        detail = f"{_message(error)}; libsndfile reads {arrived / rate:,.2f} s{promise}"
+        raise StoppedError(path, reason, detail) from None
     if file.format == "NIST":
         promised = _sphere_count(path, promised)
     if cut := _cut(file, promised, arrived):
-        raise AudioError(path, Reason.TRUNCATED, cut)
+        raise StoppedError(path, Reason.TRUNCATED, cut)
     if not arrived:
         raise AudioError(path, Reason.EMPTY, "a header, but no samples")
     return np.concatenate(blocks)
+
+
+def _readable(path: Path) -> int:
+    """Samples before the place at which decoding a file stops."""
+    count = 0
+    with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path)) as file:
+        try:
+            while read := len(file.read(SMALL_BLOCK, dtype="float32")):
+                count += read
+        except soundfile.LibsndfileError:
+            return count
+    return count
 
 
 def _cut(file: soundfile.SoundFile, promised: int, arrived: int) -> str:

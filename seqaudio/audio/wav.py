@@ -10,6 +10,7 @@ import struct
 
 import numpy as np
 
+from seqaudio.audio.channels import MeanOfChannels, cancel_remark
 from seqaudio.audio.recording import SAMPLE_RATES, Recording, from_int16
 
 LARGEST = 1 << 24  # bytes of a file; larger ones are better read in blocks
@@ -20,7 +21,7 @@ _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes
 
 def read_plain_wav(content: bytes) -> Recording | None:
     """The recording in the bytes of a whole file, channels averaged; None where it is not a plain 16-bit WAV."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE":
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or content[4:8] == bytes(4):  # a size that is yet to come
         return None
     frame: tuple[int, ...] | None = None
     place = 12
@@ -44,5 +45,8 @@ def _samples(content: bytes, start: int, size: int, frame: tuple[int, ...] | Non
         return None
     samples = from_int16(np.frombuffer(content, "<i2", size // 2, start))
     if channels > 1:
-        samples = samples.reshape(-1, channels).mean(axis=1, dtype=np.float32)
+        mean, frames = MeanOfChannels(), samples.reshape(-1, channels)
+        samples = mean(frames)
+        if mean.loudest is not None:
+            return Recording(frames[:, mean.loudest].copy(), rate, cancel_remark(channels, mean.loudest))
     return Recording(samples, rate)

@@ -11,8 +11,16 @@ import numpy as np
 from seqaudio.audio import is_audio_name, read_audio
 from seqaudio.errors import AudioError, SourceError
 from seqaudio.ledger import Reason
+from seqaudio.progress import say
 
 CACHED = 64  # decoded recordings kept in memory
+MOSTLY = 0.5  # share of silence from which on a recording of noise is named
+PART = 256  # samples; a part is silent where all are 0
+
+
+def _silent_parts(samples: np.ndarray) -> np.ndarray:
+    """Whether each part of samples [N] is silent, [ceil(N / PART)] bool."""
+    return ~np.add.reduceat(samples != 0, np.arange(0, len(samples), PART)).astype(bool)
 
 
 class SoundFolder:
@@ -40,17 +48,36 @@ class SoundFolder:
             raise SourceError(f"{self.folder}: has no sound files, expected WAV, FLAC, Ogg, MP3 or others")
         self.sample_rate = sample_rate
         self.prepare = prepare
+        self._told: set[Path] = set()  # files that are mostly silent, each named once
         self._read = functools.lru_cache(maxsize=CACHED)(self._decode)
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
         """A whole recording, [N] float32, read-only. Raises AudioError for one that cannot be used."""
         return self._read(int(generator.integers(len(self.files))))
 
-    def cut(self, count: int, generator: np.random.Generator) -> np.ndarray:
-        """A random part of a recording, [count] float32; a shorter recording is repeated."""
-        sound = self.draw(generator)
-        start = int(generator.integers(max(1, len(sound) - count + 1)))
-        return sound[start : start + count] if len(sound) >= count else np.resize(sound, count)
+    def cut(self, count: int, generator: np.random.Generator, within: slice = slice(None)) -> np.ndarray:
+        """A random part of a recording, [count] float32, that sounds somewhere within the slice of it.
+
+        A shorter recording is repeated. Where the first part drawn is silent, another of the same recording is, or one
+        of the next recording. Raises SourceError where none of the folder sounds.
+        """
+        number = int(generator.integers(len(self.files)))
+        for step in range(len(self.files)):
+            sound = self._read((number + step) % len(self.files))
+            if len(sound) < count:
+                sound = np.resize(sound, count)
+            start = int(generator.integers(len(sound) - count + 1))
+            if np.any(sound[start : start + count][within]):
+                return sound[start : start + count]
+            first, end, _ = within.indices(count)
+            # where a sample is that can come to lie within the slice
+            places = first + np.flatnonzero(sound[first : len(sound) - count + end])
+            if len(places):
+                place = int(generator.choice(places))
+                lowest, highest = max(0, place - end + 1), min(len(sound) - count, place - first)
+                start = int(generator.integers(lowest, highest + 1))
+                return sound[start : start + count]
+        raise SourceError(f"{self.folder}: all {len(self.files)} recordings are silent; give a folder of sounds")
 
     def _decode(self, number: int) -> np.ndarray:
         file = self.files[number]
@@ -60,5 +87,8 @@ class SoundFolder:
                 samples = self.prepare(samples)
             except ValueError as error:
                 raise AudioError(file, Reason.EMPTY, f"{error}; remove it from {self.folder}") from None
+        elif file not in self._told and (share := float(np.mean(_silent_parts(samples)))) > MOSTLY:
+            self._told.add(file)
+            say(f"warning: {file}: {100 * share:.0f} % of it is silence, from which no noise is taken")
         samples.setflags(write=False)
         return samples

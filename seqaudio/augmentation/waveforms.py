@@ -199,7 +199,7 @@ class WaveformAugmenter:
         if not np.any(samples):
             return None
         if self.noises is not None:
-            background = self.noises.cut(len(samples), generator)
+            background = self.noises.cut(len(samples), generator, active_part(samples))
         else:
             assert change.noise is not None
             background = noise(change.noise, max(2, len(samples)), self.sample_rate, generator)[: len(samples)]

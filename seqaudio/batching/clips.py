@@ -61,6 +61,29 @@ class LabelledRecordings:
 Clips = LabelledSequences | LabelledRecordings
 
 
+def check_frames(clips: Clips, most: int) -> None:
+    """Raise OptionError where a single row has more frames than a batch may have; the message names the longest."""
+    lengths = clips.lengths
+    too_long = np.flatnonzero(lengths > most)
+    if len(too_long):
+        row = int(lengths.argmax())
+        others = f" and {len(too_long) - 1:,} more" if len(too_long) > 1 else ""
+        seconds = clips.split.column("duration")[row]
+        raise OptionError(
+            f"{clips.split.ids[row]} ({seconds:,.0f} s){others} has {lengths[row]:,} frames, expected at most the "
+            f"{most:,} of a batch; cut it or leave it out and prepare again, or give --batch-frames {lengths[row]}"
+        )
+
+
+MOST = 95.0  # percentile of the lengths of clips that counts as the longest: a recording left running is no clip
+
+
+def clip_seconds(split: Split) -> dict[str, float]:
+    """How long the rows of a split are, for the run of a model: the usual length, and that of the longest clips."""
+    seconds = np.array(split.column("duration"), dtype=np.float64)
+    return {"usual": float(np.median(seconds)), "longest": float(np.percentile(seconds, MOST))}
+
+
 def labelled_clips(
     store: Store,
     split: Split,

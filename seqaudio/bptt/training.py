@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -42,6 +43,7 @@ def train(
     validate: Callable[[torch.device], dict[str, float]],
     select: tuple[str, str],
     probe_on: Batch,
+    about_input: Mapping[str, Any] | None = None,
 ) -> Trained | None:
     """Train a model into the run folder `options.run`. Returns None in all processes but the first.
 
@@ -49,7 +51,7 @@ def train(
         description: name and arguments of the model, as given to `build_model`.
         data: the store of the batches, or the task that generates them.
         validate: metrics of the model on the validation split, computed on the given device.
-        select, probe_on: as for `Trainer`.
+        select, probe_on: as for `Trainer`. about_input: as for `RunFolder.create`.
     Raises:
         OptionError: the model cannot be trained with the strategy.
         StoreError: rows with values that are not finite, or ids and labels that are not in the vocabulary.
@@ -74,6 +76,7 @@ def train(
                 resume=options.resume,
                 parent=parent,
                 defaults=flat_defaults(type(options)),
+                about_input=about_input,
             )
         )
         folder = RunFolder(options.run)

@@ -209,16 +209,21 @@ def describe_recording(path: Path) -> Iterator[str]:
     """Lines that describe a recording. Raises AudioError with the reason if it cannot be read."""
     import numpy as np
 
-    from seqaudio.audio import read_audio
+    from seqaudio.audio import read_audio, sound_fault
 
     recording = read_audio(path)
     peak = float(np.abs(recording.samples).max())
     level = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     yield f"{path}: recording, {recording.seconds:.3f} s at {recording.sample_rate:,} Hz"
+    if recording.remark:
+        yield f"  {recording.remark}"
     if not peak:
         yield "  silent"
         return
-    yield f"  peak {_decibels(peak)}, RMS level {_decibels(level)}" + (", clipped" if peak >= 1 else "")
+    fault = sound_fault(recording.samples)
+    yield f"  peak {_decibels(peak)}, RMS level {_decibels(level)}" + (", clipped" if peak >= 1 and not fault else "")
+    if fault:
+        yield f"  {fault}"
 
 
 def _decibels(value: float) -> str:

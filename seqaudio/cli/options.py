@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from seqaudio import extensions, progress, terminal
 from seqaudio.cli.grouped_help import parse
+from seqaudio.cli.memory import out_of_memory
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
 from seqaudio.interruption import exit_status_of, sigterm_as_ctrl_c
@@ -46,8 +47,9 @@ def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
 def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     """Run an action and return its exit status.
 
-    It is 0, or 2 after an error in the input, or one that the operating system reports; the error is one line on
-    stderr. Other errors, and with `debug` these too, are raised. Ctrl-C gives 130, SIGTERM 143, as in a shell.
+    It is 0, or 2 after an error in the input, one that the operating system reports, or where the memory does not
+    suffice; the error is one line on stderr. Other errors, and with `debug` these too, are raised. Ctrl-C gives 130,
+    SIGTERM 143, as in a shell.
     """
     with terminal.shown_streams():
         return _exit_status(action, debug)
@@ -61,8 +63,8 @@ def _exit_status(action: Callable[[], None], debug: bool) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
         terminal.discard(sys.stdout)  # else the interpreter prints an error at exit
         return BROKEN_PIPE
-    except (SeqAudioError, OSError) as error:
-        message = str(error) if isinstance(error, SeqAudioError) else _system_message(error)
+    except (SeqAudioError, OSError, MemoryError, RuntimeError) as error:
+        message = out_of_memory(error) if isinstance(error, MemoryError | RuntimeError) else _message(error)
         if debug or not message:
             raise
         terminal.complain(f"error: {' '.join(message.split())}")
@@ -71,6 +73,10 @@ def _exit_status(action: Callable[[], None], debug: bool) -> int:
         terminal.complain(f"interrupted {interrupt}".strip())
         return exit_status_of(interrupt)
     return 0
+
+
+def _message(error: SeqAudioError | OSError) -> str:
+    return str(error) if isinstance(error, SeqAudioError) else _system_message(error)
 
 
 def _system_message(error: OSError) -> str:

@@ -9,12 +9,19 @@ import csv
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
 from seqaudio.files import json_text
+from seqaudio.progress import say
 from seqaudio.terminal import visible
+
+if TYPE_CHECKING:
+    from seqaudio.decoding.keywords import Heard
+
+SHOWN = 10  # parts of a long recording that are named
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Config:
     files: tyro.conf.Positional[tuple[Path, ...]]  # recordings, or folders of them
     json: bool = False  # print a JSON object for each recording
     csv: bool = False  # print CSV with a header
+    max_seconds: float = 3600.0  # longer recordings are refused; they are held in memory whole
 
 
 def main(config: Config) -> None:
@@ -43,10 +51,13 @@ def main(config: Config) -> None:
         table.writerow(["path", "label", "probability"])
     for file in files:
         try:
-            label, probability = recognizer.recognize(file)
+            heard = recognizer.recognize(file, config.max_seconds)
         except SeqAudioError as error:
             failures.append(str(error))
             continue
+        label, probability = heard[0].label, heard[0].probability
+        if len({part.label for part in heard}) > 1:
+            say(f"{file}: longer than the clips of the training; heard {_parts(heard)}")
         if config.json:
             print(json_text({"path": str(file), "label": label, "probability": round(probability, 6)}))
         elif config.csv:
@@ -55,6 +66,13 @@ def main(config: Config) -> None:
             print(f"{visible(file)}\t{visible(label)}\t{probability:.3f}")
     if failures:
         raise SeqAudioError("; ".join(failures))
+
+
+def _parts(heard: list[Heard]) -> str:
+    """What was heard where, in the order of time."""
+    parts = sorted(heard, key=lambda part: part.start)
+    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
+    return ", ".join(f"{part.label} at {part.start:.1f} to {part.end:.1f} s" for part in parts[:SHOWN]) + more
 
 
 def list_files(given: tuple[Path, ...]) -> list[Path]:

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
-from seqaudio.audio import read_audio
-from seqaudio.errors import AudioError, RunError
+from seqaudio.audio import read_audio, require_full_scale
+from seqaudio.audio.recording import MAX_SECONDS
+from seqaudio.batching.clips import clip_seconds
+from seqaudio.decoding.stretches import ClipSeconds, windows
+from seqaudio.errors import AudioError, RunError, StoreError
 from seqaudio.features import FeatureExtractor, FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.models import KeywordModel
 from seqaudio.run_folder import RunFolder
+from seqaudio.store import Store
+from seqaudio.units import Seconds
+from seqaudio.vocabulary import SILENCE, UNKNOWN
+
+ORDINARY = ClipSeconds(1.0, 1.0)  # of a run that does not tell, and whose store is gone
+SLACK = 1.1  # times the longest clips: a longer recording is cut
+SURE = 0.5  # probability from which on a keyword counts more than that the rest of a recording is none
+
+
+class Heard(NamedTuple):
+    """A label, its probability, and the part of the recording that it was heard in."""
+
+    label: str
+    probability: float
+    start: Seconds
+    end: Seconds
 
 
 class KeywordRecognizer:
@@ -31,16 +51,54 @@ class KeywordRecognizer:
                 f"{model.layers.input_size}; train it again"
             )
         self.extractor = FeatureExtractor(self.settings)
+        self.clip = _clip_seconds(run)
+
+    def recognize(self, file: Path, max_seconds: Seconds = MAX_SECONDS) -> list[Heard]:
+        """What is heard in a recording, the most probable first. Raises AudioError with the reason.
+
+        A recording as long as the clips of the training gives one label for the whole. The model takes the mean over
+        all frames, so a longer one is cut into the stretches that sound, each of which gives a label.
+        """
+        recording = read_audio(file, self.settings.sample_rate, max_seconds)
+        require_full_scale(file, recording.samples)
+        samples = recording.samples
+        if recording.seconds <= SLACK * self.clip.longest:
+            return [self._heard(file, samples, 0, len(samples))]
+        heard = [
+            max((self._heard(file, samples, *part) for part in choices), key=self._weight)
+            for choices in windows(samples, recording.sample_rate, self.clip)
+        ]
+        return sorted(heard, key=self._weight, reverse=True)
+
+    def _weight(self, heard: Heard) -> tuple[bool, bool, float]:
+        """What is a keyword, surely, goes before what is another sound, and that before silence."""
+        keyword = heard.label not in (UNKNOWN, SILENCE) and heard.probability >= SURE
+        return keyword, heard.label != SILENCE, heard.probability
 
     @torch.no_grad()
-    def recognize(self, file: Path) -> tuple[str, float]:
-        """The most probable label of a whole recording, and its probability. Raises AudioError with the reason."""
-        recording = read_audio(file, self.settings.sample_rate)
+    def _heard(self, file: Path, samples: np.ndarray, first: int, last: int) -> Heard:
+        """The most probable label of a part of the samples [N], padded where it is shorter than a frame can be."""
+        part = samples[first:last]
+        if len(samples) >= self.settings.min_samples > len(part):
+            part = np.pad(part, (0, self.settings.min_samples - len(part)))
         try:
-            frames = self.extractor(torch.from_numpy(recording.samples))
+            frames = self.extractor(torch.from_numpy(part))
         except ValueError as error:
             raise AudioError(file, Reason.TOO_SHORT, str(error)) from None
         logits, _ = self.model(frames[:, None], torch.tensor([len(frames)]))
         probabilities = logits[0].softmax(dim=-1)
         best = int(probabilities.argmax())
-        return self.labels[best], float(probabilities[best])
+        rate = self.settings.sample_rate
+        return Heard(self.labels[best], float(probabilities[best]), first / rate, last / rate)
+
+
+def _clip_seconds(run: RunFolder) -> ClipSeconds:
+    """The lengths that the run tells, those of its store for a run of an older version, or else those of most words."""
+    told: Any = run.input.get("clip_seconds")
+    if told is None:
+        try:
+            store = Store(run.settings.get("store") or "")
+            told = clip_seconds(store["train"]) if store.fingerprint == run.config.get("store") else None
+        except StoreError:
+            told = None
+    return ORDINARY if told is None else ClipSeconds(float(told["usual"]), float(told["longest"]))

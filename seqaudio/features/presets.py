@@ -77,8 +77,7 @@ def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettin
     spec: a preset, optionally followed by changed settings: "default+deltas=2", "asr+mels=40+normalise=sliding".
 
     Raises:
-        OptionError: no such preset or setting, an invalid value, or a rate at which its frames are not whole numbers of
-            samples.
+        OptionError: no such preset or setting, an invalid value, or a rate at which its frames have no sample.
     """
     preset, *changes = spec.split("+")
     settings = PRESETS[preset]

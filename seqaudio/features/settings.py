@@ -61,13 +61,13 @@ class FeatureSettings:
     Renaming a field, or this class, makes `--update` redo existing stores (see `process_fingerprint`).
 
     Raises:
-        OptionError: a value out of its range or not finite, a length that is not a whole number of samples.
+        OptionError: a value out of its range or not finite, a length below one sample.
     """
 
     kind: Kind = "mfcc"  # cepstra, or the log-mel energies themselves
     sample_rate: int = 16000  # hertz; recordings are resampled to it
-    frame_length: Seconds = 0.025  # a whole number of samples
-    frame_shift: Seconds = 0.010  # a whole number of samples
+    frame_length: Seconds = 0.025  # less what goes beyond a whole number of samples, as in Kaldi: 1102 at 44.1 kHz
+    frame_shift: Seconds = 0.010  # the same: 110 samples at 11.025 kHz
     window: Window = "hann"  # periodic (the usual choice for spectra) unless the name says symmetric; povey is Kaldi's
     mels: int = 40  # triangular filters, equally spaced on the mel scale
     coefficients: int = 13  # cepstra kept, the 0th included; of no effect for log_mel
@@ -244,13 +244,12 @@ class FeatureSettings:
     def _samples(self, name: str) -> int:
         seconds: Seconds = getattr(self, name)
         exact = seconds * self.sample_rate
-        whole = round(exact)
-        # a decimal fraction such as 0.01 is not exact in binary, so a millionth of a sample is tolerated
-        if whole < 1 or abs(exact - whole) > 1e-6:
-            near = max(1, whole)
+        # a decimal fraction such as 0.01 is not exact in binary, so a millionth of a sample is added
+        whole = int(exact + 1e-6)
+        if whole < 1:
             raise OptionError(
-                f"{name} {seconds} s is {exact:g} samples at {self.sample_rate} Hz, expected a whole number; "
-                f"take {near}/{self.sample_rate} s = {near / self.sample_rate:.12g} s, or another sample rate"
+                f"{name} {seconds} s is {exact:g} samples at {self.sample_rate} Hz, expected at least one; "
+                f"take {1 / self.sample_rate:.12g} s or more, or another sample rate"
             )
         return whole
 

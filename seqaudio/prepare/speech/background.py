@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqaudio.audio import Recording, read_audio, resample
+from seqaudio.audio import Recording, read_audio, require_full_scale, resample
 from seqaudio.errors import AudioError, InputFileError, LeftOutError
 from seqaudio.ledger import Reason
 from seqaudio.prepare.corpora.splits import hash_fraction
@@ -56,7 +56,8 @@ class CutBackground:
                     yield error
 
     def _cut(self, item: Item) -> list[Row]:
-        recording = read_audio(item.file)
+        recording = read_audio(item.file, max_seconds=self.extract.max_seconds)
+        require_full_scale(item.file, recording.samples)
         length = round(self.seconds * recording.sample_rate)
         rows = []
         for split, count in self.counts[item.id].items():

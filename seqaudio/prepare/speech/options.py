@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from seqaudio.audio.recording import MAX_SECONDS
+from seqaudio.errors import OptionError
 from seqaudio.features import feature_settings
 from seqaudio.prepare.corpora.folder import ArchiveOption, DownloadOption, SourceOption
 from seqaudio.prepare.corpora.splits import hash_sample
@@ -21,6 +23,7 @@ from seqaudio.prepare.engine.dask import dask_executor
 from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import Store
+from seqaudio.units import Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,7 @@ class SpeechOptions(StoreOptions, SourceOption):
     """Options of every corpus of recordings."""
 
     keep: Keep = "features"  # or samples: training then makes the features, and can augment the waveforms
+    max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused; they are held in memory whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +87,16 @@ def build_speech_store(
         about: more settings for `store.json`: choices of the script that decide what is in the store.
         wrap: makes the Process from the extraction of features, where some items are not simply one recording.
     Raises:
-        OptionError: an unknown preset, a sample rate that it does not allow, limit or workers below 1.
+        OptionError: an unknown preset, a sample rate that it does not allow, limit or workers below 1, no seconds.
         SourceError: no items.
         StoreError: --out exists; no input could be kept.
     """
     settings = feature_settings(options.features, options.sample_rate)
-    extract = ExtractFeatures(settings, names=names, example=example, keep=options.keep)
+    if not options.max_seconds > 0:
+        raise OptionError(f"--max-seconds {options.max_seconds}, expected a positive number; {MAX_SECONDS:g} is usual")
+    extract = ExtractFeatures(
+        settings, names=names, example=example, max_seconds=options.max_seconds, keep=options.keep
+    )
     sources = (source,) if source else ()
     with chosen_executor(options) as executor:
         return build_store(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from seqaudio.audio import read_audio
+from seqaudio.audio import Recording, read_audio
 from seqaudio.errors import AudioError
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item
@@ -16,19 +15,19 @@ from seqaudio.units import Seconds
 TOLERANCE = 0.05  # seconds; tables round the ends of parts, so an end may lie so far behind that of the recording
 
 
-def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> np.ndarray:
-    """Samples [N] float32 of an item's recording, or of the part from `start` to `end`, at `sample_rate` hertz.
+def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> Recording:
+    """An item's recording, or the part of it from `start` to `end`, at `sample_rate` hertz.
 
     Raises AudioError as `read_audio` does, and for a part that is empty or not within its recording.
     """
     if item.start == 0.0 and item.end is None:
-        return read_audio(item.file, sample_rate, max_seconds, item.content).samples
+        return read_audio(item.file, sample_rate, max_seconds, item.content)
     try:
         status = item.file.stat()
     except OSError:  # gone since it was listed; `read_audio` says so
-        return read_audio(item.file, sample_rate, max_seconds).samples
-    samples = _whole(item.file, sample_rate, max_seconds, (status.st_size, status.st_mtime_ns))
-    seconds = len(samples) / sample_rate
+        return read_audio(item.file, sample_rate, max_seconds)
+    whole = _whole(item.file, sample_rate, max_seconds, (status.st_size, status.st_mtime_ns))
+    seconds = whole.seconds
     end = seconds if item.end is None else item.end
     if not 0 <= item.start < end <= seconds + TOLERANCE:
         raise AudioError(
@@ -37,10 +36,10 @@ def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> np.ndarray:
             f"{item.start:g} to {end:g} s is no part of the recording of {seconds:.3f} s; correct start and end",
         )
     # a copy: a view would keep the whole recording in memory
-    return samples[round(item.start * sample_rate) : round(end * sample_rate)].copy()
+    return replace(whole, samples=whole.samples[round(item.start * sample_rate) : round(end * sample_rate)].copy())
 
 
 @functools.lru_cache(maxsize=1)
-def _whole(path: Path, sample_rate: int, max_seconds: Seconds, stamp: tuple[int, int]) -> np.ndarray:
-    """The samples of the last recording, whose next part mostly comes next; `stamp` tells a file that was changed."""
-    return read_audio(path, sample_rate, max_seconds).samples
+def _whole(path: Path, sample_rate: int, max_seconds: Seconds, stamp: tuple[int, int]) -> Recording:
+    """The last recording, whose next part mostly comes next; `stamp` tells a file that was changed."""
+    return read_audio(path, sample_rate, max_seconds)

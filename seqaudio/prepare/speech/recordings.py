@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from seqaudio.audio import sound_faults
-from seqaudio.audio.recording import from_int16, to_int16
+from seqaudio.audio import Recording, require_full_scale, sound_faults
+from seqaudio.audio.recording import MAX_SECONDS, from_int16, to_int16
 from seqaudio.errors import AudioError, InputFileError, OptionError
 from seqaudio.features.extraction import extract_batch
 from seqaudio.features.settings import FeatureSettings
@@ -59,21 +59,22 @@ class ExtractFeatures:
     settings' rate, with the statistics of the frames that these samples give, so that normalisation is the same.
 
     Raises, when called:
-        AudioError: the file cannot be used (see `read_audio`), is shorter than one frame, does not match `names`, or
-            has neither label nor text.
+        AudioError: the file cannot be used (see `read_audio`), is in another unit, is shorter than one frame, does not
+            match `names`, or has neither label nor text.
     """
 
     settings: FeatureSettings
     names: str = ""  # a regular expression for the whole file name without suffix; empty: any name
     example: str = ""  # a name that matches, for the error about one that does not
-    max_seconds: Seconds = 3600.0
+    max_seconds: Seconds = MAX_SECONDS
     keep: Keep = "features"
 
     def __post_init__(self) -> None:
         _check_keep(self.keep)
 
     def __call__(self, item: Item) -> list[Row]:
-        return self.rows([item], self.samples(item)[None])
+        recording = self.recording(item)
+        return self.rows([item], recording.samples[None], [recording.remark])
 
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
         """The rows or the error of each item, in order.
@@ -81,17 +82,23 @@ class ExtractFeatures:
         Recordings of equal length are extracted in one batch, to save time. This changes no bit: the extractor works on
         each recording alone.
         """
-        for batch in batches(decoded_ahead(items, self.samples)):
+        for batch in batches(decoded_ahead(items, self.recording)):
             outcomes = {place: error for place, (_, error) in enumerate(batch) if isinstance(error, InputFileError)}
+            remarks = ["" if isinstance(read, InputFileError) else read.remark for _, read in batch]
             rows: dict[int, list[Row]] = {}
             for places, samples in equal_lengths(batch):
-                made = self.rows([batch[place][0] for place in places], samples)
+                made = self.rows([batch[place][0] for place in places], samples, [remarks[place] for place in places])
                 rows |= {place: [row] for place, row in zip(places, made, strict=True)}
             yield from (rows[place] if place in rows else outcomes[place] for place in range(len(batch)))
 
-    def rows(self, items: Sequence[Item], samples: np.ndarray) -> list[Row]:
-        """Rows of recordings [B, N] float32 of one length, at the settings' rate: one for each item, in order."""
+    def rows(self, items: Sequence[Item], samples: np.ndarray, remarks: Sequence[str] = ()) -> list[Row]:
+        """Rows of recordings [B, N] float32 of one length, at the settings' rate: one for each item, in order.
+
+        `remarks` about the files of the items go into the ledger, before those about the sound.
+        """
         faults = sound_faults(samples)
+        if any(remarks):
+            faults = ["; ".join(filter(None, pair)) for pair in zip(remarks, faults, strict=True)]
         sequences, statistics = self._sequences(samples, [item.split in ("", "train") for item in items])
         seconds = samples.shape[1] / self.settings.sample_rate
         return [
@@ -99,8 +106,8 @@ class ExtractFeatures:
             for item, sequence, fault, row_statistics in zip(items, sequences, faults, statistics, strict=True)
         ]
 
-    def samples(self, item: Item) -> np.ndarray:
-        """Samples [N] float32 of the item's recording, at the settings' rate. Raises AudioError as the class says."""
+    def recording(self, item: Item) -> Recording:
+        """The item's recording, samples [N] float32, at the settings' rate. Raises AudioError as the class says."""
         if item.path is None:
             raise AudioError(item.key, Reason.MISSING, "its row in the table has no path")
         if self.names and not re.fullmatch(self.names, item.file.stem):
@@ -109,7 +116,8 @@ class ExtractFeatures:
         if not (item.label or item.text):
             detail = "has neither label nor text, so there is nothing to learn from it"
             raise AudioError(item.file, Reason.NO_LABEL, detail)
-        samples = read_item(item, self.settings.sample_rate, self.max_seconds)
+        recording = read_item(item, self.settings.sample_rate, self.max_seconds)
+        samples = recording.samples
         if not self.settings.frames(len(samples)):
             raise AudioError(
                 item.file,
@@ -117,7 +125,8 @@ class ExtractFeatures:
                 f"{len(samples)} samples at {self.settings.sample_rate} Hz, shorter than one frame of "
                 f"{self.settings.min_samples}",
             )
-        return samples
+        require_full_scale(item.file, samples)
+        return recording
 
     def _sequences(
         self, samples: np.ndarray, training: Sequence[bool]
