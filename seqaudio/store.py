@@ -139,9 +139,7 @@ class Store:
         if not self.path.is_dir():
             replaced = self.path.with_name(f"{self.path.name}.partial") / "replaced"
             if replaced.is_dir():
-                raise StoreError(
-                    f"{self.path}: a preparation was killed while it replaced the store, which is {replaced}"
-                )
+                raise StoreError(f"{self.path}: a preparation was killed while it replaced it; it is now {replaced}")
             raise StoreError(f"{self.path}: no such folder; seqaudio prepare NAME makes a store")
         if not file.is_file():
             raise StoreError(f"{self.path}: not a store (it has no store.json); seqaudio prepare NAME makes stores")

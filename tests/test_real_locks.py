@@ -301,9 +301,9 @@ def test_a_folder_of_the_user_is_no_run_that_was_killed(tmp_path: Path, command:
 
 
 @pytest.mark.slow
-def test_two_resumed_at_once_end_as_one_that_never_stopped(word_store: Path, tmp_path: Path, data_folder: Path) -> None:
-    script = case_file("adversary", "resume-twice.sh")
-    said = run_case(script, word_store, tmp_path, data_folder)
+def test_two_resumed_at_once_end_as_one_that_never_stopped(tmp_path: Path, data_folder: Path) -> None:
+    run_case(case_file("adversary", "make_base.sh"), None, tmp_path, data_folder, tmp_path / "base")
+    said = run_case(case_file("adversary", "resume-twice.sh"), None, tmp_path, data_folder)
     assert "second rc=2" in said
     assert "first rc=0" in said
     assert "is in use by process" in said
