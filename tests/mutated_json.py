@@ -12,7 +12,8 @@ from typing import Any
 VALUES: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 3, 2, 0.5, -0.0, 1e308, -1e308, 10**9, 10**12, 10**30, -(10**18), 2**31, 2**53, 2**63,
     float("nan"), float("inf"), float("-inf"), "", "x", "0", "../../etc/passwd", "/dev/zero", "\ud800", "\x1b[31m",
-    "\x00", "x" * 100_000, [], {}, [[]], [None], [{}], {"": ""}, {"a": {"b": {"c": [1, 2, 3]}}}, [1, 2, 3], ["a", "a"], "lstm",
+    "\x00", "x" * 100_000, [], {}, [[]], [None], [{}],
+    {"": ""}, {"a": {"b": {"c": [1, 2, 3]}}}, [1, 2, 3], ["a", "a"], "lstm",
     "gru+zoneout=9", "tanh",
 )  # fmt: skip
 DEEP = 100_000  # brackets
