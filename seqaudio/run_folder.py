@@ -299,9 +299,11 @@ class RunFolder:
             return
         told = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
         more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
+        differ = f"the run has {', '.join(told[:MOST_TOLD])}{more}"
+        if here["kind"] != there["kind"]:
+            differ = f"it has {store.kind} where the run was trained on {self.input['kind']}"
         raise RunError(
-            f"{getattr(store, 'path', 'the task')} does not suit {self.path}: the run was trained on "
-            f"{self.input['kind']}, the store has {store.kind}, with {', '.join(told[:MOST_TOLD])}{more}; "
+            f"{getattr(store, 'path', 'the task')} does not suit {self.path}: {differ}; "
             f"prepare it with the same settings"
         )
 

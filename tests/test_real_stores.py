@@ -220,7 +220,7 @@ def test_a_store_of_other_settings_is_told_by_what_differs(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     refused = command("seqaudio", "evaluate", word_run, "--store", tmp_path / "deltas")
-    assert_refused(refused, "with deltas: 0 against 1; prepare it with the same settings")
+    assert_refused(refused, "the run has deltas: 0 against 1; prepare it with the same settings")
 
 
 def test_clips_with_and_without_deltas_are_told_apart(command: Command, tmp_path: Path) -> None:
