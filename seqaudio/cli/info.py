@@ -30,6 +30,7 @@ class Config:
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
+    max_seconds: float = 3600.0  # of a recording; it is held in memory whole
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
 
 
@@ -37,13 +38,13 @@ def main(config: Config) -> None:
     """Print the description."""
     if config.cells == (config.path is not None):
         raise OptionError("expected one of: a store, a run, a MIDI file, a recording, or --cells")
-    lines = describe(config.path) if config.path is not None else describe_cells()
+    lines = describe(config.path, config.max_seconds) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))
     print("\n".join(lines))
 
 
-def describe(path: Path) -> Iterator[str]:
+def describe(path: Path, max_seconds: float = 3600.0) -> Iterator[str]:
     """Lines that describe what is at a path. Raises OptionError for a missing path, or any other folder."""
     if not path.exists():
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
@@ -55,7 +56,7 @@ def describe(path: Path) -> Iterator[str]:
         raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
     if path.suffix.lower() in READ_AS_MIDI:
         return describe_midi(path)
-    return describe_recording(path)
+    return describe_recording(path, max_seconds)
 
 
 def describe_lanes(config: Config) -> Iterator[str]:
@@ -165,13 +166,13 @@ def describe_midi(path: Path) -> Iterator[str]:
         yield f"  {line}"
 
 
-def describe_recording(path: Path) -> Iterator[str]:
+def describe_recording(path: Path, max_seconds: float) -> Iterator[str]:
     """Lines that describe a recording. Raises AudioError with the reason if it cannot be read."""
     import numpy as np
 
     from seqaudio.audio import read_audio, sound_fault
 
-    recording = read_audio(path)
+    recording = read_audio(path, max_seconds=max_seconds)
     peak = float(np.abs(recording.samples).max())
     level = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     yield f"{path}: recording, {recording.seconds:.3f} s at {recording.sample_rate:,} Hz"
