@@ -233,3 +233,10 @@ def test_an_hour_is_no_limit_with_an_option(tmp_path: Path) -> None:
     assert "--max-seconds" in refused(short)["one/a.wav"].detail
     long = prepare(audio_folder, tmp_path / "words", tmp_path / "long", max_seconds=7200.0, **options)
     assert not refused(long)
+
+
+def test_info_and_recognize_take_longer_recordings_too(command: Command, word_run: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.tile(WORD, 4), RATE)
+    for words in (("info",), ("recognize", word_run)):
+        assert "--max-seconds" in command("seqaudio", *words, tmp_path / "a.wav", "--max-seconds", "1").stderr
+        assert command("seqaudio", *words, tmp_path / "a.wav", "--max-seconds", "7200").returncode == 0

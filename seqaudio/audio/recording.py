@@ -36,7 +36,8 @@ def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
 
 def too_long(path: Path, seconds: float, most: float) -> AudioError:
     """The error for a recording of more seconds than are allowed."""
-    return AudioError(path, Reason.TOO_LONG, f"{seconds:,.1f} s, at most {most:,.1f} s; --max-seconds allows more")
+    detail = f"{seconds:,.1f} s, at most {most:,.1f} s; prepare, recognize and info take --max-seconds"
+    return AudioError(path, Reason.TOO_LONG, detail)
 
 
 SILENT = "silent"

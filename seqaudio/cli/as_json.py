@@ -20,7 +20,7 @@ def print_evaluation(run: Path, split: str, metrics: Mapping[str, Any], baseline
     print(json_text({"run": str(run), "split": split, "metrics": dict(metrics), "baselines": dict(baselines)}))
 
 
-def facts(path: Path) -> dict[str, Any]:
+def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:
     """What is at a path; `is` tells which of the four. Raises OptionError for anything else."""
     from seqaudio.midi.reading import is_midi
 
@@ -35,7 +35,7 @@ def facts(path: Path) -> dict[str, Any]:
     elif is_midi(path):
         kind, found = "MIDI", midi_facts(path)
     else:
-        kind, found = "recording", recording_facts(path)
+        kind, found = "recording", recording_facts(path, max_seconds)
     return {"is": kind, "path": str(path)} | found
 
 
@@ -112,13 +112,13 @@ def _song_facts(notes: NoteSequence) -> dict[str, Any]:
     }
 
 
-def recording_facts(path: Path) -> dict[str, Any]:
-    """Length, rate, peak and level of a recording, in full scale; 0 is silent."""
+def recording_facts(path: Path, max_seconds: float) -> dict[str, Any]:
+    """Length, rate, peak, level and faults of a recording, in full scale; 0 is silent."""
     import numpy as np
 
-    from seqaudio.audio import read_audio
+    from seqaudio.audio import read_audio, sound_fault
 
-    recording = read_audio(path)
+    recording = read_audio(path, max_seconds=max_seconds)
     return {
         "seconds": recording.seconds,
         "sample_rate": recording.sample_rate,

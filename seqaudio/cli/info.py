@@ -35,6 +35,7 @@ class Config:
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
     verify: bool = False  # of a store: compare every file with the hash that was written with it, check every value
+    max_seconds: float = 3600.0  # of a recording; it is held in memory whole
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
     json: bool = False  # print one JSON object instead of text
 
@@ -47,9 +48,9 @@ def main(config: Config) -> None:
         if config.lanes is not None:
             raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
         checked = {"verified": list(verified(config))} if config.verify else {}
-        print(json_text((facts(config.path) if config.path is not None else cell_facts()) | checked))
+        print(json_text((facts(config.path, config.max_seconds) if config.path is not None else cell_facts()) | checked))
         return
-    lines = describe(config.path) if config.path is not None else describe_cells()
+    lines = describe(config.path, config.max_seconds) if config.path is not None else describe_cells()
     if config.lanes is not None:
         lines = chain(lines, describe_lanes(config))
     if config.verify:
@@ -57,7 +58,7 @@ def main(config: Config) -> None:
     print("\n".join(map(visible, lines)))
 
 
-def describe(path: Path) -> Iterator[str]:
+def describe(path: Path, max_seconds: float = 3600.0) -> Iterator[str]:
     """Lines that describe what is at a path. Raises OptionError for a missing path, or any other folder."""
     if not path.exists():
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
@@ -71,7 +72,7 @@ def describe(path: Path) -> Iterator[str]:
 
     if is_midi(path):
         return describe_midi(path)
-    return describe_recording(path)
+    return describe_recording(path, max_seconds)
 
 
 def describe_lanes(config: Config) -> Iterator[str]:
@@ -205,13 +206,13 @@ def _describe_song(name: str, notes: NoteSequence) -> Iterator[str]:
         yield f"  {line}"
 
 
-def describe_recording(path: Path) -> Iterator[str]:
+def describe_recording(path: Path, max_seconds: float) -> Iterator[str]:
     """Lines that describe a recording. Raises AudioError with the reason if it cannot be read."""
     import numpy as np
 
     from seqaudio.audio import read_audio, sound_fault
 
-    recording = read_audio(path)
+    recording = read_audio(path, max_seconds=max_seconds)
     peak = float(np.abs(recording.samples).max())
     level = float(np.sqrt(np.mean(np.square(recording.samples, dtype=np.float64))))
     yield f"{path}: recording, {recording.seconds:.3f} s at {recording.sample_rate:,} Hz"
