@@ -1,6 +1,6 @@
 """MIDI files and other notations to NoteSequence, and back.
 
-    file ─> guard ─> parser_child: chunks, events, ends, channels ─> assembly ─> NoteSequence   reading.py
+    file ─> guard ─> parser_child: chunks, events, repairs, channels ─> assembly ─> NoteSequence   reading.py
     NoteSequence ─> parts ─> file                                                               writing.py
 
 Files are untrusted: they are parsed in a child process (`parser_child.py`) with a deadline and a memory limit.

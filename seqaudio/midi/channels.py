@@ -75,8 +75,12 @@ def further_drums(song: bytes, parts: Sequence[Part]) -> list[bool] | None:
     Raises:
         ValueError: these are not the parts of the file.
     """
-    by_message = {_GS_CHANNELS[part[0] & 0x0F] for part in _GS_DRUMS.findall(song)}
-    if not by_message and not _BANK_CHOSEN.search(song):
+    # plain searches for bytes come first: they take no time, and most files go no further
+    by_message = (
+        {_GS_CHANNELS[part[0] & 0x0F] for part in _GS_DRUMS.findall(song)} if b"\x42\x12\x40" in song else set()
+    )
+    banked = b"\x00\x78" in song or (b"\x4c\x00\x00\x7e\x00" in song and b"\x00\x7f" in song)
+    if not by_message and not (banked and _BANK_CHOSEN.search(song)):
         return None
     found = [_Channels(track, whole=True) for track in tracks_of(song)]
     if _parts_of(found) != list(parts):
