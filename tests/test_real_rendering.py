@@ -193,7 +193,7 @@ def test_controls_stay_with_the_notes_only_while_their_ticks_hold() -> None:
     assert notes.rescaled(2 * QUARTER).controls.tolist() == [[0, 0, VOLUME, 50], [0, 2 * QUARTER, BEND, 200]]
     assert not len(quantise(notes, 4).controls)
     assert not len(notes.with_columns(start_tick=notes.start_tick + 1, end_tick=notes.end_tick + 1).controls)
-    with pytest.raises(ValueError, match="controlled track has values in 1..1"):
+    with pytest.raises(ValueError, match="controlled track"):
         NoteSequence.from_columns([0], [1], [60], controls=[(1, 0, VOLUME, 50)])
 
 
