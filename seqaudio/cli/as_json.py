@@ -31,10 +31,8 @@ def _finite(value: Any) -> Any:
     return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def facts(path: Path) -> dict[str, Any]:
+def facts(path: Path, midi_suffixes: tuple[str, ...]) -> dict[str, Any]:
     """What is at a path; `is` tells which of the four. Raises OptionError for anything else."""
-    from seqaudio.cli.info import READ_AS_MIDI
-
     if not path.exists():
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
     if (path / "store.json").is_file():
@@ -43,7 +41,7 @@ def facts(path: Path) -> dict[str, Any]:
         kind, found = "run", run_facts(path)
     elif path.is_dir():
         raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
-    elif path.suffix.lower() in READ_AS_MIDI:
+    elif path.suffix.lower() in midi_suffixes:
         kind, found = "MIDI", midi_facts(path)
     else:
         kind, found = "recording", recording_facts(path)

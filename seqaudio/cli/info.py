@@ -42,7 +42,7 @@ def main(config: Config) -> None:
     if config.json:
         if config.lanes is not None:
             raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
-        print(json_text(facts(config.path) if config.path is not None else cell_facts()))
+        print(json_text(facts(config.path, READ_AS_MIDI) if config.path is not None else cell_facts()))
         return
     lines = describe(config.path) if config.path is not None else describe_cells()
     if config.lanes is not None:
