@@ -20,23 +20,10 @@ def print_evaluation(run: Path, split: str, metrics: Mapping[str, Any], baseline
     print(json_text({"run": str(run), "split": split, "metrics": dict(metrics), "baselines": dict(baselines)}))
 
 
-<<<<<<< HEAD
 def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:
     """What is at a path; `is` tells which of the four. Raises OptionError for anything else."""
     from seqaudio.midi.reading import is_midi
 
-=======
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(name): _finite(part) for name, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def facts(path: Path, midi_suffixes: tuple[str, ...]) -> dict[str, Any]:
-    """What is at a path; `is` tells which of the four. Raises OptionError for anything else."""
->>>>>>> firsthour
     if not path.exists():
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
     if (path / "store.json").is_file():
@@ -45,11 +32,7 @@ def facts(path: Path, midi_suffixes: tuple[str, ...]) -> dict[str, Any]:
         kind, found = "run", run_facts(path)
     elif path.is_dir():
         raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
-<<<<<<< HEAD
     elif is_midi(path):
-=======
-    elif path.suffix.lower() in midi_suffixes:
->>>>>>> firsthour
         kind, found = "MIDI", midi_facts(path)
     else:
         kind, found = "recording", recording_facts(path, max_seconds)

@@ -47,12 +47,10 @@ def main(config: Config) -> None:
     if config.json:
         if config.lanes is not None:
             raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
-<<<<<<< HEAD
         checked = {"verified": list(verified(config))} if config.verify else {}
-        print(json_text((facts(config.path, config.max_seconds) if config.path is not None else cell_facts()) | checked))
-=======
-        print(json_text(facts(config.path, READ_AS_MIDI) if config.path is not None else cell_facts()))
->>>>>>> firsthour
+        print(
+            json_text((facts(config.path, config.max_seconds) if config.path is not None else cell_facts()) | checked)
+        )
         return
     lines = describe(config.path, config.max_seconds) if config.path is not None else describe_cells()
     if config.lanes is not None:
