@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.errors import FolderError
-from seqaudio.files import sync
+from seqaudio.files import open_plain, sync
 
 MARK = "made-by-seqaudio.txt"
 KNOWN = frozenset((MARK, ".DS_Store", "Thumbs.db", "desktop.ini"))  # ours, and what desktops put into every folder
@@ -43,7 +43,7 @@ def is_marked(folder: Path, kind: Kind) -> bool:
     file = folder / MARK
     if file.is_symlink() or not file.is_file():
         return False
-    with file.open("rb") as opened:
+    with open_plain(file) as opened:
         return kind.mark.encode("ascii").startswith(opened.read(len(kind.mark) + 1))
 
 

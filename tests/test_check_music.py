@@ -258,6 +258,7 @@ def test_every_reason_of_the_reader_has_its_words() -> None:
     from seqaudio.checking.notes import WORDS
 
     spoken = {Reason.NOT_AUDIO, Reason.NOT_TEXT, Reason.NOT_FINITE, Reason.NO_LABEL, Reason.NEEDS_EXTRA}
+    spoken |= {Reason.OTHER_UNIT}
     assert set(Reason) - set(WORDS) - {Reason.NONE} == spoken | {Reason.NOT_NEEDED}
 
 

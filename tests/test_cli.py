@@ -97,13 +97,13 @@ def test_what_the_system_refuses_is_one_line_and_exit_status_2(
     (tmp_path / "a.png").touch()
     place = tmp_path / "a.png" / "new"
     prepared = ("data_prep/audio_folder.py", "--source", word_folder, "--out", place)
-    assert_refused(command(*prepared), f"{place}.partial: ", "Not a directory", "choose another path")
+    assert_refused(command(*prepared), f"{tmp_path / 'a.png'}: ", "File exists", "choose another path")
     fetched = ("data_prep/yesno.py", "--source", place, "--out", tmp_path / "out", "--download")
     assert_refused(command(*fetched), f"{place}: ", "choose another path")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     shown = command(*prepared, "--debug")
     assert "Traceback" in shown.stderr
-    assert "NotADirectoryError" in shown.stderr
+    assert "FileExistsError" in shown.stderr
 
 
 @pytest.mark.parametrize(

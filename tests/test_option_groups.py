@@ -213,7 +213,7 @@ def test_a_grid_varies_a_nested_option_by_either_name(keywords: ModuleType) -> N
 
 
 def test_completion_offers_nested_options(keywords: ModuleType) -> None:
-    assert {"--noise", "--no-augment", "--schedule"} <= set(options(keywords).split())
+    assert {"--noise", "--no-augment", "--schedule"} <= set(options(keywords))
 
 
 @pytest.mark.parametrize(

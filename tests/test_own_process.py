@@ -14,7 +14,7 @@ import soundfile
 from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.cli.main import COMMANDS, SCRIPTS
 
-ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "info", "sweep", "demo"}
+ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo"}
 GOOD = {
     "render": ("{tune} --png {new}.png", "piano roll"),
     "show": ("{word} --png {new}.png", ".png"),
@@ -30,6 +30,7 @@ BAD = {
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
+    "forecast": ("{word_run} --steps 3", "keyword_recognition"),
     "render": ("{new}.mid --png {new}.png", "no such file"),
     "show": ("{tune} --png {new}.png", "tune00.mid"),
     "info": ("{new}", "no such file or folder"),
@@ -39,7 +40,7 @@ BAD = {
     "probe": ("{word_run} {new}", "no such folder"),
     "demo": ("--out {tunes}", "not a demo"),
 }
-BAD_OPTIONS = {"doctor": "--repair", "completion": "fish"}  # all that these can be given
+BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can be given
 
 
 @pytest.fixture

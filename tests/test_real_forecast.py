@@ -119,7 +119,7 @@ def test_the_command_writes_a_table_with_times_that_go_on_and_a_picture(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--steps", "0"), "0 steps, expected at least 1"),
+        (("--steps", "0"), "--steps 0, expected 1"),
         (("--csv", "out.txt"), "expected a name that ends in .csv"),
         (("--png", "out.gif"), ".png, .pdf or .svg"),
         (("--series", "x"), "no series 'x'"),

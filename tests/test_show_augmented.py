@@ -14,7 +14,7 @@ from conftest import Command, assert_refused
 from legibility import assert_legible, words
 from seqaudio.audio import Recording
 from seqaudio.cli import show
-from seqaudio.errors import AudioError, OptionError
+from seqaudio.errors import AudioError, OptionError, SourceError
 from seqaudio.features import feature_settings
 from seqaudio.features.drawing import augmentation_figure, recording_features
 
@@ -86,7 +86,8 @@ def test_what_is_told_is_what_was_done(word: Path, tmp_path: Path, capsys: pytes
     (tmp_path / "silent").mkdir()
     soundfile.write(tmp_path / "silent" / "a.wav", np.zeros(RATE), RATE)
     assert told(tmp_path / "silent" / "a.wav", "noise,gain") == "no change"
-    assert told(word, "noise", noise_folder=tmp_path / "silent") == "no change"
+    with pytest.raises(SourceError, match="all 1 recordings are silent"):
+        told(word, "noise", noise_folder=tmp_path / "silent")
     with pytest.raises(AudioError, match=r"a\.wav: empty: .* silence, expected an impulse response"):
         told(word, "room", room_folder=tmp_path / "silent")
     with pytest.raises(OptionError, match="--seed -1, expected 0 or more"):

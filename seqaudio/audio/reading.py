@@ -14,11 +14,11 @@ from seqaudio.audio.recording import MAX_SECONDS, SAMPLE_RATES, Recording, resam
 from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile
 from seqaudio.audio.unfinished import missing_sizes
 from seqaudio.audio.wav import LARGEST, read_plain_wav
-from seqaudio.errors import AudioError, OptionError
+from seqaudio.errors import AudioError, OptionError, how_to_install
 from seqaudio.files import open_plain
 from seqaudio.ledger import Reason
 
-VERSION = 1  # of reading: raise it whenever a file gives other samples (tests/test_code_versions.py)
+VERSION = 2  # of reading: raise it whenever a file gives other samples (tests/test_code_versions.py)
 HEAD = 512  # bytes, enough to recognise the container
 LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and spoil all results
 
@@ -102,7 +102,7 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
 def _other_flac_decoder(path: Path, error: AudioError, max_seconds: float) -> Recording:
     """A FLAC in which libsndfile lost its place, as FFmpeg reads it. Raises the first error where that stops too."""
     if find_spec("av") is None:
-        detail = f'{error.detail}; another decoder may go on: pip install "seqaudio[media]"'
+        detail = f"{error.detail}; another decoder may go on: {how_to_install('media')}"
         raise AudioError(path, error.reason, detail) from None
     try:
         recording = _guarded(path, "media", "a FLAC", max_seconds)

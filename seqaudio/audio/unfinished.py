@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from seqaudio.files import open_plain
+
 REMARK = "its header was never finished; the sound is read to the end of the file"
 MOST_CHUNKS = 1000  # that are looked at in a file
 UNKNOWN = 0xFFFFFFFF
@@ -34,7 +36,7 @@ class _Chunk(NamedTuple):
 
 def missing_sizes(path: Path) -> Patches:
     """What a finished header would have in place of sizes that were never written; empty for a finished file."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         start, end = file.read(12), file.seek(0, io.SEEK_END)
         mark = start[:4]
         if mark in (b"RIFF", b"RF64") and start[8:] == b"WAVE":
@@ -127,7 +129,7 @@ class PatchedFile(io.RawIOBase):
 
     def __init__(self, path: Path, patches: Patches) -> None:
         super().__init__()
-        self._file = path.open("rb")
+        self._file = open_plain(path)
         self._patches = patches
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]

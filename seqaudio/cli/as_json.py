@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqaudio.errors import OptionError
-from seqaudio.files import json_text
+from seqaudio.files import json_text, read_plain
 
 if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
@@ -65,7 +65,7 @@ def run_facts(path: Path) -> dict[str, Any]:
     from seqaudio.run_folder import RunFolder
 
     run = RunFolder(path)
-    epochs = run.metrics_file.read_bytes().splitlines() if run.metrics_file.is_file() else []
+    epochs = read_plain(run.metrics_file).splitlines() if run.metrics_file.is_file() else []
     return {
         "recipe": run.recipe,
         "model": run.config["model"],

@@ -47,10 +47,8 @@ def main(config: Config) -> None:
     if config.json:
         if config.lanes is not None:
             raise OptionError("--lanes is a drawing, which JSON does not have; leave out --json or --lanes")
-        checked = {"verified": list(verified(config))} if config.verify else {}
-        print(
-            json_text((facts(config.path, config.max_seconds) if config.path is not None else cell_facts()) | checked)
-        )
+        found = cell_facts() if config.path is None else facts(config.path, config.max_seconds)
+        print(json_text(found | ({"verified": list(verified(config))} if config.verify else {})))
         return
     lines = describe(config.path, config.max_seconds) if config.path is not None else describe_cells()
     if config.lanes is not None:

@@ -21,7 +21,7 @@ __all__ = ["LIMITS", "SUFFIXES", "Pedal", "ReadingLimits", "is_midi", "read_many
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")  # of MIDI files, in any case; karaoke and RIFF files are MIDI too
 
-VERSION = 1  # of reading: raise it whenever a file gives other notes (tests/test_code_versions.py)
+VERSION = 2  # of reading: raise it whenever a file gives other notes (tests/test_code_versions.py)
 
 Source = Path | str | bytes
 Pedal = Literal["kept", "applied"]  # the options of users

@@ -47,6 +47,7 @@ class ChoraleRepresentation(FourVoiceRepresentation):
     """
 
     name: ClassVar[str] = "chorale"
+    version = 2
 
     @cached_property
     def ids(self) -> ChoraleIds:

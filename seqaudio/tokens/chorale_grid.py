@@ -36,6 +36,7 @@ class ChoraleGridRepresentation(FourVoiceRepresentation):
     """
 
     name: ClassVar[str] = "chorale_grid"
+    version = 2
 
     @property
     def event_tokens(self) -> tuple[str, ...]:
