@@ -155,6 +155,5 @@ def test_info_evaluate_and_doctor_print_one_json_object(
 
 
 def test_json_has_null_where_a_number_is_not_finite() -> None:
-    assert (
-        json_text({"a": float("nan"), "b": [1.5, float("-inf")], 3: "x"}) == '{"a": null, "b": [1.5, null], "3": "x"}'
-    )
+    given = {"a": float("nan"), "b": [1.5, float("-inf")], 3: "x"}
+    assert json_text(given) == '{"a": null, "b": [1.5, null], "3": "x"}'

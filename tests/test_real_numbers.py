@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from conftest import Command, assert_refused
 from made_up import token_store
 from seqaudio.batching import Lanes, PaddedBatches, TokenSequences
 from seqaudio.bptt import Trainer, TrainerSettings, TruncatedBPTT
+from seqaudio.cli.grouped_help import parse
+from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import DivergedError
 from seqaudio.evaluation.figures import read_metrics
 from seqaudio.evaluation.metrics import evaluate
@@ -116,12 +119,12 @@ def test_what_is_not_finite_is_null_in_all_json(tmp_path: Path) -> None:
     assert read_json(tmp_path / "x.json") == expected
 
 
-def test_a_learning_rate_that_destroys_the_weights_is_told(command: Command, word_store: Path, tmp_path: Path) -> None:
-    done = command(
-        "seqaudio", "train", "keyword_recognition", "--store", word_store, "--run", tmp_path / "run", "--epochs", "2",
-        "--learning-rate", "100", "--hidden-size", "8", "--batch-size", "8", "--device", "cpu", "--quiet",
-    )  # fmt: skip
-    assert_refused(done, "not finite" if "gradient" in done.stderr else "NaN or infinite", "lower --learning-rate")
+def test_a_learning_rate_that_destroys_the_weights_is_told(word_store: Path, tmp_path: Path) -> None:
+    recipe = load(recipes("train.py")["keyword_recognition"])
+    words = ["--epochs", "2", "--hidden-size", "8", "--batch-size", "8", "--device", "cpu"]
+    config = parse(recipe.Config, ["--store", str(word_store), "--run", str(tmp_path / "run"), *words])
+    with pytest.raises(DivergedError, match=r"(not finite|NaN or infinite).*lower --learning-rate"):
+        recipe.main(replace(config, learning_rate=1e30))  # beyond the option's bounds
     assert not (tmp_path / "run" / "results.json").exists()
 
 
