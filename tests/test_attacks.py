@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import signal
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mutated_json import mutate
+from mutated_json import mutant
 
 from conftest import RATE, SMALL, spoken
 from seqaudio.store import Store
@@ -103,19 +104,17 @@ def damage_arrow(server: ForkServer, store: Path, train: Words, place: Path, cou
 
 def damage_store_json(server: ForkServer, store: Path, train: Words, place: Path, count: int, seed: int) -> Tally:
     """Mutate `store.json` and give the store to a command that reads it."""
-    draw, tally = np.random.default_rng(seed), Tally()
-    whole = (store / "store.json").read_bytes()
+    tally, whole = Tally(), (store / "store.json").read_bytes()
     for number in range(count):
         damaged = copied(store, place / "store")
-        mutant, what = mutate(whole, draw)
-        (damaged / "store.json").write_bytes(mutant)
+        (damaged / "store.json").write_bytes(mutant(whole, random.Random(f"{seed} {number}")))
         shutil.rmtree(place / "run", ignore_errors=True)
         commands: tuple[Words, ...] = (
             ("info", damaged),
             ("check", damaged),
             (*train, "--store", damaged, "--run", place / "run", *TRAIN),
         )
-        tally.add(server.run(*commands[number % 3], folder=place), what)
+        tally.add(server.run(*commands[number % 3], folder=place), f"store.json, mutant {seed} {number}")
     return tally
 
 
@@ -124,14 +123,14 @@ def damage_store_json(server: ForkServer, store: Path, train: Words, place: Path
 
 def damage_runs(server: ForkServer, run: Path, uses: Callable[[Path], list[Words]], place: Path, count: int) -> Tally:
     """Mutate a JSON of a run, or flip a bit of its tensors, and give the run to a command that uses it."""
-    draw, tally = np.random.default_rng(len(str(uses))), Tally()
+    draw, tally = np.random.default_rng(count), Tally()
     files = [file for file in sorted(run.rglob("*")) if file.suffix in (".json", ".jsonl", ".safetensors", ".tsv")]
     jsons = [file for file in files if file.suffix == ".json"]
     for number in range(count):
         damaged = copied(run, place / "run")
         file = jsons[number // 4 % len(jsons)] if number % 4 else files[int(draw.integers(len(files)))]
         if file.suffix == ".json":
-            content, what = mutate(file.read_bytes(), draw)
+            content, what = mutant(file.read_bytes(), random.Random(f"{count} {number}")), f"mutant {count} {number}"
         else:
             bits = bytearray(file.read_bytes())
             where = int(draw.integers(min(len(bits), 4096 if number % 8 else len(bits)))) if bits else 0
@@ -218,7 +217,7 @@ def option_attacks(words: dict[str, tuple[Words, list[str]]], count: int) -> lis
 
 def number_options(name: str) -> list[str]:
     """The options of a command that take a value, as its completion lists them."""
-    from seqaudio.cli.completion import options
+    from seqaudio.cli.completion import SHARED, options
     from seqaudio.cli.scripts import load, preparations, recipes
 
     first, _, rest = name.partition(" ")
@@ -228,8 +227,7 @@ def number_options(name: str) -> list[str]:
         module = load(recipes("train.py")[rest])
     else:
         module = __import__(f"seqaudio.cli.{first}", fromlist=["Config"])
-    own = [word for word in options(module).split() if word.startswith("--") and not word.startswith("--no-")]
-    return [word for word in own if word not in ("--use", "--quiet", "--debug", "--help")]
+    return [word for word in options(module) if not word.startswith("--no-") and word not in SHARED]
 
 
 # what the short and the long tests share

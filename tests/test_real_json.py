@@ -295,14 +295,3 @@ def test_changed_json_never_ends_in_a_traceback(
     assert stores["refused"] > stores["done"]
     assert runs["refused"]
     print("stores", dict(stores), "runs", dict(runs))
-
-
-@pytest.mark.slow
-def test_changed_json_of_many_stores(command: Command, word_store: Path, word_run: Path, sound: Path) -> None:
-    print("stores", dict(attack_stores(command, word_store, word_run, sound.parent, 300, 1)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("part", range(1, 6))  # a thousand in all
-def test_changed_json_of_many_runs(command: Command, word_store: Path, word_run: Path, sound: Path, part: int) -> None:
-    print("runs", dict(attack_runs(command, word_run, word_store, sound, 200, part)))
