@@ -214,6 +214,10 @@ class RunFolder:
         """A setting of its data, such as `features`. Raises RunError where it is missing or of another type."""
         return self._fitted(kind, self.input["settings"].get(name), f"input.settings.{name}")
 
+    def input_fact(self, name: str, kind: Any) -> Any:
+        """What a run tells of its data beside the settings. Raises RunError where it is of another type."""
+        return self._fitted(kind, self.input.get(name), f"input.{name}")
+
     def _fitted(self, kind: Any, value: Any, where: str) -> Any:
         try:
             return fitted(kind, value, where)

@@ -94,11 +94,11 @@ class KeywordRecognizer:
 
 def _clip_seconds(run: RunFolder) -> ClipSeconds:
     """The lengths that the run tells, those of its store for a run of an older version, or else those of most words."""
-    told: Any = run.input.get("clip_seconds")
-    if told is None:
-        try:
-            store = Store(run.settings.get("store") or "")
-            told = clip_seconds(store["train"]) if store.fingerprint == run.config.get("store") else None
-        except StoreError:
-            told = None
-    return ORDINARY if told is None else ClipSeconds(float(told["usual"]), float(told["longest"]))
+    found: ClipSeconds | None = run.input_fact("clip_seconds", ClipSeconds | None)
+    if found is not None:
+        return found
+    try:
+        store = Store(run.settings.get("store") or "")
+        return ClipSeconds(**clip_seconds(store["train"])) if store.fingerprint == run.config.get("store") else ORDINARY
+    except StoreError:
+        return ORDINARY

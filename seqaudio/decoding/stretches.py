@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
+from seqaudio.json_files import Bounds
 from seqaudio.units import Decibels, Seconds
 
 STEP: Seconds = 0.01  # of the levels
@@ -24,8 +26,8 @@ DIGITAL: Decibels = -120.0  # level of digital silence
 class ClipSeconds:
     """Lengths of the clips that a model has learned from."""
 
-    usual: Seconds  # the median
-    longest: Seconds  # that 95 % do not exceed
+    usual: Annotated[Seconds, Bounds(0.001, 1e6)]  # the median
+    longest: Annotated[Seconds, Bounds(0.001, 1e6)]  # that 95 % do not exceed
 
 
 def stretches(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:
