@@ -18,9 +18,9 @@ With columns `start` and `end`, or `offset` and `duration`, in seconds, a row is
 and texts are stored in Unicode normal form C.
 
 Recordings without a given split get one: by speaker if the speakers are known and enough, otherwise by file within each
-label, so that no split is empty, and every label with enough recordings is in every split. Where a corpus has a training
-and a test split but no valid one, `--valid-percent` of its training recordings form it. A test split alone is a store
-too, on which a model can be evaluated.
+label, so that no split is empty, and every label with enough recordings is in every split. Where a corpus has splits
+for training and test but none for validation, `--valid-percent` of its training recordings form it. A test split alone
+is a store too, on which a model can be evaluated.
 """
 
 from __future__ import annotations

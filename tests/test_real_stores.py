@@ -119,7 +119,7 @@ def _null_at(column: pa.Array, row: int) -> pa.Array:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_without("label"), ("has not one column 'label'",)),
+        (_without("label"), ("no column 'label', or several, expected one",)),
         (_as("length", lambda column: column.cast(pa.int32())), ("the column 'length' is int32, expected int64",)),
         (_as("length", lambda column: pa.array(column.to_numpy() + 1)), ("row 0: length", "steps of its sequence")),
         (_as("duration", lambda column: pa.array(-column.to_numpy())), ("row 0: duration -", "0 or more seconds")),

@@ -324,6 +324,4 @@ def test_columns_that_are_no_parts_are_named_as_unused(tmp_path: Path, capsys: p
     assert store["train"].ids == ["a.wav"]
     assert "1 row, columns path, label; not used: start, end, duration, age" in capsys.readouterr().out
     with pytest.raises(OptionError, match="duration alone makes no segment of a recording; give --end-column"):
-        OptionError, match="--start-column duration alone makes no segment of a recording; give --end-column"
-    ):
         prepare(audio_folder, write(tmp_path, "path,label,duration\na.wav,x,1\n"), tmp_path, start_column="duration")
