@@ -184,7 +184,7 @@ class Trainer:
         return logs(self.run, self.at, self.settings.tensorboard)
 
     def _between_batches(self, interrupted: int) -> None:
-        """In all processes: save if a checkpoint is due, stop after a signal, set the length when the speed is known."""
+        """In all processes: save if a checkpoint is due, stop after a signal, set the length by a measured speed."""
         due = time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
         known = self._pace is not None and not self.at.settled and self._pace.known
         stop, save, measured = self.processes.agree(bool(interrupted), due, known)
