@@ -200,7 +200,7 @@ def test_parts_of_one_recording_stay_together_where_there_are_enough() -> None:
     assert {one.split for one in filled} == set(SPLITS)
     alone = fill_splits([part(0, number) for number in range(12)], 10, 10)
     assert len({(one.split, one.label) for one in alone.items}) == 9
-    assert "parts of one recording too" in alone.how
+    assert "segments of one recording too" in alone.how
 
 
 def test_given_splits_stay() -> None:

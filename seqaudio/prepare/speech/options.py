@@ -93,7 +93,7 @@ def build_speech_store(
     """
     settings = feature_settings(options.features, options.sample_rate)
     if not options.max_seconds > 0:
-        raise OptionError(f"--max-seconds {options.max_seconds}, expected a positive number; {MAX_SECONDS:g} is usual")
+        raise OptionError(f"--max-seconds {options.max_seconds}, expected more than 0, such as {MAX_SECONDS:g}")
     extract = ExtractFeatures(
         settings, names=names, example=example, max_seconds=options.max_seconds, keep=options.keep
     )
