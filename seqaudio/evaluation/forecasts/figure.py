@@ -46,7 +46,7 @@ def draw_forecasts(
     path: Path,
     title: str = "",
 ) -> None:
-    """Write the picture of some forecasts as a PNG of 150 dots an inch.
+    """Draw some forecasts as a PNG, PDF or SVG.
 
     series, origins: those of the source that the forecasts [M, H, K] were made for.
     Raises OSError where the folder is missing or may not be written to.
