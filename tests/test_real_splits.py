@@ -95,7 +95,7 @@ def test_no_split_is_empty_and_no_label_is_missing_where_there_are_enough(
 
 def corpus(draw: random.Random, speakers: int) -> list[Item]:
     """Some words by some speakers, who may say a word often, or never."""
-    names = [f"voice {draw.random()}" for _ in range(speakers)]
+    names = [f"voice {number} {draw.random()}" for number in range(speakers)]  # no two alike
     return [
         item(f"{word}/{name}_{take}.wav", str(word), name)
         for name, word in itertools.product(names, range(draw.randint(2, 5)))
