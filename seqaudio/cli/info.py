@@ -35,7 +35,7 @@ class Config:
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
     verify: bool = False  # of a store: compare every file with the hash that the store keeps of it, check every value
-    max_seconds: float = 3600.0  # of a recording; it is held in memory whole
+    max_seconds: float = 3600.0  # of a recording; longer ones are refused, as each is held in memory whole
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
     json: bool = False  # print one JSON object instead of text
 

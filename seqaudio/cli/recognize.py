@@ -32,7 +32,7 @@ class Config:
     files: tyro.conf.Positional[tuple[Path, ...]]  # recordings, or folders of them
     json: bool = False  # print a JSON object for each recording
     csv: bool = False  # print CSV with a header
-    max_seconds: float = 3600.0  # longer recordings are refused; they are held in memory whole
+    max_seconds: float = 3600.0  # longer recordings are refused, as each is held in memory whole
 
 
 def main(config: Config) -> None:

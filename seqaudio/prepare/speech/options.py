@@ -45,7 +45,7 @@ class SpeechOptions(StoreOptions, SourceOption):
     """Options of every corpus of recordings."""
 
     keep: Keep = "features"  # or samples: training then makes the features, and can augment the waveforms
-    max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused; they are held in memory whole
+    max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused, as each is held in memory whole
 
 
 @dataclass(frozen=True, kw_only=True)
