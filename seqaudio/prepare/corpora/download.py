@@ -66,7 +66,7 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     except urllib.error.URLError as error:
         raise SourceError(f"{url}: cannot be reached ({_message(error.reason)}); check the connection") from None
     except (http.client.InvalidURL, ValueError, OverflowError) as error:  # of a redirection, too
-        raise SourceError(f"{url}: this, or what it redirects to, is not a valid address ({error}); check the address") from None
+        raise SourceError(f"{url}: it or a redirection is no valid address ({error}); check the address") from None
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.filename is not None:  # of the disk, such as a full one
             raise
