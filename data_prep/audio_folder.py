@@ -10,17 +10,17 @@ Every format that libsndfile decodes, at any rate, with any number of channels; 
 WebM and videos too. In a folder, links to folders are followed, and files with other suffixes are counted.
 
 Folders of splits may have any usual name in any case (Train, dev, validation, eval, TEST), above those of the labels or
-within them; a folder beside them is left out and named. What was understood is printed.
+within them; a folder beside them is left out and named. A line says how folders were understood.
 
 A table is CSV, TSV or JSON, such as a manifest with an object in each line. It has columns `path` or `audio`, `label`,
 `text`, `split`, `speaker` and `condition`, or others that the options name; it needs the first, and a label or a text.
-With columns `start` and `end`, or `offset` and `duration`, in seconds, a row is that part of its recording. Labels and
-texts are stored in Unicode normal form C.
+With columns `start` and `end`, or `offset` and `duration`, in seconds, a row is that segment of its recording. Labels
+and texts are stored in Unicode normal form C.
 
-Recordings without a given split get one: by speaker where these are known and enough, else by file within each label,
-so that no split is empty and every label is in each of them where there are enough recordings. Where a corpus has a
-training and a test split but no valid one, `--valid-percent` of its training recordings form it. A test split alone is
-a store too, on which a model can be evaluated.
+Recordings without a given split get one: by speaker if the speakers are known and enough, otherwise by file within each
+label, so that no split is empty, and every label with enough recordings is in every split. Where a corpus has splits
+for training and test but none for validation, `--valid-percent` of its training recordings form it. A test split alone
+is a store too, on which a model can be evaluated.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
-from seqaudio.prepare.corpora.columns import COLUMNS, PARTS, choose_columns, part_of
+from seqaudio.prepare.corpora.columns import COLUMNS, SEGMENT, choose_columns, segment_of
 from seqaudio.prepare.corpora.drawn_splits import fill_splits
 from seqaudio.prepare.corpora.layout import Layout, split_names
 from seqaudio.prepare.corpora.listing import list_below, skipped_files
@@ -59,14 +59,14 @@ class Config(SpeechOptions):
 
     source: Path  # folder of recordings, or a CSV or TSV table of them
     table: Path | None = None  # CSV or TSV table of the recordings in the source folder
-    path_column: PathColumn = None  # table: column of the files; by default `path`, `audio` or such
+    path_column: PathColumn = None  # table: column of the files; by default `path`, `audio` or another usual name
     label_column: str | None = None  # table: column of the labels; by default `label`
     text_column: str | None = None  # table: column of the words that are spoken; by default `text`
     split_column: str | None = None  # table: column of the splits; by default `split`
     speaker_column: str | None = None  # table: column of the speakers; by default `speaker`
     condition_column: str | None = None  # table: column of clean, noisy ...; by default `condition`
-    start_column: str | None = None  # table: column of the start of a part, in seconds; by default `start` or such
-    end_column: str | None = None  # table: column of its end; by default `end` or such
+    start_column: str | None = None  # table: column of the start of a segment, in seconds; by default `start`, `offset`
+    end_column: str | None = None  # table: column of its end; by default `end`, `stop`
     duration_column: str | None = None  # table: column of its length, in place of its end; by default `duration`
     speaker_pattern: str = ""  # folder: the speaker in a file name, a regular expression such as "(.+)_nohash_"
     valid_percent: float = 10.0  # of the recordings without a given split
@@ -76,11 +76,11 @@ class Config(SpeechOptions):
 
 
 class Listed(NamedTuple):
-    """Items, and lines that say what was understood."""
+    """Items, and lines that say how folders or columns were understood."""
 
     items: list[Item]
-    told: list[str]
-    others: str = ""  # about files that are no recordings
+    understood: list[str]
+    others: str = ""  # a line about files that are no recordings
 
 
 def main(config: Config) -> None:
@@ -94,9 +94,9 @@ def main(config: Config) -> None:
         listed = list_table(config.source, config.source.parent, config)
     else:
         raise SourceError(f"{config.source}: no such file or folder; give a folder of recordings, or a table")
-    # a trial must have all splits, too
+    # sampled before it is split, so that a trial has all splits too
     filled = fill_splits(hash_sample(listed.items, config.limit), config.valid_percent, config.test_percent)
-    print("\n".join([*listed.told, filled.how]), flush=True)
+    print("\n".join([*listed.understood, filled.how]), flush=True)
     store = build_speech_store(config, filled.items, source=config.name, licence=config.licence)
     print("\n".join([*describe_store(store), *([listed.others] if listed.others else [])]))
     for split in sorted({item.split for item in filled.items} - store.counts.keys()):
@@ -134,8 +134,8 @@ def list_folder(source: Path, speaker_pattern: str) -> Listed:
     others = skipped_files(listing.files.keys() - recordings.keys())
     if noises:
         folder = source / next(iter(sorted(noises))).rpartition("/")[0]
-        told = f"{len(noises):,} recordings in {BACKGROUND} left out, since noise is no word"
-        others = "\n".join([*([others] if others else []), f"{told}; train with --noise-folder {folder} to use them"])
+        line = f"{len(noises):,} recordings in {BACKGROUND} left out, since noise is no word"
+        others = "\n".join([*([others] if others else []), f"{line}; train with --noise-folder {folder} to use them"])
     if not paths:
         unreadable = [f"{source / key}: {error.strerror}" for key, error in sorted(listing.unreadable.items())[:1]]
         found = ", ".join([*unreadable, *([others] if others else [])])
@@ -154,7 +154,7 @@ def list_folder(source: Path, speaker_pattern: str) -> Listed:
         label, speaker = printable(place.label), printable(speaker)
         items.append(Item(key, paths[key], encode_field(key), place.split, label, speaker=speaker))
     items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]
-    return Listed(items, layout.told(), others)
+    return Listed(items, layout.description(), others)
 
 
 def list_table(table: Path, folder: Path, config: Config) -> Listed:
@@ -169,7 +169,7 @@ def list_table(table: Path, folder: Path, config: Config) -> Listed:
     for number, row in enumerate(rows, start=1):
         fields = {field: row[name] for field, name in columns.used.items()}
         where = f"{table}, row {number}"
-        start, end = part_of(where, {field: fields.pop(field) for field in PARTS if field in fields})
+        start, end = segment_of(where, {field: fields.pop(field) for field in SEGMENT if field in fields})
         name, split = fields.pop("path"), fields.pop("split", "")
         whole = start == 0.0 and end is None
         place = name if whole else f"{name}#{start:g}-{'' if end is None else format(end, 'g')}"
@@ -185,11 +185,11 @@ def list_table(table: Path, folder: Path, config: Config) -> Listed:
         items.append(Item(key, path, encode_field(key), splits.get(split, ""), **fields, start=start, end=end))
     if len(missing) == len(items):
         raise SourceError(
-            f"{table}: none of its {len(items):,} files is in {folder}, such as {missing[0]}; give the folder of the "
+            f"{table}: none of its {len(items):,} files, such as {missing[0]}, is in {folder}; give the folder of the "
             f"recordings as --source, and the table as --table"
         )
     gone = f"{len(missing):,} of {len(items):,} files not found in {folder}, such as {missing[0]}" if missing else ""
-    return Listed(items, [columns.told(len(rows)), *([gone] if gone else [])])
+    return Listed(items, [columns.description(len(rows)), *([gone] if gone else [])])
 
 
 def compile_pattern(text: str) -> re.Pattern[str] | None:

@@ -7,8 +7,8 @@
 
 Every *.mid, *.midi, *.kar, *.rmi and *.smf below FOLDER, sorted by path; other files are counted. Splits go by the
 content of the pieces: versions of one piece (copies, transpositions, arrangements, slightly edited ones) fall into one
-split, so --update reads all files again, unless with --versions hashed. Where a split would be empty, as there are few
-pieces, it gets one of another. A file of format 2 gives one row for each of its songs.
+split, so --update reads all files again, unless with --versions hashed. If pieces are so few that a split would be
+empty, it gets a piece of another. A file of format 2 gives one row for each of its songs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main(config: Config) -> None:
     wanted = {"train": 100.0, "valid": config.valid_percent, "test": config.test_percent}
     if empty := [split for split, percent in wanted.items() if percent and split not in store.counts]:
         remedy = "give more pieces" if splits is not None else "leave out --versions hashed, which splits by chance"
-        print(f"no pieces in {' and '.join(empty)}, too few in all; {remedy}")
+        print(f"no pieces in {' and '.join(empty)}, as there are too few; {remedy}")
 
 
 def representation_of(config: Config) -> Representation:

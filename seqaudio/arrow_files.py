@@ -1,8 +1,8 @@
-"""Arrow files of a store's splits: their columns, and opening them so that damage is told in one line.
+"""Arrow files of a store's splits: their columns, and how they are opened so that damage is one line.
 
-Arrow reads damaged metadata without harm, and trusts the buffers: an offset that points outside ends the process. So
-every record batch is validated before anything is made of it, which reads offsets and texts but no sequences: 0.1 s for
-a million rows. The values of sequences are checked when they are first read (`check_values`).
+Arrow reads damaged metadata without harm but trusts the buffers: an offset that points outside ends the process. So
+every record batch is validated before it is used. This reads offsets and texts but no sequences, 0.1 s for a million
+rows. The values of sequences are checked when they are first read (`check_values`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from seqaudio.files import require_plain, sha256_of
 STATISTICS = "moments"  # the column; stores made before have this name
 OF_FRAMES = ("features", "series", "roll")  # kinds of store whose steps have several values
 NOT_NULL = ("id", "length", "duration")
-HASHED_BYTES = 1 << 24  # up to 16 MiB, which takes 10 ms, the hash of a file is verified whenever it is opened
+HASHED_BYTES = 1 << 24  # 16 MiB: the hash of a file up to this size is verified at every opening, in 10 ms
 AGAIN = "prepare the store again"
 COLUMN = re.compile(r"In column (\d+)")  # in Arrow's messages
 PLACE = re.compile(r"(?:index|slot|at) (\d+)")  # of a row, in Arrow's messages
@@ -115,15 +115,16 @@ class ArrowFile:
             raise StoreError(f"{self.path}: no such file, or not a plain one; {AGAIN}")
         size = self.path.stat().st_size
         if self.size is not None and size != self.size:
-            told = f"{size:,} bytes, expected {self.size:,}"
-            raise StoreError(f"{self.path}: not a readable Arrow file ({told}); {AGAIN}")
+            raise StoreError(
+                f"{self.path}: not a readable Arrow file ({size:,} bytes, expected {self.size:,}); {AGAIN}"
+            )
 
     def _check_small(self, batches: list[pa.RecordBatch]) -> None:
         try:
             self.verify()
         except StoreError:
             first = 0
-            for batch in batches:  # which says what is wrong, where the change is one that can be seen
+            for batch in batches:  # its error is better, where the change made a value impossible
                 self.check_values(batch, first)
                 first += len(batch)
             raise
@@ -131,7 +132,7 @@ class ArrowFile:
     def _check_schema(self, found: pa.Schema) -> None:
         for field in schema(pa.null()):
             if found.get_field_index(field.name) < 0:
-                raise StoreError(f"{self.path}: has not one column {field.name!r}; {AGAIN}")
+                raise StoreError(f"{self.path}: no column {field.name!r}, or several, expected one; {AGAIN}")
             kind = found.field(field.name).type
             if field.name == "sequence":
                 fits, expected = _suits(kind, self.kind), f"sequences of a store of {self.kind}"
@@ -162,10 +163,10 @@ class ArrowFile:
                 f"{self.path}, rows {first:,} to {first + len(batch) - 1:,}: sequences with missing values; {AGAIN}"
             )
         lengths = np.diff(sequences.offsets.to_numpy())
-        told = batch.column("length").to_numpy()
+        recorded = batch.column("length").to_numpy()
         durations = batch.column("duration").to_numpy()
         for name, fits, values in (
-            ("length", told == lengths, told),
+            ("length", recorded == lengths, recorded),
             ("duration", np.isfinite(durations) & (durations >= 0), durations),
         ):
             if not fits.all():
@@ -185,7 +186,7 @@ class Split:
         found = [(file, batch) for file in files for batch in file.batches()]
         self._files = [file for file, _ in found]  # of each record batch
         self._batches = [batch for _, batch in found]
-        self._sound: set[int] = set()  # the record batches whose values were checked
+        self._checked: set[int] = set()  # record batches whose values are right
         self.paths = tuple(file.path for file in files)
         self._values: list[np.ndarray] = []
         starts, lengths, owners = [], [], []
@@ -226,7 +227,7 @@ class Split:
         Raises StoreError where an id is outside the vocabulary, or a value is not finite.
         """
         owner = int(self._owners[row])
-        if owner not in self._sound:
+        if owner not in self._checked:
             self._check_values(owner)
         return self.stored(row)
 
@@ -245,7 +246,7 @@ class Split:
         file = self._files[owner]
         first = int(self._firsts[owner] - self._firsts[self._files.index(file)])
         file.check_values(self._batches[owner], first)
-        self._sound.add(owner)
+        self._checked.add(owner)
 
     def fields(self, row: int) -> dict[str, Any]:
         """The values of a row by column name, without its sequence."""
@@ -293,7 +294,7 @@ def _suits(found: pa.DataType, kind: str) -> bool:
 
 
 def _wrong_steps(values: np.ndarray, kind: str, vocabulary_size: int) -> np.ndarray | None:
-    """Which steps hold a value that cannot be there, [N] bool; None where all are right, which is quick to tell."""
+    """Which steps hold a value that cannot be there, [N] bool; None where all are right, which is quickly known."""
     if not values.size or kind == "audio":  # any sample of 16 bits is right
         return None
     least, greatest = values.min(), values.max()  # NaN propagates

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqaudio.ledger import Reason
 
-# the package of each extra of pyproject.toml; a fixed table, since ledgers hold hints and are the same anywhere
+# the package of each extra of pyproject.toml; a fixed table, since hints are in ledgers, which are the same anywhere
 EXTRAS = {
     "tts": "espeakng-loader",
     "chorales": "music21",
@@ -21,7 +21,7 @@ EXTRAS = {
 def how_to_install(extra: str) -> str:
     """The commands that add an extra, for the end of a message.
 
-    seqaudio is on no index, so the extra can be installed by its name in a clone only, its package anywhere.
+    seqaudio is on no package index, so an extra can be installed by its name in a clone only, its package anywhere.
     """
     return f'pip install {EXTRAS[extra]} (in a clone: pip install ".[{extra}]")'
 
@@ -77,7 +77,7 @@ class DivergedError(RunError):
 
 
 class FolderError(SeqAudioError):
-    """A folder or file where seqaudio works that holds something of the user's, which is left alone."""
+    """A folder or file that seqaudio would write to or remove, but that holds something of the user's."""
 
 
 class InUseError(SeqAudioError):

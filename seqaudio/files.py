@@ -1,4 +1,4 @@
-"""Opening of plain files alone, and atomic writing: after a crash a reader finds the new content or the old."""
+"""Open files that are plain, and write atomically: after a crash a reader finds the new content or the old."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def open_plain(path: Path | str, buffering: Literal[0]) -> io.FileIO: ...
 def open_plain(path: Path | str, buffering: int = -1) -> io.BufferedReader | io.FileIO:
     """Open a file for reading bytes. Every file that a user names, or that a folder lists, is opened here.
 
-    Raises OSError where there is none, and for a folder, a pipe, a device or a socket, of which reading could wait or
-    go on for ever.
+    Raises OSError where there is none, and for a folder, a pipe, a device or a socket, since reading those could wait
+    or go on for ever.
     """
     # Path.open takes no opener
     return cast("io.BufferedReader", open(path, "rb", buffering=buffering, opener=_open_plain))
 
 
 def _open_plain(path: str, flags: int) -> int:
-    _refuse_odd(path, os.stat(path))  # noqa: PTH116  # opening some devices does something
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes would wait
+    _refuse_odd(path, os.stat(path))  # noqa: PTH116  # before it is opened, which makes some devices act
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # else a pipe that nobody writes to waits
     try:
         status = os.fstat(descriptor)
         _refuse_odd(path, status)
         if not status.st_size and _has_more(descriptor):  # the kernel's own files have no size, and some no end
-            raise OSError(errno.EINVAL, "has no size, expected a file of a disk", os.fspath(path))
+            raise OSError(errno.EINVAL, "has no size, expected a file on a disk", os.fspath(path))
     except BaseException:
         os.close(descriptor)
         raise
@@ -60,7 +60,7 @@ def _has_more(descriptor: int) -> bool:
 
 
 def require_plain(path: Path | str) -> None:
-    """Raise OSError as `open_plain` does: for libraries that open files themselves."""
+    """Raise OSError as `open_plain` does, before a library opens the file itself."""
     open_plain(path, buffering=0).close()
 
 
@@ -87,7 +87,7 @@ def open_plain_text(
 
 
 def read_plain_text(path: Path | str, encoding: str = "utf-8", errors: str = "strict") -> str:
-    """The text of a file, as `open_plain` opens it, with line ends as \\n. Raises UnicodeDecodeError besides."""
+    """The text of a file, as `open_plain` opens it, with line ends as \\n. Raises UnicodeDecodeError too."""
     with open_plain_text(path, encoding, errors) as file:
         return file.read()
 
@@ -104,7 +104,7 @@ def naming(path: Path | str) -> Iterator[None]:
 
 
 def is_unicode(path: Path | str) -> bool:
-    """Whether a path can be written as Unicode: on Unix names are bytes, of any kind."""
+    """Whether a path can be written as Unicode: on Unix, names are any bytes."""
     return str(path).isascii() or str(path).encode("utf-8", "replace").decode() == str(path)
 
 
@@ -161,13 +161,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def json_text(data: Any, **options: Any) -> str:
-    """JSON as all files and outputs have it: null in place of NaN and infinity, which JSON does not have.
+    """JSON for all files and outputs: null in place of NaN and infinity, which JSON does not have.
 
     options: of `json.dumps`.
     """
     try:
         return json.dumps(data, allow_nan=False, **options)
-    except ValueError:  # rare, so that only then the data is copied
+    except ValueError:  # rare, so the data is copied only then
         return json.dumps(with_nulls(data), allow_nan=False, **options)
 
 
@@ -183,6 +183,6 @@ def with_nulls(value: Any) -> Any:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically, indented, with the keys in their given order; see `json_text`.
 
-    Bytes of a path that are no UTF-8, which Python holds as lone surrogates, become escapes of JSON.
+    Bytes of a path that are not UTF-8, which Python holds as lone surrogates, become escapes of JSON.
     """
     write_bytes(path, (json_text(data, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))

@@ -1,7 +1,7 @@
-"""Folders that seqaudio makes and may remove: how they are known, and the one place that removes any.
+"""Folders that seqaudio makes and may remove: how they are recognised, and the only code that removes them.
 
 A folder is removed file by file, and only where a mark in it says that seqaudio made it and every file in it has a name
-that its maker writes. Anything else in it belongs to the user: then nothing is touched, and one line names the file.
+that seqaudio writes. Any other file belongs to the user: then nothing is touched, and one line names the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KNOWN = frozenset((MARK, ".DS_Store", "Thumbs.db", "desktop.ini"))  # ours, and 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of folder: its name in messages, and its files, as paths below it with slashes, matched as a whole."""
+    """A kind of folder: its name in messages, and a pattern of the whole paths, with slashes, of the files below it."""
 
     name: str  # such as "a store"
     files: re.Pattern[str]
@@ -39,7 +39,7 @@ def put_mark(folder: Path, kind: Kind) -> None:
 
 
 def is_marked(folder: Path, kind: Kind) -> bool:
-    """Whether a folder has the mark of a kind; a mark that a kill cut short counts."""
+    """Whether a folder has the mark of a kind; a mark that a kill cut short counts too."""
     file = folder / MARK
     if file.is_symlink() or not file.is_file():
         return False
@@ -55,19 +55,19 @@ def foreign_file(folder: Path, kind: Kind) -> str | None:
 def check_contents(folder: Path, kind: Kind) -> None:
     """Raise FolderError where a folder holds a file that no folder of the kind has, or is a link."""
     if folder.is_symlink():
-        raise FolderError(f"{folder} is a link, expected {kind.name}; nothing was touched: remove the link")
+        raise FolderError(f"{folder} is a link, expected {kind.name}; nothing was touched; remove the link")
     name = foreign_file(folder, kind)
     if name is not None:
         raise FolderError(
-            f"{folder} holds {name}, which is no file of {kind.name}; nothing was touched: move it elsewhere, or "
+            f"{folder} holds {name}, which is no file of {kind.name}; nothing was touched; move it elsewhere, or "
             f"choose another folder"
         )
 
 
 def remove(folder: Path, kind: Kind) -> None:
-    """Remove a folder of a kind, its mark last, so that a kill leaves a folder that is still known.
+    """Remove a folder of a kind, its mark last, so that a kill leaves a folder that is still recognised.
 
-    Raises FolderError where it holds a file of another kind, before anything is removed; OSError where a file came
+    Raises FolderError where it holds a file of another kind, before anything is removed; OSError where a file was added
     meanwhile, which stays.
     """
     check_contents(folder, kind)
@@ -83,8 +83,8 @@ def remove(folder: Path, kind: Kind) -> None:
 def swap_folder(new: Path, place: Path, aside: Path) -> None:
     """Rename the finished folder `new` to `place`; what was there is renamed to `aside`, which must be free.
 
-    Nothing is removed. Where the second rename fails, the first is undone; where a kill comes between them, `aside`
-    has the folder that was at `place`.
+    Nothing is removed. Where the second rename fails, the first is undone; after a kill between them the folder that
+    was at `place` is at `aside`.
     """
     before = place.exists()
     if before:
@@ -119,7 +119,7 @@ def _below(folder: Path) -> Iterator[str]:
 
 
 def _entries(folder: Path) -> Iterator[str]:
-    """Paths of all below a folder, with slashes, those of folders with one at the end, before what is in them."""
+    """Paths, with slashes, of all below a folder; a folder's path ends in a slash and comes before its content."""
     waiting = [""]  # no recursion: an archive may nest folders without end
     while waiting:
         place = waiting.pop()

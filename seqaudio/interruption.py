@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM: both end a command in the same way, after what is done is saved; the exit status tells which.
+"""Ctrl-C and SIGTERM: both let a command save what is done, then end it; the exit status says which signal it was.
 
-The same a second time ends it at once.
+The same signal a second time ends the command at once.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-CHILD = "SEQAUDIO_ENDS_WITH_STDIN"  # environment of a command that ends with the process at the other end of its stdin
+CHILD = "SEQAUDIO_ENDS_WITH_STDIN"  # in the environment of a command that ends when its stdin closes
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, or the signal `number`; the message says how to go on."""
+    """An interruption by Ctrl-C or the signal `number`; the message says how to go on."""
 
     def __init__(self, message: str = "", number: int = signal.SIGINT) -> None:
         super().__init__(*[message] * bool(message))
@@ -34,7 +34,7 @@ def exit_status_of(interrupt: KeyboardInterrupt) -> int:
 
 @contextmanager
 def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Raise Interrupted on SIGTERM, as Ctrl-C raises KeyboardInterrupt; where it is handled already, leave it."""
+    """Raise Interrupted on SIGTERM, as Ctrl-C raises KeyboardInterrupt; a handler that is already there stays."""
     in_main_thread = threading.current_thread() is threading.main_thread()
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -53,9 +53,10 @@ def sigterm_as_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
-    """Yield a function that gives the signal that came, Ctrl-C or SIGTERM, or 0; the same again is raised at once.
+    """Yield a function that gives the signal that came, SIGINT or SIGTERM, or 0; the same again raises at once.
 
-    A scheduler may send SIGTERM to a sweep and to its training, which then gets Ctrl-C from the sweep too: one request.
+    One of each is one request: a scheduler may send SIGTERM to a sweep and its training, to which the sweep sends
+    Ctrl-C too.
     """
     came: list[int] = []
 
@@ -65,7 +66,7 @@ def interruptible() -> Iterator[Callable[[], int]]:
             raise Interrupted(number=number)
         came.append(number)
 
-    if threading.current_thread() is not threading.main_thread():  # where alone handlers can be set
+    if threading.current_thread() is not threading.main_thread():  # only there handlers can be set
         yield lambda: 0
         return
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -77,9 +78,9 @@ def interruptible() -> Iterator[Callable[[], int]]:
 
 
 def end_with_parent() -> None:
-    """End this process as SIGTERM does once the parent that started it with `CHILD` ends, however that ends.
+    """End this process as SIGTERM does when the parent that started it with `CHILD` ends, even by a kill.
 
-    The parent holds the other end of stdin, which nothing is written to: it closes when the parent is killed.
+    The parent holds the other end of stdin and never writes to it; it closes when the parent ends.
     """
     if os.environ.get(CHILD) != "1":
         return
@@ -87,7 +88,7 @@ def end_with_parent() -> None:
     def watch() -> None:
         while os.read(0, 1):
             pass
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the parent, which read it, is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # stderr was read by the parent, which is gone
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="parent-watch", daemon=True).start()

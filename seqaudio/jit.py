@@ -26,7 +26,7 @@ def takes(tensor: Tensor) -> bool:
 
 
 class KernelCache:
-    """numba's cache of a kernel on disk: where it is torn, or the disk is full, the kernel is compiled in memory."""
+    """numba's cache of a kernel on disk: where it is damaged, or the disk is full, the kernel is compiled in memory."""
 
     def __init__(self, cache: Any) -> None:
         self._cache = cache
@@ -38,8 +38,8 @@ class KernelCache:
         """The compiled kernel, or None where the cache does not have it or cannot be read."""
         try:
             return self._cache.load_overload(signature, context)
-        except Exception as error:  # noqa: BLE001  # pickle and LLVM raise anything on torn bytes
-            _say_once(f"the cache of compiled kernels is torn ({_short(error)}); they are compiled anew")
+        except Exception as error:  # noqa: BLE001  # pickle and LLVM raise anything on damaged bytes
+            _say_once(f"the cache of compiled kernels is damaged ({_short(error)}); they are compiled again")
             self._write(self._cache.flush)  # an empty index
             return None
 
@@ -50,9 +50,10 @@ class KernelCache:
     def _write(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception as error:  # noqa: BLE001  # a full disk, or an index torn meanwhile
+        except Exception as error:  # noqa: BLE001  # a full disk, or an index damaged meanwhile
             _say_once(
-                f"compiled kernels are not kept in {self._cache.cache_path} ({_short(error)}): it costs time only"
+                f"compiled kernels cannot be kept in {self._cache.cache_path} ({_short(error)}); each process compiles "
+                f"them again"
             )
 
 
@@ -69,8 +70,8 @@ def compiled(function: Function) -> Function:
     """Compile a kernel for one thread, at its first call and for the types of its arguments. Imports numba.
 
     The machine code is cached beside the source or, where that folder is not writable, in the user's cache folder
-    (NUMBA_CACHE_DIR names another); where neither is writable, full or torn, each process compiles again. It is
-    compiled again when the kernel's own file changes, but not when a file that it imports from does.
+    (NUMBA_CACHE_DIR names another). Where neither is writable, the disk is full or the cache is damaged, each process
+    compiles again. A kernel is compiled again when its own file changes, but not when a file that it imports from does.
     """
     from numba import njit
 

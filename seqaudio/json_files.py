@@ -1,9 +1,9 @@
-"""JSON and lines of text of stores and runs: read within bounds, checked against dataclasses, told in one line.
+"""JSON and lines of text of stores and runs: read within bounds, checked against dataclasses, with one-line errors.
 
     header = checked(Header, read_json(path))     # ValueError: "counts.train.rows is -1, expected 0 or more"
 
-A file may come from anybody. So its size and depth are bounded before anything is made of it, its strings can be
-printed, and its numbers are finite: NaN and infinity, which are no JSON but which Python writes, are read as None.
+A file may come from anybody. So its size and depth are checked before it is used, its strings can be printed, and its
+numbers are finite: NaN and infinity, which are not JSON although Python writes them, are read as None.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from seqaudio.files import open_plain
 T = TypeVar("T")
 
 MAX_BYTES = 1 << 26  # 64 MiB: a vocabulary of a million names takes a third
-MAX_DEPTH = 64  # of lists and objects within each other; our own files have six
+MAX_DEPTH = 64  # of nested lists and objects; our own files have six levels
 MAX_SHOWN = 40  # characters of a value in a message
 
 
@@ -42,7 +42,7 @@ MOST = 2**53  # greater integers are not exact in other readers of JSON
 Count = Annotated[int, Bounds(0, MOST)]
 Size = Annotated[int, Bounds(1, MOST)]
 NULL = object()
-Number = Annotated[float, NULL]  # NaN where the file has null, as which NaN and infinity are written
+Number = Annotated[float, NULL]  # NaN where the file has null, which is written for NaN and infinity
 Metrics = dict[str, Number]
 
 
@@ -57,11 +57,11 @@ class Format:
 
 
 def read_text(path: Path, most: int = MAX_BYTES) -> str:
-    """The text of a file in UTF-8. Raises OSError, or ValueError for a longer file or one that is no UTF-8."""
+    """The text of a file in UTF-8. Raises OSError, or ValueError for a longer file or one that is not UTF-8."""
     with open_plain(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
-        raise ValueError(f"longer than {most >> 20:,} MiB")
+        raise ValueError(f"longer than {most >> 20:,} MiB, which is the most that is read")
     return content.decode("utf-8")
 
 
@@ -82,7 +82,7 @@ def read_json_lines(path: Path) -> list[Any]:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a text. Raises ValueError for anything that is no JSON, nested too deeply, or cannot be printed."""
+    """The value of a text. Raises ValueError for what is not JSON, is nested too deeply, or cannot be printed."""
     try:
         value = json.loads(text, parse_constant=lambda name: None)
     except RecursionError:
@@ -92,7 +92,7 @@ def parse_json(text: str) -> Any:
 
 
 def _check_plain(value: Any) -> None:
-    """Raise ValueError for depth, for strings that have no UTF-8, for numbers beyond float64. Without recursion."""
+    """Raise ValueError for deep nesting, strings that UTF-8 cannot encode and numbers beyond float64; no recursion."""
     level = [value]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
@@ -101,7 +101,7 @@ def _check_plain(value: Any) -> None:
                 # UnicodeEncodeError, a ValueError, for half a surrogate pair that is no byte of a path
                 part.encode("utf-8", "surrogateescape")
             elif isinstance(part, float) and not math.isfinite(part):
-                raise ValueError("a number beyond those of float64")
+                raise ValueError("a number beyond the range of float64")
             elif isinstance(part, dict):
                 below += [*part.keys(), *part.values()]
             elif isinstance(part, list):
@@ -116,7 +116,7 @@ def _check_plain(value: Any) -> None:
 
 
 def checked(kind: Callable[..., T], data: Any, where: str = "") -> T:
-    """A dataclass or NamedTuple from JSON, fields by name; keys that it does not have are ignored.
+    """A dataclass or NamedTuple from JSON, fields by name; other keys are ignored.
 
     Raises ValueError for a missing key and for a value that does not fit its field's type; the message says where.
     """
@@ -124,7 +124,7 @@ def checked(kind: Callable[..., T], data: Any, where: str = "") -> T:
 
 
 def fitted(kind: Any, value: Any, where: str = "") -> Any:
-    """A value of JSON as the type `kind` has it: lists become tuples where it says so, objects dataclasses.
+    """A value of JSON as the type `kind`: where it says so, lists become tuples, and objects dataclasses.
 
     kind: Any, None, bool, int, float, str, Path, Literal, Annotated with Bounds; list, tuple, dict and unions of such;
     dataclasses and NamedTuples. An integer is within +-2^53, and a float is finite.
@@ -231,7 +231,7 @@ def _unfit(where: str, value: Any, what: str) -> ValueError:
         shown = json.dumps(value)
     except RecursionError:  # only for values that were not read here
         shown = type(value).__name__
-    return ValueError(f"{where or 'the whole'} is {shortened(shown)}, expected {what}")
+    return ValueError(f"{where or 'the content'} is {shortened(shown)}, expected {what}")
 
 
 def shortened(text: str) -> str:

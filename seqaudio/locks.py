@@ -3,10 +3,10 @@
     with locked(run / "lock", "run", run):
         ...
 
-A lock is one of the operating system (flock; a locked byte on Windows) on a small file that names the holder. It ends
-with its process, however that ends, so a file that a kill left is free and is taken over. Where a file system has no
-such locks, the text of the file decides: a process of this machine is looked for, one of another machine counts as
-running. The file is removed with the lock.
+A lock is a lock of the operating system (flock; a locked byte on Windows) on a small file that names the holder. It
+ends with its process, even by a kill; the file that a kill leaves is free and is taken over. Where a file system has no
+locks, the text of the file decides: a process of this machine is looked up, one of another machine counts as running.
+The file is removed when the lock is released.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from seqaudio.progress import say
 LOCK = "lock"  # name of the file in the folder that it locks
 NO_LOCKS = frozenset((errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL))
 LONGEST = 1000  # bytes of a lock's text
-PLACE = 1 << 30  # of the byte that is locked on Windows, behind the text, which others can still read
+PLACE = 1 << 30  # of the byte that is locked on Windows, after the text, so that others can still read the text
 FIRST_WORDS = "seqaudio lock"
 TEXT = re.compile(FIRST_WORDS + r": process (\d+) on (\S+) since (.+)\n")
 
@@ -47,11 +47,11 @@ class Holder(NamedTuple):
 
 @contextmanager
 def locked(file: Path, what: str, folder: Path) -> Iterator[None]:
-    """Hold a lock. A lock that a killed process left is taken over, which one line tells.
+    """Hold a lock. A lock that a killed process left is taken over, which one line reports.
 
     Args:
-        file: the lock, whose folder is made where it is missing.
-        what: is locked, such as "run"; with `folder` for messages.
+        file: the lock; its folder is made where it is missing.
+        what, folder: what is locked, such as "run", and where; for messages.
     Raises:
         InUseError: another process holds it.
         FolderError: the file is something else.
@@ -61,7 +61,7 @@ def locked(file: Path, what: str, folder: Path) -> Iterator[None]:
     try:
         if left:
             seen = "" if left.host == _host() else "; that machine cannot be seen from here, so make sure that it ended"
-            say(f"note: {left} left the {what} {folder} locked and holds it no longer; taken over{seen}")
+            say(f"note: the lock of the {what} {folder} was left by {left}, which no longer holds it; taken over{seen}")
         yield
     finally:
         _release(descriptor, file)
@@ -80,7 +80,7 @@ def is_held(file: Path) -> bool:
 
 
 def _acquire(file: Path, what: str) -> tuple[int, Holder | None]:
-    """The locked file, and the holder that left it."""
+    """The descriptor of the locked file, and the holder that left it."""
     while True:
         descriptor = _open(file)
         try:
@@ -96,7 +96,7 @@ def _acquire(file: Path, what: str) -> tuple[int, Holder | None]:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its holder removed it meanwhile: make another
+        os.close(descriptor)  # its holder removed it meanwhile: make a new one
 
 
 def _open(file: Path) -> int:
@@ -114,11 +114,11 @@ def _open(file: Path) -> int:
 
 
 def _in_the_way(file: Path) -> FolderError:
-    return FolderError(f"{file} is in the way: it is no lock of seqaudio; move it elsewhere")
+    return FolderError(f"{file} is not a lock of seqaudio, expected one or no file; move it elsewhere")
 
 
 def _is_ours(descriptor: int, text: str) -> bool:
-    """Lock the file if no other process has; whether it is now locked by this process."""
+    """Lock the file unless another process has; returns whether this process has the lock now."""
     try:
         _lock(descriptor)
     except OSError as error:
@@ -130,7 +130,7 @@ def _is_ours(descriptor: int, text: str) -> bool:
 
 
 def _lock(descriptor: int) -> None:
-    """Raises OSError where another process has the lock, or the file system has none."""
+    """Lock the file. Raises OSError where another process has the lock, or the file system has no locks."""
     if sys.platform == "win32":
         import msvcrt
 
@@ -158,7 +158,7 @@ def _release(descriptor: int, file: Path) -> None:
 
 
 def _is_at(descriptor: int, file: Path) -> bool:
-    """Whether the opened file is still the one of that name."""
+    """Whether the opened file is still the file of that name."""
     try:
         return os.path.samestat(os.fstat(descriptor), file.stat(follow_symlinks=False))
     except FileNotFoundError:
@@ -193,7 +193,7 @@ def _host() -> str:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process of this machine runs; asked only where the file system has no locks, never on Windows."""
+    """Whether a process of this machine runs; used only where the file system has no locks, never on Windows."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

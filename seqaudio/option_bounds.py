@@ -1,7 +1,7 @@
-"""The least and the greatest value of every number that an option takes, by the plain name of the option.
+"""The least and the greatest value of every option that is a number, by the plain name of the option.
 
-They keep out what cannot be meant: layers without end, a probability of 7, a number that is not one. What fits a model
-or a store is narrower, and is checked where it is used. A test finds options of numbers that are not in the table.
+They exclude what cannot be meant: a million layers, a probability of 7, NaN. What fits a model or a store is narrower,
+and is checked where it is used. A test finds options that are numbers and not in the table.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEEDS = 2**63 - 1  # the greatest seed of torch's generators
 
 
 class Bounds(NamedTuple):
-    """The least and the greatest value; the greatest is excluded where `below`, the least where `above`."""
+    """The least and the greatest value; `above` excludes the least, `below` the greatest."""
 
     least: float
     most: float
@@ -26,7 +26,7 @@ class Bounds(NamedTuple):
     below: bool = False
 
     def holds(self, value: float) -> bool:
-        """Whether a value lies within; NaN never does."""
+        """Whether a value lies within the bounds; NaN never does."""
         over = value > self.least if self.above else value >= self.least
         return over and (value < self.most if self.below else value <= self.most)
 
@@ -154,7 +154,7 @@ def bounds_of(config: type, name: str) -> Bounds | None:
 
 
 def check_bounds(config: Any) -> None:
-    """Raise OptionError for the first option, nested ones included, whose number or path cannot be meant."""
+    """Raise OptionError for the first option, nested ones included, whose number or path is out of bounds."""
     for kind, name, value in _values(config):
         option = f"--{name.replace('_', '-')}"
         bounds = bounds_of(kind, name)
@@ -162,13 +162,13 @@ def check_bounds(config: Any) -> None:
             if not value.absolute().name:
                 raise OptionError(f"{option} {value} is the root of all folders; give a folder or a file below it")
             if "\0" in str(value):
-                raise OptionError(f"{option} {value}: no name of a file or folder holds the character 0")
+                raise OptionError(f"{option} {value} has a NUL character, expected the name of a file or folder")
         elif isinstance(value, (int, float)) and bounds is not None and not bounds.holds(value):
             raise OptionError(f"{option} {value}, expected {bounds}")
 
 
 def _values(config: Any) -> Iterator[tuple[type, str, object]]:
-    """The class, the name and the value of each option; several of an option with several values."""
+    """The class, the name and the value of each option; of an option with several values, each of them."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if is_nested(field):

@@ -19,7 +19,7 @@ from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
 
 DPI = 150
-# formats by suffix, each with what has to be left out so that equal figures give equal bytes
+# formats by suffix, each with the metadata that is left out so that equal figures give equal bytes
 FORMATS: dict[str, dict[str, None]] = {
     ".png": {"Software": None},
     ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
@@ -71,12 +71,12 @@ def save_figure(figure: Figure, path: Path | str) -> None:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
-        raise OptionError(f"{path}: expected a picture that ends in {', '.join(FORMATS)}")
+        raise OptionError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     if families := installed_wide_fonts():
         for text in figure.findobj(Text):
             text.set_fontfamily([*text.get_fontfamily(), *families])
     content = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "seqaudio"}):  # names of parts in an SVG are random otherwise
+    with matplotlib.rc_context({"svg.hashsalt": "seqaudio"}):  # otherwise names inside an SVG are random
         figure.savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
     write_bytes(Path(path), content.getvalue())
 

@@ -10,7 +10,7 @@ model.safetensors  the weights with the best validation result
 resume/            checkpoints, see `bptt/checkpoint.py`
 results.json       final metrics, with those of the baselines
 test_reads.tsv     one line for each evaluation that read the test split
-lock               while a training writes to the run: its process
+lock               names the process of a training while it writes to the run
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_te
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
-MOST_TOLD = 5  # settings that differ, in a message
+SHOWN = 5  # settings that differ, in a message
 PARTS = (  # of a run, as regular expressions
     r"(config\.json|model\.safetensors|results\.json|metrics\.jsonl|test_reads\.tsv)(\.partial)?",
     LOCK,
@@ -146,7 +146,7 @@ class RunFolder:
                 that a resumed run equals one that was never interrupted.
             parent: name and hash of the run whose weights this one started from.
             defaults: the default of each setting, for a run that was made before an option existed.
-            about_input: what else the run keeps about its input, such as how long clips are.
+            about_input: further facts that the run keeps about its input, such as the length of clips.
 
         A folder in which a training was killed before it wrote config.json counts as missing.
 
@@ -211,7 +211,7 @@ class RunFolder:
         return self._fitted(kind, self.settings.get(name), f"settings.{name}")
 
     def input_setting(self, name: str, kind: Any) -> Any:
-        """A setting of its data, such as `features`. Raises RunError where it is missing or of another type."""
+        """A setting of its data, such as `features`. Raises RunError where it is missing or not of the type `kind`."""
         return self._fitted(kind, self.input["settings"].get(name), f"input.settings.{name}")
 
     def input_fact(self, name: str, kind: Any) -> Any:
@@ -261,11 +261,11 @@ class RunFolder:
         for size in ("classes", "vocabulary_size"):
             if self.vocabulary and arguments.get(size, len(self.vocabulary)) != len(self.vocabulary):
                 raise RunError(
-                    f"{self.path / 'config.json'}: a model with {size} {_short(arguments[size])}, expected the "
-                    f"{len(self.vocabulary):,} names of the vocabulary"
+                    f"{self.path / 'config.json'}: damaged (a model with {size} {_short(arguments[size])}, expected "
+                    f"{len(self.vocabulary):,} as in the vocabulary)"
                 )
         try:
-            if not self.extensions:  # cells of a user's own need not work without memory
+            if not self.extensions:  # a user's own cells need not work on torch's meta device
                 self._check_forms(name, arguments)
             model = build_model(name, arguments)
         except OptionError as error:
@@ -301,9 +301,9 @@ class RunFolder:
         there = _model_inputs(self.input["kind"], self.input["settings"])
         if here == there:
             return
-        told = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
-        more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        differ = f"the run has {', '.join(told[:MOST_TOLD])}{more}"
+        pairs = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
+        more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
+        differ = f"the run has {', '.join(pairs[:SHOWN])}{more}"
         if here["kind"] != there["kind"]:
             differ = f"it has {store.kind} where the run was trained on {self.input['kind']}"
         raise RunError(
@@ -313,15 +313,15 @@ class RunFolder:
 
 
 def is_not_begun(path: Path) -> bool:
-    """Whether a folder is empty, or has what a training leaves that is killed before it writes its config.json."""
+    """Whether a folder is empty, or has only what a training leaves if it is killed before it writes config.json."""
     return path.is_dir() and foreign_file(path, NOT_BEGUN) is None
 
 
 @contextmanager
 def claim_run(path: Path, resume: bool) -> Iterator[None]:
-    """Hold the lock of a run: a new one, whose folder is made, or with `resume` that of an existing run.
+    """Hold the lock of a new run, whose folder is made, or with `resume` of an existing run.
 
-    Raises RunError where a new one exists, or an existing one is missing; InUseError where another process trains it.
+    Raises RunError where the new run exists or the existing one is missing; InUseError where another process trains it.
     """
     if resume:
         if is_not_begun(path):

@@ -89,7 +89,7 @@ def shard_name(split: str, number: int | None) -> str:
 
 
 def is_store(folder: Path) -> bool:
-    """Whether a folder has the `store.json` of a store; where that is torn, the ledger beside it tells."""
+    """Whether a folder has the `store.json` of a store; where that is damaged, whether it has a ledger."""
     file = folder / "store.json"
     if not file.is_file():
         return False
@@ -113,7 +113,7 @@ class Header:
     licence: str
     fingerprint: str
     files: dict[str, str]  # the SHA-256 of each Arrow file
-    sizes: dict[str, Count] = field(default_factory=dict)  # their bytes; stores made before have none
+    sizes: dict[str, Count] = field(default_factory=dict)  # their bytes; older stores do not have them
 
     def __post_init__(self) -> None:
         for what, names, known in (("files", self.files, SHARD), ("counts", self.counts, SPLIT)):
@@ -139,7 +139,10 @@ class Store:
         if not self.path.is_dir():
             replaced = self.path.with_name(f"{self.path.name}.partial") / "replaced"
             if replaced.is_dir():
-                raise StoreError(f"{self.path}: a preparation was killed while it replaced it; it is now {replaced}")
+                raise StoreError(
+                    f"{self.path}: no such folder, as a preparation was killed while it replaced it; give the same "
+                    f"preparation again, or take the previous store from {replaced}"
+                )
             raise StoreError(f"{self.path}: no such folder; seqaudio prepare NAME makes a store")
         if not file.is_file():
             raise StoreError(f"{self.path}: not a store (it has no store.json); seqaudio prepare NAME makes stores")
@@ -182,17 +185,20 @@ class Store:
     def _check_counts(self, split: str, found: Split) -> None:
         if len(found) != self.counts[split].rows:
             rows = self.counts[split].rows
-            raise StoreError(f"{self.path}: {len(found):,} rows in {split}, store.json counts {rows:,}; {AGAIN}")
+            raise StoreError(
+                f"{self.path}: {len(found):,} rows in {split}, expected {rows:,} as in store.json; {AGAIN}"
+            )
         mean = self.normalisation.mean if self.normalisation else None
         if mean is not None and found.width not in (None, len(mean)):
             raise StoreError(
-                f"{self.path}: frames of {found.width} values in {split}, store.json normalises {len(mean)}; {AGAIN}"
+                f"{self.path}: frames of {found.width} values in {split}, expected {len(mean)} as in the statistics of "
+                f"store.json; {AGAIN}"
             )
 
     def check_rows(self, *splits: str) -> None:
-        """Check the values and the labels of all rows of these splits, those that have rows.
+        """Check the values and the labels of all rows of these splits; empty splits are skipped.
 
-        Raises StoreError for an id outside the vocabulary, a value that is not finite, or a label that is not known.
+        Raises StoreError for an id or a label outside the vocabulary, or a value that is not finite.
         """
         for split in splits:
             if split in self.counts and self.counts[split].rows:
@@ -207,12 +213,12 @@ class Store:
         if unknown:
             row = next(row for row, name in enumerate(labels) if name in unknown)
             raise StoreError(
-                f"{self.path}: row {row:,} of {split} has the label {labels[row]!r}, which is not among the "
+                f"{self.path}: row {row:,} of {split} has the label {labels[row]!r}, expected one of the "
                 f"{len(self.vocabulary):,} of store.json; {AGAIN}"
             )
 
     def setting(self, name: str, kind: Any) -> Any:
-        """A setting, such as `features`, of the type `kind`. Raises StoreError where it is missing or of another."""
+        """A setting, such as `features`. Raises StoreError where it is missing or not of the type `kind`."""
         try:
             return fitted(kind, self.settings.get(name), f"settings.{name}")
         except ValueError as error:
@@ -221,10 +227,10 @@ class Store:
     def verify(self) -> str:
         """Compare every file with its hash, check every value. Returns the result in one line.
 
-        Raises StoreError for the first thing that is damaged, or was changed since the store was made.
+        Raises StoreError for the first file or value that is damaged, or was changed since the store was made.
         """
-        told = {name: value for name, value in self._json.items() if name not in ("fingerprint", "sizes")}
-        if _fingerprint(told) != self.fingerprint:
+        content = {name: value for name, value in self._json.items() if name not in ("fingerprint", "sizes")}
+        if _fingerprint(content) != self.fingerprint:
             raise StoreError(f"{self.path / 'store.json'}: changed since it was written (fingerprint); {AGAIN}")
         files = [file for split in self.counts for file in self._files_of(split)]
         for file in files:

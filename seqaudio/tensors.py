@@ -15,7 +15,7 @@ from torch import Tensor
 from seqaudio.errors import RunError
 from seqaudio.files import require_plain, write_bytes
 
-# as a header names them; those of the weights of models
+# types of weights, as the header of a safetensors file names them
 DTYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -64,14 +64,14 @@ def read_forms(path: Path) -> dict[str, Form]:
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """The name of the first tensor that holds NaN or infinity."""
+    """The name of the first tensor that holds NaN or infinity; None where none does."""
     return next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     if not path.is_file():
-        raise RunError(f"{path}: no such file, or not a plain one")
+        raise RunError(f"{path}: no such file, or not a plain one; train the run again")
     try:
         require_plain(path)
         with safe_open(path, framework="pt") as file:

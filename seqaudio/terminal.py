@@ -1,11 +1,11 @@
-"""Text on its way to the terminal: control characters of names and contents made visible, streams that may be closed.
+"""Print text from files and servers safely: control characters become visible, and streams may be closed.
 
     with shown_streams():            once, where a command begins
         print(anything)              ESC is printed as \\x1b, as Python writes it
-        print(visible(name))         line breaks as well: a name stays in its line
+        print(visible(name))         line breaks too, so a name stays in its line
 
-A file name, a track name, a label or a server's reply could otherwise move the cursor, rename the window, or turn the
-text around it about. Letters that the terminal's encoding lacks are written as their numbers.
+A file name, a track name, a label or a server's reply could otherwise move the cursor, rename the window, or reverse
+the text around it. Letters that the terminal's encoding lacks are written as their numbers.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-# C0 and C1 controls, and what turns the direction of text or breaks lines: Unicode 15, sections 23.1 and 23.2
+# C0 and C1 controls, and characters that change the direction of text or break lines: Unicode 15, 23.1 and 23.2
 _CONTROLS = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x2028, 0x2029]
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 _SPOKEN = {9: "\\t", 10: "\\n", 13: "\\r"}
 _NAMES = {code: _SPOKEN.get(code, f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}") for code in _CONTROLS}
-_NAMES |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}  # bytes of a path that are no UTF-8
+_NAMES |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}  # bytes of a path that are not UTF-8
 _LINES = {code: name for code, name in _NAMES.items() if code not in (9, 10)}
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
 def visible(text: object) -> str:
-    """The text in one line, with control characters and bytes that are no UTF-8 written as Python would escape them."""
+    """The text in one line, with control characters and bytes that are not UTF-8 escaped as in Python."""
     return _whole(str(text).translate(_NAMES))
 
 
@@ -40,7 +40,7 @@ def _whole(text: str) -> str:
 
 
 def complain(line: str) -> None:
-    """An error in one line on stderr; on stdout where stderr is closed."""
+    """Print an error in one line on stderr, or on stdout where stderr is closed."""
     stream = sys.stdout if _is_closed(sys.stderr) else sys.stderr
     print(visible(line), file=stream, flush=True)
 
@@ -50,19 +50,19 @@ def _is_closed(stream: object) -> bool:
 
 
 class Shown:
-    """A text stream that shows control characters, except tabs and line breaks.
+    """A text stream that makes control characters visible, except tabs and line breaks.
 
-    Where stderr can no longer be written to, the work goes on without it.
+    An error in writing to stderr is ignored, so that the work goes on.
     """
 
     def __init__(self, stream: TextIO, name: str, closed_at_start: bool) -> None:
         self.stream = stream
         self.label = name
         self.closed_at_start = closed_at_start
-        self.colours = False  # let colours through: those of a help text
+        self.colours = False  # whether escapes for colours pass, as in a help text
 
     def write(self, text: str) -> int:
-        """Write the text; returns the number of its characters, as given."""
+        """Write the text. Returns the number of characters of the given text."""
         if self.colours:
             parts = _COLOUR.split(text)
             shown = "".join(part if place % 2 else part.translate(_LINES) for place, part in enumerate(parts))
@@ -97,7 +97,7 @@ class Shown:
 
 
 def discard(stream: TextIO) -> None:
-    """Send what a stream still holds, and what will be written to it, nowhere; else it fails again at the exit."""
+    """Discard what a stream still holds and what will be written to it; otherwise it fails again at exit."""
     try:
         number = stream.fileno()
     except (OSError, ValueError):  # no stream of the operating system
@@ -109,7 +109,7 @@ def discard(stream: TextIO) -> None:
 
 @contextmanager
 def shown_streams() -> Iterator[None]:
-    """Show control characters that are printed. Streams that were closed at the start lead nowhere."""
+    """Make printed control characters visible, and discard what is written to streams that were closed at the start."""
     before = {name: getattr(sys, name) for name in _STREAMS}
     missing = _open_missing()
     for name, stream in before.items():
@@ -129,9 +129,9 @@ def shown_streams() -> Iterator[None]:
 
 
 def _open_missing() -> set[int]:
-    """Open the standard streams that are closed, nowhere: a file that is opened later would get their number.
+    """Open closed standard streams on the null device, and return their numbers.
 
-    Returns their numbers. What native code writes to stderr would go into that file.
+    Otherwise a file that is opened later gets such a number, and native code that writes to stderr writes into it.
     """
     missing = set()
     for number in (0, 1, 2):
@@ -157,5 +157,5 @@ def colours() -> Iterator[None]:
 
 
 def plain(stream: TextIO) -> TextIO:
-    """The stream beneath, for bars that move the cursor; what they show is made visible before."""
+    """The stream beneath, for progress bars, which move the cursor; their texts pass `visible` before."""
     return stream.stream if isinstance(stream, Shown) else stream

@@ -28,7 +28,7 @@ class Vocabulary:
         object.__setattr__(self, "names", names)
         if len(set(names)) != len(names) or "" in names:
             twice = [name for name, count in Counter(names).items() if count > 1 or not name]
-            raise ValueError(f"got {_few(map(repr, twice))} twice or empty, expected unique names that are not empty")
+            raise ValueError(f"{_few(map(repr, twice))} twice or empty, expected unique names that are not empty")
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> Vocabulary:

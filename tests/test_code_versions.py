@@ -39,7 +39,7 @@ FEATURES = {
     "kaldi": (1, (650.0, 131.691, -49.975, -42.008)),
 }
 SAMPLES = (2, (5805.0, 10.769, 6.176, -0.475))
-NOTES = (2, "2b28db8069e878960fdefe1fac67c042")
+NOTES = (2, "408705a7db4c913560cd4ee1311a2a35")
 TOKENS = {
     "chorale": (2, "6ae81842992c0604"),
     "chorale_grid": (2, "f3cd53fb411c1545"),

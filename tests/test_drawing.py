@@ -416,6 +416,6 @@ def test_a_figure_is_written_in_the_format_of_its_suffix_with_equal_bytes(
 
 
 def test_a_figure_of_another_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"a\.gif: expected a picture that ends in \.png, \.pdf, \.svg"):
+    with pytest.raises(OptionError, match=r"a\.gif: expected a name that ends in \.png, \.pdf, \.svg"):
         save_figure(new_figure(1, 1), tmp_path / "a.gif")
     assert tuple(FORMATS) == PICTURES

@@ -68,7 +68,7 @@ EXPECTED: dict[str, list[tuple[int, float]] | Reason] = {
 REMARKS = {
     "header_says_fewer_tracks.mid": "2 tracks, the header says 1",
     "track_len_too_big.mid": "track 0 has 40 bytes, its header says 100000",
-    "no_note_off.mid": "3 notes without an end, closed at the end of the track",
+    "no_note_off.mid": "3 notes without note-off, closed at the end of the track",
     "data_byte_high_bit.mid": "track 0: 1 data byte above 127 taken as 127",
     "bad_key_signature.mid": "left out: key signature of mode 7",
     "bad_time_signature.mid": "left out: time signature",

@@ -84,7 +84,7 @@ UNREAD = {
     "midi_diverse/jazz_soft/test-running-status-sysex.mid": "running status behind a system exclusive message",
 }
 # a remark on notes that pretty_midi ends with the next end of their key, or loses; music21's grace notes
-WITHOUT_END = " whose end comes before the strike"
+WITHOUT_END = " whose note-off comes before the note-on"
 # files of format 2, whose songs pretty_midi puts on one clock
 SONGS = {"midi_diverse/handmade/type2_two_songs.mid", "midi_diverse/jazz_soft/test-2-tracks-type-2.mid"}
 

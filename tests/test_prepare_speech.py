@@ -444,8 +444,8 @@ def test_a_column_that_is_not_there_is_refused_with_those_there(tmp_path: Path, 
     write_word(tmp_path / "a.wav")
     table = write_table(tmp_path, "file,word\na.wav,yes\n")
     done = command("data_prep/audio_folder.py", "--source", table, "--out", tmp_path / "out")
-    assert_refused(done, "has no column 'path' or 'audio'; give the right one of file, word as --path-column")
-    with pytest.raises(SourceError, match=r"no column 'label' or 'text'; give the right one of .* as --label-column"):
+    assert_refused(done, "has no column 'path' or 'audio' for the files; give one of file, word as --path-column")
+    with pytest.raises(SourceError, match=r"no column 'label' or 'text'; give one of .* as --label-column"):
         prepare_folder(table, tmp_path / "out", path_column="file")
     columns = {"path_column": "file", "label_column": "word"}
     with pytest.raises(SourceError, match="has no column 'part'; it has file, word"):

@@ -298,7 +298,7 @@ def test_what_was_replaced_is_put_back_where_another_preparation_follows(
     build(out, items[:9])
     before = bytes_of(out)
     killed_between_renames(out, items)
-    with pytest.raises(StoreError, match=r"it is now .*replaced"):
+    with pytest.raises(StoreError, match=r"previous store from .*replaced"):
         Store(out)
     with pytest.raises(StoreError, match="give --force"):
         build(out, items[:3])
@@ -314,7 +314,7 @@ def test_what_was_replaced_is_not_lost_where_something_else_took_its_place(tmp_p
     build(tmp_path / "another", items[:6])
     (tmp_path / "another").rename(out)
     for chosen in (items, items[:3]):
-        with pytest.raises(FolderError, match="replaced is what was at"):
+        with pytest.raises(FolderError, match="replaced is the store that was at"):
             build(out, chosen, force=True)
     assert bytes_of(PartialStore(out).replaced) == before
 

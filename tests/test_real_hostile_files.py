@@ -289,7 +289,7 @@ def test_a_body_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.Monk
         for _ in range(64):
             request.wfile.write(bytes(1 << 16))
 
-    with server(answer) as url, pytest.raises(SourceError, match="sends more than"):
+    with server(answer) as url, pytest.raises(SourceError, match="sends more bytes than expected"):
         download(url, tmp_path / "a.zip", None)
 
 

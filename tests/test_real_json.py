@@ -197,7 +197,7 @@ def test_weights_of_another_type_are_refused(word_run: Path, tmp_path: Path) -> 
     run = copied(word_run, tmp_path / "run")
     weights = RunFolder(run).weights()
     save_tensors(run / "model.safetensors", {name: value.to(torch.int32) for name, value in weights.items()})
-    with pytest.raises(RunError, match=r"stored is I32 .*, expected F32"):
+    with pytest.raises(RunError, match=r"stored as I32 .*, expected F32"):
         RunFolder(run).model()
     (run / "model.safetensors").write_bytes(b"\xff" * 100)
     with pytest.raises(RunError, match="not a readable safetensors file"):

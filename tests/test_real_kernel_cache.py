@@ -48,7 +48,7 @@ def hits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
 
 
 @pytest.mark.parametrize(("suffix", "bytes_left"), [("nbi", 20), ("nbi", 0), ("nbc", 100)])
-def test_a_torn_cache_is_compiled_anew(
+def test_a_damaged_cache_is_compiled_again(
     tmp_path: Path, hits: Callable[[], int], capsys: pytest.CaptureFixture[str], suffix: str, bytes_left: int
 ) -> None:
     assert (hits(), hits()) == (0, 1)
@@ -57,7 +57,7 @@ def test_a_torn_cache_is_compiled_anew(
     for file in torn:
         os.truncate(file, bytes_left)
     assert hits() == 0
-    assert "torn" in capsys.readouterr().err
+    assert "damaged" in capsys.readouterr().err
     assert hits() == 1
     assert capsys.readouterr().err == ""
 

@@ -69,7 +69,7 @@ def test_what_a_killed_process_left_is_taken_over_and_told(tmp_path: Path, capsy
     file.write_text(left_by(pid))
     with locked(file, "run", tmp_path):
         assert f"process {os.getpid()} on" in file.read_text()
-    assert f"note: process {pid} on" in (said := capsys.readouterr().err)
+    assert f"was left by process {pid} on" in (said := capsys.readouterr().err)
     assert "taken over" in said
     assert len(said.splitlines()) == 1
     file.write_text(left_by(5, "elsewhere"))
@@ -115,7 +115,7 @@ def test_a_file_of_the_user_is_no_lock(kind: str, tmp_path: Path) -> None:
         file.symlink_to("thesis.txt")
     else:
         os.mkfifo(file)
-    with pytest.raises(FolderError, match="no lock of seqaudio"), locked(file, "store", tmp_path):
+    with pytest.raises(FolderError, match="not a lock of seqaudio"), locked(file, "store", tmp_path):
         raise AssertionError
     assert file.is_dir() or file.is_fifo() or file.read_text() == "precious"
 

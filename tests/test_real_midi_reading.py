@@ -47,7 +47,7 @@ def test_a_last_chord_that_nothing_ends_is_closed() -> None:
     notes = read_midi(path)
     assert len(notes) == 11
     assert spans(notes)[-3:] == [(8, 12, 60), (8, 12, 64), (8, 12, 67)]
-    assert "  3 notes without an end, closed at the end of the track" in list(describe(path))
+    assert "  3 notes without note-off, closed at the end of the track" in list(describe(path))
 
 
 def test_every_suffix_of_midi_is_taken_and_the_rest_is_counted(command: Command, tmp_path: Path) -> None:
@@ -362,9 +362,9 @@ def test_a_file_in_need_of_all_repairs_tells_each_in_order() -> None:
     assert notes.remarks == (
         "1 bytes between tracks left out",
         "track 1: 1 data byte above 127 taken as 127",
-        "1 note without an end, ended where the key comes next",
-        "1 note without an end, closed at the end of the track",
-        "1 note whose end comes before the strike, read without length",
+        "1 note without note-off, ended at the next note-on of the pitch",
+        "1 note without note-off, closed at the end of the track",
+        "1 note whose note-off comes before the note-on, read without length",
     )
 
 

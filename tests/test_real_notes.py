@@ -93,7 +93,7 @@ def test_a_silence_before_the_first_note_is_a_finding(tmp_path: Path, command: C
 
 def test_a_drum_rack_on_channel_1_is_a_finding(tmp_path: Path, command: Command) -> None:
     out, ledger = prepared(command, tmp_path, [case_file("midi", "drums_on_channel_1.mid")], "performance")
-    assert "track 'Drum Rack' is read as notes of a pitch" in ledger["drums_on_channel_1.mid"].detail
+    assert "track 'Drum Rack' is read as pitched notes" in ledger["drums_on_channel_1.mid"].detail
     assert "  1 piece has drums read as notes; seqaudio check names them" in out
     finding = line(checked(command, tmp_path), "drums")
     assert finding.lstrip().startswith("warning") and "'Drum Rack'" in finding

@@ -13,7 +13,7 @@ import soundfile
 from cases import case_file
 from conftest import RATE, Command, spoken
 from seqaudio.decoding.keywords import KeywordRecognizer
-from seqaudio.decoding.stretches import ClipSeconds, stretches, windows
+from seqaudio.decoding.segments import ClipSeconds, segments, windows
 from seqaudio.run_folder import RunFolder
 
 WORDS = ("one", "two", "three")
@@ -85,15 +85,15 @@ def test_a_run_of_an_older_version_asks_its_store_or_takes_a_second(
     assert KeywordRecognizer(run).clip == ClipSeconds(1.0, 1.0)
 
 
-def test_stretches_are_where_it_sounds_and_clicks_are_none() -> None:
+def test_segments_are_where_it_sounds_and_clicks_are_none() -> None:
     sound = spoken(0, 0, 0)
     click = np.full(80, 0.5)
     samples = np.concatenate([quiet(1, -60), click, quiet(1, -60), sound, quiet(2, -60)])
-    ((first, last),) = stretches(samples, RATE)
+    ((first, last),) = segments(samples, RATE)
     assert first == pytest.approx(2 * RATE + 80, abs=160)
     assert last == pytest.approx(2 * RATE + 80 + len(sound), abs=160)
-    assert stretches(samples[:0], RATE) == []
-    assert stretches(np.zeros(RATE), RATE) == [(0, RATE)]
+    assert segments(samples[:0], RATE) == []
+    assert segments(np.zeros(RATE), RATE) == [(0, RATE)]
 
 
 def test_a_long_stretch_is_walked_to_its_end() -> None:

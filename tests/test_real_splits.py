@@ -95,7 +95,7 @@ def test_no_split_is_empty_and_no_label_is_missing_where_there_are_enough(
 
 def corpus(draw: random.Random, speakers: int) -> list[Item]:
     """Some words by some speakers, who may say a word often, or never."""
-    names = [f"voice {draw.random()}" for _ in range(speakers)]
+    names = [f"voice {number} {draw.random()}" for number in range(speakers)]  # no two alike
     return [
         item(f"{word}/{name}_{take}.wav", str(word), name)
         for name, word in itertools.product(names, range(draw.randint(2, 5)))
@@ -200,7 +200,7 @@ def test_parts_of_one_recording_stay_together_where_there_are_enough() -> None:
     assert {one.split for one in filled} == set(SPLITS)
     alone = fill_splits([part(0, number) for number in range(12)], 10, 10)
     assert len({(one.split, one.label) for one in alone.items}) == 9
-    assert "parts of one recording too" in alone.how
+    assert "segments of one recording too" in alone.how
 
 
 def test_given_splits_stay() -> None:

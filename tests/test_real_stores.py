@@ -119,7 +119,7 @@ def _null_at(column: pa.Array, row: int) -> pa.Array:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (_without("label"), ("has not one column 'label'",)),
+        (_without("label"), ("no column 'label', or several, expected one",)),
         (_as("length", lambda column: column.cast(pa.int32())), ("the column 'length' is int32, expected int64",)),
         (_as("length", lambda column: pa.array(column.to_numpy() + 1)), ("row 0: length", "steps of its sequence")),
         (_as("duration", lambda column: pa.array(-column.to_numpy())), ("row 0: duration -", "0 or more seconds")),
@@ -149,7 +149,7 @@ def test_a_label_outside_the_vocabulary_is_named_with_its_row(word_store: Path, 
         store,
         _as("label", lambda column: pa.array(["four" if n == 7 else v for n, v in enumerate(column.to_pylist())])),
     )
-    with pytest.raises(StoreError, match=r"row 7 of train has the label 'four', .* among the 3"):
+    with pytest.raises(StoreError, match=r"row 7 of train has the label 'four', expected one of the 3"):
         Store(store).check_rows("train")
 
 
@@ -157,7 +157,7 @@ def test_rows_that_are_missing_are_told(word_store: Path, tmp_path: Path) -> Non
     store = copy_of(word_store, tmp_path)
     rows = len(Store(store)["train"])
     rewrite(store, lambda columns: {name: column.slice(1) for name, column in columns.items()})
-    with pytest.raises(StoreError, match=rf"{rows - 1} rows in train, store.json counts {rows}"):
+    with pytest.raises(StoreError, match=rf"{rows - 1} rows in train, expected {rows}"):
         Store(store)["train"]
 
 

@@ -58,7 +58,7 @@ def test_rows_with_start_and_end_are_parts(command: Command, tmp_path: Path) -> 
         SCRIPT, "--source", table, "--out", tmp_path / "out", "--sample-rate", str(RATE), "--keep", "samples"
     )
     assert done.returncode == 0, done.stderr
-    assert "each row a part of its recording, in seconds" in done.stdout
+    assert "each row a segment of its recording, in seconds" in done.stdout
     store = Store(tmp_path / "out")
     whole, _ = soundfile.read(table.parent / "session.wav", dtype="int16")
     parts = {
@@ -251,7 +251,7 @@ def test_files_in_another_case_are_found_unless_two_are(tmp_path: Path) -> None:
 def test_the_folder_that_was_searched_is_named(command: Command, tmp_path: Path) -> None:
     table = write(tmp_path, "path,label\nC:\\voices\\a.wav,yes\nC:\\voices\\b.wav,no\n")
     done = command(SCRIPT, "--source", table, "--out", tmp_path / "out")
-    assert_refused(done, f"none of its 2 files is in {tmp_path}, such as C:\\voices\\a.wav")
+    assert_refused(done, f"none of its 2 files, such as C:\\voices\\a.wav, is in {tmp_path}")
     write_word(tmp_path / "a.wav")
     table = write(tmp_path, "path,label\na.wav,yes\nb.wav,no\n")
     store, told = prepared(command, table, tmp_path / "out")
@@ -299,7 +299,7 @@ def test_parts_beyond_the_recording_are_refused_by_name(tmp_path: Path) -> None:
     ]
     store = prepare(audio_folder, write(tmp_path, "\n".join(lines)), tmp_path / "out", valid_percent=0, test_percent=0)
     assert set(refused(store)) == {"a.wav#5-6"}
-    assert "5 to 6 s is no part of the recording" in refused(store)["a.wav#5-6"].detail
+    assert "the segment from 5 to 6 s, expected one within the" in refused(store)["a.wav#5-6"].detail
     assert store["train"].labels == ["yes", "up", "go"]
     assert store["train"].ids[2] == "a.wav"
 
@@ -307,7 +307,7 @@ def test_parts_beyond_the_recording_are_refused_by_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a.wav,yes,0.5,0.5", "row 2: the part from 0.5 to 0.5 s is empty"),
+        ("a.wav,yes,0.5,0.5", "row 2: the segment from 0.5 to 0.5 s is empty"),
         ("a.wav,yes,0,soon", "row 2: 'soon', expected"),
     ],
 )
@@ -323,5 +323,5 @@ def test_columns_that_are_no_parts_are_named_as_unused(tmp_path: Path, capsys: p
     store = prepare(audio_folder, table, tmp_path / "out", valid_percent=0, test_percent=0)
     assert store["train"].ids == ["a.wav"]
     assert "1 row, columns path, label; not used: start, end, duration, age" in capsys.readouterr().out
-    with pytest.raises(OptionError, match="--start-column duration alone is no part of a recording; give --end-column"):
+    with pytest.raises(OptionError, match="duration alone makes no segment of a recording; give --end-column"):
         prepare(audio_folder, write(tmp_path, "path,label,duration\na.wav,x,1\n"), tmp_path, start_column="duration")

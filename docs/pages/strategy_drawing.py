@@ -35,7 +35,7 @@ LEFT, RIGHT = 1.35, 0.2  # inches
 
 
 def draw_strategies(path: Path | str) -> None:
-    """Write `strategies_figure` as a PNG.
+    """Write `strategies_figure` as a picture (PNG, PDF or SVG).
 
     Raises OSError where the folder is missing or may not be written to.
     """

@@ -43,7 +43,7 @@ ROLL, MIN_PANEL = 1.5, 0.3  # inches, heights of a panel of notes or frames, and
 def draw_representations(
     notes: NoteSequence, representations: Sequence[Representation], path: Path | str, title: str = ""
 ) -> None:
-    """Write `representations_figure` as a PNG at 150 dots per inch; errors as there, and OSError."""
+    """Write `representations_figure` as a picture (PNG, PDF or SVG); errors as there, and OSError."""
     save_figure(representations_figure(notes, representations, title), path)
 
 

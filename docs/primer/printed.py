@@ -1,4 +1,4 @@
-"""Whether a program printed what a page says: words to the letter, numbers to the last digit that is shown.
+"""Check that a program printed what a page says: words to the letter, numbers to the last digit that is shown.
 
 Sums of floating point numbers come in another order on another machine, so the last digit may differ by one, or a
 number by 2 %. Runs of blanks count as one: a number that is a letter longer moves its column.

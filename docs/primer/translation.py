@@ -1,4 +1,4 @@
-"""Whether a page and its translation are one page: the same headings, blocks, commands, pictures and exercises.
+"""Check that a page and its translation agree: the same headings, blocks, commands, pictures and exercises.
 
 Python blocks may differ in comments and in the words of strings, and a formatted string may say its values in another
 order; all else of their syntax is equal.

@@ -68,7 +68,7 @@ def words_of(language: str) -> dict[str, str]:
 
 
 def draw_window_study(study: Mapping[str, Any], path: Path, language: str = "en") -> None:
-    """Write `window_study_figure` as a PNG of 150 dots an inch. Raises OSError where the folder is missing."""
+    """Write `window_study_figure` as a picture (PNG, PDF or SVG). Raises OSError where the folder is missing."""
     save_figure(window_study_figure(study, words_of(language)), path)
 
 
@@ -150,7 +150,7 @@ def _mark_failures(axes: Axes, rows: Sequence[Mapping[str, Any]], words: Mapping
 
 
 def draw_window_net(path: Path, language: str = "en", window: int = 5, hidden: int = 4, horizon: int = 2) -> None:
-    """Write `window_net_figure` as a PNG of 150 dots an inch. Raises OSError where the folder is missing."""
+    """Write `window_net_figure` as a picture (PNG, PDF or SVG). Raises OSError where the folder is missing."""
     save_figure(window_net_figure(words_of(language), window, hidden, horizon), path)
 
 

@@ -1,4 +1,4 @@
-"""How long should the window be? Error, weights and examples needed against its length, beside a recurrent net.
+"""Study how long a window should be: error, weights and examples needed against its length, beside a recurrent net.
 
     recipes/forecasting/window_study.py --out runs/windows
     recipes/forecasting/window_study.py --out runs/windows --language tr     (draws the finished study again)

@@ -97,7 +97,7 @@ DARK = INKS[:4]  # the fifth is too light for a line
 
 
 def draw_flow(flow: Mapping[str, Any], path: Path | str, language: str = "en", groups: Sequence[str] = GROUPS) -> None:
-    """Write `flow_figure` as a PNG."""
+    """Write `flow_figure` as a picture (PNG, PDF or SVG)."""
     save_figure(flow_figure(flow, language, groups), path)
 
 
@@ -136,7 +136,7 @@ def flow_figure(flow: Mapping[str, Any], language: str = "en", groups: Sequence[
 
 
 def draw_maps(flow: Mapping[str, Any], path: Path | str, language: str = "en") -> None:
-    """Write `maps_figure` as a PNG."""
+    """Write `maps_figure` as a picture (PNG, PDF or SVG)."""
     save_figure(maps_figure(flow, language), path)
 
 
@@ -171,7 +171,7 @@ def maps_figure(flow: Mapping[str, Any], language: str = "en") -> Figure:
 
 
 def draw_clipping(result: Mapping[str, Any], path: Path | str, language: str = "en") -> None:
-    """Write `clipping_figure` as a PNG."""
+    """Write `clipping_figure` as a picture (PNG, PDF or SVG)."""
     save_figure(clipping_figure(result, language), path)
 
 
@@ -207,7 +207,7 @@ def clipping_figure(result: Mapping[str, Any], language: str = "en") -> Figure:
 
 
 def draw_adding(result: Mapping[str, Any], names: Mapping[str, str], path: Path | str, language: str = "en") -> None:
-    """Write `adding_figure` as a PNG."""
+    """Write `adding_figure` as a picture (PNG, PDF or SVG)."""
     save_figure(adding_figure(result, names, language), path)
 
 

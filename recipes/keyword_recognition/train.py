@@ -33,7 +33,7 @@ class Config(StoreOptions, KeywordModelOptions, TrainingOptions):
 
     store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
     batch_size: int = 64  # clips of a batch
-    batch_frames: int = MAX_STEPS  # of a batch at most, padding included: long clips come in smaller batches
+    batch_frames: int = MAX_STEPS  # most frames of a batch, padding included: long clips come in smaller batches
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     weight_decay: float = 0.01  # decoupled from the gradient

@@ -1,17 +1,17 @@
-"""Average the channels of a recording block by block; where they cancel each other, tell which one to take."""
+"""Average the channels of a recording block by block; where they cancel each other, choose one of them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-CANCEL = 0.1  # energy of the mean over that of independent channels: less, -10 dB, means that channels cancel
+CANCEL = 0.1  # the energy of the mean over that of independent channels; below this, -10 dB, the channels cancel
 
 
 class MeanOfChannels:
-    """Averages blocks of channels, and adds up energies to see whether the channels cancel.
+    """The mean of channels, block by block, with sums of energies that show whether the channels cancel.
 
-    The mean of C independent channels has the sum of their energies over C squared. A microphone wired with one channel
-    upside down leaves next to nothing of it.
+    The energy of the mean of C independent channels is the sum of their energies over C squared. If one channel of a
+    microphone is wired upside down, almost nothing of it is left.
     """
 
     def __init__(self) -> None:

@@ -46,14 +46,16 @@ def _decode(
     max_seconds: float,
     mixed: Callable[[np.ndarray], np.ndarray],
 ) -> Recording:
-    """The samples; `mixed` makes one channel of blocks [n, C]."""
+    """The samples; `mixed` turns blocks [n, C] into one channel [n]."""
     if not container.streams.audio:
         raise AudioError(path, Reason.NOT_AUDIO, f"has no sound; it holds {_kinds(container)}")
     stream = container.streams.audio[0]
     if stream.codec_context is None:
         raise AudioError(path, Reason.DAMAGED, "names a codec that FFmpeg has no decoder for")
     if stream.codec_context.name == "flac":
-        stream.codec_context.options = {"err_detect": "crccheck+explode"}  # else damaged frames are made up
+        stream.codec_context.options = {
+            "err_detect": "crccheck+explode"
+        }  # else FFmpeg invents samples for damaged frames
     rate = stream.codec_context.sample_rate
     if rate not in SAMPLE_RATES:
         detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"

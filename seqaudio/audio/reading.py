@@ -32,8 +32,8 @@ def read_audio(
     FFmpeg are decoded in a child process, so that a damaged file cannot crash this one.
 
     Channels are averaged; where they cancel each other, the loudest is taken. Where `sample_rate` (hertz) differs from
-    the file's, samples are resampled with soxr's high-quality filter, which gives equal samples on every call. A header
-    that was never finished is read to the end of the file. `remark` of the recording tells of both.
+    the file's, samples are resampled with soxr's high-quality filter, which gives equal samples on every call. Where
+    the header was never finished, the sound is read to the end of the file. The recording's `remark` says so.
 
     `content`: the bytes of the file, where the caller has them, so that a usual WAV is not read again.
 
@@ -100,9 +100,9 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
 
 
 def _other_flac_decoder(path: Path, error: AudioError, max_seconds: float) -> Recording:
-    """A FLAC in which libsndfile lost its place, as FFmpeg reads it. Raises the first error where that stops too."""
+    """A FLAC in which libsndfile lost sync, as FFmpeg reads it. Raises the first error where FFmpeg stops too."""
     if find_spec("av") is None:
-        detail = f"{error.detail}; another decoder may go on: {how_to_install('media')}"
+        detail = f"{error.detail}; another decoder may read it: {how_to_install('media')}"
         raise AudioError(path, error.reason, detail) from None
     try:
         recording = _guarded(path, "media", "a FLAC", max_seconds)

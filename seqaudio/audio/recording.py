@@ -36,7 +36,9 @@ def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
 
 def too_long(path: Path, seconds: float, most: float) -> AudioError:
     """The error for a recording of more seconds than are allowed."""
-    detail = f"{seconds:,.1f} s, at most {most:,.1f} s; prepare, recognize and info take --max-seconds"
+    detail = (
+        f"{seconds:,.1f} s, expected at most {most:,.1f} s; --max-seconds of prepare, recognize and info allows more"
+    )
     return AudioError(path, Reason.TOO_LONG, detail)
 
 
@@ -44,7 +46,7 @@ SILENT = "silent"
 CLIPPED = "clipped"
 OTHER_UNIT = "another unit"
 SILENT_PEAK = 1e-3  # of full scale, -60 dB: a recording with a lower peak is silent
-FAR_BEYOND = 10.0  # times full scale, +20 dB: mixes of floats exceed it a little, 16-bit units a thousandfold
+FAR_BEYOND = 10.0  # times full scale, +20 dB: mixes of floats exceed full scale a little, 16-bit units a thousandfold
 FULL = 0.999  # of full scale: a sample above this is at full scale
 CLIPPED_SHARE = 1e-3  # share of samples at full scale in a clipped recording; single peaks may reach it
 
@@ -81,7 +83,9 @@ def require_full_scale(path: Path, samples: np.ndarray) -> None:
 
 
 def _unit(peak: float) -> str:
-    return f"its peak is {peak:,.0f} times full scale; divide floats in 16-bit units by {FULL_SCALE:,}"
+    return (
+        f"its peak is {peak:,.0f} times full scale, expected about 1; divide floats in 16-bit units by {FULL_SCALE:,}"
+    )
 
 
 FULL_SCALE = 32768  # the 16-bit value of a float sample of 1.0

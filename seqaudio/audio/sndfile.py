@@ -21,7 +21,7 @@ BLOCK_VALUES = 1 << 20  # values decoded at once, over all channels: 4 MiB, what
 SMALL_BLOCK = 1024  # samples, to find the place where decoding stops
 MPEG_SLACK = 2 * 1152  # samples by which an encoder's padding may shorten the promised length: two MPEG frames
 UNKNOWN_LENGTH = 0x7FFFF000  # the header of a WAV written to a pipe promises this many bytes or more
-UNKNOWN_FRAMES = 1 << 62  # libsndfile gives more where a FLAC, written to a pipe, has no length
+UNKNOWN_FRAMES = 1 << 62  # libsndfile gives more for a FLAC without a length, as one written to a pipe
 UNSUPPORTED = (4, 18)  # error codes SF_ERR_UNSUPPORTED_ENCODING, SFE_UNIMPLEMENTED: a known container, an unknown codec
 BAD_FILE = 7  # error code SFE_BAD_FILE, whose message wrongly says that the file does not exist
 
@@ -43,14 +43,14 @@ class NotDecodedError(Exception):
 
 
 class StoppedError(AudioError):
-    """A file whose decoding stopped before the end that its header promises; another decoder may go on."""
+    """A file whose decoding stopped before the end that its header promises; another decoder may read it."""
 
 
 def decode_with_sndfile(path: Path, max_seconds: float, patches: Patches | None = None) -> Recording:
     """One recording at its own rate, channels averaged. Samples may be NaN or infinite.
 
     Args:
-        patches: what a finished header would have, of a file whose header was never finished.
+        patches: for a file whose header was never finished, what a finished one would have.
 
     Raises:
         NotDecodedError: libsndfile does not open it.
@@ -76,7 +76,7 @@ def decode_with_sndfile(path: Path, max_seconds: float, patches: Patches | None 
 def _decode(
     file: soundfile.SoundFile, path: Path, max_seconds: float, mixed: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """All samples [N] float32 of an open file; `mixed` makes one channel of blocks [n, C]."""
+    """All samples [N] float32 of an open file; `mixed` turns blocks [n, C] into one channel [n]."""
     rate = file.samplerate
     if rate not in SAMPLE_RATES:
         detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
@@ -110,7 +110,7 @@ def _decode(
 
 
 def _readable(path: Path) -> int:
-    """Samples before the place at which decoding a file stops."""
+    """The number of samples before the place at which decoding stops."""
     count = 0
     with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else str(path)) as file:
         try:

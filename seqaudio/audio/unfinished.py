@@ -1,4 +1,4 @@
-"""Complete headers that were never finished: of recorders that were killed, and of streams that know no length.
+"""Complete headers that were never finished, because the recorder was killed or a stream did not know its length.
 
 format      the size of the sound, which a recorder writes last      unfinished
 WAV         of the chunk `data`                                      0, or that of the whole file is 0
@@ -7,7 +7,7 @@ RF64        in the chunk `ds64`                                      0, or all b
 CAF         of the chunk `data`                                      4 or less, or all bits 1
 AU          at byte 8                                                0
 
-The sound then goes to the end of the file. libsndfile does so itself for W64, and for all bits 1 of WAV, AIFF and AU.
+The sound then extends to the end of the file. libsndfile reads it so for W64, and for WAV, AIFF and AU with all bits 1.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import BinaryIO, NamedTuple
 from seqaudio.files import open_plain
 
 REMARK = "its header was never finished; the sound is read to the end of the file"
-MOST_CHUNKS = 1000  # that are looked at in a file
+MOST_CHUNKS = 1000  # of a file that are searched
 UNKNOWN = 0xFFFFFFFF
 UNKNOWN_LONG = 0xFFFFFFFFFFFFFFFF
 
-Patches = Mapping[int, bytes]  # what to read instead, by place in the file
+Patches = Mapping[int, bytes]  # bytes to read instead, by place in the file
 
 
 class _Chunk(NamedTuple):
@@ -60,7 +60,7 @@ def _wave(file: BinaryIO, end: int, long: bool, begun: bool) -> Patches:
             continue
         room = end - chunk.content
         if not long:
-            # some recorders write the size of the sound every few seconds, and that of the file last
+            # some recorders update the size of the sound every few seconds, and write that of the file last
             if (chunk.size and not begun) or not _is_sound(file, chunk.content + chunk.size, end, "<4sI"):
                 return {}
             return {4: _size("<I", end - 8), chunk.content - 4: _size("<I", room)}
@@ -68,7 +68,7 @@ def _wave(file: BinaryIO, end: int, long: bool, begun: bool) -> Patches:
         (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
         if not sizes or size not in (0, UNKNOWN_LONG) or not _is_sound(file, chunk.content, end, "<4sI"):
             return {}
-        # the count of samples is for compressed sound alone
+        # the count of samples, which follows in ds64, matters only for compressed sound
         return {sizes: struct.pack("<QQ", end - 8, room), chunk.content - 4: struct.pack("<I", UNKNOWN)}
     return {}
 
@@ -93,7 +93,7 @@ def _caf(file: BinaryIO, end: int) -> Patches:
 
 
 def _size(form: str, size: int) -> bytes:
-    """Four bytes, with all bits 1 where they cannot hold the size."""
+    """The size in four bytes, all bits 1 where they cannot hold it."""
     return struct.pack(form, min(size, UNKNOWN))
 
 
@@ -113,7 +113,7 @@ def _chunks(file: BinaryIO, place: int, end: int, header: str) -> Iterator[_Chun
 
 
 def _is_sound(file: BinaryIO, place: int, end: int, header: str) -> bool:
-    """Whether the bytes from a place to the end are sound: there are some, and they are no chunks that end there."""
+    """Whether the bytes from a place to the end are sound: not none, and not whole chunks up to the end."""
     if place >= end:
         return False
     after = place
@@ -125,7 +125,7 @@ def _is_sound(file: BinaryIO, place: int, end: int, header: str) -> bool:
 
 
 class PatchedFile(io.RawIOBase):
-    """A file to read in which some bytes are others."""
+    """A file to read, some of whose bytes are replaced."""
 
     def __init__(self, path: Path, patches: Patches) -> None:
         super().__init__()

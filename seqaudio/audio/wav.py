@@ -21,7 +21,7 @@ _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes
 
 def read_plain_wav(content: bytes) -> Recording | None:
     """The recording in the bytes of a whole file, channels averaged; None where it is not a plain 16-bit WAV."""
-    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or content[4:8] == bytes(4):  # a size that is yet to come
+    if content[:4] != b"RIFF" or content[8:12] != b"WAVE" or content[4:8] == bytes(4):  # a size never written
         return None
     frame: tuple[int, ...] | None = None
     place = 12

@@ -114,16 +114,18 @@ BUILT_IN = tuple(NOISES)
 
 
 def drawn_noise(draw: np.random.Generator, row: Sequence[int]) -> str:
-    """The kind of noise of a row, all kinds equally likely; one that is registered leaves the other rows' kinds alone.
+    """The kind of noise of a row, all kinds equally likely.
 
-    draw: draws the kind among the built-in ones, as if there were no others. row: seeds of the row, by which every
-    registered kind has a rank of its own, which depends on its name; the highest rank wins.
+    A kind that a user registers takes some rows and leaves the kinds of all others as they were.
+
+    draw: draws one of the built-in kinds. row: seeds of the row; with a kind's name they give its rank, and the highest
+    rank of the drawn kind and the registered ones wins.
     """
     kind = str(draw.choice(BUILT_IN))
     others = [name for name in NOISES if name not in BUILT_IN]
     if not others:
         return kind
-    # the largest of n uniform ranks is distributed as the nth root of one
+    # the drawn kind stands for n kinds: the largest of n uniform ranks is distributed as the nth root of one
     ranks = {kind: _rank(row, "") ** (1 / len(BUILT_IN))} | {name: _rank(row, name) for name in others}
     return max(ranks, key=lambda name: (ranks[name], name))
 

@@ -14,8 +14,8 @@ from seqaudio.ledger import Reason
 from seqaudio.progress import say
 
 CACHED = 64  # decoded recordings kept in memory
-MOSTLY = 0.5  # share of silence from which on a recording of noise is named
-PART = 256  # samples; a part is silent where all are 0
+MOSTLY = 0.5  # share of silence above which a warning names a recording of noise
+PART = 256  # samples of which silence is counted: a part is silent where all are 0
 
 
 def _silent_parts(samples: np.ndarray) -> np.ndarray:
@@ -48,7 +48,7 @@ class SoundFolder:
             raise SourceError(f"{self.folder}: has no sound files, expected WAV, FLAC, Ogg, MP3 or others")
         self.sample_rate = sample_rate
         self.prepare = prepare
-        self._told: set[Path] = set()  # files that are mostly silent, each named once
+        self._warned: set[Path] = set()  # files that are mostly silent, each named once
         self._read = functools.lru_cache(maxsize=CACHED)(self._decode)
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
@@ -56,10 +56,10 @@ class SoundFolder:
         return self._read(int(generator.integers(len(self.files))))
 
     def cut(self, count: int, generator: np.random.Generator, within: slice = slice(None)) -> np.ndarray:
-        """A random part of a recording, [count] float32, that sounds somewhere within the slice of it.
+        """A random part of a recording, [count] float32, that is not silent in its slice `within`.
 
-        A shorter recording is repeated. Where the first part drawn is silent, another of the same recording is, or one
-        of the next recording. Raises SourceError where none of the folder sounds.
+        A shorter recording is repeated. Where the first part drawn is silent there, another of the same recording is
+        drawn, or one of the next recording. Raises SourceError where all recordings of the folder are silent.
         """
         number = int(generator.integers(len(self.files)))
         for step in range(len(self.files)):
@@ -70,7 +70,7 @@ class SoundFolder:
             if np.any(sound[start : start + count][within]):
                 return sound[start : start + count]
             first, end, _ = within.indices(count)
-            # where a sample is that can come to lie within the slice
+            # samples that are not 0, and that some part would have in its slice
             places = first + np.flatnonzero(sound[first : len(sound) - count + end])
             if len(places):
                 place = int(generator.choice(places))
@@ -87,8 +87,8 @@ class SoundFolder:
                 samples = self.prepare(samples)
             except ValueError as error:
                 raise AudioError(file, Reason.EMPTY, f"{error}; remove it from {self.folder}") from None
-        elif file not in self._told and (share := float(np.mean(_silent_parts(samples)))) > MOSTLY:
-            self._told.add(file)
+        elif file not in self._warned and (share := float(np.mean(_silent_parts(samples)))) > MOSTLY:
+            self._warned.add(file)
             say(f"warning: {file}: {100 * share:.0f} % of it is silence, from which no noise is taken")
         samples.setflags(write=False)
         return samples

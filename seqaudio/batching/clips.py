@@ -62,7 +62,7 @@ Clips = LabelledSequences | LabelledRecordings
 
 
 def check_frames(clips: Clips, most: int) -> None:
-    """Raise OptionError where a single row has more frames than a batch may have; the message names the longest."""
+    """Raise OptionError where a row alone has more frames than a batch may have; the message names the longest."""
     lengths = clips.lengths
     too_long = np.flatnonzero(lengths > most)
     if len(too_long):
@@ -75,11 +75,11 @@ def check_frames(clips: Clips, most: int) -> None:
         )
 
 
-MOST = 95.0  # percentile of the lengths of clips that counts as the longest: a recording left running is no clip
+MOST = 95.0  # percentile of the lengths that counts as the longest, since some recorders were left running
 
 
 def clip_seconds(split: Split) -> dict[str, float]:
-    """How long the rows of a split are, for the run of a model: the usual length, and that of the longest clips."""
+    """Seconds of the rows of a split, which the run of a model keeps: the usual length, and that of the longest."""
     seconds = np.array(split.column("duration"), dtype=np.float64)
     return {"usual": float(np.median(seconds)), "longest": float(np.percentile(seconds, MOST))}
 

@@ -74,7 +74,7 @@ class SeriesChannels:
 
 @dataclass(frozen=True)
 class SeriesSettings:
-    """What the settings of a store of series say of its channels."""
+    """The settings of a store of series about its channels."""
 
     channels: tuple[str, ...]
     inputs: tuple[str, ...]
@@ -91,7 +91,7 @@ def channels_of(store: Store) -> SeriesChannels:
     try:
         inputs, targets = (tuple(map(names.index, chosen)) for chosen in (settings.inputs, settings.targets))
         if store.normalisation is not None and len(store.normalisation.mean) != len(names):
-            raise ValueError(f"{len(names)} channels, statistics of {len(store.normalisation.mean)}")
+            raise ValueError(f"statistics of {len(store.normalisation.mean)} channels, expected {len(names)}")
     except ValueError as error:
         raise StoreError(f"{store.path / 'store.json'}: damaged ({error}); prepare the store again") from None
     return SeriesChannels(names, inputs, targets, settings.period, settings.one_series)
@@ -138,7 +138,7 @@ def statistics_of(store: Store) -> tuple[npt.NDArray[np.float64], npt.NDArray[np
     """
     store.require("series", "forecasting")
     if store.normalisation is None:
-        raise StoreError(f"{store.path}: no statistics of its channels; prepare it with seqaudio prepare series")
+        raise StoreError(f"{store.path}: no statistics of its channels; prepare it again with seqaudio prepare series")
     mean, std = np.asarray(store.normalisation.mean), np.asarray(store.normalisation.std)
     constant = std <= np.maximum(MIN_RELATIVE_DEVIATION * np.abs(mean), MIN_DEVIATION)
     return mean, np.where(constant, 1.0, std)

@@ -57,7 +57,8 @@ def load_checkpoint(
     """The newest checkpoint that is not damaged, or None where there is none yet.
 
     check: called with the data; raises ValueError where they are damaged.
-    A damaged one is skipped with a warning, and the one before it is used. Raises RunError where all are damaged.
+    A damaged checkpoint is skipped with a warning, and the one before it is used.
+    Raises RunError where all are damaged.
     """
     found = sorted(folder.glob(PATTERN), reverse=True)
     for file in found:

@@ -1,7 +1,7 @@
-"""Start of the processes of a training: the others run the first one's command; torch.distributed joins them.
+"""Start the processes of a training: each runs the command of the first; torch.distributed joins them.
 
-Torch's elastic launcher (torchrun) takes the place of the process that the user has started, and gives each process a
-session of its own, which Ctrl-C does not reach. Here that process is the first of the training.
+Torch's elastic launcher (torchrun) replaces the process that the user started, and gives each process a session of its
+own, which Ctrl-C does not reach. Here the process that the user started is the first of the training.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from torch._C._distributed_c10d import TCPStore  # where torch's type informatio
 from seqaudio.errors import OptionError, RunError
 
 HERE = "127.0.0.1"
-PORT = "SEQAUDIO_RENDEZVOUS_PORT"  # set for processes that `join` has started, where the first one listens
-LEAVING = 30.0  # seconds that the first process waits at its end for the others
+PORT = "SEQAUDIO_RENDEZVOUS_PORT"  # environment of processes that `join` has started: where the first one listens
+LEAVING = 30.0  # seconds for which the first process waits for the others when it ends
 
 
 def already_started() -> int | None:
-    """How many processes torchrun, or `join` in the first process, has started on this machine; None for neither."""
+    """The number of processes on this machine that torchrun, or `join` in the first, has started; None for neither."""
     started = "TORCHELASTIC_RUN_ID" in os.environ or PORT in os.environ
     return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if started else None
 
 
 def join(kind: str, count: int) -> torch.device:
-    """Join the processes of a training, `count` on this machine; start the others if nobody has. Returns the device.
+    """Join the processes of a training, `count` on this machine, and start them where nobody has. Returns the device.
 
-    kind: of the devices, `cpu` or `cuda`; each process gets one of its own.
+    kind: `cpu` or `cuda`; each process gets a device of its own.
     Raises OptionError in an interactive session, RunError where a process ends before it has joined.
     """
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
@@ -81,15 +81,15 @@ def _start(count: int) -> TCPStore:
 def own_command() -> list[str]:
     """The command of this process with the options of its interpreter, such as -P.
 
-    Raises OptionError in an interactive session, which no command repeats.
+    Raises OptionError in an interactive session, which has no command to repeat.
     """
     if hasattr(sys, "ps1") or "ipykernel" in sys.modules:
-        raise OptionError("several processes run the same command, and an interactive session has none; run a script")
+        raise OptionError("several processes repeat a command, and an interactive session has none; run a script")
     return [sys.executable, *sys.orig_argv[1:]]
 
 
 def _end(others: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Wait for the other processes; those that do not end by themselves are ended."""
+    """Wait for the other processes; those that do not end by themselves are killed."""
     last = time.monotonic() + LEAVING
     for other in others:
         try:

@@ -28,7 +28,7 @@ class Log(Protocol):
 
 @contextmanager
 def logs(run: RunFolder, at: Position, tensorboard: TensorBoard = "auto") -> Iterator[Log]:
-    """Yield a `Log`. First drop the lines after position `at`, written by a session that was interrupted later on."""
+    """Yield a `Log`. First drop the lines after position `at`, which a session wrote that was interrupted later."""
     with run.metrics_file.open("ab") as file:
         file.truncate(min(at.metrics_bytes, file.tell()))  # else it would be filled up with zeros
         board = _board(run, at, tensorboard)
@@ -66,7 +66,7 @@ def _board(run: RunFolder, at: Position, wanted: TensorBoard) -> SummaryWriter |
         return None
     if find_spec("tensorboard") is None:
         if wanted == "yes":
-            say(f"--tensorboard yes: TensorBoard is not installed, metrics.jsonl holds the curves; "
+            say(f"--tensorboard yes: TensorBoard is not installed, so only metrics.jsonl has the curves; "
                 f"to have both: {how_to_install('tensorboard')}")  # fmt: skip
         return None
     from torch.utils.tensorboard import SummaryWriter  # 1.2 s

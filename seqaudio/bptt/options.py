@@ -39,7 +39,7 @@ class SessionOptions:
     start_from: Path | None = None  # run whose weights are the initial ones, where they fit
     config: Path | None = None  # config.json of a run to repeat; other options given override it
     resume: bool = False  # continue an interrupted run
-    figure_format: Literal["png", "pdf", "svg"] = "png"  # of the pictures in the run's folder, those of evaluate too
+    figure_format: Literal["png", "pdf", "svg"] = "png"  # of the run's pictures, those of evaluate too
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ class Sums:
 
 @dataclass(frozen=True)
 class Rest:
-    """The length of the shorter last epoch, by the name that checkpoints have always had."""
+    """The length of the shorter last epoch, under the name that checkpoints have always used."""
 
     rest: Count
 
@@ -65,7 +65,7 @@ class Position:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Position:
-        """The inverse of `to_dict`. Raises ValueError for data of other types, or out of their bounds."""
+        """The inverse of `to_dict`. Raises ValueError for a value of another type, or out of its bounds."""
         length = checked(Rest, data).rest
         return checked(cls, data | {"batches_in_epoch": length})
 
@@ -139,18 +139,21 @@ class Position:
         if self.count:
             return
         if not self.updates:
-            raise DivergedError(f"epoch {self.epoch + 1} had no target to learn from; train on longer sequences")
+            raise DivergedError(
+                f"epoch {self.epoch + 1} had no targets to learn from, expected at least one; train on longer sequences"
+            )
         raise DivergedError(
             f"no update of epoch {self.epoch + 1} counted: the gradient was not finite in all {self.updates:,}, the "
-            f"last ones from {self.trouble} on; lower --learning-rate or --clip-norm, run `seqaudio check` on the store"
+            f"last ones from {self.trouble} on; lower --learning-rate or --clip-norm, or run `seqaudio check` on the "
+            f"store"
         )
 
     def check_best(self, metric: str) -> None:
-        """Raise DivergedError at the end of a training without a best epoch: its metric was NaN or infinite in all."""
+        """Raise DivergedError at the end of a training without a best epoch: the metric was NaN or infinite in all."""
         if self.best is None:
             raise DivergedError(
                 f"{metric} on validation was NaN or infinite in all {self.epoch} epochs, so no epoch is best and no "
-                f"weights are kept; lower --learning-rate, run `seqaudio check` on the store"
+                f"weights are kept; lower --learning-rate, or run `seqaudio check` on the store"
             )
 
     def next_epoch(self, halve_after: int | None = None) -> None:

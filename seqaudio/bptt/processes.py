@@ -150,10 +150,10 @@ class SeveralProcesses(Processes):
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Turn the error of an operation of all processes, where another one has ended, into a RunError."""
+    """Raise RunError for the error of a shared operation after another process has ended."""
     try:
         yield
-    except RuntimeError as error:  # torch's own words name sockets and files of its sources
+    except RuntimeError as error:  # torch's own message names sockets and its source files
         raise RunError(
             f"another process of this training has ended ({str(error).splitlines()[0][:80]}); "
             f"continue from the last checkpoint with --resume"

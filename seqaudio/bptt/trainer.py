@@ -184,7 +184,7 @@ class Trainer:
         return logs(self.run, self.at, self.settings.tensorboard)
 
     def _between_batches(self, interrupted: int) -> None:
-        """Save if a checkpoint is due, stop after a signal, set the length once the speed is known; all alike."""
+        """In all processes: save if a checkpoint is due, stop after a signal, set the length by a measured speed."""
         due = time.monotonic() - self._last_checkpoint > self.settings.checkpoint_seconds
         known = self._pace is not None and not self.at.settled and self._pace.known
         stop, save, measured = self.processes.agree(bool(interrupted), due, known)
@@ -248,7 +248,9 @@ class Trainer:
                 self.carried = put_back(tensors, self.model, self.updater, self.processes)
             except (LookupError, TypeError, ValueError, RuntimeError) as error:
                 reason = str(error).splitlines()[-1].strip()
-                raise RunError(f"{self.run.resume_folder}: a checkpoint of another training ({reason})") from None
+                raise RunError(
+                    f"{self.run.resume_folder}: a checkpoint of another training ({reason}); choose another --run"
+                ) from None
             if self.at.settled:
                 self._pace = None
             say(f"resuming in epoch {self.at.epoch + 1}, after step {self.at.step:,}")

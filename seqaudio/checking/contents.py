@@ -70,7 +70,7 @@ class Contents:
 
 
 def _read(split: Split, kind: str) -> Rows:
-    has_samples, counts_numbers = kind == "audio", kind == "features"  # where `check_numbers` tells what is not finite
+    has_samples, counts_numbers = kind == "audio", kind == "features"  # of features `check_numbers` counts the NaN
     contents, finite, faults = [], [], []
     for row in range(len(split)):
         sequence = split.stored(row) if counts_numbers else split.sequence(row)

@@ -28,7 +28,7 @@ MARKS = {Level.GOOD: "+", Level.NOTE: "i", Level.WARNING: "!", Level.FAULT: "X"}
 
 
 def draw_report(report: Report, path: Path | str) -> None:
-    """Write `report_figure` as a PNG. Equal reports give equal bytes.
+    """Write `report_figure` as a picture (PNG, PDF or SVG). Equal reports give equal bytes.
 
     Raises OSError where the folder is missing or may not be written to.
     """

@@ -25,7 +25,7 @@ MANY_NOTES = 150_000  # in training: from here on networks of the usual size do 
 FEW_HELD_OUT = 10  # pieces for validation: with fewer, chance selects the model
 MANY_REFUSED = 0.05  # share of inputs
 MANY_MOVED = 0.1  # share of notes that a finer grid would hold
-MUCH_SILENCE = 0.1  # share of a piece, before its first note
+MUCH_SILENCE = 0.1  # share of a piece that lies before its first note
 LONG = 20.0  # times the median length
 SHOWN = 4  # names in a sentence
 
@@ -158,7 +158,7 @@ def check_keys(contents: Contents) -> Finding:
     music = music_of(contents)
     found = Counter(key_name(key) for _, notes in music.decoded if (key := estimate_key(notes)) is not None)
     if not found and music.decoded:
-        return Finding("keys", Level.GOOD, f"no piece has notes of a pitch{music.sampled}")
+        return Finding("keys", Level.GOOD, f"no piece has pitched notes{music.sampled}")
     summary = f"{_ranked(found)}, estimated from the notes{music.sampled}"
     given = Counter(facts.keys[0] for facts in music.piece_facts if facts.keys)
     if given:
@@ -222,7 +222,7 @@ def check_instruments(contents: Contents) -> Finding:
 
 
 def check_loss(contents: Contents) -> Finding:
-    """What the representation left out, moved and rewrote of the pieces, as the preparation counted it."""
+    """Whether the representation left out, moved or rewrote notes of the pieces, as the preparation counted them."""
     music = music_of(contents)
     facts = music.piece_facts
     if not facts:
@@ -238,7 +238,7 @@ def check_loss(contents: Contents) -> Finding:
 
 
 def check_silence(contents: Contents) -> Finding:
-    """Whether pieces begin with a long silence, which a grid writes as rests."""
+    """Whether pieces begin with a long silence, which a grid represents as rests."""
     music = music_of(contents)
     late = [(piece, notes, silence_before(notes)) for piece, notes in music.decoded]
     late = [entry for entry in late if entry[2]]
@@ -248,21 +248,21 @@ def check_silence(contents: Contents) -> Finding:
     share = max(float(notes.start[0]) / notes.duration for _, notes, _ in late)
     verdict = f"{counted(len(late), 'piece begins', 'pieces begin')} after more than a bar of silence{music.sampled}"
     if share > MUCH_SILENCE:
-        verdict += f", which is up to {share:.0%} of the piece and would be learnt; cut it from the file"
+        verdict += f", up to {share:.0%} of the piece, which a model would learn; cut it from the file"
         return Finding("silence", Level.WARNING, verdict, examples)
     return Finding("silence", Level.NOTE, verdict, examples)
 
 
 def check_drums(contents: Contents) -> Finding:
-    """Whether tracks that are named like drums are read as notes of a pitch."""
+    """Whether tracks that are named like drums are read as pitched notes."""
     pieces = [piece for piece in music_of(contents).pieces if piece.facts is not None and piece.facts.unmarked_drums]
     if not pieces:
-        return Finding("drums", Level.GOOD, "no track named like drums is read as notes of a pitch")
+        return Finding("drums", Level.GOOD, "no track named like drums is read as pitched notes")
     names = Counter(name for piece in pieces if piece.facts is not None for name in piece.facts.unmarked_drums)
     listed = ", ".join(f"{name!r}" for name, _ in names.most_common(SHOWN))
     verdict = (
-        f"{counted(len(pieces), 'piece has', 'pieces have')} a track named {listed} whose drums are read as notes of a "
-        "pitch; move it to channel 10, which is that of drums, or leave it out"
+        f"{counted(len(pieces), 'piece has', 'pieces have')} a track named {listed} whose drums are read as pitched "
+        "notes; move it to channel 10, the channel of drums, or leave it out"
     )
     return Finding("drums", Level.WARNING, verdict, tuple(piece.id for piece in pieces))
 

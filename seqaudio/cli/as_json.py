@@ -1,4 +1,4 @@
-"""JSON of what commands print with --json: one object of an evaluation, a store, a run, a MIDI file, a recording."""
+"""JSON that commands print with --json: one object about an evaluation, a store, a run, a MIDI file or a recording."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def print_evaluation(run: Path, split: str, metrics: Mapping[str, Any], baseline
 
 
 def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:
-    """What is at a path; `is` tells which of the four. Raises OptionError for anything else."""
+    """Facts about the store, run, MIDI file or recording at a path; `is` says which. Raises OptionError for others."""
     from seqaudio.midi.reading import is_midi
 
     if not path.exists():
@@ -113,7 +113,7 @@ def _song_facts(notes: NoteSequence) -> dict[str, Any]:
 
 
 def recording_facts(path: Path, max_seconds: float) -> dict[str, Any]:
-    """Length, rate, peak, level and faults of a recording, in full scale; 0 is silent."""
+    """Length, sample rate, peak and RMS level (of full scale; 0 is silence) and remarks of a recording."""
     import numpy as np
 
     from seqaudio.audio import read_audio, sound_fault

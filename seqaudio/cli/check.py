@@ -25,7 +25,7 @@ class Config:
 
     store: tyro.conf.Positional[Path]  # store of speech or music
     png: Path | None = None  # picture to write
-    verify: bool = False  # first compare every file with the hash that was written with it
+    verify: bool = False  # first compare every file with the hash that the store keeps of it
     json: bool = False  # print JSON, with all examples, instead of text
     force: bool = False  # replace an existing picture
 

@@ -54,10 +54,10 @@ class Config:
 
 @dataclass(frozen=True)
 class Command:
-    """What follows a command: its options, each with its values where these are known, and names after it."""
+    """A command, its options with their values where these are known, and the names that may follow it."""
 
     words: tuple[str, ...]  # such as ("train", "forecasting")
-    options: dict[str, tuple[str, ...] | None]  # values; none are known: (); None: it takes no value
+    options: dict[str, tuple[str, ...] | None]  # values of each; (): unknown values; None: it takes no value
     names: tuple[str, ...] = ()
 
 

@@ -26,7 +26,7 @@ from seqaudio.progress import say
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 INSTALL_SECONDS = "SEQAUDIO_INSTALL_SECONDS"  # may be set after an installation; the demo then prints it with the sum
-MARK = "demo.json"  # marks a folder of the demo, by the options it was made with
+MARK = "demo.json"  # marks a folder of the demo, and holds the options it was made with
 FILES = r"(demo\.json|README\.txt|confusion\.png|curves\.png|chorale\.(mid|wav|png))(\.partial)?"
 BEATS = 16  # length of the shortest chorale that is accepted
 
@@ -55,7 +55,7 @@ def main(config: Config) -> None:
 
 
 def demonstrate(config: Config) -> None:
-    """What `main` does, in a folder that no other process writes to."""
+    """Do what `main` says, in a folder that no other process writes to."""
     open_folder(config)
     clock = Clock()
     with clock.part("preparing"):
@@ -97,7 +97,7 @@ class Clock:
 
 
 def options_of(config: Config) -> dict[str, Any]:
-    """The options that decide what a demo makes, as its mark has them."""
+    """The options that decide what a demo makes, as they are kept in its mark."""
     known = {"words": list(WORDS), "keyword_epochs": config.keyword_epochs, "chorale_epochs": config.chorale_epochs}
     return known | {"seed": config.seed}
 
@@ -144,7 +144,7 @@ def check_folder(config: Config) -> None:
 
 
 def open_folder(config: Config) -> None:
-    """Make the folder, or continue in it; with --force begin anew. Raises as `check_folder`."""
+    """Make the folder, or continue in it; with --force start again. Raises as `check_folder`."""
     check_folder(config)
     if config.force and options_in(config.out) is not None:
         remove(real_path(config.out), demo_folder())

@@ -2,8 +2,8 @@
 
 Example: seqaudio forecast runs/glass --steps 24 --csv next.csv --png next.png
 
-The whole series is read, its test part too: a forecast of what comes after it. `--until valid` forecasts from the end
-of validation instead, where the test part shows what came.
+The forecast begins after the end of the whole series, so its test part is read too. `--until valid` forecasts from the
+end of validation instead, so that the test part shows what came.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Config:
     """The run, how far to forecast, and where to write."""
 
     run: tyro.conf.Positional[Path]  # run folder of the recipe forecasting
-    steps: int | None = None  # steps to forecast, by default the horizon of the run; more are fed back step by step
-    csv: Path | None = None  # table to write; without it and --png it is printed
+    steps: int | None = None  # to forecast, by default the horizon of the run; beyond it forecasts are fed back
+    csv: Path | None = None  # table to write; without --csv and --png the table is printed
     png: Path | None = None  # picture to write; .pdf and .svg work too
     intervals: bool = False  # add the bounds of the 80 % and 95 % prediction intervals to the table
     until: Literal["train", "valid", "test"] = "test"  # forecast from the end of this part of the series

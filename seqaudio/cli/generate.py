@@ -162,7 +162,7 @@ def representation_of(run: RunFolder) -> TokenRepresentation:
 
 
 def read_primer(config: Config) -> NoteSequence | None:
-    """The primer, None without one. Raises MidiError for a file that cannot be read, or is too long."""
+    """The primer, or None without one. Raises MidiError for a file that cannot be read or is too long."""
     if config.primer is None:
         return None
     from seqaudio.midi import read_midi

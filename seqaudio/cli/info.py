@@ -34,8 +34,8 @@ class Config:
     path: tyro.conf.Positional[Path | None] = None  # store, run, MIDI file or recording
     lanes: int | None = None  # draw how truncated BPTT distributes a store of tokens over N lanes
     window: int = 128  # steps of a window in that drawing
-    verify: bool = False  # of a store: compare every file with the hash that was written with it, check every value
-    max_seconds: float = 3600.0  # of a recording; it is held in memory whole
+    verify: bool = False  # of a store: compare every file with the hash that the store keeps of it, check every value
+    max_seconds: float = 3600.0  # of a recording; longer ones are refused, as each is held in memory whole
     cells: bool = False  # list the values of --cell and --initialisation, including those that --use registers
     json: bool = False  # print one JSON object instead of text
 
@@ -93,9 +93,9 @@ def describe_lanes(config: Config) -> Iterator[str]:
 
 
 def verified(config: Config) -> Iterator[str]:
-    """The line that a store is as it was written. Raises OptionError for anything else, StoreError for damage."""
+    """A line that says: the store is as it was written. Raises OptionError for others, StoreError for damage."""
     if config.path is None or not (config.path / "store.json").is_file():
-        raise OptionError(f"--verify needs a store, got {config.path or '--cells'}")
+        raise OptionError(f"--verify got {config.path or '--cells'}, expected a store; leave out --verify")
     yield f"  {Store(config.path).verify()}"
 
 

@@ -87,5 +87,5 @@ def entry() -> None:
 
 if __name__ == "__main__":
     if sys.path[:1] == [str(Path.cwd())] and Path.cwd() != PACKAGE.parent:
-        del sys.path[0]  # `python -m` puts the current folder first: a torch.py there is not ours
+        del sys.path[0]  # `python -m` puts the current folder first, and a torch.py there may be anybody's
     entry()

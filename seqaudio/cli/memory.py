@@ -1,4 +1,4 @@
-"""Tell in one line that the memory did not suffice, whichever library says so, with the size that was asked for."""
+"""Report too little memory in one line, whichever library fails, with the size that was asked for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def out_of_memory(error: BaseException) -> str:
     found = SIZE.search(text)
     size = f" for {_readable(found[1], found[2])}" if found else ""
     return (
-        f"not enough memory{size}; give smaller batches or models (--batch-size, --batch-frames, --hidden-size), "
+        f"not enough memory{size}; try smaller batches or models (--batch-size, --batch-frames, --hidden-size), "
         f"fewer --workers, or shorter inputs"
     )
 

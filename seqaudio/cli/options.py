@@ -47,9 +47,8 @@ def take_shared(arguments: Sequence[str]) -> tuple[Shared, list[str]]:
 def exit_status(action: Callable[[], None], debug: bool = False) -> int:
     """Run an action and return its exit status.
 
-    It is 0, or 2 after an error in the input, one that the operating system reports, or where the memory does not
-    suffice; the error is one line on stderr. Other errors, and with `debug` these too, are raised. Ctrl-C gives 130,
-    SIGTERM 143, as in a shell.
+    It is 0, or 2 after an error in the input, an error of the operating system, or too little memory; the error is one
+    line on stderr. Other errors, and with `debug` these too, are raised. Ctrl-C gives 130, SIGTERM 143, as in a shell.
     """
     with terminal.shown_streams():
         return _exit_status(action, debug)

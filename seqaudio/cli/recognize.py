@@ -21,7 +21,7 @@ from seqaudio.terminal import visible
 if TYPE_CHECKING:
     from seqaudio.decoding.keywords import Heard
 
-SHOWN = 10  # parts of a long recording that are named
+SHOWN = 10  # segments of a long recording that are named
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Config:
     files: tyro.conf.Positional[tuple[Path, ...]]  # recordings, or folders of them
     json: bool = False  # print a JSON object for each recording
     csv: bool = False  # print CSV with a header
-    max_seconds: float = 3600.0  # longer recordings are refused; they are held in memory whole
+    max_seconds: float = 3600.0  # longer recordings are refused, as each is held in memory whole
 
 
 def main(config: Config) -> None:
@@ -56,8 +56,8 @@ def main(config: Config) -> None:
             failures.append(str(error))
             continue
         label, probability = heard[0].label, heard[0].probability
-        if len({part.label for part in heard}) > 1:
-            say(f"{file}: longer than the clips of the training; heard {_parts(heard)}")
+        if len({segment.label for segment in heard}) > 1:
+            say(f"{file}: longer than the clips of the training; heard {_segments(heard)}")
         if config.json:
             print(json_text({"path": str(file), "label": label, "probability": round(probability, 6)}))
         elif config.csv:
@@ -68,11 +68,12 @@ def main(config: Config) -> None:
         raise SeqAudioError("; ".join(failures))
 
 
-def _parts(heard: list[Heard]) -> str:
-    """What was heard where, in the order of time."""
-    parts = sorted(heard, key=lambda part: part.start)
-    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-    return ", ".join(f"{part.label} at {part.start:.1f} to {part.end:.1f} s" for part in parts[:SHOWN]) + more
+def _segments(heard: list[Heard]) -> str:
+    """What was heard when, in the order of time."""
+    ordered = sorted(heard, key=lambda segment: segment.start)
+    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
+    shown = (f"{segment.label} at {segment.start:.1f} to {segment.end:.1f} s" for segment in ordered[:SHOWN])
+    return ", ".join(shown) + more
 
 
 def list_files(given: tuple[Path, ...]) -> list[Path]:

@@ -17,7 +17,7 @@ OPTION = "--config"
 
 @dataclass(frozen=True)
 class Settings:
-    """The options in config.json."""
+    """The options in a run's `config.json`."""
 
     settings: dict[str, bool | int | float | str | None]
 

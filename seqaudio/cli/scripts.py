@@ -66,7 +66,7 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
 
 
 def as_commands(text: str | None) -> str:
-    """The docstring of a script with `seqaudio` commands in place of paths, which an installation does not show."""
+    """The docstring of a script with `seqaudio` commands in place of its path, which an installation does not show."""
     text = re.sub(r"data_prep/(\w+)\.py\b", r"seqaudio prepare \1", text or "")
     text = re.sub(r"recipes/(\w+)/train\.py\b", r"seqaudio train \1", text)
     text = re.sub(r"recipes/\w+/evaluate\.py --run\b", "seqaudio evaluate", text)
@@ -82,7 +82,7 @@ def recipe_of(arguments: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class Made:
-    """What config.json says of the program that made a run."""
+    """The recipe that made a run, in its `config.json`."""
 
     recipe: str
 

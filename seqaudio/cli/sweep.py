@@ -31,7 +31,7 @@ from seqaudio.terminal import complain
 if TYPE_CHECKING:
     from seqaudio.evaluation.run_groups import FinishedRun
 
-SAVING_SECONDS = 30.0  # at most, until the training of a killed sweep has ended
+SAVING_SECONDS = 30.0  # longest wait for the training of a killed sweep to save and end
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ def check_previous_run(recipe: str, folder: Path, config: Any) -> None:
 def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
     """Train or resume one run in a process of its own, so that a crash ends this run only.
 
-    Its progress goes to stderr. It saves and ends with this process, however that ends. Returns None, or in one line
-    why it failed. Raises Interrupted on Ctrl-C or SIGTERM, after the run is saved.
+    Its progress goes to stderr. When this process ends, even by a kill, the training saves and ends too. Returns None,
+    or in one line why it failed. Raises Interrupted on Ctrl-C or SIGTERM, after the run is saved.
     """
     shared = take_shared(sys.argv[1:])[0].words()
     _wait_for_killed(folder)
@@ -121,7 +121,7 @@ def train(recipe: str, run: PlannedRun, folder: Path) -> str | None:
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "seqaudio.cli.main", "train", recipe, *words],  # -P: nothing of the current folder
         env=os.environ | {CHILD: "1"},
-        stdin=subprocess.PIPE,  # nothing is written to it; its end tells the child that this process has ended
+        stdin=subprocess.PIPE,  # never written to; the child ends when it closes, with this process
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         encoding="utf-8",

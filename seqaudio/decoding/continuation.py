@@ -1,4 +1,4 @@
-"""Give a continued piece what its tokens do not hold of the primer: tempo, time signatures, instrument."""
+"""Give a continued piece what its tokens do not keep of the primer: tempo, time signatures, instrument."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RESOLUTION = 480  # ticks per quarter of pieces whose representation keeps secon
 def like_primer(notes: NoteSequence, primer: NoteSequence, representation: Representation) -> NoteSequence:
     """A decoded piece that begins with the notes of a primer, played as the primer is.
 
-    Tempos are those of the primer; its last one goes on. So do its time signatures, and those that the representation
-    wrote for them (3/4 for 6/8) are replaced; changes that the model has written later stay. Where the representation
-    writes no programs, all notes get the one that most notes of the primer have.
+    Tempos are those of the primer, and its last one holds to the end. So do its time signatures: they replace those
+    that the representation wrote for them (3/4 for 6/8); changes that the model writes later stay. Where the
+    representation writes no programs, all notes get the one that most notes of the primer have.
     """
     primer = representation.aligned(primer)
     if representation.timing == "second":
@@ -51,7 +51,7 @@ def _in_quarters(notes: NoteSequence, primer: NoteSequence) -> NoteSequence:
 
 
 def _until(notes: NoteSequence, primer: NoteSequence, representation: Representation) -> int:
-    """The tick of `notes`, at least 1, at which the first note begins that is not the primer's; the end for none."""
+    """The tick of `notes`, at least 1, of the first note that is not the primer's; the end where all are."""
     own = representation.quantise(primer)
     if representation.timing == "second":
         own = _in_quarters(own, primer)
@@ -62,7 +62,7 @@ def _until(notes: NoteSequence, primer: NoteSequence, representation: Representa
 
 
 def _metres(notes: NoteSequence, primer: NoteSequence, until: int) -> tuple[TimeSignature, ...]:
-    """The primer's time signatures up to a tick, then those of the notes that change what they had."""
+    """The primer's time signatures before the tick `until`, then those of the notes."""
     given = primer.time_signatures
     if not given:
         return notes.time_signatures

@@ -11,7 +11,7 @@ import torch
 from seqaudio.audio import read_audio, require_full_scale
 from seqaudio.audio.recording import MAX_SECONDS
 from seqaudio.batching.clips import clip_seconds
-from seqaudio.decoding.stretches import ClipSeconds, windows
+from seqaudio.decoding.segments import ClipSeconds, windows
 from seqaudio.errors import AudioError, RunError, StoreError
 from seqaudio.features import FeatureExtractor, FeatureSettings
 from seqaudio.ledger import Reason
@@ -21,13 +21,13 @@ from seqaudio.store import Store
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
-ORDINARY = ClipSeconds(1.0, 1.0)  # of a run that does not tell, and whose store is gone
+ORDINARY = ClipSeconds(1.0, 1.0)  # of a run that does not have them, and whose store is gone
 SLACK = 1.1  # times the longest clips: a longer recording is cut
-SURE = 0.5  # probability from which on a keyword counts more than that the rest of a recording is none
+SURE = 0.5  # probability from which on a keyword goes before other sounds of the recording
 
 
 class Heard(NamedTuple):
-    """A label, its probability, and the part of the recording that it was heard in."""
+    """A label, its probability, and the segment of the recording in which it was heard."""
 
     label: str
     probability: float
@@ -57,7 +57,7 @@ class KeywordRecognizer:
         """What is heard in a recording, the most probable first. Raises AudioError with the reason.
 
         A recording as long as the clips of the training gives one label for the whole. The model takes the mean over
-        all frames, so a longer one is cut into the stretches that sound, each of which gives a label.
+        all frames, so a longer recording is cut into the segments that sound, and each gives a label.
         """
         recording = read_audio(file, self.settings.sample_rate, max_seconds)
         require_full_scale(file, recording.samples)
@@ -65,19 +65,19 @@ class KeywordRecognizer:
         if recording.seconds <= SLACK * self.clip.longest:
             return [self._heard(file, samples, 0, len(samples))]
         heard = [
-            max((self._heard(file, samples, *part) for part in choices), key=self._weight)
+            max((self._heard(file, samples, *window) for window in choices), key=self._weight)
             for choices in windows(samples, recording.sample_rate, self.clip)
         ]
         return sorted(heard, key=self._weight, reverse=True)
 
     def _weight(self, heard: Heard) -> tuple[bool, bool, float]:
-        """What is a keyword, surely, goes before what is another sound, and that before silence."""
+        """Order: sure keywords before other sounds, and these before silence; then by probability."""
         keyword = heard.label not in (UNKNOWN, SILENCE) and heard.probability >= SURE
         return keyword, heard.label != SILENCE, heard.probability
 
     @torch.no_grad()
     def _heard(self, file: Path, samples: np.ndarray, first: int, last: int) -> Heard:
-        """The most probable label of a part of the samples [N], padded where it is shorter than a frame can be."""
+        """The most probable label of a segment of the samples [N], padded where it is shorter than a frame."""
         part = samples[first:last]
         if len(samples) >= self.settings.min_samples > len(part):
             part = np.pad(part, (0, self.settings.min_samples - len(part)))
@@ -93,7 +93,7 @@ class KeywordRecognizer:
 
 
 def _clip_seconds(run: RunFolder) -> ClipSeconds:
-    """The lengths that the run tells, those of its store for a run of an older version, or else those of most words."""
+    """The lengths that the run keeps; for a run of an older version those of its store, or else those of most words."""
     found: ClipSeconds | None = run.input_fact("clip_seconds", ClipSeconds | None)
     if found is not None:
         return found

@@ -1,1 +1,1 @@
-"""How good a model is, beside baselines that any model must beat."""
+"""Measure how good a model is, beside baselines that any model must beat."""

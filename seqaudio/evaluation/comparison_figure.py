@@ -25,7 +25,7 @@ FEW_DECADES = 300.0  # the same, up to which 1, 2 and 5 of each power of ten are
 
 
 def draw_comparison(groups: Mapping[str, Sequence[Epochs]], path: Path | str, title: str = "") -> None:
-    """Write `comparison_figure` as a PNG of 150 dots an inch.
+    """Write `comparison_figure` as a picture (PNG, PDF or SVG).
 
     Raises:
         OptionError, RunError: see `comparison_figure`.

@@ -44,7 +44,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         lines = read_json_lines(path)
         epochs = [checked(EpochLine, line, f"line {number}") for number, line in enumerate(lines, start=1)]
         if any(epoch.valid.keys() != epochs[0].valid.keys() or not epoch.valid for epoch in epochs):
-            raise ValueError("the epochs have not one set of validation metrics")
+            raise ValueError("validation metrics differ between epochs, or are missing")
     except FileNotFoundError:
         raise RunError(f"{path}: no such file; a training writes it with the first epoch") from None
     except ValueError as error:
@@ -55,7 +55,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def draw_curves(epochs: Sequence[Mapping[str, Any]], path: Path | str, title: str = "") -> None:
-    """Write `curves_figure` as a PNG of 150 dots an inch.
+    """Write `curves_figure` as a picture (PNG, PDF or SVG).
 
     Raises:
         RunError: no epoch.
@@ -124,7 +124,7 @@ def confusion_counts(truth: npt.ArrayLike, guess: npt.ArrayLike, labels: int) ->
 def draw_confusion(
     truth: npt.ArrayLike, guess: npt.ArrayLike, labels: Sequence[str], path: Path | str, title: str = ""
 ) -> None:
-    """Write `confusion_figure` as a PNG of 150 dots an inch.
+    """Write `confusion_figure` as a picture (PNG, PDF or SVG).
 
     Raises:
         ValueError: see `confusion_counts`.

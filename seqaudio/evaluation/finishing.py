@@ -55,7 +55,7 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
 def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
     """The store whose training rows baselines learn from: the one that is evaluated, or else that of the run.
 
-    A test set alone has none, and that of the run may have moved: then None, with a warning on stderr.
+    None, with a warning on stderr, where the first is a test set alone and the second has moved.
     """
     if "train" in store.counts:
         return store
@@ -64,7 +64,7 @@ def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
         folder.check_store(own)
         own["train"]
     except (RunError, StoreError) as error:
-        print(f"warning: no baselines, as {store.path} has no training rows and: {error}", file=sys.stderr)
+        print(f"warning: no baselines: {store.path} has no training rows, and {error}", file=sys.stderr)
         return None
     return own
 
@@ -98,7 +98,7 @@ def finish(
 
     Args:
         reached: the result on validation, in words.
-        metric: name of the metric to print for the baselines, by which the model is compared with them.
+        metric: name of the metric that is printed for the baselines, and by which the model is compared with them.
         baselines: the metrics of each baseline on validation, on the same sequences as the model.
         valid: the model's validation metrics; those of the best epoch by default.
         command: one that repeats the run; that of this process by default.
@@ -127,7 +127,7 @@ def finish(
 
 
 def lost_to(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
-    """Words at the end of a closing line where the model is no better than its best baseline; none where it is."""
+    """The end of a closing line where the model is no better than its best baseline; empty where it is better."""
     sign = 1 if better_when(metric) == "higher" else -1
     scored = {name: sign * scores[metric] for name, scores in baselines.items() if metric in scores}
     if metric not in model or not scored:

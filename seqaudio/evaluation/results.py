@@ -25,7 +25,7 @@ LIBRARIES = ("seqaudio", "torch", "numpy")
 
 @dataclass(frozen=True)
 class Results:
-    """The fields of `results.json` that are read again; a recipe may add others."""
+    """The fields of `results.json` that are read back; a recipe may add others."""
 
     seed: int
     valid: Metrics
@@ -116,7 +116,7 @@ def read_results(run: Path) -> dict[str, Any]:
     except ValueError as error:
         raise RunError(f"{file}: damaged ({error}); train the run again") from None
     if found.format != FORMAT:
-        raise RunError(f"{file}: format {found.format}, this version reads {FORMAT}")
+        raise RunError(f"{file}: format {found.format}, this version reads {FORMAT}; train the run again")
     return {name: getattr(found, name) for name in WITH_DEFAULT} | data
 
 

@@ -35,7 +35,7 @@ class RecordingFeatures:
 
 
 def draw_recording(recording: Recording, settings: FeatureSettings, path: Path | str, title: str = "") -> None:
-    """Write `recording_figure` as a PNG of 150 dots an inch. Equal recordings give equal bytes.
+    """Write `recording_figure` as a picture (PNG, PDF or SVG). Equal recordings give equal bytes.
 
     Raises:
         ValueError: the recording has another sample rate than the settings, or is shorter than one frame.

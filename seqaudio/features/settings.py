@@ -20,7 +20,7 @@ Triangles = Literal["hertz", "mel"]
 Edges = Literal["none", "zeros", "reflect", "mirror"]
 Normalise = Literal["none", "utterance", "sliding"]
 
-# of the code of each kind of features: raise it with every change of their bytes (tests/test_code_versions.py)
+# version of the code of each kind of features: raise it with every change of their bytes (tests/test_code_versions.py)
 VERSIONS = {"mfcc": 1, "log_mel": 1}
 
 CHOICES = {
@@ -66,8 +66,8 @@ class FeatureSettings:
 
     kind: Kind = "mfcc"  # cepstra, or the log-mel energies themselves
     sample_rate: int = 16000  # hertz; recordings are resampled to it
-    frame_length: Seconds = 0.025  # less what goes beyond a whole number of samples, as in Kaldi: 1102 at 44.1 kHz
-    frame_shift: Seconds = 0.010  # the same: 110 samples at 11.025 kHz
+    frame_length: Seconds = 0.025  # rounded down to whole samples, as in Kaldi: 1102 at 44.1 kHz
+    frame_shift: Seconds = 0.010  # rounded down too: 110 samples at 11.025 kHz
     window: Window = "hann"  # periodic (the usual choice for spectra) unless the name says symmetric; povey is Kaldi's
     mels: int = 40  # triangular filters, equally spaced on the mel scale
     coefficients: int = 13  # cepstra kept, the 0th included; of no effect for log_mel

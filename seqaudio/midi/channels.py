@@ -1,8 +1,8 @@
-"""Pedals and drums by channel, as the parser does not tell them.
+"""Pedals and drums by channel, which the parser cannot give.
 
-It assigns a pedal to the track that holds it, but it acts on its channel in all tracks; and it takes channel 10 alone
-for drums, but a bank (GM2, XG) or a message (GS) can make another channel one of drums. Where a file has notes and
-pedals in one and the same track the parser is right; other files are read here, message by message.
+The parser assigns a pedal to the track that holds it, but a pedal acts on its channel in all tracks; it takes channel
+10 alone for drums, but a bank (GM2, XG) or a message (GS) can make another channel drums. Where all notes and pedals
+of a file are in one track the parser is right; other files are read here, message by message.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _BANK_CHOSEN = re.compile(
 )
 BANK = 0  # controller of the bank's upper half
 _GM2_DRUMS, _XG_DRUMS = 120, 127
-_XG_ON = re.compile(rb"\x43[\x10-\x1f]\x4c\x00\x00\x7e\x00")  # from there on bank 127 means drums
-_GS_DRUMS = re.compile(rb"\x41[\x00-\x7f]\x42\x12\x40([\x10-\x1f])\x15[\x01\x02]")  # a part becomes one of drums
+_XG_ON = re.compile(rb"\x43[\x10-\x1f]\x4c\x00\x00\x7e\x00")  # after it bank 127 means drums
+_GS_DRUMS = re.compile(rb"\x41[\x00-\x7f]\x42\x12\x40([\x10-\x1f])\x15[\x01\x02]")  # makes a part drums
 _GS_CHANNELS = (9, *range(9), *range(10, 16))  # of its parts
 
 
@@ -70,12 +70,12 @@ def channels_of(song: bytes, parts: Sequence[Part]) -> list[tuple[int, int]]:
 
 
 def further_drums(song: bytes, parts: Sequence[Part]) -> list[bool] | None:
-    """Whether each part, as for `shared_pedals`, is of drums by its channel; None where only channel 10 can be.
+    """Whether each part, as of `shared_pedals`, is drums by its channel; None where only channel 10 can be drums.
 
     Raises:
         ValueError: these are not the parts of the file.
     """
-    # plain searches for bytes come first: they take no time, and most files go no further
+    # searches for plain bytes come first: they take no time, and are enough for most files
     by_message = (
         {_GS_CHANNELS[part[0] & 0x0F] for part in _GS_DRUMS.findall(song)} if b"\x42\x12\x40" in song else set()
     )
@@ -106,7 +106,7 @@ class _Channels:
 
     def __init__(self, track: bytes, whole: bool) -> None:
         self.pedals = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)  # tick, and whether it goes down
-        self.banks = defaultdict[tuple[int, int], set[int]](set)  # that are chosen
+        self.banks = defaultdict[tuple[int, int], set[int]](set)  # that its messages choose
         self._parts = set[tuple[bool, int, int, int]]()  # percussion, channel, program, port; of parts with notes
         programs = defaultdict[int, int](int)
         for run in runs(track, whole):

@@ -33,8 +33,8 @@ class Song:
     data: bytes
     tempo: int | None = None  # microseconds per quarter
     remarks: tuple[str, ...] = ()
-    messages: tuple[bytes, ...] = ()  # those with two data bytes of each track, notes among them
-    programs: tuple[bytes, ...] = ()  # those with one data byte of each track, changes of program among them
+    messages: tuple[bytes, ...] = ()  # of each track, those with two data bytes, notes among them
+    programs: tuple[bytes, ...] = ()  # of each track, those with one data byte, changes of program among them
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def songs_of(data: bytes, name: Path | str) -> tuple[Song, ...]:
     if data[:4] == b"RIFF":
         data = _unwrap(data, name)
     if data[:4] != b"MThd":
-        told = "a clip file of MIDI 2.0" if data.startswith(_CLIP_FILE) else f"begins with {data[:4]!r}"
-        raise MidiError(name, Reason.NOT_MIDI, f"{told}, expected b'MThd'")
+        found = "a clip file of MIDI 2.0" if data.startswith(_CLIP_FILE) else f"begins with {data[:4]!r}"
+        raise MidiError(name, Reason.NOT_MIDI, f"{found}, expected b'MThd'")
     if len(data) < _HEADER.size:
         raise MidiError(name, Reason.TRUNCATED, f"{len(data)} bytes, the header alone needs {_HEADER.size}")
     _, length, form, announced, division = _HEADER.unpack_from(data)

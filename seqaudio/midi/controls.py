@@ -1,7 +1,7 @@
 """Read the controllers that change how notes sound, in the parser's child: volume, pan, expression and bends.
 
-They act on their channel in all tracks, whatever track they stand in, and hold until the next value. Bends are in
-cents, by the range that the file gives (registered parameter 0), otherwise two semitones.
+They act on their channel in all tracks, in whatever track they stand, and hold until the next value. Bends are in
+cents, by the range that the file gives (registered parameter 0), otherwise a range of two semitones.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def controls_of(song: bytes, parts: Sequence[Part]) -> list[tuple[int, Control]]
 
 
 def _changes(events: Sequence[_Event]) -> Iterator[Control]:
-    """What the events of one channel change, sorted by tick; what sets a value that holds already is left out."""
+    """The changes that the events of one channel make, given sorted by tick; equal values in a row change nothing."""
     values = dict(DEFAULTS)
     parameter, cents, bend = (127, 127), 200, 0  # of the data; what a full bend is; the last bend, -8192..8191
     for tick, kind, value in events:

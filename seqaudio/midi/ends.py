@@ -1,4 +1,4 @@
-"""Which notes of a track have no end, and where each of them ends instead.
+"""Find the notes of a track that have no note-off.
 
 The parser gives a note-off to the oldest sounding note of its channel and pitch. That is right for notes that overlap,
 but where a note-on has no note-off, each later note of its pitch would get the note-off of the next one. Some programs
@@ -24,7 +24,7 @@ _TOGETHER = 31  # tracks whose keys are told apart by 16 bits, with that value l
 
 
 class Keyed(NamedTuple):
-    """What a track plays, where the oldest note of a key ends first."""
+    """The keys of a track that have strikes without ends or ends without strikes, if the oldest note ends first."""
 
     unended: Keys  # keys of which a strike is left without an end
     idle: Keys  # keys of which an end finds no note
@@ -40,7 +40,7 @@ def keyed(tracks: Sequence[bytes]) -> list[Keyed]:
 
 
 def _keyed(tracks: Sequence[bytes]) -> list[Keyed]:
-    """The same of a few tracks, each key told as 2048 x track + key."""
+    """The same for a few tracks, each key as the number 2048 x track + key."""
     messages = Messages.of(b"".join(tracks))
     behind = np.searchsorted(messages.low[:, 2], np.cumsum([len(track) for track in tracks]))  # messages up to its end
     track = np.repeat(np.arange(len(tracks), dtype=np.uint16), np.diff(behind, prepend=0))
@@ -81,7 +81,7 @@ def missing_ends(ticks: Sequence[int], struck: bytes) -> list[Missing]:
 
     Notes that overlap each keep their own end as long as strikes and ends match. From there on they do where they come
     as a block, strikes and then as many ends; of more strikes than ends the oldest have none. An end that finds no note
-    belongs to a strike of its tick behind it, if fewer strikes lack an end then.
+    belongs to a later strike of its tick, if fewer strikes lack an end then.
 
     Args:
         ticks: [N] of the events of one channel and key, in order.
@@ -110,7 +110,7 @@ def _unended(order: Sequence[int], struck: bytes) -> list[int]:
 
 
 def _ended_before(order: Sequence[int], ticks: Sequence[int], struck: bytes) -> tuple[list[int], list[int]]:
-    """Strikes whose end may stand before them at their tick; and all events but for those strikes and ends."""
+    """Strikes whose end may stand before them at the same tick; and all events but those strikes and ends."""
     ended: list[int] = []
     rest: list[int] = []
     early: list[int] = []  # places in `rest` of ends of one tick that found no note
@@ -130,7 +130,7 @@ def _ended_before(order: Sequence[int], ticks: Sequence[int], struck: bytes) -> 
 
 
 def idle_ends(ticks: Sequence[int], struck: bytes) -> list[int]:
-    """Ticks of the ends of one key that find no note, but for those that belong to a strike of their tick."""
+    """Ticks of the ends of one key that find no note, but those that belong to a strike of the same tick."""
     found, sounding = [], 0
     for tick, strike in zip(ticks, struck, strict=True):
         if not strike and not sounding:
@@ -141,7 +141,7 @@ def idle_ends(ticks: Sequence[int], struck: bytes) -> list[int]:
 
 
 def _ends_first(ticks: Sequence[int], struck: bytes) -> Sequence[int]:
-    """The order of the events in which at one tick older notes end before others begin."""
+    """The events in the order in which, at the same tick, older notes end before others begin."""
     given = np.array(ticks)
     kinds = np.frombuffer(struck, np.uint8)
     if not ((given[1:] == given[:-1]) & (kinds[:-1] > kinds[1:])).any():

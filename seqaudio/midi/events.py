@@ -45,7 +45,7 @@ _SYSTEM = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 
 class Checked(NamedTuple):
     """A checked track, and positions in it."""
 
-    track: bytes  # as it was given, but with data bytes of at most 127 and a first delta time of at least 0
+    track: bytes  # as given, but with data bytes of at most 127 and a first delta time of at least 0
     misleading: list[slice]  # events that the parser would misread, and that must be removed
     messages: list[slice]  # runs of messages with two data bytes, notes among them
     programs: list[slice]  # runs of messages with one data byte, changes of program among them
@@ -99,7 +99,7 @@ def check_events(given: bytes) -> Checked:
             break
         high = _high_data(track, event, running)
         if high:
-            # bytes that can be changed where they are: a track may have many of them
+            # changed in place, since a track may have many of them
             track = track if isinstance(track, bytearray) else bytearray(track)
             for byte in high:
                 track[byte] = 0x7F
@@ -237,8 +237,8 @@ def wait_at(events: Bytes, place: int) -> tuple[int, int]:
     wait = _LENGTH.match(events, place)
     if wait is None:
         five = events[place + _LONG_WAIT - 1 : place + _LONG_WAIT]
-        told = "five bytes, expected at most four" if five and five[0] < 0x80 else "more than four bytes, or cut short"
-        raise ValueError(f"byte {place}: a delta time of {told}")
+        found = "five bytes, expected at most four" if five and five[0] < 0x80 else "more than four bytes, or cut short"
+        raise ValueError(f"byte {place}: a delta time of {found}")
     return number_of(bytes(wait[0])), wait.end()
 
 

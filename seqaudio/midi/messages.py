@@ -1,4 +1,4 @@
-"""Messages of two data bytes as columns, and a track into which messages are inserted, all of them in one pass."""
+"""Messages of two data bytes as columns, and a track into which messages are inserted, all in one pass."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from seqaudio.midi.events import MAX_WAIT, check_events, event_end, number_of, t
 Numbers = npt.NDArray[Any]
 
 KEYS = 16 * 128  # numbers of channel and pitch, 128 x channel + pitch
-NO_KEY = 0xFFFF  # of what is no note
+NO_KEY = 0xFFFF  # of messages that are no notes
 _PORT = re.compile(rb"\xff\x21\x01([\x00-\x7f])")
 
 
@@ -23,17 +23,17 @@ class Messages(NamedTuple):
     """Messages of two data bytes."""
 
     data: Numbers  # their bytes
-    low: Numbers  # [M, 3] where in them the last byte of the wait lies, and the two data bytes
+    low: Numbers  # [M, 3] places in `data` of the last byte of the delta time and of the two data bytes
     status: Numbers  # [M] uint8
     key: Numbers  # [M] uint16 of note-ons and note-offs
     struck: Numbers  # [M] bool; a note-on without velocity is an end
 
     @classmethod
     def of(cls, messages: bytes) -> Messages:
-        """Decode them: of a message only its status and the wait but for the last byte have the highest bit."""
+        """Decode them: only the status and the bytes of the delta time before its last have the highest bit."""
         data = np.frombuffer(messages, np.uint8)
         low = np.flatnonzero(data < 0x80).reshape(-1, 3)
-        own = data[low[:, 1] - 1]  # the end of the wait where the status before goes on
+        own = data[low[:, 1] - 1]  # the status, or under running status the end of the delta time
         given = np.flatnonzero(own >= 0x80)
         status = np.repeat(own[given], np.diff(given, append=len(own)))
         key = (status & 0x0F).astype(np.uint16) << 7 | data[low[:, 1]]
@@ -45,10 +45,10 @@ class Event(NamedTuple):
     """An event that is no message of two data bytes."""
 
     tick: int
-    start: int  # where in the track it begins, with its wait
-    body: int  # where its wait ends
+    start: int  # place in the track of its delta time
+    body: int  # place after its delta time
     status: int
-    running: bool  # whether the status is that of the event before, and is not written
+    running: bool  # whether the status is not written, since it is that of the event before
 
 
 @dataclass
@@ -56,9 +56,9 @@ class _Edit:
     """An event before which messages are inserted, or whose status is written out."""
 
     tick: int  # of the event
-    wait: int  # its own, as it stands
-    body: int  # where its wait ends
-    status: bytes = b""  # to be written out, since what stands before it changes the running status
+    wait: int  # its own delta time
+    body: int  # place after its delta time
+    status: bytes = b""  # to be written out, since the inserted messages change the running status
     added: list[tuple[int, bytes]] = field(default_factory=list)  # ticks, and messages with their status
 
 
@@ -80,7 +80,7 @@ class Track:
 
     def _places(self, runs: Sequence[slice]) -> tuple[Numbers, Numbers, Numbers]:
         found, track, low = self.found, self.data, self.found.low
-        longer = low[:, 0] - np.append(0, low[:-1, 2] + 1)  # bytes of each wait before its last
+        longer = low[:, 0] - np.append(0, low[:-1, 2] + 1)  # bytes of each delta time before its last
         waits = found.data[low[:, 0]].astype(np.int64)
         for back in range(1, 4):
             there = np.flatnonzero(longer >= back)
@@ -91,7 +91,7 @@ class Track:
         before = [0, *(run.stop for run in runs[:-1])][: len(runs)]
         gaps = [slice(stop, run.start) for stop, run in zip(before, runs, strict=True)]
         waits[first] += np.array([ticks_of(track[gap]) for gap in gaps], dtype=np.int64)
-        # what lies before some messages, by their index; behind the last one until the end mark, too
+        # the other events before some messages, by the index of the message; after the last one too, to the end mark
         self.gaps = {at: gap for at, gap in zip(first.tolist(), gaps, strict=True) if gap.stop > gap.start}
         shift = np.array([run.start for run in runs], dtype=np.int64) - offset
         stop = low[:, 2] + 1 + np.repeat(shift, np.diff(first, append=len(low)))
@@ -101,7 +101,7 @@ class Track:
 
     @property
     def port(self) -> int:
-        """The port that it names first; 0 where it names none."""
+        """The first port that the track names; 0 where it names none."""
         named = next(
             (port for gap in self.gaps.values() if (port := _PORT.search(self.data, gap.start, gap.stop))), None
         )
@@ -123,7 +123,7 @@ class Track:
             place = end
 
     def programs(self) -> list[tuple[int, int, int, int]]:
-        """Changes of program, in order: tick, channel, program, and the index of the message before which it lies."""
+        """Changes of program, in order: tick, channel, program, and the index of the message that follows."""
         found = []
         for before, gap in self.gaps.items():
             if any(run.start < gap.stop and run.stop > gap.start for run in self._ones):
@@ -135,7 +135,7 @@ class Track:
         return found
 
     def insert(self, after: int, tick: int, message: bytes) -> None:
-        """Insert a message, with its status, at a tick behind the message of index `after` (-1: at the beginning).
+        """Insert a message, with its status, at a tick after the message of index `after` (-1: at the beginning).
 
         The tick is at least that of this message, and at most that of the next.
         """
@@ -144,7 +144,7 @@ class Track:
             if not placed and event.tick >= tick:
                 self._edit(event).added.append((tick, message))
                 placed = True
-            if placed and event.status < 0xF0:  # the first message behind it needs a status of its own
+            if placed and event.status < 0xF0:  # the first message after it needs a status of its own
                 self._edit(event)
                 return
         if after + 1 < len(self.tick):
@@ -161,7 +161,7 @@ class Track:
 
     def _message(self, index: int) -> Event:
         stop = int(self.stop[index])
-        running = self.data[stop - 3] < 0x80  # the last byte of its wait
+        running = self.data[stop - 3] < 0x80  # the last byte of its delta time
         body = stop - 2 if running else stop - 3
         return Event(int(self.tick[index]), int(self.start[index]), body, int(self.status[index]), running)
 
@@ -171,7 +171,7 @@ class Track:
         return self._edits.setdefault(event.start, _Edit(event.tick, wait, event.body, status))
 
     def rewritten(self) -> bytes:
-        """The track with what was inserted; nothing else changes."""
+        """The track with the inserted messages; nothing else changes."""
         parts, done = [], 0
         for place, edit in sorted(self._edits.items()):
             parts.append(self.data[done:place])

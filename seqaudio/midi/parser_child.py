@@ -36,7 +36,7 @@ from seqaudio.midi.controls import controls_of
 from seqaudio.midi.events import ticks_of
 from seqaudio.midi.repairs import repaired
 
-PEDALS, CONTROLS = 1, 2  # bits of what to read
+PEDALS, CONTROLS = 1, 2  # bits that say what to read
 NOTE_COLUMNS = ("time", "duration", "pitch", "velocity")
 TEMPO_COLUMNS = ("time", "mspq")
 PEDAL_COLUMNS = ("time", "duration")
@@ -162,20 +162,20 @@ def _controls(song: Song, struck: list[Any], remarks: list[str]) -> list[tuple[i
     try:
         found = controls_of(song.data, [(track.program, track.is_drum) for track in struck])
     except ValueError as error:
-        remarks.append(f"volume, pan, expression and bends are left out: {error}")
+        remarks.append(f"volume, pan, expression and bends left out: {error}")
         return []
     return sorted(((part, *control) for part, control in found), key=lambda row: row[1])
 
 
 def _drums(song: Song, struck: list[Any], remarks: list[str]) -> list[bool]:
-    """Whether each track that has notes is of drums."""
-    told = [track.is_drum for track in struck]
+    """Whether each track that has notes is drums."""
+    by_parser = [track.is_drum for track in struck]
     try:
         further = further_drums(song.data, [(track.program, track.is_drum) for track in struck])
     except ValueError as error:
-        remarks.append(f"drums are those of channel 10 alone: {error}")
+        remarks.append(f"only channel 10 read as drums: {error}")
         further = None
-    return told if further is None else further
+    return by_parser if further is None else further
 
 
 def _name(name: str, song: bytes) -> str:

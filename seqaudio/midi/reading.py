@@ -21,7 +21,7 @@ __all__ = ["LIMITS", "SUFFIXES", "Pedal", "ReadingLimits", "is_midi", "read_many
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")  # of MIDI files, in any case; karaoke and RIFF files are MIDI too
 
-VERSION = 2  # of reading: raise it whenever a file gives other notes (tests/test_code_versions.py)
+VERSION = 2  # of the code that reads: raise it whenever a file gives other notes (tests/test_code_versions.py)
 
 Source = Path | str | bytes
 Pedal = Literal["kept", "applied"]  # the options of users
@@ -36,12 +36,12 @@ def read_midi(
     """The notes of a MIDI file.
 
     A note ends at the first note-off of its pitch and channel that no earlier note took. Where a track has fewer
-    note-offs of a pitch than note-ons, one in another track ends the note, or else the next note-on of its pitch does,
-    as players have it; a note that nothing ends is closed at the end of its track. Remarks count them
+    note-offs of a pitch than note-ons, a note-off in another track ends the note, or else the next note-on of its
+    pitch, as in players; a note that nothing ends is closed at the end of its track. Remarks count these notes
     (`midi/repairs.py`). Each channel and program of a track becomes a track; a sustain pedal belongs to every track of
     its channel, and so does a program that a track does not set itself. A file with an SMPTE clock gets quarters of one
-    second (1.001 s at drop frame) and loses its tempos. Invalid signatures are left out, data bytes above 127 taken as
-    127, bytes between tracks passed over, with a remark. Names that are not UTF-8 are read as Latin-1.
+    second (1.001 s at drop frame) and loses its tempos. Each with a remark, invalid signatures are left out, data bytes
+    above 127 are read as 127, and bytes between tracks are skipped. Names that are not UTF-8 are read as Latin-1.
 
     Args:
         source: a path, or the bytes of a file.
@@ -60,7 +60,7 @@ def read_midi(
     if len(songs) > 1:
         detail = (
             f"{len(songs)} songs in one file (format 2), expected one; save each as a file of its own "
-            f"(`seqaudio info` describes them all, `seqaudio prepare` takes each as a piece)"
+            f"(`seqaudio info` describes all of them, `seqaudio prepare` makes each a piece)"
         )
         raise MidiError(_name(source), Reason.DAMAGED, detail)
     return songs[0]

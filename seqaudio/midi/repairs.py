@@ -1,13 +1,13 @@
-"""Give a song what its parser, which looks at each track alone, would miss: ends of notes, programs of channels.
+"""Add to a song what its parser, which reads each track alone, would miss: ends of notes, programs of channels.
 
-- A key that is struck while it sounds, with fewer ends than strikes, ends the earlier note there; where its end stands
-  before it at the same tick (music21's grace notes), the note has no length. A key that nothing ends is closed at the
-  end of its track. Each is a remark.
-- An end in another track of its channel ends a note, too.
+- A note without a note-off ends with an unused note-off of its channel in another track; or else at the next note-on of
+  its pitch; or else at the end of its track. If its note-off stands before it at the same tick (music21's grace notes),
+  it has no length. Each is a remark.
 - A program that is set in another track holds, from its tick on, for the notes of its channel; a change that the track
   itself makes later replaces it. Where two tracks play on one channel and each sets its own program, each keeps it.
 
-Songs that lack nothing stay as they are, byte for byte; in others each track is written once.
+Songs that lack nothing stay as they are, byte for byte; in others each track is rewritten once. As in `ends.py`, a
+strike is a note-on, an end is a note-off, and a key is a channel and a pitch.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from seqaudio.midi.ends import Keyed, idle_ends, keyed, missing_ends
 from seqaudio.midi.messages import Numbers, Track
 
 _NOTE_OFF, _PROGRAM = 0x80, 0xC0
-_RELEASED = 64  # velocity of an end that does not tell it
+_RELEASED = 64  # velocity of the ends that are added
 _CHANGE = re.compile(rb"[\x80-\xff]{0,3}+[\x00-\x7f]([\xc0-\xdf]?)[\x00-\x7f]")  # a message of one data byte
 # remarks, in their order; {} is a number of notes
-AGAIN = "{} without an end, ended where the key comes next"
-CLOSED = "{} without an end, closed at the end of the track"
-NO_LENGTH = "{} whose end comes before the strike, read without length"
+AGAIN = "{} without note-off, ended at the next note-on of the pitch"
+CLOSED = "{} without note-off, closed at the end of the track"
+NO_LENGTH = "{} whose note-off comes before the note-on, read without length"
 ELSEWHERE = "{} ended in another track of the same channel"
 
 
 def repaired(songs: Sequence[Song]) -> list[Song]:
-    """The songs with what they lack, and remarks on it. Many songs together are faster than each alone."""
+    """The songs with what they lack, and remarks about it. Many songs together are faster than each alone."""
     found = keyed([messages for song in songs for messages in song.messages])
     made, first = [], 0
     for song in songs:
@@ -47,7 +47,7 @@ def repaired(songs: Sequence[Song]) -> list[Song]:
 
 
 def _programs_in_other_tracks(song: Song, found: Sequence[Keyed]) -> bool:
-    """Whether a program may hold in another track than the one that sets it; seldom true by mistake."""
+    """Whether a program may hold in another track than the one that sets it; rarely true where none does."""
     if len(found) < 2 or not any(song.programs):
         return False
     programmed = [_channels_set(programs) for programs in song.programs]
@@ -61,7 +61,7 @@ def _programs_in_other_tracks(song: Song, found: Sequence[Keyed]) -> bool:
 
 
 def _channels_set(messages: bytes) -> int:
-    """A bit for each channel whose program some messages of one data byte change."""
+    """A bit for each channel whose program these messages of one data byte change."""
     status = channels = 0
     for own in _CHANGE.findall(messages):
         status = own[0] if own else status
@@ -71,7 +71,7 @@ def _channels_set(messages: bytes) -> int:
 
 
 class _Repair:
-    """One song: its tracks as they are decoded, one after another, when they are needed."""
+    """The repair of one song; its tracks are decoded when they are first needed."""
 
     def __init__(self, song: Song, found: Sequence[Keyed], programs: bool) -> None:
         self._song, self._found, self._programs = song, found, programs
@@ -95,12 +95,12 @@ class _Repair:
             self._tracks[number].rewritten() if number in self._tracks else given
             for number, given in enumerate(self._given)
         ]
-        told = [
+        remarks = [
             text.format(f"{count:,} note{'s' * (count != 1)}")
             for text in (AGAIN, CLOSED, NO_LENGTH, ELSEWHERE)
             if (count := self._counts[text])
         ]
-        return replace(self._song, data=with_tracks(self._song.data, tracks), remarks=(*self._song.remarks, *told))
+        return replace(self._song, data=with_tracks(self._song.data, tracks), remarks=(*self._song.remarks, *remarks))
 
     def _end_notes(self, number: int, key: int) -> None:
         """Insert the ends that a key of a track lacks."""
@@ -111,7 +111,7 @@ class _Repair:
         elsewhere = self._ends_elsewhere(number, key)
         given = sorted(tick for ends in elsewhere for tick in ends)
         struck = [int(ticks[strike]) for strike, ended_before in missing if not ended_before]
-        # as many ends as strikes: the oldest note ends first, as in one track
+        # with as many ends as strikes the oldest note ends first, as in one track
         paired = len(given) == len(struck) and all(end >= strike for strike, end in zip(struck, given, strict=True))
         end = bytes([_NOTE_OFF | key >> 7, key & 0x7F, _RELEASED])
         for strike, ended_before in missing:
@@ -133,7 +133,7 @@ class _Repair:
             self._counts[kind] += 1
 
     def _ends_elsewhere(self, number: int, key: int) -> list[list[int]]:
-        """Ticks of ends of a key that find no note in their own tracks, by track; whoever takes one removes it."""
+        """Ticks of the ends of a key that find no note in their own tracks, a list for each; takers remove them."""
         others = [other for other, track in enumerate(self._found) if other != number and key in track.idle]
         if not others:
             return []
@@ -175,10 +175,10 @@ class _Repair:
     def _set_program(
         self, track: Track, channel: int, own: list[tuple[int, int, int]], given: list[tuple[int, int]]
     ) -> None:
-        """Insert the programs of one channel of a track, each before the first strike that it holds for.
+        """Insert the programs of one channel of a track, each before the first strike for which it holds.
 
         Args:
-            own: tick, program, and the index of the message before which it lies, of the changes in the track itself.
+            own: tick, program, and the index of the message that follows, of the changes in the track itself.
             given: tick and program of the changes in other tracks.
         """
         strikes = np.flatnonzero(track.struck & (track.key >> 7 == channel))
@@ -197,7 +197,7 @@ class _Repair:
 
 
 def _taken(elsewhere: list[list[int]], tick: int, latest: int | None) -> int | None:
-    """The first of some ticks from `tick` to `latest`, removed from its list; None where there is none."""
+    """The first tick of the lists from `tick` to `latest`, removed from its list; None where there is none."""
     fitting = [(end, ends) for ends in elsewhere for end in ends if end >= tick and (latest is None or end <= latest)]
     if not fitting:
         return None

@@ -1,4 +1,4 @@
-"""Build models from a name and plain arguments, which may come from anybody's `config.json`."""
+"""Build models from a name and plain arguments, which may come from a `config.json` that anybody wrote."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seqaudio.json_files import Bounds, fitted
 from seqaudio.models.base import MODELS, Model
 from seqaudio.tensors import Form
 
-MAX_SIZE = 2**20  # of any whole number among the arguments, such as hidden units or names of a vocabulary
+MAX_SIZE = 2**20  # greatest whole number among the arguments, such as hidden units or names of a vocabulary
 BOUNDS = {
     "hidden_size": Bounds(1, MAX_SIZE),
     "input_size": Bounds(1, MAX_SIZE),
@@ -33,7 +33,7 @@ def build_model(name: str, arguments: dict[str, Any]) -> Model:
 
     Raises:
         OptionError: no model has that name.
-        RunError: the arguments do not fit the model, or its weights the memory.
+        RunError: the arguments do not fit the model, or its weights do not fit into memory.
     """
     kind = MODELS[name]
     _check_arguments(name, kind, arguments)
@@ -55,13 +55,13 @@ def check_forms(name: str, arguments: dict[str, Any], stored: Mapping[str, Form]
     """
     layers = arguments.get("layers")
     if isinstance(layers, int) and layers > max(len(stored), 1):
-        raise RunError(f"{layers} layers, expected at most one for each of the {len(stored)} stored tensors")
+        raise RunError(f"{layers} layers, expected at most the {len(stored)} of the stored tensors")
     with torch.device("meta"):  # sizes alone: nothing is allocated, and no random number is drawn
         whole = {"initialisation": ""} if "initialisation" in arguments else {}
         wanted = {name: Form.of(value) for name, value in build_model(name, arguments | whole).state_dict().items()}
     for tensor in sorted(wanted.keys() | stored.keys()):
         if wanted.get(tensor) != stored.get(tensor):
-            raise RunError(f"{tensor}: stored is {stored.get(tensor)}, expected {wanted.get(tensor)}")
+            raise RunError(f"{tensor}: stored as {stored.get(tensor)}, expected {wanted.get(tensor)}")
 
 
 def _check_arguments(name: str, kind: type[Model], arguments: dict[str, Any]) -> None:
@@ -78,5 +78,5 @@ def _check_arguments(name: str, kind: type[Model], arguments: dict[str, Any]) ->
                 raise ValueError(f"{argument} is {value:,}, expected {bounds}")
         except ValueError as error:
             raise RunError(f"model {name!r} does not take these arguments: {error}") from None
-        except TypeError:  # of a type that is none of JSON, as a model that --use registers may have
+        except TypeError:  # of a type that JSON does not have, in a model that --use registers
             continue

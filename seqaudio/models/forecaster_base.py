@@ -177,7 +177,7 @@ class ForecastModel(Model):
             if self.window:
                 inputs = torch.cat([inputs, following])[-len(inputs) :]
                 blocks.append(self(inputs)[0][-1])
-            else:  # the state has read all that came before
+            else:  # the state already holds all that came before
                 values, state = self(following, state)
                 blocks.append(values[-1])
         return torch.cat(blocks, dim=1)[:, :steps]

@@ -63,10 +63,10 @@ def end_of_last_bar(notes: NoteSequence) -> int:
 
 
 def with_full_upbeat(notes: NoteSequence) -> NoteSequence:
-    """The piece with silence before its upbeat, so that tick 0 begins a full bar; any other piece as it is.
+    """The piece with silence before its upbeat, so that tick 0 begins a full bar; a piece without one as it is.
 
-    An upbeat is a bar at the beginning that is shorter than those after it, and has a time signature of its own, such
-    as 1/4 before 3/4. Where the missing time is a fraction of a tick, the piece stays as it is.
+    An upbeat is a first bar that is shorter than the bars after it and has its own time signature, such as 1/4 before
+    3/4. Where the missing time is a fraction of a tick, the piece stays as it is.
     """
     first, *later = _time_signatures(notes)
     if not later:

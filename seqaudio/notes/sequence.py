@@ -140,7 +140,7 @@ class NoteSequence:
             tempos: (tick, microseconds per quarter), sorted by `tempo_map`; before the first, 120 quarters a minute.
             track_names: by default every track has an empty name.
             pedals: [P, 3] as in the field `pedals`, in any order.
-            controls: [C, 4] as in the field `controls`; of those at one tick the later holds.
+            controls: [C, 4] as in the field `controls`; of several at one tick the last one holds.
         """
         given = (start_tick, end_tick, pitch, velocity, program, track, is_drum)
         columns: dict[str, Any] = {name: converted(name, values) for name, values in zip(TYPES, given, strict=True)}
@@ -302,7 +302,7 @@ class NoteSequence:
         return elapsed / (self.ticks_per_quarter * 1e6)
 
     def select(self, which: npt.NDArray[np.bool_]) -> NoteSequence:
-        """Only the notes for which `which` [N] is true; all but the notes stays."""
+        """Only the notes for which `which` [N] is true; tempos, signatures, pedals and the like stay."""
         if which.all():
             return self
         return self._with(**{name: getattr(self, name)[which] for name in TYPES})

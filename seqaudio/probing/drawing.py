@@ -51,7 +51,7 @@ class DrawnReport(Protocol):
 
 
 def draw_reports(reports: Mapping[str, DrawnReport], path: Path | str) -> None:
-    """Write `reports_figure` as a PNG of 150 dots an inch. Raises OSError where the folder may not be written to."""
+    """Write `reports_figure` as a picture (PNG, PDF or SVG). Raises OSError where the folder may not be written to."""
     save_figure(reports_figure(reports), path)
 
 

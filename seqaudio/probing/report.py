@@ -126,7 +126,7 @@ class Report:
         print(self)
 
     def draw(self, path: Path | str, title: str = "") -> None:
-        """Write the curves and heat maps as a PNG. Raises OSError where the folder may not be written to."""
+        """Draw the curves and heat maps as PNG, PDF or SVG. Raises OSError where the folder may not be written to."""
         from seqaudio.probing.drawing import draw_reports
 
         draw_reports({title or self.subject: self}, path)

@@ -10,22 +10,22 @@ import numpy.typing as npt
 from seqaudio.notes.controls import BEND, DEFAULTS, EXPRESSION, NOT_PLAYED, PAN, VOLUME
 from seqaudio.notes.sequence import NoteSequence
 
-RAMP = 0.01  # seconds in which a value is reached, so that no step is heard as a click
+RAMP = 0.01  # seconds in which a value is reached, since a jump is heard as a click
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Values that hold from their seconds on; [K] each, rising from 0 s."""
+    """Values that hold from their times on; times rise from 0 s. [K] each."""
 
     seconds: Floats
     values: Floats
 
     def over(self, start: float, count: int, rate: int) -> Floats | float:
-        """The values at `count` samples from `start` (seconds) on: [count], or one number where it does not change.
+        """The values at `count` samples from `start` (seconds) on: [count], or one number where they do not change.
 
-        A value given up to the start holds from the start; later ones are reached in RAMP seconds.
+        The value that holds at the start is there at once; later ones are reached in RAMP seconds.
         """
         first, last = np.searchsorted(self.seconds, [start + 1e-9, start + count / rate], side="right") - 1
         if first >= last:
@@ -39,7 +39,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Expression:
-    """How a track is played; None where no controller says it."""
+    """Expression of a track over time; None where no controller gives it."""
 
     gain: Curve | None = None  # amplitude
     pan: Curve | None = None  # -1 left .. 1 right
@@ -77,7 +77,7 @@ def not_played(notes: NoteSequence) -> str:
 def _curve(notes: NoteSequence, controls: npt.NDArray[np.int64], kind: int) -> Curve:
     own = controls[controls[:, 2] == kind]
     seconds = np.append(0.0, notes.seconds(own[:, 1]))
-    last = np.append(seconds[1:] > seconds[:-1], True)  # of several at one time the last one holds
+    last = np.append(seconds[1:] > seconds[:-1], True)  # of several at the same time the last one holds
     return Curve(seconds[last], np.append(DEFAULTS[kind], own[:, 3])[last].astype(np.float64))
 
 

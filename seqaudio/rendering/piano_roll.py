@@ -74,7 +74,7 @@ class _Row:
 
 
 def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "") -> None:
-    """Write `piano_roll` as a PNG at 150 dots per inch. Equal notes give equal bytes.
+    """Write `piano_roll` as a picture (PNG, PDF or SVG). Equal notes give equal bytes.
 
     Raises:
         OptionError: no notes, or more than 20,000 quarters.

@@ -24,7 +24,7 @@ def sine_tones(notes: NoteSequence, sample_rate: int) -> npt.NDArray[np.float32]
         x(t) = (velocity / 127)^2 e(t) sum_k a_k exp(-k t / d) sin(2 pi k f t),   d = DECAY * 261.6 Hz / f
 
     e(t) is attack and release. Partials at or above half the sample rate are left out. Percussion is noise. Tracks are
-    panned from left to right at constant power, unless a controller pans them. Gain and bends are those of
+    panned from left to right at constant power, unless a controller pans them. Gains and bends come from
     `expressions_of`.
     """
     total = int(np.ceil((notes.duration + MIN_NOTE + RELEASE) * sample_rate)) + 1

@@ -38,7 +38,7 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
     in the package pretty_midi. Programs that a SoundFont lacks are played by its lowest program, and notes longer than
     a minute are released after a minute, both with a warning on stderr. Where the default SoundFont cannot be played,
     `sine_tones` plays instead, also with a warning. Sustain pedals hold notes; volume, pan, expression and bends are
-    played where `read_midi` was asked for them; other controllers are not, which a warning says of those that matter.
+    played if `read_midi` was asked for them; a warning names others that should be heard, such as modulation.
 
     Raises:
         OptionError: no notes, a piece of more than an hour, a sample rate (hertz) outside 8000..192000, a `soundfont`

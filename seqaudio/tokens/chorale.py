@@ -38,8 +38,8 @@ class ChoraleRepresentation(FourVoiceRepresentation):
     its later steps, after silence (`with_full_upbeat`). A piece ends with the bar in which the last note ends.
 
     `four_voices` chooses the tracks of the voices, which may cross and share pitches. The first time signature holds
-    throughout; one that is not among the three becomes the one whose bar is as long (6/8: 3/4), or has a whole number
-    of its bars (3/8: 3/4), otherwise 4/4. Velocities, programs and tempo are not written; `quantise` sets them.
+    throughout. If it is none of the three, it becomes the one whose bar is as long (6/8: 3/4), or as long as several of
+    its bars (3/8: 3/4), otherwise 4/4. Velocities, programs and tempo are not written; `quantise` sets them.
 
     Source: steps of four voices in one stream with a mark before each, as in Liang et al. (2017), "Automatic stylistic
     composition of Bach chorales with deep LSTM". Leaving out steps without a change, and writing the position in the
@@ -133,7 +133,7 @@ def _signature(index: int) -> TimeSignature:
 
 
 def _time_signature(notes: NoteSequence) -> int:
-    """The index in TIME_SIGNATURES of the one that `ChoraleRepresentation` writes for the first of a piece."""
+    """The index in TIME_SIGNATURES that `ChoraleRepresentation` writes for the first time signature of a piece."""
     first = notes.time_signatures[0] if notes.time_signatures else COMMON_TIME
     if first.name in TIME_SIGNATURES:
         return TIME_SIGNATURES.index(first.name)

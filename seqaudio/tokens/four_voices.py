@@ -21,7 +21,7 @@ def four_voices(notes: NoteSequence, steps_per_quarter: int) -> list[Voice]:
     """At most four voices on a grid, the soprano first, each the skyline of its track.
 
     The tracks are those named after the voices if there is one for each, otherwise the first four tracks with notes,
-    by falling mean pitch; of equally high ones the earlier comes first. Drums are left out.
+    by falling mean pitch; of equal means the earlier track comes first. Drums are left out.
     """
     notes = notes.select(~notes.is_drum)
     names = [name.strip().lower() for name in notes.track_names]

@@ -1,4 +1,4 @@
-"""What a representation leaves out of a piece, moves and rewrites: counts that are cheap, and lines in words."""
+"""Count what a representation leaves out of a piece, moves and rewrites, fast, and describe it in words."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 
-FINEST_GRID = 48  # steps per quarter that are proposed: more than that not every representation takes
+FINEST_GRID = 48  # most steps per quarter that a remark proposes; not every representation takes more
 DRUMS = "miditok:MMM"  # a representation that writes drums
 _EXACT = 1e-9  # seconds or quarters: times closer than that are equal
 _SHOWN = 3  # time signatures of a piece that are listed
@@ -33,7 +33,7 @@ class Onsets(NamedTuple):
 
     @classmethod
     def of(cls, quantised: NoteSequence, seconds: bool) -> Onsets:
-        """Those of a result of `quantise`; drums have pitches from 128 on."""
+        """The onsets in a result of `quantise`; drums have pitches from 128 on."""
         pitch = quantised.pitch.astype(np.int64) + 128 * quantised.is_drum
         quarter = int(quantised.tempo[0]) / 1e6 if seconds else 1.0
         steps = quantised.ticks_per_quarter / quarter
@@ -57,8 +57,8 @@ class Loss:
     def of(cls, notes: NoteSequence, onsets: Onsets, seconds: bool = False, adjustable: bool = False) -> Loss:
         """Compare a piece with the onsets of its encoding.
 
-        A note is moved if no note of its pitch begins exactly where the encoding has one. Of several notes of a pitch
-        at one step, in whatever parts, the nearest counts as the one that was kept.
+        An onset is moved if no note of its pitch begins exactly there. Of several notes of a pitch at one step, in
+        whatever parts, the nearest counts as the one that was kept.
 
         Args:
             seconds: the encoding keeps seconds, otherwise quarters.
@@ -133,7 +133,7 @@ class Loss:
 
 
 def total_loss(losses: Sequence[Loss]) -> Loss:
-    """The sum over pieces, at least one; of time signatures the number of pieces in which they changed."""
+    """The sum over pieces, of which there is at least one; `metre` counts the pieces whose time signature changed."""
     changed = Counter(loss.metre for loss in losses if loss.metre)
     grids = [loss.grid for loss in losses if loss.moved]
     grid = lcm(*grids) if grids and all(grids) else 0
@@ -152,14 +152,14 @@ def total_loss(losses: Sequence[Loss]) -> Loss:
 
 
 def _finer_grid(steps: int, ticks: Ints, ticks_per_quarter: int) -> int:
-    """The fewest steps per quarter, a multiple of `steps`, on which ticks lie; 0 where that is not to be had."""
+    """The fewest steps per quarter, a multiple of `steps`, on which all ticks lie; 0 beyond FINEST_GRID."""
     common = int(np.gcd.reduce(ticks, initial=ticks_per_quarter))
     grid = lcm(steps, ticks_per_quarter // common)
     return grid if steps < grid <= FINEST_GRID else 0
 
 
 def _changed_metre(notes: NoteSequence, onsets: Onsets) -> str:
-    """How time signatures are written where that is not as they were."""
+    """Remark on time signatures that are written as others; empty where they stay."""
     last = notes.start_tick.max(initial=0) / notes.ticks_per_quarter
     before = _in_force(notes.time_signatures, notes.ticks_per_quarter, last)
     after = _in_force(onsets.time_signatures, onsets.steps_per_unit, last)
@@ -172,7 +172,7 @@ def _changed_metre(notes: NoteSequence, onsets: Onsets) -> str:
 
 
 def _in_force(signatures: Sequence[TimeSignature], per_quarter: float, last: float) -> list[tuple[float, str]]:
-    """Time signatures up to a quarter, as (quarter, name); those that change nothing are left out."""
+    """Time signatures up to the quarter `last`, as (quarter, name); repetitions are left out."""
     latest = {0.0: COMMON_TIME.name}
     latest.update((signature.tick / per_quarter, signature.name) for signature in signatures)
     found: list[tuple[float, str]] = []
@@ -183,7 +183,7 @@ def _in_force(signatures: Sequence[TimeSignature], per_quarter: float, last: flo
 
 
 def _listed(signatures: list[tuple[float, str]]) -> str:
-    """Such as `4/4, 3/4 from quarter 6`."""
+    """Words such as `4/4, 3/4 from quarter 6`."""
     named = [name if not quarter else f"{name} from quarter {quarter:g}" for quarter, name in signatures[:_SHOWN]]
     more = len(signatures) - _SHOWN
     return ", ".join(named) + (f" and {more:,} more" if more > 0 else "")

@@ -14,7 +14,7 @@ _EXACT = 1e-9  # seconds or quarters: times closer than that are equal
 
 
 class Quantiser(Protocol):
-    """What is needed of a Representation here."""
+    """The methods of a Representation that are used here."""
 
     @property
     def timing(self) -> Literal["beat", "second"]: ...

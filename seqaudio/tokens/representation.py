@@ -95,13 +95,13 @@ class Representation(ABC):
         return False
 
     def aligned(self, notes: NoteSequence) -> NoteSequence:
-        """The notes at the times at which `quantise` writes them, before it rounds: after a full bar for an upbeat."""
+        """The notes at the times that `quantise` rounds: those of an upbeat, for instance, at the end of a full bar."""
         return notes
 
     def loss(self, notes: NoteSequence, encoded: npt.NDArray[Any] | None = None) -> Loss:
-        """What `quantise` leaves out, moves and rewrites of a piece. `quantising_loss` counts more, but takes longer.
+        """Count what `quantise` leaves out, moves and rewrites of a piece. `quantising_loss` counts more, but slower.
 
-        `encoded`: the result of `encode(notes)` where that is at hand, from which `onsets` is faster.
+        `encoded`: the result of `encode(notes)`, if there is one, since `onsets` is faster than `quantise`.
         """
         seconds = self.timing == "second"
         aligned = self.aligned(notes)
@@ -113,12 +113,12 @@ class Representation(ABC):
         cut = self.cut_silence(aligned)
         if not cut.any():
             return loss
-        # notes after a silence that was cut are at other steps than Loss looks for
+        # after a silence that was cut, notes are not at the steps at which Loss expects them
         exact = quantising_loss(self, notes)
         return replace(loss, moved=exact.moved, furthest=exact.furthest, grid=0)
 
     def onsets(self, encoded: npt.NDArray[Any]) -> Onsets | None:
-        """The notes that an encoding begins, by operations on whole columns; None where `quantise` is to tell them."""
+        """The notes that begin in an encoding, by operations on whole columns; None where `quantise` gives them."""
         return None
 
     def cut_silence(self, notes: NoteSequence) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Which cell stops learning the adding problem at which length."""
+"""Draw at which length each cell stops learning the adding problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which terms of the gradient each strategy keeps: the loss of step t, and the step s at which the weights acted."""
+"""Draw which terms of the gradient each strategy keeps, by the step of the loss and that of the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which share each answer gets, for each true class of the spoken words."""
+"""Draw the share that each answer gets, for each true class of the spoken words."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Continuation:
 
     @property
     def places(self) -> npt.NDArray[np.int64]:
-        """Steps of the forecasts, counted from the first one of the series."""
+        """Steps of the forecasts, counted from the first step of the series."""
         return len(self.series) + np.arange(len(self.values))
 
     def table(self, intervals: bool = False) -> list[list[str]]:
@@ -86,7 +86,9 @@ def continue_series(
     channels = channels_of(store)
     one = _series(store, split, name)
     if len(one) < max(window, 1):
-        raise OptionError(f"the series has {len(one):,} steps up to the end of {split}, a window has {window:,}")
+        raise OptionError(
+            f"the series has {len(one):,} steps up to the end of {split}, expected at least a window of {window:,}"
+        )
     inputs = one.inputs[-window:] if window else one.since(one.first - PAST).inputs
     model.eval()
     scaled = model.forecast(torch.from_numpy(np.ascontiguousarray(inputs))[:, None], steps)[0].double().numpy()
@@ -107,7 +109,7 @@ def continue_series(
 def _series(store: Store, split: str, name: str | None) -> Series:
     with_rows = [part for part in SPLITS[: SPLITS.index(split) + 1] if store.counts.get(part)]
     if not with_rows:
-        raise OptionError(f"{store.path}: no series up to the end of {split}")
+        raise OptionError(f"{store.path}: no series up to the end of {split}; give a later --until")
     found = series_of(store, with_rows[-1])
     if name is None and len(found) > 1:
         raise OptionError(f"{store.path}: {len(found):,} series; name one, as in --series {found[0].id}")

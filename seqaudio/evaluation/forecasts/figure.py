@@ -46,7 +46,7 @@ def draw_forecasts(
     path: Path,
     title: str = "",
 ) -> None:
-    """Write the picture of some forecasts as a PNG of 150 dots an inch.
+    """Draw some forecasts as a PNG, PDF or SVG.
 
     series, origins: those of the source that the forecasts [M, H, K] were made for.
     Raises OSError where the folder is missing or may not be written to.
@@ -137,7 +137,7 @@ def forecasts_figure(
 
 
 def _times_at(times: Times, first: int) -> Callable[[float, int | None], str]:
-    return lambda step, _: times.text(first + round(step)).removesuffix(":00")  # seconds that are none
+    return lambda step, _: times.text(first + round(step)).removesuffix(":00")  # seconds that are 0
 
 
 def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
@@ -151,7 +151,7 @@ def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:
         )  # fmt: skip
     steps = np.concatenate([panel.context_steps, panel.steps])
     observed = np.concatenate([panel.context, panel.observed])
-    axes.plot(steps[: len(observed)], observed, color=INK, linewidth=1.1, label="observed")  # none beyond the end
+    axes.plot(steps[: len(observed)], observed, color=INK, linewidth=1.1, label="observed")  # nothing beyond the end
     axes.plot(
         panel.steps, panel.forecast, "--", color=INKS[1], linewidth=1.5, marker="o", markersize=2.4, label="forecast"
     )

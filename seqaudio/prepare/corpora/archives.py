@@ -19,7 +19,7 @@ from seqaudio.progress import progress
 BLOCK_BYTES = 1 << 20
 TAR_BLOCK = 512
 TAIL_BYTES = 1 << 24  # after the end mark, at most; writers pad with some kilobytes
-HEADER_BYTES = 1 << 18  # of a long name or of PAX attributes: tarfile reads them whole; paths end at some kilobytes
+HEADER_BYTES = 1 << 18  # of a long name or of PAX attributes, which tarfile reads whole; paths have some kilobytes
 GLOBAL_BYTES = 1 << 20  # of all global PAX headers, which tarfile keeps
 NAMES = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
 # what the readers raise for a truncated or damaged archive
@@ -30,7 +30,7 @@ UNREADABLE = (RuntimeError, LookupError, ValueError)
 
 
 class _HeaderError(Exception):
-    """A header of a TAR that is larger than names and attributes are."""
+    """A header of a TAR that is larger than names and attributes can be."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def _zip_members(archive: Path, zipped: zipfile.ZipFile) -> Iterator[tuple[str, 
 
 
 def _bounded_header() -> type[tarfile.TarInfo]:
-    """The headers of one TAR. Raises _HeaderError for one that would fill the memory before a member is seen."""
+    """A class of headers for one TAR that raises _HeaderError for those that would fill the memory when read."""
     held = 0
 
     class Header(tarfile.TarInfo):
@@ -145,7 +145,7 @@ def _bounded_header() -> type[tarfile.TarInfo]:
 
 
 def _check_parts(member: tarfile.TarInfo) -> None:
-    """Raise tarfile.ReadError for a sparse file whose parts are not in order: reading it would jump without end."""
+    """Raise tarfile.ReadError for a sparse file whose parts are not in order: reading it might never end."""
     end = 0
     for start, size in getattr(member, "sparse", None) or ():
         if size < 0 or start < end:

@@ -1,4 +1,4 @@
-"""Understand the columns of a table of recordings: which one holds what, and where a row is a part of a recording."""
+"""Understand the columns of a table of recordings: which one holds what, and which make a row a segment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "end": ("end", "end_time", "end_seconds", "end_s", "stop", "stop_time"),
     "duration": ("duration", "duration_seconds", "duration_s"),
 }
-PARTS = ("start", "end", "duration")
+SEGMENT = ("start", "end", "duration")
 SHOWN = 8  # unused columns that a line names
 
 
@@ -32,11 +32,11 @@ class Columns:
     used: Mapping[str, str]
     unused: tuple[str, ...]
 
-    def told(self, rows: int) -> str:
-        """What was understood, in one line."""
+    def description(self, rows: int) -> str:
+        """How the columns were understood, in one line."""
         fields = ", ".join(name if name == field else f"{name} → {field}" for field, name in self.used.items())
         if "start" in self.used:
-            fields += ", each row a part of its recording, in seconds"
+            fields += ", each row a segment of its recording, in seconds"
         line = f"{rows:,} row{'s' if rows != 1 else ''}, columns {fields}"
         if self.unused:
             more = f" and {len(self.unused) - SHOWN:,} more" if len(self.unused) > SHOWN else ""
@@ -47,8 +47,8 @@ class Columns:
 def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mapping[str, str | None]) -> Columns:
     """The column of each field: the one that an option names, or else one with a usual name, in any case.
 
-    Start and end, or start and duration, make a row a part of its recording. Where only one of them is there, or holds
-    no number in any row, the row is the whole recording, and the column is unused.
+    Start and end, or start and duration, make a row a segment of its recording. Where only one of them is there, or
+    holds no number in any row, the row is the whole recording, and the column is unused.
 
     Args:
         given: the columns that options name, by field.
@@ -57,7 +57,7 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
         OptionError: a column of starts is named without one of ends or durations, or the other way round.
     """
     names = list(rows[0])
-    chosen = {given.get(field) for field in PARTS}  # by an option, so that no other part is looked for there
+    chosen = {given.get(field) for field in SEGMENT}  # by an option; other fields are not looked for there
     by_plain = {name.casefold(): name for name in reversed(names) if name not in chosen}
     used = {
         field: given.get(field) or found[0]
@@ -66,29 +66,32 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
     }
     if "onset" in by_plain and "end" not in used and "offset" in by_plain:  # as in sound event detection
         used["end"] = by_plain["offset"]
-    for field in PARTS:
+    for field in SEGMENT:
         if field in used and not given.get(field) and not any(_is_number(row[used[field]]) for row in rows):
             del used[field]
     if "start" not in used or not used.keys() & {"end", "duration"}:
-        if named := [field for field in PARTS if given.get(field)]:
+        if named := [field for field in SEGMENT if given.get(field)]:
             other = "end-column or --duration-column" if named == ["start"] else "start-column"
-            raise OptionError(f"--{named[0]}-column {given[named[0]]} alone is no part of a recording; give --{other}")
-        used = {field: name for field, name in used.items() if field not in PARTS}
+            raise OptionError(
+                f"--{named[0]}-column {given[named[0]]} alone makes no segment of a recording; give --{other} too"
+            )
+        used = {field: name for field, name in used.items() if field not in SEGMENT}
     elif "end" in used:
         used.pop("duration", None)
     listed = ", ".join(names)
     if "path" not in used:
-        raise SourceError(f"{table}: has no column 'path' or 'audio'; give the right one of {listed} as --path-column")
+        raise SourceError(
+            f"{table}: has no column 'path' or 'audio' for the files; give one of {listed} as --path-column"
+        )
     if "label" not in used and "text" not in used:
         raise SourceError(
-            f"{table}: has no column 'label' or 'text'; give the right one of {listed} as --label-column or "
-            f"--text-column"
+            f"{table}: has no column 'label' or 'text'; give one of {listed} as --label-column or --text-column"
         )
     return Columns(used, tuple(name for name in names if name not in used.values()))
 
 
-def part_of(place: str, fields: Mapping[str, str]) -> tuple[float, float | None]:
-    """Start and end, in seconds, of the part that a row names; 0 and None for the whole recording.
+def segment_of(place: str, fields: Mapping[str, str]) -> tuple[float, float | None]:
+    """Start and end, in seconds, of the segment that a row names; 0 and None for the whole recording.
 
     place: of the row, for the error. Raises SourceError for what is no number of seconds, or an end before the start.
     """
@@ -98,7 +101,7 @@ def part_of(place: str, fields: Mapping[str, str]) -> tuple[float, float | None]
     if end is None and duration is not None:
         end = round(start + duration, 6)
     if end is not None and end <= start:
-        raise SourceError(f"{place}: the part from {start:g} to {end:g} s is empty, expected an end after the start")
+        raise SourceError(f"{place}: the segment from {start:g} to {end:g} s is empty, expected an end after the start")
     return start, end
 
 
@@ -107,7 +110,7 @@ def _seconds(place: str, text: str) -> float | None:
         return None
     value = number(text)
     if value is None or value < 0:
-        raise SourceError(f"{place}: {text!r}, expected seconds such as 1.25, for a part of a recording")
+        raise SourceError(f"{place}: {text!r}, expected seconds such as 1.25, for a segment of a recording")
     return value
 
 

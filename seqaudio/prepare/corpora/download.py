@@ -22,9 +22,9 @@ from seqaudio.progress import progress
 BLOCK_BYTES = 1 << 18
 TIMEOUT = 30.0  # seconds without a byte
 ANSWER_SECONDS = 120.0  # until the body of the answer begins, over all redirections
-SLOWEST = 1000  # bytes a second over SLOW_SECONDS; a slower server is given up
+SLOWEST = 1000  # bytes a second, on average over SLOW_SECONDS; slower servers are refused
 SLOW_SECONDS = 60.0
-LARGEST = 1 << 37  # bytes; the most that an archive may unpack to as well
+LARGEST = 1 << 37  # bytes; as many as an archive may unpack to
 SCHEMES = ("http", "https", "file")
 
 
@@ -66,7 +66,7 @@ def download(url: str, target: Path, sha256: str | None, size: int | None = None
     except urllib.error.URLError as error:
         raise SourceError(f"{url}: cannot be reached ({_message(error.reason)}); check the connection") from None
     except (http.client.InvalidURL, ValueError, OverflowError) as error:  # of a redirection, too
-        raise SourceError(f"{url}: leads to no valid address ({error}); check the address") from None
+        raise SourceError(f"{url}: it or a redirection is no valid address ({error}); check the address") from None
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, OSError) and error.filename is not None:  # of the disk, such as a full one
             raise
@@ -123,14 +123,14 @@ def _fetch(url: str, partial: Path, size: int | None, again: str) -> None:
 def _copy(url: str, answer: Any, file: IO[bytes], held: int, total: int | None) -> int:
     """Copy to the end of the answer. Returns the number of bytes. Stops once a server sends more than it announced.
 
-    Raises SourceError for a server that has no end, or that sends less than SLOWEST bytes a second.
+    Raises SourceError for a server that sends more than LARGEST bytes, or less than SLOWEST bytes a second.
     """
     copied = before = 0
     start = time.monotonic()
     with (
         nullcontext(_silent) if total is None else progress("downloading", total // 1000, "kB", held // 1000) as advance
     ):
-        while block := answer.read1(BLOCK_BYTES):  # what has arrived: waiting for a whole block may take for ever
+        while block := answer.read1(BLOCK_BYTES):  # what has arrived, since a whole block may never arrive
             with naming(file.name):
                 file.write(block)
             advance((held + copied + len(block)) // 1000 - (held + copied) // 1000)
@@ -138,11 +138,15 @@ def _copy(url: str, answer: Any, file: IO[bytes], held: int, total: int | None) 
             if total is not None and held + copied > total:
                 break
             if held + copied > LARGEST:
-                raise SourceError(f"{url}: sends more than {LARGEST:,} bytes; give the address of the corpus itself")
+                raise SourceError(
+                    f"{url}: the server sends more bytes than expected, at most {LARGEST:,}; give the address of the "
+                    f"corpus itself"
+                )
             if (waited := time.monotonic() - start) >= SLOW_SECONDS:
                 if copied - before < SLOWEST * waited:
                     raise SourceError(
-                        f"{url}: the server sent {copied - before:,} bytes in {waited:,.0f} s; try again later"
+                        f"{url}: the server sent {copied - before:,} bytes in {waited:,.0f} s, expected at least "
+                        f"{SLOWEST:,} a second; try again later"
                     )
                 start, before = time.monotonic(), copied
     return copied
@@ -153,7 +157,7 @@ class _OnlyWeb(HTTPRedirectHandler):
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme not in ("http", "https"):
-            raise SourceError(f"{req.full_url}: the server leads to {newurl!r}, expected an http or https address")
+            raise SourceError(f"{req.full_url}: the server redirects to {newurl!r}, expected an http or https address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
@@ -167,7 +171,7 @@ class _OnlyWeb(HTTPRedirectHandler):
 
 
 def _open(request: urllib.request.Request) -> Any:
-    """The answer to a request. A server that takes more than ANSWER_SECONDS for its headers is given up."""
+    """The answer to a request. The connection is closed if the headers take more than ANSWER_SECONDS."""
     if urlsplit(request.full_url).scheme == "file":
         try:
             require_plain(url2pathname(urlsplit(request.full_url).path))

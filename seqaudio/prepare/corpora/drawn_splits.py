@@ -1,8 +1,8 @@
-"""Draw splits that can be trained on: by speaker where there are enough, else by recording, alike for each label.
+"""Draw splits that can be trained on: by speaker where there are enough, else by recording within each label.
 
 Hashes of names rank speakers and recordings: the lowest go to valid, the highest to test, the rest to train. So the
-outcome depends on the inputs alone, neither on their order nor on the machine, and a further input changes splits only
-at the borders, from or to train. No recording moves between valid and test because another one came.
+splits depend on the inputs alone, not on their order or the machine, and a new input moves others only at the borders
+of train. It never moves a recording between valid and test.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import NamedTuple
 from seqaudio.prepare.corpora.splits import check_percentages, hash_fraction
 from seqaudio.prepare.engine import Item
 
-NOT_SHARED = 0.25  # of the labels may be said by too few speakers for every split, and speakers are kept apart still
+NOT_SHARED = 0.25  # share of labels that may lack speakers for some split before speakers are no longer kept apart
 SHOWN = 3  # labels that are named in a line
 
-Shares = Mapping[str, float]  # split -> percent, of those beside train that are wanted
+Shares = Mapping[str, float]  # split -> percent, of the wanted splits other than train
 
 
 class Filled(NamedTuple):
-    """Items that all have a split, and in one line how it was chosen."""
+    """Items that all have a split, and a line that says how it was chosen."""
 
     items: list[Item]
     how: str
@@ -36,17 +36,17 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     """Give a split to every item without one, and a validation split to a corpus that has only training and test.
 
     Speakers are kept apart where they are known and enough: every split gets one, training keeps at least half of its
-    share, and labels that enough speakers say are in every split. Otherwise recordings are dealt out within each label,
-    so that each label with a recording for every split is in every split, and shares are right to within a recording.
-    Rows that are parts of one recording stay together where there are enough recordings. A corpus of which all is given
-    as training or test stays without the other.
+    share, and labels that enough speakers say are in every split. Otherwise recordings are split within each label, so
+    that each label with enough recordings is in every split, and shares are right to within a recording. Segments of
+    one recording stay together where there are enough recordings. A corpus that gives all its inputs as training, or
+    all as test, gets no other split of these two.
 
     Raises:
         OptionError: percentages that leave nothing to train on.
     """
     check_percentages(valid_percent, test_percent)
     splits = [item.split for item in items]
-    # what has neither file nor label will be refused, and must not count as the only recording of a split
+    # the preparation refuses an item without file or label, so it must not be the only one of a split
     items = [
         replace(
             item, label=unicodedata.normalize("NFC", item.label), speaker=unicodedata.normalize("NFC", item.speaker)
@@ -56,7 +56,7 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
     usable = [place for place, item in enumerate(items) if item.path is not None and (item.label or item.text)]
     free = [place for place in usable if not splits[place]]
     training = [place for place in usable if splits[place] == "train"] if "valid" not in splits else []
-    told = []
+    notes = []
     for places, shares in (
         (free, {"valid": valid_percent, "test": test_percent}),
         (training, {"valid": valid_percent}),
@@ -64,22 +64,22 @@ def fill_splits(items: Sequence[Item], valid_percent: float, test_percent: float
         shares = {split: percent for split, percent in shares.items() if percent > 0}
         if places and shares:
             drawn, how = _draw([items[place] for place in places], shares)
-            told.append(how if places is free else f"valid is {how}, out of train")
+            notes.append(how if places is free else f"valid is {how}, out of train")
             for place, split in zip(places, drawn, strict=True):
                 splits[place] = split
     filled = [replace(item, split=split or "train") for item, split in zip(items, splits, strict=True)]
     counts = Counter(filled[place].split for place in usable)
     sizes = ", ".join(f"{split} {counts[split]:,}" for split in ("train", "valid", "test") if counts[split])
     if usable and not counts["train"]:
-        told.append("nothing to train on: for the evaluation of a model that was trained on another store")
-    return Filled(filled, f"splits: {sizes or 'none'}; {'; '.join(told) or 'as given'}")
+        notes.append("nothing to train on: for the evaluation of a model that was trained on another store")
+    return Filled(filled, f"splits: {sizes or 'none'}; {'; '.join(notes) or 'as given'}")
 
 
 def _draw(items: Sequence[Item], shares: Shares) -> tuple[list[str], str]:
     """The split of each item, and how it was chosen, in words."""
     needed = 1 + len(shares)
     wanted = [label for label, count in Counter(item.label for item in items).items() if count >= needed]
-    voices = [item.speaker or f"\0{item.key}" for item in items]  # who is unknown is somebody else each time
+    voices = [item.speaker or f"\0{item.key}" for item in items]  # each unknown speaker counts as one of its own
     known = len(set(filter(None, (item.speaker for item in items))))
     why = "speakers are unknown, so a voice may be in several"
     if known and 2 * sum(not item.speaker for item in items) <= len(items):
@@ -96,9 +96,9 @@ def _draw(items: Sequence[Item], shares: Shares) -> tuple[list[str], str]:
     if needed <= len(set(recordings)) < len(items):
         splits = _by_recording(items, recordings, shares)
         if not _lacking(items, splits, wanted, shares) and _trainable(splits, shares):
-            return splits, f"drawn by recording, whose parts stay together; {why}"
+            return splits, f"drawn by recording, whose segments stay together; {why}"
     splits = _by_recording(items, [item.key for item in items], shares)
-    alike = "row, parts of one recording too" if len(set(recordings)) < len(items) else "file"
+    alike = "row, segments of one recording too" if len(set(recordings)) < len(items) else "file"
     alike += ", alike for each label" if any(item.label for item in items) else ""
     return splits, f"drawn by {alike}; {why}" + _in_words(
         sorted({item.label for item in items} - {*wanted, ""}), "too few for every split"
@@ -129,12 +129,12 @@ def _trainable(splits: Sequence[str], shares: Shares) -> bool:
 
 
 def _by_recording(items: Sequence[Item], units: Sequence[str], shares: Shares) -> list[str]:
-    """The split of each item; items of one unit share it. Units are dealt out among those with the same labels."""
+    """The split of each item; items of one unit share it. Units with the same labels form a stratum."""
     labels = defaultdict[str, set[str]](set)
     names = dict[str, tuple[float, ...]]()
     for item, unit in zip(items, units, strict=True):
         labels[unit].add(item.label)
-        # recordings of several words that are called alike, such as by speaker or session, get one split where possible
+        # recordings of several words with one name, such as a speaker's or a session's, get one split where possible
         stem = item.key if item.path is None else PurePath(item.path.name).stem
         names.setdefault(unit, (hash_fraction(stem), hash_fraction(item.key)))
     strata = defaultdict[str, list[str]](list)
@@ -153,7 +153,7 @@ def _quotas(sizes: Mapping[str, int], shares: Shares) -> dict[str, dict[str, int
     """How many of each stratum go to each split beside train, which keeps at least one of each.
 
     A stratum that has enough gives one to every split. Beyond this, numbers are rounded so that their sum is the share
-    of the whole, those with the largest remainders up.
+    of the whole: those with the largest remainders are rounded up.
     """
     spare = {stratum: size - 1 for stratum, size in sizes.items()}
     quotas: dict[str, dict[str, int]] = {}
@@ -182,7 +182,7 @@ def _quotas(sizes: Mapping[str, int], shares: Shares) -> dict[str, dict[str, int
 
 
 def _fill_empty(quotas: dict[str, dict[str, int]], sizes: Mapping[str, int]) -> None:
-    """Give an empty split the only recording of a label, where there is nothing else and training keeps another."""
+    """Give an empty split the only recording of a label, if nothing else is left and training keeps another."""
     for quota in quotas.values():
         left = {stratum: size - sum(other[stratum] for other in quotas.values()) for stratum, size in sizes.items()}
         if not any(quota.values()) and sum(left.values()) > 1:
@@ -205,7 +205,7 @@ def _by_speaker(items: Sequence[Item], voices: Sequence[str], shares: Shares) ->
 
 
 class _Deal:
-    """Voices are dealt to splits; all begin in train."""
+    """Voices and their splits; all begin in train."""
 
     def __init__(self, labels: Mapping[str, Counter[str]], shares: Shares) -> None:
         self.labels = labels  # how often each voice says each label
@@ -217,15 +217,15 @@ class _Deal:
         self.common = sorted(label for label, count in self.held["train"].items() if count > len(shares))
 
     def take(self, split: str, goal: float, others: int) -> None:
-        """Move voices from train, by their hash, until `split` is closest to `goal` items; at least one.
+        """Move voices from train, by their hash, until the size of `split` is closest to `goal` items; at least one.
 
-        others: splits that need a voice of train after this one.
+        others: number of splits that still need a voice from train.
         """
         sizes = {voice: self.labels[voice].total() for voice in self.order}
         large = max(2 * goal, median_low(sizes.values()))
         by_hash = self.order if split == "valid" else self.order[::-1]
         taken = 0
-        for voice in sorted(by_hash, key=lambda voice: sizes[voice] > large):  # very large ones only for want of others
+        for voice in sorted(by_hash, key=lambda voice: sizes[voice] > large):  # very large ones last
             if self.splits[voice] != "train" or self.members["train"] <= others + 1 or not self._can_leave(voice):
                 continue
             if taken and taken + sizes[voice] - goal >= goal - taken:
@@ -236,7 +236,7 @@ class _Deal:
     def cover(self) -> None:
         """Move voices until all labels that enough voices say are in all splits, or no move helps.
 
-        A voice moves only where no split loses a label by it, so each move covers more, and there is an end.
+        A voice moves only where no split loses a label by it, so each move adds a label to a split, and the loop ends.
         """
         saying = defaultdict[str, list[str]](list)
         for voice in self.order:

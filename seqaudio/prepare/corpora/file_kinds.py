@@ -1,4 +1,4 @@
-"""Tell what a file is that was given where a table, a text or a folder is expected."""
+"""Recognise a file that was given where a table, a text or a folder is expected."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from seqaudio.audio.containers import SAFE, TAG, media_name
 from seqaudio.errors import SourceError
 from seqaudio.files import open_plain
 
-HEAD = 512  # bytes, enough for all marks
+HEAD = 512  # bytes at the beginning that are read
 UNPACK = "unpack it and give the folder"
 SAVE = "save it as CSV with UTF-8"
 # how a file begins, what it is, and what to do
@@ -32,7 +32,7 @@ WORKBOOKS = (".xlsx", ".xlsm", ".ods", ".numbers")  # ZIP archives by their cont
 
 
 def other_kind(path: Path) -> tuple[str, str]:
-    """What a file is, and what to do with it; two empty texts where it seems to be a text, or cannot be read."""
+    """The kind of a file, and what to do with it; two empty texts where it may be a text, or cannot be read."""
     try:
         with open_plain(path) as file:
             start = file.read(HEAD)
@@ -50,7 +50,7 @@ def other_kind(path: Path) -> tuple[str, str]:
 
 
 def refuse_other_kind(path: Path, expected: str) -> None:
-    """Raise SourceError for an archive, a recording, a workbook ..., which says what it is."""
+    """Raise SourceError, which names the kind of file, for an archive, a recording, a workbook and the like."""
     what, remedy = other_kind(path)
     if what:
         raise SourceError(f"{path}: {what}, expected {expected}; {remedy}")

@@ -127,7 +127,7 @@ def _unpack_into(
     partial = folder / "unpacking.partial"
     if partial.exists() or partial.is_symlink():
         if partial.is_symlink() or not is_marked(partial, UNPACKING):
-            raise FolderError(f"{partial} is in the way: no unpacking left it; move it elsewhere")
+            raise FolderError(f"{partial} was not left by an unpacking, expected one or nothing; move it elsewhere")
         remove(partial, UNPACKING)
     put_mark(partial, UNPACKING)
     try:

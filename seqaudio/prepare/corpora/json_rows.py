@@ -13,11 +13,11 @@ MOST_LINE = 1 << 20  # characters
 
 
 def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
-    """A row for each object, with the same names in all: those of any object, in the order in which they come.
+    """A row for each object. All rows have the same names: those of all objects, in the order of their first use.
 
-    Numbers keep the digits that they are written with; null and a missing name are an empty text.
+    Numbers keep the digits with which they are written; null and a missing name are an empty text.
 
-    Raises SourceError where the file is neither of both.
+    Raises SourceError for other files.
     """
     line = file.readline(MOST_LINE)
     while line.isspace():
@@ -42,7 +42,7 @@ def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
 
 
 def _parsed(text: str) -> Any:
-    """The value, or None where the text is no JSON."""
+    """The value, or None where the text is not JSON."""
     try:
         return json.loads(text, parse_float=str, parse_int=str)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Understand how recordings lie in folders: which folders name splits, which name labels."""
+"""Understand folders of recordings: which folders name splits, and which name labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from seqaudio.prepare.corpora.splits import SplitName
 
-# usual names of splits, in small letters and without what `_bare` takes away
+# usual names of splits, in small letters and as `_bare` leaves them
 SPLIT_NAMES: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",
@@ -33,7 +33,7 @@ SHOWN = 4  # folders that a line names
 
 
 def split_names(names: Iterable[str]) -> dict[str, SplitName]:
-    """The split that each name means, whatever its case: `Train`, `dev`, `test_set`; others are left out."""
+    """The split that each name means, in any case: `Train`, `dev`, `test_set`; names that mean none are left out."""
     bare = {name: _bare(name) for name in names}
     known = {name: SPLIT_NAMES[word] for name, word in bare.items() if word in SPLIT_NAMES}
     evaluation: SplitName = "valid" if set(known.values()) >= {"test"} and "valid" not in known.values() else "test"
@@ -43,7 +43,7 @@ def split_names(names: Iterable[str]) -> dict[str, SplitName]:
 
 
 def _bare(name: str) -> str:
-    """A name in small letters, without punctuation, numbers before it, and words such as `set` behind it."""
+    """A name in small letters, without punctuation, without numbers before and words such as `set` after it."""
     letters = re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
     return re.sub(r"^\d+", "", re.sub(r"(?<=..)(sets?|data|split)$", "", letters))
 
@@ -57,10 +57,11 @@ class Place(NamedTuple):
 
 
 class Layout:
-    """How recordings lie: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
+    """Folders of recordings: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
 
-    Folders that hold all recordings, such as that of an archive, do not count. Folders name splits where all do, or two
-    at least, one of them for training, with further folders in them and no more others beside them.
+    A folder that holds all recordings, such as that of an archive, does not count. The others are splits if all have
+    names of splits; or if two at least have, one of them that of training, hold further folders, and are no fewer than
+    the folders beside them.
 
     Args:
         folders: of each recording, from the source down.
@@ -86,8 +87,8 @@ class Layout:
             return Place(self.splits[parts[0]], parts[1] if len(parts) > 1 else "")
         return Place("", parts[0] if parts else "")
 
-    def told(self) -> list[str]:
-        """What was understood, in lines."""
+    def description(self) -> list[str]:
+        """How the folders were understood, in lines."""
         labels = {place.label for place in self.places if place.label}
         line = f"{len(labels):,} label{'s' if len(labels) != 1 else ''} by folders"
         if self.splits:
@@ -131,7 +132,7 @@ def _splits(below: Sequence[Sequence[str]]) -> dict[str, SplitName]:
 
 
 def _splits_within(below: Sequence[Sequence[str]]) -> dict[str, SplitName]:
-    """The split of each folder in a folder of a label; empty unless these are splits everywhere."""
+    """The split of each folder within folders of labels; empty unless all of them name splits."""
     inner = defaultdict[str, set[str]](set)
     for parts in below:
         inner[parts[1] if len(parts) > 1 else ""].add(parts[0])

@@ -1,4 +1,4 @@
-"""Read the lines of a table and cut them into fields; a stray quotation mark never takes later rows along."""
+"""Read the lines of a table and cut them into fields; a stray quotation mark never swallows later rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DELIMITERS = (",", ";", "\t", "|")
 SEPARATOR = re.compile(r'"?sep=(.)"?$', re.IGNORECASE)  # a first line that some spreadsheets write
 MOST_LINE = 1 << 20  # characters
 MOST_FIELD = 1 << 17  # characters
-MOST_LINES = 100  # that a quoted field may run over
+MOST_LINES = 100  # of a quoted field
 EXPECTED = "a CSV or TSV table"
 
 
@@ -35,11 +35,11 @@ class TableLines:
             for line, fields in table: ...
 
     The delimiter is that of a first line `sep=;`, or the most frequent of comma, semicolon, tab and bar in the line of
-    names. A `.tsv` file has tabs, and `quotes` only where all its column names are quoted: in most corpora a quotation
-    mark there is a character. Empty lines are skipped.
+    names. A `.tsv` file has tabs, and `quotes` only where all its column names are quoted: in the TSV files of most
+    corpora a quotation mark is a character. Empty lines are skipped.
 
-    A quoted field may run over several lines, unless one of these is a row by itself: then the mark is a stray one. It
-    is read as a character where the line is a row that way (`stray` has the numbers of such lines), else refused.
+    A quoted field may run over several lines, unless one of these is a row by itself: then the mark is stray. It is
+    read as a character if that makes the line a row (`stray` has the numbers of such lines), otherwise refused.
 
     Raises, while rows are read:
         SourceError: a line that is too long, has a NUL character, or a quotation mark that is never closed.
@@ -83,7 +83,7 @@ class TableLines:
         return self._cut(line) or line.split(self.delimiter)
 
     def _next(self) -> tuple[int, str] | None:
-        """Number and text of the next line, without its end; None behind the last one."""
+        """Number and text of the next line, without its end; None after the last one."""
         if self._waiting:
             return self._waiting.popleft()
         line = self.file.readline(MOST_LINE)
@@ -103,11 +103,11 @@ class TableLines:
         while len(fields) > width and not fields[-1].strip():
             fields.pop()
         if max(map(len, fields)) > MOST_FIELD:
-            raise self._error(number, f"field larger than field limit, {MOST_FIELD:,} characters")
+            raise self._error(number, f"has a field of more than {MOST_FIELD:,} characters")
         return fields
 
     def _joined(self, number: int, line: str, width: int) -> list[str]:
-        """The fields of a line with a quoted field that goes on in later lines, or with a stray mark."""
+        """The fields of a line with a stray mark, or with a quoted field that continues in later lines."""
         later: list[tuple[int, str]] = []
         text = line
         while len(later) < MOST_LINES and len(text) < MOST_LINE and (following := self._next()) is not None:

@@ -28,8 +28,8 @@ def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | No
         columns: names that must be there.
         only: names to keep, to save memory in tables of a million rows. None keeps all.
     Raises:
-        SourceError: no such file, an archive, a recording ..., not a text, a column missing or named twice, a row of
-            another width, a quotation mark that takes rows along, no rows.
+        SourceError: no such file, an archive or a recording, not a text, a column missing or named twice, a row of
+            another width, a quotation mark that is not closed, no rows.
     """
     try:
         with open_table(path) as file:
@@ -71,7 +71,7 @@ def _rows(path: Path, lines: TableLines, columns: Sequence[str], only: Sequence[
             rows.append({name: fields[index].strip() for name, index in kept})
     tell_stray(lines)
     for name, _ in kept if not lines.quotes else ():
-        # quotes around each value of a column are none of its words
+        # quotation marks around every value of a column do not belong to the values
         if rows and all(len(row[name]) > 1 and row[name][0] == row[name][-1] == '"' for row in rows):
             for row in rows:
                 row[name] = row[name][1:-1].replace('""', '"')
@@ -125,7 +125,7 @@ def find_file(folder: Path, name: str) -> Path | None:
             place = place / part
             continue
         alike = _entries(place, _changed(place)).get(_plain(part), ())
-        if len(alike) != 1:  # none, or a choice that only the user can make
+        if len(alike) != 1:  # none, or several, of which only the user can choose
             return None
         place = place / alike[0]
     return place
@@ -133,7 +133,7 @@ def find_file(folder: Path, name: str) -> Path | None:
 
 @functools.lru_cache(maxsize=64)
 def _entries(folder: Path, changed: int) -> Mapping[str, Sequence[str]]:
-    """The names in a folder, by what is left of them without case and normal form."""
+    """The names in a folder, by the name without case in normal form C."""
     found: dict[str, list[str]] = {}
     with contextlib.suppress(OSError):
         for path in folder.iterdir():

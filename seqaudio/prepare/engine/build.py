@@ -73,7 +73,7 @@ def build_store(
     if not items:
         raise SourceError("nothing to prepare: no input was found")
     _check_ids(items)
-    out = real_path(out)  # workers may run in another folder; the store that a link leads to is meant
+    out = real_path(out)  # absolute, since workers may run in another folder; a link is followed
     fingerprint = process_fingerprint(process, description)
     plan = make_plan(items, fingerprint, chunk, late=splits is not None)
     with locked(out.with_name(f"{out.name}.lock"), "store", out):
@@ -135,7 +135,7 @@ def _build(
 def check_output(out: Path, force: bool) -> None:
     """Raise StoreError where `out` exists, unless it is a store and `force` is given.
 
-    Raises FolderError where the store holds files that are no store's, such as a run: these would be lost with it.
+    Raises FolderError where the store holds files that no store has, such as a run: they would be lost with it.
     """
     if not (out.exists() or out.is_symlink()):
         return
@@ -147,10 +147,10 @@ def check_output(out: Path, force: bool) -> None:
 
 
 def _tell_of_old(out: Path) -> None:
-    """Name the store that an earlier version left at OUT.old where it was killed while it replaced OUT."""
+    """Name the store at OUT.old, which an earlier version left if it was killed while it replaced OUT."""
     old = out.with_name(f"{out.name}.old")
     if not out.exists() and is_store(old):
-        say(f"note: {old} is a store, and stays; it may be what was at {out} when a preparation was killed")
+        say(f"note: {old} is a store and stays; it may have been at {out} when a preparation was killed")
 
 
 def _check_ids(items: Sequence[Item]) -> None:

@@ -123,7 +123,7 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
 
 @functools.lru_cache(maxsize=1)
 def _digest_of_large(path: Path, size: int, changed: int) -> str:
-    """SHA-256 of a file; that of the last one is kept, as the parts of a long recording come one after the other."""
+    """SHA-256 of a file; that of the last one is kept, as the segments of a long recording follow each other."""
     return sha256_of(path)
 
 

@@ -1,8 +1,8 @@
-"""Versions of the code whose bytes a store holds, so that an update or a resumed build never mixes two of them.
+"""Versions of the code that makes the content of stores, so that no update or resumed build mixes two of them.
 
-Each has a number beside it: recordings (`audio.reading.VERSION`), a kind of features (`features.settings.VERSIONS`),
-MIDI (`midi.reading.VERSION`), a representation (its attribute `version`). It is raised whenever the code gives other
-bytes for any input; `tests/test_code_versions.py` fails where it was forgotten.
+The numbers are beside the code: recordings (`audio.reading.VERSION`), kinds of features (`features.settings.VERSIONS`),
+MIDI (`midi.reading.VERSION`), a representation (its attribute `version`). A number is raised whenever its code gives
+other bytes for any input; `tests/test_code_versions.py` fails where that was forgotten.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seqaudio.tokens.representation import REPRESENTATIONS
 def code_versions(description: StoreDescription) -> dict[str, int]:
     """The versions of the code that makes a store, by name, without those that are 1.
 
-    So stores made before there were versions, and those of code that never changed, have equal fingerprints.
+    So while the code has not changed, fingerprints equal those of stores made before there were versions.
     """
     versions: dict[str, int] = {}
     features: dict[str, Any] | None = description.settings.get("features")

@@ -29,7 +29,7 @@ class Item:
     speaker: str = ""
     condition: str = ""  # how it was recorded, such as clean or noisy; evaluation reports each
     content: bytes | None = None  # of a small file that was already read for its checksum
-    start: float = 0.0  # seconds; of a part of a recording
+    start: float = 0.0  # seconds; of a segment of a recording
     end: float | None = None  # seconds; None: the end of the recording
 
     @property

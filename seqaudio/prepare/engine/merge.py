@@ -107,7 +107,7 @@ class Merge:
                 f"the row {train.not_finite!r} holds NaN, infinite or overflowing values, so mean and standard "
                 f"deviation cannot be computed; correct or remove its input, or try other settings"
             )
-        # a test set alone has none: a model brings the statistics that it was trained with
+        # a test set alone has none: a model uses the statistics that it was trained with
         normalisation = train.statistics.normalisation() if description.normalise else None
         vocabulary = description.vocabulary
         labels = {label for writer in filled.values() for label in writer.labels}

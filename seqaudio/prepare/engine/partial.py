@@ -35,7 +35,7 @@ class PartialStore:
         chunk-000000.json    its journal, written last: the names of these files and their CRC-32
         store/               the finished store, until it is moved to OUT
         moving.txt           SHA-256 of store/store.json, written before the move
-        replaced/            what was at OUT, while the store moves there; removed last
+        replaced/            the store that was at OUT, while the new one moves there; removed last
 
     A chunk counts as finished only if its files match the checksums of its journal. So no file here is synced: a chunk
     that a power cut damaged is made again.
@@ -57,21 +57,24 @@ class PartialStore:
 
     @property
     def replaced(self) -> Path:
-        """The place of what was at OUT, during the move."""
+        """The place, during the move, of the store that was at OUT."""
         return self.folder / "replaced"
 
     def check(self) -> None:
-        """Raise FolderError where a folder of this name exists that no preparation made, or with other files in it."""
+        """Raise FolderError where a folder of this name exists that no preparation made, or that has other files."""
         if not (self.folder.exists() or self.folder.is_symlink()):
             return
         if not self.folder.is_dir():
-            raise FolderError(f"{self.folder} is in the way: it is a file; move it elsewhere, or choose another --out")
+            raise FolderError(f"{self.folder} is a file, expected a folder; move it elsewhere, or choose another --out")
         check_contents(self.folder, PREPARATION)
         if not (is_marked(self.folder, PREPARATION) or self._is_of_version_1() or not any(self.folder.iterdir())):
-            raise FolderError(f"{self.folder} is in the way: no preparation made it; move it elsewhere")
+            raise FolderError(
+                f"{self.folder} was not made by a preparation, expected one or nothing; move it elsewhere, or choose "
+                f"another --out"
+            )
 
     def _is_of_version_1(self) -> bool:
-        """Whether an earlier version made the folder, which put no mark into it."""
+        """Whether an earlier version made the folder: these put no mark into it."""
         file = self.folder / "plan.txt"
         return file.is_file() and re.fullmatch(rb"[0-9a-f]{64}", file.read_bytes()) is not None
 
@@ -98,7 +101,7 @@ class PartialStore:
 
     @property
     def is_moving(self) -> bool:
-        """Whether the move to OUT was begun and not finished."""
+        """Whether a move to OUT was begun and not finished."""
         return (self.folder / "moving.txt").is_file()
 
     def was_moving(self, plan: str) -> bool:
@@ -112,14 +115,14 @@ class PartialStore:
         here = _digest_of_store(self.out)
         if self.replaced.is_dir() and self.out.exists() and here != wanted:
             raise FolderError(
-                f"{self.replaced} is what was at {self.out} when a preparation was killed; move it elsewhere"
+                f"{self.replaced} is the store that was at {self.out} when a preparation was killed; move it elsewhere"
             )
         if self.is_of(plan) and _digest_of_store(self.finished) == wanted:
             self._swap()
         elif self.replaced.is_dir() and not self.out.exists():
             self.replaced.rename(self.out)
             sync(self.out.parent)
-            say(f"note: a preparation was killed while it replaced {self.out}, which is put back")
+            say(f"note: a preparation was killed while it replaced {self.out}; the previous store was put back")
             return False
         elif not self.is_of(plan) or here != wanted:
             return False

@@ -57,7 +57,7 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
             try:
                 status = item.path.stat()
                 stamp = (status.st_size, status.st_mtime_ns)
-                if item.path != before:  # else a further part of the same recording
+                if item.path != before:  # else a further segment of the same recording
                     held += status.st_size
             except OSError:
                 stamp = (-1,)  # missing, or unreadable
@@ -71,8 +71,8 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
 
 def _identity(item: Item) -> tuple[str, ...]:
     name = "" if item.path is None else item.path.name
-    part = () if item.start == 0.0 and item.end is None else (str(item.start), str(item.end))
-    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *part)
+    segment = () if item.start == 0.0 and item.end is None else (str(item.start), str(item.end))
+    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *segment)
 
 
 def _sha256(*parts: object) -> str:

@@ -63,7 +63,7 @@ def _executor(workers: int, executor: Executor | None) -> Iterator[Executor]:
 
 @contextmanager
 def own_workers(workers: int) -> Iterator[Executor]:
-    """Processes that end with this one and import nothing from the current folder, such as a user's `pickle.py`."""
+    """Processes that end with this one, and import nothing from the current folder, such as a `pickle.py` there."""
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:

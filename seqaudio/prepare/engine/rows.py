@@ -130,7 +130,7 @@ class RowWriter:
 
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
-    """A column of a chunk; bytes of names that are no UTF-8 are percent-encoded, as in the ledger."""
+    """A column of a chunk; bytes of names that are not UTF-8 are percent-encoded, as in the ledger."""
     try:
         return pa.array(values, kind)
     except UnicodeEncodeError:

@@ -54,8 +54,8 @@ class MidiPreparation:
     def many(self, items: Sequence[Item]) -> Iterator[list[Row] | InputFileError]:
         """The outcome of each item, in order. The next files are parsed while these are encoded."""
         sources = (item.file if item.content is None else item.content for item in items)
-        told = self.pedal == "applied" or self.representation.encodes_pedals
-        read = read_many(sources, pedal=self.pedal if told else "unread")
+        needed = self.pedal == "applied" or self.representation.encodes_pedals
+        read = read_many(sources, pedal=self.pedal if needed else "unread")
         for item, songs in zip(items, read, strict=True):
             try:
                 yield songs if isinstance(songs, MidiError) else self._rows(item, songs)

@@ -215,9 +215,9 @@ def splits_of_pieces(
     every corpus. Where the splits of some members are known, the strictest of them holds for all: test before valid,
     valid before train.
 
-    Where no split is known, none that is wanted stays empty while there are enough clusters: valid gets the training
-    cluster with the least hash, test the one with the greatest, where training keeps another; else the larger of the
-    other splits gives one.
+    Where no split is known, no wanted split stays empty if there are enough clusters: valid gets the training cluster
+    with the least hash, test the one with the greatest, if training keeps another; otherwise the largest split gives
+    one.
 
     Raises:
         OptionError: percentages that `hash_split` refuses.

@@ -1,4 +1,4 @@
-"""Find what is odd in a piece, and would be learnt: drums that count as notes, a long silence before the first note."""
+"""Find what is odd in a piece and would be learnt: drums read as pitched notes, silence before the first note."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PITCHED = re.compile(r"steel|pitched|tuned|mallet|melodic", re.IGNORECASE)  # a
 
 
 def unmarked_drums(notes: NoteSequence) -> tuple[str, ...]:
-    """Names of tracks that tell of drums, though their notes are not on the channel of drums; each once."""
+    """Names of tracks that are named like drums, though their notes are not on the channel of drums; each once."""
     suspects = [
         (number, name)
         for number, name in enumerate(notes.track_names)

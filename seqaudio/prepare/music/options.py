@@ -143,7 +143,7 @@ def midi_items(folder: Path, hint: str) -> list[Item]:
 
 
 def listed_midi(folder: Path, hint: str) -> tuple[list[Item], str]:
-    """As `midi_items`, and a line about the files that are no MIDI; empty where there are none."""
+    """The items of `midi_items`, and a line about files that are not MIDI; empty where there are none."""
     if folder.is_file():
         refuse_other_kind(folder, "a folder of MIDI files")
         raise SourceError(f"{folder}: a file, expected a folder; give {hint}")

@@ -29,8 +29,8 @@ class PieceFacts:
     fastest: float
     programs: tuple[int, ...]  # General MIDI programs counted from 0, sorted, without percussion
     percussion: bool
-    unmarked_drums: tuple[str, ...] = ()  # names of tracks that tell of drums, though their notes have pitches
-    loss: Loss | None = None  # what the representation left out, moved and rewrote; None where that is nothing
+    unmarked_drums: tuple[str, ...] = ()  # names of tracks that are named like drums, though their notes are pitched
+    loss: Loss | None = None  # what the representation left out, moved and rewrote; None for nothing
 
     @classmethod
     def of(cls, notes: NoteSequence, loss: Loss | None = None) -> PieceFacts:
@@ -51,7 +51,7 @@ class PieceFacts:
         )
 
     def to_text(self) -> str:
-        """As JSON on one line; what came later and says nothing is left out."""
+        """As JSON on one line; fields that older stores lack are left out where they are empty."""
         data = {_STORED_NAMES.get(name, name): value for name, value in vars(self).items() if name not in _LATER}
         if self.unmarked_drums:
             data["unmarked_drums"] = self.unmarked_drums

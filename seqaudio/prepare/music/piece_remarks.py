@@ -1,4 +1,4 @@
-"""Tell what a preparation of notes lost and what is odd: of a piece for the ledger, of all for the last lines."""
+"""Remarks on what a preparation of notes lost and what is odd: of a piece for the ledger, of all for the last lines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from seqaudio.tokens.representation import Representation, build_representation
 
 
 def remarks_on(notes: NoteSequence, loss: Loss, representation: Representation) -> list[str]:
-    """What a user should know of a piece and its encoding."""
+    """Remarks that a user should read about a piece and its encoding."""
     lines = loss.remarks(representation.spelt, representation.keeps, representation.instead)
     if quarters := silence_before(notes):
         lines.append(f"{quarters:,.4g} quarters ({notes.start[0]:,.3g} s) of silence before the first note")
-    lines += [
-        f"track {name!r} is read as notes of a pitch: drums are on channel 10 alone" for name in unmarked_drums(notes)
-    ]
+    lines += [f"track {name!r} is read as pitched notes; move drums to channel 10" for name in unmarked_drums(notes)]
     return lines
 
 

@@ -19,7 +19,7 @@ from seqaudio.prepare.engine.statistics import FrameStatistics
 from seqaudio.prepare.series.times import TimeIndex, step_index, time_index
 from seqaudio.store import SPLITS
 
-DECIMALS = re.compile(r"[+-]?\d*,(\d{1,2}|\d{4,})")  # a comma that cannot be that of thousands
+DECIMALS = re.compile(r"[+-]?\d*,(\d{1,2}|\d{4,})")  # a comma that cannot separate thousands
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})  # in small letters
 
 
@@ -102,7 +102,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], bool]:
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise SourceError(f"{path}: row {number:,} has {len(row)} cells, expected {len(header)}; correct the row")
-    # with tabs 1,234 may mean thousands, unless another number shows that it does not
+    # with tabs the comma of 1,234 may separate thousands, unless another number shows that it does not
     commas = [cell for row in rows for cell in row if "," in cell] if lines.delimiter == "\t" else []
     return header, rows, lines.delimiter == ";" or any(DECIMALS.fullmatch(cell) for cell in commas)
 

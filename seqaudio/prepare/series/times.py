@@ -1,4 +1,4 @@
-"""Times of a table's rows: read, checked to be in order and whole intervals apart, and continued beyond the end."""
+"""Read the times of a table's rows, check that they are in order and whole intervals apart, and continue them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def time_index(texts: Sequence[str], source: str, time_format: str = "") -> Time
 
 @dataclass(frozen=True)
 class Times:
-    """The times of a series' steps: the first one as it was written, and the interval."""
+    """Times of the steps of a series: the first one as it was written, and the interval."""
 
     start: datetime | float
     written: str  # the first time, as in the table
@@ -85,7 +85,7 @@ class Times:
         base, factor = UNITS[unit.removesuffix("s")]
         try:
             start = _moment(written, 1, "the series", time_format) if base else float(written)
-        except SourceError:  # of a store that was made before stores kept --time-format
+        except SourceError:  # in stores made before stores kept --time-format
             return None
         return cls(start, written, time_format, float(number) * factor, base)
 
@@ -114,7 +114,7 @@ class Times:
         return time.isoformat(self.written[10], "minutes" if len(clock) == len("00:00") else "auto")
 
 
-# of intervals as `_spelt` writes them: the unit they are counted in, and how many of it they are
+# for intervals as `_spelt` writes them: the unit in which they are counted, and how many of it they have
 UNITS = {
     "": ("", 1),
     "month": ("month", 1),

@@ -45,7 +45,7 @@ class SpeechOptions(StoreOptions, SourceOption):
     """Options of every corpus of recordings."""
 
     keep: Keep = "features"  # or samples: training then makes the features, and can augment the waveforms
-    max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused; they are held in memory whole
+    max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused, as each is held in memory whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ def build_speech_store(
     """
     settings = feature_settings(options.features, options.sample_rate)
     if not options.max_seconds > 0:
-        raise OptionError(f"--max-seconds {options.max_seconds}, expected a positive number; {MAX_SECONDS:g} is usual")
+        raise OptionError(f"--max-seconds {options.max_seconds}, expected more than 0, such as {MAX_SECONDS:g}")
     extract = ExtractFeatures(
         settings, names=names, example=example, max_seconds=options.max_seconds, keep=options.keep
     )

@@ -17,8 +17,8 @@ from seqaudio.features.settings import FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.engine.statistics import FrameStatistics, statistics_of_each
-from seqaudio.prepare.speech.parts import read_item
 from seqaudio.prepare.speech.reading_ahead import batches, decoded_ahead, equal_lengths
+from seqaudio.prepare.speech.segments import read_item
 from seqaudio.registry import did_you_mean
 from seqaudio.store import StoreDescription
 from seqaudio.units import Seconds

@@ -1,4 +1,4 @@
-"""Find the stretches of a recording that sound, and cut windows of a clip's usual length around them."""
+"""Find the segments of a recording that sound, and cut windows of a clip's usual length around them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ STEP: Seconds = 0.01  # of the levels
 BELOW_LOUDEST: Decibels = 40.0  # a step with less than this below the loudest is quiet
 ABOVE_FLOOR: Decibels = 10.0  # a step with less than this above the recording's quiet parts is quiet too
 LEAST_RANGE: Decibels = 6.0  # but not within this of the loudest
-FLOOR_SHARE = 0.1  # of the steps, those with the lowest levels, are the recording's quiet parts
-GAP: Seconds = 0.2  # shorter quiet, as before a plosive, does not end a word
+FLOOR_SHARE = 0.1  # of the steps: those with the lowest levels are the recording's quiet parts
+GAP: Seconds = 0.2  # a shorter silence, as before a plosive, does not end a word
 SHORTEST: Seconds = 0.05  # shorter sounds are clicks, unless there is nothing else
-MARGIN: Seconds = 0.03  # before and after a stretch
-HOPS = 4  # windows over a long stretch overlap by three quarters
+MARGIN: Seconds = 0.03  # before and after a segment
+HOPS = 4  # windows over a long segment overlap by three quarters
 DIGITAL: Decibels = -120.0  # level of digital silence
 
 
@@ -30,8 +30,8 @@ class ClipSeconds:
     longest: Annotated[Seconds, Bounds(0.001, 1e6)]  # that 95 % do not exceed
 
 
-def stretches(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:
-    """First and last sample, exclusive, of each stretch of samples [N] that sounds; empty only without samples."""
+def segments(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:
+    """First and last sample, exclusive, of each segment of samples [N] that sounds; empty only without samples."""
     step = max(1, round(STEP * rate))
     count = len(samples) // step
     if not count:
@@ -49,10 +49,10 @@ def stretches(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:
 
 
 def windows(samples: np.ndarray, rate: int, clip: ClipSeconds) -> list[list[tuple[int, int]]]:
-    """For each stretch that sounds, the parts of the recording [N] that may be one clip, as first and last sample.
+    """For each segment that sounds, the windows of the recording [N] that may be a clip, as first and last sample.
 
-    A stretch is widened a little and, as a second choice, to the usual length of a clip. One longer than almost all
-    clips is walked through.
+    A segment is widened a little and, as a second choice, to the usual length of a clip. If it is longer than almost
+    all clips, overlapping windows cover it.
     """
     whole = len(samples)
 
@@ -60,15 +60,15 @@ def windows(samples: np.ndarray, rate: int, clip: ClipSeconds) -> list[list[tupl
         begin = max(0, min(round(first), whole - round(length)))
         return begin, min(whole, begin + round(length))
 
-    parts = []
-    for first, last in stretches(samples, rate):
+    found = []
+    for first, last in segments(samples, rate):
         tight = last - first + 2 * MARGIN * rate
         centre = (first + last) / 2
         longest = clip.longest * rate
         if tight <= longest:
             lengths = dict.fromkeys((tight, max(tight, clip.usual * rate)))
-            parts.append([within(centre - length / 2, length) for length in lengths])
+            found.append([within(centre - length / 2, length) for length in lengths])
         else:
             starts = np.arange(first - MARGIN * rate, last + MARGIN * rate - longest, longest / HOPS)
-            parts.append([within(start, longest) for start in (*starts, last + MARGIN * rate - longest)])
-    return parts
+            found.append([within(start, longest) for start in (*starts, last + MARGIN * rate - longest)])
+    return found

@@ -1,4 +1,4 @@
-"""Parts of long recordings: an item with a start and an end is cut out of its file, which is decoded once."""
+"""Segments of long recordings: an item with a start and an end is cut out of its file, which is decoded once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item
 from seqaudio.units import Seconds
 
-TOLERANCE = 0.05  # seconds; tables round the ends of parts, so an end may lie so far behind that of the recording
+TOLERANCE = 0.05  # seconds that an end may lie beyond that of the recording, as tables round ends
 
 
 def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> Recording:
-    """An item's recording, or the part of it from `start` to `end`, at `sample_rate` hertz.
+    """An item's recording, or the segment of it from `start` to `end`, at `sample_rate` hertz.
 
-    Raises AudioError as `read_audio` does, and for a part that is empty or not within its recording.
+    Raises AudioError as `read_audio` does, and for a segment that is empty or not within its recording.
     """
     if item.start == 0.0 and item.end is None:
         return read_audio(item.file, sample_rate, max_seconds, item.content)
@@ -33,7 +33,8 @@ def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> Recording:
         raise AudioError(
             item.file,
             Reason.TOO_SHORT,
-            f"{item.start:g} to {end:g} s is no part of the recording of {seconds:.3f} s; correct start and end",
+            f"the segment from {item.start:g} to {end:g} s, expected one within the {seconds:.3f} s of the recording; "
+            f"correct start and end",
         )
     # a copy: a view would keep the whole recording in memory
     return replace(whole, samples=whole.samples[round(item.start * sample_rate) : round(end * sample_rate)].copy())
@@ -41,5 +42,5 @@ def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> Recording:
 
 @functools.lru_cache(maxsize=1)
 def _whole(path: Path, sample_rate: int, max_seconds: Seconds, stamp: tuple[int, int]) -> Recording:
-    """The last recording, whose next part mostly comes next; `stamp` tells a file that was changed."""
+    """A recording; the last one is kept, since its next segment mostly follows. `stamp` differs for a changed file."""
     return read_audio(path, sample_rate, max_seconds)
