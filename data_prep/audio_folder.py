@@ -101,6 +101,11 @@ def main(config: Config) -> None:
     print("\n".join([*listed.told, filled.how]), flush=True)
     store = build_speech_store(config, filled.items, source=config.name, licence=config.licence)
     print("\n".join([*describe_store(store), *([listed.others] if listed.others else [])]))
+    kept = {label for count in store.counts.values() for label in count.labels}
+    for label in sorted({item.label for item in filled.items} - kept - {""}):
+        print(
+            f"warning: no label {label}, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr
+        )
     for split in sorted({item.split for item in filled.items} - store.counts.keys()):
         print(
             f"warning: {split} is empty, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr

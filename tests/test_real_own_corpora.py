@@ -82,6 +82,27 @@ def test_folders_of_speakers_beside_another_source_of_them(command: Command, tmp
     assert done.stderr.startswith("error: --folders label/speaker ")
 
 
+# --- recordings that cannot be read ---
+
+
+def test_what_was_refused_is_told_with_what_to_do(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqaudio.audio.guard.find_spec", lambda name: None)
+    for take in range(4):
+        write_word(tmp_path / "in" / "yes" / f"Voice {take:03d}.wav", take=take)
+    write_word(tmp_path / "in" / "no" / "cut.wav").write_bytes(b"RIFF")
+    for take in range(2):
+        phone = tmp_path / "in" / "no" / f"Recording ({take + 2}).m4a"
+        phone.write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0" + bytes(64))
+    options = ("--source", tmp_path / "in", "--out", tmp_path / "out", "--sample-rate", str(RATE))
+    done = command("data_prep/audio_folder.py", *options)
+    assert done.returncode == 0
+    assert "inputs: 4 kept, 3 refused (2 needs_extra" in done.stdout
+    assert "    refused, such as no/Recording (2).m4a: is MP4 (M4A); to read it: pip install " in done.stdout
+    assert "warning: no label no, as all its recordings were refused; see " in done.stderr
+
+
 # --- tunes ---
 
 

@@ -17,6 +17,7 @@ from seqaudio.files import write_json
 from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
 from seqaudio.store import Store
 
+VERY_FEW_STEPS = 100  # of the optimiser: too few whatever the curves say
 FEW_STEPS = 300  # of the optimiser: after fewer, a net has seldom learned what it can
 
 
@@ -149,8 +150,10 @@ def few_steps(epochs: Sequence[Mapping[str, Any]]) -> str:
         epochs: as `read_metrics` gives them, at least one.
     """
     steps, count = int(epochs[-1].get("step", 0)), len(epochs)
-    # a training whose best epoch is long past would gain nothing
-    if not 0 < steps < FEW_STEPS or not any(epoch["best"] for epoch in epochs[-max(1, count // 4) :]):
+    learning = any(
+        epoch["best"] for epoch in epochs[-max(1, count // 4) :]
+    )  # else more of the same would bring nothing
+    if not 0 < steps < (FEW_STEPS if learning else VERY_FEW_STEPS):
         return ""
     enough = -(-FEW_STEPS * count // steps)
     made = f"{count:,} epoch{'s' if count > 1 else ''} made {steps:,} step{'s' if steps > 1 else ''}"
