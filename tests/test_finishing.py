@@ -112,8 +112,14 @@ def test_a_net_that_loses_to_a_baseline_is_told(metric: str, own: float, other: 
 
 @pytest.mark.parametrize(
     ("steps", "best", "told"),
-    [(24, 24, "try --epochs 300 or"), (299, 23, "try --epochs 25 or"), (300, 24, ""), (24, 9, "try --epochs 300 or"),
-     (240, 9, ""), (0, 24, "")],
+    [
+        (24, 24, "try --epochs 300 or"),
+        (299, 23, "try --epochs 25 or"),
+        (300, 24, ""),
+        (24, 9, "try --epochs 300 or"),
+        (240, 9, ""),
+        (0, 24, ""),
+    ],
 )
 def test_few_steps_of_a_small_store_are_told_while_the_net_still_learns(steps: int, best: int, told: str) -> None:
     epochs = [{"step": steps * number // 24, "best": number <= best} for number in range(1, 25)]
