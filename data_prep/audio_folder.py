@@ -10,7 +10,8 @@ Every format that libsndfile decodes, at any rate, with any number of channels; 
 WebM and videos too. In a folder, links to folders are followed, and files with other suffixes are counted.
 
 Folders of splits may have any usual name in any case (Train, dev, validation, eval, TEST), above those of the labels or
-within them; a folder beside them is left out and named. A line says how folders were understood.
+within them; a folder beside them is left out and named. Folders of speakers within those of the labels, or above them,
+count with `--folders label/speaker` or `speaker/label`. A line says how folders were understood.
 
 A table is CSV, TSV or JSON, such as a manifest with an object in each line. It has columns `path` or `audio`, `label`,
 `text`, `split`, `speaker` and `condition`, or others that the options name; it needs the first, and a label or a text.
@@ -41,7 +42,7 @@ from seqaudio.errors import OptionError, SourceError
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.corpora.columns import COLUMNS, SEGMENT, choose_columns, segment_of
 from seqaudio.prepare.corpora.drawn_splits import fill_splits
-from seqaudio.prepare.corpora.layout import Layout, split_names
+from seqaudio.prepare.corpora.layout import FolderOrder, Layout, split_names
 from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.corpora.tables import find_file, read_table
@@ -68,6 +69,7 @@ class Config(SpeechOptions):
     start_column: str | None = None  # table: column of the start of a segment, in seconds; by default `start`, `offset`
     end_column: str | None = None  # table: column of its end; by default `end`, `stop`
     duration_column: str | None = None  # table: column of its length, in place of its end; by default `duration`
+    folders: FolderOrder = "label"  # folder: what its sub-folders name, those of splits aside
     speaker_pattern: str = ""  # folder: the speaker in a file name, a regular expression such as "(.+)_nohash_"
     valid_percent: float = 10.0  # of the recordings without a given split
     test_percent: float = 10.0  # of the recordings without a given split
@@ -89,7 +91,7 @@ def main(config: Config) -> None:
     if config.table is not None:
         listed = list_table(config.table, config.source, config)
     elif config.source.is_dir():
-        listed = list_folder(config.source, config.speaker_pattern)
+        listed = list_folder(config.source, config.speaker_pattern, config.folders)
     elif config.source.is_file():
         listed = list_table(config.source, config.source.parent, config)
     else:
@@ -99,6 +101,11 @@ def main(config: Config) -> None:
     print("\n".join([*listed.understood, filled.how]), flush=True)
     store = build_speech_store(config, filled.items, source=config.name, licence=config.licence)
     print("\n".join([*describe_store(store), *([listed.others] if listed.others else [])]))
+    kept = {label for count in store.counts.values() for label in count.labels}
+    for label in sorted({item.label for item in filled.items} - kept - {""}):
+        print(
+            f"warning: no label {label}, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr
+        )
     for split in sorted({item.split for item in filled.items} - store.counts.keys()):
         print(
             f"warning: {split} is empty, as all its recordings were refused; see {store.path / LEDGER}", file=sys.stderr
@@ -115,13 +122,20 @@ def check_options(config: Config) -> None:
             f"--speaker-pattern {config.speaker_pattern!r} is for a folder without a table; give the table's column of "
             f"speakers as --speaker-column"
         )
+    if config.folders != "label" and (config.source.is_file() or config.table is not None):
+        raise OptionError(f"--folders {config.folders} is for a folder without a table; a table has columns instead")
+    if config.folders != "label" and config.speaker_pattern:
+        raise OptionError(
+            f"--folders {config.folders} and --speaker-pattern {config.speaker_pattern!r} both name speakers; "
+            f"leave one out"
+        )
     for field in COLUMNS if config.source.is_dir() and config.table is None else ():
         name = getattr(config, f"{field}_column")
         if name is not None:
             raise OptionError(f"--{field}-column {name} is for a table, but --source is a folder; give --table as well")
 
 
-def list_folder(source: Path, speaker_pattern: str) -> Listed:
+def list_folder(source: Path, speaker_pattern: str, order: FolderOrder) -> Listed:
     """Every recording below `source`, in order of paths.
 
     An unreadable folder is an item too, so that the ledger names it.
@@ -144,13 +158,13 @@ def list_folder(source: Path, speaker_pattern: str) -> Listed:
             f"expected FOLDER/label/*.wav (or .flac, .mp3, .ogg, .opus ...)"
         )
     keys = sorted(paths)
-    layout = Layout(key.split("/")[:-1] for key in keys)
+    layout = Layout((key.split("/")[:-1] for key in keys), order)
     items = []
     for key, place in zip(keys, layout.places, strict=True):
         if place.stray:
             continue
         match = pattern.search(paths[key].stem) if pattern else None
-        speaker = match[1] if match else ""
+        speaker = place.speaker if pattern is None else match[1] if match else ""
         label, speaker = printable(place.label), printable(speaker)
         items.append(Item(key, paths[key], encode_field(key), place.split, label, speaker=speaker))
     items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]

@@ -117,6 +117,13 @@ def read_ledger(path: Path) -> list[LedgerEntry]:
         return [decode_line(line) for line in file]
 
 
+def refused_most(entries: Iterable[LedgerEntry]) -> LedgerEntry | None:
+    """The first of the inputs that were refused for the most frequent reason; None where none was refused."""
+    refused = [entry for entry in entries if entry.status is Status.REFUSED]
+    counts = Counter(entry.reason for entry in refused)
+    return max(refused, key=lambda entry: counts[entry.reason], default=None)
+
+
 def summarise(entries: Iterable[LedgerEntry]) -> str:
     """One line such as `2,990 kept, 8 refused (6 truncated, 2 not_audio), 2 skipped (2 too_long)`."""
     entries = list(entries)

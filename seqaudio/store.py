@@ -28,7 +28,7 @@ from seqaudio.errors import StoreError
 from seqaudio.files import json_text
 from seqaudio.folders import Kind
 from seqaudio.json_files import Count, Format, checked, fitted, read_json, shortened
-from seqaudio.ledger import LedgerEntry, read_ledger, summarise
+from seqaudio.ledger import LedgerEntry, read_ledger, refused_most, summarise
 from seqaudio.terminal import visible
 from seqaudio.vocabulary import UNKNOWN, Vocabulary, alike_names
 
@@ -327,3 +327,5 @@ def _described(store: Store) -> Iterator[str]:
         yield f"  normalisation: mean and standard deviation of {store.normalisation.frames:,} training frames"
     if ledger := store.ledger():
         yield f"  inputs: {summarise(ledger)}"
+        if example := refused_most(ledger):
+            yield f"    refused, such as {example.path}: {example.detail or example.reason}; the others: {LEDGER}"

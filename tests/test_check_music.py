@@ -173,7 +173,7 @@ def test_a_small_folder_is_advised_to_start_from_another_run(
     found = finding(report_on(store_of(tmp_path, songs)), "amount")
     assert found.level is level
     assert words in found.verdict
-    assert "seqaudio train music_generation --start-from RUN --store store" in found.verdict
+    assert f"seqaudio train music_generation --start-from RUN --store {tmp_path / 'store'}" in found.verdict
 
 
 def test_larger_corpora_are_enough_for_small_nets_and_then_for_any(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_missing_split_is_a_fault_and_a_small_one_a_warning(tmp_path: Path) ->
     found = finding(report_on(store_of(tmp_path, {f"train/{number}": song(number) for number in range(2)})), "amount")
     assert found.level is Level.FAULT
     assert found.verdict.startswith("no pieces in the split valid; training needs both train and valid. Add pieces, or")
-    assert "seqaudio train music_generation --start-from RUN --store store" in found.verdict
+    assert f"seqaudio train music_generation --start-from RUN --store {tmp_path / 'store'}" in found.verdict
     found = finding(report_on(store_of(tmp_path, songs | {"valid/0": song(99)})), "amount")
     assert found.level is Level.WARNING
     assert "only 1 piece to validate on" in found.verdict

@@ -14,7 +14,15 @@ from made_up import frame_store, token_store
 from seqaudio.bptt import Trained
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import RunError, StoreError
-from seqaudio.evaluation.finishing import begun_run, describe_baselines, finish, finished_run, lost_to, open_run
+from seqaudio.evaluation.finishing import (
+    begun_run,
+    describe_baselines,
+    few_steps,
+    finish,
+    finished_run,
+    lost_to,
+    open_run,
+)
 from seqaudio.run_folder import RunFolder
 from seqaudio.tensors import load_tensors
 
@@ -78,7 +86,8 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
     baselines = {"guess": {"accuracy": 0.25, "count": 8}}
     finish(trained, reached="half", metric="accuracy", baselines=baselines, command="make it", more={"by_step": [1]})
     assert capsys.readouterr().out == (
-        f"validation half (guess 25.00 %), 1,234 parameters, 3 s; next: seqaudio evaluate {run} --split test\n"
+        "validation half (guess 25.00 %), 1,234 parameters, 3 s; 1 epoch made 21 steps only, as there is little to "
+        f"train on: try --epochs 15 or a smaller --batch-size; next: seqaudio evaluate {run} --split test\n"
     )
     data = json.loads((run / "results.json").read_text())
     assert data["baselines"] == {"guess": {"valid": {"accuracy": 0.25, "count": 8}}}
@@ -99,6 +108,24 @@ def test_a_net_that_loses_to_a_baseline_is_told(metric: str, own: float, other: 
     words = lost_to({metric: own}, {"a guess": {metric: worst}, "a map": {metric: other}, "none": {}}, metric)
     assert words.startswith("; the net does not beat a map: ") == lost
     assert bool(words) == lost
+
+
+@pytest.mark.parametrize(
+    ("steps", "best", "told"),
+    [
+        (24, 24, "try --epochs 300 or"),
+        (299, 23, "try --epochs 25 or"),
+        (300, 24, ""),
+        (24, 9, "try --epochs 300 or"),
+        (240, 9, ""),
+        (0, 24, ""),
+    ],
+)
+def test_few_steps_of_a_small_store_are_told_while_the_net_still_learns(steps: int, best: int, told: str) -> None:
+    epochs = [{"step": steps * number // 24, "best": number <= best} for number in range(1, 25)]
+    words = few_steps(epochs)
+    assert told in words
+    assert bool(words) == bool(told)
 
 
 def test_baselines_are_told_in_the_unit_of_the_metric() -> None:

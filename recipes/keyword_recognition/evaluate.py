@@ -51,7 +51,8 @@ def main(config: Config) -> None:
         neighbours = neighbour_accuracy(labelled_clips(known, known["train"], folder.vocabulary), clips)
         baselines["5-nearest-neighbours"] = {"accuracy": neighbours}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
-    draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, folder.figure("confusion"), title)
+    confusion = folder.figure("confusion")
+    draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, confusion, title)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store.fingerprint)
     if config.json:
@@ -64,6 +65,7 @@ def main(config: Config) -> None:
     )
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")
+    print(f"confusion matrix: {confusion}")
 
 
 if __name__ == "__main__":

@@ -98,5 +98,5 @@ def _scalars(line: dict[str, Any]) -> Iterator[tuple[str, float]]:
 
 def _describe(line: dict[str, Any], epochs: int) -> str:
     valid = ", ".join(f"{name} {value:.4f}" for name, value in line["valid"].items() if name != "count")
-    mark = " *" if line["best"] else ""
+    mark = ", best so far" if line["best"] else ""
     return f"epoch {line['epoch']}/{epochs}: train loss {line['train_loss']:.4f}, valid {valid}{mark}"

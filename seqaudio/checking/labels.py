@@ -76,7 +76,7 @@ def check_amount(contents: Contents) -> Finding:
             "amount",
             Level.WARNING,
             f"{len(few):,} of {len(counts):,} labels have fewer than {FEW} training rows; expect overfitting. Record "
-            f"more, or use augmentation",
+            f"more, or prepare with --keep samples and train with changed samples, as by --speed 0.1",
             tuple(f"{label} ({counts[label]})" for label in few),
         )
     return Finding("amount", Level.GOOD, f"at least {min(counts.values()):,} training rows of each label")
@@ -102,7 +102,10 @@ def check_speakers(contents: Contents) -> Finding:
     named = sum(sum(count.values()) for count in rows_of.values())
     total = sum(map(len, contents.splits.values()))
     if not named:
-        verdict = "speakers are unknown: the same voices may be in all splits, and scores may not hold for new voices"
+        verdict = (
+            "speakers are unknown: the same voices may be in all splits, and scores may not hold for new voices. Where "
+            "folders, file names or a table name them, prepare with --folders, --speaker-pattern or --speaker-column"
+        )
         return Finding("speakers", Level.NOTE, verdict)
     everyone = len({name for count in rows_of.values() for name in count})
     unnamed = f"; the speaker of {total - named:,} rows is unknown" if named < total else ""

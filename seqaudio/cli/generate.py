@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, TEXT = "music_generation", "language_modelling"
 OF_MUSIC = ("primer", "primer_events", "wav", "png")  # options for music only
+MAX_EVENTS = 1000  # by default, after a primer or a prompt
 PREVIEW = 240  # characters of a text that are printed
 
 
@@ -41,7 +42,8 @@ class Config:
     out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
-    max_events: int = 1000  # maximum length in tokens, of a text in characters; the model may end it earlier
+    max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; the
+    # model may end it earlier; by default 1,000, and as many as the primer or the prompt has
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
@@ -78,7 +80,9 @@ def write_music(run: RunFolder, config: Config) -> None:
                 from seqaudio.rendering.piano_roll import draw_piano_roll
 
                 draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
-        print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}")
+        others = [str(path.with_suffix(f".{kind}")) for kind in ("wav", "png") if getattr(config, kind)]
+        also = f"; also {' and '.join(others)}" if others else ""
+        print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}")
 
 
 def write_texts(run: RunFolder, config: Config) -> None:
@@ -105,7 +109,7 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         prompt = characters.encode(config.prompt or "")
     except VocabularyError as error:
         raise OptionError(f"--prompt: {error}") from None
-    if len(prompt) >= config.max_events:
+    if config.max_events is not None and len(prompt) >= config.max_events:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
@@ -120,6 +124,7 @@ def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[i
     from seqaudio.decoding.sampling import sample
 
     model = run.model()
+    most = config.max_events or MAX_EVENTS + len(primer)
     for seed, _ in pieces(config):
         try:
             yield sample(
@@ -127,9 +132,9 @@ def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[i
                 representation,
                 generator=torch.Generator().manual_seed(seed),
                 temperature=config.temperature,
-                max_events=config.max_events,
+                max_events=most,
                 primer=primer,
-                minimum_events=min(len(primer) + MIN_EVENTS, config.max_events),
+                minimum_events=min(len(primer) + MIN_EVENTS, most),
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
@@ -182,7 +187,14 @@ def encode_primer(representation: Representation, primer: NoteSequence | None, c
         raise OptionError(
             f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"
         )
-    return ids[: config.primer_events]
+    ids = ids[: config.primer_events]
+    if config.max_events is not None and len(ids) >= config.max_events:
+        raise OptionError(
+            f"--primer {config.primer}: its {len(ids):,} tokens leave no room within --max-events "
+            f"{config.max_events:,}; raise that, or continue its beginning alone, as with "
+            f"--primer-events {max(1, config.max_events // 2)}"
+        )
+    return ids
 
 
 def pieces(config: Config) -> list[tuple[int, Path]]:

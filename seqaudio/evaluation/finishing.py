@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from seqaudio.evaluation.results import command_line, read_results, results
 from seqaudio.files import write_json
 from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
 from seqaudio.store import Store
+
+VERY_FEW_STEPS = 100  # of the optimiser: too few whatever the curves say
+FEW_STEPS = 300  # of the optimiser: after fewer, a net has seldom learned what it can
 
 
 def open_run(
@@ -106,6 +109,7 @@ def finish(
         curves: draw the learning curves.
     """
     folder = trained.folder
+    epochs = read_metrics(folder.metrics_file)
     outcome = results(
         recipe=folder.recipe,
         seed=folder.settings["seed"],
@@ -118,10 +122,11 @@ def finish(
     write_json(folder.path / "results.json", outcome | dict(more or {}))
     if curves:
         title = f"{folder.path.name}: {folder.recipe.replace('_', ' ')}"
-        draw_curves(read_metrics(folder.metrics_file), folder.figure("curves"), title)
+        draw_curves(epochs, folder.figure("curves"), title)
     print(
         f"validation {reached} ({describe_baselines(baselines, metric)}), {trained.parameters:,} parameters, "
-        f"{trained.seconds:.0f} s{lost_to(valid or trained.best, baselines, metric)}; "
+        f"{trained.seconds:.0f} s{lost_to(valid or trained.best, baselines, metric)}"
+        f"{'' if 'steps' in folder.settings else few_steps(epochs)}; "
         f"next: seqaudio evaluate {shlex.quote(str(folder.path))} --split test"
     )
 
@@ -136,6 +141,23 @@ def lost_to(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, flo
     if sign * model[metric] > scored[best]:
         return ""
     return f"; the net does not beat {best}: more data, more epochs or another size may help"
+
+
+def few_steps(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """Words at the end of a closing line where the optimiser made few steps, as from a small store; none otherwise.
+
+    Args:
+        epochs: as `read_metrics` gives them, at least one.
+    """
+    steps, count = int(epochs[-1].get("step", 0)), len(epochs)
+    learning = any(
+        epoch["best"] for epoch in epochs[-max(1, count // 4) :]
+    )  # else more of the same would bring nothing
+    if not 0 < steps < (FEW_STEPS if learning else VERY_FEW_STEPS):
+        return ""
+    enough = -(-FEW_STEPS * count // steps)
+    made = f"{count:,} epoch{'s' if count > 1 else ''} made {steps:,} step{'s' if steps > 1 else ''}"
+    return f"; {made} only, as there is little to train on: try --epochs {enough:,} or a smaller --batch-size"
 
 
 def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:

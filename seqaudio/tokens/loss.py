@@ -18,6 +18,7 @@ from seqaudio.notes.sequence import NoteSequence, TimeSignature
 FINEST_GRID = 48  # most steps per quarter that a remark proposes; not every representation takes more
 DRUMS = "miditok:MMM"  # a representation that writes drums
 _EXACT = 1e-9  # seconds or quarters: times closer than that are equal
+_SMALLEST = 0.001  # seconds or quarters: smaller distances are not told as numbers
 _SHOWN = 3  # time signatures of a piece that are listed
 
 Ints = npt.NDArray[np.int64]
@@ -129,7 +130,9 @@ class Loss:
         fraction = Fraction(self.furthest).limit_denominator(2 * FINEST_GRID)
         if self.unit == "quarters" and fraction and abs(fraction - Fraction(self.furthest)) < _EXACT:
             return f"{fraction} quarter"
-        return f"{self.furthest:.3f} {self.unit}"
+        return (
+            f"{self.furthest:.3f} {self.unit}" if self.furthest >= _SMALLEST else f"less than {_SMALLEST} {self.unit}"
+        )
 
 
 def total_loss(losses: Sequence[Loss]) -> Loss:

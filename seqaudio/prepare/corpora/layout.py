@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from seqaudio.prepare.corpora.splits import SplitName
 
@@ -30,6 +30,8 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
 }
 EVALUATION = ("eval", "evaluation")  # valid beside a test split, else test
 SHOWN = 4  # folders that a line names
+FolderOrder = Literal["label", "label/speaker", "speaker/label"]  # of folders that name no splits, from the source down
+SPEAKERS_TOO = "where folders name speakers, too, give --folders label/speaker, or --folders speaker/label"
 
 
 def split_names(names: Iterable[str]) -> dict[str, SplitName]:
@@ -54,20 +56,25 @@ class Place(NamedTuple):
     split: str  # empty: they name none
     label: str  # empty: they name none
     stray: str = ""  # a folder beside those of splits; its recordings belong to none
+    speaker: str = ""  # empty: they name none
+    unused: str = ""  # the first folder, further down, that names nothing
 
 
 class Layout:
     """Folders of recordings: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
 
-    A folder that holds all recordings, such as that of an archive, does not count. The others are splits if all have
+    In place of `label` there may be `label/speaker` or `speaker/label`, where `order` says so; folders further down name
+    nothing. A folder that holds all recordings, such as that of an archive, does not count. The others are splits if all have
     names of splits; or if two at least have, one of them that of training, hold further folders, and are no fewer than
     the folders beside them.
 
     Args:
         folders: of each recording, from the source down.
+        order: what the folders name that name no splits, a FolderOrder.
     """
 
-    def __init__(self, folders: Iterable[Sequence[str]]) -> None:
+    def __init__(self, folders: Iterable[Sequence[str]], order: FolderOrder = "label") -> None:
+        self.order = order.split("/")
         everything = [tuple(parts) for parts in folders]
         self.wrapper = _wrapper(everything)
         depth = len(self.wrapper)
@@ -79,13 +86,14 @@ class Layout:
         self.places = [self._place(parts[depth:]) for parts in everything]
 
     def _place(self, parts: Sequence[str]) -> Place:
-        if self.within:
-            return Place(self.splits[parts[1]], parts[0])
-        if self.splits and parts:
-            if parts[0] not in self.splits:
-                return Place("", "", parts[0])
-            return Place(self.splits[parts[0]], parts[1] if len(parts) > 1 else "")
-        return Place("", parts[0] if parts else "")
+        if self.splits and not self.within and parts and parts[0] not in self.splits:
+            return Place("", "", parts[0])
+        at = 1 if self.within else 0
+        split = self.splits[parts[at]] if self.splits and len(parts) > at else ""
+        rest = [*parts[:at], *parts[at + 1 :]] if self.splits else parts
+        named = dict(zip(self.order, rest, strict=False))
+        unused = rest[len(self.order)] if len(rest) > len(self.order) else ""
+        return Place(split, named.get("label", ""), speaker=named.get("speaker", ""), unused=unused)
 
     def description(self) -> list[str]:
         """How the folders were understood, in lines."""
@@ -100,10 +108,23 @@ class Layout:
             )
         if self.wrapper:
             line += f"; all in {'/'.join(self.wrapper)}/"
-        strays = Counter(place.stray for place in self.places if place.stray)
-        shown = ", ".join(f"{name}/ ({count:,} recordings)" for name, count in sorted(strays.items())[:SHOWN])
-        more = f" and {len(strays) - SHOWN:,} more" if len(strays) > SHOWN else ""
-        return [line, *([f"left out, as their folder names no split: {shown}{more}"] if strays else [])]
+        if speakers := {place.speaker for place in self.places if place.speaker}:
+            line += f"; {len(speakers):,} speaker{'s' if len(speakers) != 1 else ''} by folders"
+        strays = _counted(place.stray for place in self.places)
+        unused = _counted(place.unused for place in self.places)
+        speakers_too = f"; {SPEAKERS_TOO}" if self.order == ["label"] else ""
+        return [
+            line,
+            *([f"left out, as their folder names no split: {strays}"] if strays else []),
+            *([f"folders within those of the labels are not used: {unused}{speakers_too}"] if unused else []),
+        ]
+
+
+def _counted(folders: Iterable[str]) -> str:
+    """Folders, and how many recordings each holds, in words; empty names are left out."""
+    counts = sorted(Counter(filter(None, folders)).items())
+    shown = ", ".join(f"{name}/ ({count:,} recording{'s' if count > 1 else ''})" for name, count in counts[:SHOWN])
+    return shown + (f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else "")
 
 
 def _wrapper(folders: Sequence[Sequence[str]]) -> tuple[str, ...]:
