@@ -60,7 +60,8 @@ def main(config: Config) -> None:
         print(f"{config.csv}: {steps:,} steps of {', '.join(found.names)}")
     if config.png is not None:
         with written(config.png):
-            found.draw(config.png, f"{config.run.name}: {steps:,} steps beyond the end of {config.until}")
+            end = "its end" if config.until == "test" else f"the end of {config.until}"
+            found.draw(config.png, f"{config.run.name}: {steps:,} steps beyond {end}")
         print(f"{config.png}: the end of the series and its forecast")
     if config.csv is None and config.png is None:
         print(text.getvalue(), end="")
