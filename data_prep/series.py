@@ -55,7 +55,7 @@ class Config:
 def main(config: Config) -> None:
     """Prepare the store and print what it holds."""
     parts = Parts(config.rows, config.percent)
-    item, process, settings = from_table(config, parts) if config.source is not None else from_rule(config, parts)
+    item, process, settings, told = from_table(config, parts) if config.source else from_rule(config, parts)
     for name in (*config.inputs, *config.targets):
         if name not in settings["channels"]:
             raise OptionError(f"unknown channel {name!r}, expected one of {', '.join(settings['channels'])}")
@@ -73,11 +73,11 @@ def main(config: Config) -> None:
         ),
         force=config.force,
     )
-    print("\n".join(describe_store(store)))
+    print("\n".join([*told, *describe_store(store)]))
 
 
-def from_table(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, Any]]:
-    """The item and the process of a table, for `build_store`, and the settings of its store."""
+def from_table(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, Any], list[str]]:
+    """The item and the process of a table, for `build_store`, the settings of its store, and what was understood."""
     refuse(config, OF_RULES, "belongs to --series")
     if config.source is None or config.series is not None:
         raise OptionError(f"both --source {config.source} and --series {config.series}, expected one of them")
@@ -93,13 +93,19 @@ def from_table(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, A
         "start": table.times.start,
         "interval": table.times.interval,
         **({"time_format": config.time_format} if config.time_format else {}),
+        # as the table is written, so that forecasts can be
+        **({"delimiter": table.delimiter} if table.delimiter != "," else {}),
+        **({"decimal": ","} if table.comma else {}),
     }
     name = config.name or config.source.stem
-    return Item(config.source.name, config.source, name), TablePreparation(columns, parts), settings
+    told = [table.told()]
+    if config.period is None:
+        told.append("no --period, so no forecast is compared with the last season; hours of days have --period 24")
+    return Item(config.source.name, config.source, name), TablePreparation(columns, parts), settings, told
 
 
-def from_rule(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, Any]]:
-    """The item and the process of a rule, for `build_store`, and the settings of its store."""
+def from_rule(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, Any], list[str]]:
+    """The item and the process of a rule, for `build_store`, the settings of its store, and nothing to tell."""
     refuse(config, OF_TABLES, "belongs to --source")
     if config.series is None:
         raise OptionError("neither --source nor --series, expected a table or a rule, as in --series echo")
@@ -114,7 +120,7 @@ def from_rule(config: Config, parts: Parts) -> tuple[Item, Process, dict[str, An
         "one_series": kind.one_series,
         "rule": {"name": config.series, **{name: getattr(rule, name) for name in OF_RULES}},
     }
-    return Item(config.series, None, config.series), SyntheticPreparation(rule, parts), settings
+    return Item(config.series, None, config.series), SyntheticPreparation(rule, parts), settings, []
 
 
 def refuse(config: Config, names: tuple[str, ...], why: str) -> None:

@@ -55,7 +55,7 @@ def use(path: Path | str) -> Extension:
     extension = Extension(path.name, hashlib.sha256(source).hexdigest())
     if extension.sha256 in _used:
         return extension
-    module = ModuleType(f"seqaudio_extension_{extension.sha256[:12]}")
+    module = ModuleType(_module_name(extension.sha256))
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses look their module up while they are made
     try:
@@ -65,6 +65,12 @@ def use(path: Path | str) -> Extension:
         raise OptionError(f"{OPTION} {path}: {_place(error, path)}{type(error).__name__}: {error}") from error
     _used[extension.sha256] = extension
     return extension
+
+
+def as_options() -> list[str]:
+    """The words that make another command execute the same files: --use and the path of each."""
+    modules = (sys.modules[_module_name(extension.sha256)] for extension in used())
+    return [word for module in modules for word in (OPTION, str(module.__file__))]
 
 
 def take_option(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
@@ -95,6 +101,10 @@ def missing(wanted: Iterable[Extension]) -> list[Extension]:
 def listed(extensions: Iterable[Extension]) -> str:
     """Files and hashes as a list for messages."""
     return ", ".join(map(str, extensions)) or "none"
+
+
+def _module_name(sha256: str) -> str:
+    return f"seqaudio_extension_{sha256[:12]}"
 
 
 def _place(error: BaseException, path: Path) -> str:

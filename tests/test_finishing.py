@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from in_process import run_in_process
 from made_up import frame_store, token_store
+from seqaudio import extensions
 from seqaudio.bptt import Trained
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.errors import RunError, StoreError
@@ -100,8 +102,9 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
 
 @pytest.mark.parametrize(
     ("metric", "own", "other", "lost"),
-    [("accuracy", 0.5, 0.6, True), ("accuracy", 0.6, 0.6, True), ("accuracy", 0.7, 0.6, False), ("mse", 0.7, 0.6, True),
-     ("mse", 0.5, 0.6, False), ("nats_per_event", 2.0, 1.9, True)],
+    [("accuracy", 0.5, 0.6, True), ("accuracy", 0.6, 0.6, True), ("accuracy", 1.0, 1.0, False),
+     ("accuracy", 0.7, 0.6, False), ("mse", 0.7, 0.6, True), ("mse", 0.5, 0.6, False),
+     ("nats_per_event", 2.0, 1.9, True)],
 )  # fmt: skip
 def test_a_net_that_loses_to_a_baseline_is_told(metric: str, own: float, other: float, lost: bool) -> None:
     worst = 0.0 if metric == "accuracy" else 9.0
@@ -126,6 +129,33 @@ def test_few_steps_of_a_small_store_are_told_while_the_net_still_learns(steps: i
     words = few_steps(epochs)
     assert told in words
     assert bool(words) == bool(told)
+
+
+def test_what_comes_next_is_a_command_that_works(
+    music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(music, tmp_path / "run")
+    cells = tmp_path / "my cells.py"
+    cells.write_text("registered = 1\n")
+    monkeypatch.setattr(extensions, "_used", {})
+    extensions.use(cells)
+    trained = Trained(RunFolder(run), {"accuracy": 0.5}, parameters=1, seconds=1.0)
+    finish(trained, reached="half", metric="accuracy", baselines={}, curves=False)
+    assert capsys.readouterr().out.endswith(f"next: seqaudio evaluate {run} --split test --use '{cells}'\n")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"recipe": "speakers"}))
+    trained = Trained(RunFolder(run), {"accuracy": 0.5}, parameters=1, seconds=1.0)
+    finish(trained, reached="half", metric="accuracy", baselines={}, curves=False)
+    assert capsys.readouterr().out.endswith(f"next: seqaudio info {run}\n")
+
+
+def test_a_run_of_a_recipe_of_ones_own_is_named_by_evaluate(music: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(music, tmp_path / "run")
+    config = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(config | {"recipe": "speakers"}))
+    done = run_in_process(None, ["evaluate", str(run)], tmp_path)
+    assert done.returncode == 2
+    assert "'speakers' that does not come with seqaudio" in done.stderr
 
 
 def test_baselines_are_told_in_the_unit_of_the_metric() -> None:

@@ -92,7 +92,30 @@ def test_fish_completes_the_same(tmp_path: Path) -> None:
         assert line.replace("\\'", "").count("'") % 2 == 0, line
     if fish := shutil.which("fish"):
         (tmp_path / "seqaudio.fish").write_text(text)
-        subprocess.run([fish, "--no-execute", tmp_path / "seqaudio.fish"], check=True)
+        typed = ["seqaudio tr", "seqaudio train key", "seqaudio evaluate run --split ", "seqaudio completion "]
+        ask = "; ".join(["source seqaudio.fish", *(f"complete -C '{words}'" for words in typed)])
+        done = subprocess.run(
+            [fish, "--no-config", "-c", ask], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stderr == ""
+        found = [line.partition("\t")[0] for line in done.stdout.splitlines()]
+        assert found == ["train", "keyword_recognition", "test", "valid", "bash", "fish", "zsh"]
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_takes_the_script_before_and_after_its_own_completion_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "seqaudio.zsh").write_text(script("zsh"))
+    for before in ("", "autoload -U compinit; compinit -i; "):
+        ask = f"{before}source ./seqaudio.zsh && print -r -- $_comps[seqaudio]"
+        environment = os.environ | {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)}
+        done = subprocess.run(["zsh", "-fc", ask], cwd=tmp_path, capture_output=True, text=True, env=environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "_seqaudio" in done.stdout
+
+
+def test_where_a_name_is_expected_no_file_is_offered() -> None:
+    assert set(offered("seqaudio", "train", "")) == set(recipes("train.py"))
+    assert set(offered("seqaudio", "completion", "")) == {"bash", "zsh", "fish"}
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a terminal")

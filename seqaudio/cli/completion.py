@@ -1,6 +1,8 @@
 """Print a script for tab completion of commands, names, options and their values, in bash, zsh or fish.
 
 Example: seqaudio completion bash > ~/.local/share/bash-completion/completions/seqaudio
+Example: eval "$(seqaudio completion zsh)"                 in ~/.zshrc; bash takes the same line in ~/.bashrc
+Example: seqaudio completion fish > ~/.config/fish/completions/seqaudio.fish
 """
 
 from __future__ import annotations
@@ -23,22 +25,28 @@ from seqaudio.registry import Registry
 SHARED = ("--use", "--quiet", "--debug", "--help")  # options of every command
 BASH = """# {shell} completion of seqaudio; made by `seqaudio completion {shell}`
 {head}_seqaudio() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" words="" values=""
+  local word="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[COMP_CWORD-1]}}" words="" values="" names=""
   case "$COMP_CWORD:${{COMP_WORDS[1]}}:${{COMP_WORDS[2]}}" in
-    1:*) words="{commands}" ;;
+    1:*) names="{commands}" ;;
 {cases}
   esac
   if [ -n "$values" ]; then COMPREPLY=( $(compgen -W "$values" -- "$word") ); return; fi
+  if [ -n "$names" ] && [[ "$word" != -* ]]; then COMPREPLY=( $(compgen -W "$names" -- "$word") ); return; fi
   COMPREPLY=( $(compgen -W "$words" -- "$word") )
-  [ -n "$words" ] && [[ "$word" == -* || "$COMP_CWORD" == 1 ]] || COMPREPLY+=( $(compgen -f -- "$word") )
+  [[ "$word" == -* ]] || COMPREPLY+=( $(compgen -f -- "$word") )
 }}
 complete -o filenames -F _seqaudio seqaudio
+"""
+ZSH = """(( $+functions[compdef] )) || { autoload -U +X compinit && compinit -i }
+autoload -U +X bashcompinit && bashcompinit
 """
 FISH = """# fish completion of seqaudio; made by `seqaudio completion fish`
 function __seqaudio_after
     set -l words (commandline -opc)
     set -l given (count $argv)
-    test (count $words) -gt $given; and test "$words[2..(math $given + 1)]" = "$argv"
+    test (count $words) -gt $given; or return 1
+    set -l last (math $given + 1)
+    test "$words[2..$last]" = "$argv"
 end
 complete -c seqaudio -n 'test (count (commandline -opc)) -eq 1' -f
 {lines}
@@ -71,7 +79,7 @@ def script(shell: str) -> str:
     commands = list(all_commands())
     if shell == "fish":
         return FISH.format(lines="\n".join(line for command in commands for line in _fish(command)))
-    head = "autoload -U +X bashcompinit && bashcompinit\n" if shell == "zsh" else ""
+    head = ZSH if shell == "zsh" else ""
     cases = "\n".join(_bash(command) for command in commands)
     return BASH.format(shell=shell, head=head, commands=" ".join(SCRIPTS | COMMANDS), cases=cases)
 
@@ -136,10 +144,10 @@ def _values(name: str, hint: Any) -> tuple[str, ...]:
 def _bash(command: Command) -> str:
     first, second = (*command.words, "*")[:2]
     place = "2" if command.names else "*"
-    listed = " ".join((*command.names, *command.options))
+    names = f' names="{" ".join(command.names)}";' if command.names else ""
     values = "".join(f' {option}) values="{" ".join(known)}" ;;' for option, known in command.options.items() if known)
     chosen = f' case "$before" in{values} esac' if values else ""
-    return f'    {place}:{first}:{second}) words="{listed}";{chosen} ;;'
+    return f'    {place}:{first}:{second}) words="{" ".join(command.options)}";{names}{chosen} ;;'
 
 
 def _fish(command: Command) -> Iterator[str]:

@@ -52,14 +52,16 @@ def main(config: Config) -> None:
     steps = folder.settings["horizon"] if config.steps is None else config.steps
     found = continue_series(model, store, folder.settings["window"], steps, config.until, config.series)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(found.table(config.intervals))
+    delimiter = store.settings["series"].get("delimiter", ",")
+    csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(found.table(config.intervals))
     if config.csv is not None:
         with written(config.csv):
             write_bytes(config.csv, text.getvalue().encode())
         print(f"{config.csv}: {steps:,} steps of {', '.join(found.names)}")
     if config.png is not None:
         with written(config.png):
-            found.draw(config.png, config.run.name)
+            end = "its end" if config.until == "test" else f"the end of {config.until}"
+            found.draw(config.png, f"{config.run.name}: {steps:,} steps beyond {end}")
         print(f"{config.png}: the end of the series and its forecast")
     if config.csv is None and config.png is None:
         print(text.getvalue(), end="")

@@ -1,7 +1,4 @@
-"""Run the scripts of `data_prep/` and `recipes/` by name: `prepare NAME`, `train NAME`, `evaluate RUN`.
-
-In a wheel both folders are inside the package, in a clone they are next to it.
-"""
+"""Run the scripts of `data_prep/` and `recipes/` by name: `prepare NAME`, `train NAME`, `evaluate RUN`."""
 
 from __future__ import annotations
 
@@ -16,27 +13,9 @@ from types import ModuleType
 
 from seqaudio.errors import OptionError, RunError, SeqAudioError
 from seqaudio.json_files import checked, read_json
+from seqaudio.own_scripts import preparations as preparations  # for those who import it from here
+from seqaudio.own_scripts import recipes as recipes
 from seqaudio.registry import did_you_mean
-
-PACKAGE = Path(__file__).parents[1]
-ROOTS = (PACKAGE / "scripts", PACKAGE.parent)  # in a wheel, in a clone
-
-
-def preparations() -> dict[str, Path]:
-    """Paths of the scripts of `data_prep/` by name."""
-    return {path.stem: path for path in sorted(_folder("data_prep").glob("*.py"))}
-
-
-def recipes(script: str) -> dict[str, Path]:
-    """Paths of the file `script` (train.py, evaluate.py) of each recipe, by the name of the recipe."""
-    return {path.parent.name: path for path in sorted(_folder("recipes").glob(f"*/{script}"))}
-
-
-def _folder(name: str) -> Path:
-    for root in ROOTS:
-        if (root / name).is_dir():
-            return root / name
-    raise SeqAudioError(f"this installation lacks {name}/; install seqaudio again, or run it from a clone")
 
 
 def run_script(command: str, arguments: Sequence[str]) -> None:
@@ -52,7 +31,12 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
         # the run may be the first argument; the script itself has --run only
         given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
         name = recipe_of(given)
-        module = load(scripts[_known(name, scripts, "recipe")])
+        if name not in scripts:
+            raise OptionError(
+                f"the run was made by a recipe {name!r} that does not come with seqaudio; evaluate it with a script of "
+                f"your own, or look at it with seqaudio info; known: {', '.join(scripts)}"
+            )
+        module = load(scripts[name])
         run(module.Config, module.main, as_commands(module.__doc__), given, program="seqaudio evaluate")
     scripts = preparations() if command == "prepare" else recipes("train.py")
     if not arguments or arguments[0] in ("-h", "--help"):

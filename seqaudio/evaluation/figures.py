@@ -67,8 +67,8 @@ def draw_curves(epochs: Sequence[Mapping[str, Any]], path: Path | str, title: st
 def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figure:
     """Losses over the epochs, and below them the main metric where it is not a loss.
 
-    Losses are in nats: of training, with dropout and augmentation, and of validation. The best epoch, whose weights the
-    run keeps, is marked and named in both panels.
+    Losses are in nats, or squared errors: of training, with dropout and augmentation, and of validation. The best
+    epoch, whose weights the run keeps, is marked and named in both panels.
 
     Args:
         epochs: lines of `metrics.jsonl`, as `read_metrics` gives them.
@@ -79,7 +79,7 @@ def curves_figure(epochs: Sequence[Mapping[str, Any]], title: str = "") -> Figur
         raise RunError("got no epoch to draw, expected at least one; train first")
     numbers = [int(line["epoch"]) for line in epochs]
     best = max((place for place, line in enumerate(epochs) if line["best"]), default=None)
-    losses = [name for name in epochs[0]["valid"] if name.startswith("nats_")]
+    losses = [name for name in epochs[0]["valid"] if name.startswith("nats_") or name == "mse"]
     metric = main_metric(epochs[0]["valid"])
     panels = 1 if metric in losses else 2
     figure = new_figure(8.0, 0.8 + 3.1 * panels)

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from seqaudio import extensions
 from seqaudio.bptt import Trained
 from seqaudio.errors import RunError, StoreError
 from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
 from seqaudio.evaluation.results import command_line, read_results, results
 from seqaudio.files import write_json
+from seqaudio.own_scripts import recipes
 from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
 from seqaudio.store import Store
 
@@ -127,15 +129,22 @@ def finish(
         f"validation {reached} ({describe_baselines(baselines, metric)}), {trained.parameters:,} parameters, "
         f"{trained.seconds:.0f} s{lost_to(valid or trained.best, baselines, metric)}"
         f"{'' if 'steps' in folder.settings else few_steps(epochs)}; "
-        f"next: seqaudio evaluate {shlex.quote(str(folder.path))} --split test"
+        f"next: {shlex.join(_following(folder))}"
     )
+
+
+def _following(folder: RunFolder) -> list[str]:
+    """The command to run after a training; a recipe of one's own has no evaluation that `seqaudio` knows."""
+    if folder.recipe in recipes("evaluate.py"):
+        return ["seqaudio", "evaluate", str(folder.path), "--split", "test", *extensions.as_options()]
+    return ["seqaudio", "info", str(folder.path)]
 
 
 def lost_to(model: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
     """The end of a closing line where the model is no better than its best baseline; empty where it is better."""
     sign = 1 if better_when(metric) == "higher" else -1
     scored = {name: sign * scores[metric] for name, scores in baselines.items() if metric in scores}
-    if metric not in model or not scored:
+    if metric not in model or not scored or (is_share(metric) and model[metric] == 1.0):
         return ""
     best = max(scored, key=lambda name: scored[name])
     if sign * model[metric] > scored[best]:

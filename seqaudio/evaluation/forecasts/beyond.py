@@ -30,6 +30,7 @@ class Continuation:
     levels: tuple[float, ...]
     widths: Values  # [L, S, K] half widths of the intervals; infinite where validation is too small
     times: Times | None
+    decimal: str = "."  # before the decimals of a number
 
     @property
     def places(self) -> npt.NDArray[np.int64]:
@@ -51,6 +52,7 @@ class Continuation:
                     for word, sign in (("low", -1), ("high", 1)):
                         head.append(f"{name}_{word}_{100 * level:g}")
                         columns.append(_written(self.values[:, channel] + sign * widths))
+        columns[1:] = [[text.replace(".", self.decimal) for text in column] for column in columns[1:]]
         return [head, *map(list, zip(*columns, strict=True))]
 
     def draw(self, path: Path, title: str = "") -> None:
@@ -103,6 +105,7 @@ def continue_series(
         INTERVAL_LEVELS,
         widths * std[targets],
         times,
+        store.settings["series"].get("decimal", "."),
     )
 
 

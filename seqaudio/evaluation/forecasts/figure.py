@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from seqaudio.batching import Series, channels_of, statistics_of
 from seqaudio.evaluation.forecasts.forecasts import Forecasts, Intervals, Values
@@ -21,6 +22,9 @@ from seqaudio.store import Store
 BANDS = ("#bcc7e0", "#e4e9f4")  # of the inner and of the outer interval: grey values 198 and 233
 PANELS = 4  # at most
 CONTEXT = 3  # steps drawn before a forecast, for each step ahead
+MARKS = 6  # times at an axis, at most
+NO_CLOCK = re.compile(r"[ T]00:00(:00)?$")
+NO_SECONDS = re.compile(r"(?<=\d\d:\d\d):00$")
 RUN = 120  # one-step forecasts that are drawn in a row
 
 
@@ -125,8 +129,14 @@ def forecasts_figure(
     for axes, panel in zip(all_axes, panels, strict=True):
         _draw(axes, panel, levels)
         if times is not None:
-            axes.xaxis.set_major_formatter(FuncFormatter(_times_at(times, panel.first)))
-            axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+            shown = panel.first + np.concatenate([panel.context_steps, panel.steps])
+            marks = times.marks(int(shown.min()), int(shown.max()), MARKS)
+            axes.xaxis.set_major_formatter(FuncFormatter(_times_at(times, panel.first, marks)))
+            axes.xaxis.set_major_locator(
+                FixedLocator([mark - panel.first for mark in marks])
+                if marks
+                else MaxNLocator(nbins=MARKS, integer=True, min_n_ticks=1)
+            )
     all_axes[-1].set_xlabel("step of the split" if times is None else "time", fontsize=10, color=INK)
     handles, labels = all_axes[0].get_legend_handles_labels()
     figure.legend(
@@ -136,8 +146,11 @@ def forecasts_figure(
     return figure
 
 
-def _times_at(times: Times, first: int) -> Callable[[float, int | None], str]:
-    return lambda step, _: times.text(first + round(step)).removesuffix(":00")  # seconds that are 0
+def _times_at(times: Times, first: int, marks: Sequence[int]) -> Callable[[float, int | None], str]:
+    """The text of a mark: without its clock where all marks are midnights, and without seconds that are none."""
+    midnights = bool(marks) and all(NO_CLOCK.search(times.text(mark)) for mark in marks)
+    unneeded = NO_CLOCK if midnights else NO_SECONDS
+    return lambda step, _: unneeded.sub("", times.text(first + round(step)))
 
 
 def _draw(axes: Axes, panel: Panel, levels: Sequence[float]) -> None:

@@ -11,8 +11,21 @@ from seqaudio.errors import OptionError, SourceError
 
 # what a column holds, with the names that it usually has, in small letters
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "path": ("path", "audio", "audio_filepath", "audio_path", "filepath", "file_name", "filename", "wav_filename"),
-    "label": ("label", "command"),
+    "path": (
+        "path",
+        "audio",
+        "audio_filepath",
+        "audio_path",
+        "filepath",
+        "file_path",
+        "file_name",
+        "filename",
+        "wav_filename",
+        "file",
+        "recording",
+        "wav",
+    ),
+    "label": ("label", "command", "word", "keyword"),
     "text": ("text", "transcript", "transcription", "sentence"),
     "split": ("split", "subset"),
     "speaker": ("speaker", "speaker_id", "client_id"),
@@ -79,13 +92,12 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
     elif "end" in used:
         used.pop("duration", None)
     listed = ", ".join(names)
-    if "path" not in used:
+    lacks = [] if "path" in used else [("'path' or 'audio'", "--path-column")]
+    lacks += [] if used.keys() & {"label", "text"} else [("'label' or 'text'", "--label-column or --text-column")]
+    if lacks:  # both at once, so that one message is enough
         raise SourceError(
-            f"{table}: has no column 'path' or 'audio' for the files; give one of {listed} as --path-column"
-        )
-    if "label" not in used and "text" not in used:
-        raise SourceError(
-            f"{table}: has no column 'label' or 'text'; give one of {listed} as --label-column or --text-column"
+            f"{table}: has no column {' and none '.join(usual for usual, _ in lacks)}; give the right "
+            f"{'one' if len(lacks) == 1 else 'ones'} of {listed} as {' and '.join(option for _, option in lacks)}"
         )
     return Columns(used, tuple(name for name in names if name not in used.values()))
 

@@ -63,10 +63,10 @@ class Place(NamedTuple):
 class Layout:
     """Folders of recordings: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
 
-    In place of `label` there may be `label/speaker` or `speaker/label`, where `order` says so; folders further down name
-    nothing. A folder that holds all recordings, such as that of an archive, does not count. The others are splits if all have
-    names of splits; or if two at least have, one of them that of training, hold further folders, and are no fewer than
-    the folders beside them.
+    In place of `label` there may be `label/speaker` or `speaker/label`, where `order` says so; folders further down
+    name nothing. A folder that holds all recordings, such as that of an archive, does not count. The others are splits
+    if all have names of splits; or if two at least have, one of them that of training, hold further folders, and are
+    no fewer than the folders beside them.
 
     Args:
         folders: of each recording, from the source down.

@@ -45,6 +45,23 @@ class Table:
     channels: tuple[str, ...]
     values: npt.NDArray[np.float64]
     times: TimeIndex
+    last: str = ""  # the last time, as written
+    delimiter: str = ","
+    comma: bool = False  # whether numbers were written with a decimal comma
+
+    def told(self) -> str:
+        """What was understood, in one line: times, rows that were added, missing values of each channel."""
+        rows = len(self.times.places)
+        line = f"{rows:,} rows"
+        if self.times.start:
+            line += f" from {self.times.start} to {self.last}, {self.times.interval} apart"
+        if added := self.times.steps - rows:
+            line += f"; {added:,} missing rows added"
+        empty = np.isnan(self.values[list(self.times.places)]).sum(axis=0)
+        if empty.any():
+            counts = (f"{name} {count:,}" for name, count in zip(self.channels, empty, strict=True) if count)
+            line += f"; empty cells: {', '.join(counts)}"
+        return line
 
 
 def read_series(path: Path, columns: Columns) -> Table:
@@ -55,7 +72,7 @@ def read_series(path: Path, columns: Columns) -> Table:
     Raises:
         SourceError: the file cannot be read, or is not a valid table; the message names row and column.
     """
-    header, rows, comma = _cells(path)
+    header, rows, delimiter, comma = _cells(path)
     names = columns.channels or tuple(name for name in header if name != columns.time)
     for name in (*names, *([columns.time] if columns.time else [])):
         if name not in header:
@@ -73,16 +90,19 @@ def read_series(path: Path, columns: Columns) -> Table:
     if empty:
         raise SourceError(f"{path}: the column {empty[0]!r} has no values; list the other columns with --channels")
     times = step_index(len(rows))
+    last = ""
     if columns.time:
         at = header.index(columns.time)
         times = time_index([row[at].strip() for row in rows], str(path), columns.time_format)
+        last = rows[-1][at]
     values = np.full((times.steps, len(names)), np.nan)
     values[list(times.places)] = given
-    return Table(names, values, times)
+    seen = comma and any(_pointed(row[place]) != row[place] for row in rows for place in places)
+    return Table(names, values, times, last, delimiter, seen)
 
 
-def _cells(path: Path) -> tuple[list[str], list[list[str]], bool]:
-    """Column names, rows, and whether numbers have decimal commas. Raises SourceError."""
+def _cells(path: Path) -> tuple[list[str], list[list[str]], str, bool]:
+    """Column names, rows, delimiter, and whether numbers may have decimal commas. Raises SourceError."""
     try:
         with open_table(path) as file:
             lines = TableLines(path, file)
@@ -104,7 +124,7 @@ def _cells(path: Path) -> tuple[list[str], list[list[str]], bool]:
             raise SourceError(f"{path}: row {number:,} has {len(row)} cells, expected {len(header)}; correct the row")
     # with tabs the comma of 1,234 may separate thousands, unless another number shows that it does not
     commas = [cell for row in rows for cell in row if "," in cell] if lines.delimiter == "\t" else []
-    return header, rows, lines.delimiter == ";" or any(DECIMALS.fullmatch(cell) for cell in commas)
+    return header, rows, lines.delimiter, lines.delimiter == ";" or any(DECIMALS.fullmatch(cell) for cell in commas)
 
 
 def _pointed(cell: str) -> str:

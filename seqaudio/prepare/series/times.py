@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -99,6 +100,23 @@ class Times:
         years, month = divmod(self.start.month - 1 + round(distance), 12)
         return self.start.replace(year=self.start.year + years, month=month + 1)
 
+    def marks(self, first: int, last: int, most: int) -> list[int]:
+        """Steps from first to last to mark at an axis: at most so many, the first of each round time such as a day.
+
+        None where times are plain numbers, or fewer than two would be marked.
+        """
+        if not isinstance(self.start, datetime):
+            return []
+        begin = self.start.replace(tzinfo=None)
+        zero = 12.0 * begin.year + begin.month - 1 if self.unit == "month" else (begin - datetime.min).total_seconds()
+        for distance in ROUND[self.unit]:
+            # one step earlier, so that a mark needs to be entered
+            places = [math.floor((zero + step * self.interval) / distance) for step in range(first - 1, last + 1)]
+            marks = [first + n for n, (before, place) in enumerate(pairwise(places)) if before != place]
+            if distance >= self.interval and len(marks) <= most:
+                return marks if len(marks) > 1 else []
+        return []
+
     def text(self, step: int) -> str:
         """The time of a step, written as those of the table are."""
         time = self.at(step)
@@ -114,7 +132,17 @@ class Times:
         return time.isoformat(self.written[10], "minutes" if len(clock) == len("00:00") else "auto")
 
 
-# for intervals as `_spelt` writes them: the unit in which they are counted, and how many of it they have
+# distances of marks at an axis, in units; a week begins on Monday, as 0001-01-01 did
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+ROUND = {
+    "month": (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1_200),
+    "second": (
+        1, 2, 5, 10, 30, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR,
+        12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY, 56 * DAY, 182 * DAY, 364 * DAY,
+    ),
+}  # fmt: skip
+
+# of intervals as `_spelt` writes them: the unit they are counted in, and how many of it they are
 UNITS = {
     "": ("", 1),
     "month": ("month", 1),
