@@ -94,7 +94,8 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
 @pytest.mark.parametrize(
     ("metric", "own", "other", "lost"),
     [("accuracy", 0.5, 0.6, True), ("accuracy", 0.6, 0.6, True), ("accuracy", 1.0, 1.0, False),
-     ("accuracy", 0.7, 0.6, False), ("mse", 0.7, 0.6, True), ("mse", 0.5, 0.6, False), ("nats_per_event", 2.0, 1.9, True)],
+     ("accuracy", 0.7, 0.6, False), ("mse", 0.7, 0.6, True), ("mse", 0.5, 0.6, False),
+     ("nats_per_event", 2.0, 1.9, True)],
 )  # fmt: skip
 def test_a_net_that_loses_to_a_baseline_is_told(metric: str, own: float, other: float, lost: bool) -> None:
     worst = 0.0 if metric == "accuracy" else 9.0

@@ -15,7 +15,7 @@ from seqaudio.evaluation.figures import curves_figure
 from seqaudio.evaluation.forecasts.figure import Panel, forecasts_figure
 from seqaudio.prepare.corpora.columns import choose_columns
 from seqaudio.prepare.series.rows import Columns, read_series
-from seqaudio.prepare.series.times import Times
+from seqaudio.prepare.series.times import Times, time_index
 from seqaudio.store import Store
 
 prepare = load(preparations()["series"])
@@ -99,6 +99,20 @@ def test_months_are_marked_at_the_first_of_round_ones() -> None:
     numbers = Times.of({"start": "0.5", "interval": "0.25"})
     assert numbers is not None
     assert numbers.marks(0, 60, 6) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("31.03.2024 00:00", "such as '%d.%m.%Y %H:%M'$"),
+        ("31.03.2024", r"such as %d\.%m\.%Y$"),
+        ("3/4/2024", "such as %d/%m/%Y or %m/%d/%Y$"),
+        ("noon", r"such as %d\.%m\.%Y$"),
+    ],
+)
+def test_a_time_in_another_form_is_refused_with_the_form_that_fits(text: str, form: str) -> None:
+    with pytest.raises(SourceError, match=form):
+        time_index([text], "table")
 
 
 def test_a_squared_error_is_no_nats() -> None:
