@@ -1,139 +1,327 @@
-"""Tables as spreadsheets write them: what is understood is told, and forecasts are written as the table is."""
+"""Tables and folders as people write them: read whole, or told in one line what they are."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from seqaudio.batching import channels_of
-from seqaudio.cli.scripts import load, preparations
-from seqaudio.errors import SourceError
-from seqaudio.evaluation.figures import curves_figure
-from seqaudio.evaluation.forecasts.figure import Panel, forecasts_figure
-from seqaudio.prepare.corpora.columns import choose_columns
+from cases import case_file
+from conftest import Command, assert_refused
+from made_up_speech import RATE, prepare, refused, rows, script, write_word
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.prepare.corpora.columns import number
+from seqaudio.prepare.corpora.tables import find_file, read_table
 from seqaudio.prepare.series.rows import Columns, read_series
-from seqaudio.prepare.series.times import Times, time_index
 from seqaudio.store import Store
 
-prepare = load(preparations()["series"])
+SCRIPT = "data_prep/audio_folder.py"
+audio_folder = script("audio_folder")
 
 
-def hourly(path: Path, rows: int = 40, delimiter: str = ";", decimal: str = ",") -> Path:
-    begin = datetime(2024, 3, 1)
-    lines = [delimiter.join(["Zeit", "Last", "Preis"])]
-    for hour in range(rows):
-        if hour not in (7, 8, 20):
-            price = "" if hour == 5 else f"{hour / 8:.2f}".replace(".", decimal)
-            lines.append(
-                delimiter.join([f"{begin + timedelta(hours=hour):%Y-%m-%d %H:%M}", f"{hour}{decimal}5", price])
-            )
-    path.write_text("\r\n".join(lines), encoding="utf-8-sig", newline="")
+def prepared(command: Command, source: Path, out: Path) -> tuple[Store, str]:
+    done = command(SCRIPT, "--source", source, "--out", out, "--sample-rate", str(RATE))
+    assert done.returncode == 0, done.stderr
+    return Store(out), done.stdout + done.stderr
+
+
+def write(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
 
 
-def test_a_preparation_tells_the_times_and_the_gaps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = prepare.Config(source=hourly(tmp_path / "t.csv"), time_column="Zeit", out=tmp_path / "store")
-    prepare.main(config)
-    told = capsys.readouterr().out.splitlines()
-    assert told[0] == (
-        "37 rows from 2024-03-01 00:00 to 2024-03-02 15:00, 1 hour apart; 3 missing rows added; empty cells: Preis 1"
+# the cases
+
+
+def test_a_quote_that_is_a_character_takes_no_rows_along(command: Command, tmp_path: Path) -> None:
+    store, told = prepared(command, case_file("audio", "quote_in_last_column.csv"), tmp_path / "out")
+    assert sum(rows(store).values()) == 36
+    assert "line 12: a quotation mark is not closed, so it is read as a character" in told
+    assert "36 rows, columns path, label; not used: note" in told
+
+
+def test_a_quote_that_opens_and_never_closes_is_named(command: Command, tmp_path: Path) -> None:
+    table = case_file("audio", "quote_to_the_end.csv")
+    done = command(SCRIPT, "--source", table, "--out", tmp_path / "out")
+    assert_refused(done, "line 12", "the quotation mark at character 26 is not closed")
+
+
+def test_rows_with_start_and_end_are_parts(command: Command, tmp_path: Path) -> None:
+    table = case_file("audio", "segments.csv")
+    done = command(
+        SCRIPT, "--source", table, "--out", tmp_path / "out", "--sample-rate", str(RATE), "--keep", "samples"
     )
-    assert "--period 24" in told[1]
+    assert done.returncode == 0, done.stderr
+    assert "each row a part of its recording, in seconds" in done.stdout
+    store = Store(tmp_path / "out")
+    whole, _ = soundfile.read(table.parent / "session.wav", dtype="int16")
+    parts = {
+        name: split.sequence(n) for split in map(store.__getitem__, store.counts) for n, name in enumerate(split.ids)
+    }
+    assert len(parts) == 12
+    np.testing.assert_array_equal(parts["session.wav#1.2-1.5"], whole[int(1.2 * RATE) : int(1.5 * RATE)])
 
 
-@pytest.mark.parametrize(
-    ("delimiter", "decimal", "kept"),
-    [
-        (";", ",", {"delimiter": ";", "decimal": ","}),
-        (";", ".", {"delimiter": ";"}),
-        (",", ".", {}),
-        ("\t", ",", {"delimiter": "\t", "decimal": ","}),
-    ],
-)
-def test_a_store_keeps_how_its_table_is_written(
-    tmp_path: Path, delimiter: str, decimal: str, kept: dict[str, str]
+@pytest.mark.parametrize("name", ["backslashes.csv", "quoted_strings.tsv", "manifest.json"])
+def test_tables_of_other_systems_are_read(name: str, command: Command, tmp_path: Path) -> None:
+    tables = {
+        "backslashes.csv": case_file("audio", "backslashes.csv"),
+        "quoted_strings.tsv": case_file("audio", "quoted_strings.tsv"),
+        "manifest.json": case_file("audio", "manifest.json"),
+    }
+    store, told = prepared(command, tables[name], tmp_path / "out")
+    assert sum(rows(store).values()) == 36
+    assert store.names.names == ("one", "three", "two")
+    assert "36 rows, columns" in told
+
+
+def test_an_archive_or_a_recording_is_told_as_what_it_is(command: Command, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "out")
+    done = command(SCRIPT, "--source", case_file("audio", "words.zip"), *out)
+    assert_refused(done, "words.zip: a ZIP archive, expected a CSV or TSV table, or a folder; unpack it")
+    done = command(SCRIPT, "--source", case_file("audio", "session.wav"), *out)
+    assert_refused(done, "session.wav: a recording, expected a CSV or TSV table, or a folder")
+    done = command("data_prep/midi_folder.py", "--source", case_file("midi", "tunes.zip"), *out)
+    assert_refused(done, "tunes.zip: a ZIP archive, expected a folder of MIDI files; unpack it and give the folder")
+
+
+# quotation marks
+
+CELL = st.text("ab ,;\t'", max_size=4)
+
+
+@given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=12), st.integers(0, 11), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_one_stray_quote_loses_no_row_untold(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]], where: int, second: bool
 ) -> None:
-    source = hourly(tmp_path / "t.csv", delimiter=delimiter, decimal=decimal)
-    prepare.main(prepare.Config(source=source, time_column="Zeit", out=tmp_path / "store"))
-    store = Store(tmp_path / "store")
-    settings = store.settings["series"]
-    assert {name: settings[name] for name in ("delimiter", "decimal") if name in settings} == kept
-    assert channels_of(store).names == ("Last", "Preis")
-    assert read_series(source, Columns("Zeit")).values[3].tolist() == [3.5, 0.38]
+    plain = [(f"{n}.wav", a.replace(",", ""), b.replace(",", "")) for n, (a, b) in enumerate(cells)]
+    at = where % len(plain)
+    place, label, note = plain[at]
+    plain[at] = (place, label, f'"{note}x') if second else (place, f'"{label}x', note)
+    path = write(tmp_path_factory.mktemp("quotes"), "\n".join(["path,label,note", *map(",".join, plain)]) + "\n")
+    assert [row["path"] for row in read_table(path)] == [f"{n}.wav" for n in range(len(plain))]
 
 
 @pytest.mark.parametrize(
-    ("interval", "first", "steps", "texts"),
+    ("lines", "expected"),
     [
-        ("1 hour", 60, 96, ["2024-03-04", "2024-03-05", "2024-03-06", "2024-03-07"]),
-        ("1 hour", 2, 20, ["2024-03-01 06:00", "2024-03-01 12:00", "2024-03-01 18:00"]),
-        ("15 minutes", 3, 10, ["2024-03-01 01:00", "2024-03-01 01:30", "2024-03-01 02:00", "2024-03-01 02:30",
-                               "2024-03-01 03:00"]),
-        ("1 day", 0, 30, ["2024-03-04", "2024-03-11", "2024-03-18", "2024-03-25"]),
-    ],
-)  # fmt: skip
-def test_axes_are_marked_at_round_times(interval: str, first: int, steps: int, texts: list[str]) -> None:
-    start = "2024-03-01" if interval == "1 day" else "2024-03-01 00:00"
-    times = Times.of({"start": start, "interval": interval})
-    known, ahead = np.arange(steps - 4), np.arange(steps - 4, steps)
-    panel = Panel("x", known, known * 1.0, ahead, ahead * 1.0, ahead * 1.0, np.ones((1, 4)), first=first)
-    (axes,) = forecasts_figure([panel], (0.8,), times=times).axes
-    at = axes.xaxis.get_major_locator()()
-    assert [axes.xaxis.get_major_formatter()(step, None) for step in at] == texts
-    assert all(0 <= step < steps for step in at)
-
-
-def test_months_are_marked_at_the_first_of_round_ones() -> None:
-    times = Times.of({"start": "1949-11", "interval": "1 month"})
-    assert times is not None
-    assert [times.text(step) for step in times.marks(0, 60, 6)] == [
-        "1950-01",
-        "1951-01",
-        "1952-01",
-        "1953-01",
-        "1954-01",
-    ]
-    numbers = Times.of({"start": "0.5", "interval": "0.25"})
-    assert numbers is not None
-    assert numbers.marks(0, 60, 6) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "form"),
-    [
-        ("31.03.2024 00:00", "such as '%d.%m.%Y %H:%M'$"),
-        ("31.03.2024", r"such as %d\.%m\.%Y$"),
-        ("3/4/2024", "such as %d/%m/%Y or %m/%d/%Y$"),
-        ("noon", r"such as %d\.%m\.%Y$"),
+        (['a.wav,"one, two"', "b.wav,three"], ["one, two", "three"]),
+        (['a.wav,"one', 'two"', "b.wav,three"], ["one\ntwo", "three"]),
+        (['a.wav,"one ""quoted"" word"', "b.wav,three"], ['one "quoted" word', "three"]),
+        (['a.wav,5" disk', "b.wav,three"], ['5" disk', "three"]),
+        (['a.wav,"one" more', "b.wav,three"], ['"one" more', "three"]),
+        (['a.wav, "one"', "b.wav,three"], ["one", "three"]),
+        (['a.wav,"one', 'b.wav,"two', "c.wav,three"], ['"one', '"two', "three"]),
+        (['a.wav,"one', "b.wav,two", 'c.wav,"three'], ['"one', "two", '"three']),
+        (['a.wav,"one', 'b.wav,two"', "c.wav,three"], ['"one', 'two"', "three"]),
     ],
 )
-def test_a_time_in_another_form_is_refused_with_the_form_that_fits(text: str, form: str) -> None:
-    with pytest.raises(SourceError, match=form):
-        time_index([text], "table")
+def test_quotes_mean_what_they_can_mean(tmp_path: Path, lines: list[str], expected: list[str]) -> None:
+    path = write(tmp_path, "\n".join(["path,text", *lines]))
+    assert [row["text"] for row in read_table(path)] == expected
 
 
-def test_a_squared_error_is_no_nats() -> None:
-    epochs = [
-        {"epoch": n, "train_loss": 1.0 / n, "valid": {"mse": 1.1 / n, "mae": 0.5}, "best": n == 3} for n in (1, 2, 3)
+def test_a_quote_in_a_row_of_another_width_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 'path,text,note\na.wav,one,x\nb.wav,"one, two, three\nc.wav,two,y\n')
+    with pytest.raises(SourceError, match=r"line 3: the quotation mark at character 7 is not closed"):
+        read_table(path)
+
+
+# tables
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\npath;label\nx.wav;yes\n",
+        '"sep=|"\r\npath|label\r\nx.wav|yes\r\n',
+        "path,label,,\nx.wav,yes,,\n",
+        "path|label\nx.wav|yes\n",
+        "\n\npath,label\nx.wav,yes\n",
+        "path,label\nx.wav,yes\n".encode("utf-16"),
+        "path,label\nx.wav,yes\n".encode("utf-16-le"),
+        "path,label\nx.wav,yes\n".encode("utf-16-be"),
+        '{"path": "x.wav", "label": "yes"}\n',
+        '[{"path": "x.wav", "label": "yes"}]',
+        '{\n "data": [{"path": "x.wav",\n "label": "yes"}]\n}',
+    ],
+)
+def test_tables_of_all_kinds_are_read(tmp_path: Path, content: str | bytes) -> None:
+    assert read_table(write(tmp_path, content, "table.txt")) == [{"path": "x.wav", "label": "yes"}]
+
+
+def test_a_column_of_quoted_values_in_a_tsv_loses_its_quotes(tmp_path: Path) -> None:
+    path = write(tmp_path, 'path\tlabel\ttext\n"a.wav"\t"one"\t"I" said "yes"\n"b.wav"\t"a ""b"""\tplain\n', "a.tsv")
+    assert [list(row.values()) for row in read_table(path)] == [
+        ["a.wav", "one", '"I" said "yes"'],
+        ["b.wav", 'a "b"', "plain"],
     ]
-    (axes,) = curves_figure(epochs).axes
-    assert axes.get_ylabel() == "mse"
-    assert [line.get_label() for line in axes.lines][:2] == ["training", "validation"]
 
 
-def test_what_a_table_lacks_is_told_at_once(tmp_path: Path) -> None:
-    rows = [{"Datei": "a.wav", "Klasse": "ja"}]
-    with pytest.raises(
-        SourceError, match=r"no column 'path' or 'audio' and none 'label' or 'text'.*Datei, Klasse as --p"
-    ):
-        choose_columns(tmp_path / "t.csv", rows, {})
+def test_a_split_whose_recordings_are_all_refused_is_told(command: Command, tmp_path: Path) -> None:
+    for take in range(4):
+        write_word(tmp_path / "in" / "train" / "one" / f"{take}.wav", take=take)
+    (tmp_path / "in" / "test" / "one").mkdir(parents=True)
+    write(tmp_path / "in" / "test" / "one", "no sound", "a.wav")
+    _, told = prepared(command, tmp_path / "in", tmp_path / "out")
+    assert "warning: test is empty, as all its recordings were refused" in told
 
 
-def test_usual_names_of_columns_are_understood(tmp_path: Path) -> None:
-    rows = [{"Recording": "a.wav", "Word": "yes", "Level": "1"}]
-    found = choose_columns(tmp_path / "t.csv", rows, {})
-    assert found.used == {"path": "Recording", "label": "Word"}
-    assert found.unused == ("Level",)
+def test_objects_need_not_have_all_names(tmp_path: Path) -> None:
+    lines = [{"path": "a.wav", "n": 1.50, "ok": True}, {"path": "b.wav", "label": None, "tags": ["x", "é"]}]
+    path = write(tmp_path, "\n".join(map(json.dumps, lines)), "a.jsonl")
+    empty = {"n": "", "ok": "", "label": "", "tags": ""}
+    assert read_table(path) == [
+        {**empty, "path": "a.wav", "n": "1.5", "ok": "true"},
+        {**empty, "path": "b.wav", "tags": '["x", "é"]'},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"path": "a.wav"}\n{"path": \n', "line 2: not an object in JSON"),
+        ('{"path": "a.wav"}\n[1]\n', "line 2: not an object in JSON"),
+        ("[1, 2]", "object 1: not an object in JSON"),
+        ("[", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("[]", "has no rows"),
+    ],
+)
+def test_json_that_is_no_table_is_told(tmp_path: Path, content: str, message: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        read_table(write(tmp_path, content, "a.json"))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        (b"PK\x03\x04 and more", "a.xlsx", "a workbook, expected a CSV or TSV table, or a folder; save it as CSV"),
+        (b"\x1f\x8b\x08", "a.tgz", "a gzip archive"),
+        (b"fLaC....", "a.flac", "a recording"),
+        (b"ID3\x04....", "a.mp3", "a recording"),
+        (b"MThd....", "a.mid", "a MIDI file"),
+        (b"%PDF-1.7", "a.csv", "a PDF"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, name: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_table(write(tmp_path, content, name))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1.5", 1.5), ("1,5", 1.5), ("1,234.5", None), ("inf", None), ("nan", None), ("", None)]
+)
+def test_numbers_have_a_point_or_a_comma(text: str, value: float | None) -> None:
+    assert number(text) == value
+
+
+def test_series_with_decimal_commas_are_read(tmp_path: Path) -> None:
+    plain = read_series(write(tmp_path, "t,a\n0,1.5\n1,2.25\n"), Columns("t")).values
+    for text in ("sep=;\nt;a\n0;1,5\n1;2,25\n", "t\ta\n0\t1,5\n1\t2,25\n", "t;a;\n0;1,5;\n1;2,25;\n"):
+        np.testing.assert_array_equal(read_series(write(tmp_path, text), Columns("t")).values, plain)
+    for text in ('t,a\n0,"1,500"\n1,2\n', "t\ta\n0\t1,500\n1\t2,250\n"):  # thousands, or not: nobody can tell
+        with pytest.raises(SourceError, match="'1,500' in row 1"):
+            read_series(write(tmp_path, text), Columns("t"))
+
+
+def test_files_in_another_case_are_found_unless_two_are(tmp_path: Path) -> None:
+    (tmp_path / "Clips").mkdir()
+    (tmp_path / "Clips" / "One.WAV").touch()
+    found = tmp_path / "Clips" / "One.WAV"
+    for name in ("Clips/One.wav", "clips/one.wav", "Clips\\One.WAV", ".\\CLIPS\\ONE.wav", "./Clips/One.WAV"):
+        path = find_file(tmp_path, name)
+        assert path is not None, name
+        assert path.samefile(found)
+    assert find_file(tmp_path, "clips/two.wav") is None
+    (tmp_path / "Clips" / "one.Wav").touch()
+    if len(list((tmp_path / "Clips").iterdir())) == 2:  # not where the disk ignores case
+        assert find_file(tmp_path, "Clips/ONE.wav") is None
+
+
+def test_the_folder_that_was_searched_is_named(command: Command, tmp_path: Path) -> None:
+    table = write(tmp_path, "path,label\nC:\\voices\\a.wav,yes\nC:\\voices\\b.wav,no\n")
+    done = command(SCRIPT, "--source", table, "--out", tmp_path / "out")
+    assert_refused(done, f"none of its 2 files is in {tmp_path}, such as C:\\voices\\a.wav")
+    write_word(tmp_path / "a.wav")
+    table = write(tmp_path, "path,label\na.wav,yes\nb.wav,no\n")
+    store, told = prepared(command, table, tmp_path / "out")
+    assert f"1 of 2 files not found in {tmp_path}, such as b.wav" in told
+    assert set(refused(store)) == {"b.wav"}
+
+
+# parts of recordings
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("path,start,end,label", "s.wav,{start},{end},yes"),
+        ("path,start_time,end_time,label", "s.wav,{start},{end},yes"),
+        ("File_Name,Begin,End,Label", "s.wav,{start},{end},yes"),
+        ("path,onset,offset,label", "s.wav,{start},{end},yes"),
+        ("path,offset,duration,label", "s.wav,{start},{length},yes"),
+        ("path;start;duration;label", "s.wav;{start};{length};yes"),
+    ],
+)
+def test_parts_by_many_names(tmp_path: Path, header: str, row: str) -> None:
+    samples = (np.arange(2 * RATE) % 3000).astype(np.int16)
+    soundfile.write(tmp_path / "s.wav", samples, RATE)
+    cells = [row.format(start=f"{n / 4:.2f}", end=f"{n / 4 + 0.25:.2f}", length="0.25") for n in range(8)]
+    if ";" in header:
+        cells = [cell.replace(".25", ",25").replace(".50", ",50").replace(".75", ",75") for cell in cells]
+    store = prepare(
+        audio_folder, write(tmp_path, "\n".join([header, *cells])), tmp_path / "out", keep="samples",
+        valid_percent=0, test_percent=0,
+    )  # fmt: skip
+    assert store["train"].ids[:2] == ["s.wav#0-0.25", "s.wav#0.25-0.5"]
+    np.testing.assert_array_equal(np.concatenate(list(store["train"])), samples)
+
+
+def test_parts_beyond_the_recording_are_refused_by_name(tmp_path: Path) -> None:
+    write_word(tmp_path / "a.wav")
+    seconds = soundfile.info(tmp_path / "a.wav").duration
+    lines = [
+        "path,label,start,end",
+        "a.wav,yes,0.1,0.2",
+        "a.wav,no,5,6",
+        f"a.wav,up,0.1,{seconds + 0.01:.3f}",
+        "a.wav,go,,",
+    ]
+    store = prepare(audio_folder, write(tmp_path, "\n".join(lines)), tmp_path / "out", valid_percent=0, test_percent=0)
+    assert set(refused(store)) == {"a.wav#5-6"}
+    assert "5 to 6 s is no part of the recording" in refused(store)["a.wav#5-6"].detail
+    assert store["train"].labels == ["yes", "up", "go"]
+    assert store["train"].ids[2] == "a.wav"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.wav,yes,0.5,0.5", "row 2: the part from 0.5 to 0.5 s is empty"),
+        ("a.wav,yes,0,soon", "row 2: 'soon', expected"),
+    ],
+)
+def test_a_part_that_cannot_be_is_named_with_its_row(tmp_path: Path, line: str, message: str) -> None:
+    table = write(tmp_path, f"path,label,start,end\na.wav,yes,0,1\n{line}\n")
+    with pytest.raises(SourceError, match=message):
+        prepare(audio_folder, table, tmp_path / "out")
+
+
+def test_columns_that_are_no_parts_are_named_as_unused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_word(tmp_path / "a.wav")
+    table = write(tmp_path, "path,label,start,end,duration,age\na.wav,yes,monday,tuesday,0.3,41\n")
+    store = prepare(audio_folder, table, tmp_path / "out", valid_percent=0, test_percent=0)
+    assert store["train"].ids == ["a.wav"]
+    assert "1 row, columns path, label; not used: start, end, duration, age" in capsys.readouterr().out
+    with pytest.raises(OptionError, match="--start-column duration alone is no part of a recording; give --end-column"):
+        prepare(audio_folder, write(tmp_path, "path,label,duration\na.wav,x,1\n"), tmp_path, start_column="duration")
