@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,6 +134,8 @@ class Times:
         return time.isoformat(self.written[10], "minutes" if len(clock) == len("00:00") else "auto")
 
 
+DAYS = ("%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%Y/%m/%d")  # usual forms beside ISO 8601
+
 # distances of marks at an axis, in units; a week begins on Monday, as 0001-01-01 did
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 ROUND = {
@@ -185,9 +189,19 @@ def _moment(text: str, row: int, source: str, time_format: str) -> datetime:
         expected = time_format or "2016-07-01 00:00:00, 2016-07-01, 2016-07 or a number"
         raise SourceError(
             f"{source}: the time {text!r} in row {row:,}, expected {expected}; give another form as --time-format, "
-            f"such as %d.%m.%Y"
+            f"such as {_fitting(text)}"
         ) from None
     return moment.replace(tzinfo=None) if moment.utcoffset() is None else moment
+
+
+def _fitting(text: str) -> str:
+    """The usual forms of times that read a text, for a shell; where none does, an example."""
+    found = []
+    for form in (day + clock for day in DAYS for clock in ("", " %H:%M", " %H:%M:%S")):
+        with contextlib.suppress(ValueError):
+            datetime.strptime(text, form)
+            found.append(shlex.quote(form) if " " in form else form)
+    return " or ".join(found) or DAYS[0]
 
 
 def _spelt(distance: float, unit: str) -> str:
