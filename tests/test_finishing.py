@@ -89,7 +89,8 @@ def test_a_training_ends_with_results_curves_and_what_comes_next(
     finish(trained, reached="half", metric="accuracy", baselines=baselines, command="make it", more={"by_step": [1]})
     assert capsys.readouterr().out == (
         "validation half (guess 25.00 %), 1,234 parameters, 3 s; 1 epoch made 21 steps only, as there is little to "
-        f"train on: try --epochs 15 or a smaller --batch-size; next: seqaudio evaluate {run} --split test\n"
+        f"train on: try --epochs 15 or a smaller --batch-size, in another --run; "
+        f"next: seqaudio evaluate {run} --split test\n"
     )
     data = json.loads((run / "results.json").read_text())
     assert data["baselines"] == {"guess": {"valid": {"accuracy": 0.25, "count": 8}}}

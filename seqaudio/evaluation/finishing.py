@@ -166,7 +166,8 @@ def few_steps(epochs: Sequence[Mapping[str, Any]]) -> str:
         return ""
     enough = -(-FEW_STEPS * count // steps)
     made = f"{count:,} epoch{'s' if count > 1 else ''} made {steps:,} step{'s' if steps > 1 else ''}"
-    return f"; {made} only, as there is little to train on: try --epochs {enough:,} or a smaller --batch-size"
+    remedy = f"try --epochs {enough} or a smaller --batch-size, in another --run"
+    return f"; {made} only, as there is little to train on: {remedy}"
 
 
 def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
