@@ -37,6 +37,7 @@ from seqaudio.locks import LOCK, locked
 from seqaudio.models import Model, build_model, check_forms
 from seqaudio.option_groups import flat_defaults, flat_values
 from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_tensors
+from seqaudio.terminal import few
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -298,8 +299,7 @@ class RunFolder:
         if here == there:
             return
         told = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
-        more = f" and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
-        differ = f"the run has {', '.join(told[:MOST_TOLD])}{more}"
+        differ = f"the run has {few(told, MOST_TOLD)}"
         if here["kind"] != there["kind"]:
             differ = f"it has {store.kind} where the run was trained on {self.input['kind']}"
         raise RunError(

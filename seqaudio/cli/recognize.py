@@ -16,7 +16,7 @@ import tyro
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
 from seqaudio.files import json_text
 from seqaudio.progress import say
-from seqaudio.terminal import visible
+from seqaudio.terminal import few, visible
 
 if TYPE_CHECKING:
     from seqaudio.decoding.keywords import Heard
@@ -71,8 +71,7 @@ def main(config: Config) -> None:
 def _parts(heard: list[Heard]) -> str:
     """What was heard where, in the order of time."""
     parts = sorted(heard, key=lambda part: part.start)
-    more = f" and {len(parts) - SHOWN} more" if len(parts) > SHOWN else ""
-    return ", ".join(f"{part.label} at {part.start:.1f} to {part.end:.1f} s" for part in parts[:SHOWN]) + more
+    return few((f"{part.label} at {part.start:.1f} to {part.end:.1f} s" for part in parts), SHOWN)
 
 
 def list_files(given: tuple[Path, ...]) -> list[Path]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.errors import OptionError, SourceError
+from seqaudio.terminal import few
 
 # what a column holds, with the names that it usually has, in small letters
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -23,6 +24,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 PARTS = ("start", "end", "duration")
 SHOWN = 8  # unused columns that a line names
+NAMED = 20  # columns to choose from
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,7 @@ class Columns:
             fields += ", each row a part of its recording, in seconds"
         line = f"{rows:,} row{'s' if rows != 1 else ''}, columns {fields}"
         if self.unused:
-            more = f" and {len(self.unused) - SHOWN:,} more" if len(self.unused) > SHOWN else ""
-            line += f"; not used: {', '.join(name or '(without a name)' for name in self.unused[:SHOWN])}{more}"
+            line += f"; not used: {few((name or '(without a name)' for name in self.unused), SHOWN)}"
         return line
 
 
@@ -76,7 +77,7 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
         used = {field: name for field, name in used.items() if field not in PARTS}
     elif "end" in used:
         used.pop("duration", None)
-    listed = ", ".join(names)
+    listed = few(names, NAMED)
     if "path" not in used:
         raise SourceError(f"{table}: has no column 'path' or 'audio'; give the right one of {listed} as --path-column")
     if "label" not in used and "text" not in used:

@@ -15,7 +15,7 @@ MOST_LINE = 1 << 20  # characters
 def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
     """A row for each object, with the same names in all: those of any object, in the order in which they come.
 
-    Numbers keep the digits that they are written with; null and a missing name are an empty text.
+    Numbers keep the digits that they are written with; null, NaN and a missing name are an empty text.
 
     Raises SourceError where the file is neither of both.
     """
@@ -44,7 +44,7 @@ def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
 def _parsed(text: str) -> Any:
     """The value, or None where the text is no JSON."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str)
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=lambda name: None)
     except (ValueError, RecursionError):
         return None
 
