@@ -49,6 +49,7 @@ from seqaudio.prepare.corpora.tables import find_file, read_table
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.speech.options import SpeechOptions, build_speech_store
 from seqaudio.store import LEDGER, describe_store
+from seqaudio.terminal import few
 
 BACKGROUND = "_background_noise_"  # a folder of noise beside those of the words, as Speech Commands has it
 PathColumn = Annotated[str | None, tyro.conf.arg(aliases=("--audio-column",))]
@@ -197,12 +198,13 @@ def list_table(table: Path, folder: Path, config: Config) -> Listed:
             missing.append(name)
             path = folder / name  # the preparation refuses it, and a row without a path, by name
         items.append(Item(key, path, encode_field(key), splits.get(split, ""), **fields, start=start, end=end))
+    example = few(missing[:1], 1)
     if len(missing) == len(items):
         raise SourceError(
-            f"{table}: none of its {len(items):,} files, such as {missing[0]}, is in {folder}; give the folder of the "
+            f"{table}: none of its {len(items):,} files, such as {example}, is in {folder}; give the folder of the "
             f"recordings as --source, and the table as --table"
         )
-    gone = f"{len(missing):,} of {len(items):,} files not found in {folder}, such as {missing[0]}" if missing else ""
+    gone = f"{len(missing):,} of {len(items):,} files not found in {folder}, such as {example}" if missing else ""
     return Listed(items, [columns.description(len(rows)), *([gone] if gone else [])])
 
 

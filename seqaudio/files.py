@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -151,12 +152,20 @@ def sync(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically: under another name beside it, synced, then renamed."""
+    """Write a file atomically: under another name beside it, synced, then renamed.
+
+    An error leaves no part of it.
+    """
     partial = path.with_name(path.name + ".partial")
     with naming(path):
-        partial.write_bytes(content)
-        sync(partial)
-        partial.replace(path)
+        try:
+            partial.write_bytes(content)
+            sync(partial)
+            partial.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):  # the first error is the one to tell
+                partial.unlink(missing_ok=True)
+            raise
         sync(path.parent)
 
 

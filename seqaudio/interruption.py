@@ -77,6 +77,35 @@ def interruptible() -> Iterator[Callable[[], int]]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def ctrl_c_later() -> Iterator[None]:
+    """Keep Ctrl-C back, from this thread and for good from processes that are started meanwhile.
+
+    A terminal sends Ctrl-C to those as well, and while they import, each would print a traceback. `end_at_ctrl_c` lets
+    them take it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_at_ctrl_c() -> None:
+    """End this process, a worker of one that handles Ctrl-C, at once and without a word where Ctrl-C comes or came."""
+
+    def end(number: int, frame: object) -> None:
+        del frame
+        os._exit(128 + number)
+
+    signal.signal(signal.SIGINT, end)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+
+
 def end_with_parent() -> None:
     """End this process as SIGTERM does when the parent that started it with `CHILD` ends, even by a kill.
 

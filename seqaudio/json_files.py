@@ -28,8 +28,8 @@ MAX_SHOWN = 40  # characters of a value in a message
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """The least and greatest value of a number: `Annotated[int, Bounds(0, 9)]`."""
+class Range:
+    """The least and greatest value of a number: `Annotated[int, Range(0, 9)]`."""
 
     least: float
     most: float
@@ -39,8 +39,8 @@ class Bounds:
 
 
 MOST = 2**53  # greater integers are not exact in other readers of JSON
-Count = Annotated[int, Bounds(0, MOST)]
-Size = Annotated[int, Bounds(1, MOST)]
+Count = Annotated[int, Range(0, MOST)]
+Size = Annotated[int, Range(1, MOST)]
 NULL = object()
 Number = Annotated[float, NULL]  # NaN where the file has null, which is written for NaN and infinity
 Metrics = dict[str, Number]
@@ -126,7 +126,7 @@ def checked(kind: Callable[..., T], data: Any, where: str = "") -> T:
 def fitted(kind: Any, value: Any, where: str = "") -> Any:
     """A value of JSON as the type `kind`: where it says so, lists become tuples, and objects dataclasses.
 
-    kind: Any, None, bool, int, float, str, Path, Literal, Annotated with Bounds; list, tuple, dict and unions of such;
+    kind: Any, None, bool, int, float, str, Path, Literal, Annotated with Range; list, tuple, dict and unions of such;
     dataclasses and NamedTuples. An integer is within +-2^53, and a float is finite.
     Raises ValueError for any other value.
     """
@@ -137,9 +137,9 @@ def fitted(kind: Any, value: Any, where: str = "") -> Any:
         if NULL in parts and value is None:
             return math.nan
         found = fitted(parts[0], value, where)
-        for bounds in parts[1:]:
-            if isinstance(bounds, Bounds) and not bounds.least <= found <= bounds.most:
-                raise _unfit(where, value, str(bounds))
+        for range_ in parts[1:]:
+            if isinstance(range_, Range) and not range_.least <= found <= range_.most:
+                raise _unfit(where, value, str(range_))
         return found
     if origin in (Union, types.UnionType):
         return _fitted_to_one_of(parts, value, where)

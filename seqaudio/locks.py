@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqaudio.errors import FolderError, InUseError
+from seqaudio.files import naming
 from seqaudio.progress import say
 
 LOCK = "lock"  # name of the file in the folder that it locks
@@ -91,7 +92,12 @@ def _acquire(file: Path, what: str) -> tuple[int, Holder | None]:
                 raise InUseError(f"{what} is in use by {_holder(text) or 'another process'}; {_advice(file, text)}")
             if _is_at(descriptor, file):
                 now = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-                _write(descriptor, f"{FIRST_WORDS}: process {os.getpid()} on {_host()} since {now}\n")
+                try:
+                    with naming(file):
+                        _write(descriptor, f"{FIRST_WORDS}: process {os.getpid()} on {_host()} since {now}\n")
+                except OSError:  # a full disk
+                    file.unlink(missing_ok=True)
+                    raise
                 return descriptor, _holder(text)
         except BaseException:
             os.close(descriptor)

@@ -37,6 +37,7 @@ from seqaudio.locks import LOCK, locked
 from seqaudio.models import Model, build_model, check_forms
 from seqaudio.option_groups import flat_defaults, flat_values
 from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_tensors
+from seqaudio.terminal import few
 from seqaudio.vocabulary import Vocabulary
 
 FORMAT = 1
@@ -301,9 +302,8 @@ class RunFolder:
         there = _model_inputs(self.input["kind"], self.input["settings"])
         if here == there:
             return
-        pairs = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
-        more = f" and {len(pairs) - SHOWN} more" if len(pairs) > SHOWN else ""
-        differ = f"the run has {', '.join(pairs[:SHOWN])}{more}"
+        differing = [f"{name}: {_short(a)} against {_short(b)}" for name, a, b in _differences(there, here)]
+        differ = f"the run has {few(differing, SHOWN)}"
         if here["kind"] != there["kind"]:
             differ = f"it has {store.kind} where the run was trained on {self.input['kind']}"
         raise RunError(

@@ -14,7 +14,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -27,6 +27,7 @@ _NAMES = {code: _SPOKEN.get(code, f"\\x{code:02x}" if code < 0x100 else f"\\u{co
 _NAMES |= {0xDC00 + byte: f"\\x{byte:02x}" for byte in range(0x80, 0x100)}  # bytes of a path that are not UTF-8
 _LINES = {code: name for code, name in _NAMES.items() if code not in (9, 10)}
 _STREAMS = {"stdout": 1, "stderr": 2}
+LONGEST_NAME = 1000  # characters that a message shows of a name
 
 
 def visible(text: object) -> str:
@@ -37,6 +38,13 @@ def visible(text: object) -> str:
 def _whole(text: str) -> str:
     """The text with lone surrogates, which no encoding takes, written as numbers."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def few(names: Iterable[object], most: int, between: str = ", ") -> str:
+    """The first names as `visible` writes them, each cut where it is long, and how many more there are."""
+    texts = [visible(name) for name in names]
+    shown = [text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}..." for text in texts[:most]]
+    return between.join(shown) + (f" and {len(texts) - most:,} more" if len(texts) > most else "")
 
 
 def complain(line: str) -> None:

@@ -11,9 +11,11 @@ from functools import cached_property
 import numpy as np
 
 from seqaudio.errors import VocabularyError
+from seqaudio.terminal import few
 
 PAD, BOS, EOS = 0, 1, 2  # ids of the first three tokens of every token vocabulary
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
+NAMED = 20  # names in a message
 UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
 
 
@@ -28,7 +30,9 @@ class Vocabulary:
         object.__setattr__(self, "names", names)
         if len(set(names)) != len(names) or "" in names:
             twice = [name for name, count in Counter(names).items() if count > 1 or not name]
-            raise ValueError(f"{_few(map(repr, twice))} twice or empty, expected unique names that are not empty")
+            raise ValueError(
+                f"got {few(map(repr, twice), NAMED)} twice or empty, expected unique names that are not empty"
+            )
 
     @classmethod
     def from_labels(cls, labels: Iterable[str]) -> Vocabulary:
@@ -58,7 +62,7 @@ class Vocabulary:
         try:
             return self._ids[unicodedata.normalize("NFC", name)]
         except KeyError:
-            raise VocabularyError(f"{name!r} is not among the {len(self)} names: {_few(self.names)}") from None
+            raise VocabularyError(f"{name!r} is not among the {len(self)} names: {few(self.names, NAMED)}") from None
 
     def encode(self, names: Iterable[str]) -> np.ndarray:
         """Ids [N] int64 of names; an unknown name gets the id of `unknown` where that class exists.
@@ -70,15 +74,10 @@ class Vocabulary:
         unknown = sorted({name for name in names if name not in self._ids})
         if unknown and UNKNOWN not in self._ids:
             raise VocabularyError(
-                f"label{'s' * (len(unknown) > 1)} {_few(unknown)} not among the {len(self)} known: "
-                f"{_few(self.names)}; train with a class {UNKNOWN!r} or leave these items out"
+                f"label{'s' * (len(unknown) > 1)} {few(unknown, NAMED)} not among the {len(self)} known: "
+                f"{few(self.names, NAMED)}; train with a class {UNKNOWN!r} or leave these items out"
             )
         return np.array([self._ids.get(name, self._ids.get(UNKNOWN, -1)) for name in names], dtype=np.int64)
-
-
-def _few(names: Iterable[str], most: int = 20) -> str:
-    names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def alike_names(names: Iterable[str]) -> list[tuple[str, ...]]:

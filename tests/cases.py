@@ -7,6 +7,7 @@ row it shows by `case_file("midi", "pedal_hold.mid")`; `test_case_rows.py` finds
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def cases_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("the cases are not here; SEQAUDIO_CASES names their folder")
     return folder
+
+
+def with_command(folder: Path) -> dict[str, str]:
+    """The environment in which scripts find this project's `seqaudio`, which is put into a folder that is made."""
+    folder.mkdir()
+    program = folder / "seqaudio"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m seqaudio.cli.main "$@"\n')
+    program.chmod(0o755)
+    return os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
 
 
 def case_file(kind: str, name: str) -> Path:

@@ -17,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import soundfile
 
-from conftest import ROOT, spoken
+from conftest import ROOT, Command, spoken
 from seqaudio.ledger import LedgerEntry, Status, read_ledger
 from seqaudio.store import Store
 
@@ -38,6 +38,13 @@ def prepare(module: ModuleType, source: Path, out: Path, **options: object) -> S
     """Run a script's main as its command line would, at the rate of the made-up recordings."""
     module.main(module.Config(source=source, out=out, **{"sample_rate": RATE, **options}))
     return Store(out)
+
+
+def prepared(command: Command, source: Path, out: Path) -> tuple[Store, str]:
+    """The store that `data_prep/audio_folder.py` makes at the rate of these recordings, and all that it prints."""
+    done = command("data_prep/audio_folder.py", "--source", source, "--out", out, "--sample-rate", str(RATE))
+    assert done.returncode == 0, done.stderr
+    return Store(out), done.stdout + done.stderr
 
 
 def write_word(path: Path, word: int = 0, speaker: int = 0, take: int = 0) -> Path:

@@ -20,7 +20,7 @@ from mutated_json import DEEP, mutant
 from cases import case_file
 from conftest import Command, assert_refused, spoken
 from seqaudio.errors import RunError
-from seqaudio.json_files import MAX_BYTES, Bounds, Count, Metrics, checked, parse_json, read_json, read_json_lines
+from seqaudio.json_files import MAX_BYTES, Count, Metrics, Range, checked, parse_json, read_json, read_json_lines
 from seqaudio.models import build_model
 from seqaudio.run_folder import RunFolder
 from seqaudio.tensors import save_tensors
@@ -29,7 +29,7 @@ from seqaudio.tensors import save_tensors
 @dataclass(frozen=True)
 class Inner:
     rows: Count
-    ratio: Annotated[float, Bounds(0, 1)] = 0.5
+    ratio: Annotated[float, Range(0, 1)] = 0.5
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from cases import case_file
-from conftest import ROOT
+from cases import case_file, with_command
 from seqaudio import jit
 
 KERNEL = """
@@ -93,11 +92,7 @@ def test_on_a_full_disk_kernels_are_compiled_in_memory(capsys: pytest.CaptureFix
 @pytest.mark.slow
 def test_the_case_of_a_torn_cache(tmp_path: Path) -> None:
     script = case_file("audio", "torn_kernel_cache.sh")
-    (tmp_path / "bin").mkdir()
-    seqaudio = tmp_path / "bin" / "seqaudio"
-    seqaudio.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m seqaudio.cli.main "$@"\n')
-    seqaudio.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    environment = with_command(tmp_path / "bin")
     done = subprocess.run(
         ["bash", str(script), str(tmp_path)], capture_output=True, text=True, check=False, env=environment
     )

@@ -10,20 +10,12 @@ import pytest
 
 from cases import case_file
 from conftest import Command
-from made_up_speech import RATE, prepare, rows, script, write_word
+from made_up_speech import prepare, prepared, rows, script, write_word
 from seqaudio.checking import check_store
 from seqaudio.checking.report import Level
 from seqaudio.prepare.corpora.layout import Layout, split_names
-from seqaudio.store import Store
 
-SCRIPT = "data_prep/audio_folder.py"
 audio_folder = script("audio_folder")
-
-
-def prepared(command: Command, source: Path, out: Path) -> tuple[Store, str]:
-    done = command(SCRIPT, "--source", source, "--out", out, "--sample-rate", str(RATE))
-    assert done.returncode == 0, done.stderr
-    return Store(out), done.stdout + done.stderr
 
 
 def test_split_folders_in_capitals(command: Command, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cases import case_file
 from conftest import Command, assert_refused
-from made_up_speech import RATE, prepare, refused, rows, script, write_word
+from made_up_speech import RATE, prepare, prepared, refused, rows, script, write_word
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.prepare.corpora.columns import number
 from seqaudio.prepare.corpora.tables import find_file, read_table
@@ -22,12 +22,6 @@ from seqaudio.store import Store
 
 SCRIPT = "data_prep/audio_folder.py"
 audio_folder = script("audio_folder")
-
-
-def prepared(command: Command, source: Path, out: Path) -> tuple[Store, str]:
-    done = command(SCRIPT, "--source", source, "--out", out, "--sample-rate", str(RATE))
-    assert done.returncode == 0, done.stderr
-    return Store(out), done.stdout + done.stderr
 
 
 def write(folder: Path, content: str | bytes, name: str = "table.csv") -> Path:

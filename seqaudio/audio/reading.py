@@ -12,7 +12,7 @@ import numpy as np
 from seqaudio.audio.containers import begins_like_sound, is_safe, media_name
 from seqaudio.audio.recording import MAX_SECONDS, SAMPLE_RATES, Recording, resample, too_long
 from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile
-from seqaudio.audio.unfinished import missing_sizes
+from seqaudio.audio.unfinished import bytes_behind, missing_sizes
 from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError, how_to_install
 from seqaudio.files import open_plain
@@ -85,7 +85,10 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
     try:
         if not is_safe(start):
             return _guarded(path, "sndfile", "", max_seconds)
-        return decode_with_sndfile(path, max_seconds, missing_sizes(path))
+        recording = decode_with_sndfile(path, max_seconds, missing_sizes(path))
+        if start[:4] == b"RIFF" and not recording.remark and (rest := bytes_behind(path)):
+            return replace(recording, remark=f"{rest:,} bytes behind the sound that its header names are not read")
+        return recording
     except StoppedError as error:
         if start[:4] != b"fLaC":
             raise

@@ -21,7 +21,8 @@ from typing import BinaryIO, NamedTuple
 from seqaudio.files import open_plain
 
 REMARK = "its header was never finished; the sound is read to the end of the file"
-MOST_CHUNKS = 1000  # of a file that are searched
+FEW_BEHIND = 1000  # bytes
+MOST_CHUNKS = 1000  # that are looked at in a file
 UNKNOWN = 0xFFFFFFFF
 UNKNOWN_LONG = 0xFFFFFFFFFFFFFFFF
 
@@ -49,6 +50,27 @@ def missing_sizes(path: Path) -> Patches:
             first, size = struct.unpack(">II", start[4:])
             return {8: _size(">I", end - first)} if size == 0 and first < end else {}
     return {}
+
+
+def bytes_behind(path: Path) -> int:
+    """The bytes of a WAV that follow the sound of a header that seems finished, and are no chunks; 0 for a few.
+
+    A recorder that writes both sizes now and then leaves them where it is killed; but they may be no sound, so they are
+    not read.
+    """
+    with open_plain(path) as file:
+        end = file.seek(0, io.SEEK_END)
+        for chunk in _chunks(file, 12, end, "<4sI"):
+            if chunk.name == b"data":
+                place = chunk.content + chunk.size + chunk.size % 2
+                told = many_behind(end - place, chunk.size) and _is_sound(file, place, end, "<4sI")
+                return end - place if told else 0
+    return 0
+
+
+def many_behind(rest: int, size: int) -> bool:
+    """Whether bytes behind a sound of `size` bytes are more than a tag or a list of names."""
+    return rest > FEW_BEHIND + size // 10
 
 
 def _wave(file: BinaryIO, end: int, long: bool, begun: bool) -> Patches:

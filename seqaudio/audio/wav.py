@@ -12,6 +12,7 @@ import numpy as np
 
 from seqaudio.audio.channels import MeanOfChannels, cancel_remark
 from seqaudio.audio.recording import SAMPLE_RATES, Recording, from_int16
+from seqaudio.audio.unfinished import many_behind
 
 LARGEST = 1 << 24  # bytes of a file; larger ones are better read in blocks
 PCM = 1
@@ -41,7 +42,8 @@ def _samples(content: bytes, start: int, size: int, frame: tuple[int, ...] | Non
         return None
     tag, channels, rate, _, width, bits = frame
     plain = tag == PCM and bits == 16 and channels >= 1 and width == 2 * channels and rate in SAMPLE_RATES
-    if not plain or not size or size % width or start + size > len(content):
+    behind = len(content) - start - size
+    if not plain or not size or size % width or behind < 0 or many_behind(behind, size):
         return None
     samples = from_int16(np.frombuffer(content, "<i2", size // 2, start))
     if channels > 1:

@@ -18,6 +18,7 @@ from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import estimate_key, key_name
 from seqaudio.prepare.music.near_duplicates import clusters
 from seqaudio.prepare.music.oddities import silence_before
+from seqaudio.terminal import few
 from seqaudio.tokens.loss import Loss, total_loss
 
 FEW_NOTES = 20_000  # in training, some 30 minutes of piano; a network overfits to fewer
@@ -323,8 +324,7 @@ def _ranked(counts: Counter[str]) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     """The names of equal pieces, shortened where they are many."""
-    more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return " = ".join(names[:SHOWN]) + more
+    return few(names, SHOWN, " = ")
 
 
 def _files(number: int, total: int, does: str, do: str) -> str:

@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import Any
 
 from seqaudio.checking.contents import Contents
-from seqaudio.terminal import visible
+from seqaudio.terminal import few, visible
 
 SHOWN = 5  # examples in a line of text
 
@@ -36,9 +36,8 @@ class Finding:
     examples: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        named = ", ".join(self.examples[:SHOWN])
-        more = f" and {len(self.examples) - SHOWN:,} more" if len(self.examples) > SHOWN else ""
-        return f"{self.level.name.lower():<8} {self.subject:<15} {self.verdict}" + (f": {named}{more}" if named else "")
+        named = few(self.examples, SHOWN)
+        return f"{self.level.name.lower():<8} {self.subject:<15} {self.verdict}" + (f": {named}" if named else "")
 
 
 VERDICTS = {

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from seqaudio.option_bounds import bounds_of, check_bounds
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 Config = TypeVar("Config")
+NARROWEST = 40  # columns of a help text
 
 
 def parse(
@@ -37,13 +40,27 @@ def parse(
         tyro._experimental_options["ansi_codes"] = False
     fields: Any = config
     nested = [field.name.replace("_", "-") for field in dataclasses.fields(fields) if is_nested(field)]
-    with _registry(config):
+    with _registry(config), _wide_terminal():
         parsed = tyro.cli(
             config, args=[_short(word, nested) for word in arguments], description=description, prog=program
         )
     if dataclasses.is_dataclass(parsed):
         check_bounds(parsed)
     return parsed
+
+
+@contextmanager
+def _wide_terminal() -> Iterator[None]:
+    """Let tyro see at least NARROWEST columns: with fewer than ten its help text has no end."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(max(NARROWEST, shutil.get_terminal_size().columns))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["COLUMNS"]
+        else:
+            os.environ["COLUMNS"] = before
 
 
 def _short(word: str, nested: Sequence[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
 from seqaudio.cli.options import exit_status, run, take_shared
-from seqaudio.errors import OptionError
+from seqaudio.errors import FolderError, OptionError
 from seqaudio.interruption import end_with_parent
 from seqaudio.version import __version__
 
@@ -57,7 +58,11 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def dispatch(arguments: Sequence[str]) -> None:
-    """Run one command. Raises OptionError for an unknown name."""
+    """Run one command. Raises OptionError for an unknown name, FolderError where the current folder was removed."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # torch itself ends the process there
+        raise FolderError("the current folder was removed; cd to another one") from None
     shared, own = take_shared(arguments)
     if not own or own[0] in ("-h", "--help"):
         print(overview(), end="")
@@ -86,6 +91,7 @@ def entry() -> None:
 
 
 if __name__ == "__main__":
-    if sys.path[:1] == [str(Path.cwd())] and Path.cwd() != PACKAGE.parent:
-        del sys.path[0]  # `python -m` puts the current folder first, and a torch.py there may be anybody's
+    with contextlib.suppress(FileNotFoundError):  # the current folder was removed
+        if sys.path[:1] == [str(Path.cwd())] and Path.cwd() != PACKAGE.parent:
+            del sys.path[0]  # `python -m` puts the current folder first: a torch.py there is not ours
     entry()

@@ -16,7 +16,7 @@ import tyro
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
 from seqaudio.files import json_text
 from seqaudio.progress import say
-from seqaudio.terminal import visible
+from seqaudio.terminal import few, visible
 
 if TYPE_CHECKING:
     from seqaudio.decoding.keywords import Heard
@@ -71,9 +71,7 @@ def main(config: Config) -> None:
 def _segments(heard: list[Heard]) -> str:
     """What was heard when, in the order of time."""
     ordered = sorted(heard, key=lambda segment: segment.start)
-    more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    shown = (f"{segment.label} at {segment.start:.1f} to {segment.end:.1f} s" for segment in ordered[:SHOWN])
-    return ", ".join(shown) + more
+    return few((f"{segment.label} at {segment.start:.1f} to {segment.end:.1f} s" for segment in ordered), SHOWN)
 
 
 def list_files(given: tuple[Path, ...]) -> list[Path]:

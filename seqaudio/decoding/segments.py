@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 
-from seqaudio.json_files import Bounds
+from seqaudio.json_files import Range
 from seqaudio.units import Decibels, Seconds
 
 STEP: Seconds = 0.01  # of the levels
@@ -26,8 +26,8 @@ DIGITAL: Decibels = -120.0  # level of digital silence
 class ClipSeconds:
     """Lengths of the clips that a model has learned from."""
 
-    usual: Annotated[Seconds, Bounds(0.001, 1e6)]  # the median
-    longest: Annotated[Seconds, Bounds(0.001, 1e6)]  # that 95 % do not exceed
+    usual: Annotated[Seconds, Range(0.001, 1e6)]  # the median
+    longest: Annotated[Seconds, Range(0.001, 1e6)]  # that 95 % do not exceed
 
 
 def segments(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:

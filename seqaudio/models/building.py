@@ -9,23 +9,23 @@ from typing import Any, get_type_hints
 import torch
 
 from seqaudio.errors import RunError
-from seqaudio.json_files import Bounds, fitted
+from seqaudio.json_files import Range, fitted
 from seqaudio.models.base import MODELS, Model
 from seqaudio.tensors import Form
 
 MAX_SIZE = 2**20  # greatest whole number among the arguments, such as hidden units or names of a vocabulary
 BOUNDS = {
-    "hidden_size": Bounds(1, MAX_SIZE),
-    "input_size": Bounds(1, MAX_SIZE),
-    "output_size": Bounds(1, MAX_SIZE),
-    "embedding_size": Bounds(1, MAX_SIZE),
-    "vocabulary_size": Bounds(1, MAX_SIZE),
-    "classes": Bounds(1, MAX_SIZE),
-    "layers": Bounds(0, 1000),  # a feed-forward net without hidden layers has 0
-    "dropout": Bounds(0, 1),
-    "mean_prior": Bounds(0, 1e9),
+    "hidden_size": Range(1, MAX_SIZE),
+    "input_size": Range(1, MAX_SIZE),
+    "output_size": Range(1, MAX_SIZE),
+    "embedding_size": Range(1, MAX_SIZE),
+    "vocabulary_size": Range(1, MAX_SIZE),
+    "classes": Range(1, MAX_SIZE),
+    "layers": Range(0, 1000),  # a feed-forward net without hidden layers has 0
+    "dropout": Range(0, 1),
+    "mean_prior": Range(0, 1e9),
 }
-ANY_SIZE = Bounds(0, MAX_SIZE)
+ANY_SIZE = Range(0, MAX_SIZE)
 
 
 def build_model(name: str, arguments: dict[str, Any]) -> Model:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.errors import OptionError, SourceError
+from seqaudio.terminal import few
 
 # what a column holds, with the names that it usually has, in small letters
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +37,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 SEGMENT = ("start", "end", "duration")
 SHOWN = 8  # unused columns that a line names
+NAMED = 20  # columns to choose from
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,7 @@ class Columns:
             fields += ", each row a segment of its recording, in seconds"
         line = f"{rows:,} row{'s' if rows != 1 else ''}, columns {fields}"
         if self.unused:
-            more = f" and {len(self.unused) - SHOWN:,} more" if len(self.unused) > SHOWN else ""
-            line += f"; not used: {', '.join(name or '(without a name)' for name in self.unused[:SHOWN])}{more}"
+            line += f"; not used: {few((name or '(without a name)' for name in self.unused), SHOWN)}"
         return line
 
 
@@ -91,7 +92,7 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
         used = {field: name for field, name in used.items() if field not in SEGMENT}
     elif "end" in used:
         used.pop("duration", None)
-    listed = ", ".join(names)
+    listed = few(names, NAMED)
     lacks = [] if "path" in used else [("'path' or 'audio'", "--path-column")]
     lacks += [] if used.keys() & {"label", "text"} else [("'label' or 'text'", "--label-column or --text-column")]
     if lacks:  # both at once, so that one message is enough

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from seqaudio.prepare.corpora.splits import check_percentages, hash_fraction
 from seqaudio.prepare.engine import Item
+from seqaudio.terminal import few
 
 NOT_SHARED = 0.25  # share of labels that may lack speakers for some split before speakers are no longer kept apart
 SHOWN = 3  # labels that are named in a line
@@ -88,9 +89,13 @@ def _draw(items: Sequence[Item], shares: Shares) -> tuple[list[str], str]:
         held = Counter(label for label, _ in {(item.label, voice) for item, voice in zip(items, voices, strict=True)})
         rare = [label for label in wanted if held[label] < needed]
         if _trainable(splits, shares) and set(lacking) <= set(rare) and len(lacking) <= NOT_SHARED * len(wanted):
-            groups = Counter(dict(zip(voices, splits, strict=True)).values())
+            named = {(item.speaker, split) for item, split in zip(items, splits, strict=True) if item.speaker}
+            groups = Counter(split for _, split in named)
             dealt = ", ".join(f"{groups[split]:,} for {split}" for split in ("train", *shares))
-            return splits, f"drawn by speaker, {dealt}" + _in_words(lacking, "said by too few speakers for every split")
+            if unnamed := sum(not item.speaker for item in items):
+                dealt += f"; {unnamed:,} without a speaker drawn by file, so their voices may be in several"
+            told = _in_words(lacking, "said by too few speakers for every split")
+            return splits, f"drawn by speaker, {dealt}{told}"
         why = f"{known:,} speakers are too few to keep apart, or share too few labels; so voices are in several"
     recordings = [str(item.path) for item in items]
     if needed <= len(set(recordings)) < len(items):
@@ -108,8 +113,7 @@ def _draw(items: Sequence[Item], shares: Shares) -> tuple[list[str], str]:
 def _in_words(labels: Sequence[str], what: str) -> str:
     if not labels:
         return ""
-    more = f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else ""
-    return f"; {what}: {', '.join(sorted(labels)[:SHOWN])}{more}"
+    return f"; {what}: {few(sorted(labels), SHOWN)}"
 
 
 def _lacking(items: Sequence[Item], splits: Sequence[str], wanted: Sequence[str], shares: Shares) -> list[str]:

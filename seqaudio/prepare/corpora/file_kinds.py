@@ -27,6 +27,9 @@ MARKS = (
     (b"SQLite format 3", "an SQLite data base", SAVE),
     (b"%PDF", "a PDF", SAVE),
     (b"\x89PNG", "a picture", "give the recordings themselves"),
+    (b"<!DOCTYPE html", "a web page", "download the file itself"),
+    (b"<html", "a web page", "download the file itself"),
+    (b"version https://git-lfs", "a pointer of Git LFS", "fetch the file itself with git lfs pull"),
 )
 WORKBOOKS = (".xlsx", ".xlsm", ".ods", ".numbers")  # ZIP archives by their content
 

@@ -15,7 +15,7 @@ MOST_LINE = 1 << 20  # characters
 def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
     """A row for each object. All rows have the same names: those of all objects, in the order of their first use.
 
-    Numbers keep the digits with which they are written; null and a missing name are an empty text.
+    Numbers keep the digits with which they are written; null, NaN and a missing name are an empty text.
 
     Raises SourceError for other files.
     """
@@ -44,7 +44,7 @@ def read_json_rows(path: Path, file: TextIO) -> list[dict[str, str]]:
 def _parsed(text: str) -> Any:
     """The value, or None where the text is not JSON."""
     try:
-        return json.loads(text, parse_float=str, parse_int=str)
+        return json.loads(text, parse_float=str, parse_int=str, parse_constant=lambda name: None)
     except (ValueError, RecursionError):
         return None
 

@@ -35,8 +35,8 @@ class TableLines:
             for line, fields in table: ...
 
     The delimiter is that of a first line `sep=;`, or the most frequent of comma, semicolon, tab and bar in the line of
-    names. A `.tsv` file has tabs, and `quotes` only where all its column names are quoted: in the TSV files of most
-    corpora a quotation mark is a character. Empty lines are skipped.
+    names. A `.tsv` file has tabs, unless its line of names has none but other delimiters, and `quotes` only where all
+    its column names are quoted: in most corpora a quotation mark there is a character. Empty lines are skipped.
 
     A quoted field may run over several lines, unless one of these is a row by itself: then the mark is stray. It is
     read as a character if that makes the line a row (`stray` has the numbers of such lines), otherwise refused.
@@ -74,7 +74,7 @@ class TableLines:
     def _header(self, line: str, delimiter: str | None) -> list[str]:
         unquoted = re.sub(r'"[^"]*"', "", line)
         self.delimiter = delimiter or max(DELIMITERS, key=unquoted.count)
-        if self.path.suffix.lower() == ".tsv":
+        if self.path.suffix.lower() == ".tsv" and (delimiter or "\t" in line or not unquoted.count(self.delimiter)):
             self.delimiter = delimiter or "\t"
             self.quotes = all(
                 len(name.strip()) > 1 and name.strip()[0] == name.strip()[-1] == '"'

@@ -14,8 +14,9 @@ from seqaudio.errors import SourceError
 from seqaudio.files import read_plain_text
 from seqaudio.prepare.corpora.json_rows import read_json_rows
 from seqaudio.prepare.corpora.table_lines import EXPECTED, TableLines, open_table
+from seqaudio.terminal import few
 
-NAMED = 3  # lines or columns that a message names
+NAMED, NAMED_COLUMNS = 3, 20  # lines, and columns, that a message names
 
 
 def read_table(path: Path, columns: Sequence[str] = (), only: Sequence[str] | None = None) -> list[dict[str, str]]:
@@ -81,10 +82,9 @@ def _rows(path: Path, lines: TableLines, columns: Sequence[str], only: Sequence[
 def tell_stray(lines: TableLines) -> None:
     """Warn on stderr of quotation marks that were read as characters."""
     if lines.stray:
-        shown = ", ".join(map(str, lines.stray[:NAMED]))
-        more = f" and {len(lines.stray) - NAMED:,} more" if len(lines.stray) > NAMED else ""
+        shown = few(lines.stray, NAMED)
         print(
-            f"warning: {lines.path}, line {shown}{more}: a quotation mark is not closed, so it is read as a character",
+            f"warning: {lines.path}, line {shown}: a quotation mark is not closed, so it is read as a character",
             file=sys.stderr,
         )
 
@@ -167,4 +167,4 @@ def _check_names(path: Path, names: list[str], wanted: Sequence[str]) -> None:
             raise SourceError(f"{path}: has {count} columns called {name!r}; rename all but one")
     for name in wanted:
         if name not in names:
-            raise SourceError(f"{path}: has no column {name!r}; it has {', '.join(names)}")
+            raise SourceError(f"{path}: has no column {name!r}; it has {few(names, NAMED_COLUMNS)}")

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import connection, get_context, parent_process
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from seqaudio.errors import StoreError
+from seqaudio.interruption import ctrl_c_later, end_at_ctrl_c
 
 SAFE_PATH = "PYTHONSAFEPATH"  # the environment's name for Python's option -P
 AHEAD_EACH = 2  # tasks submitted for each of our workers: one running, one ready
@@ -18,6 +19,8 @@ AHEAD_EXECUTOR = 256  # tasks submitted to an executor of unknown size
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def completed(
@@ -61,6 +64,14 @@ def _executor(workers: int, executor: Executor | None) -> Iterator[Executor]:
         yield pool
 
 
+class _Workers(ProcessPoolExecutor):
+    """Processes are started in `submit`."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        with ctrl_c_later():
+            return super().submit(fn, *args, **kwargs)
+
+
 @contextmanager
 def own_workers(workers: int) -> Iterator[Executor]:
     """Processes that end with this one, and import nothing from the current folder, such as a `pickle.py` there."""
@@ -68,7 +79,7 @@ def own_workers(workers: int) -> Iterator[Executor]:
     os.environ[SAFE_PATH] = "1"
     try:
         # spawn, since a forked child of a process with running torch threads can hang
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
+        with _Workers(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
             yield pool
     finally:
         if before is None:
@@ -77,8 +88,9 @@ def own_workers(workers: int) -> Iterator[Executor]:
             os.environ[SAFE_PATH] = before
 
 
-def _end_with_parent() -> None:
-    """End this worker when its parent ends: workers of a parent that was killed would otherwise wait for ever."""
+def _begin_worker() -> None:
+    """Let Ctrl-C end this worker, and the end of its parent: one that was killed would be waited for for ever."""
+    end_at_ctrl_c()
     parent = parent_process()
     if parent is None:
         return
