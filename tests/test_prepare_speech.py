@@ -442,13 +442,16 @@ def test_one_recording_may_come_twice_in_a_table(tmp_path: Path) -> None:
 
 def test_a_column_that_is_not_there_is_refused_with_those_there(tmp_path: Path, command: Command) -> None:
     write_word(tmp_path / "a.wav")
-    table = write_table(tmp_path, "file,word\na.wav,yes\n")
+    table = write_table(tmp_path, "clip,what\na.wav,yes\n")
     done = command("data_prep/audio_folder.py", "--source", table, "--out", tmp_path / "out")
-    assert_refused(done, "has no column 'path' or 'audio' for the files; give one of file, word as --path-column")
-    with pytest.raises(SourceError, match=r"no column 'label' or 'text'; give one of .* as --label-column"):
-        prepare_folder(table, tmp_path / "out", path_column="file")
-    columns = {"path_column": "file", "label_column": "word"}
-    with pytest.raises(SourceError, match="has no column 'part'; it has file, word"):
+    assert_refused(
+        done, "has no column 'path' or 'audio' and none 'label' or 'text'",
+        "clip, what as --path-column and --label-column or --text-column",
+    )  # fmt: skip
+    with pytest.raises(SourceError, match=r"no column 'label' or 'text'; .* clip, what as --label-column"):
+        prepare_folder(table, tmp_path / "out", path_column="clip")
+    columns = {"path_column": "clip", "label_column": "what"}
+    with pytest.raises(SourceError, match="has no column 'part'; it has clip, what"):
         prepare_folder(table, tmp_path / "out", split_column="part", **columns)
 
 

@@ -108,6 +108,6 @@ def test_a_limit_of_texts_is_at_least_one(tmp_path: Path, command: Command) -> N
     text.write_text("enough letters, " * 40)
     for limit in ("0", "-1"):
         done = command("data_prep/text_file.py", "--source", text, "--out", tmp_path / "out", "--limit", limit)
-        assert_refused(done, f"--limit {limit}", "at least 1")
+        assert_refused(done, f"--limit {limit}", "expected 1 to")
     with pytest.raises(OptionError, match="at least 1"):
         check_limit(0)

@@ -42,14 +42,14 @@ def test_folders_name_speakers(folders: list[str], order: FolderOrder, labels: s
 
 
 def test_folders_within_those_of_the_labels_are_told() -> None:
-    unused = Layout([["ada", "yes"], ["ada", "no"], ["ben", "yes"]]).told()
+    unused = Layout([["ada", "yes"], ["ada", "no"], ["ben", "yes"]]).description()
     assert unused[0] == "2 labels by folders"
     assert "not used: no/ (1 recording), yes/ (2 recordings)" in unused[1]
     assert "--folders speaker/label" in unused[1]
-    assert Layout([["ada", "yes"], ["ben", "no"]], "speaker/label").told() == [
+    assert Layout([["ada", "yes"], ["ben", "no"]], "speaker/label").description() == [
         "2 labels by folders; 2 speakers by folders"
     ]
-    _, deeper = Layout([["ada", "yes", "old"], ["ben", "no"]], "speaker/label").told()
+    _, deeper = Layout([["ada", "yes", "old"], ["ben", "no"]], "speaker/label").description()
     assert "old/ (1 recording)" in deeper
     assert "--folders" not in deeper
 
