@@ -111,4 +111,4 @@ def backward_once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callabl
 
 def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
     """function.apply, which torch leaves untyped."""
-    return function.apply(*arguments)  # type: ignore[no-untyped-call]
+    return function.apply(*arguments)
