@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import random
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 # each takes the place of a value
@@ -16,6 +18,12 @@ VALUES: tuple[Any, ...] = (
     "lstm", "gru+zoneout=9", "tanh",
 )  # fmt: skip
 DEEP = 100_000  # brackets
+
+
+def copied(folder: Path, place: Path) -> Path:
+    """A copy of a folder to damage, in place of an earlier one."""
+    shutil.rmtree(place, ignore_errors=True)
+    return Path(shutil.copytree(folder, place))
 
 
 def mutants(content: bytes, seed: int, count: int) -> Iterator[bytes]:

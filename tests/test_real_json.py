@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 import pytest
 import soundfile
 import torch
-from mutated_json import DEEP, mutant
+from mutated_json import DEEP, copied, mutant
 
 from cases import case_file
 from conftest import Command, assert_refused, spoken
@@ -99,11 +99,6 @@ def test_files_are_read_within_bounds(tmp_path: Path) -> None:
         (tmp_path / "endless.json").symlink_to("/dev/zero")
         with pytest.raises(OSError, match="is a device, expected a file"):
             read_json(tmp_path / "endless.json")
-
-
-def copied(folder: Path, target: Path) -> Path:
-    shutil.rmtree(target, ignore_errors=True)
-    return Path(shutil.copytree(folder, target))
 
 
 def test_brackets_without_end_are_one_line(command: Command, word_store: Path, word_run: Path, tmp_path: Path) -> None:
