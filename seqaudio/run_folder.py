@@ -216,7 +216,10 @@ class RunFolder:
         return self._fitted(kind, self.input["settings"].get(name), f"input.settings.{name}")
 
     def input_fact(self, name: str, kind: Any) -> Any:
-        """What a run tells of its data beside the settings. Raises RunError where it is of another type."""
+        """A property of the training data other than the settings, such as `clip_seconds`; None where the run has none.
+
+        Raises RunError for a value of another type.
+        """
         return self._fitted(kind, self.input.get(name), f"input.{name}")
 
     def _fitted(self, kind: Any, value: Any, where: str) -> Any:

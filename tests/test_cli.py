@@ -188,7 +188,7 @@ def test_doctor_names_what_is_missing_and_the_remedy(
 
 
 def complete(text: str, shell: str, *words: str) -> list[str]:
-    """What the shell offers for the last word."""
+    """The completions that the shell offers for the last word."""
     line = " ".join(f"'{word}'" for word in words)
     code = f"{text}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _seqaudio; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     done = subprocess.run([shell, "-c", code], capture_output=True, text=True, check=True)

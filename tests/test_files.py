@@ -12,7 +12,7 @@ from seqaudio.files import sync, write_bytes
 
 @pytest.fixture
 def events(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is synced and moved, by name."""
+    """Record calls of fsync and rename with the names of their files."""
     seen: list[str] = []
     replace = Path.replace
 

@@ -156,7 +156,7 @@ def test_running_status_goes_on_behind_an_end_that_comes_twice(between: str) -> 
 
 @pytest.mark.parametrize(("ticks", "expected"), [("00", [(0, 0), (10, 20)]), ("05", [(5, 15), (15, 25)])])
 def test_an_end_belongs_to_a_strike_of_its_tick_alone(ticks: str, expected: list[tuple[int, int]]) -> None:
-    """What stands between them takes its time: the first strike has its end before it, or one of the two after it."""
+    """A note-off that comes first ends the note-on of its own tick only; any other ends at the next note-on."""
     events = f"00803c00 {ticks}ff0100 00903c50 0a903c50 0a803c00 0aff0100"
     assert spans(midi(track(events + END))) == expected
 

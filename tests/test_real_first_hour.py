@@ -57,7 +57,7 @@ def test_the_preparations_are_listed_with_content_licence_and_size(command: Comm
 
 
 def offered(*words: str) -> list[str]:
-    """What bash offers for the last word."""
+    """The completions that bash offers for the last word."""
     line = " ".join(f"'{word}'" for word in words)
     code = f'{script("bash")}\nCOMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _seqaudio; echo "${{COMPREPLY[@]}}"'
     return subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""What is not seqaudio's stays: neighbours of OUT, runs inside a store, links, folders that look like a demo."""
+"""Keep files of the user: neighbours of OUT, runs inside a store, links, folders that look like a demo."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def items(tmp_path: Path) -> list[Item]:
 
 
 def run_case(script: Path, store: Path | None, tmp_path: Path, data: Path, *arguments: Path) -> str:
-    """What a script of the cases prints; `BASE/keywords-store` is a copy of the store."""
+    """The output of a script of the cases; `BASE/keywords-store` is a copy of the store."""
     base = tmp_path / "base"
     base.mkdir(exist_ok=True)
     if store is not None:

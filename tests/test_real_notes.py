@@ -1,4 +1,4 @@
-"""What representations drop, move and rewrite of real pieces is told; a continuation is played as its primer is."""
+"""Report what representations drop, move and rewrite of real pieces; continue primers at their tempo and metre."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a MIDI file says of pedals, bends, volume and pan is heard: measured in the samples."""
+"""Measure pedals, bends, volume and pan of MIDI files in the rendered samples."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class _Chunk(NamedTuple):
 
 
 def missing_sizes(path: Path) -> Patches:
-    """What a finished header would have in place of sizes that were never written; empty for a finished file."""
+    """The sizes that a header lacks, as bytes by offset in the file; empty for a finished file."""
     with open_plain(path) as file:
         start, end = file.read(12), file.seek(0, io.SEEK_END)
         mark = start[:4]

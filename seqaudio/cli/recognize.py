@@ -69,7 +69,7 @@ def main(config: Config) -> None:
 
 
 def _segments(heard: list[Heard]) -> str:
-    """What was heard when, in the order of time."""
+    """The labels of the segments and their times, in order of time."""
     ordered = sorted(heard, key=lambda segment: segment.start)
     return few((f"{segment.label} at {segment.start:.1f} to {segment.end:.1f} s" for segment in ordered), SHOWN)
 

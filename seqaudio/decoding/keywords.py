@@ -54,7 +54,7 @@ class KeywordRecognizer:
         self.clip = _clip_seconds(run)
 
     def recognize(self, file: Path, max_seconds: Seconds = MAX_SECONDS) -> list[Heard]:
-        """What is heard in a recording, the most probable first. Raises AudioError with the reason.
+        """The labels recognised in a recording, the most probable first. Raises AudioError with the reason.
 
         A recording as long as the clips of the training gives one label for the whole. The model takes the mean over
         all frames, so a longer recording is cut into the segments that sound, and each gives a label.

@@ -61,8 +61,8 @@ class Columns:
 def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mapping[str, str | None]) -> Columns:
     """The column of each field: the one that an option names, or else one with a usual name, in any case.
 
-    Start and end, or start and duration, make a row a segment of its recording. Where only one of them is there, or
-    holds no number in any row, the row is the whole recording, and the column is unused.
+    Start and end, or start and duration, make a row a segment of its recording. If one of them is
+    missing or has no numbers, each row is a whole recording, and the other column is unused.
 
     Args:
         given: the columns that options name, by field.
@@ -106,7 +106,8 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
 def segment_of(place: str, fields: Mapping[str, str]) -> tuple[float, float | None]:
     """Start and end, in seconds, of the segment that a row names; 0 and None for the whole recording.
 
-    place: of the row, for the error. Raises SourceError for what is no number of seconds, or an end before the start.
+    place: table and row number, for messages. Raises SourceError for a value that is not a number of seconds, and for
+    an end that is not after the start.
     """
     start = _seconds(place, fields.get("start", "")) or 0.0
     end = _seconds(place, fields.get("end", ""))

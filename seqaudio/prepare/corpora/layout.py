@@ -51,7 +51,7 @@ def _bare(name: str) -> str:
 
 
 class Place(NamedTuple):
-    """What the folders of a recording say."""
+    """Split, label and speaker of a recording, from the names of its folders."""
 
     split: str  # empty: they name none
     label: str  # empty: they name none

@@ -50,7 +50,7 @@ class Table:
     comma: bool = False  # whether numbers were written with a decimal comma
 
     def told(self) -> str:
-        """What was understood, in one line: times, rows that were added, missing values of each channel."""
+        """A summary in one line: range and interval of the times, rows added in gaps, missing values by channel."""
         rows = len(self.times.places)
         line = f"{rows:,} rows"
         if self.times.start:
