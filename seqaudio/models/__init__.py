@@ -18,6 +18,7 @@ from seqaudio.models.options import (
 )
 from seqaudio.models.recall import RecallModel
 from seqaudio.models.series import SeriesModel
+from seqaudio.models.spotter import SpotterModel, SpotterState
 from seqaudio.models.window_mlp import WindowMLP
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "Model",
     "RecallModel",
     "SeriesModel",
+    "SpotterModel",
+    "SpotterState",
     "WindowMLP",
     "build_model",
     "check_forms",

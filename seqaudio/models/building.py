@@ -24,6 +24,9 @@ BOUNDS = {
     "layers": Range(0, 1000),  # a feed-forward net without hidden layers has 0
     "dropout": Range(0, 1),
     "mean_prior": Range(0, 1e9),
+    "memory": Range(0, 1e9),
+    "pooling": Range(1, 1e9),
+    "smoothing": Range(0, 1),
 }
 ANY_SIZE = Range(0, MAX_SIZE)
 

@@ -1,0 +1,234 @@
+"""Spot keywords in a stream: smoothed probabilities, a threshold a keyword, a refractory time.
+
+    spotter = Spotter(RunFolder("runs/hey"))
+    for block in microphone:                 # samples [n] of any length, at spotter.settings.sample_rate
+        for hit in spotter.push(block):
+            print(hit)
+    hits = spotter.finish()
+
+All state is bounded in size, so a stream may go on for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqaudio.errors import OptionError, RunError
+from seqaudio.features import FeatureSettings, StreamingExtractor
+from seqaudio.files import write_json
+from seqaudio.json_files import Range, checked, read_json
+from seqaudio.models import SpotterModel
+from seqaudio.run_folder import RunFolder
+from seqaudio.units import Seconds
+from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
+
+SPOTTING_FILE = "spotting.json"  # of a run
+THRESHOLD = 0.5  # smoothed probability of a keyword from which on it counts as heard, where a run has none of its own
+SMOOTHING: Seconds = 0.1  # probabilities are averaged over this time
+REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within this time
+FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
+USUAL: Seconds = 0.5  # length of a word where a run does not keep it
+
+Share = Annotated[float, Range(0, 1)]
+Length = Annotated[Seconds, Range(0, 60)]
+
+
+@dataclass(frozen=True)
+class Spotting:
+    """What a run keeps for spotting: the smoothing, a threshold and a usual length for each keyword."""
+
+    thresholds: dict[str, Share] = field(default_factory=dict)
+    seconds: dict[str, Length] = field(default_factory=dict)
+    delay: Length = 0.15  # usual time from the end of a word to the peak of its probability
+    added: list[str] = field(default_factory=list)  # labels that the training added to those of the store
+
+
+class Hit(NamedTuple):
+    """A keyword that was heard, the estimated time of the word, its peak probability, when it was reported."""
+
+    keyword: str
+    start: Seconds
+    end: Seconds
+    confidence: float
+    at: Seconds
+
+
+class Smoother:
+    """A moving average of probabilities over the last frames of a stream.
+
+    frames: of the average. labels: number of labels, C.
+    """
+
+    def __init__(self, frames: int, labels: int) -> None:
+        self.frames = max(1, frames)
+        self._past = np.zeros((self.frames - 1, labels))
+
+    def push(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities [T, C] of the next frames -> their averages [T, C] with the frames before."""
+        seen = np.concatenate([self._past, probabilities])
+        sums = np.cumsum(np.concatenate([np.zeros((1, seen.shape[1])), seen]), axis=0)
+        self._past = seen[len(seen) - self.frames + 1 :]
+        averages: np.ndarray = (sums[self.frames :] - sums[: -self.frames]) / self.frames
+        return averages
+
+
+class Peaks:
+    """Hits of one keyword in the averaged probabilities of a stream: a rise above the threshold, at its peak.
+
+    A hit is reported once the probability has fallen from its peak, or after `hold` frames; then the keyword is deaf
+    for the rest of the refractory frames.
+    """
+
+    def __init__(self, threshold: float, refractory: int, hold: int) -> None:
+        self.threshold = threshold
+        self.refractory = refractory
+        self.hold = hold
+        self._deaf_until = -1  # frame
+        self._peak: tuple[float, int] | None = None  # highest probability of the present rise, and its frame
+        self._risen = 0  # frame at which the present rise began
+        self._next = 0  # number of the next frame
+
+    def push(self, probabilities: np.ndarray) -> list[tuple[int, float, int]]:
+        """Probabilities [T] of the next frames -> (frame of the peak, its probability, frame of the report) of each hit."""
+        first, self._next = self._next, self._next + len(probabilities)
+        if self._peak is None and not (probabilities >= self.threshold).any():
+            return []
+        hits = []
+        for frame, value in enumerate(probabilities.tolist(), first):
+            if frame < self._deaf_until:
+                continue
+            if value >= self.threshold and (self._peak is None or value > self._peak[0]):
+                self._risen = frame if self._peak is None else self._risen
+                self._peak = (value, frame)
+            if self._peak is not None and (value < self._peak[0] or frame - self._risen >= self.hold):
+                hits.append((self._peak[1], self._peak[0], frame))
+                self._deaf_until = self._peak[1] + self.refractory
+                self._peak = None
+        return hits
+
+    def finish(self) -> list[tuple[int, float, int]]:
+        """The hit whose peak is the last frame, if there is one."""
+        peak, self._peak = self._peak, None
+        return [] if peak is None else [(peak[1], peak[0], self._next - 1)]
+
+
+class Spotter:
+    """The model of a spotter run, as a stream from samples to hits.
+
+    Args:
+        run: of the recipe keyword_recognition, trained on streams.
+        thresholds: by keyword, in place of those of the run. refractory: as in the module.
+    Raises:
+        RunError: a run of another recipe, or one that was trained on whole clips.
+        OptionError: a threshold for a word that is no keyword of the run.
+    """
+
+    def __init__(
+        self, run: RunFolder, thresholds: Mapping[str, float] | None = None, refractory: Seconds = REFRACTORY
+    ) -> None:
+        run.require("keyword_recognition", "spotting keywords")
+        model = run.model()
+        if not isinstance(model, SpotterModel):
+            raise RunError(f"{run.path}: was trained on whole clips, spotting needs --examples streams; train it again")
+        self.model = model.eval()
+        self.labels = run.vocabulary
+        self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
+        self.about = spotting_of(run)
+        self.keywords = tuple(name for name in self.labels if name not in (UNKNOWN, SILENCE))
+        for name in thresholds or {}:
+            if name not in self.keywords:
+                raise OptionError(f"a threshold for {name!r}, expected one of the keywords {', '.join(self.keywords)}")
+        self.thresholds = {name: self.about.thresholds.get(name, THRESHOLD) for name in self.keywords}
+        self.thresholds |= dict(thresholds or {})
+        self.refractory = refractory
+        self._extractor = StreamingExtractor(self.settings)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new stream."""
+        shift = self.settings.frame_shift
+        self._extractor.reset()
+        self._state = self.model.initial_state(1)
+        self._smoother = Smoother(round(SMOOTHING / shift), len(self.labels))
+        refractory, hold = round(self.refractory / shift), round(FLUSH / shift)
+        self._peaks = {name: Peaks(self.thresholds[name], refractory, hold) for name in self.keywords}
+
+    def push(self, samples: np.ndarray) -> list[Hit]:
+        """Take the next samples [n] float32, n >= 0; the hits that are complete, in order of time."""
+        return self._hits(self.averages(self._extractor.push(samples)))
+
+    def finish(self) -> list[Hit]:
+        """The hits that waited for the end, as if quiet followed; then start a new stream."""
+        quiet = np.zeros(round(FLUSH * self.settings.sample_rate) + self.settings.window_samples, dtype=np.float32)
+        hits = self.push(quiet)
+        hits += [self._hit(name, *found) for name, peaks in self._peaks.items() for found in peaks.finish()]
+        self.reset()
+        return hits
+
+    @torch.no_grad()
+    def averages(self, frames: Tensor) -> np.ndarray:
+        """The averaged probabilities [T, C] after each of the next frames [T, F] of the stream."""
+        if not len(frames):
+            return np.zeros((0, len(self.labels)))
+        logits, self._state = self.model(frames[:, None], state=self._state)
+        return self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+
+    def _hits(self, averages: np.ndarray) -> list[Hit]:
+        hits = [
+            self._hit(name, *found)
+            for name, peaks in self._peaks.items()
+            for found in peaks.push(averages[:, self.labels.index(name)])
+        ]
+        return sorted(hits, key=lambda hit: hit.at)
+
+    def _hit(self, name: str, peak: int, confidence: float, frame: int) -> Hit:
+        """A hit whose averaged probability peaks at a frame: the word ended a little before."""
+        shift, length = self.settings.frame_shift, self.settings.frame_length
+        end = max(0.0, peak * shift + length - self.about.delay)
+        return Hit(name, max(0.0, end - self.about.seconds.get(name, USUAL)), end, confidence, frame * shift + length)
+
+
+def spotting_of(run: RunFolder) -> Spotting:
+    """The content of the run's `spotting.json`, the defaults without one. Raises RunError for a damaged one."""
+    file = run.path / SPOTTING_FILE
+    if not file.is_file():
+        return Spotting()
+    try:
+        return checked(Spotting, read_json(file))
+    except ValueError as error:
+        raise RunError(f"{file}: damaged ({error}); remove it for thresholds of {THRESHOLD:g}") from None
+
+
+def keep_spotting(run: Path, spotting: Spotting) -> None:
+    """Write `spotting.json` of a run."""
+    write_json(run / SPOTTING_FILE, asdict(spotting))
+
+
+def clip_probabilities(averages: np.ndarray, labels: Vocabulary) -> np.ndarray:
+    """Probabilities [C] of the labels for a whole recording, from the averaged ones [T, C] after each frame.
+
+    A keyword counts by its highest probability; if no keyword was heard, `unknown` by its own; the rest is `silence`:
+
+        P(k) = m_k max(m) / sum(m)     P(unknown) = (1 - max(m)) max_t p_t(unknown)     m_k = max_t p_t(k)
+
+    Labels without both reject classes share what is left in proportion, so the result always sums to 1.
+    """
+    highest = averages.max(axis=0)
+    keywords = np.array([name not in (UNKNOWN, SILENCE) for name in labels])
+    found = np.where(keywords, highest, 0.0)
+    best = found.max(initial=0.0)
+    result: np.ndarray = found * best / max(found.sum(), 1e-12)
+    rest = 1.0 - best
+    if UNKNOWN in labels:
+        result[labels.index(UNKNOWN)] = rest * highest[labels.index(UNKNOWN)]
+    if SILENCE in labels:
+        result[labels.index(SILENCE)] = rest * (1.0 - (highest[labels.index(UNKNOWN)] if UNKNOWN in labels else 0.0))
+    result /= max(result.sum(), 1e-12)
+    return result

@@ -1,0 +1,239 @@
+"""Keyword spotting in a stream: logits over the labels after each frame, from a state of bounded size that forgets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seqaudio.batching.batch import Batch
+from seqaudio.errors import OptionError
+from seqaudio.layers import build_stack
+from seqaudio.layers.base import mask
+from seqaudio.layers.decayed_sums import decayed_sums, memory_decay
+from seqaudio.models.base import MODELS, Model
+from seqaudio.state import State
+
+KERNEL = 5  # frames, and features, that a filter of the convolution covers
+STRIDE = 2  # features between two positions of a filter
+
+
+class SpotterState(NamedTuple):
+    """The state of a stream between frames: as large after an hour as after a second."""
+
+    layers: State
+    past: Tensor  # [B, KERNEL - 1, F] the centred frames before, which filters cover; [B, 0, F] without filters
+    level: Tensor  # [B, F] decaying sum of the normalised frames
+    frames: Tensor  # [B, 1] decaying number of frames
+    outputs: Tensor  # [B, H] decaying sum of the outputs
+    steps: Tensor  # [B, 1] decaying number of outputs
+
+
+@MODELS.register("spotter")
+class SpotterModel(Model):
+    """Normalised frames, convolution, recurrent stack, mean over the last frames, softmax over the labels.
+
+        x_t = (max(input_t, floor) - mean) / std
+        z_t = x_t - sum_u a^u x_{t-u} / (sum_u a^u + K)        a = 1 - 1/memory: removes a voice's and a room's colour
+        f_t = relu(filters * z_{t-4} .. z_t)                   over five frames and five features; optional
+        h_t = stack(f_t, h_{t-1})
+        y_t = softmax(V sum_u b^u h_{t-u} / sum_u b^u + c)     b = 1 - 1/pooling
+
+    Sums decay, so what was heard long ago counts no more, and the state of a stream is bounded in size and in value.
+    Targets are one label a frame, [T, B], with weights. Causal mean subtraction: Atal (1974), with a prior of K frames
+    at the training mean; convolution before recurrence: Arik et al. (2017).
+
+    Args:
+        input_size: F, features a frame. classes: number of labels.
+        cell, hidden_size, layers, initialisation, learned_state: of the stack, see `seqaudio.layers.build.build_stack`.
+        dropout: probability, between the layers and before the softmax.
+        filters: of the convolution in front, whose outputs are projected to the width of the stack; 0: none.
+        memory: frames over which the mean is taken that frames are centred on; 0: no centring. mean_prior: K, frames.
+        pooling: frames over which outputs are averaged; 1: the last output alone.
+        smoothing: share of a target's probability that is spread over all labels in training.
+
+    Raises:
+        OptionError: a memory or pooling below 1 frame.
+    """
+
+    windowed = True
+    mean: Tensor
+    std: Tensor
+    floor: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        classes: int,
+        cell: str = "gru",
+        hidden_size: int = 96,
+        layers: int = 2,
+        dropout: float = 0.2,
+        filters: int = 16,
+        memory: float = 150.0,
+        mean_prior: float = 10.0,
+        pooling: float = 6.0,
+        smoothing: float = 0.05,
+        initialisation: str = "",
+        learned_state: bool = False,
+    ) -> None:
+        super().__init__()
+        if (memory and memory < 1) or pooling < 1:
+            raise OptionError(f"memory {memory:g} and pooling {pooling:g} frames, expected at least 1 of each")
+        self.memory_decay = memory_decay(memory) if memory else None
+        self.pooling_decay = memory_decay(pooling)
+        self.mean_prior = mean_prior
+        self.smoothing = smoothing
+        self.register_buffer("mean", torch.zeros(input_size))
+        self.register_buffer("std", torch.ones(input_size))
+        self.register_buffer("floor", torch.full((input_size,), -1e30))
+        self.input_size = input_size
+        self.reads = KERNEL - 1 if filters else 0  # frames before the present one
+        width = input_size
+        if filters:
+            self.filters = nn.Conv2d(1, filters, KERNEL, stride=(1, STRIDE), padding=(0, KERNEL // 2))
+            positions = (input_size - 1) // STRIDE + 1
+            self.projection = nn.Linear(filters * positions, hidden_size)
+            width = hidden_size
+        self.layers = build_stack(
+            cell,
+            width,
+            hidden_size,
+            layers=layers,
+            dropout=dropout,
+            initialisation=initialisation,
+            learned_state=learned_state,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(self.layers.output_size, classes)
+
+    def set_normalisation(self, mean: Tensor, std: Tensor, floor: Tensor | None = None) -> None:
+        """Set the statistics of training frames, [F] each; quieter values than `floor` count as `floor`."""
+        self.mean.copy_(mean)
+        self.std.copy_(std)
+        if floor is not None:
+            self.floor.copy_(floor)
+
+    def initial_state(self, batch_size: int) -> SpotterState:
+        zeros = self.output.weight.new_zeros
+        return SpotterState(
+            layers=self.layers.initial_state(batch_size),
+            past=zeros(batch_size, self.reads, self.input_size),
+            level=zeros(batch_size, self.input_size),
+            frames=zeros(batch_size, 1),
+            outputs=zeros(batch_size, self.layers.output_size),
+            steps=zeros(batch_size, 1),
+        )
+
+    def forward(
+        self,
+        inputs: Tensor,
+        lengths: Tensor | None = None,
+        state: SpotterState | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, SpotterState]:
+        """Inputs [T, B, F] -> logits [T, B, classes], those after each frame, and the state after the last real one."""
+        T, B, _ = inputs.shape
+        before = state if state is not None else self.initial_state(B)
+        lengths = torch.full((B,), T, dtype=torch.int64) if lengths is None else lengths
+        valid = mask(lengths, T).to(inputs.device)[..., None]
+        normalised = torch.where(valid, self._normalised(inputs), 0)
+        ones = torch.ones_like(normalised[..., :1])
+        last = (lengths - 1).to(inputs.device)
+        centred, level, frames = normalised, before.level, before.frames
+        if self.memory_decay is not None:
+            levels = decayed_sums(normalised, self.memory_decay, before.level, resets)
+            counts = decayed_sums(ones, self.memory_decay, before.frames, resets)
+            centred = torch.where(valid, normalised - levels / (counts + self.mean_prior), 0)
+            level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
+        heard, past = self._convolved(centred, before.past, lengths, resets)
+        hidden, layers = self.layers(heard, before.layers, lengths=lengths, resets=resets)
+        sums = decayed_sums(hidden, self.pooling_decay, before.outputs, resets)
+        counted = decayed_sums(ones, self.pooling_decay, before.steps, resets)
+        logits: Tensor = self.output(self.dropout(sums / counted))
+        outputs, steps = _at(sums, last, before.outputs), _at(counted, last, before.steps)
+        return logits, SpotterState(layers, past, level, frames, outputs, steps)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        before = cast(SpotterState, state)
+        centred, level, frames = self._normalised(inputs), before.level, before.frames
+        if self.memory_decay is not None:
+            level = self.memory_decay * level + centred
+            frames = self.memory_decay * frames + 1
+            centred = centred - level / (frames + self.mean_prior)
+        seen = torch.cat([before.past, centred[:, None]], dim=1)
+        heard = self._filtered(seen)[:, 0] if self.reads else centred
+        hidden, layers = self.layers.step(heard, before.layers)
+        outputs = self.pooling_decay * before.outputs + hidden
+        steps = self.pooling_decay * before.steps + 1
+        logits = self.output(self.dropout(outputs / steps))
+        past = seen[:, 1:] if self.reads else before.past
+        return logits, SpotterState(layers, past, level, frames, outputs, steps)
+
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
+        """The weighted cross-entropy of a target a frame; the count is that of frames with a weight."""
+        targets, weights = self._targets(batch)
+        logits, after = self(batch.inputs, batch.lengths, cast("SpotterState | None", state), batch.resets)
+        nats = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(), reduction="none", label_smoothing=self.smoothing
+        ).view_as(weights)
+        return (nats * weights).sum(), int((weights > 0).sum()), after
+
+    @torch.no_grad()
+    def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
+        targets, weights = self._targets(batch)
+        logits, _ = self(batch.inputs, batch.lengths, cast("SpotterState | None", state), batch.resets)
+        nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(weights)
+        counted = weights > 0
+        right = (logits.argmax(dim=-1) == targets) & counted
+        frames = int(counted.sum())
+        return {"nats_per_frame": (float(nats[counted].sum()), frames), "frame_accuracy": (int(right.sum()), frames)}
+
+    def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Targets [T, B], and their weights, 0 in the padding."""
+        if batch.targets is None or batch.targets.dim() != 2:
+            raise ValueError("a batch for a spotter needs targets [T, B], one label a frame")
+        weights = torch.ones_like(batch.inputs[..., 0]) if batch.weights is None else batch.weights
+        return batch.targets, weights * batch.mask()
+
+    def _normalised(self, inputs: Tensor) -> Tensor:
+        return (torch.maximum(inputs, self.floor) - self.mean) / self.std
+
+    def _convolved(
+        self, centred: Tensor, past: Tensor, lengths: Tensor, resets: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The inputs of the stack [T, B, H] of centred frames [T, B, F], and the frames that later ones will need."""
+        if not self.reads:
+            return centred, past
+        T, B, _ = centred.shape
+        seen = torch.cat([past, centred.transpose(0, 1)], dim=1)  # [B, KERNEL - 1 + T, F]
+        ends = lengths.to(centred.device)[:, None] + torch.arange(self.reads, device=centred.device)
+        after = seen.gather(1, ends[..., None].expand(-1, -1, seen.shape[2]))
+        if resets is None or not bool(resets.any()):
+            return self._filtered(seen).transpose(0, 1), after
+        # a filter covers no frame before the last reset of its row, so those count as zeros
+        steps = torch.arange(T, device=centred.device)[:, None].expand(T, B)
+        begun = torch.where(resets, steps, -self.reads).cummax(dim=0).values  # [T, B] first frame that may be seen
+        windows = seen.unfold(1, KERNEL, 1).permute(1, 0, 3, 2)  # [T, B, KERNEL, F]
+        ages = steps[..., None] - self.reads + torch.arange(KERNEL, device=centred.device)
+        windows = torch.where((ages >= begun[..., None])[..., None], windows, 0)
+        heard = self._filtered(windows.reshape(T * B, KERNEL, -1)).view(T, B, -1)
+        first = (lengths.to(centred.device) - 1).clamp(min=0)
+        known = ends - self.reads >= begun.gather(0, first[None]).transpose(0, 1)
+        return heard, torch.where(known[..., None], after, 0)
+
+    def _filtered(self, seen: Tensor) -> Tensor:
+        """Frames [B, t + KERNEL - 1, F] -> [B, t, H]."""
+        maps = F.relu(self.filters(seen[:, None]))  # [B, filters, t, positions]
+        projected: Tensor = self.projection(maps.transpose(1, 2).flatten(2))
+        return projected
+
+
+def _at(values: Tensor, last: Tensor, before: Tensor) -> Tensor:
+    """The values [T, B, F] of each row at its last step [B]; those before where it has none."""
+    if not len(values):
+        return before
+    found = values.gather(0, last.clamp(min=0)[None, :, None].expand(1, -1, values.shape[2]))[0]
+    return torch.where(last[:, None] < 0, before, found)
