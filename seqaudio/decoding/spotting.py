@@ -96,7 +96,7 @@ class Peaks:
         self._next = 0  # number of the next frame
 
     def push(self, probabilities: np.ndarray) -> list[tuple[int, float, int]]:
-        """Probabilities [T] of the next frames -> (frame of the peak, its probability, frame of the report) of each hit."""
+        """Probabilities [T] of the next frames -> (peak frame, its probability, frame of the report) of each hit."""
         first, self._next = self._next, self._next + len(probabilities)
         if self._peak is None and not (probabilities >= self.threshold).any():
             return []
