@@ -137,6 +137,7 @@ class RunFolder:
         resume: bool,
         parent: dict[str, str] | None = None,
         defaults: Mapping[str, Any] | None = None,
+        labels: Vocabulary | None = None,
         about_input: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Make the folder of a new run, or open that of an interrupted one.
@@ -148,6 +149,7 @@ class RunFolder:
                 that a resumed run equals one that was never interrupted.
             parent: name and hash of the run whose weights this one started from.
             defaults: the default of each setting, for a run that was made before an option existed.
+            labels: of the model, where they are not those of the store.
             about_input: further facts that the run keeps about its input, such as the length of clips.
 
         A folder in which a training was killed before it wrote config.json counts as missing.
@@ -161,7 +163,7 @@ class RunFolder:
             "settings": settings,
             "model": model,
             "input": {"kind": store.kind, "settings": store.settings, **(about_input or {})},
-            "vocabulary": list(store.names),
+            "vocabulary": list(store.names if labels is None else labels),
             "store": store.fingerprint,
             "use": [extension._asdict() for extension in extensions.used()],
             "parent": parent,

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqaudio.batching import PaddedBatches, labelled_clips
+from seqaudio.batching import labelled_clips
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
+from seqaudio.decoding.spotting import spotting_of
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
-from seqaudio.evaluation.keywords import guess_labels, neighbour_accuracy
-from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.keywords import clip_metrics, guess_labels, neighbour_accuracy
 from seqaudio.evaluation.results import record_test
-from seqaudio.models import KeywordModel
+from seqaudio.features.settings import FeatureSettings
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def main(config: Config) -> None:
     # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
     clips = labelled_clips(store, split, folder.vocabulary)
 
-    model = folder.model()
-    assert isinstance(model, KeywordModel)
-    metrics = evaluate(model, PaddedBatches(clips, 256, max_steps=MAX_STEPS))
-    guesses = guess_labels(model, clips)
+    model, settings = folder.model(), FeatureSettings.from_dict(store.setting("features", dict))
+    added = spotting_of(folder).added
+    metrics = clip_metrics(model, clips, folder.vocabulary, settings, added=added)
+    guesses = guess_labels(model, clips, folder.vocabulary, settings, added=added)
     conditions = guesses.by_condition(split.column("condition"))
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
 

@@ -1,42 +1,49 @@
-"""Train a keyword recogniser: MFCC sequences -> recurrent net -> one label a clip.
+"""Train a keyword recogniser: frames -> recurrent net -> a label after each frame of a stream, or one a clip.
 
-    data_prep/fsdd.py --source FOLDER --out stores/fsdd
+    data_prep/fsdd.py --source FOLDER --out stores/fsdd --features spotting
     recipes/keyword_recognition/train.py --store stores/fsdd --run runs/fsdd_gru --cell gru
 
-The best epoch is chosen on validation; only `evaluate.py` reads the test split.
+Trained on made-up streams (`batching/streams.py`) where the features can be mixed, otherwise on whole clips. The best
+epoch is chosen on the clips of validation; only `evaluate.py` reads the test split.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.batching.clips import check_frames, clip_seconds
+from seqaudio.batching.sounds import read_sounds
+from seqaudio.batching.streams import StreamOptions, Streams, for_streams, word_seconds
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
+from seqaudio.decoding.spotting import Spotting, keep_spotting
 from seqaudio.evaluation.finishing import finish
-from seqaudio.evaluation.keywords import neighbour_accuracy
-from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.keywords import clip_metrics, neighbour_accuracy
+from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.models import KeywordModel, KeywordModelOptions, build_model
+from seqaudio.models import KeywordModel, KeywordModelOptions, SpotterModel
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, KeywordModelOptions, TrainingOptions):
+class Config(StoreOptions, KeywordModelOptions, StreamOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
-    batch_size: int = 64  # clips of a batch
-    batch_frames: int = MAX_STEPS  # most frames of a batch, padding included: long clips come in smaller batches
+    examples: Literal["auto", "streams", "clips"] = "auto"  # auto: streams if the features are log-mel energies
+    batch_size: int = 64  # streams, or clips, of a batch
+    batch_frames: int = MAX_STEPS  # clips: most frames of a batch, padding included, so long ones come in fewer
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     weight_decay: float = 0.01  # decoupled from the gradient
+    average: float = 0.99  # validate and keep a running average of the weights, over some 100 updates; 0 = off
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
 
 
@@ -44,34 +51,48 @@ def main(config: Config) -> None:
     """Train, choose on validation, write results.json."""
     store = Store(config.store)
     store.require(("features", "audio"), "keyword recognition")
-    labels, settings = store.names, FeatureSettings.from_dict(store.setting("features", dict))
+    settings = FeatureSettings.from_dict(store.setting("features", dict))
+    streams = config.examples == "streams" or (config.examples == "auto" and for_streams(settings))
+    labels = config.stream_labels(store.names) if streams else store.names
+    added = [name for name in labels if name not in store.names]
     training, valid = store["train"].head(config.limit), store["valid"]
-
-    # one loss for a whole clip, so clips are not cut; they are padded to the longest of their batch
-    of_samples = config.augmentation.of_samples(settings, config.seed)
-    of_features = config.augmentation.of_features(settings, config.seed)
-    clips = labelled_clips(store, training, labels, of_samples, of_features)
-    check_frames(clips, config.batch_frames)
-    batches = PaddedBatches(clips, config.batch_size, seed=config.seed, max_steps=config.batch_frames)
-    valid_clips = labelled_clips(store, valid, labels)
-    valid_batches = PaddedBatches(valid_clips, 256, max_steps=MAX_STEPS)
+    changes = config.augmentation
+    of_samples, of_features = changes.of_samples(settings, config.seed), changes.of_features(settings, config.seed)
+    clips, valid_clips = labelled_clips(store, training, labels), labelled_clips(store, valid, labels)
 
     torch.manual_seed(config.seed)
-    description = config.description(settings.size, len(labels))
-    model = build_model(**description)
-    assert isinstance(model, KeywordModel)
-    if store.normalisation:
-        model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
+    source: Streams | PaddedBatches
+    model: SpotterModel | KeywordModel
+    if streams:
+        # a target after each frame, so streams may be cut: --bptt truncated carries the state through long ones
+        sounds = read_sounds(settings, config.speech_folders, changes.noise_folder, changes.room_folder)
+        source = Streams(
+            clips, labels, settings, config, batch_size=config.batch_size, seed=config.seed, sounds=sounds,
+            augment=of_features, snr=(changes.lowest_snr, changes.highest_snr), continues=config.bptt == "truncated",
+        )  # fmt: skip
+        description = config.stream_description(settings.size, len(labels), settings.frame_shift)
+        model = SpotterModel(**description["arguments"])
+        model.set_normalisation(*map(torch.from_numpy, source.statistics()))
+    else:
+        # one loss for a whole clip, so clips are not cut; they are padded to the longest of their batch
+        augmented = labelled_clips(store, training, labels, of_samples, of_features)
+        check_frames(augmented, config.batch_frames)
+        source = PaddedBatches(augmented, config.batch_size, seed=config.seed, max_steps=config.batch_frames)
+        description = config.clip_description(settings.size, len(labels))
+        model = KeywordModel(**description["arguments"])
+        if store.normalisation:
+            model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
 
     trained = train(
         model,
         config.strategy(),
-        batches,
+        source,
         config,
         recipe="keyword_recognition",
         description=description,
         data=store,
-        validate=lambda device: evaluate(model, valid_batches, device),
+        labels=labels,
+        validate=lambda device: clip_metrics(model, valid_clips, labels, settings, device, added),
         select=("nats_per_clip", "min"),
         probe_on=probe_rows(store, labels),
         about_input={"clip_seconds": clip_seconds(store["train"])},
@@ -79,7 +100,9 @@ def main(config: Config) -> None:
     if trained is None:  # the first process has the results
         return
 
-    neighbours = neighbour_accuracy(labelled_clips(store, training, labels), valid_clips)
+    if streams:
+        keep_spotting(trained.folder.path, Spotting(seconds=word_seconds(clips, labels, settings), added=added))
+    neighbours = neighbour_accuracy(clips, valid_clips)
     finish(
         trained,
         reached=f"accuracy {100 * trained.best['accuracy']:.2f} % of {trained.best['count']:,} clips",

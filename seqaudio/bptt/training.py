@@ -19,6 +19,7 @@ from seqaudio.models import Description, Model
 from seqaudio.option_groups import flat_defaults
 from seqaudio.run_folder import RunFolder, TrainedOn, claim_run, run_settings
 from seqaudio.store import Store
+from seqaudio.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ def train(
     validate: Callable[[torch.device], dict[str, float]],
     select: tuple[str, str],
     probe_on: Batch,
+    labels: Vocabulary | None = None,
     about_input: Mapping[str, Any] | None = None,
 ) -> Trained | None:
     """Train a model into the run folder `options.run`. Returns None in all processes but the first.
@@ -51,6 +53,7 @@ def train(
         description: name and arguments of the model, as given to `build_model`.
         data: the store of the batches, or the task that generates them.
         validate: metrics of the model on the validation split, computed on the given device.
+        labels: of the model, where they are not those of the store.
         select, probe_on: as for `Trainer`. about_input: as for `RunFolder.create`.
     Raises:
         OptionError: the model cannot be trained with the strategy.
@@ -76,6 +79,7 @@ def train(
                 resume=options.resume,
                 parent=parent,
                 defaults=flat_defaults(type(options)),
+                labels=labels,
                 about_input=about_input,
             )
         )

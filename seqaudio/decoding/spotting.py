@@ -211,6 +211,11 @@ def keep_spotting(run: Path, spotting: Spotting) -> None:
     write_json(run / SPOTTING_FILE, asdict(spotting))
 
 
+def quiet_value(settings: FeatureSettings) -> float:
+    """The log-mel energy of digital silence."""
+    return float(np.log(settings.floor))
+
+
 def clip_probabilities(averages: np.ndarray, labels: Vocabulary) -> np.ndarray:
     """Probabilities [C] of the labels for a whole recording, from the averaged ones [T, C] after each frame.
 

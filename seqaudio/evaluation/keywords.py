@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 
-from seqaudio.batching import Clips, PaddedBatches
+from seqaudio.batching import Batch, Clips, PaddedBatches
+from seqaudio.decoding.spotting import FLUSH, SMOOTHING, Smoother, clip_probabilities, quiet_value
 from seqaudio.evaluation.metrics import MAX_STEPS
-from seqaudio.models import KeywordModel
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.models import Model, SpotterModel
+from seqaudio.vocabulary import Vocabulary
 
 Label = TypeVar("Label", str, int)
+CLIPS = 256  # of a batch
+LEAST = 1e-7  # probability that counts in nats at least: a mean over clips is not ruined by one of them
 CHUNK = 512  # rows compared at a time, so that the distances of a large set fit into memory
 
 
@@ -118,16 +123,83 @@ class Guesses:
         return {name: (self.accuracy(condition == name), int(np.sum(condition == name))) for name in names}
 
 
-@torch.no_grad()
-def guess_labels(model: KeywordModel, sequences: Clips, device: torch.device | str = "cpu") -> Guesses:
+def guess_labels(
+    model: Model,
+    clips: Clips,
+    labels: Vocabulary,
+    settings: FeatureSettings,
+    device: torch.device | str = "cpu",
+    added: Collection[str] = (),
+) -> Guesses:
     """The likeliest label of each row."""
+    probabilities = label_probabilities(model, clips, labels, settings, device, added)
+    return Guesses(truth=clips.labels, guess=probabilities.argmax(axis=1))
+
+
+@torch.no_grad()
+def label_probabilities(
+    model: Model,
+    clips: Clips,
+    labels: Vocabulary,
+    settings: FeatureSettings,
+    device: torch.device | str = "cpu",
+    added: Collection[str] = (),
+) -> np.ndarray:
+    """Probabilities [N, C] of the labels of each clip.
+
+    A spotter hears each clip with quiet behind it, as a stream (`decoding/spotting.py`); the highest probability of a
+    keyword is that of the clip. Labels that the training added to those of its store, such as `silence` for pauses, are
+    no answer unless clips have them.
+    """
     model.eval()
-    guess = np.empty(len(sequences.lengths), dtype=np.int64)
-    batches = PaddedBatches(sequences, 256, max_steps=MAX_STEPS)
+    result = np.empty((len(clips.lengths), len(labels)))
+    batches = PaddedBatches(clips, CLIPS, max_steps=MAX_STEPS)
     for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
-        logits, _ = model(batch.inputs.to(device), batch.lengths)
-        guess[rows] = logits.argmax(dim=-1).cpu().numpy()
-    return Guesses(truth=sequences.labels, guess=guess)
+        if isinstance(model, SpotterModel):
+            result[rows] = _spotted(model, batch, labels, settings, device)
+        else:
+            logits, _ = model(batch.inputs.to(device), batch.lengths)
+            result[rows] = logits.softmax(dim=-1).cpu().numpy()
+    absent = [label for label, name in enumerate(labels) if name in added and not (clips.labels == label).any()]
+    result[:, absent] = 0.0
+    result /= np.maximum(result.sum(axis=1, keepdims=True), LEAST)
+    return result
+
+
+def _spotted(
+    model: SpotterModel, batch: Batch, labels: Vocabulary, settings: FeatureSettings, device: torch.device | str
+) -> np.ndarray:
+    """Probabilities [B, C] of a batch of clips, each heard as a stream that ends in quiet."""
+    quiet = round(FLUSH / settings.frame_shift)
+    lengths = batch.lengths + quiet
+    inputs = torch.full((batch.steps + quiet, batch.rows, batch.inputs.shape[2]), quiet_value(settings))
+    inputs[: batch.steps] = torch.where(batch.mask()[..., None], batch.inputs, inputs[: batch.steps])
+    logits, _ = model(inputs.to(device), lengths)
+    heard = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)  # [T, B, C]
+    smoothing = round(SMOOTHING / settings.frame_shift)
+    rows = (Smoother(smoothing, len(labels)).push(heard[:length, row]) for row, length in enumerate(lengths.tolist()))
+    return np.stack([clip_probabilities(averages, labels) for averages in rows])
+
+
+def clip_metrics(
+    model: Model,
+    clips: Clips,
+    labels: Vocabulary,
+    settings: FeatureSettings,
+    device: torch.device | str = "cpu",
+    added: Collection[str] = (),
+) -> dict[str, float]:
+    """Accuracy, balanced accuracy (the mean over labels) and nats a clip over all clips, and their count."""
+    probabilities = label_probabilities(model, clips, labels, settings, device, added)
+    truth, count = clips.labels, len(clips.labels)
+    hits = probabilities.argmax(axis=1) == truth
+    nats = -np.log(np.maximum(probabilities[np.arange(count), truth], LEAST))
+    return {
+        "accuracy": float(hits.mean()),
+        "balanced_accuracy": float(np.mean([hits[truth == label].mean() for label in np.unique(truth)])),
+        "nats_per_clip": float(nats.mean()),
+        "count": count,
+    }
 
 
 def neighbour_accuracy(training: Clips, clips: Clips) -> float:

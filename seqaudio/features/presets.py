@@ -19,6 +19,10 @@ PRESETS.register("log_mel")(FeatureSettings(kind="log_mel"))
 PRESETS.register("keywords")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=20))
 # 49 frames of 10 values a second, for microcontrollers. Source: Zhang et al. (2017), Hello Edge
 PRESETS.register("hello_edge")(FeatureSettings(frame_length=0.04, frame_shift=0.02, coefficients=10))
+# log-mel energies of long frames, which made-up streams are mixed from; a 6 kHz limit, common in compressed speech, is
+# above their highest filter
+SPOTTING_TOP = 5800.0  # hertz
+PRESETS.register("spotting")(FeatureSettings(kind="log_mel", frame_length=0.04, frame_shift=0.02, high=SPOTTING_TOP))
 PRESETS.register("asr")(FeatureSettings(kind="log_mel", mels=80))
 
 # the defaults of other toolkits; for whole recordings only
@@ -85,6 +89,8 @@ def feature_settings(spec: str, sample_rate: int | None = None) -> FeatureSettin
     if sample_rate and preset in IN_SAMPLES:  # a rate of 0 is refused below
         values["frame_length"] = settings.window_samples / sample_rate
         values["frame_shift"] = settings.hop_samples / sample_rate
+    if sample_rate and settings.high is not None and settings.high > sample_rate / 2:
+        values["high"] = None  # a preset's upper edge, at a rate that does not reach it
     for change in changes:
         name, value = _change(change)
         values[name] = value

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from seqaudio.errors import OptionError
 from seqaudio.models.budget import choose_width
+from seqaudio.units import Seconds
 
 Description = dict[str, Any]  # {"name": ..., "arguments": {...}}, as `build_model` takes them
 
@@ -57,29 +58,69 @@ class EventModelOptions(RecurrentOptions):
         )
 
 
+class Preset(NamedTuple):
+    """The size of a spotter."""
+
+    hidden_size: int
+    filters: int
+
+
+# at most 30,000, 100,000 and 550,000 parameters with two layers of GRU, 40 features and a dozen labels
+PRESETS = {"tiny": Preset(40, 8), "small": Preset(76, 16), "base": Preset(192, 24)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class KeywordModelOptions(RecurrentOptions):
-    """A net that reads the frames of a clip and averages its outputs over time."""
+    """A net that gives a label after each frame of a stream, or one for a whole clip."""
 
     GROUP: ClassVar[str] = "model"
-    WIDTH: ClassVar[int] = 128
+    WIDTH: ClassVar[int] = 128  # of a net for whole clips
 
     cell: str = "gru"  # recurrent cell, may be wrapped: lstm+zoneout=0.1; `seqaudio info --cells` lists the names
-    hidden_size: int | None = None  # units of each layer; 128 unless --parameters is given
+    preset: Literal["tiny", "small", "base"] = "small"  # of streams: at most 30,000, 100,000 or 550,000 parameters
+    hidden_size: int | None = None  # units of each layer; by default those of the preset, or 128 for whole clips
     layers: int = 2  # recurrent layers
-    bidirectional: bool = False  # better on whole clips, but does not work on streams
-    dropout: float = 0.3  # probability, between the layers and before the softmax
+    filters: int | None = None  # streams: of the convolution in front, 0 = none; by default those of the preset
+    memory: Seconds = 3.0  # streams: frames are centred on their mean over about this time; 0 = off
+    pooling: Seconds = 0.12  # streams: outputs are averaged over about this time; 0 = the last one alone
+    label_smoothing: float = 0.05  # streams: share of a target's probability that goes to all labels alike
+    whole: Literal["mean", "last", "attention"] = "mean"  # clips: how outputs become those of the whole clip
+    bidirectional: bool = False  # clips: better on whole clips, but does not work on streams
+    dropout: float | None = None  # probability, between the layers and before the softmax; 0.2 on streams, 0.3 on clips
     mean_prior: float = 10.0  # centre frames on their running mean; the training mean weighs N frames; 0 = off
 
-    def description(self, input_size: int, classes: int) -> Description:
-        """The model `keyword` over frames [T, input_size]. Raises OptionError for a width that is impossible."""
+    def clip_description(self, input_size: int, classes: int) -> Description:
+        """The model `keyword` over clips [T, input_size]. Raises OptionError for a width that is impossible."""
         return self._described(
             "keyword",
             input_size=input_size,
             classes=classes,
-            dropout=self.dropout,
+            dropout=0.3 if self.dropout is None else self.dropout,
             bidirectional=self.bidirectional,
             mean_prior=self.mean_prior,
+            pooling=self.whole,
+        )
+
+    def stream_description(self, input_size: int, classes: int, frame_shift: Seconds) -> Description:
+        """The model `spotter` over frames [T, input_size].
+
+        frame_shift: in seconds, which turns times into numbers of frames.
+        Raises OptionError for a width that is impossible, or an option that belongs to whole clips.
+        """
+        if self.bidirectional:
+            raise OptionError("--bidirectional needs the whole clip; leave it out, or give --examples clips")
+        preset = PRESETS[self.preset]
+        whole = replace(self, hidden_size=self.hidden_size or (None if self.parameters else preset.hidden_size))
+        return whole._described(
+            "spotter",
+            input_size=input_size,
+            classes=classes,
+            dropout=0.2 if self.dropout is None else self.dropout,
+            filters=preset.filters if self.filters is None else self.filters,
+            memory=self.memory and max(1.0, self.memory / frame_shift),
+            mean_prior=self.mean_prior,
+            pooling=max(1.0, self.pooling / frame_shift),
+            smoothing=self.label_smoothing,
         )
 
 

@@ -192,9 +192,12 @@ class SpotterModel(Model):
         return {"nats_per_frame": (float(nats[counted].sum()), frames), "frame_accuracy": (int(right.sum()), frames)}
 
     def _targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Targets [T, B], and their weights, 0 in the padding."""
-        if batch.targets is None or batch.targets.dim() != 2:
+        """Targets [T, B], and their weights, 0 in the padding; a label [B] is the target of its row's last frame."""
+        if batch.targets is None:
             raise ValueError("a batch for a spotter needs targets [T, B], one label a frame")
+        if batch.targets.dim() == 1:
+            last = torch.arange(batch.steps)[:, None] == batch.lengths - 1
+            return batch.targets.expand(batch.steps, -1), last.to(batch.inputs)
         weights = torch.ones_like(batch.inputs[..., 0]) if batch.weights is None else batch.weights
         return batch.targets, weights * batch.mask()
 
