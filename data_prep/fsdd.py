@@ -15,7 +15,10 @@ Splits, in recordings of train / valid / test:
     official          2,400 / 300 / 300    takes 0-4 are the test, as the corpus defines it; takes 5-9 are validation
     --leave-out S     2,250 / 250 / 500    speaker S is the test; takes 5-9 of the others are validation
 
-In both, the validation speakers are also training speakers: only the test of --leave-out measures an unknown voice.
+    ... --validate-on V   2,000 / 500 / 500    speaker V is validation: neither V nor S is in training
+
+In the first two, the validation speakers are also training speakers: only the test of --leave-out measures an unknown
+voice. With --validate-on V the epoch, too, is chosen on a voice that training has not heard.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ NAME = r"([0-9])_([a-z]+)_([0-9]+)"  # digit, speaker, take
 TEST_TAKES, VALID_TAKES = range(5), range(5, 10)
 EXPECTED = {"train": 2400, "valid": 300, "test": 300}
 EXPECTED_LEFT_OUT = {"train": 2250, "valid": 250, "test": 500}
+EXPECTED_UNHEARD = {"train": 2000, "valid": 500, "test": 500}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,7 @@ class Config(DownloadOptions):
     """Options of the preparation."""
 
     leave_out: str = ""  # speaker to use as the test; empty: the official split
+    validate_on: str = ""  # with --leave-out: another speaker to validate on, who is not in training either
     sample_rate: int = 8000  # hertz
 
 
@@ -67,18 +72,25 @@ def main(config: Config) -> None:
     )
     store = build_speech_store(
         config,
-        list_items(config.source, config.leave_out),
+        list_items(config.source, config.leave_out, config.validate_on),
         source="Free Spoken Digit Dataset",
         licence="CC BY-SA 4.0",
         names=NAME,
         example="3_theo_12.wav",
     )
     print("\n".join(describe_store(store)))
-    expect_counts(store, EXPECTED_LEFT_OUT if config.leave_out else EXPECTED, config.limit)
+    expected = EXPECTED_UNHEARD if config.validate_on else EXPECTED_LEFT_OUT if config.leave_out else EXPECTED
+    expect_counts(store, expected, config.limit)
 
 
-def list_items(source: Path, leave_out: str) -> list[Item]:
-    """Every recording with its split. A file with another name has no split, and the preparation refuses it."""
+def list_items(source: Path, leave_out: str, validate_on: str = "") -> list[Item]:
+    """Every recording with its split. A file with another name has no split, and the preparation refuses it.
+
+    Raises:
+        SourceError: no folder, or no recordings in it. OptionError: a speaker who does not exist, or is given twice.
+    """
+    if validate_on and (not leave_out or validate_on == leave_out):
+        raise OptionError(f"--validate-on {validate_on} --leave-out {leave_out or 'nobody'}, expected two speakers")
     folder = source / "recordings" if (source / "recordings").is_dir() else source
     if not folder.is_dir():
         raise SourceError(f"{source}: no such folder; give the folder of the corpus, or add --download")
@@ -91,17 +103,20 @@ def list_items(source: Path, leave_out: str) -> list[Item]:
             continue
         digit, speaker, take = match.groups()
         speakers.add(speaker)
-        split = split_of(speaker, int(take), leave_out)
+        split = split_of(speaker, int(take), leave_out, validate_on)
         items.append(Item(path.name, path, path.stem, split, label=digit, speaker=speaker))
     if not speakers:
         raise SourceError(f"{folder}: has no recordings, expected names such as 3_theo_12.wav")
-    if leave_out and leave_out not in speakers:
-        raise OptionError(f"--leave-out {leave_out}: no such speaker; the speakers are {', '.join(sorted(speakers))}")
+    for option, name in (("--leave-out", leave_out), ("--validate-on", validate_on)):
+        if name and name not in speakers:
+            raise OptionError(f"{option} {name}: no such speaker; the speakers are {', '.join(sorted(speakers))}")
     return items
 
 
-def split_of(speaker: str, take: int, leave_out: str) -> str:
-    """The split of one recording; `leave_out` is a speaker or empty."""
+def split_of(speaker: str, take: int, leave_out: str, validate_on: str = "") -> str:
+    """The split of one recording; `leave_out` and `validate_on` are speakers or empty."""
+    if validate_on:
+        return {leave_out: "test", validate_on: "valid"}.get(speaker, "train")
     if speaker == leave_out or (not leave_out and take in TEST_TAKES):
         return "test"
     return "valid" if take in VALID_TAKES else "train"

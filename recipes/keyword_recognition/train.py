@@ -17,7 +17,7 @@ import torch
 
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches, labelled_clips
-from seqaudio.batching.clips import check_frames, clip_seconds
+from seqaudio.batching.clips import check_frames, clip_seconds, joined_clips
 from seqaudio.batching.sounds import read_sounds
 from seqaudio.batching.streams import StreamOptions, Streams, for_streams, word_seconds
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
@@ -65,9 +65,10 @@ def main(config: Config) -> None:
     model: SpotterModel | KeywordModel
     if streams:
         # a target after each frame, so streams may be cut: --bptt truncated carries the state through long ones
+        joined = joined_clips(store, clips, config.more_stores, labels)
         sounds = read_sounds(settings, config.speech_folders, changes.noise_folder, changes.room_folder)
         source = Streams(
-            clips, labels, settings, config, batch_size=config.batch_size, seed=config.seed, sounds=sounds,
+            joined, labels, settings, config, batch_size=config.batch_size, seed=config.seed, sounds=sounds,
             augment=of_features, snr=(changes.lowest_snr, changes.highest_snr), continues=config.bptt == "truncated",
         )  # fmt: skip
         description = config.stream_description(settings.size, len(labels), settings.frame_shift)
@@ -101,7 +102,7 @@ def main(config: Config) -> None:
         return
 
     if streams:
-        keep_spotting(trained.folder.path, Spotting(seconds=word_seconds(clips, labels, settings), added=added))
+        keep_spotting(trained.folder.path, Spotting(seconds=word_seconds(joined, labels, settings), added=added))
     neighbours = neighbour_accuracy(clips, valid_clips)
     finish(
         trained,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from seqaudio.arrow_files import Split
 from seqaudio.audio.recording import from_int16
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.padded import Augmenter, LabelledSequences, pad_frames
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, StoreError
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.store import Store
@@ -58,6 +59,42 @@ class LabelledRecordings:
         return frames if self.feature_augment is None else self.feature_augment(frames, epoch, name)
 
 
+@dataclass(frozen=True)
+class JoinedClips:
+    """Labelled clips of several stores, one store after the other, for streams that are made of them."""
+
+    parts: tuple[LabelledSequences | LabelledRecordings, ...]
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """[N] int64."""
+        return np.concatenate([part.labels for part in self.parts])
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each row, [N] int64."""
+        return np.concatenate([part.lengths for part in self.parts])
+
+    @cached_property
+    def store(self) -> np.ndarray:
+        """The number of the store of each row, [N] int64."""
+        return np.repeat(np.arange(len(self.parts)), [len(part.labels) for part in self.parts])
+
+    @cached_property
+    def _firsts(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum([len(part.labels) for part in self.parts])])
+
+    def frames(self, row: int) -> np.ndarray:
+        """The frames [T, F] of a row, without augmentation."""
+        number = int(self.store[row])
+        return self.parts[number].frames(row - int(self._firsts[number]))
+
+    def name(self, row: int) -> str:
+        """The id of a row, which no other row of its store has."""
+        number = int(self.store[row])
+        return self.parts[number].split.ids[row - int(self._firsts[number])]
+
+
 Clips = LabelledSequences | LabelledRecordings
 
 
@@ -73,6 +110,17 @@ def check_frames(clips: Clips, most: int) -> None:
             f"{clips.split.ids[row]} ({seconds:,.0f} s){others} has {lengths[row]:,} frames, expected at most the "
             f"{most:,} of a batch; cut it or leave it out and prepare again, or give --batch-frames {lengths[row]}"
         )
+
+
+def joined_clips(store: Store, clips: Clips, others: Sequence[Path], labels: Vocabulary) -> JoinedClips:
+    """The training clips of a store and of others. Raises StoreError for a store with other features."""
+    parts = [clips]
+    for path in others:
+        other = Store(path)
+        if other.setting("features", dict) != store.setting("features", dict):
+            raise StoreError(f"{path}: has other features than {store.path}; prepare it with the same --features")
+        parts.append(labelled_clips(other, other["train"], labels))
+    return JoinedClips(tuple(parts))
 
 
 MOST = 95.0  # percentile of the lengths that counts as the longest, since some recorders were left running

@@ -34,7 +34,7 @@ from seqaudio.augmentation.spectra import (
     random_colour,
 )
 from seqaudio.batching.batch import Batch
-from seqaudio.batching.clips import Clips
+from seqaudio.batching.clips import JoinedClips
 from seqaudio.batching.padded import Augmenter
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
@@ -44,6 +44,8 @@ from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 DEAF: Seconds = 0.2  # behind the target frames of a word, which count for nothing
 OVERLAP: Seconds = 0.1  # of the next word that the target frames of a word may cover
 LEAST_TARGETS = 4  # frames of a word
+LONG_PAUSES = 0.1  # share of the pauses
+LONGEST_PAUSE: Seconds = 8.0
 BETWEEN: tuple[Decibels, Decibels] = (-8.0, 4.0)  # level of a word beside the others of its stream
 SPEECH_LEVEL: tuple[Decibels, Decibels] = (-20.0, 3.0)  # the same of other speech
 SPEECH_SECONDS: tuple[Seconds, Seconds] = (0.2, 1.8)  # of a piece of other speech
@@ -71,6 +73,8 @@ class StreamOptions:
     in_rooms: float = 0.3  # share of streams in a room
     cut_off: float = 0.2  # share of streams that begin or end in digital silence, as a recording does
     speech_folder: tuple[Path, ...] = ()  # recordings of speech without keywords
+    more_stores: tuple[Path, ...] = ()  # stores with the same features, whose training clips are used too
+    more_share: float = 0.5  # share of the words that are taken from --more-stores
     negatives: tuple[Path, ...] = ()  # sounds that were taken for keywords, such as `seqaudio alarms --cut` writes
 
     @property
@@ -125,7 +129,7 @@ class Streams:
 
     def __init__(
         self,
-        clips: Clips,
+        clips: JoinedClips,
         labels: Vocabulary,
         settings: FeatureSettings,
         options: StreamOptions,
@@ -155,6 +159,7 @@ class Streams:
         self.frames = max(1, round(options.stream_seconds / settings.frame_shift))
         self._reference = full_scale(settings)
         self._rows = [np.flatnonzero(clips.labels == label) for label in range(len(labels))]
+        self._store_chances = _store_chances(clips, options.more_share)
         self._chances = self._label_chances()
         self._places: dict[int, tuple[int, int]] = {}
 
@@ -214,11 +219,11 @@ class Streams:
 
     def _sounds(self, epoch: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[Word]]:
         """Energies [T, M] of words and other speech, targets [T] of what is not a word, and the words."""
-        options, shift = self.options, self.settings.frame_shift
+        options = self.options
         power = np.zeros((self.frames, self.settings.mels), dtype=np.float32)
         background = np.full(self.frames, self.silence, dtype=np.int64)
         words: list[Word] = []
-        place = int(draw.exponential(options.pause / shift))
+        place = self._pause(draw)
         while place < self.frames:
             if self.sounds.speech and draw.random() < options.other_speech:
                 sound = self._speech(draw)[: self.frames - place]
@@ -227,16 +232,30 @@ class Streams:
                 background[place : place + len(sound)][heard] = self.reject
             else:
                 label = int(draw.choice(len(self.labels), p=self._chances))
-                row = int(draw.choice(self._rows[label]))
+                row = self._row(label, draw)
                 sound, first, end = self._word(row, epoch, draw)
                 if place + end > self.frames and draw.random() < 0.5:
                     break  # half of the words at the border are left out: few streams begin within a word
                 words.append(Word(place + first, place + end, label))
             part = sound[: self.frames - place]
             power[place : place + len(part)] += part
-            joined = draw.random() < options.joined
-            place += len(sound) + (0 if joined else int(draw.exponential(options.pause / shift)))
+            place += len(sound) + (0 if draw.random() < options.joined else self._pause(draw))
         return power, background, words
+
+    def _pause(self, draw: np.random.Generator) -> int:
+        """Frames of a pause; a few are long, as in a quiet room."""
+        seconds = draw.exponential(self.options.pause)
+        if draw.random() < LONG_PAUSES:
+            seconds = draw.uniform(0.0, min(LONGEST_PAUSE, self.options.stream_seconds / 2))
+        return int(seconds / self.settings.frame_shift)
+
+    def _row(self, label: int, draw: np.random.Generator) -> int:
+        """A row of a label, of a store that is drawn first."""
+        rows = self._rows[label]
+        stores = self.clips.store[rows]
+        chances = np.where(np.isin(np.arange(len(self.clips.parts)), stores), self._store_chances, 0.0)
+        store = draw.choice(len(chances), p=chances / chances.sum())
+        return int(draw.choice(rows[stores == store]))
 
     def _word(self, row: int, epoch: int, draw: np.random.Generator) -> tuple[np.ndarray, int, int]:
         """Energies [T, M] of a clip at its level in the stream, with the first frame and the end of its word."""
@@ -246,7 +265,7 @@ class Streams:
         first, end = self._places[row]
         count = len(frames)
         if self.augment is not None:
-            frames = self.augment(frames, epoch, f"{self.clips.split.ids[row]} {draw.integers(1 << 32)}")
+            frames = self.augment(frames, epoch, f"{self.clips.name(row)} {draw.integers(1 << 32)}")
             first, end = first * len(frames) // count, -(-end * len(frames) // count)
         power = np.exp(frames + random_colour(self.settings.mels, 6.0, draw))
         loud = level(power[first:end])
@@ -319,7 +338,13 @@ class Streams:
         return noise[start : start + self.frames]
 
 
-def word_seconds(clips: Clips, labels: Vocabulary, settings: FeatureSettings) -> dict[str, float]:
+def _store_chances(clips: JoinedClips, more_share: float) -> np.ndarray:
+    """How often words are taken from each store: the first one's share, and equal shares of the others."""
+    others = len(clips.parts) - 1
+    return np.array([1.0 - more_share if others else 1.0, *[more_share / max(others, 1)] * others])
+
+
+def word_seconds(clips: JoinedClips, labels: Vocabulary, settings: FeatureSettings) -> dict[str, float]:
     """The median length of the words of each keyword, from at most WORDS clips each."""
     found = {}
     for label, name in enumerate(labels):
