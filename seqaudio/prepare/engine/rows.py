@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from seqaudio.arrow_files import STATISTICS, schema, sequence_type
+from seqaudio.arrow_files import STATISTICS, WORD_TIMES, schema, sequence_type
 from seqaudio.files import is_unicode, naming, require_plain
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.engine.items import Item, Row
@@ -19,7 +19,8 @@ from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
 from seqaudio.prepare.engine.statistics import statistics_of
 from seqaudio.store import SPLITS, StoreDescription
 
-COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences
+# besides the sequences
+COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", *WORD_TIMES, STATISTICS)
 SPLIT, ITEM = "split", "item"  # columns of chunks, not of stores; ITEM is the index of a row's item in its chunk
 # rows of a split are written once so many bytes and so many rows are buffered
 HELD_BYTES = 1 << 21  # 2 MiB of sequences
@@ -45,12 +46,15 @@ class _Columns:
         values["speaker"].append(row.speaker or item.speaker)
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
+        timed: Row | Item = item if row.word_start is None else row
+        for name in WORD_TIMES:
+            values[name].append(getattr(timed, name))
         values[STATISTICS].append(statistics)
         values[ITEM].append(place)
 
-    def batch(self, split: str, statistics: bool) -> pa.RecordBatch:
+    def batch(self, split: str, description: StoreDescription) -> pa.RecordBatch:
         """The buffered rows: a view, to be written before the next row is added."""
-        fields = schema(self.kind, statistics)
+        fields = schema(self.kind, description.normalise, description.keeps_word_times)
         arrays = [
             self.sequences.column() if field.name == "sequence" else _column(self.values[field.name], field.type)
             for field in fields
@@ -116,7 +120,7 @@ class RowWriter:
 
     def _write(self, split: str) -> None:
         waiting = self._waiting[split]
-        batch = waiting.batch(split, self.description.normalise)
+        batch = waiting.batch(split, self.description)
         with naming(self.path):
             if self._writer is None:
                 self._sink = pa.OSFile(os.fsencode(own_name(self.path)), "wb")
