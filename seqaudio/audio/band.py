@@ -23,7 +23,8 @@ LOUD = 0.95  # quantile over time of a bin's energy: a click fills fewer frames,
 SMOOTHED = 5  # bins that a median is taken over
 FALL: Decibels = 20.0  # a band that was cut falls by more
 WITHIN = 0.03  # of half the rate: the filter of a codec or a resampler falls within less, a voice does not
-RANGE: Decibels = 90.0  # below the loudest bin: what is weaker, such as rounding, counts as empty
+RANGE: Decibels = 90.0  # below the loudest bin: what is weaker still is not told apart
+EMPTY: Decibels = 50.0  # below the loudest bin, at least: what is louder above a fall is noise that a model hears
 FLAT: Decibels = 15.0  # what is above a cut differs by less, as it is noise of one level
 LOWEST: Hertz = 1000.0  # a fall below that is the end of a hum or of a voice, not of a band
 
@@ -37,9 +38,9 @@ SHOWN = 3  # groups that a line names
 def band_limit(samples: np.ndarray, sample_rate: int) -> Hertz:
     """The frequency above which samples [N] are empty, in hertz; half the rate where the band is not cut.
 
-    A band is cut where the level falls by 20 dB within 3 % of half the rate, to noise that is flat from there on. The
-    level of a bin is a high quantile of its energy over the frames, so neither a click nor a pause changes it. NaN for
-    a recording that is silent or shorter than four frames.
+    A band is cut where the level falls by 20 dB within 3 % of half the rate, and is flat and 50 dB or more
+    below the loudest frequency from there on. The level of a frequency is a high quantile over the frames, so neither a
+    click nor a pause changes it. NaN for a recording that is silent or shorter than four frames, 0.08 s.
     """
     points = int(2 ** round(math.log2(sample_rate * FRAME)))
     if len(samples) < 2.5 * points:
@@ -68,6 +69,8 @@ def _last_fall(levels: np.ndarray, lowest: int) -> int | None:
         return None
     last = int(falls[-1])
     above = levels[last + step :]
+    if levels.max() - above.max() < EMPTY:
+        return None
     if above.max() - np.median(above) > FLAT:  # a hum or a whistle stands out, and the sound goes on above it
         return None
     # the edge lies between both: the highest bin that is nearer to the sound than to the noise
