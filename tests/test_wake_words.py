@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from made_up_speech import RATE, prepare, refused, rows, script, write_word
-from seqaudio.errors import OptionError, SourceError
-from seqaudio.store import Store
+from seqaudio.arrow_files import ArrowFile
+from seqaudio.errors import OptionError, SourceError, StoreError
+from seqaudio.files import sha256_of
+from seqaudio.prepare.engine import Item, Row, build_store
+from seqaudio.store import Store, StoreDescription
 
 wake_words = script("wake_words")
 
@@ -199,6 +204,53 @@ def test_times_that_are_none_are_refused(tmp_path: Path) -> None:
     lines[6]["word_end"] = "0.05"
     with pytest.raises(SourceError, match=r"line 8: the word from '0.1' to '0.05', expected seconds"):
         prepare_words(write_set(tmp_path / "wuw2", lines), tmp_path / "out")
+
+
+# the columns
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Frames with a word whose time the item's text gives."""
+
+    def __call__(self, item: Item) -> list[Row]:
+        start, end = map(float, item.text.split())
+        return [Row(item.id, np.zeros((3, 2), np.float32), 0.3, word_start=start, word_end=end)]
+
+
+def build(folder: Path, *texts: str, **settings: object) -> Store:
+    items = [Item(f"{n}", None, f"{n}", "train", "word", text) for n, text in enumerate(texts)]
+    return build_store(folder, items, Timed(), StoreDescription("features", {"features": {}, **settings}))
+
+
+def test_times_of_rows_are_stored_where_the_settings_say_so(tmp_path: Path) -> None:
+    assert build(tmp_path / "a", "0.1 0.2", "0 0.3", word_times=True)["train"].word_times.tolist() == [
+        [0.1, 0.2],
+        [0.0, 0.3],
+    ]
+    without = build(tmp_path / "b", "0.1 0.2")["train"]
+    assert "word_start" not in without.fields(0)
+    assert np.isnan(without.word_times).all()
+
+
+@pytest.mark.parametrize("text", ["0.2 0.1", "-0.1 0.2", "0.1 nan", "0.1 inf"])
+def test_a_word_that_ends_before_it_begins_is_not_stored(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="expected an end after the start"):
+        build(tmp_path / "store", "0.1 0.2", text, word_times=True)
+
+
+@pytest.mark.parametrize(("start", "end"), [(0.2, 0.1), (-1.0, 0.1), (0.1, np.nan), (0.1, np.inf), (np.nan, 0.1)])
+def test_damaged_times_are_found_when_a_split_is_opened(tmp_path: Path, start: float, end: float) -> None:
+    file = build(tmp_path / "store", "0.1 0.2", "0.1 0.2", word_times=True).path / "train.arrow"
+    table = pa.ipc.open_file(pa.BufferReader(file.read_bytes())).read_all()
+    for name, value in (("word_start", start), ("word_end", end)):
+        table = table.set_column(
+            table.schema.get_field_index(name), name, pa.array([0.1 if name == "word_start" else 0.2, value])
+        )
+    with pa.ipc.new_file(str(tmp_path / "other.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(StoreError, match=r"row 1: the word from .* expected an end after the start"):
+        ArrowFile(tmp_path / "other.arrow", "features", 0, sha256_of(tmp_path / "other.arrow"), None).batches()
 
 
 # the real sets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from seqaudio.prepare.engine.partial import own_name
 from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
 from seqaudio.prepare.engine.statistics import statistics_of
 from seqaudio.store import SPLITS, StoreDescription
+from seqaudio.units import Seconds
 
 # besides the sequences
 COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", *WORD_TIMES, STATISTICS)
@@ -46,9 +48,8 @@ class _Columns:
         values["speaker"].append(row.speaker or item.speaker)
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
-        timed: Row | Item = item if row.word_start is None else row
-        for name in WORD_TIMES:
-            values[name].append(getattr(timed, name))
+        for name, time in zip(WORD_TIMES, _word_times(row, item), strict=True):
+            values[name].append(time)
         values[STATISTICS].append(statistics)
         values[ITEM].append(place)
 
@@ -89,10 +90,16 @@ class RowWriter:
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def add(self, row: Row, item: Item, place: int) -> str:
-        """Add a row of the item at index `place`. Returns its split. Raises ValueError for an unknown split."""
+        """Add a row of the item at index `place`. Returns its split.
+
+        Raises ValueError for an unknown split, and for a word that ends before it begins.
+        """
         split = "" if self.late else row.split or item.split
         if split not in SPLITS and not self.late:
             raise ValueError(f"{item.key}: unknown split {split!r}, expected one of {SPLITS}")
+        start, end = _word_times(row, item)
+        if start is not None and not (end is not None and 0 <= start < end < math.inf):
+            raise ValueError(f"{item.key}: the word from {start} to {end} s, expected an end after the start")
         statistics = None
         if self.description.normalise and split in ("", "train"):
             statistics = (row.statistics or statistics_of(row.sequence)).flat()
@@ -131,6 +138,11 @@ class RowWriter:
     def _kind(self, row: Row) -> pa.DataType:
         width = row.sequence.shape[1] if row.sequence.ndim == 2 else 1
         return chunk_type(sequence_type(self.description.kind, width, len(self.description.vocabulary or ())))
+
+
+def _word_times(row: Row, item: Item) -> tuple[Seconds | None, Seconds | None]:
+    timed: Row | Item = item if row.word_start is None else row
+    return timed.word_start, timed.word_end
 
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
