@@ -27,7 +27,7 @@ so that a voice may be in several splits, and scores may not hold for new voices
 The store has the times of words, in seconds from the start of each row, in columns `word_start` and `word_end`
 (`Split.word_times`). In wuw2 only recordings whose text has the word, at plausible times, are used: 579 of 600. `alone`
 or `in_sentence` is the condition, which evaluation reports separately. --cut-words cuts each word out, with 0.1 s on
-both sides. With --words all other words are `unknown`; --no-unknown leaves them and the spoken things out.
+both sides. With --words all other words are `unknown`; --no-others leaves them and the spoken things out.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Config(SpeechOptions):
 
     set: SetName | None = None  # which one the source folder holds; by default the one that its name says
     words: tuple[str, ...] = ()  # the wake words; by default all of the set
-    unknown: bool = True  # label other words, and spoken things that are no wake word, `unknown`; or leave them out
+    others: bool = True  # label other words, and spoken things that are no wake word, `unknown`; or leave them out
     part: Part = "both"  # wuw2: words said alone, words inside a sentence, or both
     cut_words: bool = False  # wuw2: cut each word out of its recording, with 0.1 s on both sides
     valid_percent: float = 10.0  # of the speakers, or of the clips
@@ -99,14 +99,14 @@ def main(config: Config) -> None:
     rows = read_table(listed_index(config.source), ["file", "word"])
     check_options(config, name, rows)
     items, left_out = list_items(config.source, rows, part=config.part, cut=config.cut_words)
-    items = keep_words(items, config.words, config.unknown)
+    items = keep_words(items, config.words, config.others)
     # sampled before it is split, so that a trial has all splits too
     filled = fill_splits(hash_sample(items, config.limit), config.valid_percent, config.test_percent)
     print("\n".join([*([left_out] if left_out else []), filled.how]), flush=True)
     store = build_speech_store(config, filled.items, source=facts.title, licence=facts.licence)
     print("\n".join(describe_store(store)))
     defaults = Config(source=config.source, out=config.out)
-    chosen = ("words", "unknown", "part", "valid_percent", "test_percent")
+    chosen = ("words", "others", "part", "valid_percent", "test_percent")
     if all(getattr(config, option) == getattr(defaults, option) for option in chosen):
         expect_counts(store, facts.expected, config.limit)
 
@@ -203,7 +203,7 @@ def word_times(where: str, row: Mapping[str, str]) -> tuple[Seconds | None, Seco
     return start, end
 
 
-def keep_words(items: Sequence[Item], words: Sequence[str], unknown: bool) -> list[Item]:
+def keep_words(items: Sequence[Item], words: Sequence[str], others: bool) -> list[Item]:
     """The items with the words as labels; other items are `unknown`, or left out.
 
     Raises OptionError for a word without recordings.
@@ -214,7 +214,7 @@ def keep_words(items: Sequence[Item], words: Sequence[str], unknown: bool) -> li
             raise OptionError(f"the word {word!r} has no recordings; {did_you_mean(word, known)}")
     wanted = words or known
     labelled = [item if item.label in wanted else replace(item, label=UNKNOWN) for item in items]
-    return [item for item in labelled if unknown or item.label != UNKNOWN]
+    return [item for item in labelled if others or item.label != UNKNOWN]
 
 
 if __name__ == "__main__":

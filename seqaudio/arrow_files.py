@@ -133,7 +133,7 @@ class ArrowFile:
             raise
 
     def _check_schema(self, found: pa.Schema) -> None:
-        timed = bool({*WORD_TIMES} & {*found.names})  # older stores, and those of most corpora, have no such times
+        timed = any(found.get_field_index(name) >= 0 for name in WORD_TIMES)  # most stores do not have these columns
         for field in schema(pa.null(), word_times=timed):
             if found.get_field_index(field.name) < 0:
                 raise StoreError(f"{self.path}: no column {field.name!r}, or several, expected one; {AGAIN}")
@@ -177,7 +177,7 @@ class ArrowFile:
                 row = int(np.argmin(fits))
                 what = f"the {lengths[row]:,} steps of its sequence" if name == "length" else "0 or more seconds"
                 raise StoreError(f"{self.path}, row {first + row:,}: {name} {values[row]}, expected {what}; {AGAIN}")
-        if WORD_TIMES[0] in batch.schema.names:
+        if batch.schema.get_field_index(WORD_TIMES[0]) >= 0:
             self._check_word_times(word_times(batch), first)
 
     def _check_word_times(self, times: np.ndarray, first: int) -> None:
@@ -300,7 +300,7 @@ def word_times(batch: pa.RecordBatch) -> np.ndarray:
 
     Start and end are in seconds from the start of the row.
     """
-    if WORD_TIMES[0] not in batch.schema.names:
+    if batch.schema.get_field_index(WORD_TIMES[0]) < 0:
         return np.full((len(batch), 2), np.nan)
     columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in WORD_TIMES]
     return np.stack(columns, axis=1).astype(np.float64)

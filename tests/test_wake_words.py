@@ -95,7 +95,7 @@ def test_things_that_are_no_wake_word_are_unknown(tmp_path: Path) -> None:
     assert labels(prepare_words(source, tmp_path / "a")) == {"computer": 10, "hey computer": 10, "unknown": 10}
     one = prepare_words(source, tmp_path / "b", words=("hey computer",))
     assert labels(one) == {"hey computer": 10, "unknown": 20}
-    alone = prepare_words(source, tmp_path / "c", words=("hey computer", "computer"), unknown=False)
+    alone = prepare_words(source, tmp_path / "c", words=("hey computer", "computer"), others=False)
     assert labels(alone) == {"hey computer": 10, "computer": 10}
 
 
