@@ -24,6 +24,7 @@ from seqaudio.files import require_plain, sha256_of
 
 STATISTICS = "moments"  # the column; stores made before have this name
 OF_FRAMES = ("features", "series", "roll")  # kinds of store whose steps have several values
+WORD_TIMES = ("word_start", "word_end")  # columns: when a row's label sounds, in seconds from the start of the row
 NOT_NULL = ("id", "length", "duration")
 HASHED_BYTES = 1 << 24  # 16 MiB: the hash of a file up to this size is verified at every opening, in 10 ms
 AGAIN = "prepare the store again"
@@ -40,8 +41,8 @@ def sequence_type(kind: str, width: int | None, vocabulary_size: int) -> pa.Data
     return pa.large_list(pa.int16() if vocabulary_size < 2**15 else pa.int32())
 
 
-def schema(sequences: pa.DataType, statistics: bool = False) -> pa.Schema:
-    """Arrow schema of a split; `statistics` adds that column."""
+def schema(sequences: pa.DataType, statistics: bool = False, word_times: bool = False) -> pa.Schema:
+    """Arrow schema of a split; `statistics` and `word_times` add those columns."""
     fields = pa.schema(
         [
             ("id", pa.string()),
@@ -54,6 +55,8 @@ def schema(sequences: pa.DataType, statistics: bool = False) -> pa.Schema:
             ("duration", pa.float64()),
         ]
     )
+    for name in WORD_TIMES if word_times else ():
+        fields = fields.append(pa.field(name, pa.float64()))
     return fields.append(pa.field(STATISTICS, pa.list_(pa.float64()))) if statistics else fields
 
 
@@ -130,7 +133,8 @@ class ArrowFile:
             raise
 
     def _check_schema(self, found: pa.Schema) -> None:
-        for field in schema(pa.null()):
+        timed = any(found.get_field_index(name) >= 0 for name in WORD_TIMES)  # most stores do not have these columns
+        for field in schema(pa.null(), word_times=timed):
             if found.get_field_index(field.name) < 0:
                 raise StoreError(f"{self.path}: no column {field.name!r}, or several, expected one; {AGAIN}")
             kind = found.field(field.name).type
@@ -173,6 +177,20 @@ class ArrowFile:
                 row = int(np.argmin(fits))
                 what = f"the {lengths[row]:,} steps of its sequence" if name == "length" else "0 or more seconds"
                 raise StoreError(f"{self.path}, row {first + row:,}: {name} {values[row]}, expected {what}; {AGAIN}")
+        if batch.schema.get_field_index(WORD_TIMES[0]) >= 0:
+            self._check_word_times(word_times(batch), first)
+
+    def _check_word_times(self, times: np.ndarray, first: int) -> None:
+        """Raise StoreError where times of words [N, 2] are not a stretch of time; NaN for both is unknown."""
+        unknown = np.isnan(times).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            fits = (times[:, 0] >= 0) & (times[:, 1] > times[:, 0]) & np.isfinite(times[:, 1])
+        if not (fits | unknown).all():
+            row = int(np.argmin(fits | unknown))
+            raise StoreError(
+                f"{self.path}, row {first + row:,}: the word from {times[row, 0]:g} to {times[row, 1]:g} s, expected "
+                f"an end after the start; {AGAIN}"
+            )
 
 
 class Split:
@@ -217,7 +235,7 @@ class Split:
             return self
         part = copy.copy(self)
         part.lengths = self.lengths[:rows]
-        for cached in ("ids", "labels"):
+        for cached in ("ids", "labels", "word_times"):
             part.__dict__.pop(cached, None)
         return part
 
@@ -270,6 +288,22 @@ class Split:
     @cached_property
     def labels(self) -> list[str]:
         return self.column("label")
+
+    @cached_property
+    def word_times(self) -> np.ndarray:
+        """Start and end of each row's word, [N, 2] float64, in seconds from the start of the row; NaN where unknown."""
+        return np.concatenate([np.zeros((0, 2)), *map(word_times, self._batches)])[: len(self)]
+
+
+def word_times(batch: pa.RecordBatch) -> np.ndarray:
+    """When the label of each row sounds, [N, 2] float64; NaN where it is unknown, as in stores without those columns.
+
+    Start and end are in seconds from the start of the row.
+    """
+    if batch.schema.get_field_index(WORD_TIMES[0]) < 0:
+        return np.full((len(batch), 2), np.nan)
+    columns = [batch.column(name).to_numpy(zero_copy_only=False) for name in WORD_TIMES]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 def flat_steps(sequences: pa.Array) -> np.ndarray:

@@ -8,8 +8,9 @@
 
 Columns: `id`, `sequence` (`large_list` of frames, samples or token ids), `length`, `label`, `text`, `speaker`,
 `condition` (such as clean or noisy), `duration` (seconds). A normalised store of samples also has `moments`, the
-statistics of each training row: its number of frames, their sums [F] and the sums of their squares [F]. Equal inputs
-give equal bytes: a store contains no time, host or path.
+statistics of each training row: its number of frames, their sums [F] and the sums of their squares [F]. Where the
+settings have `word_times`, `word_start` and `word_end` say when the label sounds, in seconds from the start of the row
+(`Split.word_times`). Equal inputs give equal bytes: a store contains no time, host or path.
 """
 
 from __future__ import annotations
@@ -62,6 +63,11 @@ class StoreDescription:
     def keeps_statistics(self) -> bool:
         """Whether the store has the column of statistics: a row of samples does not hold the frames they come from."""
         return self.normalise and self.kind == "audio"
+
+    @property
+    def keeps_word_times(self) -> bool:
+        """Whether the store has the columns of word times: where its settings say so."""
+        return bool(self.settings.get("word_times"))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conftest import Command, assert_refused
+from conftest import ROOT, Command, assert_refused
 from made_up_speech import RATE, pack, prepare, refused, rows, script, serving, write_word
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import sha256_of
@@ -276,6 +278,48 @@ def test_without_noise_there_is_no_silence_to_cut(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(SourceError, match="no recordings to cut silence from; add them, or give --silence 0"):
         prepare_commands(source, tmp_path / "out", words=("cat",))
+
+
+# the commands that the recipe names
+
+GUIDE = (ROOT / "recipes" / "keyword_recognition" / "README.md").read_text(encoding="utf-8")
+DOCUMENTED = [
+    block.splitlines()
+    for block in re.search(r"## Speech Commands.*?```sh\n(.*?)```", GUIDE, re.DOTALL)[1].split("\n\n")  # type: ignore[index]
+]
+OTHER_WORDS = tuple(f"other{number}" for number in range(25))
+
+
+@pytest.fixture(scope="module")
+def whole_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All 35 words, ten of them the commands, with the lists of v0.02."""
+    folder = tmp_path_factory.mktemp("tree") / "FOLDER"
+    for number, word in enumerate((*commands.COMMANDS, *OTHER_WORDS)):
+        for split, speakers in SPEAKERS.items():
+            write_word(folder / word / f"{speakers[0]}_nohash_0.wav", number % 8, len(split))
+    for split, name in commands.LISTS.items():
+        lines = [f"{word}/{SPEAKERS[split][0]}_nohash_0.wav" for word in (*commands.COMMANDS, *OTHER_WORDS)]
+        (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
+    (folder / "_background_noise_").mkdir()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 12 * RATE)
+    soundfile.write(folder / "_background_noise_" / "noise.wav", noise, RATE)
+    return folder
+
+
+@pytest.mark.parametrize(("block", "classes"), [(0, 12), (1, 35)])
+def test_the_documented_commands_train_and_evaluate(
+    whole_tree: Path, tmp_path: Path, command: Command, block: int, classes: int
+) -> None:
+    place = tmp_path / "here"
+    place.mkdir()
+    for line in DOCUMENTED[block]:
+        words = [str(whole_tree) if word == "FOLDER" else word for word in line.split()]
+        quick = ["--epochs", "1"] if words[1] == "train" else []
+        done = command(*words, *quick, folder=place)
+        assert done.returncode == 0, done.stderr
+    assert len(Store(place / "stores" / f"commands{classes}").names.names) == classes
+    results = json.loads((place / "runs" / f"commands{classes}" / "results.json").read_text())
+    assert results["test"]["count"] == classes
 
 
 # the rest

@@ -6,6 +6,7 @@ MP3, and unrecognised formats                 guard.py        libsndfile in a ch
 M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, also in that child
 """
 
+from seqaudio.audio.band import band_limit, band_limit_of, band_limits, tell_bands
 from seqaudio.audio.containers import SUFFIXES, is_audio_name
 from seqaudio.audio.reading import read_audio
 from seqaudio.audio.recording import Recording, require_full_scale, resample, sound_fault, sound_faults
@@ -13,10 +14,14 @@ from seqaudio.audio.recording import Recording, require_full_scale, resample, so
 __all__ = [
     "SUFFIXES",
     "Recording",
+    "band_limit",
+    "band_limit_of",
+    "band_limits",
     "is_audio_name",
     "read_audio",
     "require_full_scale",
     "resample",
     "sound_fault",
     "sound_faults",
+    "tell_bands",
 ]

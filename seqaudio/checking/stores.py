@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from seqaudio.checking.band import check_band
 from seqaudio.checking.contents import Contents
 from seqaudio.checking.copies import check_duplicates, check_leaks
 from seqaudio.checking.labels import check_amount, check_balance, check_names, check_precision, check_speakers
@@ -27,9 +28,11 @@ SPEECH: tuple[Check, ...] = (
     check_numbers,
     check_silence,
     check_clipping,
+    check_band,
     check_inputs,
 )
-OF_LABELS = (check_names, check_balance, check_precision)  # only for rows with labels
+OF_LABELS = (check_names, check_balance, check_precision, check_band)  # only for rows with labels
+OF_SAMPLES = (check_band,)  # only for rows of samples; preparations of features measure the recordings instead
 CHECKS: dict[str, tuple[Check, ...]] = {"audio": SPEECH, "features": SPEECH, "tokens": NOTES, "roll": NOTES}
 
 
@@ -38,5 +41,5 @@ def check_store(store: Store) -> Report:
     if store.kind not in CHECKS:
         raise StoreError(f"{store.path}: a store of {store.kind}, expected a store of {', '.join(CHECKS)}")
     contents = Contents(store)
-    checks = (check for check in CHECKS[store.kind] if contents.is_labelled or check not in OF_LABELS)
-    return Report(contents, tuple(check(contents) for check in checks))
+    left_out = (() if contents.is_labelled else OF_LABELS) + (() if contents.has_samples else OF_SAMPLES)
+    return Report(contents, tuple(check(contents) for check in CHECKS[store.kind] if check not in left_out))

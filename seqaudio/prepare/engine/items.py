@@ -31,6 +31,8 @@ class Item:
     content: bytes | None = None  # of a small file that was already read for its checksum
     start: float = 0.0  # seconds; of a segment of a recording
     end: float | None = None  # seconds; None: the end of the recording
+    word_start: float | None = None  # seconds from `start`: when the label begins to sound; None: unknown
+    word_end: float | None = None  # seconds from `start`
 
     @property
     def file(self) -> Path:
@@ -52,6 +54,8 @@ class Row:
     text: str = ""
     speaker: str = ""
     condition: str = ""
+    word_start: float | None = None  # seconds from the start of the row; None for both: those of the Item
+    word_end: float | None = None
     remark: str = ""  # for the ledger: what had to be left out or corrected
     identity: bytes = b""  # for a SplitChoice: what the item is; that of its first row counts
     statistics: FrameStatistics | None = None  # for normalisation; None: taken from the sequence itself

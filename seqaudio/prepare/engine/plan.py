@@ -72,7 +72,8 @@ def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: boo
 def _identity(item: Item) -> tuple[str, ...]:
     name = "" if item.path is None else item.path.name
     segment = () if item.start == 0.0 and item.end is None else (str(item.start), str(item.end))
-    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *segment)
+    word = () if item.word_start is None else ("word", str(item.word_start), str(item.word_end))
+    return (item.key, name, item.id, item.split, item.label, item.text, item.speaker, item.condition, *segment, *word)
 
 
 def _sha256(*parts: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from seqaudio.arrow_files import STATISTICS, schema, sequence_type
+from seqaudio.arrow_files import STATISTICS, WORD_TIMES, schema, sequence_type
 from seqaudio.files import is_unicode, naming, require_plain
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.engine.items import Item, Row
@@ -18,8 +19,10 @@ from seqaudio.prepare.engine.partial import own_name
 from seqaudio.prepare.engine.sequence_buffer import SequenceBuffer, chunk_type
 from seqaudio.prepare.engine.statistics import statistics_of
 from seqaudio.store import SPLITS, StoreDescription
+from seqaudio.units import Seconds
 
-COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", STATISTICS)  # besides the sequences
+# besides the sequences
+COLUMNS = ("id", "length", "label", "text", "speaker", "condition", "duration", *WORD_TIMES, STATISTICS)
 SPLIT, ITEM = "split", "item"  # columns of chunks, not of stores; ITEM is the index of a row's item in its chunk
 # rows of a split are written once so many bytes and so many rows are buffered
 HELD_BYTES = 1 << 21  # 2 MiB of sequences
@@ -45,12 +48,14 @@ class _Columns:
         values["speaker"].append(row.speaker or item.speaker)
         values["condition"].append(row.condition or item.condition)
         values["duration"].append(row.duration)
+        for name, time in zip(WORD_TIMES, _word_times(row, item), strict=True):
+            values[name].append(time)
         values[STATISTICS].append(statistics)
         values[ITEM].append(place)
 
-    def batch(self, split: str, statistics: bool) -> pa.RecordBatch:
+    def batch(self, split: str, description: StoreDescription) -> pa.RecordBatch:
         """The buffered rows: a view, to be written before the next row is added."""
-        fields = schema(self.kind, statistics)
+        fields = schema(self.kind, description.normalise, description.keeps_word_times)
         arrays = [
             self.sequences.column() if field.name == "sequence" else _column(self.values[field.name], field.type)
             for field in fields
@@ -85,10 +90,16 @@ class RowWriter:
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
 
     def add(self, row: Row, item: Item, place: int) -> str:
-        """Add a row of the item at index `place`. Returns its split. Raises ValueError for an unknown split."""
+        """Add a row of the item at index `place`. Returns its split.
+
+        Raises ValueError for an unknown split, and for a word that ends before it begins.
+        """
         split = "" if self.late else row.split or item.split
         if split not in SPLITS and not self.late:
             raise ValueError(f"{item.key}: unknown split {split!r}, expected one of {SPLITS}")
+        start, end = _word_times(row, item)
+        if start is not None and not (end is not None and 0 <= start < end < math.inf):
+            raise ValueError(f"{item.key}: the word from {start} to {end} s, expected an end after the start")
         statistics = None
         if self.description.normalise and split in ("", "train"):
             statistics = (row.statistics or statistics_of(row.sequence)).flat()
@@ -116,7 +127,7 @@ class RowWriter:
 
     def _write(self, split: str) -> None:
         waiting = self._waiting[split]
-        batch = waiting.batch(split, self.description.normalise)
+        batch = waiting.batch(split, self.description)
         with naming(self.path):
             if self._writer is None:
                 self._sink = pa.OSFile(os.fsencode(own_name(self.path)), "wb")
@@ -127,6 +138,11 @@ class RowWriter:
     def _kind(self, row: Row) -> pa.DataType:
         width = row.sequence.shape[1] if row.sequence.ndim == 2 else 1
         return chunk_type(sequence_type(self.description.kind, width, len(self.description.vocabulary or ())))
+
+
+def _word_times(row: Row, item: Item) -> tuple[Seconds | None, Seconds | None]:
+    timed: Row | Item = item if row.word_start is None else row
+    return timed.word_start, timed.word_end
 
 
 def _column(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -5,6 +5,7 @@ A script inherits its Config from one of the classes here, lists its items, and 
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -21,6 +22,7 @@ from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.engine import build_store
 from seqaudio.prepare.engine.dask import dask_executor
 from seqaudio.prepare.engine.items import Item, Process
+from seqaudio.prepare.speech.bands import differing_bands
 from seqaudio.prepare.speech.recordings import ExtractFeatures, Keep, speech_description
 from seqaudio.store import Store
 from seqaudio.units import Seconds
@@ -77,7 +79,8 @@ def build_speech_store(
 ) -> Store:
     """Prepare a store from recordings as the options say.
 
-    Labels, texts and speakers are stored in Unicode normal form C, whatever form the corpus uses.
+    Labels, texts and speakers are stored in Unicode normal form C, whatever form the corpus uses. Times of words are
+    stored where any item has them. A warning says where labels differ in their band (`differing_bands`).
 
     Args:
         items: recordings with their splits, in the order of the store.
@@ -98,17 +101,23 @@ def build_speech_store(
         settings, names=names, example=example, max_seconds=options.max_seconds, keep=options.keep
     )
     sources = (source,) if source else ()
+    timed = {"word_times": True} if any(item.word_start is not None for item in items) else {}
     with chosen_executor(options) as executor:
-        return build_store(
+        store = build_store(
             options.out,
             [_composed(item) for item in (*hash_sample(items, options.limit), *always)],
             extract if wrap is None else wrap(extract),
-            speech_description(settings, options.keep, sources=sources, licence=licence, others=about),
+            speech_description(
+                settings, options.keep, sources=sources, licence=licence, others={**(about or {}), **timed}
+            ),
             workers=options.workers,
             force=options.force,
             update=options.update,
             executor=executor,
         )
+    if line := differing_bands(items, settings, options.max_seconds):
+        print(f"warning: {line}", file=sys.stderr)
+    return store
 
 
 def _composed(item: Item) -> Item:
