@@ -16,6 +16,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo"}
 GOOD = {
+    "record": ("{word} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
     "render": ("{tune} --png {new}.png", "piano roll"),
     "show": ("{word} --png {new}.png", ".png"),
     "check": ("{words}", "can be trained on, with care"),
@@ -29,6 +30,7 @@ BAD = {
     "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),
     "render": ("{new}.mid --png {new}.png", "no such file"),
@@ -66,7 +68,7 @@ def test_good_input_is_exit_status_0(process: Command, places: dict[str, Path], 
     arguments, words = GOOD[name]
     done = process("seqaudio", name, *arguments.format(**places).split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert words in done.stdout
+    assert words.format(**places) in done.stdout
 
 
 @pytest.mark.parametrize("name", list(BAD))
