@@ -43,9 +43,7 @@ class LiveOptions:
     rate: int = 16000  # hertz: of raw PCM on stdin, and of the recording of a microphone
     width: Width = "16"  # raw PCM on stdin: bits of a sample, little-endian, 8 unsigned; a WAV's header goes before
     channels: int = 1  # raw PCM on stdin: interleaved; their mean is taken
-    microphone: tuple[str, ...] | None = (
-        None  # a microphone: alone the usual one, else its number or a part of its name
-    )
+    microphone: tuple[str, ...] | None = None  # record from one: the usual, or that of a number or part of a name
 
 
 class LiveSound:
@@ -54,6 +52,7 @@ class LiveSound:
     name: what the sound is called in messages, such as "stdin".
     waits: whether it comes in as it is spoken, so that a user can be asked to speak.
     remarks: lines about the sound, complete when all blocks are read.
+    read_as: the format of PCM, empty for sound of a known format.
     """
 
     def __init__(
@@ -64,11 +63,13 @@ class LiveSound:
         remarks: list[str],
         waits: bool = False,
         close: Callable[[], None] = lambda: None,
+        read_as: str = "",
     ) -> None:
         self.name = name
         self.rate = rate
         self.waits = waits
         self.remarks = remarks
+        self.read_as = read_as
         self._blocks = blocks
         self._close = close
 
@@ -137,7 +138,7 @@ def _stdin(options: LiveOptions, rate: int | None, command: str) -> LiveSound:
     stream = PcmStream(cast("io.BufferedReader", sys.stdin.buffer).read1, given, "stdin", BLOCK)
     own = stream.format.rate
     blocks = stream if rate is None or rate == own else resampled(stream, own, rate)
-    return LiveSound("stdin", rate or own, blocks, stream.remarks)
+    return LiveSound("stdin", rate or own, blocks, stream.remarks, read_as=str(stream.format))
 
 
 def _piped(command: str) -> str:
@@ -198,7 +199,8 @@ def _microphone(options: LiveOptions, rate: int | None, command: str) -> LiveSou
     def close() -> None:
         stream.close()
         if lost[0]:
-            remarks.append(f"sound was lost {lost[0]:,} times, as this machine was too slow")
+            times = f"{lost[0]:,} time{'s' if lost[0] > 1 else ''}"
+            remarks.append(f"sound was lost {times}, as this machine was too slow")
 
     sound = blocks() if own == wanted else resampled(blocks(), own, wanted)
     return LiveSound(f"microphone {device}", wanted, sound, remarks, waits=True, close=close)

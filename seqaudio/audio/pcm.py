@@ -31,9 +31,10 @@ OTHERS = {
     b".snd": "AU",
     b"caff": "CAF",
 }
-# integer samples of another width than stated sound like noise at full scale, which no recording is
+# integer samples of another width than stated give noise at full scale, or jump from end to end, as no recording does
 NOISE_SECONDS = 1.0  # of the beginning that are looked at
 NOISE_POWER = 0.2  # of full scale: evenly distributed samples have 1/3
+EXTREME, EXTREME_SHARE = 0.9, 0.2  # samples beyond this share of full scale, and their share of all
 NOISE_CHANGE = 1.2  # power of the difference of neighbours over their own: of independent samples 2
 _CHUNK = struct.Struct("<4sI")
 _FORMAT = struct.Struct("<HHIIHH")  # tag, channels, rate, bytes a second, bytes a frame, bits
@@ -170,9 +171,12 @@ class PcmStream:
 
     def _look_at(self, samples: np.ndarray) -> None:
         """Remark on the beginning [N] of a stream that sounds like bytes of another width."""
-        power = float(np.square(samples, dtype=np.float64).mean()) if len(samples) > 1 else 0.0
-        if power > NOISE_POWER and float(np.square(np.diff(samples)).mean()) > NOISE_CHANGE * power:
-            self.remarks.append(f"sounds like noise at full scale when read as {self.format}; is --width right?")
+        if len(samples) < 2:
+            return
+        power = float(np.square(samples, dtype=np.float64).mean())
+        noise = power > NOISE_POWER and float(np.square(np.diff(samples)).mean()) > NOISE_CHANGE * power
+        if noise or float((np.abs(samples) > EXTREME).mean()) > EXTREME_SHARE:
+            self.remarks.append(f"begins with noise at full scale when read as {self.format}; is --width right?")
 
     def _finish(self) -> None:
         if self._rest:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -40,13 +40,14 @@ SESSIONS = 3  # at least, for one in each of the splits
 LEAST_BACKGROUND: Seconds = 1.0  # a shorter rest is not worth a file
 BAR = 30  # columns of the level meter
 LOWEST: Decibels = -60.0  # at its left end
+PositionalSource = Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE | -]")]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """What to record, and where to."""
 
-    source: tyro.conf.Positional[Path | None] = None  # by default a microphone; - for PCM on stdin, or a long recording
+    source: PositionalSource = None  # by default a microphone; - for PCM on stdin, or a long recording
     labels: tuple[str, ...] = ()  # the words, each a folder, recorded one after the other
     out: Path  # folder of the takes, new or of earlier sessions
     count: int = 30  # takes of each label
@@ -77,7 +78,7 @@ def main(config: Config) -> None:
         folder = TakeFolder(config.out)
         if unlisted := folder.list_unlisted():
             print(f"{unlisted:,} takes of a session that was killed are now in the table")
-        print(f"session {folder.session} from {sound.name}, {sound.rate:,} Hz", flush=True)
+        print(f"session {folder.session} from {sound.name}, {sound.read_as or f'{sound.rate:,} Hz'}", flush=True)
         try:
             _Session(config, folder, sound).record()
         except KeyboardInterrupt as interrupt:
@@ -178,7 +179,10 @@ class _Session:
         detail = f"ended after {got}"
         if refused:
             detail += f", {refused:,} more were refused"
-        detail += f"; {self.folder.kept.total():,} takes are kept in {self.folder.path}"
+        if self.folder.kept:
+            detail += f"; {self.folder.kept.total():,} takes are kept in {self.folder.path}"
+        elif self.sound.read_as and not self.sound.remarks:
+            detail += f"; it was read as {self.sound.read_as}: if that is wrong, give --rate, --width and --channels"
         return AudioError(self.sound.name, Reason.TOO_SHORT, "; ".join([detail, *self.sound.remarks]))
 
 
