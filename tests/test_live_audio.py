@@ -228,6 +228,14 @@ def test_a_microphone_gives_the_wanted_rate_and_says_what_was_lost(
     assert sound.remarks == ["sound was lost 1 time, as this machine was too slow"]
 
 
+def test_a_microphone_whose_samples_are_no_numbers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    module: Any = fake_sounddevice()
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(np, "sin", lambda values: np.full_like(values, np.nan))
+    with pytest.raises(AudioError, match="not_finite"), open_live(None, LiveOptions()) as sound:
+        list(sound)
+
+
 def test_an_unknown_microphone_is_told_which_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", fake_sounddevice())
     for name in ("7", "0", "radio"):  # 0 is the loudspeaker

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -16,7 +17,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo"}
 GOOD = {
-    "record": ("{word} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
+    "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
     "render": ("{tune} --png {new}.png", "piano roll"),
     "show": ("{word} --png {new}.png", ".png"),
     "check": ("{words}", "can be trained on, with care"),
@@ -48,12 +49,14 @@ BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can 
 @pytest.fixture
 def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) -> dict[str, Path]:
     soundfile.write(tmp_path / "word.wav", spoken(0, 0, 0), RATE)
+    soundfile.write(tmp_path / "take.wav", np.pad(spoken(0, 0, 0), RATE), RATE)
     return {
         "words": word_store,
         "word_run": word_run,
         "tunes": tune_folder,
         "tune": tune_folder / "tune00.mid",
         "word": tmp_path / "word.wav",
+        "take": tmp_path / "take.wav",
         "new": tmp_path / "new",
     }
 

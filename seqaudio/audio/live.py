@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from seqaudio.audio.pcm import PcmFormat, PcmStream, Width
+from seqaudio.audio.pcm import LOUDEST, PcmFormat, PcmStream, Width
 from seqaudio.audio.reading import read_audio
 from seqaudio.audio.recording import MAX_SECONDS, StreamResampler, require_full_scale
 from seqaudio.errors import AudioError, OptionError, how_to_install
@@ -194,6 +194,8 @@ def _microphone(options: LiveOptions, rate: int | None, command: str) -> LiveSou
                 if not stream.active:
                     raise AudioError(f"microphone {device}", Reason.UNREADABLE, "it no longer records") from None
                 continue
+            if not np.abs(block).max(initial=0.0) <= LOUDEST:  # NaN too
+                raise AudioError(f"microphone {device}", Reason.NOT_FINITE, "its samples are no sound; choose another")
             yield block
 
     def close() -> None:

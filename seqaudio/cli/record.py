@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 PATIENCE: Seconds = 8.0  # of waiting for a word, after which it is said that nothing is heard
 SESSIONS = 3  # at least, for one in each of the splits
-LEAST_BACKGROUND: Seconds = 1.0  # a shorter rest is not worth a file
 BAR = 30  # columns of the level meter
 LOWEST: Decibels = -60.0  # at its left end
 PositionalSource = Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE | -]")]
@@ -169,7 +168,7 @@ class _Session:
                 if sum(map(len, waiting)) >= BACKGROUND_SECONDS * rate:
                     write()
         finally:
-            if sum(map(len, waiting)) >= LEAST_BACKGROUND * rate:
+            if waiting:
                 write()
         if done < wanted:
             raise self._ended(f"{done / rate:,.1f} of {self.config.background:,.0f} s of background", 0)
@@ -181,8 +180,10 @@ class _Session:
             detail += f", {refused:,} more were refused"
         if self.folder.kept:
             detail += f"; {self.folder.kept.total():,} takes are kept in {self.folder.path}"
-        elif self.sound.read_as and not self.sound.remarks:
-            detail += f"; it was read as {self.sound.read_as}: if that is wrong, give --rate, --width and --channels"
+        elif self.config.labels and not refused:
+            detail += f"; nothing stood out for a while, with {self.config.pause:g} s of quiet behind it"
+            if self.sound.read_as and not self.sound.remarks:
+                detail += f"; if {self.sound.read_as} is wrong, give --rate, --width and --channels"
         return AudioError(self.sound.name, Reason.TOO_SHORT, "; ".join([detail, *self.sound.remarks]))
 
 
