@@ -22,9 +22,12 @@ each clean one. Ten words with the defaults give
 
     train 14,392 clips by 838 voices, valid 432 by 6, test 432 by 6, of 0.8 s each
 
-in a minute or two on two cores. Commands of --speak are for training, and say near misses as respelled keywords; so are
-spoken clips, unless folders of splits hold them. The ranges of a command, as in duration_stretch={0.8..1.4}, make its
-takes differ. For results of a model see docs/results.md, run demo_keywords.
+in a minute or two on two cores. For results of a model see docs/results.md, run demo_keywords.
+
+Commands of --speak speak for training alone, and say near misses as respelled keywords. A range of numbers in them, as
+in duration_stretch={0.8..1.4}, is drawn anew for each take. A synthesiser that loads a neural net for each text takes
+seconds a clip: give --speak-takes 5 and --workers 2, or write a folder of clips once. Clips of --spoken are for
+training, too, unless folders of splits hold them; a speaker is a file's name without its number.
 """
 
 from __future__ import annotations
@@ -93,7 +96,7 @@ class Config(StoreOptions):
     other_words: Path | None = None  # words or sentences, one a line, for that speech; else made-up words
     speak: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # a synthesiser's command with {text} and {wav}; repeatable
     speak_takes: int = 40  # training clips of a word by each such command
-    spoken: Path | None = None  # folder of spoken clips, FOLDER/label/*.wav; labels that are no words are unknown
+    spoken: Path | None = None  # folder of spoken clips, FOLDER/label/*.wav; those of other words are unknown
     spoken_takes: int = 1  # clips of each spoken one, in different rooms and noise
     silence: int = 1  # background clips for each clip of a word in training (1 in the other splits); 0: no such class
     valid_percent: float = 12.0  # of the voices
