@@ -44,6 +44,7 @@ CLEAN, NOISY = "clean", "noisy"  # conditions
 FASTER = 1.15  # factor by which a word's speed is raised, again and again, until the word fits
 MARGIN: Seconds = 0.05  # before and after a word
 SAMPLED = 8  # to find the length of the clips, every eighth item is spoken
+RECORDINGS = 1000  # and about so many recordings are read
 FITTING = (
     0.95  # share of the words of commands and recordings that fit into the clips; a slip of minutes must not count
 )
@@ -166,7 +167,9 @@ def plain_speaker(item: Item) -> Speaker:
 def clip_seconds(
     items: Sequence[Item], clips: ClipSettings, speaker_of: Callable[[Item], Speaker] = plain_speaker
 ) -> Seconds:
-    """One length for all clips, from every eighth item, with margins, rounded up to a tenth of a second.
+    """One length for all clips, with margins, rounded up to a tenth of a second.
+
+    Every eighth item is spoken for it, and about a thousand recordings are read, or all.
 
     It is that of the longest word by espeak-ng's voices at the slowest speed, or the one into which 95 % of the words
     of commands and recordings fit, whichever is more. What is longer is spoken faster or refused, see `SpeakClip`.
@@ -174,7 +177,9 @@ def clip_seconds(
     rate = 16_000  # for this measurement
     manner, draw = Manner(speed=clips.speed[0]), np.random.default_rng(0)
     lengths: dict[bool, list[int]] = {True: [0], False: []}
-    for item in items[::SAMPLED]:
+    recorded = list({item.path: item for item in items if item.path is not None}.values())
+    recorded = recorded[:: max(1, len(recorded) // RECORDINGS)]
+    for item in (*(item for item in items[::SAMPLED] if item.path is None), *recorded):
         speaker = speaker_of(item)
         with suppress(AudioError):  # the ledger will name it
             lengths[speaker.hurries].append(len(speaker.say(item.text, rate, manner, draw)))
