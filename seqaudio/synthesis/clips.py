@@ -45,9 +45,7 @@ FASTER = 1.15  # factor by which a word's speed is raised, again and again, unti
 MARGIN: Seconds = 0.05  # before and after a word
 SAMPLED = 8  # to find the length of the clips, every eighth item is spoken
 RECORDINGS = 1000  # and about so many recordings are read
-FITTING = (
-    0.95  # share of the words of commands and recordings that fit into the clips; a slip of minutes must not count
-)
+FITTING = 0.95  # share of the words of commands and recordings that fit into the clips; one of minutes must not count
 PASSAGES = f"{UNKNOWN}/speech/"  # how ids of running speech begin
 
 
