@@ -6,6 +6,10 @@
     Classes     the words; `unknown`, near misses of them (synthesis/near_misses.py); `silence`, background only
     Voices      training: 800 random voices (synthesis/random_voices.py) and 38 of espeak-ng's own; validation and
                 test: 6 of its own each. No robots, echoes or whispers, and no voice under two names
+    Accents     --accents en-us en-gb-scotland, or all: each voice has one of them, drawn by its name
+    Speech      --speech 1: running speech that is no keyword, of made-up words or of those in --other-words FILE
+    Others      --speak 'flite -voice slt -t {text} -o {wav}', repeatable: any synthesiser (synthesis/speakers.py)
+                --spoken FOLDER: recordings, FOLDER/label/*.wav, by people or by anything (synthesis/spoken.py)
     Takes       speed, pitch, room, level, kind and strength of the background differ (synthesis/clips.py)
     Licence     espeak-ng is GPL-3.0-or-later, `pip install ".[tts]"`; a store holds none of it
 
@@ -19,6 +23,11 @@ each clean one. Ten words with the defaults give
     train 14,392 clips by 838 voices, valid 432 by 6, test 432 by 6, of 0.8 s each
 
 in a minute or two on two cores. For results of a model see docs/results.md, run demo_keywords.
+
+Commands of --speak speak for training alone, and say near misses as respelled keywords. A range of numbers in them, as
+in duration_stretch={0.8..1.4}, is drawn anew for each take. A synthesiser that loads a neural net for each text takes
+seconds a clip: give --speak-takes 5 and --workers 2, or write a folder of clips once. Clips of --spoken are for
+training, too, unless folders of splits hold them; a speaker is a file's name without its number.
 """
 
 from __future__ import annotations
@@ -28,6 +37,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -42,10 +52,13 @@ from seqaudio.prepare.engine import Item, build_store, check_output
 from seqaudio.prepare.speech.options import StoreOptions, chosen_executor
 from seqaudio.prepare.speech.recordings import speech_description
 from seqaudio.store import describe_store
-from seqaudio.synthesis.clips import CLEAN, NOISY, ClipSettings, SpeakClip, clip_seconds, speaker_name
-from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants, voices
-from seqaudio.synthesis.near_misses import NearMisses
+from seqaudio.synthesis.clips import CLEAN, NOISY, PASSAGES, ClipSettings, SpeakByCommands, SpeakClip, clip_seconds
+from seqaudio.synthesis.espeak import Variant, library_version, phonemes, variants
+from seqaudio.synthesis.negatives import Negatives, Spoken, accent_of, choose_accents
+from seqaudio.synthesis.random_speech import read_words
 from seqaudio.synthesis.random_voices import random_names
+from seqaudio.synthesis.speakers import Command, parse_commands, speaker_name
+from seqaudio.synthesis.spoken import SpokenClips, list_spoken
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 LEFT_OUT = re.compile(
@@ -61,6 +74,7 @@ LEFT_OUT = re.compile(
 )
 
 
+NO_CLIPS = SpokenClips([], [])
 RandomVoices = Annotated[int, tyro.conf.arg(aliases=("--drawn-voices",))]
 
 
@@ -71,12 +85,19 @@ class Config(StoreOptions):
     out: Path  # new folder for the store
     words: tuple[str, ...] = ()  # the keywords, each a label
     language: str = "en"  # a language, spoken in its most usual accent, or an accent such as en-us
+    accents: tuple[str, ...] = ()  # accents of which each voice has one, such as en-us en-gb-scotland; or all
     voices: int | None = None  # how many of espeak-ng's own voices; all by default
     takes: int = 6  # clips of a word by each of espeak-ng's own voices
     random_voices: RandomVoices = 800  # more training voices, drawn at random, that speak each word once
     noisy_percent: float = 50.0  # percent of validation and test clips that are noisy
     noisy_training: float = 75.0  # percent of training clips that are noisy
     unknown: int = 3  # near misses for each clip of a word in training (1 in the other splits); 0: no such class
+    speech: int = 0  # clips of running speech for each clip of a word, as unknown
+    other_words: Path | None = None  # words or sentences, one a line, for that speech; else made-up words
+    speak: tyro.conf.UseAppendAction[tuple[str, ...]] = ()  # a synthesiser's command with {text} and {wav}; repeatable
+    speak_takes: int = 40  # training clips of a word by each such command
+    spoken: Path | None = None  # folder of spoken clips, FOLDER/label/*.wav; those of other words are unknown
+    spoken_takes: int = 1  # clips of each spoken one, in different rooms and noise
     silence: int = 1  # background clips for each clip of a word in training (1 in the other splits); 0: no such class
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
@@ -89,21 +110,33 @@ def main(config: Config) -> None:
     check_options(config)
     check_output(config.out, config.force or config.update)
     features = feature_settings(config.features, config.sample_rate)
-    accent = voices(config.language)[0]
-    words = check_words(config.words, accent)
-    items = list_items(config, words, accent, split_voices(config))
-    clips = ClipSettings()
-    clips = replace(clips, seconds=clip_seconds([item for item in items if item.label in words], clips))
+    accents = choose_accents(config.language, config.accents)
+    spoken_in = {accent: check_words(config.words, accent) for accent in accents}
+    words = tuple(spoken_in[accents[0]])
+    commands = parse_commands(config.speak)
+    spoken = list_spoken(config.spoken, words) if config.spoken else NO_CLIPS
+    for line in spoken.understood:
+        print(line, flush=True)
+    for command in commands:
+        command.check(words[0])
+    items = list_items(config, spoken_in, split_voices(config), commands, spoken)
+    process = SpeakClip(features, ClipSettings(), config.seed)
+    if commands:
+        process = SpeakByCommands(features, ClipSettings(), config.seed, commands)
+    seconds = clip_seconds([item for item in items if item.label in words], process.clips, process.speaker)
+    process = replace(process, clips=replace(process.clips, seconds=seconds))
+    others = (*(command.name for command in commands), *([config.spoken.name] if config.spoken else []))
+    licence = "made without recordings"
     with chosen_executor(config) as executor:
         store = build_store(
             config.out,
             hash_sample(items, config.limit),
-            SpeakClip(features, clips, config.seed),
+            process,
             speech_description(
                 features,
-                sources=(f"espeak-ng {library_version()}, {accent}",),
-                licence="made without recordings",
-                others={"clips": asdict(clips)},
+                sources=(f"espeak-ng {library_version()}, {' '.join(accents)}", *others),
+                licence=f"that of the spoken clips; the others are {licence}" if config.spoken else licence,
+                others={"clips": asdict(process.clips)},
             ),
             workers=config.workers,
             force=config.force,
@@ -127,7 +160,14 @@ def check_options(config: Config) -> None:
     for name in ("unknown", "silence"):
         if getattr(config, name) < 0:
             raise OptionError(f"--{name} {getattr(config, name)}, expected 0 (no such class) or more")
-    if len(config.words) + bool(config.unknown) + bool(config.silence) < 2:
+    if config.speech < 0:
+        raise OptionError(f"--speech {config.speech}, expected 0 (none) or more")
+    for name in ("speak_takes", "spoken_takes"):
+        if getattr(config, name) < 1:
+            raise OptionError(f"--{name.replace('_', '-')} {getattr(config, name)}, expected at least 1")
+    if config.other_words is not None and not config.speech:
+        raise OptionError("--other-words are for running speech; give --speech 1 too")
+    if len(config.words) + bool(config.unknown or config.speech) + bool(config.silence) < 2:
         raise OptionError("one class alone leaves nothing to recognise; give more --words, or --unknown 1")
 
 
@@ -181,26 +221,71 @@ def split_voices(config: Config) -> dict[str, str]:
     return splits
 
 
-def list_items(config: Config, words: dict[str, list[str]], accent: str, splits: dict[str, str]) -> list[Item]:
+def list_items(
+    config: Config,
+    spoken_in: Spoken,
+    splits: dict[str, str],
+    commands: Sequence[Command] = (),
+    spoken: SpokenClips = NO_CLIPS,
+) -> list[Item]:
     """Every clip with its label, text, split and condition."""
-    misses = NearMisses.of(words, accent, config.seed) if config.unknown else None
+    accents = tuple(spoken_in)
+    words = tuple(spoken_in[accents[0]])
+    negatives = Negatives.of(spoken_in, config.seed, read_words(config.other_words) if config.other_words else ())
+    misses = negatives.near_misses() if config.unknown else {}
+    speech = negatives.speech() if config.speech else {}
     items = []
-    shares = dict.fromkeys(words, 1) | {UNKNOWN: config.unknown, SILENCE: config.silence}
+    shares = dict.fromkeys(words, 1) | {UNKNOWN: config.unknown, SILENCE: config.silence, PASSAGES: config.speech}
     for place, (label, share) in enumerate(shares.items()):
         for number, (variant, take) in enumerate(list_takes(config, share, splits)):
             split = splits.get(variant, "train")
             # shifted by one for each label, so that a random voice has clips in both conditions
-            percent = config.noisy_training if split == "train" else config.noisy_percent
-            condition = NOISY if is_noisy(number + place, percent) else CLEAN
+            condition = chosen_condition(config, number + place, split)
             if label == SILENCE:
                 name = f"{SILENCE}/{number:04d}/{condition}"
                 items.append(Item(name, None, name, split, SILENCE, condition=condition))
                 continue
+            accent = accent_of(variant, accents)
             speaker = speaker_name(variant, accent)
-            name = f"{label}/{speaker}/{take:02d}/{condition}"
-            text = misses.draw(name) if misses and label == UNKNOWN else label
-            items.append(Item(name, None, name, split, label, text, speaker, condition))
+            name = f"{label.rstrip('/')}/{speaker}/{take:02d}/{condition}"
+            text = label
+            if label in (UNKNOWN, PASSAGES):
+                text = (misses if label == UNKNOWN else speech)[accent].draw(name)
+            items.append(Item(name, None, name, split, label.partition("/")[0], text, speaker, condition))
+    items += command_items(config, words, commands, negatives)
+    items += spoken_items(config, spoken)
     return items
+
+
+def command_items(
+    config: Config, words: Sequence[str], commands: Sequence[Command], negatives: Negatives
+) -> Iterator[Item]:
+    """Clips by commands, all for training; they cannot say phonemes, so their near misses are respelled words."""
+    respellings = negatives.respellings()
+    shares = dict.fromkeys(words, 1) | {UNKNOWN: config.unknown, PASSAGES: config.speech}
+    for place, (label, share) in enumerate(shares.items()):
+        for number, (command, take) in enumerate(product(commands, range(config.speak_takes * share))):
+            condition = chosen_condition(config, number + place, "train")
+            name = f"{label.rstrip('/')}/{command.name}/{take:03d}/{condition}"
+            text = label
+            if label in (UNKNOWN, PASSAGES):
+                text = respellings.near_miss(name) if label == UNKNOWN else respellings.passage(name)
+            yield Item(name, None, name, "train", label.partition("/")[0], text, command.name, condition)
+
+
+def spoken_items(config: Config, spoken: SpokenClips) -> Iterator[Item]:
+    """Spoken clips, in the splits of their folders; those of other words where the store has the class unknown."""
+    for take, (number, clip) in product(range(config.spoken_takes), enumerate(spoken.clips)):
+        if clip.label == UNKNOWN and not (config.unknown or config.speech):
+            continue
+        condition = chosen_condition(config, number + take, clip.split)
+        name = f"spoken/{clip.key}/{take:02d}/{condition}"
+        yield Item(name, clip.path, name, clip.split, clip.label, clip.text, clip.speaker, condition)
+
+
+def chosen_condition(config: Config, number: int, split: str) -> str:
+    """Whether the clip with this number is clean or noisy, in the share of its split."""
+    return NOISY if is_noisy(number, config.noisy_training if split == "train" else config.noisy_percent) else CLEAN
 
 
 def list_takes(config: Config, share: int, splits: dict[str, str]) -> Iterator[tuple[str, int]]:

@@ -21,10 +21,11 @@ from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item
 from seqaudio.store import SPLITS, Store
-from seqaudio.synthesis.clips import MARGIN, ClipSettings, SpeakClip, clip_seconds, spoken_word
+from seqaudio.synthesis.clips import MARGIN, ClipSettings, SpeakClip, clip_seconds
 from seqaudio.synthesis.espeak import phonemes, speak, variants
 from seqaudio.synthesis.near_misses import Inventory, NearMisses, is_native, near_miss
 from seqaudio.synthesis.random_voices import random_names, random_timbre
+from seqaudio.synthesis.speakers import spoken_word
 
 pytest.importorskip("espeakng_loader", reason="speech synthesis is the extra `tts`")
 
@@ -145,7 +146,7 @@ def test_half_of_the_clips_are_noisy_and_more_of_those_to_train_on(store: Store)
 
 def test_a_random_voice_is_heard_in_both_conditions() -> None:
     words = {word: phonemes(word, "en-gb") for word in ("yes", "no", "up", "down", "left")}
-    items = synthetic_keywords.list_items(config(random_voices=8), words, "en-gb", {})
+    items = synthetic_keywords.list_items(config(random_voices=8), {"en-gb": words}, {})
     heard = {(item.speaker, item.condition) for item in items if item.speaker}
     assert len(heard) == 16
 
