@@ -11,6 +11,7 @@ from made_up import frame_store
 from seqaudio.batching import LabelledSequences, PaddedBatches
 from seqaudio.evaluation.keywords import Guesses, guess_labels
 from seqaudio.evaluation.metrics import evaluate
+from seqaudio.features import FeatureSettings
 from seqaudio.models import KeywordModel
 
 
@@ -20,7 +21,7 @@ def test_guesses_are_those_of_each_row_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = KeywordModel(4, 2, hidden_size=6, layers=1).eval()
     sequences = LabelledSequences(train, store.names.encode(train.labels))
-    guesses = guess_labels(model, sequences)
+    guesses = guess_labels(model, sequences, store.names, FeatureSettings())
     for row in range(len(train)):
         logits, _ = model(torch.tensor(train.sequence(row))[:, None], torch.tensor(train.lengths[row : row + 1]))
         assert guesses.guess[row] == logits.argmax()

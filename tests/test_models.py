@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from seqaudio.batching import Batch
 from seqaudio.cells import CELLS
 from seqaudio.errors import OptionError, RunError
-from seqaudio.models import EventModel, KeywordModel, build_model, choose_width, width_within
+from seqaudio.models import EventModel, KeywordModel, KeywordModelOptions, build_model, choose_width, width_within
 
 T, B, F, V = 11, 4, 5, 9
 LENGTHS = torch.tensor([11, 7, 1, 0])
@@ -22,7 +23,7 @@ def events(cell: str = "lstm", layers: int = 2) -> EventModel:
     return EventModel(V, embedding_size=6, cell=cell, hidden_size=7, layers=layers, dropout=0.4).double().eval()
 
 
-def keyword(cell: str = "gru", **options: bool) -> KeywordModel:
+def keyword(cell: str = "gru", **options: Any) -> KeywordModel:
     torch.manual_seed(0)
     model = KeywordModel(F, classes=3, cell=cell, hidden_size=7, layers=2, **options).double().eval()
     model.set_normalisation(torch.randn(F), torch.rand(F) + 0.5)
@@ -95,9 +96,14 @@ def test_weights_scale_the_loss_of_their_step() -> None:
     assert math.isclose(total.item(), -3 * logits[2, 1].log_softmax(-1)[ids(2)[2, 1]].item(), rel_tol=1e-10)
 
 
-@pytest.mark.parametrize("cell", list(CELLS))
-def test_keyword_stream_ends_where_the_whole_clip_does(cell: str) -> None:
-    model = keyword(cell)
+POOLINGS = ("mean", "last", "attention")
+
+
+@pytest.mark.parametrize(
+    ("cell", "pooling"), [*((cell, "mean") for cell in CELLS), ("gru", "last"), ("gru", "attention")]
+)
+def test_keyword_stream_ends_where_the_whole_clip_does(cell: str, pooling: str) -> None:
+    model = keyword(cell, pooling=pooling)
     state = model.initial_state(B)
     for t in range(T):
         streamed, state = model.step(frames()[t], state)
@@ -105,17 +111,47 @@ def test_keyword_stream_ends_where_the_whole_clip_does(cell: str) -> None:
         torch.testing.assert_close(streamed, heard, rtol=0, atol=1e-10)
 
 
-def test_keyword_chunks_equal_the_whole() -> None:
-    model = keyword()
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_keyword_chunks_equal_the_whole(pooling: str) -> None:
+    model = keyword(pooling=pooling)
     whole, _ = model(frames(), torch.full((B,), T))
     _, state = model(frames()[:4], torch.full((B,), 4))
     chunked, _ = model(frames()[4:], torch.full((B,), T - 4), state)
     torch.testing.assert_close(chunked, whole, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_keyword_rows_do_not_see_padding_or_each_other(bidirectional: bool) -> None:
-    model = keyword(bidirectional=bidirectional)
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_keyword_state_stays_where_a_row_has_no_more_frames(pooling: str) -> None:
+    model = keyword(pooling=pooling)
+    whole, _ = model(frames()[:7], torch.full((B,), 7))
+    _, state = model(frames()[:7], torch.full((B,), 7))
+    for nothing in (frames()[:3], frames()[:0]):
+        again, state = model(nothing, torch.zeros(B, dtype=torch.int64), state)
+        torch.testing.assert_close(again, whole, rtol=0, atol=1e-12)
+
+
+def test_pooling_is_the_last_output_or_a_weighted_mean() -> None:
+    last, attention = keyword(pooling="last"), keyword(pooling="attention")
+    outputs, _ = last.layers(last._centre((frames() - last.mean) / last.std, *_sums(last)))
+    torch.testing.assert_close(last(frames(), torch.full((B,), T))[0], last.output(outputs[-1]))
+    with torch.no_grad():
+        attention.attention.weight.zero_()  # all weights alike: the mean
+    mean = keyword()
+    mean.load_state_dict(attention.state_dict(), strict=False)
+    torch.testing.assert_close(attention(frames(), LENGTHS)[0], mean(frames(), LENGTHS)[0])
+
+
+def _sums(model: KeywordModel) -> tuple[Tensor, Tensor]:
+    """The running sums of the normalised frames [T, B, F], and how many they are."""
+    sums = ((frames() - model.mean) / model.std).cumsum(dim=0)
+    return sums, torch.arange(1.0, T + 1, dtype=torch.float64)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("bidirectional", "pooling"), [(False, "mean"), (True, "mean"), (True, "last"), (True, "attention")]
+)
+def test_keyword_rows_do_not_see_padding_or_each_other(bidirectional: bool, pooling: str) -> None:
+    model = keyword(bidirectional=bidirectional, pooling=pooling)
     together, _ = model(frames(), LENGTHS)
     spoiled = frames()
     for b in range(B):
@@ -217,3 +253,18 @@ def test_a_width_is_given_or_budgeted_or_the_default() -> None:
 def test_a_width_that_cannot_be_is_refused(given: dict[str, int | None], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         choose_width("keyword", SIZES["keyword"], **given, default=12)
+
+
+@pytest.mark.parametrize(("preset", "most"), [("tiny", 30_000), ("small", 100_000), ("base", 550_000)])
+def test_a_preset_keeps_to_its_number_of_parameters(preset: str, most: int) -> None:
+    model = build_model(**KeywordModelOptions(preset=preset).stream_description(40, 12, 0.02))  # type: ignore[arg-type]
+    assert 0.75 * most < sum(parameter.numel() for parameter in model.parameters()) <= most
+
+
+def test_times_of_a_spotter_become_numbers_of_frames() -> None:
+    options = KeywordModelOptions(memory=2.0, pooling=0.0, label_smoothing=0.1, filters=0, hidden_size=8)
+    arguments = options.stream_description(40, 3, 0.01)["arguments"]
+    assert (arguments["memory"], arguments["pooling"], arguments["filters"]) == (200.0, 1.0, 0)
+    assert KeywordModelOptions(memory=0.0).stream_description(40, 3, 0.01)["arguments"]["memory"] == 0
+    with pytest.raises(OptionError, match="--bidirectional needs the whole clip"):
+        KeywordModelOptions(bidirectional=True).stream_description(40, 3, 0.01)

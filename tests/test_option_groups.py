@@ -25,7 +25,7 @@ from seqaudio.run_folder import RunFolder, other_settings, run_settings
 
 RECIPES = list(recipes("train.py"))
 NEEDED = {"memory_tasks": ["--run=run"]}  # by the others a store too
-GROUPS = ["", "data", "model", "training", "BPTT", "run"]
+GROUPS = ["", "data", "model", "streams", "training", "BPTT", "run"]
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,8 @@ def test_an_unknown_option_is_refused_as_before(keywords: ModuleType, capsys: py
 def test_the_command_of_a_training_gives_its_options_again(recipe: str) -> None:
     config = load(recipes("train.py")[recipe]).Config
     given = [*needed(recipe), "--seed=7", "--cell=elman", "--bptt=truncated", "--no-carry", "--learning-rate=0.125"]
-    given += ["--noise=0.2", "--no-augment"] if recipe == "keyword_recognition" else []
+    if recipe == "keyword_recognition":
+        given += ["--noise=0.2", "--no-augment", "--speech-folder", "a b", "c", "--negatives=d"]
     made = parse(config, given)
     python, script, *words = shlex.split(command_of(recipe, made))
     assert (python, script) == ("python", f"recipes/{recipe}/train.py")
@@ -195,6 +196,17 @@ def test_a_run_made_before_there_were_groups_is_repeated(keywords: ModuleType, t
     config = parse(keywords.Config, words)
     assert (config.augmentation.noise, config.augmentation.augment, config.augmentation.gain) == (0.2, False, 4.0)
     assert config.epochs == 5
+
+
+def test_options_with_several_values_are_repeated(keywords: ModuleType, tmp_path: Path) -> None:
+    made = parse(keywords.Config, [*needed(""), "--speech-folder", "a b", "c"])
+    assert made.speech_folder == (Path("a b"), Path("c"))
+    (tmp_path / "config.json").write_text(json.dumps({"settings": run_settings(made)}))
+    words = with_options_of_run(keywords.Config, [f"--config={tmp_path / 'config.json'}", "--run=run"])
+    assert (parse(keywords.Config, words).speech_folder, parse(keywords.Config, words).negatives) == (
+        made.speech_folder,
+        (),
+    )
 
 
 # --- grids and completion ---

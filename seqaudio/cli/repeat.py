@@ -19,7 +19,7 @@ OPTION = "--config"
 class Settings:
     """The options in a run's `config.json`."""
 
-    settings: dict[str, bool | int | float | str | None]
+    settings: dict[str, bool | int | float | str | list[str] | None]
 
 
 def with_options_of_run(config: Any, arguments: Sequence[str]) -> list[str]:
@@ -64,4 +64,6 @@ def _words(name: str, value: Any) -> list[str]:
     option = name.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{option}" if value else f"--no-{option}"]
+    if isinstance(value, list):
+        return [f"--{option}", *value] if value else []
     return [f"--{option}={value}"]

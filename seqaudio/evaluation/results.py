@@ -95,7 +95,8 @@ def command_of(recipe: str, config: Any) -> str:
         value, option = values[name], name.replace("_", "-")
         if name == "resume" or (name in defaults and value == defaults[name]):
             continue
-        words += [f"--no-{option}"] if value is False else [f"--{option}", *([] if value is True else [str(value)])]
+        given = value if isinstance(value, list) else [] if isinstance(value, bool) else [value]
+        words += [f"--no-{option}"] if value is False else [f"--{option}", *map(str, given)]
     return shlex.join([*words, *(f"--use={extension.file}" for extension in used())])
 
 
