@@ -148,7 +148,6 @@ BOUNDS: dict[str, Bounds] = {
     # sound that still comes in
     "rate": RATE,
     "channels": Bounds(1, 64),
-    "pause": Bounds(0.1, 10),
     "background": Bounds(0, 1_000_000),
     # generated series and tasks
     "delay": Bounds(0, 1_000_000_000),

@@ -61,7 +61,7 @@ def streams(clips: tuple[Clips, Vocabulary], seed: int = 3, **changes: object) -
     arguments: dict[str, object] = {"batch_size": 8, "seed": seed}
     options = {name: value for name, value in changes.items() if hasattr(OPTIONS, name)}
     arguments |= {name: value for name, value in changes.items() if name not in options}
-    return Streams(*clips, SETTINGS, replace(OPTIONS, **options), **arguments)  # type: ignore[arg-type]
+    return Streams(JoinedClips((clips[0],)), clips[1], SETTINGS, replace(OPTIONS, **options), **arguments)  # type: ignore[arg-type]
 
 
 def test_a_stream_depends_on_seed_epoch_and_number_alone(clips: tuple[Clips, Vocabulary]) -> None:
@@ -209,9 +209,9 @@ def test_features_that_do_not_add_up_are_refused(clips: tuple[Clips, Vocabulary]
     for settings in (FeatureSettings(), replace(SETTINGS, deltas=1), replace(SETTINGS, normalise="utterance")):
         assert not for_streams(settings)
         with pytest.raises(OptionError, match="plain log-mel"):
-            Streams(everything, labels, settings, OPTIONS, batch_size=2, seed=0)
+            Streams(JoinedClips((everything,)), labels, settings, OPTIONS, batch_size=2, seed=0)
     with pytest.raises(OptionError, match="expected silence"):
-        Streams(everything, Vocabulary(("one", "three", "two")), SETTINGS, OPTIONS, batch_size=2, seed=0)
+        Streams(JoinedClips((everything,)), Vocabulary(("one", "three", "two")), SETTINGS, OPTIONS, batch_size=2, seed=0)
 
 
 def test_usual_lengths_are_those_of_the_words(clips: tuple[Clips, Vocabulary]) -> None:
