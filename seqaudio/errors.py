@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqaudio.ledger import Reason
 
-# the package of each extra of pyproject.toml; a fixed table, since hints are in ledgers, which are the same anywhere
+# the packages of each extra of pyproject.toml; a fixed table, since hints are in ledgers, which are the same anywhere
 EXTRAS = {
     "tts": "espeakng-loader",
     "chorales": "music21",
@@ -15,6 +15,7 @@ EXTRAS = {
     "matlab": "scipy",
     "dask": "distributed",
     "tensorboard": "tensorboard",
+    "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 
 
