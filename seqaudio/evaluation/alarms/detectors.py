@@ -42,7 +42,7 @@ class Detector(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """All scores [T] float32 of a detector on a track."""
+    """All scores [T] float64 of a detector on a track."""
 
     scores: np.ndarray
     step: Seconds
@@ -68,7 +68,7 @@ def record(detectors: Sequence[Detector], blocks: Iterable[np.ndarray]) -> list[
     for scores, detector in zip(found, detectors, strict=True):
         scores.append(detector.finish())
     return [
-        Recorded(np.concatenate(scores).astype(np.float32), detector.step, detector.lead)
+        Recorded(np.concatenate(scores).astype(np.float64), detector.step, detector.lead)
         for scores, detector in zip(found, detectors, strict=True)
     ]
 

@@ -44,7 +44,7 @@ def alarms(recorded: Recorded) -> Alarms:
             kept.append(place)
             heard[place + 1 : place + 2 * near] = True
     places = np.array(kept, dtype=np.int64)
-    return Alarms(scores[places].astype(np.float64), recorded.lead + places * recorded.step)
+    return Alarms(scores[places], recorded.lead + places * recorded.step)
 
 
 class Words(NamedTuple):
