@@ -26,7 +26,7 @@ from seqaudio.decoding.spotting import Spotting, keep_spotting, spotting_of
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.evaluation.alarms import material, track
 from seqaudio.evaluation.alarms.card import CHOSEN, GIVEN, OWN, Card, Material, described, score
-from seqaudio.evaluation.alarms.detectors import Recorded, SpotterDetector, record
+from seqaudio.evaluation.alarms.detectors import PROBABILITY, Recorded, SpotterDetector, record
 from seqaudio.evaluation.alarms.drawing import card_figure
 from seqaudio.evaluation.alarms.material import RATE, Clip, Reader
 from seqaudio.evaluation.alarms.rivals import RIVALS, UnknownWordError, rival
@@ -147,15 +147,20 @@ def test_a_detector_that_waits_for_the_peak_reports_behind_it() -> None:
 
 def test_the_chosen_threshold_is_the_lowest_that_is_allowed() -> None:
     found = Alarms(np.array([0.9, 0.8, 0.8, 0.5, 0.1]), np.arange(5.0))
-    assert found.above(chosen_threshold(found, hours=4.0, per_hour=0.5, top=1.0)) == 1, "2 allowed, but 3 are alike"
-    threshold = chosen_threshold(found, hours=6.0, per_hour=0.5, top=1.0)
+    assert found.above(chosen_threshold(found, hours=4.0, per_hour=0.5, bottom=0.0, top=1.0)) == 1, (
+        "2 allowed, but 3 are alike"
+    )
+    threshold = chosen_threshold(found, hours=6.0, per_hour=0.5, bottom=0.0, top=1.0)
     assert 0.5 < threshold < 0.5001
-    alone = chosen_threshold(found, hours=1.0, per_hour=0.5, top=1.0)
+    alone = chosen_threshold(found, hours=1.0, per_hour=0.5, bottom=0.0, top=1.0)
     assert alone == pytest.approx(0.9 + 0.05 * 0.8), "none is allowed, so it lies above the highest by a margin"
     close = Alarms(np.array([0.99, 0.0]), np.arange(2.0))
-    assert chosen_threshold(close, 1.0, 0.5, top=1.0) == pytest.approx(0.995), "words can still pass"
+    assert chosen_threshold(close, 1.0, 0.5, bottom=0.0, top=1.0) == pytest.approx(0.995), "words can still pass"
     certain = Alarms(np.array([1.0, 0.0]), np.arange(2.0))
-    assert chosen_threshold(certain, 1.0, 0.5, top=1.0) > 1.0, "no threshold is high enough"
+    assert chosen_threshold(certain, 1.0, 0.5, bottom=0.0, top=1.0) > 1.0, "no threshold is high enough"
+    nothing = alarms(recorded([-math.inf] * 50))
+    assert len(nothing.scores) == 0, "there is nothing to report"
+    assert chosen_threshold(nothing, 1.0, 0.5, bottom=-50.0, top=math.inf) == -50.0
 
 
 # --- tracks ---
@@ -313,7 +318,7 @@ class ToneDetector:
     name, word, version = "tone", "tone", "1"
     step = lead = 0.05
     usual: float | None = 0.2
-    top, wait = 1.0, 0.0
+    bottom, top, scale, wait = 0.0, 1.0, PROBABILITY, 0.0
 
     def __init__(self) -> None:
         self.rest = np.zeros(0, dtype=np.float32)

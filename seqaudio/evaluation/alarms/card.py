@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.evaluation.alarms.detectors import Detector, Recorded, record
+from seqaudio.evaluation.alarms.detectors import PROBABILITY, Detector, Recorded, record
 from seqaudio.evaluation.alarms.material import Clip, Reader
 from seqaudio.evaluation.alarms.scoring import Alarms, Words, alarms, chosen_threshold, delays, swept, words
 from seqaudio.evaluation.alarms.track import CLEAN, BackgroundTrack, WordTrack
@@ -107,6 +107,7 @@ class DetectorCard:
     name: str
     word: str
     version: str
+    scale: str  # of thresholds
     judged: list[Judged]
     curve: list[Point]
 
@@ -171,7 +172,7 @@ def score(detectors: Sequence[Detector], material: Material, threshold: float | 
         others_heard = near[place][0] if near[place] else None
         found = [_judged(detector, *one, before, after, material, heard[place], others_heard) for one in thresholds]
         curve = _curve(detector, after, material, heard[place])
-        cards.append(DetectorCard(detector.name, detector.word, detector.version, found, curve))
+        cards.append(DetectorCard(detector.name, detector.word, detector.version, detector.scale, found, curve))
     about = _about(material, choosing, judged, track, len(near[0][0].highest) if near[0] else 0)
     card = Card(material.word, about, _versions(), cards, list(_remarks(cards, material, choosing.seconds / HOUR)))
     return Scored(card, (false_before[0], choosing) if false_before else None, (false[0], judged))
@@ -201,7 +202,7 @@ def _thresholds(
     if given is not None:
         found.append((given, GIVEN))
     elif before is not None:
-        found.append((chosen_threshold(*before, per_hour, detector.top), CHOSEN))
+        found.append((chosen_threshold(*before, per_hour, detector.bottom, detector.top), CHOSEN))
     if detector.usual is not None:
         found.append((detector.usual, OWN))
     return found
@@ -282,6 +283,8 @@ def _remarks(cards: Sequence[DetectorCard], material: Material, choosing: float)
     for card in cards:
         if card.word.replace("_", " ") != material.word.replace("_", " "):
             yield f"{card.name} was judged on its word {card.word!r}"
+        if card.scale != PROBABILITY:
+            yield f"thresholds of {card.name} are the {card.scale}"
 
 
 # --- tables ---

@@ -18,6 +18,8 @@ from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds
 from seqaudio.version import __version__
 
+PROBABILITY = "probability"  # the scale of most detectors
+
 
 class Detector(Protocol):
     """A detector of one word in a stream at RATE. Score i is known lead + i * step after the stream began."""
@@ -28,7 +30,9 @@ class Detector(Protocol):
     step: Seconds  # between two scores
     lead: Seconds  # of sound that the first score needs
     usual: float | None  # its own threshold, where it has one
+    bottom: float  # the lowest threshold; minus infinity is the score where there is nothing to report
     top: float  # the highest score that it can give; infinity where there is no bound
+    scale: str  # what a score is
     wait: Seconds  # at most, from a score above the threshold to the report: it waits for the peak; 0: at once
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -94,7 +98,7 @@ class SpotterDetector:
         self.version = __version__
         settings = self.spotter.settings
         self.step, self.lead, self.wait = settings.frame_shift, settings.frame_length, FLUSH
-        self.top = 1.0
+        self.bottom, self.top, self.scale = 0.0, 1.0, PROBABILITY
         self.usual = self.spotter.about.thresholds.get(self.word)
         self._place = self.spotter.labels.index(self.word)
         self._rate = settings.sample_rate

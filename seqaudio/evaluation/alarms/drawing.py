@@ -29,11 +29,11 @@ def card_figure(card: Card) -> Figure:
     count = len(card.detectors)
     columns = min(COLUMNS, count)
     rows = -(-count // columns)
-    width, height = PANEL[0] * columns + 0.3, PANEL[1] * rows + 0.6
+    width, height = PANEL[0] * columns + 0.3, PANEL[1] * rows + 0.5
     figure = new_figure(width, height)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     figure.subplots_adjust(
-        left=0.75 / width, right=1 - 0.15 / width, bottom=0.6 / height, top=1 - 0.85 / height, hspace=0.25, wspace=0.08
+        left=0.75 / width, right=1 - 0.15 / width, bottom=0.6 / height, top=1 - 0.7 / height, hspace=0.25, wspace=0.08
     )
     add_title(figure, f'Scorecard of "{card.word}"')
     for place, axes in enumerate(panels.flat):

@@ -20,7 +20,7 @@ import numpy as np
 
 from seqaudio.audio.recording import to_int16
 from seqaudio.errors import OptionError, how_to_install
-from seqaudio.evaluation.alarms.detectors import Detector
+from seqaudio.evaluation.alarms.detectors import PROBABILITY, Detector
 from seqaudio.evaluation.alarms.material import RATE
 from seqaudio.registry import Registry
 from seqaudio.units import Seconds
@@ -69,7 +69,7 @@ class MicroWakeWord:
         self.step: Seconds = 0.01 * self._stride
         self.lead: Seconds = 0.03 + 0.01 * (self._stride - 1)  # windows of 30 ms every 10 ms
         self.usual: float | None = float(self._model.probability_cutoff)
-        self.top, self.wait = 1.0, 0.0
+        self.bottom, self.top, self.scale, self.wait = 0.0, 1.0, PROBABILITY, 0.0
         self._frames = 0
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -105,7 +105,7 @@ class OpenWakeWord:
         self.step: Seconds = self.CHUNK / RATE
         self.lead: Seconds = self.step
         self.usual: float | None = 0.5  # of the package's own command
-        self.top, self.wait = 1.0, 0.0
+        self.bottom, self.top, self.scale, self.wait = 0.0, 1.0, PROBABILITY, 0.0
         self._rest = np.zeros(0, dtype=np.int16)
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -160,7 +160,8 @@ class PocketSphinx:
         self.step: Seconds = 0.01
         self.lead: Seconds = 0.0256 + self.REPORT * self.step
         self.usual: float | None = -30.0  # its default, kws_threshold 1e-30
-        self.top, self.wait = math.inf, 0.0
+        self.bottom, self.top, self.wait = self.FLOOR, math.inf, 0.0
+        self.scale = "decimal logarithm of kws_threshold"
         self._samples = 0
         self._decoder.start_utt()
 
@@ -171,13 +172,13 @@ class PocketSphinx:
         return np.zeros(0)
 
     def finish(self) -> np.ndarray:
-        """As `Detector.finish`: the score of each detection at its last frame, FLOOR elsewhere."""
+        """As `Detector.finish`: the score of each detection at its last frame."""
         self._decoder.end_utt()
-        scores = np.full(round(self._samples / RATE / self.step), self.FLOOR)
+        scores = np.full(round(self._samples / RATE / self.step), -math.inf)
         for found in self._decoder.seg() or ():
             if found.end_frame < len(scores):
                 difference = math.log(found.prob) / math.log(self.BASE) + self.MOST
-                scores[found.end_frame] = max(self.FLOOR, difference * self.SHIFT * math.log10(self.BASE))
+                scores[found.end_frame] = difference * self.SHIFT * math.log10(self.BASE)
         self._samples = 0
         self._decoder.start_utt()
         return scores

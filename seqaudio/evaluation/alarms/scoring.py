@@ -44,6 +44,7 @@ def alarms(recorded: Recorded) -> Alarms:
             kept.append(place)
             heard[place + 1 : place + 2 * near] = True
     places = np.array(kept, dtype=np.int64)
+    places = places[np.isfinite(scores[places])]
     return Alarms(scores[places], recorded.lead + places * recorded.step)
 
 
@@ -96,15 +97,15 @@ def _report(scores: np.ndarray, risen: int, most: int) -> int:
     return risen + min(most, max(0, len(scores) - 1 - risen))
 
 
-def chosen_threshold(found: Alarms, hours: float, per_hour: float, top: float) -> float:
+def chosen_threshold(found: Alarms, hours: float, per_hour: float, bottom: float, top: float) -> float:
     """The lowest threshold with at most `per_hour` alarms an hour; where it allows none at all, with a margin.
 
-    top: the highest score that the detector can give.
+    bottom, top: the lowest threshold, and the highest score that the detector can give.
     """
     allowed = int(per_hour * hours + 1e-9)
     scores = found.scores
     if allowed >= len(scores):
-        return float(scores[-1]) if len(scores) else 0.0
+        return bottom
     if allowed:
         return float(np.nextafter(np.float32(scores[allowed]), np.float32(np.inf)))
     return above_all(scores, top)
