@@ -6,7 +6,7 @@ from pathlib import Path
 
 from seqaudio.ledger import Reason
 
-# the package of each extra of pyproject.toml; a fixed table, since hints are in ledgers, which are the same anywhere
+# the packages of each extra of pyproject.toml; a fixed table, since hints are in ledgers, which are the same anywhere
 EXTRAS = {
     "tts": "espeakng-loader",
     "chorales": "music21",
@@ -16,6 +16,7 @@ EXTRAS = {
     "dask": "distributed",
     "tensorboard": "tensorboard",
     "microphone": "sounddevice",
+    "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 
 

@@ -22,11 +22,12 @@ from seqaudio.cli import demo
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation import results
+from seqaudio.evaluation.intervals import wilson
 
 sys.path.append(str(ROOT / "docs" / "pages"))
 
 import results_page
-from result_groups import group_runs, options, summary, wilson
+from result_groups import group_runs, options, summary
 
 PUBLISHED = ROOT / "docs" / "results"
 PAGE = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")

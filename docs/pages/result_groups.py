@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from itertools import pairwise
 from typing import Any
 
 from seqaudio.errors import RunError
-from seqaudio.evaluation.comparison import Z
 from seqaudio.evaluation.results import main_metric
 
 PLACES = ("run", "out")  # options that say where results go
@@ -136,17 +134,6 @@ def summary(values: Sequence[float]) -> Summary:
     """Mean, standard deviation and range. Raises statistics.StatisticsError for no values."""
     deviation = statistics.stdev(values) if len(values) > 1 else None
     return Summary(statistics.mean(values), deviation, min(values), max(values))
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share of `count` items, taken as independent.
-
-    Source: Wilson (1927).
-    """
-    middle = share + Z * Z / (2 * count)
-    half = Z * math.sqrt(share * (1 - share) / count + Z * Z / (4 * count * count))
-    whole = 1 + Z * Z / count
-    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
 
 
 def group_runs(published: Mapping[str, Mapping[str, Any]]) -> list[Group]:

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from result_groups import Group, PublishedRun, group_runs, summary, wilson
+from result_groups import Group, PublishedRun, group_runs, summary
 
 from seqaudio.cli.options import exit_status
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.comparison import better_when, is_share
+from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.results import publish
 from seqaudio.files import write_bytes
 

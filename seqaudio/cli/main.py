@@ -29,6 +29,7 @@ COMMANDS = {
     "check": "check whether a store is fit for training",
     "sweep": "train a grid of runs, one after the other",
     "compare": "test whether runs differ by more than their seeds",
+    "alarms": "score a keyword detector on a stream: missed words, false alarms",
     "probe": "measure how far back gradients reach in a trained model",
     "doctor": "check the installation",
     "demo": "hear and see everything in a few minutes",
