@@ -110,8 +110,8 @@ def main(config: Config) -> None:
     check_options(config)
     check_output(config.out, config.force or config.update)
     features = feature_settings(config.features, config.sample_rate)
-    accents = choose_accents(config.language, config.accents)
-    spoken_in = {accent: check_words(config.words, accent) for accent in accents}
+    spoken_in = words_by_accent(config)
+    accents = tuple(spoken_in)
     words = tuple(spoken_in[accents[0]])
     commands = parse_commands(config.speak)
     spoken = list_spoken(config.spoken, words) if config.spoken else NO_CLIPS
@@ -144,6 +144,11 @@ def main(config: Config) -> None:
             executor=executor,
         )
     print("\n".join(describe_store(store)))
+
+
+def words_by_accent(config: Config) -> dict[str, dict[str, list[str]]]:
+    """The keywords with their phonemes in each accent. Raises OptionError as `choose_accents` and `check_words`."""
+    return {accent: check_words(config.words, accent) for accent in choose_accents(config.language, config.accents)}
 
 
 def check_options(config: Config) -> None:

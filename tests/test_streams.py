@@ -22,6 +22,7 @@ from seqaudio.augmentation.spectra import (
     recorded_room,
 )
 from seqaudio.batching import Clips, labelled_clips
+from seqaudio.batching.clips import JoinedClips
 from seqaudio.batching.streams import (
     LEVELS,
     MICROPHONE,
@@ -211,7 +212,9 @@ def test_features_that_do_not_add_up_are_refused(clips: tuple[Clips, Vocabulary]
         with pytest.raises(OptionError, match="plain log-mel"):
             Streams(JoinedClips((everything,)), labels, settings, OPTIONS, batch_size=2, seed=0)
     with pytest.raises(OptionError, match="expected silence"):
-        Streams(JoinedClips((everything,)), Vocabulary(("one", "three", "two")), SETTINGS, OPTIONS, batch_size=2, seed=0)
+        Streams(
+            JoinedClips((everything,)), Vocabulary(("one", "three", "two")), SETTINGS, OPTIONS, batch_size=2, seed=0
+        )
 
 
 def test_usual_lengths_are_those_of_the_words(clips: tuple[Clips, Vocabulary]) -> None:

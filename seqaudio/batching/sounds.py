@@ -27,7 +27,8 @@ def read_sounds(
     """Read folders of recordings, with all folders below them, into memory: about 30 MB an hour.
 
     Args:
-        speech: folders of speech without keywords. noises: a folder of noise. rooms: one of impulse responses.
+        speech: recordings of speech without keywords, or folders of them.
+        noises: a folder of noise. rooms: one of impulse responses.
     Raises:
         SourceError: a folder that is missing or has no sound files.
         AudioError: a recording that cannot be read, is too short for a frame, or is silent.
@@ -41,7 +42,10 @@ def read_sounds(
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The sound files of a folder, sorted, with a progress bar."""
+    """The sound files of a folder, sorted, with a progress bar; a file by itself."""
+    if folder.is_file():
+        yield folder
+        return
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give one with sound files")
     files = sorted(path for path in folder.rglob("*") if is_audio_name(path) and path.is_file())

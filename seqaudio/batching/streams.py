@@ -72,7 +72,7 @@ class StreamOptions:
     quiet: float = 0.2  # share of streams without audible noise
     in_rooms: float = 0.3  # share of streams in a room
     cut_off: float = 0.2  # share of streams that begin or end in digital silence, as a recording does
-    speech_folder: tuple[Path, ...] = ()  # recordings of speech without keywords
+    speech_folder: tuple[Path, ...] = ()  # folders or recordings of speech without keywords
     more_stores: tuple[Path, ...] = ()  # stores with the same features, whose training clips are used too
     more_share: float = 0.5  # share of the words that are taken from --more-stores
     negatives: tuple[Path, ...] = ()  # sounds that were taken for keywords, such as `seqaudio alarms --cut` writes

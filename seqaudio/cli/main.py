@@ -19,6 +19,7 @@ SCRIPTS = {
     "evaluate": "measure a run beside its baselines",
 }
 COMMANDS = {
+    "wake": "make a wake-word detector from nothing, in minutes",
     "recognize": "recognise the keyword in each recording",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",

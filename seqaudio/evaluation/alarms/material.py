@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from seqaudio.audio import is_audio_name, read_audio
+from seqaudio.audio.segments import segments
 from seqaudio.augmentation.acoustics import band_limit
-from seqaudio.decoding.segments import segments
 from seqaudio.errors import AudioError, OptionError, SourceError
 from seqaudio.ledger import Reason
 from seqaudio.prepare.corpora.columns import segment_of
