@@ -147,13 +147,12 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
-        (W_r, W_z, W_n), (b_r, b_z, b_n) = cell.weight_ih.chunk(3), cell.bias_ih.chunk(3)
-        (c_r, c_z, c_n) = cell.bias_hh.chunk(3)
-        weight, bias = torch.cat([W_n, W_r, W_z]), torch.cat([b_n, b_r + c_r, b_z + c_z])
+        gates = 2 * cell.hidden_size  # r and z, which the kernel has behind n
+        (b_rz, b_n), (c_rz, c_n) = cell.bias_ih.tensor_split([gates]), cell.bias_hh.tensor_split([gates])
         outputs, hidden = kernels.apply(
             kernels.GRURecurrence,
             kernels.steps("gru", cell.weight_hh),
-            kernels.affine(inputs, weight, bias),
+            kernels.affine(inputs, cell.weight_ih, torch.cat([b_rz + c_rz, b_n]), first=gates),
             *(cell.weight_hh, c_n, *state, *_parts(start, state), lengths, resets),
         )
         return outputs, GRUState(hidden)
