@@ -143,6 +143,12 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         if kernels.torch_serves_gru(self.cell.weight_hh):
             return torch_kernels.run_between_resets(torch_kernels.gru, self.cell, sequences, start)
+        cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
+        hidden: Tensor = state[0]  # type: ignore[assignment]  # of the cell's state
+        if lengths is None and resets is None and kernels.stream_serves_gru(cell.weight_hh, inputs, hidden):
+            weights = (cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh)
+            outputs, hidden = kernels.gru_stream(inputs, *weights, hidden)
+            return outputs, GRUState(hidden)
         return super().run(sequences, start)
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
