@@ -179,9 +179,8 @@ def main(options: argparse.Namespace) -> None:
     print(f"{options.minutes} minutes in blocks of {USUAL.replace('_', ' ')}")
     print(f"  largest difference from the whole {ratios['hour_vs_whole']:.2g}")
     print(f"  from a stream that begins {PIECE + FORGOTTEN} minutes before the end {ratios['hour_vs_fresh']:.2g}")
-    print(
-        f"  state: {numbers(model.initial_state(1))} numbers, {ratios['state_growth']:g} times those after {SETTLED} minutes"
-    )
+    size = numbers(model.initial_state(1))
+    print(f"  state: {size} numbers, {ratios['state_growth']:g} times those after {SETTLED} minutes")
     print(f"  greatest magnitude in it: {ratios['largest_state']:.3g}")
     print(f"  memory: {ratios['memory_flat']:.3f} times that after {SETTLED} minutes")
 

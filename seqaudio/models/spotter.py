@@ -138,6 +138,8 @@ class SpotterModel(Model):
         """Inputs [T, B, F] -> logits [T, B, classes], those after each frame, and the state after the last real one."""
         T, B, _ = inputs.shape
         before = state if state is not None else self.initial_state(B)
+        if not T:
+            return inputs.new_zeros(0, B, self.output.out_features), before
         last = valid = None
         normalised = self._normalised(inputs)
         if lengths is not None:
@@ -228,7 +230,7 @@ class SpotterModel(Model):
     def _filtered(self, seen: Tensor) -> Tensor:
         """Frames [B, t + KERNEL - 1, F] -> [B, t, H]."""
         B, t = len(seen), seen.shape[1] - KERNEL + 1
-        if B * t > FEW_FRAMES or not B * t:
+        if B * t > FEW_FRAMES or not B:
             maps = F.relu(self.filters(seen[:, None])).transpose(1, 2)  # [B, t, filters, positions]
         else:
             margin = KERNEL // 2
@@ -242,8 +244,6 @@ class SpotterModel(Model):
 
 def _at(values: Tensor, last: Tensor | None, before: Tensor) -> Tensor:
     """The values [T, B, F] of each row at its last step [B], None for T - 1; those before where it has none."""
-    if not len(values):
-        return before
     if last is None:
         return values[-1].clone()  # not a view, which would keep the whole alive
     found = values.gather(0, last.clamp(min=0)[None, :, None].expand(1, -1, values.shape[2]))[0]

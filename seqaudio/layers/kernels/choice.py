@@ -23,8 +23,8 @@ from seqaudio import jit
 from seqaudio.layers.kernels.loop import FEW_ROWS, Steps
 from seqaudio.progress import say
 
-# up to so many frames what surrounds the kernel takes longer than its arithmetic: 4 frames of 200 units take 90 us in one
-# call and 280 us otherwise; beyond, torch's product with the inputs is faster
+# up to so many frames what surrounds the kernel takes longer than its arithmetic: 4 frames of 200 units take 90 us in
+# one call and 280 us otherwise; beyond, torch's product with the inputs is faster
 STREAMED_FRAMES = 16
 
 
