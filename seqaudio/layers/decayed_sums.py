@@ -29,7 +29,7 @@ def decayed_sums(values: Tensor, decay: float, before: Tensor, resets: Tensor | 
     if resets is not None and bool(resets.any()):
         return _with_resets(values, decay, before, resets)
     sums, last = [], before
-    for part in values.split(BLOCK):
+    for part in torch.split(values, BLOCK):
         known = torch.cat([last[None], part])
         sums.append((_weights(len(part), decay, known.dtype, known.device) @ known.flatten(1)).view_as(part))
         last = sums[-1][-1]

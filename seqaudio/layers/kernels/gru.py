@@ -124,5 +124,6 @@ def gru_stream(
 
     outputs = allocate(*inputs.shape[:2], hidden.shape[1], like=inputs)
     given = (inputs, weight_ih, bias_ih, weight_hh, bias_hh, hidden)
-    stream(*(tensor.detach().contiguous().numpy() for tensor in given), outputs.numpy())
+    x, W, b, U, c, h = (tensor.detach().contiguous().numpy() for tensor in given)
+    stream(x, W, b, U, c, h, outputs.numpy())
     return outputs, outputs[-1].clone()
