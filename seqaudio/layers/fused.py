@@ -147,7 +147,7 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
         hidden: Tensor = state[0]  # type: ignore[assignment]  # of the cell's state
         if lengths is None and resets is None and kernels.stream_serves_gru(cell.weight_hh, inputs, hidden):
             weights = (cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh)
-            outputs, hidden = kernels.gru_stream(inputs, *weights, hidden)
+            outputs, hidden = kernels.gru_stream(kernels.steps("gru", inputs), inputs, *weights, hidden)
             return outputs, GRUState(hidden)
         return super().run(sequences, start)
 

@@ -114,16 +114,16 @@ class GRURecurrence(torch.autograd.Function):
 
 
 def gru_stream(
-    inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, weight_hh: Tensor, bias_hh: Tensor, hidden: Tensor
+    steps: Steps, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, weight_hh: Tensor, bias_hh: Tensor, hidden: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Outputs [T, B, H] of inputs [T, B, F], T > 0, and the last of them, without gradients; compiled.
+    """Outputs [T, B, H] of inputs [T, B, F], T > 0, and the last of them, without gradients.
 
-    weight_ih [3 H, F], weight_hh [3 H, H] and the biases [3 H] are stacked r, z, n; hidden: [B, H].
+    steps: those of `compiled.gru`. weight_ih [3 H, F], weight_hh [3 H, H] and the biases [3 H] are stacked r, z, n;
+    hidden: [B, H].
     """
-    from seqaudio.layers.kernels.compiled.gru import stream
-
     outputs = allocate(*inputs.shape[:2], hidden.shape[1], like=inputs)
     given = (inputs, weight_ih, bias_ih, weight_hh, bias_hh, hidden)
     x, W, b, U, c, h = (tensor.detach().contiguous().numpy() for tensor in given)
-    stream(x, W, b, U, c, h, outputs.numpy())
+    assert steps.stream is not None
+    steps.stream(x, W, b, U, c, h, outputs.numpy())
     return outputs, outputs[-1].clone()

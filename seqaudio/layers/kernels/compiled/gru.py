@@ -126,4 +126,4 @@ def stream(
         before = outputs[t]
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back)
+STEPS = Steps(step, step_back, sequence, sequence_back, stream)
