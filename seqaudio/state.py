@@ -59,6 +59,14 @@ def batch_size(state: State) -> int:
     return next(iter(sizes.values()))
 
 
+def state_spec(state: State) -> dict[str, tuple[int, ...]]:
+    """The names of a state's tensors, as `flatten` gives them, and their shapes for one row, without the batch.
+
+    The spec of a stream's state is the same after an hour as at its start.
+    """
+    return {name: tuple(tensor.shape[1:]) for name, tensor in flatten(state).items()}
+
+
 def detach(state: StateT) -> StateT:
     """The same values without the graph that computed them, as between windows of truncated BPTT."""
     return map_state(torch.detach, state)

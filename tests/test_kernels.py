@@ -198,6 +198,22 @@ def test_elman_is_torchs_kernel():
         assert profiled(make(name, torch.float32), torch.randn(T, B, F), None, LENGTHS)[kernel] == 1
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_few_frames_of_a_stream_take_one_call_of_the_gru(steps_run, dtype, rows):
+    layer, inputs = make("gru", dtype), torch.randn(T, rows, F, dtype=dtype)
+    expected, after = layer(inputs, layer.initial_state(rows))
+    steps_run.clear()
+    with torch.no_grad():
+        outputs, state = layer(inputs, layer.initial_state(rows))
+    assert steps_run == {"compiled.gru.stream": 1}
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(state.hidden, after.hidden)
+    with torch.no_grad():  # another kernel where rows have lengths
+        layer(inputs, lengths=torch.full((rows,), T - 1))
+    assert steps_run == {"compiled.gru.stream": 1, "compiled.gru.sequence": 1}
+
+
 @pytest.mark.parametrize("name", ["lstm", "gru"])
 def test_without_numba_torchs_kernel_runs_each_piece_between_resets(steps_run, without_numba, name):
     resets = torch.zeros(T, B, dtype=torch.bool)

@@ -119,6 +119,13 @@ def test_detach_cuts_the_graph_and_keeps_the_values():
     assert cut.memory[0].tolist() == [3.0, 3.0]
 
 
+def test_a_spec_has_the_shapes_of_one_row_under_the_names_of_flatten():
+    spec = states.state_spec(outer())
+    assert list(spec) == NAMES
+    assert spec == dict(zip(NAMES, [(2,), (), (2, 4), (1,), (5,)], strict=True))
+    assert states.state_spec(()) == {}
+
+
 def test_batch_size_is_the_first_dimension_of_all():
     assert states.batch_size(outer()) == 3
     assert states.batch_size(torch.zeros(4, 2)) == 4

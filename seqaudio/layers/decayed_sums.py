@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 BLOCK = 256  # steps computed as one product; a longer one costs more operations, a shorter one more calls
+KEPT = 32  # tables of powers, of one number of steps each, that are kept for the next call
 
 
 def decayed_sums(values: Tensor, decay: float, before: Tensor, resets: Tensor | None = None) -> Tensor:
@@ -22,20 +24,24 @@ def decayed_sums(values: Tensor, decay: float, before: Tensor, resets: Tensor | 
     Returns:
         [T, B, F]; blocks of steps are products with powers of the decay, so each differs in rounding from the loop.
     """
-    T = len(values)
+    if not len(values):
+        return values.clone()
     if resets is not None and bool(resets.any()):
         return _with_resets(values, decay, before, resets)
     sums, last = [], before
-    for start in range(0, T, BLOCK):
-        part = values[start : start + BLOCK]
-        steps = torch.arange(len(part) + 1, device=values.device)
-        powers = decay ** steps.to(values.dtype)
-        ages = steps[:-1, None] - steps[None, :-1]
-        weights = torch.where(ages >= 0, powers[ages.clamp(min=0)], 0)  # [t, u]: the share of step u at step t
-        block = torch.einsum("tu,ubf->tbf", weights, part) + powers[1:, None, None] * last
-        sums.append(block)
-        last = block[-1]
-    return torch.cat(sums) if sums else values.clone()
+    for part in torch.split(values, BLOCK):
+        known = torch.cat([last[None], part])
+        sums.append((_weights(len(part), decay, known.dtype, known.device) @ known.flatten(1)).view_as(part))
+        last = sums[-1][-1]
+    return sums[0] if len(sums) == 1 else torch.cat(sums)
+
+
+def decayed_counts(steps: int, decay: float, before: Tensor, resets: Tensor | None = None) -> Tensor:
+    """The decaying number of steps after each of so many, [T, B, 1]: the sum of ones. before: [B, 1]."""
+    if resets is not None and bool(resets.any()):
+        return decayed_sums(before.new_ones(steps, *before.shape), decay, before, resets)
+    powers, sums = _powers(steps, decay, before.dtype, before.device)
+    return torch.addcmul(sums, powers, before)
 
 
 def _with_resets(values: Tensor, decay: float, before: Tensor, resets: Tensor) -> Tensor:
@@ -47,6 +53,24 @@ def _with_resets(values: Tensor, decay: float, before: Tensor, resets: Tensor) -
         sums.append(decayed_sums(values[start:end], decay, last))
         last = sums[-1][-1]
     return torch.cat(sums)
+
+
+@functools.lru_cache(KEPT)
+@torch.inference_mode(False)  # tables made in that mode could not be used in training
+def _weights(steps: int, decay: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """[t, 1 + u]: the share of the sum before, and of each step u, in the sum after step t."""
+    ages = torch.arange(steps)[:, None] - torch.arange(-1, steps)
+    powers = torch.tensor(decay, dtype=torch.float64) ** ages.clamp(min=0)
+    return torch.where(ages >= 0, powers, 0).to(device, dtype)
+
+
+@functools.lru_cache(KEPT)
+@torch.inference_mode(False)
+def _powers(steps: int, decay: float, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The powers 1, 2, .. of the decay, and the sums of those from 0 on: [T, 1, 1] each."""
+    powers = torch.tensor(decay, dtype=torch.float64) ** torch.arange(steps + 1)
+    sums = powers[:-1].cumsum(0)
+    return powers[1:, None, None].to(device, dtype), sums[:, None, None].to(device, dtype)
 
 
 def memory_decay(frames: float) -> float:

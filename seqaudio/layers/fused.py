@@ -143,17 +143,22 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         if kernels.torch_serves_gru(self.cell.weight_hh):
             return torch_kernels.run_between_resets(torch_kernels.gru, self.cell, sequences, start)
+        cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
+        hidden: Tensor = state[0]  # type: ignore[assignment]  # of the cell's state
+        if lengths is None and resets is None and kernels.stream_serves_gru(cell.weight_hh, inputs, hidden):
+            weights = (cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh)
+            outputs, hidden = kernels.gru_stream(kernels.steps("gru", inputs), inputs, *weights, hidden)
+            return outputs, GRUState(hidden)
         return super().run(sequences, start)
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
-        (W_r, W_z, W_n), (b_r, b_z, b_n) = cell.weight_ih.chunk(3), cell.bias_ih.chunk(3)
-        (c_r, c_z, c_n) = cell.bias_hh.chunk(3)
-        weight, bias = torch.cat([W_n, W_r, W_z]), torch.cat([b_n, b_r + c_r, b_z + c_z])
+        gates = 2 * cell.hidden_size  # r and z, which the kernel has behind n
+        (b_rz, b_n), (c_rz, c_n) = cell.bias_ih.tensor_split([gates]), cell.bias_hh.tensor_split([gates])
         outputs, hidden = kernels.apply(
             kernels.GRURecurrence,
             kernels.steps("gru", cell.weight_hh),
-            kernels.affine(inputs, weight, bias),
+            kernels.affine(inputs, cell.weight_ih, torch.cat([b_rz + c_rz, b_n]), first=gates),
             *(cell.weight_hh, c_n, *state, *_parts(start, state), lengths, resets),
         )
         return outputs, GRUState(hidden)

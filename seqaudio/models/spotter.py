@@ -12,12 +12,13 @@ from seqaudio.batching.batch import Batch
 from seqaudio.errors import OptionError
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
-from seqaudio.layers.decayed_sums import decayed_sums, memory_decay
+from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
 from seqaudio.models.base import MODELS, Model
 from seqaudio.state import State
 
 KERNEL = 5  # frames, and features, that a filter of the convolution covers
 STRIDE = 2  # features between two positions of a filter
+FEW_FRAMES = 64  # up to so many, a product of windows is faster than torch's convolution, whose setup takes 50 us
 
 
 class SpotterState(NamedTuple):
@@ -137,21 +138,24 @@ class SpotterModel(Model):
         """Inputs [T, B, F] -> logits [T, B, classes], those after each frame, and the state after the last real one."""
         T, B, _ = inputs.shape
         before = state if state is not None else self.initial_state(B)
-        lengths = torch.full((B,), T, dtype=torch.int64) if lengths is None else lengths
-        valid = mask(lengths, T).to(inputs.device)[..., None]
-        normalised = torch.where(valid, self._normalised(inputs), 0)
-        ones = torch.ones_like(normalised[..., :1])
-        last = (lengths - 1).to(inputs.device)
+        if not T:
+            return inputs.new_zeros(0, B, self.output.out_features), before
+        last = valid = None
+        normalised = self._normalised(inputs)
+        if lengths is not None:
+            last, valid = (lengths - 1).to(inputs.device), mask(lengths, T).to(inputs.device)[..., None]
+            normalised = torch.where(valid, normalised, 0)
         centred, level, frames = normalised, before.level, before.frames
         if self.memory_decay is not None:
             levels = decayed_sums(normalised, self.memory_decay, before.level, resets)
-            counts = decayed_sums(ones, self.memory_decay, before.frames, resets)
-            centred = torch.where(valid, normalised - levels / (counts + self.mean_prior), 0)
+            counts = decayed_counts(T, self.memory_decay, before.frames, resets)
+            centred = normalised - levels / (counts + self.mean_prior)
+            centred = centred if valid is None else torch.where(valid, centred, 0)
             level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
         heard, past = self._convolved(centred, before.past, lengths, resets)
         hidden, layers = self.layers(heard, before.layers, lengths=lengths, resets=resets)
         sums = decayed_sums(hidden, self.pooling_decay, before.outputs, resets)
-        counted = decayed_sums(ones, self.pooling_decay, before.steps, resets)
+        counted = decayed_counts(T, self.pooling_decay, before.steps, resets)
         logits: Tensor = self.output(self.dropout(sums / counted))
         outputs, steps = _at(sums, last, before.outputs), _at(counted, last, before.steps)
         return logits, SpotterState(layers, past, level, frames, outputs, steps)
@@ -205,17 +209,15 @@ class SpotterModel(Model):
         return (torch.maximum(inputs, self.floor) - self.mean) / self.std
 
     def _convolved(
-        self, centred: Tensor, past: Tensor, lengths: Tensor, resets: Tensor | None
+        self, centred: Tensor, past: Tensor, lengths: Tensor | None, resets: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The inputs of the stack [T, B, H] of centred frames [T, B, F], and the frames that later ones will need."""
         if not self.reads:
             return centred, past
         T, B, _ = centred.shape
         seen = torch.cat([past, centred.transpose(0, 1)], dim=1)  # [B, KERNEL - 1 + T, F]
-        ends = lengths.to(centred.device)[:, None] + torch.arange(self.reads, device=centred.device)
-        after = seen.gather(1, ends[..., None].expand(-1, -1, seen.shape[2]))
         if resets is None or not bool(resets.any()):
-            return self._filtered(seen).transpose(0, 1), after
+            return self._filtered(seen).transpose(0, 1), _ends(seen, lengths, self.reads)
         # a filter covers no frame before the last reset of its row, so those count as zeros
         steps = torch.arange(T, device=centred.device)[:, None].expand(T, B)
         begun = torch.where(resets, steps, -self.reads).cummax(dim=0).values  # [T, B] first frame that may be seen
@@ -223,20 +225,37 @@ class SpotterModel(Model):
         ages = steps[..., None] - self.reads + torch.arange(KERNEL, device=centred.device)
         windows = torch.where((ages >= begun[..., None])[..., None], windows, 0)
         heard = self._filtered(windows.reshape(T * B, KERNEL, -1)).view(T, B, -1)
-        first = (lengths.to(centred.device) - 1).clamp(min=0)
-        known = ends - self.reads >= begun.gather(0, first[None]).transpose(0, 1)
-        return heard, torch.where(known[..., None], after, 0)
+        places = torch.arange(-self.reads, T, device=centred.device)[None, :, None].expand(B, -1, 1)
+        first = begun[-1] if lengths is None else begun.gather(0, (lengths.to(begun.device) - 1).clamp(min=0)[None])[0]
+        known = _ends(places, lengths, self.reads) >= first[:, None, None]
+        return heard, torch.where(known, _ends(seen, lengths, self.reads), 0)
 
     def _filtered(self, seen: Tensor) -> Tensor:
         """Frames [B, t + KERNEL - 1, F] -> [B, t, H]."""
-        maps = F.relu(self.filters(seen[:, None]))  # [B, filters, t, positions]
-        projected: Tensor = self.projection(maps.transpose(1, 2).flatten(2))
+        B, t = len(seen), seen.shape[1] - KERNEL + 1
+        if B * t > FEW_FRAMES or not B:
+            maps = F.relu(self.filters(seen[:, None])).transpose(1, 2)  # [B, t, filters, positions]
+        else:
+            margin = KERNEL // 2
+            windows = F.pad(seen, (margin, margin)).unfold(1, KERNEL, 1).unfold(2, KERNEL, STRIDE)
+            weight = self.filters.weight.flatten(1)
+            products = F.linear(windows.reshape(-1, weight.shape[1]), weight, self.filters.bias)
+            maps = F.relu(products).view(B, t, -1, len(weight)).transpose(2, 3)
+        projected: Tensor = self.projection(maps.flatten(2))
         return projected
 
 
-def _at(values: Tensor, last: Tensor, before: Tensor) -> Tensor:
-    """The values [T, B, F] of each row at its last step [B]; those before where it has none."""
-    if not len(values):
-        return before
+def _at(values: Tensor, last: Tensor | None, before: Tensor) -> Tensor:
+    """The values [T, B, F] of each row at its last step [B], None for T - 1; those before where it has none."""
+    if last is None:
+        return values[-1].clone()  # not a view, which would keep the whole alive
     found = values.gather(0, last.clamp(min=0)[None, :, None].expand(1, -1, values.shape[2]))[0]
     return torch.where(last[:, None] < 0, before, found)
+
+
+def _ends(seen: Tensor, lengths: Tensor | None, reads: int) -> Tensor:
+    """Of [B, reads + T, F], the `reads` frames that end with the last real one of each row, [B, reads, F]."""
+    if lengths is None:
+        return seen[:, seen.shape[1] - reads :].clone()
+    ends = lengths.to(seen.device)[:, None] + torch.arange(reads, device=seen.device)
+    return seen.gather(1, ends[..., None].expand(-1, -1, seen.shape[2]))

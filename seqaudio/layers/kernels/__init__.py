@@ -1,8 +1,14 @@
 """Kernels: recurrences over whole windows, each forward and backward in one call, and the choice of what runs where."""
 
 from seqaudio.layers.kernels.affine import affine
-from seqaudio.layers.kernels.choice import compiled_serves, steps, torch_serves_gru, torch_serves_lstm
-from seqaudio.layers.kernels.gru import GRURecurrence
+from seqaudio.layers.kernels.choice import (
+    compiled_serves,
+    steps,
+    stream_serves_gru,
+    torch_serves_gru,
+    torch_serves_lstm,
+)
+from seqaudio.layers.kernels.gru import GRURecurrence, gru_stream
 from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRURecurrence
 from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMRecurrence
 from seqaudio.layers.kernels.loop import apply
@@ -17,8 +23,10 @@ __all__ = [
     "affine",
     "apply",
     "compiled_serves",
+    "gru_stream",
     "linear_scan",
     "steps",
+    "stream_serves_gru",
     "torch_serves_gru",
     "torch_serves_lstm",
 ]

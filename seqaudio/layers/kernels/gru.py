@@ -111,3 +111,19 @@ class GRURecurrence(torch.autograd.Function):
         d_bias = d_products[:, :, 2 * H :].sum((0, 1))
         d_hidden, d_start = initial_gradients(gradients.hidden, gradients.window)
         return None, gradients.d_gates[:, :, : 3 * H], d_weight, d_bias, d_hidden, d_start, None, None
+
+
+def gru_stream(
+    steps: Steps, inputs: Tensor, weight_ih: Tensor, bias_ih: Tensor, weight_hh: Tensor, bias_hh: Tensor, hidden: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Outputs [T, B, H] of inputs [T, B, F], T > 0, and the last of them, without gradients.
+
+    steps: those of `compiled.gru`. weight_ih [3 H, F], weight_hh [3 H, H] and the biases [3 H] are stacked r, z, n;
+    hidden: [B, H].
+    """
+    outputs = allocate(*inputs.shape[:2], hidden.shape[1], like=inputs)
+    given = (inputs, weight_ih, bias_ih, weight_hh, bias_hh, hidden)
+    x, W, b, U, c, h = (tensor.detach().contiguous().numpy() for tensor in given)
+    assert steps.stream is not None
+    steps.stream(x, W, b, U, c, h, outputs.numpy())
+    return outputs, outputs[-1].clone()

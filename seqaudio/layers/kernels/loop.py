@@ -26,12 +26,14 @@ class Steps:
     step(t, tape): everything in step t after the product U h.
     step_back(t, gradients): the backward of `step`; writes into `grad_carry` the gradient of h by paths other than U h.
     sequence(tape), sequence_back(gradients): all steps with their products in one call; only where compiled.
+    stream(...): a short window with its products with the inputs too, without gradients; of the compiled GRU alone.
     """
 
     step: Callable[[int, Any], None]
     step_back: Callable[[int, Any], None]
     sequence: Callable[[Any], None] | None = None
     sequence_back: Callable[[Any], None] | None = None
+    stream: Callable[..., None] | None = None
 
 
 def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, products: Sequence[Tensor]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.rows import (
+    Matrix,
     Row,
     add,
     add_multiplied,
@@ -99,4 +102,28 @@ def sequence_back(tape: GRUGradients) -> None:
         add_multiplied(tape.d_gates[t, :, H:], tape.weight, tape.hidden.grad_carry)
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back)
+@compiled
+def stream(
+    inputs: Matrix, weight_ih: Matrix, bias_ih: Row, weight_hh: Matrix, bias_hh: Row, hidden: Matrix, outputs: Matrix
+) -> None:
+    """Outputs [T, B, H] of inputs [T, B, F] and hidden [B, H]; weights and biases are stacked r, z, n."""
+    T, B, H = outputs.shape
+    gates, products = np.empty((T * B, 3 * H), inputs.dtype), np.empty((B, 3 * H), inputs.dtype)
+    multiply(inputs.reshape(T * B, inputs.shape[2]), weight_ih, gates)
+    before = hidden
+    for t in range(T):
+        multiply(before, weight_hh, products)
+        for b in range(B):
+            gate, product = gates[t * B + b], products[b]
+            add(gate, bias_ih)
+            add(product, bias_hh)
+            r, z, n = gate[:H], gate[H : 2 * H], gate[2 * H :]
+            add(gate[: 2 * H], product[: 2 * H])
+            sigmoid_row(gate[: 2 * H])
+            add_product(n, r, product[2 * H :])
+            tanh_row(n)
+            blend(outputs[t, b], n, z, before[b])
+        before = outputs[t]
+
+
+STEPS = Steps(step, step_back, sequence, sequence_back, stream)
