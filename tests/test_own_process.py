@@ -1,7 +1,7 @@
 """Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
-the demo among the long checks.
+alarms in test_alarms.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import soundfile
 from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.cli.main import COMMANDS, SCRIPTS
 
-ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo"}
+ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo", "alarms"}
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
     "render": ("{tune} --png {new}.png", "piano roll"),
@@ -40,6 +40,7 @@ BAD = {
     "check": ("{new}", "no such folder"),
     "sweep": ("memory_task", "did you mean memory_tasks"),
     "compare": ("{new}", "{new}"),
+    "alarms": ("{new} --positives {word} --background {word} --out {new}", "no such folder"),
     "probe": ("{word_run} {new}", "no such folder"),
     "demo": ("--out {tunes}", "not a demo"),
 }

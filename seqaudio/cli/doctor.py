@@ -132,6 +132,12 @@ CHECKS = (
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
     Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),
+    Check(
+        "other detectors",
+        _imports("pymicro_wakeword", "pyopen_wakeword", "pocketsphinx"),
+        f"{how_to_install('rivals')}, for alarms --beside",
+        False,
+    ),
     Check("torchaudio", _imports("torchaudio"), "only for tests: install the version that fits torch", False),
     Check("librosa", _imports("librosa"), "only for tests", False),
 )

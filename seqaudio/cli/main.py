@@ -43,8 +43,7 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
               ├─ prepare ──> store ── train ──> run ── evaluate
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
 
-{commands}seqaudio COMMAND --help lists its options. --use FILE first runs a Python file of yours, such as
-one that registers cells; --quiet shows no progress; --debug shows the traceback of an error.
+{commands}seqaudio COMMAND --help lists its options, and those of all commands: --use FILE, --quiet, --debug.
 """
 
 
