@@ -29,7 +29,7 @@ class Bin(NamedTuple):
 
     confidence: float  # mean probability of the answers
     accuracy: float  # share that is right
-    count: int
+    answers: int
 
 
 class ClipScores(NamedTuple):
@@ -58,7 +58,7 @@ class ClipScores(NamedTuple):
             for here in (places == place for place in range(BINS))
             if here.any()
         ]
-        error = sum(part.count * abs(part.accuracy - part.confidence) for part in bins) / len(truth)
+        error = sum(part.answers * abs(part.accuracy - part.confidence) for part in bins) / len(truth)
         recalls = [(score.recall, score.clips) for score in labels if score.clips]
         return cls(wilson(float(hits.mean()), len(truth)), mean_interval(recalls), labels, bins, error)
 
@@ -115,7 +115,7 @@ def reliability_figure(scores: ClipScores, title: str = "") -> Figure:
     figure.text(0.15 / 5.6, 1 - 0.42 / 5.4, summary, fontsize=10, color=INK, va="top")
     confidence = [part.confidence for part in scores.bins]
     accuracy = np.array([part.accuracy for part in scores.bins])
-    limits = np.array([wilson(part.accuracy, part.count) for part in scores.bins])
+    limits = np.array([wilson(part.accuracy, part.answers) for part in scores.bins])
     errors = np.abs(limits - accuracy[:, None]).T
     upper.plot([0, 1], [0, 1], "--", color=GRID, linewidth=1.2, label="calibrated")
     upper.errorbar(
@@ -125,7 +125,7 @@ def reliability_figure(scores: ClipScores, title: str = "") -> Figure:
     upper.set_ylabel("share right", fontsize=10, color=INK)
     upper.set_ylim(-0.03, 1.03)
     upper.legend(fontsize=9, frameon=False, loc="upper left")
-    lower.bar(confidence, [part.count for part in scores.bins], width=0.6 / BINS, color=INKS[2])
+    lower.bar(confidence, [part.answers for part in scores.bins], width=0.6 / BINS, color=INKS[2])
     lower.set_yscale("log")
     lower.set_ylabel("answers", fontsize=10, color=INK)
     lower.set_xlabel("probability of the answer", fontsize=10, color=INK)

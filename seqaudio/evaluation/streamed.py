@@ -11,7 +11,6 @@ from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
 from seqaudio.decoding.spotting import clip_probabilities
-from seqaudio.errors import OptionError
 from seqaudio.evaluation.keywords import CLIPS, answers, quiet_frames, smoother, with_quiet
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.extraction import extract_frames
@@ -38,20 +37,21 @@ class Way(NamedTuple):
 
 @torch.no_grad()
 def heard_in_three_ways(
-    model: Model, clips: Clips, labels: Vocabulary, settings: FeatureSettings, added: Collection[str] = ()
+    model: Model,
+    clips: Clips,
+    labels: Vocabulary,
+    settings: FeatureSettings,
+    added: Collection[str] = (),
+    seconds: Seconds = HOUR,
 ) -> dict[str, Way]:
     """The ways `whole`, `streamed` (a frame at a time from the beginning of each clip) and `hour`.
 
-    In the hour the clips follow each other in a drawn order with pauses, as often as an hour needs, and the state is
-    carried; its accuracy is that of the last time that each clip was heard. The drift is taken over the second half of
-    the clips, for which the beginning of the stream was long ago.
+    In the hour, or the given time, the clips follow each other in a drawn order with pauses, as often as the time
+    needs, and the state is carried; the accuracy is that of the last time that each clip was heard. The drift is taken
+    over the second half of the clips, for which the beginning of the stream was long ago.
     Raises OptionError for a model that needs whole clips.
     """
-    try:
-        model.eval().step(torch.zeros(1, settings.size), model.initial_state(1))
-    except ValueError as error:
-        raise OptionError(f"--streamed: {error}") from None
-    heard = _Heard(model, clips, labels, settings, added)
+    heard = _Heard(model.eval(), clips, labels, settings, added)
     whole, apart = heard.alone()
     shift, longest = settings.frame_shift, int(clips.lengths.max())
     ways = {
@@ -59,10 +59,11 @@ def heard_in_three_ways(
         "streamed": Way(heard.accuracy(apart), len(apart), longest * shift, _largest(whole, apart)),
     }
     total = float((clips.lengths + round(PAUSE / shift)).sum()) * shift
-    passes = max(LEAST_PASSES, int(np.ceil(HOUR / total)))
+    passes = max(LEAST_PASSES, int(np.ceil(seconds / total)))
     order = np.random.default_rng(0).permutation(len(clips.lengths))
     state: State = model.initial_state(1)
-    first, last = {}, {}
+    first: dict[int, _Answer] = {}
+    last: dict[int, _Answer] = {}
     for number in range(passes):
         last, state = heard.in_a_row(order, state)
         first = last if number == 0 else first
