@@ -1,25 +1,30 @@
 """Evaluate a trained keyword recogniser on a split, beside 5-nearest-neighbours on the same clips.
 
-    recipes/keyword_recognition/evaluate.py --run runs/fsdd_gru --split test
+    recipes/keyword_recognition/evaluate.py --run runs/fsdd_gru --split test --snr clean,20,10,5,0 --streamed
 
-Each use of the test split adds a line to the run's `test_reads.tsv`.
+The store may be a test set of its own, without training rows: the statistics are those of the run. Each use of the test
+split adds a line to the run's `test_reads.tsv`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from seqaudio.batching import labelled_clips
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.decoding.spotting import spotting_of
+from seqaudio.errors import OptionError
+from seqaudio.evaluation import noisy_clips, streamed
+from seqaudio.evaluation.clip_scores import ClipScores, reliability_figure
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
-from seqaudio.evaluation.keywords import clip_metrics, guess_labels, neighbour_accuracy
+from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_accuracy
 from seqaudio.evaluation.results import record_test
 from seqaudio.features.settings import FeatureSettings
+from seqaudio.pictures import save_figure
 
 
 @dataclass(frozen=True)
@@ -29,43 +34,72 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, with the same features; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
+    snr: str = ""  # clean,20,10,5,0: also with noise so many decibels below the words; needs samples or log-mel frames
+    noise_folder: Path | None = None  # recordings of noise for --snr; noise is made up by default
+    streamed: bool = False  # also frame by frame, and for an hour without a reset
     json: bool = False  # print one JSON object instead of text
+
+    def __post_init__(self) -> None:
+        if self.noise_folder is not None and not self.snr:
+            raise OptionError("--noise-folder has the noise of --snr; give --snr clean,20,10,5,0 too")
 
 
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
+    ratios = noisy_clips.parsed_ratios(config.snr)
     folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
-    split = store[config.split]
+    split, labels = store[config.split], folder.vocabulary
     # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
-    clips = labelled_clips(store, split, folder.vocabulary)
+    clips = labelled_clips(store, split, labels)
 
     model, settings = folder.model(), FeatureSettings.from_dict(store.setting("features", dict))
     added = spotting_of(folder).added
-    metrics = clip_metrics(model, clips, folder.vocabulary, settings, added=added)
-    guesses = guess_labels(model, clips, folder.vocabulary, settings, added=added)
+    probabilities = label_probabilities(model, clips, labels, settings, added=added)
+    guesses = Guesses(clips.labels, probabilities.argmax(axis=1))
+    scores = ClipScores.of(clips.labels, probabilities, labels.names)
     conditions = guesses.by_condition(split.column("condition"))
+    metrics = metrics_of(clips.labels, probabilities) | {"calibration_error": scores.calibration_error}
     metrics |= {f"accuracy_{name}": accuracy for name, (accuracy, _) in conditions.items()}
+
+    details: dict[str, Any] = scores.as_json()
+    by_snr: dict[str, dict[str, float]] = {}
+    for snr in ratios:
+        noisy = noisy_clips.noisy_clips(clips, settings, snr, config.noise_folder)
+        heard = label_probabilities(model, noisy, labels, settings, added=added)
+        by_snr[noisy_clips.ratio_name(snr)] = metrics_of(clips.labels, heard)
+    if by_snr:
+        details["by_snr"] = by_snr
+    if config.streamed:
+        ways = streamed.heard_in_three_ways(model, clips, labels, settings, added)
+        details["streamed"] = {name: way._asdict() for name, way in ways.items()}
 
     baselines = {}
     if (known := store_of_baselines(folder, store)) is not None:
-        neighbours = neighbour_accuracy(labelled_clips(known, known["train"], folder.vocabulary), clips)
+        neighbours = neighbour_accuracy(labelled_clips(known, known["train"], labels), clips)
         baselines["5-nearest-neighbours"] = {"accuracy": neighbours}
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
-    confusion = folder.figure("confusion")
-    draw_confusion(guesses.truth, guesses.guess, folder.vocabulary.names, confusion, title)
+    confusion, reliability = folder.figure("confusion"), folder.figure("reliability")
+    draw_confusion(guesses.truth, guesses.guess, labels.names, confusion, title)
+    save_figure(reliability_figure(scores, title), reliability)
     if config.split == "test":
-        record_test(config.run, metrics, baselines, store.fingerprint)
+        record_test(config.run, metrics, baselines, store.fingerprint, details)
     if config.json:
-        print_evaluation(config.run, config.split, metrics, baselines)
+        print_evaluation(config.run, config.split, metrics, baselines, details)
         return
     print(
         f"{config.split} accuracy {100 * metrics['accuracy']:.2f} % of {metrics['count']:,} clips, "
         f"{metrics['nats_per_clip']:.4f} nats a clip; {describe_baselines(baselines, 'accuracy') or 'no baselines'}"
         f"{lost_to(metrics, baselines, 'accuracy')}"
     )
+    print("\n".join(scores.summary(metrics["balanced_accuracy"])))
     for name, (accuracy, count) in conditions.items():
         print(f"  {name:<8} {100 * accuracy:.2f} % of {count:,} clips")
-    print(f"confusion matrix: {confusion}")
+    print("\n".join(scores.table()))
+    for name, found in by_snr.items():
+        print(f"  noise {name:<8} {100 * found['accuracy']:.2f} %, balanced {100 * found['balanced_accuracy']:.2f} %")
+    if config.streamed:
+        print("\n".join(streamed.table(ways)))
+    print(f"confusion matrix: {confusion}, calibration: {reliability}")
 
 
 if __name__ == "__main__":

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
 
 
-def print_evaluation(run: Path, split: str, metrics: Mapping[str, Any], baselines: Mapping[str, Any]) -> None:
-    """Print what `evaluate --json` gives: the metrics of the run and of each baseline on a split."""
-    print(json_text({"run": str(run), "split": split, "metrics": dict(metrics), "baselines": dict(baselines)}))
+def print_evaluation(
+    run: Path,
+    split: str,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Any],
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Print what `evaluate --json` gives: the metrics of the run and of each baseline on a split, and details."""
+    more = {} if details is None else {"details": dict(details)}
+    print(json_text({"run": str(run), "split": split, "metrics": dict(metrics), "baselines": dict(baselines)} | more))
 
 
 def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def student_t(degrees: float) -> float:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of items, shown in per cent: all accuracies are."""
-    return metric.startswith("accuracy")
+    return "accuracy" in metric
 
 
 def better_when(metric: str) -> Literal["higher", "lower"]:
@@ -129,7 +129,7 @@ def better_when(metric: str) -> Literal["higher", "lower"]:
 
 def smallest_step(metric: str, count: int) -> float:
     """How much one of `count` items changes the metric; 0 for a continuous metric."""
-    return 1 / count if is_share(metric) and count else 0.0
+    return 1 / count if is_share(metric) and not metric.startswith("balanced") and count else 0.0
 
 
 def format_value(metric: str, value: float) -> str:

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
 from seqaudio.decoding.spotting import FLUSH, SMOOTHING, Smoother, clip_probabilities, quiet_value
@@ -156,29 +157,43 @@ def label_probabilities(
     batches = PaddedBatches(clips, CLIPS, max_steps=MAX_STEPS)
     for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
         if isinstance(model, SpotterModel):
-            result[rows] = _spotted(model, batch, labels, settings, device)
+            inputs, lengths = with_quiet(batch, settings)
+            logits, _ = model(inputs.to(device), lengths)
+            heard = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)  # [T, B, C]
+            for column, row in enumerate(rows):
+                averages = smoother(settings, labels).push(heard[: lengths[column], column])
+                result[row] = clip_probabilities(averages, labels)
         else:
             logits, _ = model(batch.inputs.to(device), batch.lengths)
             result[rows] = logits.softmax(dim=-1).cpu().numpy()
+    return answers(result, clips, labels, added)
+
+
+def with_quiet(batch: Batch, settings: FeatureSettings) -> tuple[Tensor, Tensor]:
+    """Inputs [T, B, F] and lengths [B] of a batch of clips with quiet behind each, in which a spotter answers."""
+    quiet = quiet_frames(settings)
+    inputs = torch.full((batch.steps + quiet, batch.rows, batch.inputs.shape[2]), quiet_value(settings))
+    inputs[: batch.steps] = torch.where(batch.mask()[..., None], batch.inputs, inputs[: batch.steps])
+    return inputs, batch.lengths + quiet
+
+
+def quiet_frames(settings: FeatureSettings) -> int:
+    """Frames of quiet behind a clip."""
+    return round(FLUSH / settings.frame_shift)
+
+
+def smoother(settings: FeatureSettings, labels: Vocabulary) -> Smoother:
+    """The moving average of a stream's probabilities."""
+    return Smoother(round(SMOOTHING / settings.frame_shift), len(labels))
+
+
+def answers(probabilities: np.ndarray, clips: Clips, labels: Vocabulary, added: Collection[str] = ()) -> np.ndarray:
+    """Probabilities [N, C] without those of labels that the training added and no clip has."""
     absent = [label for label, name in enumerate(labels) if name in added and not (clips.labels == label).any()]
+    result = probabilities.copy()
     result[:, absent] = 0.0
     result /= np.maximum(result.sum(axis=1, keepdims=True), LEAST)
     return result
-
-
-def _spotted(
-    model: SpotterModel, batch: Batch, labels: Vocabulary, settings: FeatureSettings, device: torch.device | str
-) -> np.ndarray:
-    """Probabilities [B, C] of a batch of clips, each heard as a stream that ends in quiet."""
-    quiet = round(FLUSH / settings.frame_shift)
-    lengths = batch.lengths + quiet
-    inputs = torch.full((batch.steps + quiet, batch.rows, batch.inputs.shape[2]), quiet_value(settings))
-    inputs[: batch.steps] = torch.where(batch.mask()[..., None], batch.inputs, inputs[: batch.steps])
-    logits, _ = model(inputs.to(device), lengths)
-    heard = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)  # [T, B, C]
-    smoothing = round(SMOOTHING / settings.frame_shift)
-    rows = (Smoother(smoothing, len(labels)).push(heard[:length, row]) for row, length in enumerate(lengths.tolist()))
-    return np.stack([clip_probabilities(averages, labels) for averages in rows])
 
 
 def clip_metrics(
@@ -190,15 +205,18 @@ def clip_metrics(
     added: Collection[str] = (),
 ) -> dict[str, float]:
     """Accuracy, balanced accuracy (the mean over labels) and nats a clip over all clips, and their count."""
-    probabilities = label_probabilities(model, clips, labels, settings, device, added)
-    truth, count = clips.labels, len(clips.labels)
+    return metrics_of(clips.labels, label_probabilities(model, clips, labels, settings, device, added))
+
+
+def metrics_of(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The metrics of `clip_metrics` from true labels [N] and probabilities [N, C]."""
     hits = probabilities.argmax(axis=1) == truth
-    nats = -np.log(np.maximum(probabilities[np.arange(count), truth], LEAST))
+    nats = -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], LEAST))
     return {
         "accuracy": float(hits.mean()),
         "balanced_accuracy": float(np.mean([hits[truth == label].mean() for label in np.unique(truth)])),
         "nats_per_clip": float(nats.mean()),
-        "count": count,
+        "count": len(truth),
     }
 
 

@@ -122,9 +122,16 @@ def read_results(run: Path) -> dict[str, Any]:
 
 
 def record_test(
-    run: Path, metrics: dict[str, float], baselines: dict[str, dict[str, float]], store_fingerprint: str
+    run: Path,
+    metrics: dict[str, float],
+    baselines: dict[str, dict[str, float]],
+    store_fingerprint: str,
+    details: dict[str, Any] | None = None,
 ) -> None:
-    """Add a reading of the test split to `test_reads.tsv` and put its metrics into `results.json`."""
+    """Add a reading of the test split to `test_reads.tsv` and put its metrics into `results.json`.
+
+    details: further values of this reading, which `results.json` has as `test_details`.
+    """
     data = read_results(run)
     reads = run / "test_reads.tsv"
     if not reads.exists():
@@ -133,6 +140,8 @@ def record_test(
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         file.write(f"{now}\t{store_fingerprint}\t{json_text(metrics)}\n")
     data["test"] = metrics
+    if details is not None:
+        data["test_details"] = details
     data["test_reads"] = len(reads.read_bytes().splitlines()) - 1
     for name, values in baselines.items():
         data["baselines"].setdefault(name, {})["test"] = values
