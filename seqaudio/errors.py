@@ -15,6 +15,7 @@ EXTRAS = {
     "matlab": "scipy",
     "dask": "distributed",
     "tensorboard": "tensorboard",
+    "microphone": "sounddevice",
 }
 
 

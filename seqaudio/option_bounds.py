@@ -127,6 +127,11 @@ BOUNDS: dict[str, Bounds] = {
     "voices": Bounds(1, 1_000_000),
     "takes": Bounds(1, 1_000_000),
     "rows": Bounds(0, 10_000_000_000),
+    # sound that still comes in
+    "rate": RATE,
+    "channels": Bounds(1, 64),
+    "pause": Bounds(0.1, 10),
+    "background": Bounds(0, 1_000_000),
     # generated series and tasks
     "delay": Bounds(0, 1_000_000_000),
     "length": Bounds(1, 1_000_000_000),

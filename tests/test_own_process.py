@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
 
@@ -16,6 +17,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo"}
 GOOD = {
+    "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
     "render": ("{tune} --png {new}.png", "piano roll"),
     "show": ("{word} --png {new}.png", ".png"),
     "check": ("{words}", "can be trained on, with care"),
@@ -29,6 +31,7 @@ BAD = {
     "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),
     "render": ("{new}.mid --png {new}.png", "no such file"),
@@ -46,12 +49,14 @@ BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can 
 @pytest.fixture
 def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) -> dict[str, Path]:
     soundfile.write(tmp_path / "word.wav", spoken(0, 0, 0), RATE)
+    soundfile.write(tmp_path / "take.wav", np.pad(spoken(0, 0, 0), RATE), RATE)
     return {
         "words": word_store,
         "word_run": word_run,
         "tunes": tune_folder,
         "tune": tune_folder / "tune00.mid",
         "word": tmp_path / "word.wav",
+        "take": tmp_path / "take.wav",
         "new": tmp_path / "new",
     }
 
@@ -66,7 +71,7 @@ def test_good_input_is_exit_status_0(process: Command, places: dict[str, Path], 
     arguments, words = GOOD[name]
     done = process("seqaudio", name, *arguments.format(**places).split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert words in done.stdout
+    assert words.format(**places) in done.stdout
 
 
 @pytest.mark.parametrize("name", list(BAD))

@@ -12,8 +12,9 @@ import soundfile
 
 from cases import case_file
 from conftest import RATE, Command, spoken
+from seqaudio.audio.segments import segments
 from seqaudio.decoding.keywords import KeywordRecognizer
-from seqaudio.decoding.segments import ClipSeconds, segments, windows
+from seqaudio.decoding.segments import ClipSeconds, windows
 from seqaudio.run_folder import RunFolder
 
 WORDS = ("one", "two", "three")

@@ -4,6 +4,9 @@ WAV of plain 16 bits                          wav.py          read here, in a fe
 WAV, FLAC, Ogg, AIFF, AU, CAF, SPHERE ...     sndfile.py      libsndfile
 MP3, and unrecognised formats                 guard.py        libsndfile in a child process, which may crash
 M4A, WebM, the sound of videos ...            media.py        PyAV, from the extra `media`, also in that child
+
+Sound that still comes in, block by block     live.py         a microphone, raw PCM or a WAV on stdin (pcm.py), a file
+Takes cut out of it at silence                takes.py        checked, kept by label and session
 """
 
 from seqaudio.audio.containers import SUFFIXES, is_audio_name

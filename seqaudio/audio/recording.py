@@ -1,4 +1,4 @@
-"""A recording: samples at a rate; resampling, 16-bit integers, faults such as silence and clipping."""
+"""A recording: samples at a rate; resampling, also streamed, 16-bit integers, faults such as silence and clipping."""
 
 from __future__ import annotations
 
@@ -32,6 +32,27 @@ def resample(samples: np.ndarray, rate: float, wanted: float) -> np.ndarray:
     """Samples [N] or [N, channels] resampled from `rate` to `wanted` hertz by soxr's HQ; the type stays."""
     resampled: np.ndarray = soxr.resample(samples, rate, wanted, quality="HQ")
     return resampled
+
+
+class StreamResampler:
+    """Resamples a stream: chunks of any size give, one after the other, the samples that `resample` gives.
+
+    Args:
+        rate, wanted: hertz.
+    """
+
+    def __init__(self, rate: float, wanted: float) -> None:
+        self._stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Take the next samples [n] float32, n >= 0. Returns those that are ready, [m], m >= 0."""
+        ready: np.ndarray = self._stream.resample_chunk(samples)
+        return ready
+
+    def finish(self) -> np.ndarray:
+        """The samples that are still held, [m], once, after the last chunk."""
+        held: np.ndarray = self._stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+        return held
 
 
 def too_long(path: Path, seconds: float, most: float) -> AudioError:

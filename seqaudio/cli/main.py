@@ -20,6 +20,7 @@ SCRIPTS = {
 }
 COMMANDS = {
     "recognize": "recognise the keyword in each recording",
+    "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "forecast": "continue a series beyond its end, as a table and a picture",
     "render": "turn MIDI into sound and a piano roll",
@@ -40,8 +41,7 @@ MAP = """seqaudio {version}: recurrent networks for speech and music
               ├─ prepare ──> store ── train ──> run ── evaluate
   MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
 
-{commands}
-seqaudio COMMAND --help lists its options. --use FILE first runs a Python file of yours, such as
+{commands}seqaudio COMMAND --help lists its options. --use FILE first runs a Python file of yours, such as
 one that registers cells; --quiet shows no progress; --debug shows the traceback of an error.
 """
 

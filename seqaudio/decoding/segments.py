@@ -1,4 +1,4 @@
-"""Find the segments of a recording that sound, and cut windows of a clip's usual length around them."""
+"""Cut windows of a clip's usual length around the segments of a recording that sound."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from typing import Annotated
 
 import numpy as np
 
+from seqaudio.audio.segments import segments
 from seqaudio.json_files import Range
-from seqaudio.units import Decibels, Seconds
+from seqaudio.units import Seconds
 
-STEP: Seconds = 0.01  # of the levels
-BELOW_LOUDEST: Decibels = 40.0  # a step with less than this below the loudest is quiet
-ABOVE_FLOOR: Decibels = 10.0  # a step with less than this above the recording's quiet parts is quiet too
-LEAST_RANGE: Decibels = 6.0  # but not within this of the loudest
-FLOOR_SHARE = 0.1  # of the steps: those with the lowest levels are the recording's quiet parts
-GAP: Seconds = 0.2  # a shorter silence, as before a plosive, does not end a word
-SHORTEST: Seconds = 0.05  # shorter sounds are clicks, unless there is nothing else
 MARGIN: Seconds = 0.03  # before and after a segment
 HOPS = 4  # windows over a long segment overlap by three quarters
-DIGITAL: Decibels = -120.0  # level of digital silence
 
 
 @dataclass(frozen=True)
@@ -28,24 +21,6 @@ class ClipSeconds:
 
     usual: Annotated[Seconds, Range(0.001, 1e6)]  # the median
     longest: Annotated[Seconds, Range(0.001, 1e6)]  # that 95 % do not exceed
-
-
-def segments(samples: np.ndarray, rate: int) -> list[tuple[int, int]]:
-    """First and last sample, exclusive, of each segment of samples [N] that sounds; empty only without samples."""
-    step = max(1, round(STEP * rate))
-    count = len(samples) // step
-    if not count:
-        return [(0, len(samples))] if len(samples) else []
-    power = np.square(samples[: count * step].reshape(count, step), dtype=np.float64).mean(axis=1)
-    levels = 10 * np.log10(np.maximum(power, 10 ** (DIGITAL / 10)))
-    loudest = levels.max()
-    floor = np.sort(levels)[int(FLOOR_SHARE * (count - 1))]
-    quiet = max(loudest - BELOW_LOUDEST, min(floor + ABOVE_FLOOR, loudest - LEAST_RANGE))
-    loud = np.flatnonzero(levels >= quiet)
-    breaks = np.flatnonzero(np.diff(loud) > GAP / STEP)
-    firsts, lasts = loud[np.r_[0, breaks + 1]], loud[np.r_[breaks, len(loud) - 1]] + 1
-    found = [(int(first) * step, int(last) * step) for first, last in zip(firsts, lasts, strict=True)]
-    return [place for place in found if place[1] - place[0] >= SHORTEST * rate] or found
 
 
 def windows(samples: np.ndarray, rate: int, clip: ClipSeconds) -> list[list[tuple[int, int]]]:
