@@ -19,7 +19,8 @@ SCRIPTS = {
     "evaluate": "measure a run beside its baselines",
 }
 COMMANDS = {
-    "recognize": "recognise the keyword in each recording",
+    "recognize": "recognise the keywords in each recording",
+    "listen": "print keywords as they are heard, from a microphone or stdin",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "forecast": "continue a series beyond its end, as a table and a picture",
@@ -37,10 +38,7 @@ COMMANDS = {
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music
-  recordings ─┐                                            ┌─> recognize
-              ├─ prepare ──> store ── train ──> run ── evaluate
-  MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
-
+  recordings, MIDI ── prepare ──> store ── train ──> run ── evaluate, recognize, listen, generate
 {commands}seqaudio COMMAND --help lists its options. --use FILE first runs a Python file of yours, such as
 one that registers cells; --quiet shows no progress; --debug shows the traceback of an error.
 """

@@ -125,8 +125,10 @@ class Spotter:
     Args:
         run: of the recipe keyword_recognition, trained on streams.
         thresholds: by keyword, in place of those of the run. refractory: as in the module.
+    Attributes:
+        highest: the highest averaged probability of each label in this stream, or the one that has ended, [C].
     Raises:
-        RunError: a run of another recipe, or one that was trained on whole clips.
+        RunError: a run of another recipe, one that was trained on whole clips, or one whose parts do not fit.
         OptionError: a threshold for a word that is no keyword of the run.
     """
 
@@ -140,8 +142,14 @@ class Spotter:
         self.model = model.eval()
         self.labels = run.vocabulary
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
+        sizes, expected = (model.input_size, model.output.out_features), (self.settings.size, len(self.labels))
+        if sizes != expected:
+            raise RunError(
+                f"{run.path}: its model reads {sizes[0]} values a frame and tells {sizes[1]} labels, its features and "
+                f"vocabulary have {expected[0]} and {expected[1]}; train it again"
+            )
         self.about = spotting_of(run)
-        self.keywords = tuple(name for name in self.labels if name not in (UNKNOWN, SILENCE))
+        self.keywords = keywords_of(self.labels)
         for name in thresholds or {}:
             if name not in self.keywords:
                 raise OptionError(f"a threshold for {name!r}, expected one of the keywords {', '.join(self.keywords)}")
@@ -154,6 +162,8 @@ class Spotter:
     def reset(self) -> None:
         """Start a new stream."""
         shift = self.settings.frame_shift
+        self.highest = np.zeros(len(self.labels))
+        self._ended = False
         self._extractor.reset()
         self._state = self.model.initial_state(1)
         self._smoother = Smoother(round(SMOOTHING / shift), len(self.labels))
@@ -162,14 +172,16 @@ class Spotter:
 
     def push(self, samples: np.ndarray) -> list[Hit]:
         """Take the next samples [n] float32, n >= 0; the hits that are complete, in order of time."""
+        if self._ended:
+            self.reset()
         return self._hits(self.averages(self._extractor.push(samples)))
 
     def finish(self) -> list[Hit]:
-        """The hits that waited for the end, as if quiet followed; then start a new stream."""
+        """The hits that waited for the end, as if quiet followed; the next `push` starts a new stream."""
         quiet = np.zeros(round(FLUSH * self.settings.sample_rate) + self.settings.window_samples, dtype=np.float32)
         hits = self.push(quiet)
         hits += [self._hit(name, *found) for name, peaks in self._peaks.items() for found in peaks.finish()]
-        self.reset()
+        self._ended = True
         return hits
 
     @torch.no_grad()
@@ -178,7 +190,9 @@ class Spotter:
         if not len(frames):
             return np.zeros((0, len(self.labels)))
         logits, self._state = self.model(frames[:, None], state=self._state)
-        return self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+        averages = self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+        self.highest = np.maximum(self.highest, averages.max(axis=0))
+        return averages
 
     def _hits(self, averages: np.ndarray) -> list[Hit]:
         hits = [
@@ -193,6 +207,11 @@ class Spotter:
         shift, length = self.settings.frame_shift, self.settings.frame_length
         end = max(0.0, peak * shift + length - self.about.delay)
         return Hit(name, max(0.0, end - self.about.seconds.get(name, USUAL)), end, confidence, frame * shift + length)
+
+
+def keywords_of(labels: Vocabulary) -> tuple[str, ...]:
+    """The labels besides `unknown` and `silence`."""
+    return tuple(name for name in labels if name not in (UNKNOWN, SILENCE))
 
 
 def spotting_of(run: RunFolder) -> Spotting:
