@@ -72,7 +72,7 @@ def read_audio(
 def stream_audio(
     path: Path, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
 ) -> tuple[int, str, Iterator[np.ndarray]]:
-    """Read one recording block by block: its rate in hertz, its remark, and blocks [n] float32, n > 0, full scale -1..1.
+    """Read one recording block by block: its rate in hertz, its remark, and blocks [n] float32, n > 0, of full scale 1.
 
     The blocks are the samples of `read_audio`, one after the other. What libsndfile reads in this process (WAV, FLAC,
     Ogg and more) takes a few megabytes of memory, however long it is; other formats are decoded whole.

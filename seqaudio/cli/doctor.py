@@ -123,7 +123,12 @@ CHECKS = (
     Check("speech synthesis", _speech, f"{how_to_install('tts')}, for synthetic_keywords", False),
     Check("chorales", _imports("music21"), f"{how_to_install('chorales')}, for bach_chorales", False),
     Check("m4a, WebM, video", _imports("av"), how_to_install("media"), False),
-    Check("microphone", _imports("sounddevice"), f"{how_to_install('microphone')}; on Debian also apt install libportaudio2", False),
+    Check(
+        "microphone",
+        _imports("sounddevice"),
+        f"{how_to_install('microphone')}; on Debian also apt install libportaudio2",
+        False,
+    ),
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
     Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),

@@ -3,7 +3,8 @@
 Example: seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
 
 A recording as long as the clips of the training gives one line: path, label, probability. A longer one gives a line for
-each word, with its start and end in seconds behind these; `silence`, or `unknown` for other speech, where there is none.
+each word, with its start and end in seconds behind these, or one with `silence`, or with `unknown` for other speech.
+Models that were trained on whole clips give one line for every recording.
 """
 
 from __future__ import annotations
