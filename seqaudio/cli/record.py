@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from seqaudio.audio.takes import Take, TakeFolder
 
 PATIENCE: Seconds = 8.0  # of waiting for a word, after which it is said that nothing is heard
-SESSIONS = 3  # at least, for one in each of the splits
+SESSIONS = 4  # at least, for one in validation, one in the test and enough of the others in training
 BAR = 30  # columns of the level meter
 LOWEST: Decibels = -60.0  # at its left end
 PositionalSource = Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="[FILE | -]")]
