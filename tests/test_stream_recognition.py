@@ -46,7 +46,9 @@ def test_quiet_and_noise_around_a_word_do_not_hide_it(
         around, sound = noise(seconds, decibels, word), spoken(word, 1, word)
         for parts in ((around, sound), (sound, around), (around, sound, around)):
             found = heard(recognizer, *parts)
-            right += [hit.keyword for hit in found.hits] == [label] == [found.label]
+            place = 0.0 if parts[0] is sound else seconds
+            right += found.label == label
+            right -= not any(hit.keyword == label and abs(hit.start - place) < 0.2 for hit in found.hits)
             assert not found.is_clip
     assert right >= 8  # of 9
 
