@@ -200,6 +200,22 @@ def word_run(command: Command, word_store: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def spotting_run(command: Command, word_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A spotter of the words in `word_folder`, trained on made-up streams."""
+
+    def make(folder: Path) -> None:
+        percent = ("--valid-percent", "20", "--test-percent", "20")
+        options = ("--source", word_folder, "--out", folder / "words", "--sample-rate", "8000")
+        done = command("data_prep/audio_folder.py", *options, "--features", "spotting", *percent)
+        assert done.returncode == 0, done.stderr
+        options = ("--store", folder / "words", "--run", folder / "run", "--epochs", "30", "--batch-size", "32")
+        done = command("recipes/keyword_recognition/train.py", *options, "--average", "0", *SMALL)
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "spotting-run", make) / "run"
+
+
+@pytest.fixture(scope="session")
 def tune_store(command: Command, tune_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tokens of `tune_folder`."""
 

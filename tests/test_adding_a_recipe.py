@@ -36,10 +36,11 @@ def test_the_commands_of_the_recipe_page_do_what_it_says(command: Command, word_
 
 
 def test_the_blocks_of_the_python_page_run(
-    command: Command, word_run: Path, word_folder: Path, tune_folder: Path, tmp_path: Path,
+    command: Command, word_run: Path, spotting_run: Path, word_folder: Path, tune_folder: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     shutil.copytree(word_run, tmp_path / "runs" / "words")
+    shutil.copytree(spotting_run, tmp_path / "runs" / "stream")
     shutil.copy(word_folder / "two" / "s1_2.wav", tmp_path / "RECORDING.wav")
     done = command("seqaudio", "prepare", "midi_folder", "--source", tune_folder, "--out", tmp_path / "tunes")
     assert done.returncode == 0, done.stderr
@@ -51,6 +52,8 @@ def test_the_blocks_of_the_python_page_run(
         exec(compile(block, "python.md", "exec"), names)
     printed = capsys.readouterr().out
     assert re.search(r"^two 0\.\d+$", printed, re.MULTILINE)
+    assert re.search(r"^0\.\d\d to 0\.\d\d s: two [01]\.\d+$", printed, re.MULTILINE)
+    assert re.search(r"^two [01]\.\d+ True \['two'\]$", printed, re.MULTILINE)
     assert "keyword_recognition" in printed
     assert (tmp_path / "tune.mid").stat().st_size > 50
 

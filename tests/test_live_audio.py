@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import RATE, spoken
-from seqaudio.audio import read_audio, resample
+from seqaudio.audio import read_audio, resample, stream_audio
 from seqaudio.audio.live import STDIN, LiveOptions, open_live
 from seqaudio.audio.pcm import PcmFormat, PcmStream
 from seqaudio.audio.recording import StreamResampler
@@ -260,3 +260,57 @@ def test_without_sounddevice_or_portaudio_one_line_says_what_to_do(
     assert install in str(raised.value)
     assert "arecord -f S16_LE -r 16000 -c 1 | seqaudio listen ... -" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+# --- files, block by block ---
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [("a.wav", (1,)), ("a.flac", (1,)), ("a.flac", (1, 0.5)), ("a.flac", (1, -1)), ("a.ogg", (1, 1)), ("a.mp3", (1,))],
+)
+@pytest.mark.parametrize("wanted", [None, 16000])
+def test_blocks_of_a_file_are_the_recording(
+    tmp_path: Path, name: str, channels: tuple[float, ...], wanted: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqaudio.audio.sndfile.BLOCK_VALUES", 1000)
+    soundfile.write(tmp_path / name, np.stack([WORD * channel for channel in channels], axis=1), RATE)
+    expected = read_audio(tmp_path / name, wanted)
+    rate, remark, blocks = stream_audio(tmp_path / name, wanted)
+    found = list(blocks)
+    assert (rate, remark) == (expected.sample_rate, expected.remark)
+    assert np.array_equal(np.concatenate(found), expected.samples)
+    assert (len(found) > 2) == name.endswith((".flac", ".ogg")), "small WAV files and MP3 are decoded whole"
+
+
+def test_a_large_wav_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqaudio.audio.reading.LARGEST", 1000)
+    monkeypatch.setattr("seqaudio.audio.sndfile.BLOCK_VALUES", 1000)
+    soundfile.write(tmp_path / "a.wav", WORD, RATE)
+    _, _, blocks = stream_audio(tmp_path / "a.wav")
+    found = list(blocks)
+    assert max(map(len, found)) == 1000
+    assert np.array_equal(np.concatenate(found), read_audio(tmp_path / "a.wav").samples)
+
+
+def test_what_is_wrong_with_a_file_is_told_as_for_the_whole(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "whole.flac", np.tile(WORD, 9), RATE)
+    content = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "cut.flac").write_bytes(content[: len(content) // 2])
+    (tmp_path / "text.flac").write_bytes(b"fLaC, no more")
+    (tmp_path / "text.wav").write_bytes(b"no sound")
+    samples = np.tile(WORD, 9)
+    samples[20_000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, RATE, "FLOAT")
+    soundfile.write(tmp_path / "empty.flac", samples[:0], RATE)
+    for name in ("cut.flac", "text.flac", "text.wav", "nan.wav", "empty.flac", "missing.flac"):
+        with pytest.raises(AudioError) as whole:
+            read_audio(tmp_path / name)
+        with pytest.raises(AudioError) as blocks:
+            list(stream_audio(tmp_path / name)[2])
+        assert blocks.value.reason == whole.value.reason
+    with pytest.raises(AudioError, match=r"expected at most 1\.0 s"):
+        next(stream_audio(tmp_path / "whole.flac", max_seconds=1.0)[2])
+    soundfile.write(tmp_path / "units.wav", WORD * 32768, RATE, "FLOAT")
+    with pytest.raises(AudioError, match="times full scale, expected about 1"):
+        list(stream_audio(tmp_path / "units.wav")[2])

@@ -1,7 +1,7 @@
 """Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
-alarms in test_alarms.py, the demo among the long checks.
+listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import soundfile
 from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.cli.main import COMMANDS, SCRIPTS
 
-ELSEWHERE = {"prepare", "train", "evaluate", "recognize", "generate", "forecast", "info", "sweep", "demo", "alarms"}
+ELSEWHERE = {
+    "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
+    "wake",
+}  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
     "render": ("{tune} --png {new}.png", "piano roll"),
@@ -31,6 +34,7 @@ BAD = {
     "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "listen": ("{word_run} {word}", "was trained on whole clips"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),

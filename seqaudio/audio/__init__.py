@@ -11,7 +11,7 @@ Takes cut out of it at silence                takes.py        checked, kept by l
 
 from seqaudio.audio.band import band_limit, band_limit_of, band_limits, tell_bands
 from seqaudio.audio.containers import SUFFIXES, is_audio_name
-from seqaudio.audio.reading import read_audio
+from seqaudio.audio.reading import read_audio, stream_audio
 from seqaudio.audio.recording import Recording, require_full_scale, resample, sound_fault, sound_faults
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "resample",
     "sound_fault",
     "sound_faults",
+    "stream_audio",
     "tell_bands",
 ]

@@ -22,14 +22,14 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from seqaudio.audio.pcm import LOUDEST, PcmFormat, PcmStream, Width
-from seqaudio.audio.reading import read_audio
-from seqaudio.audio.recording import MAX_SECONDS, StreamResampler, require_full_scale
+from seqaudio.audio.reading import resampled, stream_audio
+from seqaudio.audio.recording import MAX_SECONDS
 from seqaudio.errors import AudioError, OptionError, how_to_install
 from seqaudio.ledger import Reason
 from seqaudio.units import Seconds
 
 STDIN = Path("-")  # the source that means stdin
-BLOCK: Seconds = 0.1  # of sound at once, at most
+BLOCK: Seconds = 0.08  # of sound at once, at most
 WAITING: Seconds = 0.5  # after which a microphone without sound is looked at
 SHOWN = 12  # devices that an error names
 
@@ -98,7 +98,7 @@ def open_live(
         source: a file, `-` for stdin, or None for a microphone.
         rate: hertz of the blocks; by default that of the source.
         command: of seqaudio, for a line that shows how to pipe sound into it.
-        max_seconds: of a file, which is held in memory whole.
+        max_seconds: of a file; a longer one is refused.
     Raises:
         OptionError: no microphone, none of that name, no package or library to record with; a microphone and another
             source.
@@ -111,21 +111,16 @@ def open_live(
         raise OptionError(f"--microphone and the source {source} exclude each other; leave one of them out")
     if source == STDIN:
         return _stdin(options, rate, command)
-    recording = read_audio(source, rate, max_seconds)
-    require_full_scale(source, recording.samples)
-    size = max(1, round(BLOCK * recording.sample_rate))
-    blocks = (recording.samples[start : start + size] for start in range(0, len(recording.samples), size))
-    return LiveSound(str(source), recording.sample_rate, blocks, [recording.remark] if recording.remark else [])
+    own, remark, whole = stream_audio(source, rate, max_seconds)
+    return LiveSound(str(source), own, _cut(whole, own), [remark] if remark else [])
 
 
-def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[np.ndarray]:
-    """Blocks [n] float32 of a stream at another rate, in hertz; those that are empty are left out."""
-    stream = StreamResampler(rate, wanted)
+def _cut(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """Blocks of at most BLOCK seconds."""
+    size = max(1, round(BLOCK * rate))
     for block in blocks:
-        if len(ready := stream.push(block)):
-            yield ready
-    if len(held := stream.finish()):
-        yield held
+        for start in range(0, len(block), size):
+            yield block[start : start + size]
 
 
 # --- stdin ---

@@ -1,8 +1,10 @@
-"""Read one recording from any file."""
+"""Read one recording from any file, whole or block by block."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,8 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from seqaudio.audio.containers import begins_like_sound, is_safe, media_name
-from seqaudio.audio.recording import MAX_SECONDS, SAMPLE_RATES, Recording, resample, too_long
-from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile
+from seqaudio.audio.recording import (
+    MAX_SECONDS,
+    SAMPLE_RATES,
+    Recording,
+    StreamResampler,
+    require_full_scale,
+    resample,
+    too_long,
+)
+from seqaudio.audio.sndfile import NotDecodedError, StoppedError, decode_with_sndfile, stream_with_sndfile
 from seqaudio.audio.unfinished import bytes_behind, missing_sizes
 from seqaudio.audio.wav import LARGEST, read_plain_wav
 from seqaudio.errors import AudioError, OptionError, how_to_install
@@ -45,8 +55,7 @@ def read_audio(
         OptionError: sample_rate outside 100 Hz..1 MHz.
     """
     path = path if isinstance(path, Path) else Path(path)  # parsing a path again costs more than opening it
-    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
-        raise OptionError(f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz")
+    _check_rate(sample_rate)
     start = _start(path) if not content else content if content[:4] == b"RIFF" else content[:HEAD]
     recording = read_plain_wav(start)
     if recording is None:
@@ -58,6 +67,72 @@ def read_audio(
         return recording
     resampled = resample(recording.samples, recording.sample_rate, sample_rate)
     return Recording(resampled, sample_rate, recording.remark)
+
+
+def stream_audio(
+    path: Path, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
+) -> tuple[int, str, Iterator[np.ndarray]]:
+    """Read one recording block by block: its rate in hertz, its remark, and blocks [n] float32, n > 0, of full scale 1.
+
+    The blocks are the samples of `read_audio`, one after the other. What libsndfile reads in this process (WAV, FLAC,
+    Ogg and more) takes a few megabytes of memory, however long it is; other formats are decoded whole.
+
+    Raises:
+        AudioError, OptionError: as `read_audio`, and for samples far beyond full scale; damage that only the end of a
+            file shows is raised behind the blocks before it.
+    """
+    _check_rate(sample_rate)
+    start = _start(path)
+    whole = read_plain_wav(start) is not None or path.suffix.lower() == ".raw" or media_name(start)
+    found: tuple[int, str, Iterator[np.ndarray]] | None = None
+    if not whole and is_safe(start):
+        with suppress(NotDecodedError, StoppedError):  # read_audio knows what else to try, or how to say it
+            found = stream_with_sndfile(path, max_seconds, missing_sizes(path))
+    if found is None:
+        recording = read_audio(path, sample_rate, max_seconds, start)
+        require_full_scale(path, recording.samples)
+        return recording.sample_rate, recording.remark, iter((recording.samples,))
+    rate, remark, blocks = found
+    if start[:4] == b"RIFF" and not remark and (rest := bytes_behind(path)):
+        remark = _behind(rest)
+    checked = _checked(path, blocks, max_seconds)
+    if sample_rate is None or sample_rate == rate:
+        return rate, remark, checked
+    return sample_rate, remark, resampled(checked, rate, sample_rate)
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[np.ndarray]:
+    """Blocks [n] float32 of a stream at another rate, in hertz; those that are empty are left out."""
+    stream = StreamResampler(rate, wanted)
+    for block in blocks:
+        if len(ready := stream.push(block)):
+            yield ready
+    if len(held := stream.finish()):
+        yield held
+
+
+def _checked(path: Path, blocks: Iterator[np.ndarray], max_seconds: float) -> Iterator[np.ndarray]:
+    """The blocks, each checked; where libsndfile loses sync in a FLAC, the rest comes from another decoder."""
+    given = 0
+    try:
+        for block in blocks:
+            _check_values(path, block, given)
+            require_full_scale(path, block)
+            given += len(block)
+            yield block
+    except StoppedError:
+        rest = read_audio(path, max_seconds=max_seconds).samples[given:]
+        require_full_scale(path, rest)
+        yield rest
+
+
+def _check_rate(sample_rate: int | None) -> None:
+    if sample_rate is not None and sample_rate not in SAMPLE_RATES:
+        raise OptionError(f"sample rate {sample_rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz")
+
+
+def _behind(rest: int) -> str:
+    return f"{rest:,} bytes behind the sound that its header names are not read"
 
 
 def _start(path: Path) -> bytes:
@@ -87,7 +162,7 @@ def _decode(path: Path, start: bytes, max_seconds: float) -> Recording:
             return _guarded(path, "sndfile", "", max_seconds)
         recording = decode_with_sndfile(path, max_seconds, missing_sizes(path))
         if start[:4] == b"RIFF" and not recording.remark and (rest := bytes_behind(path)):
-            return replace(recording, remark=f"{rest:,} bytes behind the sound that its header names are not read")
+            return replace(recording, remark=_behind(rest))
         return recording
     except StoppedError as error:
         if start[:4] != b"fLaC":
@@ -114,12 +189,16 @@ def _other_flac_decoder(path: Path, error: AudioError, max_seconds: float) -> Re
     return replace(recording, remark=f"read by FFmpeg ({error.detail})")
 
 
-def _check_values(path: Path, samples: np.ndarray) -> None:
-    """Raise AudioError for samples [N] that are NaN, infinite or so large that resampling or squares would overflow."""
+def _check_values(path: Path, samples: np.ndarray, before: int | None = None) -> None:
+    """Raise AudioError for samples [N] that are NaN, infinite or so large that resampling or squares would overflow.
+
+    before: samples that precede them, where they are a block of a recording.
+    """
     if samples.max() <= LOUDEST and samples.min() >= -LOUDEST:  # false for NaN, which max and min propagate
         return
     first = int(np.argmin(np.abs(samples) <= LOUDEST))
-    detail = f"sample {first} of {len(samples)} is {samples[first]:g}, expected at most {LOUDEST:,.0f} times full scale"
+    place = f"sample {first} of {len(samples)}" if before is None else f"sample {before + first}"
+    detail = f"{place} is {samples[first]:g}, expected at most {LOUDEST:,.0f} times full scale"
     raise AudioError(path, Reason.NOT_FINITE, detail)
 
 

@@ -58,7 +58,8 @@ class StreamResampler:
 def too_long(path: Path, seconds: float, most: float) -> AudioError:
     """The error for a recording of more seconds than are allowed."""
     detail = (
-        f"{seconds:,.1f} s, expected at most {most:,.1f} s; --max-seconds of prepare, recognize and info allows more"
+        f"{seconds:,.1f} s, expected at most {most:,.1f} s; "
+        "--max-seconds of prepare, recognize, listen and info allows more"
     )
     return AudioError(path, Reason.TOO_LONG, detail)
 

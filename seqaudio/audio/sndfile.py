@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -56,13 +56,7 @@ def decode_with_sndfile(path: Path, max_seconds: float, patches: Patches | None 
         NotDecodedError: libsndfile does not open it.
         StoppedError: truncated or damaged. AudioError: empty or longer than `max_seconds`.
     """
-    source = PatchedFile(path, patches) if patches else os.fsencode(path) if os.name == "posix" else str(path)
-    try:
-        file = soundfile.SoundFile(source)
-    except soundfile.LibsndfileError as error:
-        message = "no format is recognised" if error.code == BAD_FILE else _message(error)
-        raise NotDecodedError(message, error.code in UNSUPPORTED) from None
-    with file:
+    with _opened(path, patches) as file:
         mean = MeanOfChannels()
         samples, remark = _decode(file, path, max_seconds, mean), REMARK if patches else ""
         if mean.loudest is not None:
@@ -73,10 +67,54 @@ def decode_with_sndfile(path: Path, max_seconds: float, patches: Patches | None 
         return Recording(samples, file.samplerate, remark)
 
 
+def stream_with_sndfile(
+    path: Path, max_seconds: float, patches: Patches | None = None
+) -> tuple[int, str, Iterator[np.ndarray]]:
+    """The same recording as its rate, its remark, and blocks of samples [n] float32, n > 0, one after the other.
+
+    A file of several channels is decoded twice, as only its end shows whether they cancel each other. Errors are raised
+    as by `decode_with_sndfile`, at the latest in place of the last block.
+    """
+    remark = REMARK if patches else ""
+    mixed: Callable[[np.ndarray], np.ndarray] = MeanOfChannels()
+    with _opened(path, patches) as file:
+        rate = file.samplerate
+        if file.channels > 1:
+            mean = MeanOfChannels()
+            for _ in _blocks(file, path, max_seconds, mean):
+                pass
+            if mean.loudest is not None:
+                loudest, cancel = mean.loudest, cancel_remark(file.channels, mean.loudest)
+                remark = f"{remark}; {cancel}" if remark else cancel
+                mixed = lambda block: block[:, loudest]  # noqa: E731
+
+    def blocks() -> Iterator[np.ndarray]:
+        with _opened(path, patches) as again:
+            yield from _blocks(again, path, max_seconds, mixed)
+
+    return rate, remark, blocks()
+
+
+def _opened(path: Path, patches: Patches | None) -> soundfile.SoundFile:
+    source = PatchedFile(path, patches) if patches else os.fsencode(path) if os.name == "posix" else str(path)
+    try:
+        return soundfile.SoundFile(source)
+    except soundfile.LibsndfileError as error:
+        message = "no format is recognised" if error.code == BAD_FILE else _message(error)
+        raise NotDecodedError(message, error.code in UNSUPPORTED) from None
+
+
 def _decode(
     file: soundfile.SoundFile, path: Path, max_seconds: float, mixed: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """All samples [N] float32 of an open file; `mixed` turns blocks [n, C] into one channel [n]."""
+    return np.concatenate(list(_blocks(file, path, max_seconds, mixed)))
+
+
+def _blocks(
+    file: soundfile.SoundFile, path: Path, max_seconds: float, mixed: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[np.ndarray]:
+    """The samples of an open file, block by block, [n] float32, at least one."""
     rate = file.samplerate
     if rate not in SAMPLE_RATES:
         detail = f"its header says {rate} Hz, expected {SAMPLE_RATES.start} to {SAMPLE_RATES[-1]} Hz"
@@ -86,14 +124,13 @@ def _decode(
     if promised > most:
         raise too_long(path, promised / rate, max_seconds)
     block_frames = max(1, BLOCK_VALUES // file.channels)
-    blocks = [np.zeros(0, dtype=np.float32)]
     arrived = 0
     try:
         while len(block := file.read(block_frames, dtype="float32", always_2d=True)):
-            blocks.append(mixed(block))
             arrived += len(block)
             if arrived > most:
                 raise too_long(path, arrived / rate, max_seconds)
+            yield mixed(block)
     except soundfile.LibsndfileError as error:
         arrived = _readable(path)
         reason = Reason.TRUNCATED if any(mark in file.extra_info for mark in _STREAM_CUT) else Reason.DAMAGED
@@ -106,7 +143,6 @@ def _decode(
         raise StoppedError(path, Reason.TRUNCATED, cut)
     if not arrived:
         raise AudioError(path, Reason.EMPTY, "a header, but no samples")
-    return np.concatenate(blocks)
 
 
 def _readable(path: Path) -> int:

@@ -20,7 +20,8 @@ SCRIPTS = {
 }
 COMMANDS = {
     "wake": "make a wake-word detector from nothing, in minutes",
-    "recognize": "recognise the keyword in each recording",
+    "recognize": "recognise the keywords in each recording",
+    "listen": "print keywords as they are heard, from a microphone or stdin",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "forecast": "continue a series beyond its end, as a table and a picture",
@@ -39,10 +40,7 @@ COMMANDS = {
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music
-  recordings ─┐                                            ┌─> recognize
-              ├─ prepare ──> store ── train ──> run ── evaluate
-  MIDI ───────┘                                            └─> generate ──> .mid .wav .png .txt
-
+  recordings, MIDI ── prepare ──> store ── train ──> run ── evaluate, recognize, listen, generate
 {commands}seqaudio COMMAND --help lists its options, and those of all commands: --use FILE, --quiet, --debug.
 """
 

@@ -1,5 +1,16 @@
-"""Decode the outputs of trained models: keywords, text, new notes."""
+"""Decode the outputs of trained models: keywords of recordings and streams, text, new notes."""
 
+from seqaudio.decoding.recognition import Recognition, StreamRecognizer
 from seqaudio.decoding.sampling import StepModel, sample, sample_roll
+from seqaudio.decoding.spotting import Hit, Spotter, Spotting
 
-__all__ = ["StepModel", "sample", "sample_roll"]
+__all__ = [
+    "Hit",
+    "Recognition",
+    "Spotter",
+    "Spotting",
+    "StepModel",
+    "StreamRecognizer",
+    "sample",
+    "sample_roll",
+]

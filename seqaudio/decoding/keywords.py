@@ -1,4 +1,4 @@
-"""Recognise the keyword in a recording, with the features and labels of a trained run."""
+"""Recognise the keyword in a recording by a model of whole clips; `recognition.py` serves those of streams."""
 
 from __future__ import annotations
 
@@ -36,12 +36,16 @@ class Heard(NamedTuple):
 
 
 class KeywordRecognizer:
-    """The model of a keyword run, with its features and labels. Raises RunError for a run of another recipe."""
+    """The model of a keyword run, with its features and labels.
+
+    Raises RunError for a run of another recipe, or one that was trained on streams.
+    """
 
     def __init__(self, run: RunFolder) -> None:
         run.require("keyword_recognition", "recognising keywords")
         model = run.model()
-        assert isinstance(model, KeywordModel)
+        if not isinstance(model, KeywordModel):
+            raise RunError(f"{run.path}: was trained on streams; decoding.recognition.StreamRecognizer takes it")
         self.model = model
         self.labels = run.vocabulary
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
@@ -51,7 +55,7 @@ class KeywordRecognizer:
                 f"{model.layers.input_size}; train it again"
             )
         self.extractor = FeatureExtractor(self.settings)
-        self.clip = _clip_seconds(run)
+        self.clip = clip_seconds_of(run)
 
     def recognize(self, file: Path, max_seconds: Seconds = MAX_SECONDS) -> list[Heard]:
         """The labels recognised in a recording, the most probable first. Raises AudioError with the reason.
@@ -92,7 +96,7 @@ class KeywordRecognizer:
         return Heard(self.labels[best], float(probabilities[best]), first / rate, last / rate)
 
 
-def _clip_seconds(run: RunFolder) -> ClipSeconds:
+def clip_seconds_of(run: RunFolder) -> ClipSeconds:
     """The lengths that the run keeps; for a run of an older version those of its store, or else those of most words."""
     found: ClipSeconds | None = run.input_fact("clip_seconds", ClipSeconds | None)
     if found is not None:

@@ -31,7 +31,8 @@ from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 
 SPOTTING_FILE = "spotting.json"  # of a run
 THRESHOLD = 0.5  # smoothed probability of a keyword from which on it counts as heard, where a run has none of its own
-SMOOTHING: Seconds = 0.1  # probabilities are averaged over this time
+SMOOTHING: Seconds = 0.24  # log odds are averaged over this time
+MOST_ODDS = 15.0  # natural logarithm: a frame counts no more than that
 REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within this time
 FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
 USUAL: Seconds = 0.5  # length of a word where a run does not keep it
@@ -61,21 +62,26 @@ class Hit(NamedTuple):
 
 
 class Smoother:
-    """A moving average of probabilities over the last frames of a stream.
+    """A moving average of log odds over the last frames of a stream, as probabilities.
+
+    An average of probabilities is ruled by the frames that are near 1, of which there are many; one of log odds tells a
+    word from what is nearly the word. Before the first frame nothing was heard.
 
     frames: of the average. labels: number of labels, C.
     """
 
     def __init__(self, frames: int, labels: int) -> None:
         self.frames = max(1, frames)
-        self._past = np.zeros((self.frames - 1, labels))
+        self._past = np.full((self.frames - 1, labels), -MOST_ODDS)
 
     def push(self, probabilities: np.ndarray) -> np.ndarray:
-        """Probabilities [T, C] of the next frames -> their averages [T, C] with the frames before."""
-        seen = np.concatenate([self._past, probabilities])
-        sums = np.cumsum(np.concatenate([np.zeros((1, seen.shape[1])), seen]), axis=0)
+        """Probabilities [T, C] float64 of the next frames -> their averages [T, C] with the frames before."""
+        held = np.clip(probabilities, 1e-12, 1 - 1e-12)
+        odds = np.clip(np.log(held) - np.log1p(-held), -MOST_ODDS, MOST_ODDS)
+        seen = np.concatenate([self._past, odds])
         self._past = seen[len(seen) - self.frames + 1 :]
-        averages: np.ndarray = (sums[self.frames :] - sums[: -self.frames]) / self.frames
+        windows = np.lib.stride_tricks.sliding_window_view(seen, self.frames, axis=0)
+        averages: np.ndarray = 1.0 / (1.0 + np.exp(-windows.mean(axis=-1)))
         return averages
 
 
@@ -125,8 +131,10 @@ class Spotter:
     Args:
         run: of the recipe keyword_recognition, trained on streams.
         thresholds: by keyword, in place of those of the run. refractory: as in the module.
+    Attributes:
+        highest: the highest averaged probability of each label in this stream, or the one that has ended, [C].
     Raises:
-        RunError: a run of another recipe, or one that was trained on whole clips.
+        RunError: a run of another recipe, one that was trained on whole clips, or one whose parts do not fit.
         OptionError: a threshold for a word that is no keyword of the run.
     """
 
@@ -140,8 +148,14 @@ class Spotter:
         self.model = model.eval()
         self.labels = run.vocabulary
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
+        sizes, expected = (model.input_size, model.output.out_features), (self.settings.size, len(self.labels))
+        if sizes != expected:
+            raise RunError(
+                f"{run.path}: its model reads {sizes[0]} values a frame and tells {sizes[1]} labels, its features and "
+                f"vocabulary have {expected[0]} and {expected[1]}; train it again"
+            )
         self.about = spotting_of(run)
-        self.keywords = tuple(name for name in self.labels if name not in (UNKNOWN, SILENCE))
+        self.keywords = keywords_of(self.labels)
         for name in thresholds or {}:
             if name not in self.keywords:
                 raise OptionError(f"a threshold for {name!r}, expected one of the keywords {', '.join(self.keywords)}")
@@ -154,6 +168,8 @@ class Spotter:
     def reset(self) -> None:
         """Start a new stream."""
         shift = self.settings.frame_shift
+        self.highest = np.zeros(len(self.labels))
+        self._ended = False
         self._extractor.reset()
         self._state = self.model.initial_state(1)
         self._smoother = Smoother(round(SMOOTHING / shift), len(self.labels))
@@ -162,14 +178,16 @@ class Spotter:
 
     def push(self, samples: np.ndarray) -> list[Hit]:
         """Take the next samples [n] float32, n >= 0; the hits that are complete, in order of time."""
+        if self._ended:
+            self.reset()
         return self._hits(self.averages(self._extractor.push(samples)))
 
     def finish(self) -> list[Hit]:
-        """The hits that waited for the end, as if quiet followed; then start a new stream."""
+        """The hits that waited for the end, as if quiet followed; the next `push` starts a new stream."""
         quiet = np.zeros(round(FLUSH * self.settings.sample_rate) + self.settings.window_samples, dtype=np.float32)
         hits = self.push(quiet)
         hits += [self._hit(name, *found) for name, peaks in self._peaks.items() for found in peaks.finish()]
-        self.reset()
+        self._ended = True
         return hits
 
     @torch.no_grad()
@@ -178,7 +196,9 @@ class Spotter:
         if not len(frames):
             return np.zeros((0, len(self.labels)))
         logits, self._state = self.model(frames[:, None], state=self._state)
-        return self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+        averages = self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+        self.highest = np.maximum(self.highest, averages.max(axis=0))
+        return averages
 
     def _hits(self, averages: np.ndarray) -> list[Hit]:
         hits = [
@@ -193,6 +213,11 @@ class Spotter:
         shift, length = self.settings.frame_shift, self.settings.frame_length
         end = max(0.0, peak * shift + length - self.about.delay)
         return Hit(name, max(0.0, end - self.about.seconds.get(name, USUAL)), end, confidence, frame * shift + length)
+
+
+def keywords_of(labels: Vocabulary) -> tuple[str, ...]:
+    """The labels besides `unknown` and `silence`."""
+    return tuple(name for name in labels if name not in (UNKNOWN, SILENCE))
 
 
 def spotting_of(run: RunFolder) -> Spotting:
