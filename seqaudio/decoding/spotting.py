@@ -47,7 +47,7 @@ class Spotting:
 
     thresholds: dict[str, Share] = field(default_factory=dict)
     seconds: dict[str, Length] = field(default_factory=dict)
-    delay: Length = 0.15  # usual time from the end of a word to the peak of its probability
+    delay: Length = 0.25  # usual time from the end of a word to the peak of its probability
     added: list[str] = field(default_factory=list)  # labels that the training added to those of the store
 
 
@@ -196,7 +196,7 @@ class Spotter:
         if not len(frames):
             return np.zeros((0, len(self.labels)))
         logits, self._state = self.model(frames[:, None], state=self._state)
-        averages = self._smoother.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+        averages = self._smoother.push(logits[:, 0].double().softmax(dim=-1).numpy())
         self.highest = np.maximum(self.highest, averages.max(axis=0))
         return averages
 

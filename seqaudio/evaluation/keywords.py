@@ -159,7 +159,7 @@ def label_probabilities(
         if isinstance(model, SpotterModel):
             inputs, lengths = with_quiet(batch, settings)
             logits, _ = model(inputs.to(device), lengths)
-            heard = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)  # [T, B, C]
+            heard = logits.double().softmax(dim=-1).cpu().numpy()  # [T, B, C]
             for column, row in enumerate(rows):
                 averages = smoother(settings, labels).push(heard[: lengths[column], column])
                 result[row] = clip_probabilities(averages, labels)

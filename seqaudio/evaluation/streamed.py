@@ -122,7 +122,7 @@ class _Heard:
             if self.spotter:
                 sound = torch.cat([batch.inputs, quiet])
                 logits, state = self.model(sound, state=state)
-                averages = average.push(logits[:, 0].softmax(dim=-1).numpy().astype(np.float64))
+                averages = average.push(logits[:, 0].double().softmax(dim=-1).numpy())
                 end = int(batch.lengths) + quiet_frames(self.settings)
                 heard[row] = self._answer(logits[:end, 0], averages[:end])
             else:
@@ -133,7 +133,7 @@ class _Heard:
 
     def _answer(self, logits: Tensor, averages: np.ndarray | None = None) -> _Answer:
         """The answer of logits [T, C]; averages [T, C]: of the probabilities of a stream that goes on."""
-        probabilities = logits.softmax(dim=-1).numpy().astype(np.float64)
+        probabilities = logits.double().softmax(dim=-1).numpy()
         if not self.spotter:
             return _Answer(logits.numpy(), probabilities[-1])
         if averages is None:
