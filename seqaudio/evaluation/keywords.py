@@ -10,7 +10,14 @@ import numpy as np
 import torch
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
-from seqaudio.decoding.spotting import FLUSH, SMOOTHING, Smoother, clip_probabilities, quiet_value
+from seqaudio.decoding.spotting import (
+    FLUSH,
+    SMOOTHING,
+    Smoother,
+    clip_probabilities,
+    quiet_value,
+    state_after_quiet,
+)
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Model, SpotterModel
@@ -169,12 +176,12 @@ def label_probabilities(
 def _spotted(
     model: SpotterModel, batch: Batch, labels: Vocabulary, settings: FeatureSettings, device: torch.device | str
 ) -> np.ndarray:
-    """Probabilities [B, C] of a batch of clips, each heard as a stream that ends in quiet."""
+    """Probabilities [B, C] of a batch of clips, each heard as a stream that begins and ends in quiet."""
     quiet = round(FLUSH / settings.frame_shift)
     lengths = batch.lengths + quiet
     inputs = torch.full((batch.steps + quiet, batch.rows, batch.inputs.shape[2]), quiet_value(settings))
     inputs[: batch.steps] = torch.where(batch.mask()[..., None], batch.inputs, inputs[: batch.steps])
-    logits, _ = model(inputs.to(device), lengths)
+    logits, _ = model(inputs.to(device), lengths, state_after_quiet(model, settings, batch.rows))
     heard = logits.softmax(dim=-1).cpu().numpy().astype(np.float64)  # [T, B, C]
     smoothing = round(SMOOTHING / settings.frame_shift)
     rows = (Smoother(smoothing, len(labels)).push(heard[:length, row]) for row, length in enumerate(lengths.tolist()))
