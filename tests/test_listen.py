@@ -148,3 +148,20 @@ def test_a_hit_is_printed_while_the_pipe_is_open_and_ctrl_c_sums_up(
         told = listening.stderr.read().decode()
         assert listening.wait(60) == 130
     assert re.fullmatch(r"interrupted after [23]\.\d s: 2 hits \(two 1, one 1\)", told.splitlines()[-1])
+
+
+def test_without_a_source_it_listens_to_a_microphone(
+    command: Command, spotting_run: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    for words in ((), ("--microphone", "2")):
+        done = command("seqaudio", "listen", spotting_run, *words)
+        assert_refused(done, "a microphone needs the package sounddevice", "| seqaudio listen ... -")
+    done = command("seqaudio", "listen", spotting_run, file, "--microphone")
+    assert_refused(done, "--microphone and the source", "exclude each other")
+
+
+def test_a_file_that_is_no_sound_is_refused_in_one_line(command: Command, spotting_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF no more")
+    assert_refused(command("seqaudio", "listen", spotting_run, tmp_path / "a.wav", "--quiet"), "a.wav")
+    assert_refused(command("seqaudio", "listen", spotting_run, tmp_path / "none.wav"), "none.wav: missing")

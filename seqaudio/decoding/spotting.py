@@ -25,6 +25,7 @@ from seqaudio.features import FeatureSettings, StreamingExtractor
 from seqaudio.files import write_json
 from seqaudio.json_files import Range, checked, read_json
 from seqaudio.models import SpotterModel
+from seqaudio.models.spotter import SpotterState
 from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
@@ -35,6 +36,7 @@ SMOOTHING: Seconds = 0.24  # log odds are averaged over this time
 MOST_ODDS = 15.0  # natural logarithm: a frame counts no more than that
 REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within this time
 FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
+LEAD: Seconds = 0.2  # of quiet before a stream, since a word at its very start is recognised less well
 USUAL: Seconds = 0.5  # length of a word where a run does not keep it
 
 Share = Annotated[float, Range(0, 1)]
@@ -171,7 +173,7 @@ class Spotter:
         self.highest = np.zeros(len(self.labels))
         self._ended = False
         self._extractor.reset()
-        self._state = self.model.initial_state(1)
+        self._state = state_after_quiet(self.model, self.settings, 1)
         self._smoother = Smoother(round(SMOOTHING / shift), len(self.labels))
         refractory, hold = round(self.refractory / shift), round(FLUSH / shift)
         self._peaks = {name: Peaks(self.thresholds[name], refractory, hold) for name in self.keywords}
@@ -239,6 +241,15 @@ def keep_spotting(run: Path, spotting: Spotting) -> None:
 def quiet_value(settings: FeatureSettings) -> float:
     """The log-mel energy of digital silence."""
     return float(np.log(settings.floor))
+
+
+@torch.no_grad()
+def state_after_quiet(model: SpotterModel, settings: FeatureSettings, batch_size: int) -> SpotterState:
+    """The state in which streams begin: that after LEAD seconds of digital silence."""
+    parameter = next(model.parameters())
+    quiet = parameter.new_full((round(LEAD / settings.frame_shift), batch_size, settings.size), quiet_value(settings))
+    state: SpotterState = model(quiet)[1]
+    return state
 
 
 def clip_probabilities(averages: np.ndarray, labels: Vocabulary) -> np.ndarray:

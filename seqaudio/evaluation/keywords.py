@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
-from seqaudio.decoding.spotting import FLUSH, SMOOTHING, Smoother, clip_probabilities, quiet_value
+from seqaudio.decoding.spotting import (
+    FLUSH,
+    SMOOTHING,
+    Smoother,
+    clip_probabilities,
+    quiet_value,
+    state_after_quiet,
+)
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Model, SpotterModel
@@ -158,7 +165,7 @@ def label_probabilities(
     for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
         if isinstance(model, SpotterModel):
             inputs, lengths = with_quiet(batch, settings)
-            logits, _ = model(inputs.to(device), lengths)
+            logits, _ = model(inputs.to(device), lengths, state_after_quiet(model, settings, batch.rows))
             heard = logits.double().softmax(dim=-1).cpu().numpy()  # [T, B, C]
             for column, row in enumerate(rows):
                 averages = smoother(settings, labels).push(heard[: lengths[column], column])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
-from seqaudio.decoding.spotting import clip_probabilities
+from seqaudio.decoding.spotting import clip_probabilities, state_after_quiet
 from seqaudio.evaluation.keywords import CLIPS, answers, quiet_frames, smoother, with_quiet
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.extraction import extract_frames
@@ -98,8 +98,8 @@ class _Heard:
         batches = PaddedBatches(self.clips, CLIPS, max_steps=MAX_STEPS)
         for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
             inputs, lengths = with_quiet(batch, self.settings) if self.spotter else (batch.inputs, batch.lengths)
-            logits, _ = self.model(inputs, lengths)
-            state, steps = self.model.initial_state(batch.rows), []
+            state, steps = self._begun(batch.rows), []
+            logits, _ = self.model(inputs, lengths, state)
             for frame in inputs:
                 step, state = self.model.step(frame, state)
                 steps.append(step)
@@ -130,6 +130,12 @@ class _Heard:
                 heard[row] = self._answer(logits)
                 _, state = self.model(quiet, torch.tensor([pause]), state)
         return heard, state
+
+    def _begun(self, rows: int) -> State:
+        """The state in which a clip heard alone begins."""
+        if isinstance(self.model, SpotterModel):
+            return state_after_quiet(self.model, self.settings, rows)
+        return self.model.initial_state(rows)
 
     def _answer(self, logits: Tensor, averages: np.ndarray | None = None) -> _Answer:
         """The answer of logits [T, C]; averages [T, C]: of the probabilities of a stream that goes on."""
