@@ -20,7 +20,7 @@ from seqaudio.errors import OptionError
 from seqaudio.evaluation.clip_scores import ClipScores, mean_interval
 from seqaudio.evaluation.comparison import better_when, smallest_step
 from seqaudio.evaluation.intervals import wilson
-from seqaudio.evaluation.keywords import Guesses, guess_labels
+from seqaudio.evaluation.keywords import Guesses, label_probabilities
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.noisy_clips import CLEAN, noisy_clips, parsed_ratios
 from seqaudio.evaluation.results import read_results
@@ -41,7 +41,8 @@ def test_guesses_are_those_of_each_row_alone(tmp_path: Path) -> None:
     torch.manual_seed(3)
     model = KeywordModel(4, 2, hidden_size=6, layers=1).eval()
     sequences = LabelledSequences(train, store.names.encode(train.labels))
-    guesses = guess_labels(model, sequences, store.names, FeatureSettings())
+    probabilities = label_probabilities(model, sequences, store.names, FeatureSettings())
+    guesses = Guesses(sequences.labels, probabilities.argmax(axis=1))
     for row in range(len(train)):
         logits, _ = model(torch.tensor(train.sequence(row))[:, None], torch.tensor(train.lengths[row : row + 1]))
         assert guesses.guess[row] == logits.argmax()

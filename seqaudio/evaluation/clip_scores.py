@@ -124,9 +124,10 @@ def reliability_figure(scores: ClipScores, title: str = "") -> Figure:
     )  # fmt: skip
     upper.set_ylabel("share right", fontsize=10, color=INK)
     upper.set_ylim(-0.03, 1.03)
-    upper.legend(fontsize=9, frameon=False, loc="upper left")
+    upper.legend(fontsize=9, frameon=False, loc="lower right")
     lower.bar(confidence, [part.answers for part in scores.bins], width=0.6 / BINS, color=INKS[2])
     lower.set_yscale("log")
+    lower.set_ylim(bottom=0.5)
     lower.set_ylabel("answers", fontsize=10, color=INK)
     lower.set_xlabel("probability of the answer", fontsize=10, color=INK)
     lower.set_xlim(0, 1.03)

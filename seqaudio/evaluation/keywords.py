@@ -131,19 +131,6 @@ class Guesses:
         return {name: (self.accuracy(condition == name), int(np.sum(condition == name))) for name in names}
 
 
-def guess_labels(
-    model: Model,
-    clips: Clips,
-    labels: Vocabulary,
-    settings: FeatureSettings,
-    device: torch.device | str = "cpu",
-    added: Collection[str] = (),
-) -> Guesses:
-    """The likeliest label of each row."""
-    probabilities = label_probabilities(model, clips, labels, settings, device, added)
-    return Guesses(truth=clips.labels, guess=probabilities.argmax(axis=1))
-
-
 @torch.no_grad()
 def label_probabilities(
     model: Model,
