@@ -100,6 +100,7 @@ BOUNDS: dict[str, Bounds] = {
     "other_speech": SHARE,
     "unknown_share": SHARE,
     "hold": Bounds(0, 1_000, above=True),
+    "inside_weight": Bounds(0, 1_000),
     "background_weight": Bounds(0, 1_000),
     "quiet": SHARE,
     "in_rooms": SHARE,

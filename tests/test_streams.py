@@ -105,7 +105,7 @@ def test_the_label_of_a_word_is_the_target_behind_it_and_nothing_is_within(clips
         background = np.full(source.frames, source.silence)
         targets, weights = source._targets(words, background.copy())
         for word in words:
-            assert not weights[word.first + overlap : word.end].any()
+            assert not weights[word.end - 3 : word.end].any()
             behind = targets[word.end : word.end + 4]
             assert (behind == word.label).all()
             assert (weights[word.end : word.end + 4] == 1.0).all()

@@ -1,13 +1,14 @@
 """Made-up streams for training a spotter: words among quiet, speech and noise, with one target a frame.
 
-    |    pause    |   word   |hold|   other speech   | pause |  word  |hold|next word ...
-     silence       no loss    word  unknown            ...
+    |   pause   |   word   | hold |  other speech  | pause |  word  | hold |next word ...
+       silence    unknown    word      unknown      silence
 
 Clips of a store are placed anywhere in a longer sound, changed by `augmentation/frames.py`, put into rooms and mixed
 with noise as log-mel energies (`augmentation/spectra.py`). A stream depends on (seed, epoch, number) alone.
 
 The label of a word is the target of the frames just behind it, for `hold` seconds: by then the whole word was heard, so
-that words which begin alike differ. From its first frame until a little after these frames nothing else is a target.
+that words which begin alike differ. Within a word the target is `unknown` (`silence` where there is no such label), so
+that no other word is heard in its beginning; just before its end and just behind the target frames there is no loss.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from seqaudio.units import Decibels, Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 
 DEAF: Seconds = 0.2  # behind the target frames of a word, which count for nothing
+UNTOLD: Seconds = 0.06  # before the end of a word, where it may be known already, and which count for nothing
 OVERLAP: Seconds = 0.1  # of the next word that the target frames of a word may cover
 LEAST_TARGETS = 4  # frames of a word
 LONG_PAUSES = 0.1  # share of the pauses
@@ -53,7 +55,8 @@ QUIET: tuple[Decibels, Decibels] = (25.0, 60.0)  # signal-to-noise ratio of a st
 LEVELS: tuple[Decibels, Decibels] = (-45.0, -8.0)  # dBFS of the loudest frames of a stream
 WORDS = 100  # of a keyword, from which its usual length is taken
 STATISTICS_STREAMS = 128  # from which the mean and deviation of frames are taken
-MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone
+MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone,
+RANGE: Decibels = 25.0  # which is at least this far below the loudest frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,7 @@ class StreamOptions:
     unknown_share: float = 0.4  # share of the words that are of the class unknown, if there is one
     hold: Seconds = 0.3  # the label of a word is the target for this time behind it
     background_weight: float = 0.4  # weight in the loss of a frame without a keyword; one with a keyword has 1
+    inside_weight: float = 0.4  # the same of a frame within a word, which is not heard before its end
     quiet: float = 0.2  # share of streams without audible noise
     in_rooms: float = 0.3  # share of streams in a room
     cut_off: float = 0.2  # share of streams that begin or end in digital silence, as a recording does
@@ -283,13 +287,16 @@ class Streams:
     def _targets(self, words: list[Word], background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Targets [T] and weights [T] of a stream."""
         shift = self.settings.frame_shift
-        hold, deaf, overlap = (round(time / shift) for time in (self.options.hold, DEAF, OVERLAP))
+        times = (self.options.hold, DEAF, OVERLAP, UNTOLD)
+        hold, deaf, overlap, margin = (round(time / shift) for time in times)
         targets, weights = background, np.full(self.frames, self.options.background_weight, dtype=np.float32)
         ends = []
         for number, word in enumerate(words):
             following = words[number + 1].first + overlap if number + 1 < len(words) else self.frames
             ends.append(min(self.frames, word.end + hold, max(following, word.end + LEAST_TARGETS)))
             weights[word.first : ends[-1] + deaf] = 0.0
+            inside = slice(word.first, max(word.first, word.end - margin))
+            targets[inside], weights[inside] = self.reject, self.options.inside_weight
         for word, end in zip(words, ends, strict=True):
             targets[word.end : end] = word.label
             weights[word.end : end] = self.options.background_weight if word.label == self.reject else 1.0
@@ -306,8 +313,9 @@ class Streams:
             power = in_room(power, made_up_room(self.settings, draw) if room is None else room)
         snr = draw.uniform(*(QUIET if draw.random() < options.quiet else self.snr))
         power = power + at_snr(snr, 0.0, self._noise(draw))
-        loudness = self._reference + draw.uniform(*LEVELS) / DECIBELS
-        own = draw.uniform(*MICROPHONE) / DECIBELS + self._reference - np.log(mels)
+        loudest = draw.uniform(*LEVELS)
+        loudness = self._reference + loudest / DECIBELS
+        own = draw.uniform(MICROPHONE[0], min(MICROPHONE[1], loudest - RANGE)) / DECIBELS + self._reference - np.log(mels)
         floor = np.exp(own + 0.3 * draw.standard_normal(power.shape))
         frames: np.ndarray = np.log(power * np.exp(loudness) + floor).astype(np.float32)
         frames[:first], frames[end:] = np.log(self.settings.floor), np.log(self.settings.floor)
