@@ -102,7 +102,7 @@ BOUNDS: dict[str, Bounds] = {
     "hold": Bounds(0, 1_000, above=True),
     "inside_weight": Bounds(0, 1_000),
     "background_weight": Bounds(0, 1_000),
-    "quiet": SHARE,
+    "without_noise": SHARE,
     "in_rooms": SHARE,
     "cut_off": SHARE,
     # session

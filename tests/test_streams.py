@@ -26,7 +26,7 @@ from seqaudio.batching.clips import JoinedClips
 from seqaudio.batching.streams import (
     LEVELS,
     MICROPHONE,
-    OVERLAP,
+    UNTOLD,
     Sounds,
     StreamOptions,
     Streams,
@@ -96,16 +96,19 @@ def test_batches_are_time_major_and_finite(clips: tuple[Clips, Vocabulary]) -> N
     assert torch.isfinite(batch.inputs).all() and torch.isfinite(batch.weights).all()
 
 
-def test_the_label_of_a_word_is_the_target_behind_it_and_nothing_is_within(clips: tuple[Clips, Vocabulary]) -> None:
+def test_the_label_of_a_word_is_the_target_behind_it_and_its_inside_is_none(
+    clips: tuple[Clips, Vocabulary],
+) -> None:
     source = streams(clips, stream_seconds=8.0, joined=0.0, pause=1.0, cut_off=0.0)
-    overlap = round(OVERLAP / SETTINGS.frame_shift)  # of the next word that the target of a word may cover
+    margin = round(UNTOLD / SETTINGS.frame_shift)
     found = 0
     for number in range(4):
         _, _, words = source._sounds(0, np.random.default_rng(number))
         background = np.full(source.frames, source.silence)
         targets, weights = source._targets(words, background.copy())
         for word in words:
-            assert not weights[word.end - 3 : word.end].any()
+            assert not weights[word.end - margin : word.end].any()
+            assert (targets[word.first : word.end - margin] == source.reject).all()
             behind = targets[word.end : word.end + 4]
             assert (behind == word.label).all()
             assert (weights[word.end : word.end + 4] == 1.0).all()
@@ -168,7 +171,7 @@ def test_other_speech_is_unknown_where_it_sounds(clips: tuple[Clips, Vocabulary]
 
 
 def test_levels_lie_within_the_bounds(clips: tuple[Clips, Vocabulary]) -> None:
-    source = streams(clips, cut_off=0.0, in_rooms=0.0, snr=(20.0, 25.0), quiet=0.0)
+    source = streams(clips, cut_off=0.0, in_rooms=0.0, snr=(20.0, 25.0), without_noise=0.0)
     reference = full_scale(SETTINGS)
     for number in range(12):
         frames, targets, _ = source.stream(0, number)

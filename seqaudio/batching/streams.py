@@ -56,6 +56,7 @@ LEVELS: tuple[Decibels, Decibels] = (-45.0, -8.0)  # dBFS of the loudest frames 
 WORDS = 100  # of a keyword, from which its usual length is taken
 STATISTICS_STREAMS = 128  # from which the mean and deviation of frames are taken
 MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone,
+BELOW_LOUDEST: Decibels = 6.0  # of the mean energy of a word, to which ratios refer
 RANGE: Decibels = 25.0  # which is at least this far below the loudest frames
 
 
@@ -73,7 +74,7 @@ class StreamOptions:
     hold: Seconds = 0.3  # the label of a word is the target for this time behind it
     background_weight: float = 0.4  # weight in the loss of a frame without a keyword; one with a keyword has 1
     inside_weight: float = 0.4  # the same of a frame within a word, which is not heard before its end
-    quiet: float = 0.2  # share of streams without audible noise
+    without_noise: float = 0.4  # share of streams without audible noise
     in_rooms: float = 0.3  # share of streams in a room
     cut_off: float = 0.2  # share of streams that begin or end in digital silence, as a recording does
     speech_folder: tuple[Path, ...] = ()  # folders or recordings of speech without keywords
@@ -311,11 +312,13 @@ class Streams:
         if draw.random() < options.in_rooms:
             room = sounds.rooms[int(draw.integers(len(sounds.rooms)))] if sounds.rooms else None
             power = in_room(power, made_up_room(self.settings, draw) if room is None else room)
-        snr = draw.uniform(*(QUIET if draw.random() < options.quiet else self.snr))
-        power = power + at_snr(snr, 0.0, self._noise(draw))
+        snr = draw.uniform(*(QUIET if draw.random() < options.without_noise else self.snr))
+        power = power + at_snr(snr + BELOW_LOUDEST, 0.0, self._noise(draw))
         loudest = draw.uniform(*LEVELS)
         loudness = self._reference + loudest / DECIBELS
-        own = draw.uniform(MICROPHONE[0], min(MICROPHONE[1], loudest - RANGE)) / DECIBELS + self._reference - np.log(mels)
+        own = (
+            draw.uniform(MICROPHONE[0], min(MICROPHONE[1], loudest - RANGE)) / DECIBELS + self._reference - np.log(mels)
+        )
         floor = np.exp(own + 0.3 * draw.standard_normal(power.shape))
         frames: np.ndarray = np.log(power * np.exp(loudness) + floor).astype(np.float32)
         frames[:first], frames[end:] = np.log(self.settings.floor), np.log(self.settings.floor)
