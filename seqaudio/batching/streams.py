@@ -57,7 +57,7 @@ WORDS = 100  # of a keyword, from which its usual length is taken
 STATISTICS_STREAMS = 128  # from which the mean and deviation of frames are taken
 MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone,
 BELOW_LOUDEST: Decibels = 6.0  # of the mean energy of a word, to which ratios refer
-RANGE: Decibels = 25.0  # which is at least this far below the loudest frames
+RANGE: Decibels = 35.0  # which is at least this far below the loudest frames
 
 
 @dataclass(frozen=True, kw_only=True)
