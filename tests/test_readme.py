@@ -16,7 +16,9 @@ from seqaudio.cli.main import COMMANDS
 from seqaudio.cli.scripts import load, preparations, recipes
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+# of a pipe, such as arecord ... | seqaudio listen ..., the last command
+SHELL = [line.rpartition("| ")[2] for block in BLOCKS for line in block.splitlines() if line]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 

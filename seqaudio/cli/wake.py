@@ -205,14 +205,14 @@ def judge(config: Config) -> None:
     words, judged_on = config.place("card") / "words", background(config)[1]
     speech = None if judged_on else config.place("card") / "speech"
     speak_unheard(config, words, speech)
-    if speech is not None:
-        say("no --background: false alarms are counted on made-up speech of synthetic voices, which says little")
     failures = []
     for word in config.words:
         options = _card_options(config, word, judged_on)
         if word in spotting_of(RunFolder(config.out)).thresholds and (options.out / "card.json").is_file():
             print(f"{options.out / 'card.md'}: kept")
             continue
+        if speech is not None:
+            say("no --background: false alarms are counted on made-up speech of synthetic voices, which says little")
         try:
             alarms.main(options)
         except SeqAudioError as error:  # of one word, such as a false score of 1; the others have their cards
