@@ -9,9 +9,9 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import tyro
 
 from conftest import ROOT, Command
+from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.main import COMMANDS
 from seqaudio.cli.scripts import load, preparations, recipes
 
@@ -40,7 +40,7 @@ def test_every_readme_command_is_understood(line: str) -> None:
     else:
         assert name in COMMANDS
         module = import_module(f"seqaudio.cli.{name}")
-    tyro.cli(module.Config, args=rest)
+    parse(module.Config, rest, "", f"seqaudio {name}")
 
 
 @pytest.mark.parametrize("code", PYTHON)
