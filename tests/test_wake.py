@@ -144,7 +144,7 @@ def test_the_second_round_of_the_page_judges_what_it_did_not_train_on(home: Path
     for detector in card["detectors"]:
         assert [missed["snr"] for missed in detector["judged"][0]["also"]] == card["material"]["snr"]
     told = (home / "told.txt").read_text(encoding="utf-8")
-    assert f"10 real clips of {WORD!r} are not trained on" in told
+    assert f"real clips of {WORD!r} that are not trained on, and judge in a table of their own: 10" in told
     assert "10 other clips of the word, judged apart" in told
 
 

@@ -205,13 +205,14 @@ def judge(config: Config) -> None:
     words, judged_on = config.place("card") / "words", background(config)[1]
     speech = None if judged_on else config.place("card") / "speech"
     speak_unheard(config, words, speech)
-    failures = []
+    failures, told = [], False
     for word in config.words:
         options = _card_options(config, word, judged_on)
         if word in spotting_of(RunFolder(config.out)).thresholds and (options.out / "card.json").is_file():
             print(f"{options.out / 'card.md'}: kept")
             continue
-        if speech is not None:
+        if speech is not None and not told:
+            told = True
             say("no --background: false alarms are counted on made-up speech of synthetic voices, which says little")
         try:
             alarms.main(options)
@@ -261,7 +262,11 @@ def held_out(config: Config, word: str) -> Path | None:
         return None
     table = config.place("card") / f"real_{word.replace(' ', '_')}.csv"
     count = write_held_out(table, Store(config.place("real-store")), config.real, word)
-    say(f"{count:,} real clips of {word!r} are not trained on: they judge, in a table of their own")
+    say(
+        f"real clips of {word!r} that are not trained on, and judge in a table of their own: {count:,}"
+        if count
+        else f"the real clips of {word!r} are too few to hold some out: all are trained on, and none judges"
+    )
     return table if count else None
 
 
