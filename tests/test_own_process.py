@@ -35,6 +35,7 @@ BAD = {
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
     "listen": ("{word_run} {word}", "was trained on whole clips"),
+    "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),

@@ -9,14 +9,16 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-import tyro
 
 from conftest import ROOT, Command
+from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.main import COMMANDS
 from seqaudio.cli.scripts import load, preparations, recipes
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHELL = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line]
+BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+# of a pipe, such as arecord ... | seqaudio listen ..., the last command
+SHELL = [line.rpartition("| ")[2] for block in BLOCKS for line in block.splitlines() if line]
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -38,7 +40,7 @@ def test_every_readme_command_is_understood(line: str) -> None:
     else:
         assert name in COMMANDS
         module = import_module(f"seqaudio.cli.{name}")
-    tyro.cli(module.Config, args=rest)
+    parse(module.Config, rest, "", f"seqaudio {name}")
 
 
 @pytest.mark.parametrize("code", PYTHON)

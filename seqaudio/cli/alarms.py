@@ -40,12 +40,13 @@ class Config:
     word: str | None = None  # keyword of the run; needed where it has several
     where: str = ""  # rows of the table --positives: COLUMN=VALUE,..., such as word=alexa,split=test
     near_misses: Path | None = None  # clips that sound similar: a folder or a table
+    also: Path | None = None  # more clips of the word, judged apart, as those of people beside synthetic ones
     snr: str = "clean,20,10,5,0"  # dB of the words above the background, with commas; clean: without background
     per_hour: float = 0.5  # false alarms an hour that the chosen threshold allows
     threshold: float | None = None  # judge this threshold of the run; by default one is chosen
     choosing: float = 0.33  # share of the files of background on which thresholds are chosen, and that judge nothing
     low_pass: float | None = None  # hertz: nothing above is heard, in words and background alike
-    beside: str = ""  # rivals on the same sound, with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx
+    beside: str = ""  # on the same sound, with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx, other runs
     beside_word: str | None = None  # the word as the rivals call it, such as hey_jarvis; by default that of the run
     cut: Path | None = None  # new folder for false alarms as WAVs: choosing/ to train on, judged/ to listen to
     keep: bool = False  # keep the chosen or given threshold in the run, for recognize and listen
@@ -71,11 +72,11 @@ def main(config: Config) -> None:
     own = SpotterDetector(run, config.word)
     detectors: list[Detector] = [own, *rivals(config, own.word)]
     clips = clips_of(config.positives, parsed_where(config.where))
-    near = () if config.near_misses is None else clips_of(config.near_misses, {})
+    near, also = (() if path is None else clips_of(path, {}) for path in (config.near_misses, config.also))
     share = 0.0 if config.threshold is not None and len(detectors) == 1 else config.choosing
     chosen_on, judged_on = split_background(sounds, share, config.seed)
     material = Material(
-        own.word, clips, chosen_on, judged_on, near, ratios, config.per_hour, config.low_pass, config.seed
+        own.word, clips, chosen_on, judged_on, near, also, ratios, config.per_hour, config.low_pass, config.seed
     )
     scored = score(detectors, material, config.threshold)
     write(scored.card, files)
@@ -117,12 +118,17 @@ def parsed_ratios(text: str) -> tuple[float, ...]:
 
 def rivals(config: Config, word: str) -> list[Detector]:
     """The detectors of `--beside` that know the word; the others are named on stderr and left out."""
-    from seqaudio.evaluation.alarms.rivals import UnknownWordError, rival
+    from seqaudio.evaluation.alarms.detectors import SpotterDetector
+    from seqaudio.evaluation.alarms.rivals import RIVALS, UnknownWordError, rival
+    from seqaudio.run_folder import RunFolder
 
-    found = []
+    found: list[Detector] = []
     for name in dict.fromkeys(part.strip() for part in config.beside.split(",") if part.strip()):
         try:
-            found.append(rival(name, config.beside_word or word))
+            if name not in RIVALS and Path(name).is_dir():
+                found.append(SpotterDetector(RunFolder(Path(name)), word))
+            else:
+                found.append(rival(name, config.beside_word or word))
         except UnknownWordError as error:
             say(f"{error}; it is left out (--beside-word gives another word)")
     return found

@@ -33,6 +33,7 @@ class Material:
     choosing: Sequence[Path]  # background on which thresholds are chosen; empty where all are given
     judged: Sequence[Path]  # background on which they are judged, and that lies under the words
     near_misses: Sequence[Clip] = ()
+    also: Sequence[Clip] = ()  # more clips of the word, judged apart
     snr: Sequence[Decibels] = (CLEAN,)
     per_hour: float = 0.5  # alarms that the chosen threshold allows
     low_pass: Hertz | None = None
@@ -89,6 +90,7 @@ class Judged:
     alarms: Rate
     words: list[Missed]
     near_misses: Share | None
+    also: list[Missed]  # of the clips that are judged apart
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,15 @@ def score(detectors: Sequence[Detector], material: Material, threshold: float | 
     Raises SourceError where no clip or no background can be read.
     """
     reader = Reader(material.low_pass)
-    total = len(material.choosing) + len(material.judged) + len(material.clips) * len(material.snr)
+    clips = len(material.clips) + len(material.also)
+    total = len(material.choosing) + len(material.judged) + clips * len(material.snr)
     with progress("scorecard", total + len(material.near_misses), "files") as advance:
         choosing = BackgroundTrack(material.choosing, reader, material.seed)
         chosen_on = record(detectors, _followed(choosing, advance)) if material.choosing else []
         judged = BackgroundTrack(material.judged, reader, material.seed)
         judged_on = record(detectors, _followed(judged, advance))
-        heard: list[list[Words]] = [[] for _ in detectors]
-        for snr in material.snr:
-            track = WordTrack(material.clips, material.judged, snr, reader, material.seed)
-            _take_words(heard, detectors, record(detectors, _followed(track, advance)), track)
+        heard, track = _hear(detectors, material.clips, material, reader, advance)
+        apart, more = _hear(detectors, material.also, material, reader, advance) if material.also else ([], None)
         near: list[list[Words]] = [[] for _ in detectors]
         if material.near_misses:
             others = WordTrack(material.near_misses, material.judged, material.snr[0], reader, material.seed)
@@ -170,10 +171,11 @@ def score(detectors: Sequence[Detector], material: Material, threshold: float | 
         thresholds = _thresholds(detector, before, material.per_hour, threshold if not place else None)
         after = false[place], judged.seconds / HOUR
         others_heard = near[place][0] if near[place] else None
-        found = [_judged(detector, *one, before, after, material, heard[place], others_heard) for one in thresholds]
+        all_heard = heard[place], apart[place] if apart else ()
+        found = [_judged(detector, *one, before, after, material, all_heard, others_heard) for one in thresholds]
         curve = _curve(detector, after, material, heard[place])
         cards.append(DetectorCard(detector.name, detector.word, detector.version, detector.scale, found, curve))
-    about = _about(material, choosing, judged, track, len(near[0][0].highest) if near[0] else 0)
+    about = _about(material, choosing, judged, track, more, len(near[0][0].highest) if near[0] else 0)
     card = Card(material.word, about, _versions(), cards, list(_remarks(cards, material, choosing.seconds / HOUR)))
     return Scored(card, (false_before[0], choosing) if false_before else None, (false[0], judged))
 
@@ -185,6 +187,17 @@ def _followed(track: BackgroundTrack | WordTrack, advance: Advance) -> Iterator[
         if track.done > before:
             advance(track.done - before)
             before = track.done
+
+
+def _hear(
+    detectors: Sequence[Detector], clips: Sequence[Clip], material: Material, reader: Reader, advance: Advance
+) -> tuple[list[list[Words]], WordTrack]:
+    """What each detector heard of clips at each ratio, and the last track."""
+    heard: list[list[Words]] = [[] for _ in detectors]
+    for snr in material.snr:
+        track = WordTrack(clips, material.judged, snr, reader, material.seed)
+        _take_words(heard, detectors, record(detectors, _followed(track, advance)), track)
+    return heard, track
 
 
 def _take_words(
@@ -215,19 +228,25 @@ def _judged(
     before: tuple[Alarms, float] | None,
     after: tuple[Alarms, float],
     material: Material,
-    heard: Sequence[Words],
+    heard: tuple[Sequence[Words], Sequence[Words]],
     near: Words | None,
 ) -> Judged:
-    missed = []
-    for snr, part in zip(material.snr, heard, strict=True):
-        hits = part.hits(threshold)
-        late = delays(part, threshold, detector.step, detector.wait)
-        median, most = np.quantile(late, [0.5, 0.95]).tolist() if len(late) else (None, None)
-        share = Share.from_counts(int(np.count_nonzero(~hits)), len(hits))
-        missed.append(Missed(snr_name(snr), share, median, most))
+    """heard: of the clips, and of those that are judged apart, at each ratio."""
+    missed, also = (
+        [_missed(detector, threshold, snr, part) for snr, part in zip(material.snr, parts, strict=False)]
+        for parts in heard
+    )
     accepted = None if near is None else Share.from_counts(int(near.hits(threshold).sum()), len(near.highest))
     chosen = None if before is None else Rate.from_count(before[0].above(threshold), before[1])
-    return Judged(threshold, origin, chosen, Rate.from_count(after[0].above(threshold), after[1]), missed, accepted)
+    rate = Rate.from_count(after[0].above(threshold), after[1])
+    return Judged(threshold, origin, chosen, rate, missed, accepted, also)
+
+
+def _missed(detector: Detector, threshold: float, snr: Decibels, heard: Words) -> Missed:
+    hits = heard.hits(threshold)
+    late = delays(heard, threshold, detector.step, detector.wait)
+    median, most = np.quantile(late, [0.5, 0.95]).tolist() if len(late) else (None, None)
+    return Missed(snr_name(snr), Share.from_counts(int(np.count_nonzero(~hits)), len(hits)), median, most)
 
 
 def _curve(detector: Detector, after: tuple[Alarms, float], material: Material, heard: Sequence[Words]) -> list[Point]:
@@ -245,7 +264,12 @@ def _curve(detector: Detector, after: tuple[Alarms, float], material: Material, 
 
 
 def _about(
-    material: Material, choosing: BackgroundTrack, judged: BackgroundTrack, track: WordTrack, near: int
+    material: Material,
+    choosing: BackgroundTrack,
+    judged: BackgroundTrack,
+    track: WordTrack,
+    also: WordTrack | None,
+    near: int,
 ) -> dict[str, Any]:
     return {
         "seed": material.seed,
@@ -253,6 +277,7 @@ def _about(
         "low_pass": material.low_pass,
         "snr": [snr_name(snr) for snr in material.snr],
         "words": {"clips": len(track.places), "left_out": len(track.left_out)},
+        "also": {"clips": len(also.places) if also else 0, "left_out": len(also.left_out) if also else 0},
         "near_misses": {"clips": near, "left_out": len(material.near_misses) - near},
         "background": {
             name: {"files": len(part.spans), "left_out": len(part.left_out), "hours": part.seconds / HOUR}
@@ -306,19 +331,18 @@ def described(card: Card) -> Iterator[str]:
         [_alarm_cells(one.name, judged) for one in card.detectors for judged in one.judged],
     )
     yield ""
-    yield from _table(
-        ("detector", "threshold", "", "background", "missed", "95 %", "delay, median", "95 % of delays"),
-        [
-            _word_cells(one.name, judged, missed)
-            for one in card.detectors
-            for judged in one.judged
-            for missed in judged.words
-        ],
-    )
+    judgements = [(one.name, judged) for one in card.detectors for judged in one.judged]
+    yield from _table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].words])
     yield ""
+    if about["also"]["clips"]:
+        yield f"{about['also']['clips']} other clips of the word, judged apart at the same thresholds:"
+        yield ""
+        yield from _table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].also])
+        yield ""
     yield from (f"- {remark}" for remark in (*card.remarks, *_READING))
 
 
+_WORD_COLUMNS = ("detector", "threshold", "", "background", "missed", "95 %", "delay, median", "95 % of delays")
 _PURPOSE = {"choosing": "for choosing thresholds", "judged": "for judging them"}
 _READING = (
     "a hit lies between the word's start and 1 s after its end; alarms less than 1 s apart are one",
