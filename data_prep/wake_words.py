@@ -1,4 +1,4 @@
-"""Prepare recorded wake words: up to 600 clips a set, of four; Apache-2.0, public domain, CC BY-SA 4.0; no download.
+"""Prepare recorded wake words, 600 clips a set; Apache-2.0, public domain or CC BY-SA 4.0; no download.
 
     data_prep/wake_words.py --source wake_benchmark --out stores/wake
     data_prep/wake_words.py --source wake_benchmark --out stores/computer --words computer --keep samples

@@ -95,7 +95,8 @@ BOUNDS: dict[str, Bounds] = {
     "units": Bounds(1, 100_000),
     # made-up streams
     "stream_seconds": Bounds(0, 100_000, above=True),
-    "pause": Bounds(0, 100_000),
+    "pause": Bounds(0.1, 10),
+    "more_share": SHARE,
     "joined": SHARE,
     "other_speech": SHARE,
     "unknown_share": SHARE,

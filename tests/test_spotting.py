@@ -13,7 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import RATE, Command, assert_refused, spoken
-from seqaudio.decoding.spotting import SPOTTING_FILE, Peaks, Smoother, Spotter, clip_probabilities, spotting_of
+from seqaudio.decoding.spotting import (
+    MOST_ODDS,
+    SPOTTING_FILE,
+    Peaks,
+    Smoother,
+    Spotter,
+    clip_probabilities,
+    spotting_of,
+)
 from seqaudio.errors import OptionError, RunError
 from seqaudio.run_folder import RunFolder
 from seqaudio.vocabulary import Vocabulary
@@ -39,9 +47,10 @@ def test_averages_are_those_over_the_last_frames_whatever_the_chunks(
     values = np.random.default_rng(seed).random((count, 3))
     smoother = Smoother(frames, 3)
     averages = np.concatenate([smoother.push(part) for part in pieces(values, places)])
-    padded = np.concatenate([np.zeros((frames - 1, 3)), values])
+    odds = np.clip(np.log(values / (1 - values)), -MOST_ODDS, MOST_ODDS)
+    padded = np.concatenate([np.full((frames - 1, 3), -MOST_ODDS), odds])
     expected = [padded[step : step + frames].mean(axis=0) for step in range(count)]
-    np.testing.assert_allclose(averages, expected, atol=1e-12)
+    np.testing.assert_allclose(averages, 1 / (1 + np.exp(-np.array(expected))), atol=1e-12)
 
 
 # --- peaks ---

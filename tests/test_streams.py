@@ -127,10 +127,12 @@ def test_a_word_sounds_where_the_stream_says(clips: tuple[Clips, Vocabulary]) ->
     source = streams(clips, stream_seconds=8.0, joined=0.0, pause=1.0)
     power, _, words = source._sounds(0, np.random.default_rng(1))
     energies = power.sum(axis=1)
-    for word in words:
+    following = [word.first for word in words[1:]] + [len(energies)]
+    for word, after in zip(words, following, strict=True):
         inside = energies[word.first : word.end]
         assert inside.mean() > 0.1 * energies.max() * 10 ** (-12 / 10)
-        assert inside.mean() > 10 * energies[word.end + 6 : word.end + 8].mean()
+        if after > word.end + 10:  # else the next word begins there
+            assert inside.mean() > 10 * energies[word.end + 6 : word.end + 8].mean()
 
 
 def test_keywords_come_equally_often_however_many_clips_they_have(clips: tuple[Clips, Vocabulary]) -> None:
@@ -205,8 +207,8 @@ def test_streams_continue_where_the_state_is_carried(clips: tuple[Clips, Vocabul
 def test_statistics_normalise_the_frames(clips: tuple[Clips, Vocabulary]) -> None:
     source = streams(clips)
     mean, std, floor = source.statistics()
-    frames = np.concatenate([np.maximum(source.stream(5, number)[0], floor) for number in range(60)])
-    np.testing.assert_allclose(((frames - mean) / std).mean(axis=0), 0, atol=0.2)
+    frames = np.concatenate([np.maximum(source.stream(5, number)[0], floor) for number in range(300)])
+    np.testing.assert_allclose(((frames - mean) / std).mean(axis=0), 0, atol=0.25)
     np.testing.assert_allclose(((frames - mean) / std).std(axis=0), 1, atol=0.2)
 
 

@@ -78,6 +78,8 @@ class Smoother:
 
     def push(self, probabilities: np.ndarray) -> np.ndarray:
         """Probabilities [T, C] float64 of the next frames -> their averages [T, C] with the frames before."""
+        if not len(probabilities):
+            return probabilities
         held = np.clip(probabilities, 1e-12, 1 - 1e-12)
         odds = np.clip(np.log(held) - np.log1p(-held), -MOST_ODDS, MOST_ODDS)
         seen = np.concatenate([self._past, odds])
