@@ -32,6 +32,11 @@ from seqaudio.vocabulary import UNKNOWN
 MARK = "wake.json"  # in OUT-card: the options, so that other ones are not mixed with them
 FREE = ("out", "workers")  # options that may differ in a call that goes on
 UNHEARD: Seconds = 600.0  # of made-up speech, in voices of the test, where no background is given
+VOICES = "voices-store"  # of other synthesisers
+FEW_VOICES = 20
+OTHERS_SHARE = (
+    0.8  # of the words, from other synthesisers and your own clips: espeak-ng's voices are farther from people
+)
 LEAST_FILES = 3  # of background: one to train on, one to choose the threshold on, one to judge it on
 HELD_OUT = 25.0  # percent of the real clips, or of their sessions, that judge the detector
 
@@ -70,7 +75,7 @@ def main(config: Config) -> None:
         raise OptionError(f"--out {config.out} has no name; give a new run folder, such as runs/hey")
     config = replace(config, words=tuple(unicodedata.normalize("NFC", word.strip()) for word in config.words))
     mark = config.place("card") / MARK
-    folders = (config.out, *map(config.place, ("store", "real-store", "card")))
+    folders = (config.out, *map(config.place, ("store", VOICES, "real-store", "card")))
     begun = is_begun(mark, config, FREE, folders, "seqaudio wake")
     if not begun:
         check(config)
@@ -107,6 +112,7 @@ def check(config: Config) -> None:
         raise OptionError(f"the word {odd[0]!r} cannot be the name of a folder; spell it without slashes and dots")
     module, options = _script("synthetic_keywords"), spoken_options(config)
     module.check_options(options)
+    module.check_options(other_options(config))
     module.words_by_accent(options)
     for command in parse_commands(config.speak):
         command.check(config.words[0])
@@ -145,20 +151,28 @@ def spoken_options(config: Config) -> Any:
         noisy_training=0.0,  # streams are mixed with noise in training, anew in each epoch
         silence=0,
         speech=1,
-        speak=config.speak,
-        spoken=config.spoken,
         features="spotting",
         workers=config.workers,
         seed=config.seed,
     )
 
 
+def other_options(config: Config) -> Any:
+    """The options of the preparation of other synthesisers' clips; a few of espeak-ng's voices are for its splits."""
+    return replace(
+        spoken_options(config), out=config.place(VOICES), random_voices=0, voices=FEW_VOICES, takes=1,
+        speak=config.speak, spoken=config.spoken,
+    )  # fmt: skip
+
+
 def prepare(config: Config) -> None:
-    """Make the store of spoken words, and that of your own clips, unless they exist."""
+    """Make the stores of spoken words, and that of your own clips, unless they exist."""
     from seqaudio.audio.takes import SPEAKERS
 
     if not config.place("store").is_dir():
         _script("synthetic_keywords").main(spoken_options(config))
+    if (config.speak or config.spoken) and not config.place(VOICES).is_dir():
+        _script("synthetic_keywords").main(other_options(config))
     if config.real is not None and not config.place("real-store").is_dir():
         module = _script("audio_folder")
         module.main(
@@ -177,6 +191,7 @@ def train(config: Config) -> None:
     if (config.out / "results.json").is_file():
         return
     module = load(recipes("train.py")["keyword_recognition"])
+    others = {VOICES: config.speak or config.spoken, "real-store": config.real}
     module.main(
         module.Config(
             store=config.place("store"),
@@ -184,7 +199,8 @@ def train(config: Config) -> None:
             preset=config.preset,
             minutes=config.minutes,
             label_smoothing=0.0,  # probabilities near 1 decide about alarms
-            more_stores=() if config.real is None else (config.place("real-store"),),
+            more_stores=tuple(config.place(name) for name, given in others.items() if given),
+            more_share=OTHERS_SHARE,
             speech_folder=background(config)[0],
             negatives=config.negatives,
             augmentation=AugmentationOptions(
