@@ -104,6 +104,7 @@ BOUNDS: dict[str, Bounds] = {
     "inside_weight": Bounds(0, 1_000),
     "background_weight": Bounds(0, 1_000),
     "without_noise": SHARE,
+    "speech_under": SHARE,
     "in_rooms": SHARE,
     "cut_off": SHARE,
     # session

@@ -100,7 +100,7 @@ def tested(config: Config, store: Store, speaker: str, seed: int) -> dict[str, A
     if not (folder / "results.json").is_file():
         options = {
             "preset": config.preset, "epochs": config.epochs, "seed": seed, "more_stores": config.more_stores,
-            "augmentation": AugmentationOptions(gain=0.0), "resume": (folder / "config.json").is_file(),
+            "augmentation": AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0, lowest_snr=5.0, highest_snr=40.0), "resume": (folder / "config.json").is_file(),
         }  # fmt: skip
         train.main(train.Config(store=store.path, run=folder, **options))
     if read_results(folder)["test"] is None:

@@ -43,7 +43,8 @@ class Config(StoreOptions, KeywordModelOptions, StreamOptions, TrainingOptions):
     epochs: int = 24  # passes over the training split
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     weight_decay: float = 0.01  # decoupled from the gradient
-    average: float = 0.99  # validate and keep a running average of the weights, over some 100 updates; 0 = off
+    average: float = 0.995  # validate and keep a running average of the weights, over some 200 updates; 0 = off
+    clip_norm: float = 5.0  # largest norm of the gradient of all parameters; 0 = off
     augmentation: AugmentationOptions = field(default_factory=AugmentationOptions)
 
 

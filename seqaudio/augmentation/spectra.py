@@ -24,9 +24,9 @@ DECIBELS = 10.0 / np.log(10.0)  # of one unit of the natural logarithm of energy
 WAVES = 5  # cosines over the filters that make up a random colour
 LOUD_FRAMES = 3  # whose mean energy is the level of a word
 LONGEST: Seconds = 0.8  # of a room's response; later energy is lost
-BELOW_LOUDEST: Decibels = 40.0  # a frame less than this below the loudest belongs to the word,
-ABOVE_FLOOR: Decibels = 6.0  # if it is this far above the quiet frames of the clip,
-LEAST_RANGE: Decibels = 10.0  # or at most this far below the loudest
+BELOW_LOUDEST: Decibels = 35.0  # a frame less than this below the loudest belongs to the word,
+ABOVE_FLOOR: Decibels = 8.0  # if it is this far above the quiet frames of the clip,
+LEAST_RANGE: Decibels = 6.0  # or at most this far below the loudest
 FLOOR_SHARE = 0.1  # of the frames: the quietest are the clip's background
 GAP: Seconds = 0.24  # a shorter pause does not end a word
 

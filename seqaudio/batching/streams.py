@@ -74,9 +74,10 @@ class StreamOptions:
     hold: Seconds = 0.3  # the label of a word is the target for this time behind it
     background_weight: float = 0.4  # weight in the loss of a frame without a keyword; one with a keyword has 1
     inside_weight: float = 0.4  # the same of a frame within a word, which is not heard before its end
-    without_noise: float = 0.4  # share of streams without audible noise
+    without_noise: float = 0.2  # share of streams without audible noise
+    speech_under: float = 0.3  # share of the others in which it is other speech that lies under the words
     in_rooms: float = 0.3  # share of streams in a room
-    cut_off: float = 0.2  # share of streams that begin or end in digital silence, as a recording does
+    cut_off: float = 0.1  # share of streams that begin or end in digital silence, as a recording does
     speech_folder: tuple[Path, ...] = ()  # folders or recordings of speech without keywords
     more_stores: tuple[Path, ...] = ()  # stores with the same features, whose training clips are used too
     more_share: float = 0.5  # share of the words that are taken from --more-stores
@@ -194,8 +195,11 @@ class Streams:
         first, end = self._recording(words, draw)
         outside = np.ones(self.frames, dtype=bool)
         outside[first:end] = False
+        noise, snr, talk = self._noise(draw)
+        if talk:
+            targets[targets == self.silence] = self.reject
         targets[outside & (targets == self.reject)] = self.silence
-        return self._recorded(power, first, end, draw), targets, weights
+        return self._recorded(power, at_snr(snr + BELOW_LOUDEST, 0.0, noise), first, end, draw), targets, weights
 
     def _recording(self, words: list[Word], draw: np.random.Generator) -> tuple[int, int]:
         """First frame and end of the sound of a stream; before and behind it there is digital silence."""
@@ -303,7 +307,9 @@ class Streams:
             weights[word.end : end] = self.options.background_weight if word.label == self.reject else 1.0
         return targets, weights
 
-    def _recorded(self, power: np.ndarray, first: int, end: int, draw: np.random.Generator) -> np.ndarray:
+    def _recorded(
+        self, power: np.ndarray, noise: np.ndarray, first: int, end: int, draw: np.random.Generator
+    ) -> np.ndarray:
         """Log-mel frames [T, M] of a stream's energies: in a room, in noise, at a level, with a microphone's noise.
 
         first, end: the frames that sound; the others are digital silence.
@@ -312,8 +318,7 @@ class Streams:
         if draw.random() < options.in_rooms:
             room = sounds.rooms[int(draw.integers(len(sounds.rooms)))] if sounds.rooms else None
             power = in_room(power, made_up_room(self.settings, draw) if room is None else room)
-        snr = draw.uniform(*(QUIET if draw.random() < options.without_noise else self.snr))
-        power = power + at_snr(snr + BELOW_LOUDEST, 0.0, self._noise(draw))
+        power = power + noise
         loudest = draw.uniform(*LEVELS)
         loudness = self._reference + loudest / DECIBELS
         own = (
@@ -337,12 +342,33 @@ class Streams:
         mean, std, lowest = (values.astype(np.float32) for values in found)
         return mean, std, lowest
 
-    def _noise(self, draw: np.random.Generator) -> np.ndarray:
-        """Energies [T, M] of noise, recorded or made up."""
+    def _noise(self, draw: np.random.Generator) -> tuple[np.ndarray, Decibels, bool]:
+        """Energies [T, M] of what lies under the words, its ratio to them, and whether it is audible speech."""
+        if draw.random() < self.options.without_noise:
+            return made_up_noise(self.frames, self.settings.mels, draw), draw.uniform(*QUIET), False
+        snr = draw.uniform(*self.snr)
+        if draw.random() < self.options.speech_under and (talk := self._talk(draw)) is not None:
+            return talk, snr, True
         noises = self.sounds.noises
         if not noises or draw.random() < 0.3:
-            return made_up_noise(self.frames, self.settings.mels, draw)
-        noise = noises[int(draw.integers(len(noises)))]
+            return made_up_noise(self.frames, self.settings.mels, draw), snr, False
+        return self._cut(noises[int(draw.integers(len(noises)))], draw), snr, False
+
+    def _talk(self, draw: np.random.Generator) -> np.ndarray | None:
+        """Energies [T, M] of speech without keywords; None where there is none."""
+        if self.sounds.speech and draw.random() < 0.7:
+            return self._cut(self.sounds.speech[int(draw.integers(len(self.sounds.speech)))], draw)
+        rows = self._rows[self.reject] if self.reject != self.silence else ()
+        if not len(rows):
+            return None
+        parts, frames = [], 0
+        while frames < self.frames:
+            parts.append(np.exp(self.clips.frames(self._row(self.reject, draw))))
+            frames += len(parts[-1])
+        return np.concatenate(parts)[: self.frames]
+
+    def _cut(self, noise: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        """A stretch [T, M] of recorded energies, which are repeated where they are shorter."""
         if len(noise) < self.frames:
             noise = np.resize(noise, (self.frames, noise.shape[1]))
         start = int(draw.integers(len(noise) - self.frames + 1))

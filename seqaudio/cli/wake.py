@@ -198,13 +198,14 @@ def train(config: Config) -> None:
             run=config.out,
             preset=config.preset,
             minutes=config.minutes,
+            inside_weight=0.2,
             label_smoothing=0.0,  # probabilities near 1 decide about alarms
             more_stores=tuple(config.place(name) for name, given in others.items() if given),
             more_share=OTHERS_SHARE,
             speech_folder=background(config)[0],
             negatives=config.negatives,
             augmentation=AugmentationOptions(
-                time_stretch=0.3, gain=0.0, tilt=10.0, offset=0.3, noise=0.2, vocal_tract_warp=0.15,
+                time_stretch=0.3, time_masks=0, gain=0.0, tilt=10.0, offset=0.3, noise=0.2, vocal_tract_warp=0.15,
                 noise_folder=config.noise_folder, room_folder=config.room_folder, highest_snr=30.0,
             ),
             seed=config.seed,

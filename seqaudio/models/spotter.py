@@ -95,6 +95,7 @@ class SpotterModel(Model):
         width = input_size
         if filters:
             self.filters = nn.Conv2d(1, filters, KERNEL, stride=(1, STRIDE), padding=(0, KERNEL // 2))
+            self.filter_norm = nn.BatchNorm2d(filters)
             positions = (input_size - 1) // STRIDE + 1
             self.projection = nn.Linear(filters * positions, hidden_size)
             width = hidden_size
@@ -234,12 +235,13 @@ class SpotterModel(Model):
         """Frames [B, t + KERNEL - 1, F] -> [B, t, H]."""
         B, t = len(seen), seen.shape[1] - KERNEL + 1
         if B * t > FEW_FRAMES or not B:
-            maps = F.relu(self.filters(seen[:, None])).transpose(1, 2)  # [B, t, filters, positions]
+            maps = F.relu(self.filter_norm(self.filters(seen[:, None]))).transpose(1, 2)  # [B, t, filters, positions]
         else:
             margin = KERNEL // 2
             windows = F.pad(seen, (margin, margin)).unfold(1, KERNEL, 1).unfold(2, KERNEL, STRIDE)
             weight = self.filters.weight.flatten(1)
             products = F.linear(windows.reshape(-1, weight.shape[1]), weight, self.filters.bias)
+            products = self.filter_norm(products[..., None, None])
             maps = F.relu(products).view(B, t, -1, len(weight)).transpose(2, 3)
         projected: Tensor = self.projection(maps.flatten(2))
         return projected
