@@ -86,7 +86,7 @@ class KeywordModelOptions(RecurrentOptions):
     label_smoothing: float = 0.05  # streams: share of a target's probability that goes to all labels alike
     whole: Literal["mean", "last", "attention"] = "mean"  # clips: how outputs become those of the whole clip
     bidirectional: bool = False  # clips: better on whole clips, but does not work on streams
-    dropout: float | None = None  # probability, between the layers and before the softmax; 0.3 by default
+    dropout: float = 0.3  # probability, between the layers and before the softmax
     mean_prior: float = 10.0  # centre frames on their running mean; the training mean weighs N frames; 0 = off
 
     def clip_description(self, input_size: int, classes: int) -> Description:
@@ -95,7 +95,7 @@ class KeywordModelOptions(RecurrentOptions):
             "keyword",
             input_size=input_size,
             classes=classes,
-            dropout=0.3 if self.dropout is None else self.dropout,
+            dropout=self.dropout,
             bidirectional=self.bidirectional,
             mean_prior=self.mean_prior,
             pooling=self.whole,
@@ -115,7 +115,7 @@ class KeywordModelOptions(RecurrentOptions):
             "spotter",
             input_size=input_size,
             classes=classes,
-            dropout=0.3 if self.dropout is None else self.dropout,
+            dropout=self.dropout,
             filters=preset.filters if self.filters is None else self.filters,
             memory=self.memory and max(1.0, self.memory / frame_shift),
             mean_prior=self.mean_prior,
