@@ -38,13 +38,13 @@ class SpotterModel(Model):
 
         x_t = (max(input_t, floor) - mean) / std
         z_t = x_t - sum_u a^u x_{t-u} / (sum_u a^u + K)        a = 1 - 1/memory: removes a voice's and a room's colour
-        f_t = relu(filters * z_{t-4} .. z_t)                   over five frames and five features; optional
+        f_t = relu(norm(filters * z_{t-4} .. z_t))             over five frames and five features; optional
         h_t = stack(f_t, h_{t-1})
         y_t = softmax(V sum_u b^u h_{t-u} / sum_u b^u + c)     b = 1 - 1/pooling
 
     Sums decay, so what was heard long ago counts no more, and the state of a stream is bounded in size and in value.
     Targets are one label a frame, [T, B], with weights. Causal mean subtraction: Atal (1974), with a prior of K frames
-    at the training mean; convolution before recurrence: Arik et al. (2017).
+    at the training mean; convolution before recurrence: Arik et al. (2017); norm: by batch, Ioffe & Szegedy (2015).
 
     Args:
         input_size: F, features a frame. classes: number of labels.
