@@ -34,9 +34,8 @@ FREE = ("out", "workers")  # options that may differ in a call that goes on
 UNHEARD: Seconds = 600.0  # of made-up speech, in voices of the test, where no background is given
 VOICES = "voices-store"  # of other synthesisers
 FEW_VOICES = 20
-OTHERS_SHARE = (
-    0.8  # of the words, from other synthesisers and your own clips: espeak-ng's voices are farther from people
-)
+VOICES_SHARE = 0.8  # of the words, from other synthesisers and own clips: espeak-ng is farther from people
+REAL_SHARE = 0.5  # of the words, from own clips where there are no other synthesisers
 LEAST_FILES = 3  # of background: one to train on, one to choose the threshold on, one to judge it on
 HELD_OUT = 25.0  # percent of the real clips, or of their sessions, that judge the detector
 
@@ -201,7 +200,7 @@ def train(config: Config) -> None:
             inside_weight=0.2,
             label_smoothing=0.0,  # probabilities near 1 decide about alarms
             more_stores=tuple(config.place(name) for name, given in others.items() if given),
-            more_share=OTHERS_SHARE,
+            more_share=VOICES_SHARE if config.speak or config.spoken else REAL_SHARE,
             speech_folder=background(config)[0],
             negatives=config.negatives,
             augmentation=AugmentationOptions(

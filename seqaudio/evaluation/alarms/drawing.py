@@ -56,7 +56,7 @@ def _draw(axes: Axes, detector: DetectorCard) -> None:
     for place, snr in enumerate(detector.curve[0].missed):
         rates = [max(least, point.alarms.per_hour) for point in detector.curve]
         missed = [100 * point.missed[snr].share for point in detector.curve]
-        ink, style = INKS[place % 4], LINE_STYLES[place % len(LINE_STYLES)]
+        ink, style = INKS[place % 4], LINE_STYLES[(place + place // 4) % len(LINE_STYLES)]
         axes.plot(rates, missed, style, color=ink, linewidth=1.5, drawstyle="steps-post", label=snr)
         for judged in detector.judged[:1]:
             share, rate = judged.words[place].missed, judged.alarms
