@@ -64,8 +64,10 @@ def check_contents(folder: Path, kind: Kind) -> None:
         )
 
 
-def remove(folder: Path, kind: Kind) -> None:
+def remove(folder: Path, kind: Kind, last: str = "") -> None:
     """Remove a folder of a kind, its mark last, so that a kill leaves a folder that is still recognised.
+
+    last: name of the file that goes just before the mark.
 
     Raises FolderError where it holds a file of another kind, before anything is removed; OSError where a file was added
     meanwhile, which stays.
@@ -73,7 +75,7 @@ def remove(folder: Path, kind: Kind) -> None:
     check_contents(folder, kind)
     entries = list(_entries(folder))
     files = [name for name in entries if not name.endswith("/") and _is_known(name, kind)]
-    for name in sorted(files, key=lambda name: name == MARK):
+    for name in sorted(files, key=lambda name: (name == MARK, name == last)):
         (folder / name).unlink(missing_ok=True)
     for name in reversed([name for name in entries if name.endswith("/")]):
         (folder / name).rmdir()

@@ -124,10 +124,11 @@ class PartialStore:
             sync(self.out.parent)
             say(f"note: a preparation was killed while it replaced {self.out}; the previous store was put back")
             return False
-        elif not self.is_of(plan) or here != wanted:
+        elif here != wanted:
             return False
-        self.remove()
-        return True
+        same = self.is_of(plan)
+        self.remove()  # the move was complete
+        return same
 
     def _swap(self) -> None:
         if self.out.exists():
@@ -136,9 +137,9 @@ class PartialStore:
         swap_folder(self.finished, self.out, self.replaced)
 
     def remove(self) -> None:
-        """Remove the folder, plan.txt first, so that a half-removed folder matches no plan."""
+        """Remove the folder, plan.txt first, so that a half-removed folder matches no plan, and moving.txt last."""
         (self.folder / "plan.txt").unlink(missing_ok=True)
-        remove(self.folder, PREPARATION)
+        remove(self.folder, PREPARATION, last="moving.txt")
 
 
 def _digest_of_store(folder: Path) -> str:
