@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -317,6 +318,51 @@ def test_what_was_replaced_is_not_lost_where_something_else_took_its_place(tmp_p
         with pytest.raises(FolderError, match="replaced is the store that was at"):
             build(out, chosen, force=True)
     assert bytes_of(PartialStore(out).replaced) == before
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_a_kill_leaves_of_a_complete_move_is_cleared_away(tmp_path: Path, items: list[Item], force: bool) -> None:
+    build(tmp_path / "whole", items)
+    kills = 0
+    while kills < 100:
+        out = tmp_path / f"store {kills}"
+        if force:
+            build(out, items[:3])
+        if not killed_while_removing(out, items, kills, force):
+            break
+        assert bytes_of(out) == bytes_of(tmp_path / "whole")
+        with pytest.raises(StoreError, match="exists") if is_unplanned(out) else contextlib.nullcontext():
+            build(out, items)
+        assert bytes_of(out) == bytes_of(tmp_path / "whole")
+        assert not PartialStore(out).folder.exists(), kills
+        kills += 1
+    assert 3 < kills < 100
+
+
+def is_unplanned(out: Path) -> bool:
+    """Whether the command can no longer tell that the store is its own."""
+    return not (PartialStore(out).folder / "plan.txt").is_file()
+
+
+def killed_while_removing(out: Path, items: list[Item], after: int, force: bool) -> bool:
+    """Stop a preparation after it has removed `after` files of its finished work; False where it ends before."""
+    removed, unlink = 0, Path.unlink
+
+    def breaks_off(path: Path, missing_ok: bool = False) -> None:
+        nonlocal removed
+        if path.is_relative_to(PartialStore(out).folder) and (out / "store.json").is_file() and path.exists():
+            if removed == after:
+                raise KeyboardInterrupt
+            removed += 1
+        unlink(path, missing_ok=missing_ok)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "unlink", breaks_off)
+        try:
+            build(out, items, force=force)
+        except KeyboardInterrupt:
+            return True
+    return False
 
 
 def test_a_move_that_fails_is_undone(tmp_path: Path) -> None:

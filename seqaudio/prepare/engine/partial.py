@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seqaudio.errors import FolderError
 from seqaudio.files import naming, sha256_of, sync, write_bytes
-from seqaudio.folders import Kind, check_contents, is_marked, put_mark, remove, swap_folder
+from seqaudio.folders import MARK, Kind, check_contents, is_marked, put_mark, remove, swap_folder
 from seqaudio.progress import say
 from seqaudio.store import FOLDER
 
@@ -110,6 +110,8 @@ class PartialStore:
         Where a run of another plan was killed between its two renames, the store that was at OUT is put back.
         """
         if not self.is_moving:
+            if self.folder.is_dir() and not any(path.is_file() for path in self.folder.rglob("*") if path.name != MARK):
+                self.remove()  # killed in the last instant
             return False
         wanted = (self.folder / "moving.txt").read_text(encoding="ascii")
         here = _digest_of_store(self.out)
