@@ -208,8 +208,10 @@ def spotting_run(command: Command, word_folder: Path, tmp_path_factory: pytest.T
         options = ("--source", word_folder, "--out", folder / "words", "--sample-rate", "8000")
         done = command("data_prep/audio_folder.py", *options, "--features", "spotting", *percent)
         assert done.returncode == 0, done.stderr
-        options = ("--store", folder / "words", "--run", folder / "run", "--epochs", "30", "--batch-size", "32")
-        done = command("recipes/keyword_recognition/train.py", *options, "--average", "0", *SMALL)
+        # small batches and averaged weights: 60 of 60 rows of words right with three seeds, so that a processor's
+        # rounding decides nothing
+        options = ("--store", folder / "words", "--run", folder / "run", "--epochs", "40", "--batch-size", "16")
+        done = command("recipes/keyword_recognition/train.py", *options, "--average", "0.97", "--dropout", "0", *SMALL)
         assert done.returncode == 0, done.stderr
 
     return made_once(tmp_path_factory, "spotting-run", make) / "run"

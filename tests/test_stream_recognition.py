@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +55,15 @@ def test_quiet_and_noise_around_a_word_do_not_hide_it(
 
 
 def test_other_words_around_a_word_do_not_hide_it(recognizer: StreamRecognizer) -> None:
-    for order in ((0, 1, 2), (2, 0, 1, 0), (1, 2, 1, 0, 2)):
-        parts = [part for word in order for part in (spoken(word, 2, 1), noise(0.8, -60))]
+    wrong = 0
+    for order, speaker in product(((0, 1, 2), (2, 0, 1, 0), (1, 2, 1, 0, 2)), range(4)):
+        parts = [part for word in order for part in (spoken(word, speaker, 1), noise(0.8, -60))]
         found = heard(recognizer, *parts)
-        assert [hit.keyword for hit in found.hits] == [WORDS[word] for word in order]
+        wrong += [hit.keyword for hit in found.hits] != [WORDS[word] for word in order]
         assert all(0 <= hit.start < hit.end <= found.seconds for hit in found.hits)
         surest = max(found.hits, key=lambda hit: hit.confidence)
         assert (found.label, found.probability) == (surest.keyword, surest.confidence)
+    assert wrong <= 1  # of 12
 
 
 def test_a_long_recording_without_a_word_is_silence(recognizer: StreamRecognizer) -> None:
