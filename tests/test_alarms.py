@@ -24,8 +24,9 @@ from seqaudio.evaluation.alarms.card import CHOSEN, GIVEN, OWN, Card, Material, 
 from seqaudio.evaluation.alarms.detectors import PROBABILITY, SpotterDetector, record
 from seqaudio.evaluation.alarms.drawing import card_figure
 from seqaudio.evaluation.alarms.material import RATE, Clip, Reader
-from seqaudio.evaluation.alarms.track import CLEAN, BackgroundTrack, WordTrack
+from seqaudio.evaluation.alarms.track import BackgroundTrack, WordTrack
 from seqaudio.evaluation.intervals import poisson
+from seqaudio.evaluation.ratios import CLEAN
 from seqaudio.features import feature_settings
 from seqaudio.models import build_model
 from seqaudio.run_folder import RunFolder

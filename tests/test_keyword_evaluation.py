@@ -22,7 +22,8 @@ from seqaudio.evaluation.comparison import better_when, smallest_step
 from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.keywords import Guesses, label_probabilities
 from seqaudio.evaluation.metrics import evaluate
-from seqaudio.evaluation.noisy_clips import CLEAN, noisy_clips, parsed_ratios
+from seqaudio.evaluation.noisy_clips import noisy_clips
+from seqaudio.evaluation.ratios import CLEAN, parsed_ratios
 from seqaudio.evaluation.results import read_results
 from seqaudio.evaluation.streamed import HOUR, heard_in_three_ways
 from seqaudio.features import FeatureSettings
@@ -182,9 +183,9 @@ def test_noise_of_a_folder_is_used(stores: dict[str, Store], tmp_path: Path) -> 
 
 
 def test_ratios_are_read_and_refused() -> None:
-    assert parsed_ratios("clean, 20,-5") == [CLEAN, 20.0, -5.0]
-    assert parsed_ratios("") == []
-    for wrong in ("loud", "1000", "nan", "inf"):
+    assert parsed_ratios("clean, 20,-5,20") == (CLEAN, 20.0, -5.0)
+    assert parsed_ratios("") == ()
+    for wrong in ("loud", "1000", "nan", "inf", ""):
         with pytest.raises(OptionError, match=f"--snr '{wrong}', expected clean or -50 to 100 dB"):
             parsed_ratios(f"clean,{wrong}")
 

@@ -22,6 +22,7 @@ from seqaudio.evaluation.clip_scores import ClipScores, reliability_figure
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
 from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_accuracy
+from seqaudio.evaluation.ratios import parsed_ratios, ratio_name
 from seqaudio.evaluation.results import record_test
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.pictures import save_figure
@@ -46,7 +47,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
-    ratios = noisy_clips.parsed_ratios(config.snr)
+    ratios = parsed_ratios(config.snr)
     folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
     split, labels = store[config.split], folder.vocabulary
     # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
@@ -66,7 +67,7 @@ def main(config: Config) -> None:
     for snr in ratios:
         noisy = noisy_clips.noisy_clips(clips, settings, snr, config.noise_folder)
         heard = label_probabilities(model, noisy, labels, settings, added=added)
-        by_snr[noisy_clips.ratio_name(snr)] = metrics_of(clips.labels, heard)
+        by_snr[ratio_name(snr)] = metrics_of(clips.labels, heard)
     if by_snr:
         details["by_snr"] = by_snr
     if config.streamed:

@@ -1,13 +1,10 @@
 """Leave out each speaker of the Free Spoken Digit Dataset: how well is a voice understood that nobody trained on?
 
     recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers
-    recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers_five --five
-    recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers_spoken --five --more-stores stores/digits
+    recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers_spoken --more-stores stores/digits
 
-Each run trains on four speakers, chooses its epoch on a fifth, and is read once on the sixth. With `--five` the fifth is
-trained on, too: the settings are those that the former runs chose, and other takes of the five choose the epoch. Beside it
-stand 5 nearest neighbours on the same five speakers, with each clip's mean and deviation taken out, which removes most of a
-voice.
+Each run trains on four speakers, chooses its epoch on a fifth, and is read once on the sixth. Beside it stand 5 nearest
+neighbours on the same five speakers, with each clip's mean and deviation taken out, which removes most of a voice.
 Stop with Ctrl-C and go on with the same command: finished runs are kept.
 """
 
@@ -44,7 +41,6 @@ class Config:
     speakers: tuple[str, ...] = SPEAKERS  # to leave out
     preset: Literal["tiny", "small", "base"] = "small"
     epochs: int = 36
-    five: bool = False  # train on all five, and validate on other takes of them
     more_stores: tuple[Path, ...] = ()  # further training clips, such as those of synthetic voices
     publish: Path | None = None  # file for a copy of the table: docs/results/keywords/fsdd_speakers.json
 
@@ -57,7 +53,6 @@ def main(config: Config) -> None:
         "preset": config.preset,
         "seeds": list(config.seeds),
         "epochs": config.epochs,
-        "training_speakers": 5 if config.five else 4,
         "synthetic": bool(config.more_stores),
         "machine": machine(),
         "speakers": rows,
@@ -91,13 +86,12 @@ def row_of(config: Config, speaker: str) -> dict[str, Any]:
 
 
 def prepared(config: Config, speaker: str) -> Store:
-    """The store that has the speaker as its test and, but for --five, the next one as its validation."""
+    """The store that has the speaker as its test and the next one as its validation."""
     out = config.out / f"store_{speaker}"
     if not out.is_dir():
         module = load(preparations()["fsdd"])
         following = SPEAKERS[(SPEAKERS.index(speaker) + 1) % len(SPEAKERS)]
-        validate_on = "" if config.five else following
-        options = {"leave_out": speaker, "validate_on": validate_on, "features": "spotting"}
+        options = {"leave_out": speaker, "validate_on": following, "features": "spotting"}
         module.main(module.Config(source=config.source, out=out, **options))
     return Store(out)
 

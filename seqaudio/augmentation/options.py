@@ -35,11 +35,11 @@ class AugmentationOptions:
     speed: float = 0.0  # samples (prepare with --keep samples): largest change of speed and pitch, as a share
     time_shift: Seconds = 0.0  # samples: largest shift, earlier or later
     rooms: float = 0.0  # samples: share of clips with the reverberation of a room
-    room_folder: Path | None = None  # recorded impulse responses for --rooms; synthetic ones by default
+    room_folder: Path | None = None  # recorded impulse responses for --rooms and streams; made up by default
     noisy: float = 0.0  # samples: share of clips with added noise
-    noise_folder: Path | None = None  # noise recordings for --noisy; synthetic noise by default
-    lowest_snr: Decibels = 0.0  # lowest signal-to-noise ratio of --noisy
-    highest_snr: Decibels = 25.0  # highest signal-to-noise ratio of --noisy
+    noise_folder: Path | None = None  # recordings of noise for --noisy and for streams; made up by default
+    lowest_snr: Decibels = 0.0  # lowest signal-to-noise ratio of --noisy, and of streams with noise
+    highest_snr: Decibels = 25.0  # highest of them
     telephone: float = 0.0  # samples: share of clips limited to 300 to 3400 Hz
 
     def of_features(self, settings: FeatureSettings, seed: int) -> Change | None:

@@ -17,6 +17,7 @@ import tyro
 from seqaudio.cli.outputs import written
 from seqaudio.cli.recognize import list_files
 from seqaudio.errors import OptionError
+from seqaudio.evaluation.ratios import parsed_ratios
 from seqaudio.files import json_text, write_bytes, write_json
 from seqaudio.progress import say
 
@@ -61,6 +62,8 @@ def main(config: Config) -> None:
     if config.cut is not None and config.cut.exists() and (not config.cut.is_dir() or any(config.cut.iterdir())):
         raise OptionError(f"--cut {config.cut} exists and is not an empty folder; choose another one")
     ratios = parsed_ratios(config.snr)
+    if not ratios:
+        raise OptionError("--snr is empty, expected ratios with commas, as in --snr clean,20,10,0")
     sounds = list_files(config.background)
 
     from seqaudio.evaluation.alarms.card import Material, described, score
@@ -100,20 +103,6 @@ def card_files(out: Path, force: bool) -> list[Path]:
         if file.exists() and not force:
             raise OptionError(f"{file} exists; give --force to replace the card, or choose another --out")
     return files
-
-
-def parsed_ratios(text: str) -> tuple[float, ...]:
-    """The ratios of `--snr` in dB; infinity for `clean`. Raises OptionError for others, and for none."""
-    found = []
-    for part in (part.strip() for part in text.split(",")):
-        try:
-            value = float("inf") if part == "clean" else float(part)
-        except ValueError:
-            value = float("nan")
-        if part != "clean" and not -50 <= value <= 100:
-            raise OptionError(f"--snr {part!r}, expected clean or -50 to 100 dB, with commas: clean,20,10")
-        found.append(value)
-    return tuple(dict.fromkeys(found))
 
 
 def rivals(config: Config, word: str) -> list[Detector]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,31 +15,11 @@ from seqaudio.batching import Clips
 from seqaudio.batching.clips import LabelledRecordings
 from seqaudio.batching.sounds import read_sounds
 from seqaudio.errors import OptionError
+from seqaudio.evaluation.ratios import CLEAN
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.units import Decibels
 
-CLEAN = math.inf  # decibels
 SEED = 0  # so that each reading, and each ratio, has the same noise
-LEAST, MOST = -50.0, 100.0  # decibels
-
-
-def parsed_ratios(text: str) -> list[Decibels]:
-    """The ratios of `--snr clean,20,10,5,0` in decibels, CLEAN for `clean`. Raises OptionError for anything else."""
-    found = []
-    for part in filter(None, (word.strip() for word in text.split(","))):
-        try:
-            ratio = CLEAN if part == "clean" else float(part)
-        except ValueError:
-            ratio = math.nan
-        if not (ratio == CLEAN and part == "clean") and not LEAST <= ratio <= MOST:
-            raise OptionError(f"--snr {part!r}, expected clean or {LEAST:g} to {MOST:g} dB, as in --snr clean,20,10,0")
-        found.append(ratio)
-    return found
-
-
-def ratio_name(snr: Decibels) -> str:
-    """A ratio in words."""
-    return "clean" if snr == CLEAN else f"{snr:g} dB"
 
 
 def noisy_clips(clips: Clips, settings: FeatureSettings, snr: Decibels, noise_folder: Path | None = None) -> Clips:

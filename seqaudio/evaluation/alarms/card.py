@@ -14,8 +14,9 @@ import numpy as np
 from seqaudio.evaluation.alarms.detectors import PROBABILITY, Detector, Recorded, record
 from seqaudio.evaluation.alarms.material import Clip, Reader
 from seqaudio.evaluation.alarms.scoring import Alarms, Words, alarms, chosen_threshold, delays, swept, words
-from seqaudio.evaluation.alarms.track import CLEAN, BackgroundTrack, WordTrack
+from seqaudio.evaluation.alarms.track import BackgroundTrack, WordTrack
 from seqaudio.evaluation.intervals import NONE_AT_MOST, poisson, wilson
+from seqaudio.evaluation.ratios import CLEAN, ratio_name
 from seqaudio.progress import Advance, progress
 from seqaudio.units import Decibels, Hertz, Seconds
 from seqaudio.version import __version__
@@ -138,11 +139,6 @@ class Scored:
     judged: tuple[Alarms, BackgroundTrack]
 
 
-def snr_name(snr: Decibels) -> str:
-    """`clean`, or `10 dB`."""
-    return "clean" if snr == CLEAN else f"{snr:g} dB"
-
-
 def score(detectors: Sequence[Detector], material: Material, threshold: float | None = None) -> Scored:
     """Let all detectors hear all tracks once, and judge them.
 
@@ -246,12 +242,12 @@ def _missed(detector: Detector, threshold: float, snr: Decibels, heard: Words) -
     hits = heard.hits(threshold)
     late = delays(heard, threshold, detector.step, detector.wait)
     median, most = np.quantile(late, [0.5, 0.95]).tolist() if len(late) else (None, None)
-    return Missed(snr_name(snr), Share.from_counts(int(np.count_nonzero(~hits)), len(hits)), median, most)
+    return Missed(ratio_name(snr), Share.from_counts(int(np.count_nonzero(~hits)), len(hits)), median, most)
 
 
 def _curve(detector: Detector, after: tuple[Alarms, float], material: Material, heard: Sequence[Words]) -> list[Point]:
     found, hours = after
-    names = [snr_name(snr) for snr in material.snr]
+    names = [ratio_name(snr) for snr in material.snr]
     points = []
     for threshold in swept(found, heard, detector.top):
         missed = [int(np.count_nonzero(~part.hits(threshold))) for part in heard]
@@ -275,7 +271,7 @@ def _about(
         "seed": material.seed,
         "per_hour": material.per_hour,
         "low_pass": material.low_pass,
-        "snr": [snr_name(snr) for snr in material.snr],
+        "snr": [ratio_name(snr) for snr in material.snr],
         "words": {"clips": len(track.places), "left_out": len(track.left_out)},
         "also": {"clips": len(also.places) if also else 0, "left_out": len(also.left_out) if also else 0},
         "near_misses": {"clips": near, "left_out": len(material.near_misses) - near},

@@ -18,10 +18,10 @@ import numpy as np
 from seqaudio.augmentation.acoustics import active_part, amplify, coloured, level, signal_to_noise
 from seqaudio.errors import AudioError, SourceError
 from seqaudio.evaluation.alarms.material import RATE, Clip, Reader, Word
+from seqaudio.evaluation.ratios import CLEAN
 from seqaudio.progress import say
 from seqaudio.units import Decibels, Seconds
 
-CLEAN = float("inf")  # the ratio of words without background
 BLOCK = 10 * RATE  # samples handed out at most
 SHORTEST_GAP: Seconds = 1.5  # before and after a clip: a hit may come 1 s after its word
 LONGEST_GAP: Seconds = 4.0
