@@ -53,6 +53,7 @@ SPEECH_LEVEL: tuple[Decibels, Decibels] = (-20.0, 3.0)  # the same of other spee
 SPEECH_SECONDS: tuple[Seconds, Seconds] = (0.2, 1.8)  # of a piece of other speech
 QUIET: tuple[Decibels, Decibels] = (25.0, 60.0)  # signal-to-noise ratio of a stream without audible noise
 LEVELS: tuple[Decibels, Decibels] = (-45.0, -8.0)  # dBFS of the loudest frames of a stream
+STOPS = 0.5  # share of the words at which a gated noise stops
 WORDS = 100  # of a keyword, from which its usual length is taken
 STATISTICS_STREAMS = 256  # from which the mean and deviation of frames are taken
 MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone,
@@ -75,7 +76,8 @@ class StreamOptions:
     background_weight: float = 0.4  # weight in the loss of a frame without a keyword; one with a keyword has 1
     inside_weight: float = 0.4  # the same of a frame within a word, which is not heard before its end
     without_noise: float = 0.2  # share of streams without audible noise
-    speech_under: float = 0.3  # share of the others in which it is other speech that lies under the words
+    gated: float = 0.2  # share of streams whose noise stops at some of the words, as where clips are put into noise
+    speech_under: float = 0.3  # share of streams with noise in which it is other speech that lies under the words
     in_rooms: float = 0.3  # share of streams in a room
     cut_off: float = 0.1  # share of streams that begin or end in digital silence, as a recording does
     speech_folder: tuple[Path, ...] = ()  # folders or recordings of speech without keywords
@@ -199,7 +201,18 @@ class Streams:
         if talk:
             targets[targets == self.silence] = self.reject
         targets[outside & (targets == self.reject)] = self.silence
-        return self._recorded(power, at_snr(snr + BELOW_LOUDEST, 0.0, noise), first, end, draw), targets, weights
+        noise = at_snr(snr + BELOW_LOUDEST, 0.0, noise) * self._gate(words, draw)[:, None]
+        return self._recorded(power, noise, first, end, draw), targets, weights
+
+    def _gate(self, words: list[Word], draw: np.random.Generator) -> np.ndarray:
+        """Where the noise of a stream sounds: 1, and 0 at words where it stops, [T]."""
+        gate = np.ones(self.frames, dtype=np.float32)
+        if draw.random() < self.options.gated:
+            for word in words:
+                if draw.random() < STOPS:
+                    before, behind = draw.exponential(OVERLAP / self.settings.frame_shift, size=2).astype(int)
+                    gate[max(0, word.first - before) : word.end + behind] = 0.0
+        return gate
 
     def _recording(self, words: list[Word], draw: np.random.Generator) -> tuple[int, int]:
         """First frame and end of the sound of a stream; before and behind it there is digital silence."""

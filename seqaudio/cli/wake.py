@@ -23,6 +23,7 @@ from seqaudio.cli.kept_options import is_begun, keep_options
 from seqaudio.errors import OptionError, SeqAudioError, SourceError
 from seqaudio.folders import real_path
 from seqaudio.interruption import Interrupted, number_of
+from seqaudio.json_files import read_json
 from seqaudio.locks import locked
 from seqaudio.progress import say
 from seqaudio.terminal import few
@@ -215,16 +216,13 @@ def train(config: Config) -> None:
 
 def judge(config: Config) -> None:
     """Choose a threshold for each word and write its card; what is missing to judge on is spoken by unheard voices."""
-    from seqaudio.decoding.spotting import spotting_of
-    from seqaudio.run_folder import RunFolder
-
     words, judged_on = config.place("card") / "words", background(config)[1]
     speech = None if judged_on else config.place("card") / "speech"
     speak_unheard(config, words, speech)
     failures, told = [], False
     for word in config.words:
         options = _card_options(config, word, judged_on)
-        if word in spotting_of(RunFolder(config.out)).thresholds and (options.out / "card.json").is_file():
+        if is_judged(config.out, options.out / "card.json", word):
             print(f"{options.out / 'card.md'}: kept")
             continue
         if speech is not None and not told:
@@ -236,6 +234,20 @@ def judge(config: Config) -> None:
             failures.append(f"{word!r}: {error}")
     if failures:
         raise SeqAudioError("; ".join(failures))
+
+
+def is_judged(run: Path, card: Path, word: str) -> bool:
+    """Whether the card of a word is written, and its threshold is that of the run."""
+    from seqaudio.decoding.spotting import spotting_of
+    from seqaudio.run_folder import RunFolder
+
+    if not card.is_file():
+        return False
+    try:
+        threshold = read_json(card)["detectors"][0]["judged"][0]["threshold"]
+    except (ValueError, LookupError, TypeError):
+        return False  # cut off by a power cut: it is judged again
+    return bool(spotting_of(RunFolder(run)).thresholds.get(word) == threshold)
 
 
 def _card_options(config: Config, word: str, judged_on: tuple[Path, ...]) -> Any:

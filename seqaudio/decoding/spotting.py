@@ -51,6 +51,11 @@ class Spotting:
     seconds: dict[str, Length] = field(default_factory=dict)
     delay: Length = 0.25  # usual time from the end of a word to the peak of its probability
     added: list[str] = field(default_factory=list)  # labels that the training added to those of the store
+    clip_thresholds: dict[str, Share] = field(default_factory=dict)  # of validation, where there is no other
+
+    def threshold_of(self, keyword: str) -> float:
+        """The threshold that was kept for a keyword, else that of its clips, else THRESHOLD."""
+        return self.thresholds.get(keyword, self.clip_thresholds.get(keyword, THRESHOLD))
 
 
 class Hit(NamedTuple):
@@ -163,7 +168,7 @@ class Spotter:
         for name in thresholds or {}:
             if name not in self.keywords:
                 raise OptionError(f"a threshold for {name!r}, expected one of the keywords {', '.join(self.keywords)}")
-        self.thresholds = {name: self.about.thresholds.get(name, THRESHOLD) for name in self.keywords}
+        self.thresholds = {name: self.about.threshold_of(name) for name in self.keywords}
         self.thresholds |= dict(thresholds or {})
         self.refractory = refractory
         self._extractor = StreamingExtractor(self.settings)

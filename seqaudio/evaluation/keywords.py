@@ -16,6 +16,7 @@ from seqaudio.decoding.spotting import (
     SMOOTHING,
     Smoother,
     clip_probabilities,
+    keywords_of,
     quiet_value,
     state_after_quiet,
 )
@@ -25,6 +26,8 @@ from seqaudio.models import Model, SpotterModel
 from seqaudio.vocabulary import Vocabulary
 
 Label = TypeVar("Label", str, int)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5)  # clips have no hours of other sound, on which lower ones could be judged
+F1_SLACK = 0.002
 CLIPS = 256  # of a batch
 LEAST = 1e-7  # probability that counts in nats at least: a mean over clips is not ruined by one of them
 CHUNK = 512  # rows compared at a time, so that the distances of a large set fit into memory
@@ -146,21 +149,50 @@ def label_probabilities(
     keyword is that of the clip. Labels that the training added to those of its store, such as `silence` for pauses, are
     no answer unless clips have them.
     """
+    if isinstance(model, SpotterModel):
+        highest = highest_probabilities(model, clips, labels, settings, device)
+        result = np.stack([clip_probabilities(row[None], labels) for row in highest])
+    else:
+        model.eval()
+        result = np.empty((len(clips.lengths), len(labels)))
+        batches = PaddedBatches(clips, CLIPS, max_steps=MAX_STEPS)
+        for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
+            logits, _ = model(batch.inputs.to(device), batch.lengths)
+            result[rows] = logits.softmax(dim=-1).cpu().numpy()
+    return answers(result, clips, labels, added)
+
+
+@torch.no_grad()
+def highest_probabilities(
+    model: SpotterModel, clips: Clips, labels: Vocabulary, settings: FeatureSettings, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """The highest averaged probability of each label, [N, C], in each clip and the quiet behind it."""
     model.eval()
     result = np.empty((len(clips.lengths), len(labels)))
     batches = PaddedBatches(clips, CLIPS, max_steps=MAX_STEPS)
     for rows, batch in zip(batches.rows(0), batches.epoch(0), strict=True):
-        if isinstance(model, SpotterModel):
-            inputs, lengths = with_quiet(batch, settings)
-            logits, _ = model(inputs.to(device), lengths, state_after_quiet(model, settings, batch.rows))
-            heard = logits.double().softmax(dim=-1).cpu().numpy()  # [T, B, C]
-            for column, row in enumerate(rows):
-                averages = smoother(settings, labels).push(heard[: lengths[column], column])
-                result[row] = clip_probabilities(averages, labels)
-        else:
-            logits, _ = model(batch.inputs.to(device), batch.lengths)
-            result[rows] = logits.softmax(dim=-1).cpu().numpy()
-    return answers(result, clips, labels, added)
+        inputs, lengths = with_quiet(batch, settings)
+        logits, _ = model(inputs.to(device), lengths, state_after_quiet(model, settings, batch.rows))
+        heard = logits.double().softmax(dim=-1).cpu().numpy()  # [T, B, C]
+        for column, row in enumerate(rows):
+            result[row] = smoother(settings, labels).push(heard[: lengths[column], column]).max(axis=0)
+    return result
+
+
+def chosen_thresholds(highest: np.ndarray, truth: np.ndarray, labels: Vocabulary) -> dict[str, float]:
+    """The threshold of each keyword: the highest of THRESHOLDS whose F1 over clips is about as good as the best.
+
+    highest: [N, C], of `highest_probabilities`. truth: labels of the clips, [N].
+    """
+    chosen = {}
+    for name in keywords_of(labels):
+        scores, right = highest[:, labels.index(name)], truth == labels.index(name)
+        f1 = [
+            2 * (right & (scores >= least)).sum() / max(1, right.sum() + (scores >= least).sum())
+            for least in THRESHOLDS
+        ]
+        chosen[name] = max(least for least, value in zip(THRESHOLDS, f1, strict=True) if value >= max(f1) - F1_SLACK)
+    return chosen
 
 
 def with_quiet(batch: Batch, settings: FeatureSettings) -> tuple[Tensor, Tensor]:
