@@ -20,12 +20,13 @@ from seqaudio.errors import OptionError
 from seqaudio.evaluation.clip_scores import ClipScores, mean_interval
 from seqaudio.evaluation.comparison import better_when, smallest_step
 from seqaudio.evaluation.intervals import wilson
-from seqaudio.evaluation.keywords import Guesses, label_probabilities
+from seqaudio.evaluation.keywords import Guesses, chosen_thresholds, label_probabilities
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.noisy_clips import noisy_clips
 from seqaudio.evaluation.ratios import CLEAN, parsed_ratios
 from seqaudio.evaluation.results import read_results
 from seqaudio.evaluation.streamed import HOUR, heard_in_three_ways
+from seqaudio.evaluation.surroundings import NOISE, Surrounding, Surroundings, parsed_seconds
 from seqaudio.features import FeatureSettings
 from seqaudio.features.presets import feature_settings
 from seqaudio.models import KeywordModel, SpotterModel
@@ -180,6 +181,55 @@ def test_noise_of_a_folder_is_used(stores: dict[str, Store], tmp_path: Path) -> 
         raised = added[:, 0].mean(dim=0)
         assert raised.argmax() > SETTINGS.mels // 2
         assert raised[:10].abs().max() < 1.0
+
+
+# --- thresholds, and clips within longer sound ---
+
+
+def test_thresholds_divide_the_clips_of_a_word_from_others() -> None:
+    labels = Vocabulary.from_labels(["no", "silence", "yes"])
+    no, yes = labels.index("no"), labels.index("yes")
+    truth = np.array([no] * 4 + [yes] * 4)
+    highest = np.zeros((8, 3))
+    highest[:4, no], highest[4:, no] = (0.9, 0.8, 0.7, 0.6), 0.2  # told apart by any: the highest is chosen
+    highest[:4, yes], highest[4:, yes] = (0.42, 0.1, 0.1, 0.1), (0.9, 0.47, 0.46, 0.7)  # only by 0.45
+    assert chosen_thresholds(highest, truth, labels) == {"no": 0.5, "yes": 0.45}
+    highest[4:, yes] = (0.33, 0.34, 0.32, 0.31)  # only the lowest hears them
+    assert chosen_thresholds(highest, truth, labels)["yes"] == 0.3
+
+
+def test_times_are_read_and_refused() -> None:
+    assert parsed_seconds("0.5, 2,10,2") == (0.5, 2.0, 10.0)
+    assert parsed_seconds("") == ()
+    for wrong in ("long", "0", "-1", "nan", "1000", ""):
+        with pytest.raises(OptionError, match=f"--around '{wrong}', expected more than 0 and at most 600 s"):
+            parsed_seconds(f"1,{wrong}")
+
+
+def test_quiet_and_noise_lie_around_a_clip_and_not_under_it() -> None:
+    clip = np.random.default_rng(0).uniform(2.0, 5.0, (30, SETTINGS.mels)).astype(np.float32)
+    for noise in (False, True):
+        whole = Surrounding(SETTINGS, Surroundings(0.5, noise))(clip, 0, "row")
+        around = np.concatenate([whole[:25], whole[-25:]])
+        assert len(whole) == 80
+        np.testing.assert_array_equal(whole[25:55], clip)
+        if noise:
+            below = np.log(np.exp(clip).sum(axis=1).mean() / np.exp(around).sum(axis=1).mean()) * DECIBELS
+            assert below == pytest.approx(NOISE, abs=0.5)
+        else:
+            assert (around == np.float32(np.log(SETTINGS.floor))).all()
+
+
+def test_clips_within_longer_sound_make_a_table(command: Command, spotting_run: Path, word_run: Path) -> None:
+    done = command(EVALUATE, "--run", spotting_run, "--around", "0.5,2", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    details = told["details"]["around"]
+    assert list(details) == ["0.5 s of quiet", "0.5 s of noise 20 dB below", "2 s of quiet", "2 s of noise 20 dB below"]
+    assert all(accuracy >= told["metrics"]["accuracy"] - 0.1 for accuracy in details.values())
+    done = command(EVALUATE, "--run", spotting_run, "--around", "2")
+    assert "\n  2 s of noise 20 dB below    " in done.stdout
+    assert_refused(command(EVALUATE, "--run", word_run, "--around", "2"), "--around needs a run", "--examples streams")
 
 
 def test_ratios_are_read_and_refused() -> None:

@@ -199,6 +199,24 @@ def test_a_cut_off_stream_has_digital_silence_at_one_end(clips: tuple[Clips, Voc
     assert ends >= 4
 
 
+def test_a_gated_noise_stops_at_words_and_nowhere_else(clips: tuple[Clips, Vocabulary]) -> None:
+    source = streams(clips, stream_seconds=8.0, gated=1.0)
+    stopped = total = 0
+    for number in range(20):
+        draw = np.random.default_rng(number)
+        _, _, words = source._sounds(0, draw)
+        gate = source._gate(words, draw)
+        near = np.zeros(source.frames, dtype=bool)
+        for word in words:
+            near[max(0, word.first - source.frames // 8) : word.end + source.frames // 8] = True
+            stopped += not gate[word.first : word.end].any()
+        total += len(words)
+        assert set(np.unique(gate)) <= {0.0, 1.0}
+        assert gate[~near].all()
+    assert 0.3 < stopped / total < 0.7
+    assert streams(clips, gated=0.0)._gate(words, draw).all()
+
+
 def test_streams_continue_where_the_state_is_carried(clips: tuple[Clips, Vocabulary]) -> None:
     assert not streams(clips).continues
     assert streams(clips, continues=True).continues

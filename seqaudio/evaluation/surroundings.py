@@ -64,7 +64,7 @@ def accuracy_within(
         check_energies(settings)
     except OptionError:
         raise OptionError("--around adds frames of plain log-mel energies; prepare with --features spotting") from None
-    within = replace(clips, feature_augment=_Around(settings, around))
+    within = replace(clips, feature_augment=Surrounding(settings, around))
     highest = highest_probabilities(model, within, labels, settings)
     keywords = keywords_of(labels)
     least = np.array([about.threshold_of(name) if name in keywords else np.inf for name in labels])
@@ -96,8 +96,8 @@ def described(around: Surroundings) -> str:
     return f"{around.seconds:g} s of " + (f"noise {NOISE:g} dB below" if around.noise else "quiet")
 
 
-class _Around:
-    """Puts quiet or noise before and behind log-mel frames [T, M]."""
+class Surrounding:
+    """Puts quiet or noise before and behind log-mel frames [T, M], the same in each epoch."""
 
     def __init__(self, settings: FeatureSettings, around: Surroundings) -> None:
         self.settings = settings
