@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -215,6 +216,33 @@ def test_a_gated_noise_stops_at_words_and_nowhere_else(clips: tuple[Clips, Vocab
         assert gate[~near].all()
     assert 0.3 < stopped / total < 0.7
     assert streams(clips, gated=0.0)._gate(words, draw).all()
+
+
+def test_clips_of_silence_sound_and_are_no_word(command: Command, word_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(word_folder, tmp_path / "words")
+    (tmp_path / "words" / "three").rename(tmp_path / "words" / "silence")
+    options = ("--sample-rate", str(RATE), "--features", "spotting", "--valid-percent", "0", "--test-percent", "0")
+    where = ("--source", tmp_path / "words", "--out", tmp_path / "store")
+    done = command("data_prep/audio_folder.py", *where, *options)
+    assert done.returncode == 0, done.stderr
+    store = Store(tmp_path / "store")
+    labels = OPTIONS.stream_labels(store.names)
+    with_silence = (labelled_clips(store, store["train"], labels), labels)
+    silence = labels.index("silence")
+    no_words = 0
+    for number in range(40):
+        draw = np.random.default_rng(number)
+        power, background, words = streams(with_silence, pause=0.1)._sounds(0, draw)
+        assert (background == silence).all()
+        assert all(word.label != silence for word in words)
+        outside = np.ones(len(power), dtype=bool)
+        for word in words:
+            outside[word.first - 5 : word.end + 5] = False
+        no_words += bool((power[outside].sum(axis=1) > 1e-3).any())
+    assert 5 < no_words < 40
+    noises = [streams(with_silence, without_noise=0.0)._noise(np.random.default_rng(number))[0] for number in range(60)]
+    glide = np.array([np.log(noise.mean(axis=0)).std() for noise in noises])
+    assert 0.5 < (glide > 2.5).mean() < 0.9, "the words of this store, as noise, are tones"
 
 
 def test_streams_continue_where_the_state_is_carried(clips: tuple[Clips, Vocabulary]) -> None:

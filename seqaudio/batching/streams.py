@@ -4,7 +4,8 @@
        silence    unknown    word      unknown      silence
 
 Clips of a store are placed anywhere in a longer sound, changed by `augmentation/frames.py`, put into rooms and mixed
-with noise as log-mel energies (`augmentation/spectra.py`). A stream depends on (seed, epoch, number) alone.
+with noise as log-mel energies (`augmentation/spectra.py`). Clips of the class `silence` are sounds whose target is
+`silence`, and noise under words. A stream depends on (seed, epoch, number) alone.
 
 The label of a word is the target of the frames just behind it, for `hold` seconds: by then the whole word was heard, so
 that words which begin alike differ. Within a word the target is `unknown` (`silence` where there is no such label), so
@@ -53,6 +54,7 @@ SPEECH_LEVEL: tuple[Decibels, Decibels] = (-20.0, 3.0)  # the same of other spee
 SPEECH_SECONDS: tuple[Seconds, Seconds] = (0.2, 1.8)  # of a piece of other speech
 QUIET: tuple[Decibels, Decibels] = (25.0, 60.0)  # signal-to-noise ratio of a stream without audible noise
 LEVELS: tuple[Decibels, Decibels] = (-45.0, -8.0)  # dBFS of the loudest frames of a stream
+NO_SPEECH = 0.15  # share of the sounds that are clips of the class silence, if the store has any
 STOPS = 0.5  # share of the words at which a gated noise stops
 WORDS = 100  # of a keyword, from which its usual length is taken
 STATISTICS_STREAMS = 256  # from which the mean and deviation of frames are taken
@@ -252,6 +254,9 @@ class Streams:
                 energies = sound.sum(axis=1)
                 heard = energies > energies.max(initial=0.0) * 10.0 ** (-25.0 / 10)
                 background[place : place + len(sound)][heard] = self.reject
+            elif len(self._rows[self.silence]) and draw.random() < NO_SPEECH:
+                sound = self._silence(draw)[: self.frames - place]
+                sound = sound * np.exp(draw.uniform(*SPEECH_LEVEL) / DECIBELS - level(sound))
             else:
                 label = int(draw.choice(len(self.labels), p=self._chances))
                 row = self._row(label, draw)
@@ -263,6 +268,12 @@ class Streams:
             power[place : place + len(part)] += part
             place += len(sound) + (0 if draw.random() < options.joined else self._pause(draw))
         return power, background, words
+
+    def _silence(self, draw: np.random.Generator) -> np.ndarray:
+        """Energies [T, M] of a clip of the class silence: background, which may be loud."""
+        frames = self.clips.frames(self._row(self.silence, draw))
+        power: np.ndarray = np.exp(frames + random_colour(self.settings.mels, 6.0, draw))
+        return power
 
     def _pause(self, draw: np.random.Generator) -> int:
         """Frames of a pause; a few are long, as in a quiet room."""
@@ -363,6 +374,8 @@ class Streams:
         if draw.random() < self.options.speech_under and (talk := self._talk(draw)) is not None:
             return talk, snr, True
         noises = self.sounds.noises
+        if len(self._rows[self.silence]) and draw.random() < (0.35 if noises else 0.7):
+            return self._cut(self._silence(draw), draw), snr, False
         if not noises or draw.random() < 0.3:
             return made_up_noise(self.frames, self.settings.mels, draw), snr, False
         return self._cut(noises[int(draw.integers(len(noises)))], draw), snr, False
