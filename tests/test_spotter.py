@@ -43,6 +43,16 @@ def assert_same(found: object, expected: object, atol: float = 1e-10) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=atol)
 
 
+def test_quiet_takes_no_part_in_what_frames_are_centred_on() -> None:
+    model, inputs = spotter(), frames() + 5.0
+    quiet = torch.full((400, B, F), -1.5, dtype=torch.float64)
+    _, after = model(quiet)
+    assert not after.level.any() and not after.frames.any()
+    loud, _ = model(torch.cat([inputs, quiet, inputs]))
+    alone, _ = model(torch.cat([quiet, inputs]))
+    assert_same(loud[-T:], alone[-T:], atol=1e-6)  # after 20 memories of quiet nothing is left of what was before
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("filters", "memory"), KINDS)
 def test_steps_and_chunks_equal_the_whole(cell: str, filters: int, memory: float) -> None:

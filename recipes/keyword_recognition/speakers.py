@@ -103,7 +103,7 @@ def tested(config: Config, store: Store, speaker: str, seed: int) -> dict[str, A
     if not (folder / "results.json").is_file():
         options = {
             "preset": config.preset, "epochs": config.epochs, "seed": seed, "more_stores": config.more_stores,
-            "augmentation": CHANGES, "cut_off": 0.0, "without_noise": 0.05,
+            "augmentation": CHANGES, "cut_off": 0.0, "without_noise": 0.05, "inside_weight": 0.1, "more_share": 0.67,
             "resume": (folder / "config.json").is_file(),
         }  # fmt: skip
         train.main(train.Config(store=store.path, run=folder, **options))

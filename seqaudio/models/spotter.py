@@ -18,6 +18,7 @@ from seqaudio.state import State
 
 KERNEL = 5  # frames, and features, that a filter of the convolution covers
 STRIDE = 2  # features between two positions of a filter
+SOUNDING = 2.3  # natural logarithm of energy above the floor, 10 dB, at which a frame counts whole
 FEW_FRAMES = 64  # up to so many, a product of windows is faster than torch's convolution, whose setup takes 50 us
 
 
@@ -26,8 +27,8 @@ class SpotterState(NamedTuple):
 
     layers: State
     past: Tensor  # [B, KERNEL - 1, F] the centred frames before, which filters cover; [B, 0, F] without filters
-    level: Tensor  # [B, F] decaying sum of the normalised frames
-    frames: Tensor  # [B, 1] decaying number of frames
+    level: Tensor  # [B, F] decaying sum of the normalised frames, weighted
+    frames: Tensor  # [B, 1] decaying sum of their weights
     outputs: Tensor  # [B, H] decaying sum of the outputs
     steps: Tensor  # [B, 1] decaying number of outputs
 
@@ -37,7 +38,8 @@ class SpotterModel(Model):
     """Normalised frames, convolution, recurrent stack, mean over the last frames, softmax over the labels.
 
         x_t = (max(input_t, floor) - mean) / std
-        z_t = x_t - sum_u a^u x_{t-u} / (sum_u a^u + K)        a = 1 - 1/memory: removes a voice's and a room's colour
+        z_t = x_t - sum_u a^u w x_{t-u} / (sum_u a^u w + K)    a = 1 - 1/memory: removes a voice's and a room's colour
+        w = min(1, mean(max(input, floor) - floor) / SOUNDING) of frame t - u: quiet has no colour, and counts little
         f_t = relu(norm(filters * z_{t-4} .. z_t))             over five frames and five features; optional
         h_t = stack(f_t, h_{t-1})
         y_t = softmax(V sum_u b^u h_{t-u} / sum_u b^u + c)     b = 1 - 1/pooling
@@ -148,8 +150,10 @@ class SpotterModel(Model):
             normalised = torch.where(valid, normalised, 0)
         centred, level, frames = normalised, before.level, before.frames
         if self.memory_decay is not None:
-            levels = decayed_sums(normalised, self.memory_decay, before.level, resets)
-            counts = decayed_counts(T, self.memory_decay, before.frames, resets)
+            weights = self._weights(inputs)
+            weights = weights if valid is None else torch.where(valid, weights, 0)
+            levels = decayed_sums(weights * normalised, self.memory_decay, before.level, resets)
+            counts = decayed_sums(weights, self.memory_decay, before.frames, resets)
             centred = normalised - levels / (counts + self.mean_prior)
             centred = centred if valid is None else torch.where(valid, centred, 0)
             level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
@@ -165,8 +169,9 @@ class SpotterModel(Model):
         before = cast(SpotterState, state)
         centred, level, frames = self._normalised(inputs), before.level, before.frames
         if self.memory_decay is not None:
-            level = self.memory_decay * level + centred
-            frames = self.memory_decay * frames + 1
+            weights = self._weights(inputs)
+            level = self.memory_decay * level + weights * centred
+            frames = self.memory_decay * frames + weights
             centred = centred - level / (frames + self.mean_prior)
         seen = torch.cat([before.past, centred[:, None]], dim=1)
         heard = self._filtered(seen)[:, 0] if self.reads else centred
@@ -208,6 +213,11 @@ class SpotterModel(Model):
 
     def _normalised(self, inputs: Tensor) -> Tensor:
         return (torch.maximum(inputs, self.floor) - self.mean) / self.std
+
+    def _weights(self, inputs: Tensor) -> Tensor:
+        """How much frames [..., F] count in the mean that others are centred on, [..., 1]."""
+        above = (torch.maximum(inputs, self.floor) - self.floor).mean(dim=-1, keepdim=True)
+        return (above / SOUNDING).clamp(max=1.0)
 
     def _convolved(
         self, centred: Tensor, past: Tensor, lengths: Tensor | None, resets: Tensor | None
