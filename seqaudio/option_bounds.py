@@ -105,6 +105,7 @@ BOUNDS: dict[str, Bounds] = {
     "background_weight": Bounds(0, 1_000),
     "without_noise": SHARE,
     "speech_under": SHARE,
+    "gated": SHARE,
     "in_rooms": SHARE,
     "cut_off": SHARE,
     # session

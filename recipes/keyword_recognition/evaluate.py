@@ -9,7 +9,6 @@ split adds a line to the run's `test_reads.tsv`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,9 +24,7 @@ from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run,
 from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_accuracy
 from seqaudio.evaluation.ratios import parsed_ratios, ratio_name
 from seqaudio.evaluation.results import record_test
-from seqaudio.evaluation.surroundings import Surroundings, accuracy_within, described, parsed_seconds
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.models import SpotterModel
 from seqaudio.pictures import save_figure
 
 
@@ -51,7 +48,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
-    ratios, times = parsed_ratios(config.snr), parsed_seconds(config.around)
+    ratios, times = parsed_ratios(config.snr), surroundings.parsed_seconds(config.around)
     folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
     split, labels = store[config.split], folder.vocabulary
     # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
@@ -74,14 +71,9 @@ def main(config: Config) -> None:
         by_snr[ratio_name(snr)] = metrics_of(clips.labels, heard)
     if by_snr:
         details["by_snr"] = by_snr
-    within: dict[Surroundings, float] = {}
-    for seconds, noise in product(times, (False, True)):
-        if not isinstance(model, SpotterModel):
-            raise OptionError("--around needs a run that was trained on streams; train with --examples streams")
-        around = Surroundings(seconds, noise)
-        within[around] = accuracy_within(around, model, clips, labels, settings, spotting_of(folder))
-    if within:
-        details["around"] = {described(around): accuracy for around, accuracy in within.items()}
+    if times:
+        about = spotting_of(folder)
+        details["around"] = surroundings.accuracies_within(times, model, clips, labels, settings, about)
     if config.streamed:
         ways = streamed.heard_in_three_ways(model, clips, labels, settings, added)
         details["streamed"] = {name: way._asdict() for name, way in ways.items()}
@@ -110,8 +102,8 @@ def main(config: Config) -> None:
     print("\n".join(scores.table()))
     for name, found in by_snr.items():
         print(f"  noise {name:<8} {100 * found['accuracy']:.2f} %, balanced {100 * found['balanced_accuracy']:.2f} %")
-    if within:
-        print("\n".join(surroundings.table(metrics["accuracy"], within, int(metrics["count"]))))
+    if times:
+        print("\n".join(surroundings.table(metrics["accuracy"], details["around"], int(metrics["count"]))))
     if config.streamed:
         print("\n".join(streamed.table(ways)))
     print(f"confusion matrix: {confusion}, calibration: {reliability}")

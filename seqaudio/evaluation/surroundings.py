@@ -15,7 +15,7 @@ from seqaudio.decoding.spotting import THRESHOLD, Spotting, keywords_of, quiet_v
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.keywords import highest_probabilities
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.models import SpotterModel
+from seqaudio.models import Model, SpotterModel
 from seqaudio.units import Decibels, Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 
@@ -47,9 +47,22 @@ def parsed_seconds(text: str) -> tuple[Seconds, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def accuracies_within(
+    times: Sequence[Seconds],
+    model: Model,
+    clips: Clips,
+    labels: Vocabulary,
+    settings: FeatureSettings,
+    about: Spotting,
+) -> dict[str, float]:
+    """The accuracy within so many seconds of quiet, and of noise, by what lies around. Raises as `accuracy_within`."""
+    kinds = [Surroundings(seconds, noise) for seconds in times for noise in (False, True)]
+    return {described(kind): accuracy_within(kind, model, clips, labels, settings, about) for kind in kinds}
+
+
 def accuracy_within(
     around: Surroundings,
-    model: SpotterModel,
+    model: Model,
     clips: Clips,
     labels: Vocabulary,
     settings: FeatureSettings,
@@ -58,8 +71,10 @@ def accuracy_within(
     """Share of the clips that are recognised within longer sound, as `seqaudio recognize` answers to a long recording.
 
     The surest keyword above its threshold; without one `unknown` where that is probable, else `silence`.
-    Raises OptionError for frames that are no plain log-mel energies.
+    Raises OptionError for frames that are no plain log-mel energies, and for a model of whole clips.
     """
+    if not isinstance(model, SpotterModel):
+        raise OptionError("--around needs a run that was trained on streams; train with --examples streams")
     try:
         check_energies(settings)
     except OptionError:
@@ -83,11 +98,11 @@ def _without_word(highest: np.ndarray, labels: Vocabulary) -> np.ndarray:
     return np.where(speech >= THRESHOLD, other, silence)
 
 
-def table(alone: float, found: Mapping[Surroundings, float], count: int) -> Sequence[str]:
+def table(alone: float, found: Mapping[str, float], count: int) -> Sequence[str]:
     """Lines about clips within longer sound."""
     lines = [f"  {'before and behind':<26}  accuracy of {count:,}, and what is lost against {100 * alone:.2f} % alone"]
     for around, accuracy in found.items():
-        lines.append(f"  {described(around):<26}  {100 * accuracy:.2f} %, {100 * (accuracy - alone):+.2f}")
+        lines.append(f"  {around:<26}  {100 * accuracy:.2f} %, {100 * (accuracy - alone):+.2f}")
     return lines
 
 

@@ -114,12 +114,9 @@ class FeatureExtractor(nn.Module):
             loudest = logarithms.amax(dim=(1, 2), keepdim=True)
             logarithms = logarithms.maximum(loudest - settings.top_db / DECIBELS_PER_NEPER)
         if settings.kind == "mfcc":
+            if compiled:
+                return self._cepstra_by_numba(logarithms)
             # one by one: the rounding of a product of matrices depends on their size
-            if compiled:  # NumPy takes each recording by itself too, but in one call
-                cepstra = logarithms.new_empty(*logarithms.shape[:2], settings.coefficients)
-                with np.errstate(all="ignore"):  # NaN propagates, as in torch
-                    np.matmul(logarithms.numpy(), self.dct.numpy(), out=cepstra.numpy())
-                return cepstra
             return torch.stack([recording @ self.dct for recording in logarithms])
         return logarithms * DECIBELS_PER_NEPER if settings.decibels else logarithms
 
@@ -165,6 +162,15 @@ class FeatureExtractor(nn.Module):
         energies = self._compiled((frames if frames.stride(-1) == 1 else frames.contiguous()).numpy())
         np.log(energies, out=energies)
         return torch.from_numpy(energies).view(*frames.shape[:2], -1)
+
+    def _cepstra_by_numba(self, logarithms: Tensor) -> Tensor:
+        """Log-mel energies [B, T, M] -> cepstra [B, T, C], a frame by itself."""
+        from seqaudio.features.compiled.products import row_products
+
+        cepstra = logarithms.new_empty(*logarithms.shape[:2], self.settings.coefficients)
+        rows = logarithms.contiguous().flatten(0, 1).numpy()
+        row_products(rows, np.ascontiguousarray(self.dct.numpy()), cepstra.flatten(0, 1).numpy())
+        return cepstra
 
     def _centred(self, frames: Tensor) -> Tensor:
         return frames - frames.mean(dim=-1, keepdim=True) if self.settings.remove_mean else frames
