@@ -198,7 +198,7 @@ def test_small_errors_keep_two_digits(tmp_path: Path) -> None:
     ("name", "prefix"),
     [
         ("fsdd_gru", "fsdd"),
-        ("fsdd_theo_gru", "fsdd_theo"),
+        ("commands3_base", "commands3"),
         ("sunspots_h1_gru", "sunspots_h1"),
         ("sunspots_h12_gru", "sunspots_h12"),
     ],

@@ -16,6 +16,7 @@ from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.decoding.spotting import (
     MOST_ODDS,
     SPOTTING_FILE,
+    Averages,
     Peaks,
     Smoother,
     Spotter,
@@ -51,6 +52,20 @@ def test_averages_are_those_over_the_last_frames_whatever_the_chunks(
     padded = np.concatenate([np.full((frames - 1, 3), -MOST_ODDS), odds])
     expected = [padded[step : step + frames].mean(axis=0) for step in range(count)]
     np.testing.assert_allclose(averages, 1 / (1 + np.exp(-np.array(expected))), atol=1e-12)
+
+
+@given(st.integers(1, 90), cuts)
+@settings(max_examples=20, deadline=None)
+def test_other_speech_has_to_go_on(count: int, places: list[int]) -> None:
+    labels = Vocabulary.from_labels(["unknown", "yes"])
+    values = np.random.default_rng(count).random((count, 2))
+    both = Averages(0.02, labels)
+    averages = np.concatenate([both.push(part) for part in pieces(values, places)])
+    padded = np.concatenate([np.zeros(39), values[:, labels.index("unknown")]])
+    expected = [padded[step : step + 40].mean() for step in range(count)]
+    np.testing.assert_allclose(averages[:, labels.index("unknown")], expected, atol=1e-12)
+    word = labels.index("yes")
+    np.testing.assert_array_equal(averages[:, word], Smoother(12, 2).push(values)[:, word])
 
 
 # --- peaks ---

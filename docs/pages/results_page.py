@@ -69,7 +69,8 @@ class Section:
 
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
-FSDD = "seqaudio prepare fsdd --source FSDD"
+FSDD = "seqaudio prepare fsdd --source FSDD --features spotting"
+COMMANDS = "seqaudio prepare speech_commands --source SPEECH_COMMANDS --version 0.01 --features spotting"
 NOTTINGHAM = "seqaudio prepare midi_folder --source NOTTINGHAM --versions hashed --out stores/nottingham"
 ETTH1 = (
     "seqaudio prepare series --source ETTh1.csv --time-column date --period 24 --rows 8640 2880 2880 --out stores/etth1"
@@ -94,11 +95,19 @@ SECTIONS = (
     ),
     Section(
         "Keyword recognition",
-        "Free Spoken Digit Dataset, a speaker never heard",
-        ("fsdd_theo",),
+        "Speech Commands, a part: bed, cat, happy, unknown, silence",
+        ("commands3",),
         "clips",
-        "All are of the speaker theo, so the interval does not speak for other speakers.",
-        f"{FSDD} --leave-out theo --out stores/fsdd_theo",
+        "Of v0.01, with its own lists; the speakers of the test are not in training.",
+        f"{COMMANDS} --words bed cat happy --out stores/commands3",
+    ),
+    Section(
+        "Keyword recognition",
+        "Spoken digits, learned from synthetic voices alone",
+        ("spoken_digits",),
+        "clips",
+        "All of the Free Spoken Digit Dataset; validation is the digits of Speech Commands "
+        "([docs/keywords.md](keywords.md#from-synthetic-voices-to-people)).",
     ),
     Section(
         "Keyword recognition",

@@ -33,6 +33,7 @@ from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 SPOTTING_FILE = "spotting.json"  # of a run
 THRESHOLD = 0.5  # smoothed probability of a keyword from which on it counts as heard, where a run has none of its own
 SMOOTHING: Seconds = 0.24  # log odds are averaged over this time
+SPEECH: Seconds = 0.8  # over which the probability of other speech is averaged
 MOST_ODDS = 15.0  # natural logarithm: a frame counts no more than that
 REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within this time
 FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
@@ -91,6 +92,29 @@ class Smoother:
         self._past = seen[len(seen) - self.frames + 1 :]
         windows = np.lib.stride_tricks.sliding_window_view(seen, self.frames, axis=0)
         averages: np.ndarray = 1.0 / (1.0 + np.exp(-windows.mean(axis=-1)))
+        return averages
+
+
+class Averages:
+    """The averages of a stream's probabilities that answer: of log odds over SMOOTHING, of `unknown` over SPEECH.
+
+    A word that begins is `unknown` until it is known, and so is a noise that begins: only what goes on is other speech.
+    """
+
+    def __init__(self, frame_shift: Seconds, labels: Vocabulary) -> None:
+        self._odds = Smoother(round(SMOOTHING / frame_shift), len(labels))
+        self._unknown = labels.index(UNKNOWN) if UNKNOWN in labels else None
+        self._frames = max(1, round(SPEECH / frame_shift))
+        self._past = np.zeros(self._frames - 1)
+
+    def push(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities [T, C] float64 of the next frames -> their averages [T, C] with the frames before."""
+        averages = self._odds.push(probabilities)
+        if self._unknown is not None and len(probabilities):
+            seen = np.concatenate([self._past, probabilities[:, self._unknown]])
+            self._past = seen[len(seen) - self._frames + 1 :]
+            windows = np.lib.stride_tricks.sliding_window_view(seen, self._frames)
+            averages[:, self._unknown] = windows.mean(axis=-1)
         return averages
 
 
@@ -181,7 +205,7 @@ class Spotter:
         self._ended = False
         self._extractor.reset()
         self._state = state_after_quiet(self.model, self.settings, 1)
-        self._smoother = Smoother(round(SMOOTHING / shift), len(self.labels))
+        self._averages = Averages(shift, self.labels)
         refractory, hold = round(self.refractory / shift), round(FLUSH / shift)
         self._peaks = {name: Peaks(self.thresholds[name], refractory, hold) for name in self.keywords}
 
@@ -205,7 +229,7 @@ class Spotter:
         if not len(frames):
             return np.zeros((0, len(self.labels)))
         logits, self._state = self.model(frames[:, None], state=self._state)
-        averages = self._smoother.push(logits[:, 0].double().softmax(dim=-1).numpy())
+        averages = self._averages.push(logits[:, 0].double().softmax(dim=-1).numpy())
         self.highest = np.maximum(self.highest, averages.max(axis=0))
         return averages
 

@@ -13,8 +13,7 @@ from torch import Tensor
 from seqaudio.batching import Batch, Clips, PaddedBatches
 from seqaudio.decoding.spotting import (
     FLUSH,
-    SMOOTHING,
-    Smoother,
+    Averages,
     clip_probabilities,
     keywords_of,
     quiet_value,
@@ -175,7 +174,7 @@ def highest_probabilities(
         logits, _ = model(inputs.to(device), lengths, state_after_quiet(model, settings, batch.rows))
         heard = logits.double().softmax(dim=-1).cpu().numpy()  # [T, B, C]
         for column, row in enumerate(rows):
-            result[row] = smoother(settings, labels).push(heard[: lengths[column], column]).max(axis=0)
+            result[row] = Averages(settings.frame_shift, labels).push(heard[: lengths[column], column]).max(axis=0)
     return result
 
 
@@ -206,11 +205,6 @@ def with_quiet(batch: Batch, settings: FeatureSettings) -> tuple[Tensor, Tensor]
 def quiet_frames(settings: FeatureSettings) -> int:
     """Frames of quiet behind a clip."""
     return round(FLUSH / settings.frame_shift)
-
-
-def smoother(settings: FeatureSettings, labels: Vocabulary) -> Smoother:
-    """The moving average of a stream's probabilities."""
-    return Smoother(round(SMOOTHING / settings.frame_shift), len(labels))
 
 
 def answers(probabilities: np.ndarray, clips: Clips, labels: Vocabulary, added: Collection[str] = ()) -> np.ndarray:

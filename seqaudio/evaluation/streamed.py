@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
-from seqaudio.decoding.spotting import clip_probabilities, state_after_quiet
-from seqaudio.evaluation.keywords import CLIPS, answers, quiet_frames, smoother, with_quiet
+from seqaudio.decoding.spotting import Averages, clip_probabilities, state_after_quiet
+from seqaudio.evaluation.keywords import CLIPS, answers, quiet_frames, with_quiet
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
@@ -116,7 +116,7 @@ class _Heard:
         pause = round(PAUSE / self.settings.frame_shift)
         silent = extract_frames(np.zeros(2 * self.settings.sample_rate, dtype=np.float32), self.settings)[:1]
         quiet = torch.from_numpy(silent).expand(pause, -1)[:, None]
-        average, heard = smoother(self.settings, self.labels), {}
+        average, heard = Averages(self.settings.frame_shift, self.labels), {}
         for row in order.tolist():
             batch: Batch = self.clips([row], 0)
             if self.spotter:
@@ -143,7 +143,7 @@ class _Heard:
         if not self.spotter:
             return _Answer(logits.numpy(), probabilities[-1])
         if averages is None:
-            averages = smoother(self.settings, self.labels).push(probabilities)
+            averages = Averages(self.settings.frame_shift, self.labels).push(probabilities)
         return _Answer(logits.numpy(), clip_probabilities(averages, self.labels))
 
 
