@@ -69,7 +69,7 @@ class Section:
 
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
-FSDD = "seqaudio prepare fsdd --source FSDD --features spotting"
+FSDD = "seqaudio prepare fsdd --source FSDD"
 COMMANDS = "seqaudio prepare speech_commands --source SPEECH_COMMANDS --version 0.01 --features spotting"
 NOTTINGHAM = "seqaudio prepare midi_folder --source NOTTINGHAM --versions hashed --out stores/nottingham"
 ETTH1 = (
@@ -90,8 +90,17 @@ SECTIONS = (
         "Free Spoken Digit Dataset, the official test",
         ("fsdd",),
         "clips",
-        "Ten digits; the six speakers of the test are those of the training.",
+        "Ten digits, as whole clips of MFCC; the six speakers of the test are those of the training.",
         f"{FSDD} --out stores/fsdd",
+    ),
+    Section(
+        "Keyword recognition",
+        "Free Spoken Digit Dataset, the official test, learned from streams",
+        ("fsdd_streams",),
+        "clips",
+        "The same test, for a model that hears words in longer sound, too "
+        "([docs/keywords.md](keywords.md#a-word-within-longer-sound)).",
+        f"{FSDD} --features spotting --out stores/fsdd",
     ),
     Section(
         "Keyword recognition",
@@ -176,6 +185,14 @@ SECTIONS = (
 
 # studies are no runs: each has a table and a story of its own
 STUDIES = {
+    "fsdd_speakers": (
+        "How well digits of a speaker never heard are recognised",
+        "[docs/keywords.md](keywords.md#a-speaker-never-heard)",
+    ),
+    "fsdd_speakers_spoken": (
+        "The same with digits of synthetic voices added",
+        "[docs/keywords.md](keywords.md#a-speaker-never-heard)",
+    ),
     "gradient_flow_adding": (
         "At which length each cell stops learning the adding problem",
         "[recipes/gradient_flow](../recipes/gradient_flow/README.md#which-cell-stops-learning-at-which-length)",
