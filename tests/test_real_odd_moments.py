@@ -27,6 +27,7 @@ INTERRUPTED = """
 import os, signal, sys, time
 from seqaudio.prepare.engine.pool import own_workers
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background starts with it ignored
     try:
         with own_workers(2) as pool:
             for _ in range(2):
