@@ -23,10 +23,10 @@ from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.keywords import Guesses, chosen_thresholds, label_probabilities
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.evaluation.noisy_clips import noisy_clips
+from seqaudio.evaluation.padded_clips import NOISE, PadClip, Padding, parsed_seconds
 from seqaudio.evaluation.ratios import CLEAN, parsed_ratios
 from seqaudio.evaluation.results import read_results
 from seqaudio.evaluation.streamed import HOUR, heard_in_three_ways
-from seqaudio.evaluation.surroundings import NOISE, Surrounding, Surroundings, parsed_seconds
 from seqaudio.features import FeatureSettings
 from seqaudio.features.presets import feature_settings
 from seqaudio.models import KeywordModel, SpotterModel
@@ -209,7 +209,7 @@ def test_times_are_read_and_refused() -> None:
 def test_quiet_and_noise_lie_around_a_clip_and_not_under_it() -> None:
     clip = np.random.default_rng(0).uniform(2.0, 5.0, (30, SETTINGS.mels)).astype(np.float32)
     for noise in (False, True):
-        whole = Surrounding(SETTINGS, Surroundings(0.5, noise))(clip, 0, "row")
+        whole = PadClip(SETTINGS, Padding(0.5, noise))(clip, 0, "row")
         around = np.concatenate([whole[:25], whole[-25:]])
         assert len(whole) == 80
         np.testing.assert_array_equal(whole[25:55], clip)

@@ -17,7 +17,7 @@ from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.decoding.spotting import spotting_of
 from seqaudio.errors import OptionError
-from seqaudio.evaluation import noisy_clips, streamed, surroundings
+from seqaudio.evaluation import noisy_clips, padded_clips, streamed
 from seqaudio.evaluation.clip_scores import ClipScores, reliability_figure
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
@@ -48,7 +48,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
-    ratios, times = parsed_ratios(config.snr), surroundings.parsed_seconds(config.around)
+    ratios, times = parsed_ratios(config.snr), padded_clips.parsed_seconds(config.around)
     folder, store = open_run(config.run, "keyword_recognition", ("features", "audio"), config.store)
     split, labels = store[config.split], folder.vocabulary
     # a label that the run does not know counts as `unknown` if the run has that class, else it is an error
@@ -73,7 +73,7 @@ def main(config: Config) -> None:
         details["by_snr"] = by_snr
     if times:
         about = spotting_of(folder)
-        details["around"] = surroundings.accuracies_within(times, model, clips, labels, settings, about)
+        details["around"] = padded_clips.accuracies_within(times, model, clips, labels, settings, about)
     if config.streamed:
         ways = streamed.heard_in_three_ways(model, clips, labels, settings, added)
         details["streamed"] = {name: way._asdict() for name, way in ways.items()}
@@ -103,7 +103,7 @@ def main(config: Config) -> None:
     for name, found in by_snr.items():
         print(f"  noise {name:<8} {100 * found['accuracy']:.2f} %, balanced {100 * found['balanced_accuracy']:.2f} %")
     if times:
-        print("\n".join(surroundings.table(metrics["accuracy"], details["around"], int(metrics["count"]))))
+        print("\n".join(padded_clips.table(metrics["accuracy"], details["around"], int(metrics["count"]))))
     if config.streamed:
         print("\n".join(streamed.table(ways)))
     print(f"confusion matrix: {confusion}, calibration: {reliability}")

@@ -70,6 +70,12 @@ def active_frames(frames: np.ndarray, settings: FeatureSettings) -> tuple[int, i
     return int(firsts[best]), int(ends[best])
 
 
+def word_level(frames: np.ndarray, settings: FeatureSettings) -> float:
+    """The natural logarithm of the mean energy of a word's frames in log-mel frames [T, M]."""
+    first, end = active_frames(frames, settings)
+    return float(np.log(np.exp(frames[first:end].astype(np.float64)).sum(axis=1).mean()))
+
+
 def random_colour(mels: int, strength: Decibels, draw: np.random.Generator) -> np.ndarray:
     """A smooth random gain of each filter, [M] in natural logarithms: another microphone, another voice."""
     waves = np.cos(np.pi * np.outer(np.arange(1, WAVES + 1), np.arange(mels)) / max(1, mels - 1))

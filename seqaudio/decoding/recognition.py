@@ -11,10 +11,9 @@ import numpy as np
 from seqaudio.audio import stream_audio
 from seqaudio.audio.recording import MAX_SECONDS
 from seqaudio.decoding.keywords import SLACK, clip_seconds_of
-from seqaudio.decoding.spotting import THRESHOLD, Hit, Spotter, clip_probabilities
+from seqaudio.decoding.spotting import Hit, Spotter, answer_without_keyword, clip_probabilities
 from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds
-from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 BLOCK: Seconds = 10.0  # of a recording that is computed at once
 
@@ -80,12 +79,7 @@ class StreamRecognizer:
         if hits:
             surest = max(hits, key=lambda hit: hit.confidence)
             return surest.keyword, surest.confidence
-        labels = self.spotter.labels
-        speech = max(
-            (value for name, value in zip(labels, self.spotter.highest.tolist(), strict=True) if name != SILENCE),
-            default=0.0,
-        )
-        return (UNKNOWN, speech) if UNKNOWN in labels and speech >= THRESHOLD else (SILENCE, 1.0 - speech)
+        return answer_without_keyword(self.spotter.highest, self.spotter.labels)
 
 
 def _cut(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:

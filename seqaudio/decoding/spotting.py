@@ -283,6 +283,16 @@ def state_after_quiet(model: SpotterModel, settings: FeatureSettings, batch_size
     return state
 
 
+def answer_without_keyword(highest: np.ndarray, labels: Vocabulary) -> tuple[str, float]:
+    """The label of a recording in which no keyword was heard, and its probability: `unknown` or `silence`.
+
+    highest: the highest averaged probability of each label, [C].
+    """
+    scores = zip(labels, highest.tolist(), strict=True)
+    speech = max((value for name, value in scores if name != SILENCE), default=0.0)
+    return (UNKNOWN, speech) if UNKNOWN in labels and speech >= THRESHOLD else (SILENCE, 1.0 - speech)
+
+
 def clip_probabilities(averages: np.ndarray, labels: Vocabulary) -> np.ndarray:
     """Probabilities [C] of the labels for a whole recording, from the averaged ones [T, C] after each frame.
 

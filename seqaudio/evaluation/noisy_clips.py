@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from seqaudio.augmentation.draws import keyed_generator
-from seqaudio.augmentation.spectra import active_frames, at_snr, check_energies, made_up_noise
+from seqaudio.augmentation.spectra import at_snr, check_energies, made_up_noise, word_level
 from seqaudio.augmentation.waveforms import WaveformAugmentation, WaveformAugmenter
 from seqaudio.batching import Clips
 from seqaudio.batching.clips import LabelledRecordings
@@ -59,8 +59,7 @@ class _MelNoise:
     def __call__(self, frames: np.ndarray, epoch: int, row: str) -> np.ndarray:
         draw = keyed_generator((SEED, epoch, row))
         power = np.exp(frames.astype(np.float64))
-        first, end = active_frames(frames, self.settings)
-        speech = float(np.log(power[first:end].sum(axis=1).mean()))
+        speech = word_level(frames, self.settings)
         noisy: np.ndarray = np.log(power + at_snr(self.snr, speech, self._noise(len(frames), draw))).astype(np.float32)
         return noisy
 

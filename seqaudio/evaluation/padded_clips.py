@@ -1,4 +1,4 @@
-"""Hear clips with quiet or noise before and behind them, as recordings of words are, beside the clips alone."""
+"""Pad clips with quiet or noise at both ends, as recordings of words are, and score them beside the clips alone."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import NamedTuple
 import numpy as np
 
 from seqaudio.augmentation.draws import keyed_generator
-from seqaudio.augmentation.spectra import active_frames, at_snr, check_energies, made_up_noise
+from seqaudio.augmentation.spectra import at_snr, check_energies, made_up_noise, word_level
 from seqaudio.batching import Clips
-from seqaudio.decoding.spotting import THRESHOLD, Spotting, keywords_of, quiet_value
+from seqaudio.decoding.spotting import Spotting, answer_without_keyword, keywords_of, quiet_value
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.keywords import highest_probabilities
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Model, SpotterModel
 from seqaudio.units import Decibels, Seconds
-from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
+from seqaudio.vocabulary import Vocabulary
 
 NOISE: Decibels = 20.0  # below the word
 LONGEST: Seconds = 600.0
 SEED = 0
 
 
-class Surroundings(NamedTuple):
-    """What lies before and behind each clip."""
+class Padding(NamedTuple):
+    """Padding at each end of a clip."""
 
     seconds: Seconds
     noise: bool  # else digital silence
@@ -56,12 +56,12 @@ def accuracies_within(
     about: Spotting,
 ) -> dict[str, float]:
     """The accuracy within so many seconds of quiet, and of noise, by what lies around. Raises as `accuracy_within`."""
-    kinds = [Surroundings(seconds, noise) for seconds in times for noise in (False, True)]
+    kinds = [Padding(seconds, noise) for seconds in times for noise in (False, True)]
     return {described(kind): accuracy_within(kind, model, clips, labels, settings, about) for kind in kinds}
 
 
 def accuracy_within(
-    around: Surroundings,
+    around: Padding,
     model: Model,
     clips: Clips,
     labels: Vocabulary,
@@ -79,23 +79,18 @@ def accuracy_within(
         check_energies(settings)
     except OptionError:
         raise OptionError("--around adds frames of plain log-mel energies; prepare with --features spotting") from None
-    within = replace(clips, feature_augment=Surrounding(settings, around))
+    within = replace(clips, feature_augment=PadClip(settings, around))
     highest = highest_probabilities(model, within, labels, settings)
     keywords = keywords_of(labels)
     least = np.array([about.threshold_of(name) if name in keywords else np.inf for name in labels])
     sure = np.where(highest >= least, highest, 0.0)
-    guesses = np.where(sure.any(axis=1), sure.argmax(axis=1), _without_word(highest, labels))
-    return float((guesses == clips.labels).mean())
-
-
-def _without_word(highest: np.ndarray, labels: Vocabulary) -> np.ndarray:
-    """The answer [N] to recordings in which no keyword was heard; -1 where the labels have none."""
-    silence = labels.index(SILENCE) if SILENCE in labels else -1
-    if UNKNOWN not in labels:
-        return np.full(len(highest), silence)
-    other = labels.index(UNKNOWN)
-    speech = np.delete(highest, silence, axis=1).max(axis=1) if silence >= 0 else highest.max(axis=1)
-    return np.where(speech >= THRESHOLD, other, silence)
+    answers = [
+        labels[int(scores.argmax())] if scores.any() else answer_without_keyword(heard, labels)[0]
+        for scores, heard in zip(sure, highest, strict=True)
+    ]
+    return float(
+        np.mean([answer == labels[label] for answer, label in zip(answers, clips.labels.tolist(), strict=True)])
+    )
 
 
 def table(alone: float, found: Mapping[str, float], count: int) -> Sequence[str]:
@@ -106,15 +101,15 @@ def table(alone: float, found: Mapping[str, float], count: int) -> Sequence[str]
     return lines
 
 
-def described(around: Surroundings) -> str:
+def described(around: Padding) -> str:
     """`2 s of quiet`."""
     return f"{around.seconds:g} s of " + (f"noise {NOISE:g} dB below" if around.noise else "quiet")
 
 
-class Surrounding:
-    """Puts quiet or noise before and behind log-mel frames [T, M], the same in each epoch."""
+class PadClip:
+    """Pads log-mel frames [T, M] with quiet or noise at both ends, the same in each epoch."""
 
-    def __init__(self, settings: FeatureSettings, around: Surroundings) -> None:
+    def __init__(self, settings: FeatureSettings, around: Padding) -> None:
         self.settings = settings
         self.around = around
 
@@ -123,10 +118,7 @@ class Surrounding:
         if not self.around.noise:
             quiet = np.full((count, frames.shape[1]), quiet_value(self.settings), dtype=np.float32)
             return np.concatenate([quiet, frames, quiet])
-        power = np.exp(frames.astype(np.float64))
-        first, end = active_frames(frames, self.settings)
-        speech = float(np.log(power[first:end].sum(axis=1).mean()))
         draw = keyed_generator((SEED, epoch, row))
-        noise = at_snr(NOISE, speech, made_up_noise(2 * count, frames.shape[1], draw))
+        noise = at_snr(NOISE, word_level(frames, self.settings), made_up_noise(2 * count, frames.shape[1], draw))
         parts = [np.log(noise[:count]), frames, np.log(noise[count:])]
         return np.concatenate(parts).astype(np.float32)
