@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,6 +99,15 @@ def swap_folder(new: Path, place: Path, aside: Path) -> None:
             aside.rename(place)
         raise
     sync(place.parent)
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A folder that gets its name once everything is in it; what an interrupted call has left is written again."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    yield partial
+    partial.rename(folder)
 
 
 def real_path(folder: Path) -> Path:

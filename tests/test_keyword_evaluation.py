@@ -30,6 +30,7 @@ from seqaudio.evaluation.streamed import HOUR, heard_in_three_ways
 from seqaudio.features import FeatureSettings
 from seqaudio.features.presets import feature_settings
 from seqaudio.models import KeywordModel, SpotterModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.vocabulary import Vocabulary
 
@@ -297,6 +298,16 @@ def test_a_test_set_of_its_own_is_evaluated_with_the_statistics_of_the_run(
     assert (run / "figures" / "reliability.png").stat().st_size > 5000
     found = read_results(run)
     assert (found["test"], found["test_details"], found["test_reads"]) == (metrics, details, 1)
+
+    assert command(EVALUATE, "--run", run, "--split", "test").returncode == 0
+    assert command(EVALUATE, "--run", run, "--store", alone.path, "--split", "test").returncode == 0
+    found = read_results(run)
+    own = RunFolder(run).config["store"]
+    assert {name: one["test_reads"] for name, one in found["tests"].items()} == {own: 1, alone.fingerprint: 2}
+    assert found["test"] == found["tests"][own]["test"] != metrics, "another test set does not take its place"
+    assert found["tests"][alone.fingerprint]["test"] == metrics
+    told = command("seqaudio", "info", run).stdout
+    assert f"test of {alone.path.name}, read 2 times: accuracy" in told
 
 
 def test_precision_and_recall_are_printed(command: Command, word_run: Path, tmp_path: Path) -> None:

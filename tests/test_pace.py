@@ -36,11 +36,14 @@ def test_the_speed_is_known_after_some_batches_of_which_the_first_does_not_count
     clock = [0.0]
     monkeypatch.setattr("seqaudio.bptt.pace.time.monotonic", lambda: clock[0])
     pace = Pace(budget=1e6)
+    pace.begin()
     for number in range(MEASURED_BATCHES + 1):
         assert not pace.known
-        with pace:
-            clock[0] += 100.0 if number == 0 else 2.0
-        clock[0] += 50.0  # between two batches nothing is measured
+        clock[0] += 100.0 if number == 0 else 2.0
+        pace.count_batch()
+        if number == 5:
+            clock[0] += 50.0  # a validation between two epochs is not measured
+            pace.begin()
     assert pace.known
     assert pace.batch_seconds == pytest.approx(2.0)
 
@@ -50,9 +53,10 @@ def test_slow_batches_are_measured_for_a_tenth_of_the_time_only(monkeypatch: pyt
     monkeypatch.setattr("seqaudio.bptt.pace.time.monotonic", lambda: clock[0])
     pace = Pace(budget=60.0)
     known = []
+    pace.begin()
     for _ in range(4):
-        with pace:
-            clock[0] += 4.0
+        clock[0] += 4.0
+        pace.count_batch()
         known.append(pace.known)
     assert known == [False, False, True, True]
 

@@ -18,11 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
+from made_up import frame_store
 from seqaudio.cli import demo
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation import results
 from seqaudio.evaluation.intervals import wilson
+from seqaudio.run_folder import RunFolder
 
 sys.path.append(str(ROOT / "docs" / "pages"))
 
@@ -366,15 +368,18 @@ def test_errors_are_a_mean_over_the_seeds() -> None:
 
 
 def test_only_a_run_whose_test_split_was_read_is_published(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
+    run, store = tmp_path / "run", frame_store(tmp_path / "store")
+    RunFolder.create(
+        run, recipe="keyword_recognition", settings={}, model={"name": "keyword", "arguments": {}}, store=store,
+        resume=False,
+    )  # fmt: skip
     with pytest.raises(RunError, match=r"no results.json"):
         results.publish(run, "x", tmp_path / "docs")
     unread = outcome(0, test=None, test_reads=0, baselines={"guess": {"valid": {"accuracy": 0.1}}})
     (run / "results.json").write_text(json.dumps(unread))
     with pytest.raises(RunError, match="--split test"):
         results.publish(run, "x", tmp_path / "docs")
-    results.record_test(run, {"accuracy": 0.9, "count": 300}, {"guess": {"accuracy": 0.1}}, "fingerprint")
+    results.record_test(run, {"accuracy": 0.9, "count": 300}, {"guess": {"accuracy": 0.1}}, store)
     published = json.loads(results.publish(run, "x", tmp_path / "docs").read_text())
     assert published["test"]["accuracy"] == 0.9
     assert published["baselines"]["guess"] == {"valid": {"accuracy": 0.1}, "test": {"accuracy": 0.1}}

@@ -20,7 +20,7 @@ from seqaudio.models import Model, build_model
 from seqaudio.prepare.engine import build_store
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store, StoreDescription
-from seqaudio.vocabulary import SPECIAL_TOKENS
+from seqaudio.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 torch.set_num_threads(1)
 
@@ -124,6 +124,22 @@ def test_statistics_of_the_features_come_with_the_weights(tmp_path: Path) -> Non
     fresh = build_model("keyword", arguments)
     initialise_from(run.path, fresh, store, "keyword_recognition")
     assert fresh.state_dict()["mean"].tolist() == [5.0] * 4
+
+
+def test_rows_follow_the_labels_of_the_model_where_the_store_has_others(tmp_path: Path) -> None:
+    store = frame_store(tmp_path)
+    labels = Vocabulary.from_labels({*store.names, "silence", "unknown"})
+    arguments = {"input_size": 4, "classes": len(labels), "hidden_size": 3, "layers": 1}
+    model = build_model("keyword", arguments)
+    run = RunFolder.create(
+        tmp_path / "run", recipe="keyword_recognition", settings={}, store=store, resume=False, labels=labels,
+        model={"name": "keyword", "arguments": arguments},
+    )  # fmt: skip
+    run.save_weights(model)
+    fresh = build_model("keyword", arguments)
+    initialise_from(run.path, fresh, store, "keyword_recognition", labels)
+    for name, value in model.state_dict().items():
+        assert torch.equal(fresh.state_dict()[name], value), name
 
 
 def test_what_cannot_be_started_from_is_refused(parent: RunFolder, store: Store, tmp_path: Path) -> None:

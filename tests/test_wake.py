@@ -131,7 +131,13 @@ def test_the_second_round_of_the_page_judges_what_it_did_not_train_on(home: Path
     (mistake, *_) = sorted((home / "mistakes" / "choosing").iterdir())
     assert Path(trained).stem in mistake.name, "the mistakes are cut out of what is trained on"
     assert settings["more_stores"] == ["runs/second-real-store"]
-    assert settings["negatives"] == ["mistakes/choosing"]
+    assert settings["negatives"] == ["mistakes/choosing", "runs/second-card/mistakes"]
+    mined = sorted((home / "runs" / "second-card" / "mistakes" / WORD).iterdir())
+    assert [Path(trained).stem in one.name for one in mined] == [True], "a minute of background has one false alarm"
+    assert settings["start_from"] == "runs/second-card/first-round"
+    earlier = json.loads((home / settings["start_from"] / "config.json").read_text(encoding="utf-8"))["settings"]
+    assert (earlier["negatives"], earlier["start_from"]) == (["mistakes/choosing"], None)
+    assert earlier["minutes"] + settings["minutes"] == pytest.approx(0.02)
 
     real = Store(home / "runs" / "second-real-store")
     sessions = {split: {Path(name).name[:9] for name in real[split].ids} for split in ("train", "test")}

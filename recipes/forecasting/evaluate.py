@@ -57,7 +57,7 @@ def main(config: Config) -> None:
     baselines = baselines_of(store, config.split, window, horizon)
     beside = {name: baseline.metrics() for name, baseline in baselines.items()}
     if config.split == "test":
-        record_test(config.run, metrics, beside, store.fingerprint)
+        record_test(config.run, metrics, beside, store)
         data = read_results(config.run)
         data.setdefault("mse_by_step", {})["test"] = steps_of({"model": forecasts} | baselines)
         write_json(config.run / "results.json", data)

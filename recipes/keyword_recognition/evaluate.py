@@ -87,7 +87,7 @@ def main(config: Config) -> None:
     draw_confusion(guesses.truth, guesses.guess, labels.names, confusion, title)
     save_figure(reliability_figure(scores, title), reliability)
     if config.split == "test":
-        record_test(config.run, metrics, baselines, store.fingerprint, details)
+        record_test(config.run, metrics, baselines, store, details)
     if config.json:
         print_evaluation(config.run, config.split, metrics, baselines, details)
         return

@@ -40,7 +40,7 @@ def main(config: Config) -> None:
     scores = ngram_baselines(store, store["train"], store["valid"], split)
     baselines = {name: per_character(values) for name, values in scores.items()}
     if config.split == "test":
-        record_test(config.run, metrics, baselines, store.fingerprint)
+        record_test(config.run, metrics, baselines, store)
     if config.json:
         print_evaluation(config.run, config.split, metrics, baselines)
         return

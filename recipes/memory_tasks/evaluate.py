@@ -38,7 +38,7 @@ def main(config: Config) -> None:
     metrics = evaluate(folder.model(), sequences)
     guess = task.constant_guess(sequences)
     if config.split == "test":
-        record_test(config.run, metrics, {"constant guess": guess}, task.fingerprint)
+        record_test(config.run, metrics, {"constant guess": guess}, task)
     if config.json:
         print_evaluation(config.run, config.split, metrics, {"constant guess": guess})
         return

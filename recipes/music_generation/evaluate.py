@@ -38,7 +38,7 @@ def main(config: Config) -> None:
     metrics = evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
     baselines = ngram_baselines(store, store["train"], store["valid"], split)
     if config.split == "test":
-        record_test(config.run, metrics, baselines, store.fingerprint)
+        record_test(config.run, metrics, baselines, store)
     if config.json:
         print_evaluation(config.run, config.split, metrics, baselines)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from seqaudio.bptt.position import Position
 
@@ -12,7 +11,7 @@ MEASURED_SHARE = 0.1  # of --minutes: where batches are slow, the measurement en
 
 
 class Pace:
-    """Mean time of a batch; `with pace:` measures one. The first of a session is left out, since it loads kernels.
+    """Mean time of a batch, made and trained on. The first of a session is left out, since it loads kernels.
 
     Args:
         budget: seconds for the whole training.
@@ -24,15 +23,17 @@ class Pace:
         self.seconds = 0.0
         self._since = 0.0
 
-    def __enter__(self) -> None:
+    def begin(self) -> None:
+        """Begin a stretch of batches: the next one takes the time from now on."""
         self._since = time.monotonic()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def count_batch(self) -> None:
+        """Count the batch that has just ended."""
+        now = time.monotonic()
         if self.batches >= 0:
-            self.seconds += time.monotonic() - self._since
+            self.seconds += now - self._since
         self.batches += 1
+        self._since = now
 
     @property
     def known(self) -> bool:

@@ -87,12 +87,15 @@ class Trainer:
         with self._logs() as log, interruptible() as interrupted:
             while not self._ended():
                 self.model.train()
+                if self._pace:
+                    self._pace.begin()
                 with self._bar() as advance:
                     for batch in self.source.epoch(self.at.epoch, self.at.batch):
                         if self.at.shorter_epoch_finished:
                             break
-                        with self._pace or nullcontext():
-                            self._train_on(batch.to(self.device))
+                        self._train_on(batch.to(self.device))
+                        if self._pace:
+                            self._pace.count_batch()
                         advance(1, f"loss {self.at.total / max(self.at.count, 1):.3f}")
                         self._between_batches(interrupted())
                 self._update_leftover()

@@ -64,7 +64,7 @@ def train(
     strategy.check(model)
     if isinstance(data, Store):
         data.check_rows("train", "valid")
-    parent = initialise_from(options.start_from, model, data, recipe)
+    parent = initialise_from(options.start_from, model, data, recipe, labels)
     processes = launch(options.devices, options.device, options.threads)
     with ExitStack() as stack:
         # the first process alone holds the lock, for all

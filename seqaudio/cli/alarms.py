@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from seqaudio.run_folder import RunFolder
 
 SUFFIXES = (".json", ".md", ".png")  # of a card's three files
-CUTS_PER_HOUR = 60  # alarms cut out of the background on which the threshold is chosen
 
 
 @dataclass(frozen=True)
@@ -149,7 +148,7 @@ def cut(scored: Scored, folder: Path) -> None:
             say(f"{folder / 'judged'}: {count:,} false alarms; training on them would spoil the next card")
         if scored.choosing is not None:
             alarms, track = scored.choosing
-            most = max(alarms.above(judged.threshold), round(CUTS_PER_HOUR * track.seconds / 3600), 1)
+            most = max(alarms.above(judged.threshold), cutting.cuts(track))
             count = cutting.cut(alarms, track, folder / "choosing", most)
             say(f"{folder / 'choosing'}: the {count:,} highest false scores, to be trained on as negatives")
 

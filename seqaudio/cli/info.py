@@ -148,6 +148,7 @@ def describe_run(path: Path) -> Iterator[str]:
         yield "  results: none yet, the training is not finished; continue it with --resume"
         return
     from seqaudio.evaluation.results import read_results
+    from seqaudio.state import state_spec
 
     data = read_results(path)
     for split in ("valid", "test"):
@@ -159,7 +160,12 @@ def describe_run(path: Path) -> Iterator[str]:
             if split in scores:
                 yield f"    {name}: {_scores(scores[split])}"
     yield f"  parameters: {data['parameters']:,}, trained for {data['wall_seconds']:,.0f} s on {data['machine']}"
+    size = sum(math.prod(shape) for shape in state_spec(run.model().initial_state(1)).values())
+    yield f"  state of a stream: {size:,} numbers, whatever its length"
     yield f"  test split evaluated: {data['test_reads']} times"
+    for fingerprint, found in data["tests"].items():
+        if fingerprint != run.config["store"]:
+            yield f"  test of {found['store']}, read {found['test_reads']} times: {_scores(found['test'])}"
     yield f"  command: {data.get('command', 'unknown')}"
 
 

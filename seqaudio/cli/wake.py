@@ -38,6 +38,8 @@ FEW_VOICES = 20
 VOICES_SHARE = 0.8  # of the words, from other synthesisers and own clips: espeak-ng is farther from people
 REAL_SHARE = 0.5  # of the words, from own clips where there are no other synthesisers
 LEAST_FILES = 3  # of background: one to train on, one to choose the threshold on, one to judge it on
+FIRST, MISTAKES = "first-round", "mistakes"  # in OUT-card: the run of the first round, and its false alarms
+FIRST_SHARE = 0.4  # of the time, for the first of two rounds
 HELD_OUT = 25.0  # percent of the real clips, or of their sessions, that judge the detector
 
 
@@ -184,32 +186,56 @@ def prepare(config: Config) -> None:
 
 
 def train(config: Config) -> None:
-    """Train on streams, or go on with an interrupted training."""
+    """Train on streams, or go on with an interrupted training; where there is background, in two rounds.
+
+    What the first round takes for the words in the part of the background that is trained on, the second learns to
+    refuse.
+    """
+    from seqaudio.evaluation.alarms.cutting import mine
+    from seqaudio.run_folder import RunFolder
+
+    trained_on, card = background(config)[0], config.place("card")
+    if not trained_on:
+        train_round(config, config.out, 1.0)
+        return
+    first, mistakes = card / FIRST, card / MISTAKES
+    train_round(config, first, FIRST_SHARE)
+    if not mistakes.is_dir():
+        count = mine(RunFolder(first), config.words, trained_on, mistakes, config.seed)
+        say(f"{mistakes}: {count:,} sounds that the first round takes for the words, negatives of the second")
+    train_round(config, config.out, 1.0 - FIRST_SHARE, start_from=first, more_negatives=(mistakes,))
+
+
+def train_round(
+    config: Config, run: Path, share: float, *, start_from: Path | None = None, more_negatives: tuple[Path, ...] = ()
+) -> None:
+    """Train a run for a share of the time, unless it has ended."""
     from seqaudio.augmentation.options import AugmentationOptions
     from seqaudio.cli.scripts import load, recipes
 
-    if (config.out / "results.json").is_file():
+    if (run / "results.json").is_file():
         return
-    module = load(recipes("train.py")["keyword_recognition"])
     others = {VOICES: config.speak or config.spoken, "real-store": config.real}
+    module = load(recipes("train.py")["keyword_recognition"])
     module.main(
         module.Config(
             store=config.place("store"),
-            run=config.out,
+            run=run,
             preset=config.preset,
-            minutes=config.minutes,
+            minutes=share * config.minutes,
             inside_weight=0.2,
             label_smoothing=0.0,  # probabilities near 1 decide about alarms
             more_stores=tuple(config.place(name) for name, given in others.items() if given),
             more_share=VOICES_SHARE if config.speak or config.spoken else REAL_SHARE,
             speech_folder=background(config)[0],
-            negatives=config.negatives,
+            negatives=(*config.negatives, *more_negatives),
             augmentation=AugmentationOptions(
                 time_stretch=0.3, time_masks=0, gain=0.0, tilt=10.0, offset=0.3, noise=0.2, vocal_tract_warp=0.15,
                 noise_folder=config.noise_folder, room_folder=config.room_folder, highest_snr=30.0,
             ),
+            start_from=start_from,
             seed=config.seed,
-            resume=(config.out / "config.json").is_file(),
+            resume=(run / "config.json").is_file(),
         )
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from seqaudio.extensions import used
 from seqaudio.files import json_text, write_json
 from seqaudio.json_files import Count, Metrics, checked, read_json
 from seqaudio.option_groups import flat_defaults, flat_values, groups_of
+from seqaudio.run_folder import RunFolder, TrainedOn
 
 FORMAT = 1
 LIBRARIES = ("seqaudio", "torch", "numpy")
@@ -36,6 +37,7 @@ class Results:
     recipe: str = ""
     test: Metrics | None = None
     test_reads: Count = 0
+    tests: dict[str, dict[str, Any]] = field(default_factory=dict)
     baselines: dict[str, dict[str, Metrics]] = field(default_factory=dict)
     command: str = ""
     mse_by_step: dict[str, Any] = field(default_factory=dict)
@@ -45,7 +47,7 @@ class Results:
             raise ValueError("valid has no metric with a finite value")
 
 
-WITH_DEFAULT = ("test", "test_reads", "baselines")  # fields that others may leave out
+WITH_DEFAULT = ("test", "test_reads", "tests", "baselines")  # fields that others may leave out
 
 
 def results(
@@ -69,6 +71,7 @@ def results(
         "valid": valid,
         "test": None,
         "test_reads": 0,
+        "tests": {},
         "baselines": baselines,
         "parameters": parameters,
         "wall_seconds": round(wall_seconds, 1),
@@ -125,27 +128,35 @@ def record_test(
     run: Path,
     metrics: dict[str, float],
     baselines: dict[str, dict[str, float]],
-    store_fingerprint: str,
+    data: TrainedOn,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Add a reading of the test split to `test_reads.tsv` and put its metrics into `results.json`.
+    """Add a reading of a test split to `test_reads.tsv`, and put its metrics into `results.json`.
 
-    details: further values of this reading, which `results.json` has as `test_details`.
+    `tests` has the latest reading of each test set, by the fingerprint of its store. `test`, `test_details` and
+    `test_reads` are those of the store that the run was trained on, or of the latest as long as its own was never read.
+
+    details: further values of this reading.
     """
-    data = read_results(run)
+    kept = read_results(run)
     reads = run / "test_reads.tsv"
     if not reads.exists():
         reads.write_text("time\tstore\tmetrics\n", encoding="utf-8")
     with reads.open("a", encoding="utf-8") as file:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        file.write(f"{now}\t{store_fingerprint}\t{json_text(metrics)}\n")
-    data["test"] = metrics
-    if details is not None:
-        data["test_details"] = details
-    data["test_reads"] = len(reads.read_bytes().splitlines()) - 1
-    for name, values in baselines.items():
-        data["baselines"].setdefault(name, {})["test"] = values
-    write_json(run / "results.json", data)
+        file.write(f"{now}\t{data.fingerprint}\t{json_text(metrics)}\n")
+    read_before = [line.split("\t")[1] for line in reads.read_text(encoding="utf-8").splitlines()[1:]]
+    own = RunFolder(run).config["store"]
+    about = {"test": metrics, "test_details": details, "test_reads": read_before.count(data.fingerprint)}
+    about = {name: value for name, value in about.items() if value is not None}
+    place = getattr(data, "path", None)
+    kept["tests"][data.fingerprint] = {"store": "" if place is None else Path(place).name} | about
+    if data.fingerprint == own or own not in read_before:
+        kept.pop("test_details", None)
+        kept |= about
+        for name, values in baselines.items():
+            kept["baselines"].setdefault(name, {})["test"] = values
+    write_json(run / "results.json", kept)
 
 
 def publish(run: Path, name: str, folder: Path) -> Path:

@@ -6,14 +6,15 @@ they say what a detector misses among such voices, not among people.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from seqaudio.augmentation.acoustics import at_level, unclipped
 from seqaudio.errors import AudioError
+from seqaudio.folders import written_whole
 from seqaudio.prepare.engine import Item
 from seqaudio.progress import progress
 from seqaudio.rendering.sound import write_wav
@@ -32,7 +33,7 @@ def write_words(folder: Path, items: Sequence[Item], process: SpeakClip) -> int:
     An item that the preparation would refuse, such as one that does not fit into a clip, is left out.
     """
     count = 0
-    with _whole(folder) as partial, progress("speaking words", len(items), "clips") as advance:
+    with written_whole(folder) as partial, progress("speaking words", len(items), "clips") as advance:
         for number, item in enumerate(items):
             file = partial / item.label / f"{number:03d}.wav"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def write_speech(
     speech = Negatives.of(spoken_in, seed).speech()
     accents = tuple(spoken_in)
     count = round(seconds / PIECE)
-    with _whole(folder) as partial, progress("speaking other sentences", count, "minutes") as advance:
+    with written_whole(folder) as partial, progress("speaking other sentences", count, "minutes") as advance:
         for number in range(count):
             voice = voices[number % len(voices)]
             accent = accent_of(voice, accents)
@@ -66,12 +67,3 @@ def write_speech(
             write_wav(partial / f"{number:03d}.wav", unclipped(samples.astype(np.float32)), sample_rate)
             advance(1)
     return count
-
-
-@contextmanager
-def _whole(folder: Path) -> Iterator[Path]:
-    """A folder that gets its name once everything is in it; what an interrupted call has left is written again."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    yield partial
-    partial.rename(folder)

@@ -14,7 +14,7 @@ import numpy as np
 from seqaudio.evaluation.alarms.detectors import PROBABILITY, Detector, Recorded, record
 from seqaudio.evaluation.alarms.material import Clip, Reader
 from seqaudio.evaluation.alarms.scoring import Alarms, Words, alarms, chosen_threshold, delays, swept, words
-from seqaudio.evaluation.alarms.track import BackgroundTrack, WordTrack
+from seqaudio.evaluation.alarms.track import BackgroundTrack, WordTrack, followed
 from seqaudio.evaluation.intervals import NONE_AT_MOST, poisson, wilson
 from seqaudio.evaluation.ratios import CLEAN, ratio_name
 from seqaudio.progress import Advance, progress
@@ -150,15 +150,15 @@ def score(detectors: Sequence[Detector], material: Material, threshold: float | 
     total = len(material.choosing) + len(material.judged) + clips * len(material.snr)
     with progress("scorecard", total + len(material.near_misses), "files") as advance:
         choosing = BackgroundTrack(material.choosing, reader, material.seed)
-        chosen_on = record(detectors, _followed(choosing, advance)) if material.choosing else []
+        chosen_on = record(detectors, followed(choosing, advance)) if material.choosing else []
         judged = BackgroundTrack(material.judged, reader, material.seed)
-        judged_on = record(detectors, _followed(judged, advance))
+        judged_on = record(detectors, followed(judged, advance))
         heard, track = _hear(detectors, material.clips, material, reader, advance)
         apart, more = _hear(detectors, material.also, material, reader, advance) if material.also else ([], None)
         near: list[list[Words]] = [[] for _ in detectors]
         if material.near_misses:
             others = WordTrack(material.near_misses, material.judged, material.snr[0], reader, material.seed)
-            _take_words(near, detectors, record(detectors, _followed(others, advance)), others, whole=True)
+            _take_words(near, detectors, record(detectors, followed(others, advance)), others, whole=True)
     false = [alarms(recorded) for recorded in judged_on]
     false_before = [alarms(recorded) for recorded in chosen_on]
     cards = []
@@ -176,15 +176,6 @@ def score(detectors: Sequence[Detector], material: Material, threshold: float | 
     return Scored(card, (false_before[0], choosing) if false_before else None, (false[0], judged))
 
 
-def _followed(track: BackgroundTrack | WordTrack, advance: Advance) -> Iterator[np.ndarray]:
-    before = 0
-    for block in track:
-        yield block
-        if track.done > before:
-            advance(track.done - before)
-            before = track.done
-
-
 def _hear(
     detectors: Sequence[Detector], clips: Sequence[Clip], material: Material, reader: Reader, advance: Advance
 ) -> tuple[list[list[Words]], WordTrack]:
@@ -192,7 +183,7 @@ def _hear(
     heard: list[list[Words]] = [[] for _ in detectors]
     for snr in material.snr:
         track = WordTrack(clips, material.judged, snr, reader, material.seed)
-        _take_words(heard, detectors, record(detectors, _followed(track, advance)), track)
+        _take_words(heard, detectors, record(detectors, followed(track, advance)), track)
     return heard, track
 
 

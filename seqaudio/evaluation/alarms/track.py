@@ -19,7 +19,7 @@ from seqaudio.augmentation.acoustics import active_part, amplify, coloured, leve
 from seqaudio.errors import AudioError, SourceError
 from seqaudio.evaluation.alarms.material import RATE, Clip, Reader, Word
 from seqaudio.evaluation.ratios import CLEAN
-from seqaudio.progress import say
+from seqaudio.progress import Advance, say
 from seqaudio.units import Decibels, Seconds
 
 BLOCK = 10 * RATE  # samples handed out at most
@@ -200,6 +200,16 @@ class WordTrack:
             if under >= SILENT:
                 return noise, before
         raise SourceError("the background is silent almost everywhere, so no signal-to-noise ratio can be made with it")
+
+
+def followed(track: BackgroundTrack | WordTrack, advance: Advance) -> Iterator[np.ndarray]:
+    """The blocks of a track; each file that is done advances a progress bar."""
+    before = 0
+    for block in track:
+        yield block
+        if track.done > before:
+            advance(track.done - before)
+            before = track.done
 
 
 class _Endless:
