@@ -63,7 +63,7 @@ class Config:
     per_hour: float = 0.5  # false alarms an hour that the threshold allows
     preset: Literal["tiny", "small", "base"] = "small"  # size of the net
     sample_rate: int = 16000  # hertz of the sound that is listened to; 8000 for telephones
-    minutes: float = 9.0  # of training
+    minutes: float = 11.0  # of training
     workers: int = 2  # processes that speak
     seed: int = 1  # of all that is drawn
 
