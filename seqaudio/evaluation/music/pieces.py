@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from seqaudio.errors import MidiError, SourceError, StoreError
+from seqaudio.errors import MidiError, OptionError, SourceError, StoreError
 from seqaudio.evaluation.music.copies import Piece
 from seqaudio.evaluation.music.judgement import Corpus
 from seqaudio.midi.reading import SUFFIXES, read_many
@@ -18,6 +19,25 @@ MAX_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger split, t
 SHOWN = 2  # files in a remark
 
 
+def midi_files(given: Sequence[Path]) -> list[Path]:
+    """The files as given, with folders replaced by the MIDI files in them, sorted by path.
+
+    Raises OptionError if nothing was given, SourceError for a folder without MIDI files.
+    """
+    if not given:
+        raise OptionError("got no MIDI files; give at least one file or folder")
+    files: list[Path] = []
+    for path in given:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not found:
+            raise SourceError(f"{path}: has no MIDI files; expected names that end in {', '.join(SUFFIXES)}")
+        files += found
+    return files
+
+
 def pieces_of_folder(folder: Path) -> Corpus:
     """The pieces of all MIDI files in a folder, by path; a file of format 2 may have several.
 
@@ -28,9 +48,7 @@ def pieces_of_folder(folder: Path) -> Corpus:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give a folder of MIDI files")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    if not files:
-        raise SourceError(f"{folder}: has no MIDI files; expected names that end in {', '.join(SUFFIXES)}")
+    files = midi_files([folder])
     pieces: list[Piece] = []
     refused: list[str] = []
     with progress(f"reading {folder}", len(files), "files") as advance:

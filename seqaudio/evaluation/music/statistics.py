@@ -48,8 +48,8 @@ def melodic_intervals(notes: NoteSequence) -> Ints:
 
 def top_intervals(notes: NoteSequence) -> Ints:
     """Semitones [M] from each note to the next one of the highest line of the whole piece."""
-    intervals: Ints = np.diff(skyline(notes).pitch.astype(np.int64))
-    return intervals
+    pitch = skyline(notes).pitch.astype(np.int64)
+    return pitch[1:] - pitch[:-1]
 
 
 def note_lengths(notes: NoteSequence) -> Floats:
