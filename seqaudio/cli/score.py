@@ -108,8 +108,8 @@ def scores(run: Path, files: Sequence[Path]) -> tuple[dict[Path, Surprise], list
         except SeqAudioError as error:
             failures.append(str(error))
         else:
-            for remark in scored[file].lost.remarks(representation.spelt, representation.keeps):
-                say(f"{file}: {remark}")
+            if lost := scored[file].lost.remarks(representation.spelt, representation.keeps):
+                say(f"{file}: {'; '.join(lost)}")
     return scored, failures
 
 

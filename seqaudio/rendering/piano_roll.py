@@ -204,7 +204,7 @@ class _Picture:
 
     def _draw_lines(self, axes: Axes, row: _Row, lines: Lines) -> None:
         here = (lines.ticks >= row.start) & (lines.ticks < row.end)
-        axes.vlines(lines.ticks[here], 0, lines.values[here], colors=INKS[1], linewidths=1.4, zorder=4)
+        axes.vlines(lines.ticks[here], 0, lines.values[here], colors=INKS[1], linewidths=1.4, zorder=6, clip_on=False)
         axes.set_ylim(0, 1.08 * max(float(lines.values.max(initial=0.0)), 1e-9))
         axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
         axes.set_ylabel(lines.label, fontsize=8, color=INK, labelpad=3)
