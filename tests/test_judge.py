@@ -1,4 +1,4 @@
-"""Judging generated music: equal music is equal, differences are told from chance, copies are found, bad input is told."""
+"""Judging generated music: equal music is equal, differences are told from chance, copies are found."""
 
 from __future__ import annotations
 
