@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from conftest import Command, assert_refused
 from legibility import assert_legible, words
 from seqaudio.errors import SourceError
 from seqaudio.evaluation.intervals import ratio_of_sums
-from seqaudio.evaluation.music.copies import Piece, find_copies, halves, spread
+from seqaudio.evaluation.music.copies import Piece, find_copies
 from seqaudio.evaluation.music.drawing import judgement_figure
 from seqaudio.evaluation.music.judgement import MIXED, Corpus, Judgement, compared, divergence, judge, overlap
 from seqaudio.evaluation.music.pieces import pieces_of_folder, pieces_of_split
 from seqaudio.evaluation.music.report import described
+from seqaudio.evaluation.run_groups import read_run
 from seqaudio.midi import read_midi, write_midi
 from seqaudio.notes import NoteSequence
 from seqaudio.notes.operations import transpose
@@ -143,15 +145,8 @@ def test_a_copied_piece_is_its_own_copy_and_held_out_ones_are_not() -> None:
     assert copies["judged"].share.value == pytest.approx(1.0, abs=0.05)
     assert copies["beside"].share.value < 0.2
     assert copies["halves"].share.value < 0.2
+    assert [len(copies[name].pieces) for name in ("judged", "beside", "halves")] == [1, 10, 12]
     assert judgement.originals == "tunes"
-
-
-def test_halves_have_no_piece_in_common_and_a_spread_is_even() -> None:
-    some, others = halves(TUNES.pieces, 5)
-    assert not {piece.name for piece in some} & {piece.name for piece in others}
-    assert (len(some), len(others)) == (5, 12)
-    assert [piece.name for piece in spread(TUNES.pieces, 3)] == ["tunes 0", "tunes 12", "tunes 23"]
-    assert spread([], 3) == []
 
 
 # --- report and picture ---
@@ -238,6 +233,21 @@ def test_a_run_is_judged_beside_its_store(command: Command, tune_run: Path, tune
     assert data["beside"]["name"] == f"valid of {tune_store}"
     again = command("seqaudio", "judge", *options, "--out", tmp_path / "out")
     assert_refused(again, "judgement.json exists", "--force")
+
+
+def test_each_reading_of_a_test_split_is_counted_and_no_evaluation_is_lost(
+    command: Command, tune_run: Path, tune_store: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tune_run, run)
+    options = ("--beside", tune_store, "--count", "1", "--max-events", "40")
+    assert command("seqaudio", "evaluate", run, "--split", "test").returncode == 0
+    before = read_run(run)
+    for split in ("valid", "test"):
+        assert command("seqaudio", "judge", run, *options, "--split", split).returncode == 0
+    after = read_run(run)
+    assert (before.test_reads, after.test_reads) == (1, 2)
+    assert after.test == before.test
 
 
 def test_the_pieces_are_those_that_generate_writes(

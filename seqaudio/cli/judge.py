@@ -61,6 +61,7 @@ def main(config: Config) -> None:
         say(remark)
     if files:
         write(judgement, files)
+    count_reading(config)
     print(json_text(judgement.as_json()) if config.json else "\n".join(described(judgement)))
     if files:
         say(f"wrote {', '.join(str(file) for file in files)}")
@@ -78,6 +79,16 @@ def held_out(config: Config) -> tuple[Corpus, Corpus]:
     store.require(("tokens", "roll"), "judging music")
     beside = pieces_of_split(store, config.split)
     return beside, pieces_of_split(store, "train") if "train" in store.counts else beside
+
+
+def count_reading(config: Config) -> None:
+    """Add a reading to `test_reads.tsv` of a run that was judged beside a test split."""
+    from seqaudio.evaluation.results import count_test_read
+    from seqaudio.store import Store
+
+    of_store, of_run = (config.beside / "store.json").is_file(), (config.judged / "config.json").is_file()
+    if config.split == "test" and of_store and of_run:
+        count_test_read(config.judged, Store(config.beside))
 
 
 def judged(config: Config) -> Corpus:

@@ -59,15 +59,3 @@ def find_copies(pieces: Sequence[Piece], originals: Sequence[Piece], what: str) 
             found.append(FoundCopy(piece.name, original, copy, int(np.count_nonzero(inside)), quarters))
             advance()
     return found
-
-
-def halves(pieces: Sequence[Piece], count: int) -> tuple[list[Piece], list[Piece]]:
-    """At most `count` of the pieces with even places, spread evenly, and all pieces with odd places."""
-    even, odd = list(pieces[::2]), list(pieces[1::2])
-    return spread(even, count), odd
-
-
-def spread(pieces: Sequence[Piece], count: int) -> list[Piece]:
-    """At most `count` pieces, spread evenly over all."""
-    places = np.linspace(0, len(pieces) - 1, min(count, len(pieces))).round().astype(np.int64)
-    return [pieces[place] for place in places.tolist()]

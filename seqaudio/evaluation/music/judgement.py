@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import SourceError
 from seqaudio.evaluation.intervals import ratio_of_sums
-from seqaudio.evaluation.music.copies import FoundCopy, Piece, find_copies, halves, spread
+from seqaudio.evaluation.music.copies import FoundCopy, Piece, find_copies
 from seqaudio.evaluation.music.measures import DISTRIBUTIONS, NUMBERS, VOICE_LEADING, Measures, Number, measure
 from seqaudio.progress import progress
 
@@ -35,7 +35,6 @@ MIXED = 0.01  # share of the uniform distribution that is mixed in before the di
 DRAWS = 200  # of held-out pieces
 UNLIKELY = 0.025  # share of the draws below which an overlap is a difference
 MIN_HELD_OUT = 4  # pieces, for drawing from them
-COPY_PIECES = 50  # at most, of each set in which copies are searched
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[float, float]  # numerator and denominator
@@ -157,7 +156,8 @@ class Judgement:
 def judge(judged: Corpus, beside: Corpus, originals: Corpus) -> Judgement:
     """Measure two sets of pieces, compare them, and search for copies of `originals`, such as the training split.
 
-    Where `originals` are the pieces beside themselves, their own copies are those of one half in the other.
+    Halves of the originals are their even and their odd places. Where `originals` are the pieces beside, theirs are the
+    only copies to compare with.
 
     Raises SourceError for a set without pieces, or without a note.
     """
@@ -165,11 +165,10 @@ def judge(judged: Corpus, beside: Corpus, originals: Corpus) -> Judgement:
         if not any(len(piece.notes) for piece in corpus.pieces):
             raise SourceError(f"{corpus.name}: has no notes to judge; expected at least one piece with notes")
     ours, theirs = (_measured(corpus) for corpus in (judged, beside))
-    searched = {"judged": find_copies(spread(judged.pieces, COPY_PIECES), originals.pieces, "searching for copies")}
+    searched = {"judged": find_copies(judged.pieces, originals.pieces, "searching for copies")}
     if originals.pieces is not beside.pieces:
-        some = spread(beside.pieces, COPY_PIECES)
-        searched["beside"] = find_copies(some, originals.pieces, "copies in held-out pieces")
-    searched["halves"] = find_copies(*halves(originals.pieces, COPY_PIECES), "copies among the originals")
+        searched["beside"] = find_copies(beside.pieces, originals.pieces, "copies in held-out pieces")
+    searched["halves"] = find_copies(originals.pieces[::2], originals.pieces[1::2], "copies among the originals")
     voices = VOICE_LEADING if all(any(one.voices for one in side) for side in (ours, theirs)) else {}
     return Judgement(
         judged,

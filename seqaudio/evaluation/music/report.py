@@ -68,8 +68,13 @@ def _numbers(head: str, found: Mapping[str, Both], kinds: Mapping[str, Number]) 
 def _cells(estimate: Estimate | None) -> tuple[str, str]:
     if estimate is None:
         return "-", "-"
-    interval = "-" if estimate.interval is None else f"{estimate.interval[0]:.3g} .. {estimate.interval[1]:.3g}"
-    return f"{estimate.value:.3g}", interval
+    interval = "-" if estimate.interval is None else " .. ".join(map(_short, estimate.interval))
+    return _short(estimate.value), interval
+
+
+def _short(value: float) -> str:
+    """Three digits, whole numbers from a thousand on."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def _copied(what: str, copies: Copies) -> tuple[str, ...]:
@@ -83,6 +88,6 @@ def _copied(what: str, copies: Copies) -> tuple[str, ...]:
         f"{what} ({len(copies.pieces)})",
         *_cells(copies.beats),
         *_cells(copies.share),
-        f"{longest.copy.beats} quarters, {longest.notes} notes",
+        f"{longest.copy.beats} quarter{'s' * (longest.copy.beats != 1)}, {longest.notes} note{'s' * (longest.notes != 1)}",
         where,
     )
