@@ -121,11 +121,10 @@ def described(scored: dict[Path, Surprise]) -> Iterator[str]:
     rows = []
     for file, one in scored.items():
         most = max(one.moments, key=lambda moment: moment.nats)
-        cells = (one.total, one.per_event, one.per_note)
         rows.append(
             (
-                visible(file), f"{len(one.nats):,}", f"{len(one.notes):,}", *(f"{cell:.4g}" for cell in cells),
-                f"{most.nats:.3g} in bar {most.bar}",
+                visible(file), f"{len(one.nats):,}", f"{len(one.notes):,}", f"{one.total:,.1f}",
+                f"{one.per_event:.4g}", f"{one.per_note:.4g}", f"{most.nats:.3g} in bar {most.bar}",
             )
         )  # fmt: skip
     if len(scored) > 1:
@@ -136,7 +135,7 @@ def described(scored: dict[Path, Surprise]) -> Iterator[str]:
             means.append(
                 f"{sum(nats) / sum(under):.4g}" + ("" if interval is None else " ({:.3g} .. {:.3g})".format(*interval))
             )
-        rows.append((f"all {len(scored):,}", f"{sum(events):,}", f"{sum(notes):,}", f"{sum(nats):.4g}", *means, ""))
+        rows.append((f"all {len(scored):,}", f"{sum(events):,}", f"{sum(notes):,}", f"{sum(nats):,.1f}", *means, ""))
     return table(("piece", "events", "notes", "nats", "an event", "a note", "most at once"), rows)
 
 

@@ -7,7 +7,7 @@ is a sum of numerators over a sum of denominators, one pair for each piece: for 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,15 +61,23 @@ def _lengths() -> tuple[str, ...]:
     return (f"<{LENGTH_EDGES[0]:.2g}", *inner, f">{LENGTH_EDGES[-1]:.2g}")
 
 
+def _open(names: Iterable[str]) -> tuple[str, ...]:
+    """Names of bins, the last of which has everything above."""
+    *inner, last = names
+    return (*inner, f"{last}+")
+
+
 DISTRIBUTIONS: Mapping[str, Kind] = {
     "pitch": Kind("pitch", tuple(map(str, range(128)))),
     "pitch_class": Kind("pitch class", PITCH_CLASSES),
     "degree": Kind("semitones above the tonic", tuple(map(str, range(12)))),
-    "interval": Kind("melodic interval, semitones", ("lower", *map(str, range(-WIDEST, WIDEST + 1)), "higher")),
+    "interval": Kind(
+        "melodic interval, semitones", (f"<{-WIDEST}", *map(str, range(-WIDEST, WIDEST + 1)), f">{WIDEST}")
+    ),
     "length": Kind("note length, quarters", _lengths()),
-    "density": Kind("notes a quarter, by bar", tuple(f"{DENSITY_STEP * step:g}" for step in range(DENSITY_BINS))),
-    "at_once": Kind("notes at once", tuple(map(str, range(MOST_AT_ONCE + 1)))),
-    "range": Kind("range of pitches, semitones", tuple(str(RANGE_STEP * step) for step in range(RANGE_BINS)), True),
+    "density": Kind("notes a quarter, by bar", _open(f"{DENSITY_STEP * step:g}" for step in range(DENSITY_BINS))),
+    "at_once": Kind("notes at once", _open(map(str, range(MOST_AT_ONCE + 1)))),
+    "range": Kind("range of pitches, semitones", _open(str(RANGE_STEP * step) for step in range(RANGE_BINS)), True),
     "scale": Kind("scale consistency", tuple(f"{edge:.2f}" for edge in SCALE_EDGES[:-1]), True),
     "repeated": Kind("repeated patterns", SHARES, True),
     **{f"bars_{d}": Kind(f"similarity of bars {d} apart", SHARES, True) for d in DISTANCES},

@@ -79,7 +79,8 @@ def _short(value: float) -> str:
 
 def _copied(what: str, copies: Copies) -> tuple[str, ...]:
     longest = copies.longest
-    if not longest.copy.beats:
+    beats = longest.copy.beats
+    if not beats:
         where = "nothing is copied"
     else:
         key = f", {longest.copy.transposition:+d} semitones" if longest.copy.transposition else ""
@@ -88,6 +89,6 @@ def _copied(what: str, copies: Copies) -> tuple[str, ...]:
         f"{what} ({len(copies.pieces)})",
         *_cells(copies.beats),
         *_cells(copies.share),
-        f"{longest.copy.beats} quarter{'s' * (longest.copy.beats != 1)}, {longest.notes} note{'s' * (longest.notes != 1)}",
+        f"{beats} quarter{'s' * (beats != 1)}, {longest.notes} note{'s' * (longest.notes != 1)}",
         where,
     )
