@@ -118,7 +118,7 @@ def described(scored: dict[Path, Surprise]) -> Iterator[str]:
     from seqaudio.evaluation.intervals import ratio_of_sums
     from seqaudio.evaluation.tables import table
 
-    rows = []
+    rows: list[Sequence[str]] = []
     for file, one in scored.items():
         most = max(one.moments, key=lambda moment: moment.nats)
         rows.append(
