@@ -1,0 +1,165 @@
+"""The distribution of a frame of notes given the output of a recurrent net: independent notes, or a NADE.
+
+Letters: M frames, N notes in ascending pitch, K hidden units of a NADE, S scores.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+HeadName = Literal["sigmoid", "nade"]
+
+
+class FrameHead(nn.Module):
+    """A distribution over frames of N zeros and ones, conditioned on outputs [..., H].
+
+    `forward` maps outputs [..., H] to scores [..., S], the parameters of the distribution.
+    """
+
+    notes: int  # N
+
+    @abstractmethod
+    def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
+        """-log p(frame), [M], of frames [M, N] of zeros and ones under scores [M, S]."""
+
+    @abstractmethod
+    def sample(
+        self,
+        scores: Tensor,
+        temperature: float = 1.0,
+        legal: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Frames [M, N] of zeros and ones, drawn under scores [M, S].
+
+        temperature: divides the log odds of every note.
+        legal: [2, N] bool, whether each note may be silent, and whether it may sound, as `RollGrammar.legal` gives it.
+        Raises ValueError where a note may do neither.
+        """
+
+    @abstractmethod
+    def set_rates(self, rates: Tensor) -> None:
+        """Make `rates` [N], each within 0 < p < 1, the probability of each note before anything is learned."""
+
+
+class SigmoidHead(FrameHead):
+    """Notes that are independent given the output: p(v | y) = prod_i sigmoid(V y + b)_i ^ v_i (1 - ...) ^ (1 - v_i).
+
+    Scores are the N log odds. Source: Boulanger-Lewandowski et al. (2012), the plain recurrent net.
+    """
+
+    def __init__(self, input_size: int, notes: int) -> None:
+        super().__init__()
+        self.notes = notes
+        self.note_odds = nn.Linear(input_size, notes)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        scores: Tensor = self.note_odds(outputs)
+        return scores
+
+    def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(scores, frames.to(scores), reduction="none").sum(1)
+
+    def sample(
+        self,
+        scores: Tensor,
+        temperature: float = 1.0,
+        legal: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        check_legal(legal, self.notes)
+        return _drawn(scores, temperature, legal, generator)
+
+    @torch.no_grad()
+    def set_rates(self, rates: Tensor) -> None:
+        self.note_odds.bias.copy_(rates.logit())
+
+
+class NADEHead(FrameHead):
+    """Notes given all lower notes of the frame: a neural autoregressive distribution estimator, exact and normalised.
+
+        b, c          = V y + d                           scores: N biases of notes, K of hidden units
+        a_i           = sigmoid(c + sum_{j < i} v_j W_j)  [K], hidden units that have seen the notes below note i
+        p(v_i = 1)    = sigmoid(b_i + U_i . a_i)
+
+    Source: Larochelle & Murray (2011); biases conditioned on a recurrent net: Boulanger-Lewandowski et al. (2012).
+
+    Args:
+        input_size: H, the width of the outputs.
+        notes: N. hidden_size: K.
+    """
+
+    def __init__(self, input_size: int, notes: int, hidden_size: int) -> None:
+        super().__init__()
+        self.notes = notes
+        self.hidden_size = hidden_size
+        self.biases = nn.Linear(input_size, notes + hidden_size)
+        self.weight_in = nn.Parameter(torch.empty(notes, hidden_size))
+        self.weight_out = nn.Parameter(torch.empty(notes, hidden_size))
+        nn.init.xavier_uniform_(self.weight_in)
+        nn.init.xavier_uniform_(self.weight_out)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        scores: Tensor = self.biases(outputs)
+        return scores
+
+    def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
+        b, c = scores.split([self.notes, self.hidden_size], dim=1)
+        sounding = frames.bool()
+        # the hidden units change only where a note sounds: one row for each number of notes seen, not one for each note
+        lower = sounding.cumsum(1) - sounding.long()  # [M, N] notes that sound below each
+        rows = sounding.sum(1) + 1  # [M]
+        first = rows.cumsum(0) - rows
+        frame = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), rows)  # [R] of each row
+        seen = torch.arange(len(frame), device=rows.device) - first[frame]  # [R] notes seen in its frame
+        below = (sounding[frame] & (lower[frame] < seen[:, None])).to(scores)  # [R, N]
+        hidden = torch.sigmoid(torch.addmm(c[frame], below, self.weight_in))
+        odds = hidden @ self.weight_out.t()  # [R, N]
+        place = (first[:, None] + lower) * self.notes + torch.arange(self.notes, device=rows.device)
+        logits = b + odds.flatten().index_select(0, place.flatten()).view_as(b)
+        return F.binary_cross_entropy_with_logits(logits, frames.to(scores), reduction="none").sum(1)
+
+    def sample(
+        self,
+        scores: Tensor,
+        temperature: float = 1.0,
+        legal: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        check_legal(legal, self.notes)
+        b, seen = scores.split([self.notes, self.hidden_size], dim=1)
+        frames = torch.zeros_like(b)
+        for note in range(self.notes):
+            odds = b[:, note] + torch.sigmoid(seen) @ self.weight_out[note]
+            frames[:, note] = _drawn(odds, temperature, None if legal is None else legal[:, note], generator)
+            seen = seen + frames[:, note, None] * self.weight_in[note]
+        return frames
+
+    @torch.no_grad()
+    def set_rates(self, rates: Tensor) -> None:
+        # the hidden units are near one half before anything is learned
+        self.biases.bias[: self.notes].copy_(rates.logit() - 0.5 * self.weight_out.sum(1))
+
+
+def check_legal(legal: Tensor | None, notes: int) -> None:
+    """Raise ValueError where `legal` is not [2, N] bool, or a note may neither be silent nor sound."""
+    if legal is None:
+        return
+    if legal.shape != (2, notes) or legal.dtype != torch.bool:
+        raise ValueError(f"got legal {legal.dtype} {list(legal.shape)}, expected bool [2, {notes}]")
+    if not bool(legal.any(0).all()):
+        raise ValueError(f"note {int((~legal.any(0)).nonzero()[0])} may neither be silent nor sound")
+
+
+def _drawn(odds: Tensor, temperature: float, legal: Tensor | None, generator: torch.Generator | None) -> Tensor:
+    """Zeros and ones in the shape of log odds; legal: [2] or [2, N], for the last dimension."""
+    probability = torch.sigmoid(odds / temperature)
+    drawn = torch.rand(odds.shape, generator=generator, dtype=odds.dtype, device=odds.device) < probability
+    if legal is not None:
+        drawn = (drawn | ~legal[0]) & legal[1]
+    return drawn.to(odds)
