@@ -109,7 +109,7 @@ class NADEHead(FrameHead):
         return scores
 
     def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
-        b, c = scores.split([self.notes, self.hidden_size], dim=1)
+        b, c = scores[:, : self.notes], scores[:, self.notes :]
         sounding = frames.bool()
         # the hidden units change only where a note sounds: one row for each number of notes seen, not one for each note
         lower = sounding.cumsum(1) - sounding.long()  # [M, N] notes that sound below each
@@ -132,7 +132,7 @@ class NADEHead(FrameHead):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         check_legal(legal, self.notes)
-        b, seen = scores.split([self.notes, self.hidden_size], dim=1)
+        b, seen = scores[:, : self.notes], scores[:, self.notes :]
         frames = torch.zeros_like(b)
         for note in range(self.notes):
             odds = b[:, note] + torch.sigmoid(seen) @ self.weight_out[note]
