@@ -17,9 +17,11 @@ from conftest import Command, assert_refused
 from made_up import roll_store, token_store
 from seqaudio.batching import PaddedBatches, RollSequences, Transposition
 from seqaudio.cli.scripts import load, recipes
+from seqaudio.decoding import sample_roll
 from seqaudio.evaluation.roll_baselines import Marginal, NoteMarkov, note_rates, roll_baselines
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
+from seqaudio.tokens.roll import RollRepresentation
 
 TINY = {"epochs": 2, "hidden_size": 8, "nade_size": 4, "batch_size": 8, "device": "cpu"}
 
@@ -185,6 +187,19 @@ def test_a_run_is_described_and_probed(command: Command, run: Path, store: Path)
     assert "polyphonic_music" in done.stdout
     done = command("seqaudio", "probe", run, store, "--lags", "3")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def independent(recipe: ModuleType, store: Path, folder: Path) -> Path:
+    recipe.main(recipe.Config(store=store, run=folder / "independent", head="sigmoid", **TINY))
+    return folder / "independent"
+
+
+def test_rolls_of_independent_notes_are_sampled_under_the_grammar(independent: Path) -> None:
+    run, draw = RunFolder(independent), torch.Generator().manual_seed(1)
+    representation = RollRepresentation(steps_per_quarter=1, repeats="joined")
+    roll = sample_roll(run.model(), representation, generator=draw, frames=16)
+    assert len(representation.decode(roll)) > 0
 
 
 def test_the_best_weights_continue_a_rising_third(run: Path) -> None:
