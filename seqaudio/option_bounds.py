@@ -87,6 +87,7 @@ BOUNDS: dict[str, Bounds] = {
     "input_dropout": Bounds(0, 1, below=True),
     "weight_dropout": Bounds(0, 1, below=True),
     "nade_size": Bounds(1, 10_000),
+    "shared": Bounds(0, 10_000),
     "transpose": Bounds(0, 87),
     "mean_prior": Bounds(0, 1_000_000_000),
     "filters": Bounds(0, 10_000),

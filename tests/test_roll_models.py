@@ -15,7 +15,7 @@ from seqaudio.batching import Batch
 from seqaudio.cells import CELLS
 from seqaudio.errors import OptionError, RunError
 from seqaudio.models import RollModel, build_model
-from seqaudio.models.frame_heads import FrameHead, NADEHead, SigmoidHead
+from seqaudio.models.frame_heads import FrameHead, NADEHead, NoteOdds, SigmoidHead, pitch_classes
 from seqaudio.state import flatten
 from seqaudio.tokens.roll import RollGrammar
 
@@ -34,7 +34,7 @@ def _one_thread():
 
 def model(head: str = "nade", **options: Any) -> RollModel:
     torch.manual_seed(0)
-    return RollModel(N, head=head, nade_size=5, **{"hidden_size": H, "layers": 2} | options).double().eval()  # type: ignore[arg-type]
+    return RollModel(N, head=head, nade_size=5, shared=3, **{"hidden_size": H, "layers": 2} | options).double().eval()  # type: ignore[arg-type]
 
 
 def rolls(seed: int = 1, shape: tuple[int, ...] = (T, B, N), share: float = 0.3) -> Tensor:
@@ -55,7 +55,7 @@ def every_frame(notes: int) -> Tensor:
 
 def head(kind: type[FrameHead], notes: int) -> FrameHead:
     torch.manual_seed(3)
-    made = NADEHead(6, notes, 5) if kind is NADEHead else SigmoidHead(6, notes)
+    made = NADEHead(6, notes, 5, shared=3) if kind is NADEHead else SigmoidHead(6, notes, shared=3)
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter)
     return made.double()
@@ -68,16 +68,18 @@ def head(kind: type[FrameHead], notes: int) -> FrameHead:
 def test_probabilities_of_all_frames_of_ten_notes_add_up_to_one(kind: type[FrameHead]) -> None:
     made, frames = head(kind, 10), every_frame(10)
     for outputs in torch.randn(3, 6).double():
-        scores = made(outputs).expand(len(frames), -1)
+        scores = made(outputs, rolls(1, (10,))).expand(len(frames), -1)
         assert math.isclose(made.nats(scores, frames).neg().exp().sum().item(), 1, abs_tol=1e-9)
 
 
 def test_nade_follows_its_equations_note_by_note() -> None:
     made, frames, outputs = head(NADEHead, N), rolls(2, (20, N)), torch.randn(20, 6).double()
     frames[0], frames[1] = 0, 1
-    nats = made.nats(made(outputs), frames)
-    for frame, output, got in zip(frames, outputs, nats, strict=True):
-        b, c = (made.biases.weight @ output + made.biases.bias).split([N, 5])
+    last = rolls(3, (20, N))
+    scores = made(outputs, last)
+    torch.testing.assert_close(scores[:, :N], made.odds(outputs, last))
+    for frame, output, score, got in zip(frames, outputs, scores, made.nats(scores, frames), strict=True):
+        b, c = score[:N], made.hidden_bias.weight @ output + made.hidden_bias.bias
         expected = torch.zeros(())
         for i in range(N):
             hidden = torch.sigmoid(c + sum(frame[j] * made.weight_in[j] for j in range(i)))
@@ -88,7 +90,7 @@ def test_nade_follows_its_equations_note_by_note() -> None:
 
 def test_nade_gradients_agree_with_finite_differences() -> None:
     made, frames = head(NADEHead, 6), rolls(4, (5, 6))
-    scores = made(torch.randn(5, 6).double()).detach().requires_grad_()
+    scores = made(torch.randn(5, 6).double(), rolls(3, (5, 6))).detach().requires_grad_()
     leaves = [weight.detach().clone().requires_grad_() for weight in (made.weight_in, made.weight_out)]
     del made.weight_in, made.weight_out
 
@@ -111,10 +113,32 @@ def test_sigmoid_loss_is_the_binary_cross_entropy() -> None:
     assert math.isclose(total.item(), expected, rel_tol=1e-12)
 
 
+def test_log_odds_follow_their_equations_note_by_note() -> None:
+    torch.manual_seed(3)
+    made = NoteOdds(6, N + 4, 3).double()
+    torch.nn.init.normal_(made.out)
+    y, v = torch.randn(6).double(), rolls(4, (N + 4,))
+    odds = made(y, v)
+    for i in range(N + 4):
+        around = torch.tensor([v[j] if 0 <= j < N + 4 else 0.0 for j in range(i - 14, i + 15)]).double()
+        seen = torch.relu(made.around.weight @ around + made.around.bias + made.context.weight @ y)
+        expected = made.own.weight[i] @ y + made.own.bias[i] + made.of_octaves.weight[i % 12] @ y + made.out @ seen
+        torch.testing.assert_close(odds[i], expected, rtol=0, atol=1e-12)
+    assert [name for name, _ in NoteOdds(6, N, 0).named_parameters()] == ["own.weight", "own.bias"]
+
+
+def test_pitch_classes_count_the_octaves_of_a_note() -> None:
+    frame = torch.zeros(2, 88)
+    frame[0, [0, 12, 24, 5, 87]] = 1
+    expected = torch.zeros(2, 12)
+    expected[0, [0, 5, 3]] = torch.tensor([3.0, 1.0, 1.0])
+    assert torch.equal(pitch_classes(frame), expected)
+
+
 @pytest.mark.parametrize("kind", [NADEHead, SigmoidHead])
 def test_samples_have_the_probabilities_of_the_likelihood(kind: type[FrameHead]) -> None:
     made, frames = head(kind, 4), every_frame(4)
-    scores = made(torch.randn(6).double())
+    scores = made(torch.randn(6).double(), rolls(3, (4,)))
     draw = torch.Generator().manual_seed(5)
     drawn = made.sample(scores.expand(20_000, -1), generator=draw)
     shares = torch.stack([(drawn == frame).all(1).double().mean() for frame in frames])
@@ -138,7 +162,7 @@ def test_samples_obey_the_grammar_of_rolls(kind: type[FrameHead]) -> None:
 @pytest.mark.parametrize("kind", [NADEHead, SigmoidHead])
 def test_cold_samples_take_the_likelier_value(kind: type[FrameHead]) -> None:
     made = head(kind, N)
-    scores = made(torch.randn(30, 6).double())
+    scores = made(torch.randn(30, 6).double(), rolls(3, (30, N)))
     cold = made.sample(scores, temperature=1e-6)
     assert torch.equal(cold, made.sample(scores, temperature=1e-6))
     other = cold.clone()
@@ -152,7 +176,7 @@ def test_an_untrained_model_can_start_at_given_rates(name: str) -> None:
     net = model(name)
     net.head.set_rates(rates)
     with torch.no_grad():
-        scores = net.head(torch.zeros(1, H).double())
+        scores = net.head(torch.zeros(1, H).double(), torch.zeros(1, N).double())
         alone = net.head.nats(scores.expand(N, -1), torch.eye(N).double())
         silence = net.head.nats(scores, torch.zeros(1, N).double())
     if name == "sigmoid":
@@ -274,6 +298,7 @@ def test_variational_dropout_keeps_one_mask_a_sequence() -> None:
     assert all(map(torch.equal, after.masks, state.masks)), "a window keeps the masks"
     dead = state.masks[0].eq(0)
     changed = torch.where(dead, 1 - frames, frames)  # notes that the mask hides, in all steps
+    net.head = SigmoidHead(H, N).double()  # which does not see the last frame itself
     torch.testing.assert_close(net(changed, state)[0], net(frames, state)[0], rtol=0, atol=0)
     assert not torch.equal(net.initial_state(200).masks[0], state.masks[0]), "the next sequence has others"
 

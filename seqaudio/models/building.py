@@ -24,6 +24,7 @@ BOUNDS = {
     "layers": Range(0, 1000),  # a feed-forward net without hidden layers has 0
     "notes": Range(1, MAX_SIZE),
     "nade_size": Range(1, MAX_SIZE),
+    "shared": Range(0, MAX_SIZE),
     "dropout": Range(0, 1),
     "input_dropout": Range(0, 1),
     "weight_dropout": Range(0, 1),

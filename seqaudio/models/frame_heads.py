@@ -1,6 +1,6 @@
 """The distribution of a frame of notes given the output of a recurrent net: independent notes, or a NADE.
 
-Letters: M frames, N notes in ascending pitch, K hidden units of a NADE, S scores.
+Letters: M frames, N notes in ascending pitch, C shared channels, K hidden units of a NADE, S scores.
 """
 
 from __future__ import annotations
@@ -15,10 +15,58 @@ from torch.nn import functional as F
 HeadName = Literal["sigmoid", "nade"]
 
 
-class FrameHead(nn.Module):
-    """A distribution over frames of N zeros and ones, conditioned on outputs [..., H].
+OCTAVE = 12  # semitones
+REACH = 14  # semitones on each side of a note that its neighbourhood has
 
-    `forward` maps outputs [..., H] to scores [..., S], the parameters of the distribution.
+
+class NoteOdds(nn.Module):
+    """Log odds of the N notes of the next frame, from outputs y [..., H] and the last frame v [..., N].
+
+        z_i = V_i y + d_i                              of each note
+              + V'_(i mod 12) y                        shared by the octaves of a note
+              + w . max(0, K v_(i-14 .. i+14) + A y)   shared by all notes: C channels that see the notes around
+
+    The shared parts say what does not depend on where a note lies, such as steps between frames, which small sets show
+    too seldom for each note by itself.
+
+    Args:
+        input_size: H. notes: N. shared: C; 0 leaves out both shared parts.
+    """
+
+    def __init__(self, input_size: int, notes: int, shared: int) -> None:
+        super().__init__()
+        self.notes = notes
+        self.own = nn.Linear(input_size, notes)
+        self.shared = shared
+        if shared:
+            self.of_octaves = nn.Linear(input_size, OCTAVE, bias=False)
+            self.around = nn.Linear(2 * REACH + 1, shared)
+            self.context = nn.Linear(input_size, shared, bias=False)
+            self.out = nn.Parameter(torch.zeros(shared))
+
+    def forward(self, outputs: Tensor, frames: Tensor) -> Tensor:
+        """Outputs [..., H] and the last frames [..., N] -> log odds [..., N]."""
+        odds: Tensor = self.own(outputs)
+        if not self.shared:
+            return odds
+        octaves = self.of_octaves(outputs)
+        octaves = torch.cat([octaves] * -(-self.notes // OCTAVE), dim=-1)[..., : self.notes]
+        around = F.pad(frames, (REACH, REACH)).unfold(-1, 2 * REACH + 1, 1)  # [..., N, 29]
+        seen = torch.relu(self.around(around) + self.context(outputs)[..., None, :])
+        return odds + octaves + seen @ self.out
+
+
+def pitch_classes(frames: Tensor) -> Tensor:
+    """How many notes of each pitch class sound: frames [..., N] -> [..., 12]; note i is of class i mod 12."""
+    octaves = -(-frames.shape[-1] // OCTAVE)
+    padded = F.pad(frames, (0, octaves * OCTAVE - frames.shape[-1]))
+    return padded.unflatten(-1, (octaves, OCTAVE)).sum(-2)
+
+
+class FrameHead(nn.Module):
+    """A distribution over frames of N zeros and ones, conditioned on outputs [..., H] and on the last frame [..., N].
+
+    `forward` maps both to scores [..., S], the parameters of the distribution.
     """
 
     notes: int  # N
@@ -48,18 +96,18 @@ class FrameHead(nn.Module):
 
 
 class SigmoidHead(FrameHead):
-    """Notes that are independent given the output: p(v | y) = prod_i sigmoid(V y + b)_i ^ v_i (1 - ...) ^ (1 - v_i).
+    """Notes that are independent given the past: p(v_i = 1) = sigmoid(z_i), z as `NoteOdds` gives it.
 
-    Scores are the N log odds. Source: Boulanger-Lewandowski et al. (2012), the plain recurrent net.
+    Scores are the N log odds z. Source: Boulanger-Lewandowski et al. (2012), the plain recurrent net.
     """
 
-    def __init__(self, input_size: int, notes: int) -> None:
+    def __init__(self, input_size: int, notes: int, shared: int = 0) -> None:
         super().__init__()
         self.notes = notes
-        self.note_odds = nn.Linear(input_size, notes)
+        self.odds = NoteOdds(input_size, notes, shared)
 
-    def forward(self, outputs: Tensor) -> Tensor:
-        scores: Tensor = self.note_odds(outputs)
+    def forward(self, outputs: Tensor, frames: Tensor) -> Tensor:
+        scores: Tensor = self.odds(outputs, frames)
         return scores
 
     def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
@@ -77,36 +125,36 @@ class SigmoidHead(FrameHead):
 
     @torch.no_grad()
     def set_rates(self, rates: Tensor) -> None:
-        self.note_odds.bias.copy_(rates.logit())
+        self.odds.own.bias.copy_(rates.logit())
 
 
 class NADEHead(FrameHead):
     """Notes given all lower notes of the frame: a neural autoregressive distribution estimator, exact and normalised.
 
-        b, c          = V y + d                           scores: N biases of notes, K of hidden units
-        a_i           = sigmoid(c + sum_{j < i} v_j W_j)  [K], hidden units that have seen the notes below note i
-        p(v_i = 1)    = sigmoid(b_i + U_i . a_i)
+        z, c        = NoteOdds(y, v), V y + d           scores: N log odds of notes, K biases of hidden units
+        a_i         = sigmoid(c + sum_{j < i} v_j W_j)  [K], hidden units that have seen the notes below note i
+        p(v_i = 1)  = sigmoid(z_i + U_i . a_i)
 
     Source: Larochelle & Murray (2011); biases conditioned on a recurrent net: Boulanger-Lewandowski et al. (2012).
 
     Args:
         input_size: H, the width of the outputs.
-        notes: N. hidden_size: K.
+        notes: N. hidden_size: K. shared: see `NoteOdds`.
     """
 
-    def __init__(self, input_size: int, notes: int, hidden_size: int) -> None:
+    def __init__(self, input_size: int, notes: int, hidden_size: int, shared: int = 0) -> None:
         super().__init__()
         self.notes = notes
         self.hidden_size = hidden_size
-        self.biases = nn.Linear(input_size, notes + hidden_size)
+        self.odds = NoteOdds(input_size, notes, shared)
+        self.hidden_bias = nn.Linear(input_size, hidden_size)
         self.weight_in = nn.Parameter(torch.empty(notes, hidden_size))
         self.weight_out = nn.Parameter(torch.empty(notes, hidden_size))
         nn.init.xavier_uniform_(self.weight_in)
         nn.init.xavier_uniform_(self.weight_out)
 
-    def forward(self, outputs: Tensor) -> Tensor:
-        scores: Tensor = self.biases(outputs)
-        return scores
+    def forward(self, outputs: Tensor, frames: Tensor) -> Tensor:
+        return torch.cat([self.odds(outputs, frames), self.hidden_bias(outputs)], dim=-1)
 
     def nats(self, scores: Tensor, frames: Tensor) -> Tensor:
         b, c = scores[:, : self.notes], scores[:, self.notes :]
@@ -143,7 +191,7 @@ class NADEHead(FrameHead):
     @torch.no_grad()
     def set_rates(self, rates: Tensor) -> None:
         # the hidden units are near one half before anything is learned
-        self.biases.bias[: self.notes].copy_(rates.logit() - 0.5 * self.weight_out.sum(1))
+        self.odds.own.bias.copy_(rates.logit() - 0.5 * self.weight_out.sum(1))
 
 
 def check_legal(legal: Tensor | None, notes: int) -> None:

@@ -69,6 +69,7 @@ class RollModelOptions(RecurrentOptions):
     head: HeadName = "sigmoid"  # notes of a frame: independent, or nade: each given the lower ones of its frame
     hidden_size: int | None = None  # units of each layer; 256 unless --parameters is given
     nade_size: int = 128  # hidden units of --head nade
+    shared: int = 16  # channels that see the notes around each note, the same for every note; 0: notes share nothing
     dropout: float = 0.5  # between the layers and before the head, one mask for all steps of a piece
     input_dropout: float = 0.2  # of the notes that the net reads, one mask for all steps of a piece
     weight_dropout: float = 0.0  # of the recurrent weights, drawn anew for each window
@@ -80,6 +81,7 @@ class RollModelOptions(RecurrentOptions):
             notes=notes,
             head=self.head,
             nade_size=self.nade_size,
+            shared=self.shared,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             weight_dropout=self.weight_dropout,

@@ -14,31 +14,34 @@ from seqaudio.cells.wrappers import core_cell
 from seqaudio.errors import OptionError
 from seqaudio.layers import Layer, build_stack
 from seqaudio.models.base import MODELS, Model
-from seqaudio.models.frame_heads import FrameHead, HeadName, NADEHead, SigmoidHead
+from seqaudio.models.frame_heads import OCTAVE, FrameHead, HeadName, NADEHead, SigmoidHead, pitch_classes
 from seqaudio.state import State
 
 
 class RollState(NamedTuple):
     layers: State  # of the recurrent stack
-    masks: tuple[Tensor, ...]  # [B, width] of the input of each layer and of the head; empty without dropout
+    masks: tuple[Tensor, ...]  # of the notes [B, N] and of the outputs of each layer [B, H]; empty without dropout
 
 
 @MODELS.register("rolls")
 class RollModel(Model):
     """Recurrent stack over frames, and a head that gives the distribution of the next frame.
 
-        p(v_t | v_1 .. v_{t-1}) = head(y_t),  y_t = stack(v_{t-1}, h_{t-1}),  v_0 is silence
+        p(v_t | v_1 .. v_{t-1}) = head(y_t, v_{t-1}),  y_t = stack(v_{t-1}, h_{t-1}),  v_0 is silence
 
-    Counts are frames. Source: Boulanger-Lewandowski et al. (2012); variational dropout Gal & Ghahramani (2016), on
-    frames, between layers and before the head, one mask for all steps of a sequence; dropped recurrent weights Merity
-    et al. (2018). The masks are in the state, as in the wrapper `variational_dropout`, so they outlive a window of
-    truncated BPTT; a reset of a row keeps its masks. Recurrent weights are dropped anew in each call of `forward`. Both
-    leave the layers' kernels as fast as they are, which the wrappers do not.
+    With `shared` the stack also reads how many notes of each pitch class sound, and parts of the head are shared by all
+    notes. Counts are frames. Source: Boulanger-Lewandowski et al. (2012).
+
+    Dropout is variational (Gal & Ghahramani 2016), on the notes that the stack reads, between layers and before the
+    head: one mask for all steps of a sequence. The masks are in the state, as in the wrapper `variational_dropout`, so
+    they outlive a window of truncated BPTT; a reset of a row keeps them. Recurrent weights are dropped (Merity et al.
+    2018) anew in each call of `forward`. Both leave layers on their fast kernels, which the wrappers do not.
 
     Args:
         notes: N, the width of a frame.
         head: "sigmoid" (independent notes) or "nade" (each note given the lower ones), see `frame_heads.py`.
         nade_size: K, hidden units of the NADE; the head "sigmoid" does not use it.
+        shared: C, channels of the parts that notes share, see `NoteOdds`; 0 leaves them out.
         cell, hidden_size, layers, initialisation, learned_state: of the recurrent stack, as
             `seqaudio.layers.build.build_stack` takes them.
         dropout: probability, between the layers and before the head. input_dropout: the same, of the notes of frames.
@@ -54,6 +57,7 @@ class RollModel(Model):
         notes: int,
         head: HeadName = "sigmoid",
         nade_size: int = 128,
+        shared: int = 0,
         cell: str = "lstm",
         hidden_size: int = 256,
         layers: int = 1,
@@ -68,11 +72,17 @@ class RollModel(Model):
         self.dropout = dropout
         self.input_dropout = input_dropout
         self.weight_dropout = weight_dropout
+        self.shared = shared
+        width = notes + (OCTAVE if shared else 0)
         self.layers = build_stack(
-            cell, notes, hidden_size, layers=layers, initialisation=initialisation, learned_state=learned_state
+            cell, width, hidden_size, layers=layers, initialisation=initialisation, learned_state=learned_state
         )
         width = self.layers.output_size
-        self.head: FrameHead = SigmoidHead(width, notes) if head == "sigmoid" else NADEHead(width, notes, nade_size)
+        self.head: FrameHead
+        if head == "sigmoid":
+            self.head = SigmoidHead(width, notes, shared)
+        else:
+            self.head = NADEHead(width, notes, nade_size, shared)
         if weight_dropout:
             for layer in self._stack():
                 _recurrent_weight(layer)
@@ -86,7 +96,7 @@ class RollModel(Model):
         if not (self.dropout or self.input_dropout):
             return RollState(state, ())
         like = next(self.head.parameters())
-        widths = [*(layer.input_size for layer in self._stack()), self.layers.output_size]
+        widths = [self.notes, *(layer.output_size for layer in self._stack())]
         shares = [self.input_dropout, *[self.dropout] * (len(widths) - 1)]
         masks = (
             F.dropout(like.new_ones(batch_size, width), share, self.training)
@@ -102,12 +112,8 @@ class RollModel(Model):
         resets: Tensor | None = None,
     ) -> tuple[Tensor, RollState]:
         """Frames [T, B, N] -> scores [T, B, S] of the frame after each, and the state after the last step."""
-        state = self.initial_state(frames.shape[1]) if state is None else state
-        outputs, after = frames, []
-        for number, (layer, before) in enumerate(zip(self._stack(), state.layers, strict=True)):
-            outputs, last = self._run(layer, self._masked(outputs, state, number), before, lengths, resets)
-            after.append(last)
-        return self.head(self._masked(outputs, state, len(after))), RollState(tuple(after), state.masks)
+        outputs, state = self._outputs(frames, state, lengths, resets)
+        return self.head(outputs, frames), state
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, RollState]:
         """One frame for each row, [B, N], to scores [B, S] of the next frame and the next state."""
@@ -116,7 +122,7 @@ class RollModel(Model):
         for number, (layer, before) in enumerate(zip(self._stack(), held.layers, strict=True)):
             outputs, last = layer.step(self._masked(outputs, held, number), before)
             after.append(last)
-        return self.head(self._masked(outputs, held, len(after))), RollState(tuple(after), held.masks)
+        return self.head(self._masked(outputs, held, len(after)), inputs), RollState(tuple(after), held.masks)
 
     @torch.no_grad()
     def next_frame(
@@ -165,14 +171,29 @@ class RollModel(Model):
         """-log p of each real frame [M]; where these frames are, [T, B] bool; the state after the batch."""
         if batch.targets is None:
             raise ValueError("a batch of rolls needs targets [T, B, N]")
-        scores, after = self(batch.inputs, state, batch.lengths, batch.resets)
+        outputs, after = self._outputs(batch.inputs, cast("RollState | None", state), batch.lengths, batch.resets)
         mask = batch.mask()
-        # selecting before the head's likelihood keeps padding out of the loss and of the gradient
-        return self.head.nats(scores[mask], batch.targets[mask]), mask, after
+        # selecting before the head keeps padding out of the loss and of the gradient
+        scores = self.head(outputs[mask], batch.inputs[mask])
+        return self.head.nats(scores, batch.targets[mask]), mask, after
+
+    def _outputs(
+        self, frames: Tensor, state: RollState | None, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, RollState]:
+        """Frames [T, B, N] -> what the head reads of the stack, [T, B, H], and the state after the last step."""
+        state = self.initial_state(frames.shape[1]) if state is None else state
+        outputs, after = frames, []
+        for number, (layer, before) in enumerate(zip(self._stack(), state.layers, strict=True)):
+            outputs, last = self._run(layer, self._masked(outputs, state, number), before, lengths, resets)
+            after.append(last)
+        return self._masked(outputs, state, len(after)), RollState(tuple(after), state.masks)
 
     def _masked(self, values: Tensor, state: RollState, number: int) -> Tensor:
-        """Inputs of a layer, [B, width] or [T, B, width], with the sequence's mask in training mode."""
-        return values * state.masks[number] if self.training and state.masks else values
+        """Inputs of layer `number`, or of the head behind the last, with the sequence's mask in training mode."""
+        values = values * state.masks[number] if self.training and state.masks else values
+        if number or not self.shared:
+            return values
+        return torch.cat([values, pitch_classes(values)], dim=-1)  # of the notes that were not dropped
 
     def _run(
         self, layer: Layer, inputs: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None
