@@ -60,7 +60,7 @@ def pitch_classes(frames: Tensor) -> Tensor:
     """How many notes of each pitch class sound: frames [..., N] -> [..., 12]; note i is of class i mod 12."""
     octaves = -(-frames.shape[-1] // OCTAVE)
     padded = F.pad(frames, (0, octaves * OCTAVE - frames.shape[-1]))
-    return padded.unflatten(-1, (octaves, OCTAVE)).sum(-2)
+    return padded.reshape(*frames.shape[:-1], octaves, OCTAVE).sum(-2)
 
 
 class FrameHead(nn.Module):
