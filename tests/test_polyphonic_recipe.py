@@ -23,7 +23,7 @@ from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens.roll import RollRepresentation
 
-TINY = {"epochs": 2, "hidden_size": 8, "nade_size": 4, "batch_size": 8, "device": "cpu"}
+TINY: dict[str, Any] = {"epochs": 2, "hidden_size": 8, "nade_size": 4, "batch_size": 8, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -58,7 +58,14 @@ def results(run: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def run(recipe: ModuleType, store: Path, folder: Path) -> Path:
     """A NADE that knows the rising thirds."""
-    options = {"epochs": 30, "hidden_size": 48, "learning_rate": 1e-2, "input_dropout": 0.0, "dropout": 0.0}
+    options = {
+        "epochs": 30,
+        "hidden_size": 48,
+        "learning_rate": 1e-2,
+        "input_dropout": 0.0,
+        "dropout": 0.0,
+        "weight_dropout": 0.0,
+    }
     recipe.main(recipe.Config(store=store, run=folder / "run", head="nade", **TINY | options))
     return folder / "run"
 
@@ -220,6 +227,7 @@ def test_the_best_weights_continue_a_rising_third(run: Path) -> None:
         {"head": "sigmoid", "bptt": "full", "transpose": 3, "cell": "gru", "layers": 2},
         {"head": "nade", "advance": 4, "cell": "rru", "weight_dropout": 0.2},
         {"head": "sigmoid", "bptt": "checkpointed", "segments": 2, "learned_state": True, "probe_every": 1},
+        {"head": "sigmoid", "cell": "min_gru", "shared": 0},
         {"head": "nade", "cell": "gru+variational_dropout=0.1,0.2", "parameters": 20_000, "hidden_size": None},
     ],
 )
@@ -228,6 +236,17 @@ def test_cells_strategies_and_dropout_go_together(
 ) -> None:
     recipe.main(recipe.Config(store=store, run=tmp_path / "run", **TINY | options))
     assert math.isfinite(results(tmp_path / "run")["valid"]["nats_per_frame"])
+
+
+def test_recurrent_weights_are_dropped_by_default_where_a_cell_has_them(recipe: ModuleType, store: Path) -> None:
+    def share(**options: Any) -> float:
+        config = recipe.Config(store=store, run=Path("run"), **options)
+        found: float = config.description(88)["arguments"]["weight_dropout"]
+        return found
+
+    assert share(cell="rru") == share(cell="lstm+zoneout") == 0.5
+    assert share(cell="min_lstm") == 0
+    assert share(cell="lstm", weight_dropout=0.0) == 0
 
 
 def test_an_interrupted_training_ends_as_one_that_was_not(recipe: ModuleType, store: Path, folder: Path) -> None:

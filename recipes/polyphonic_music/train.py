@@ -34,8 +34,8 @@ class Config(StoreOptions, RollModelOptions, TrainingOptions):
     store: Path  # piano rolls, as `seqaudio prepare polyphonic` makes them
     transpose: int = 0  # move each piece in each epoch by up to this many semitones, as far as its notes stay in range
     batch_size: int = 16  # pieces of a batch
-    epochs: int = 60  # passes over the training split
-    learning_rate: float = 3e-3  # of Adam, at the peak of the schedule
+    epochs: int = 100  # passes over the training split
+    learning_rate: float = 1e-2  # of Adam, at the peak of the schedule
     bptt: StrategyName = "truncated"  # truncated: windows of pieces; full and checkpointed: whole pieces
 
 

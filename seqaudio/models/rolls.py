@@ -10,12 +10,15 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from seqaudio.batching.batch import Batch
+from seqaudio.cells import build_cell
 from seqaudio.cells.wrappers import core_cell
 from seqaudio.errors import OptionError
 from seqaudio.layers import Layer, build_stack
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.frame_heads import OCTAVE, FrameHead, HeadName, NADEHead, SigmoidHead, pitch_classes
 from seqaudio.state import State
+
+WEIGHTS = "weight_hh"  # the name of recurrent weights in every cell that has them
 
 
 class RollState(NamedTuple):
@@ -209,12 +212,22 @@ class RollModel(Model):
         return dropped
 
 
+def has_recurrent_weights(cell: str, input_size: int) -> bool:
+    """Whether a cell, as `build_cell` reads it, has weights that --weight-dropout can drop.
+
+    input_size: any width that the cell takes. Raises OptionError as `build_cell` does.
+    """
+    with torch.random.fork_rng(devices=[]):  # the weights of this cell are drawn in vain
+        core = core_cell(build_cell(cell, input_size, input_size))
+    return isinstance(getattr(core, WEIGHTS, None), nn.Parameter)
+
+
 def _recurrent_weight(layer: Layer) -> tuple[str, nn.Parameter]:
     """The name and the recurrent weights of a layer's cell. Raises OptionError where it has none."""
     core: Any = core_cell(layer.cell)  # type: ignore[arg-type]  # layers in one direction hold a cell
-    weight = getattr(core, "weight_hh", None)
+    weight = getattr(core, WEIGHTS, None)
     if not isinstance(weight, nn.Parameter):
         raise OptionError(
-            f"--weight-dropout drops recurrent weights (weight_hh), {type(core).__name__} has none; leave it out"
+            f"--weight-dropout drops recurrent weights ({WEIGHTS}), {type(core).__name__} has none; leave it out"
         )
     return next((name, part) for name, part in layer.named_parameters() if part is weight)
