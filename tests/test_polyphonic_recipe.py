@@ -225,7 +225,7 @@ def test_the_best_weights_continue_a_rising_third(run: Path) -> None:
     "options",
     [
         {"head": "sigmoid", "bptt": "full", "transpose": 3, "cell": "gru", "layers": 2},
-        {"head": "nade", "advance": 4, "cell": "rru", "weight_dropout": 0.2},
+        {"head": "nade", "advance": 4, "cell": "rru", "weight_dropout": 0.2, "precision": "bf16-mixed"},
         {"head": "sigmoid", "bptt": "checkpointed", "segments": 2, "learned_state": True, "probe_every": 1},
         {"head": "sigmoid", "cell": "min_gru", "shared": 0},
         {"head": "nade", "cell": "gru+variational_dropout=0.1,0.2", "parameters": 20_000, "hidden_size": None},
