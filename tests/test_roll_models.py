@@ -357,3 +357,5 @@ def test_arguments_out_of_their_range_are_refused() -> None:
     for wrong in ({"head": "softmax"}, {"notes": 0}, {"nade_size": 0}, {"weight_dropout": 2.0}):
         with pytest.raises(RunError, match="model 'rolls' does not take these arguments"):
             build_model("rolls", {"notes": N} | wrong)
+    with pytest.raises(OptionError, match="no head is called 'softmax'; expected sigmoid or nade"):
+        model("softmax")

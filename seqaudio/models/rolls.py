@@ -50,7 +50,7 @@ class RollModel(Model):
         dropout: probability, between the layers and before the head. input_dropout: the same, of the notes of frames.
         weight_dropout: probability, of the recurrent weights of every layer.
     Raises:
-        OptionError: a cell without recurrent weights, with weight_dropout.
+        OptionError: an unknown head; a cell without recurrent weights, with weight_dropout.
     """
 
     windowed = True
@@ -84,8 +84,10 @@ class RollModel(Model):
         self.head: FrameHead
         if head == "sigmoid":
             self.head = SigmoidHead(width, notes, shared)
-        else:
+        elif head == "nade":
             self.head = NADEHead(width, notes, nade_size, shared)
+        else:
+            raise OptionError(f"no head is called {head!r}; expected sigmoid or nade")
         if weight_dropout:
             for layer in self._stack():
                 _recurrent_weight(layer)
