@@ -39,6 +39,19 @@ class LabelledFrames:
         return [Row(item.id, frames.astype(np.float32), duration=1.0)]
 
 
+@dataclass(frozen=True)
+class RisingThirds:
+    """Rolls [T, 88] of two notes a third apart that rise by a key each frame; the first key depends on the id."""
+
+    def __call__(self, item: Item) -> list[Row]:
+        draw = np.random.default_rng(int(item.id))
+        frames = np.zeros((int(draw.integers(5, 20)), 88), dtype=np.uint8)
+        low = int(draw.integers(20, 60)) + np.arange(len(frames))
+        frames[np.arange(len(frames)), low] = 1
+        frames[np.arange(len(frames)), low + 4] = 1
+        return [Row(item.id, frames, duration=0.5 * len(frames))]
+
+
 def items(folder: Path, count: int, labels: tuple[str, ...] = ("",)) -> list[Item]:
     """Items 0..count-1, 80 % train; all read the same empty file."""
     file = folder / "input"
@@ -60,3 +73,10 @@ def frame_store(folder: Path, count: int = 60) -> Store:
     settings = {"features": {"kind": "random"}}
     description = StoreDescription("features", settings, normalise=True)
     return build_store(folder / "frames", items(folder, count, ("high", "low")), LabelledFrames(), description)
+
+
+def roll_store(folder: Path, count: int = 50) -> Store:
+    """A store of kind roll."""
+    settings = {"representation": {"name": "roll", "steps_per_quarter": 1, "repeats": "joined"}}
+    description = StoreDescription("roll", settings)
+    return build_store(folder / "rolls", items(folder, count), RisingThirds(), description)

@@ -18,6 +18,8 @@ from seqaudio.cells import (
     MinLSTMCell,
     PeepholeLSTMCell,
     ProjectedLSTMCell,
+    RRUCell,
+    RRUState,
 )
 from seqaudio.errors import OptionError
 from seqaudio.layers import Unrolled, build_layer
@@ -143,6 +145,13 @@ def min_lstm_equations(x, state, p):
     return {"hidden": f / (f + i) * state["hidden"] + i / (f + i) * n}
 
 
+def rru_equations(x, state, p):
+    a = p["weight_ih"] @ x + p["weight_hh"] @ state["memory"] + p["bias_ih"]
+    j = np.maximum(0, a / np.sqrt((a**2).mean() + 1e-5))
+    candidate, output = np.split(p["weight_out"] @ j + p["bias_out"], 2)
+    return {"hidden": output, "memory": sigmoid(10 * p["keep"]) * state["memory"] + p["rezero"] * candidate}
+
+
 EQUATIONS = {
     "elman": elman_equations,
     "elman_relu": elman_relu_equations,
@@ -155,6 +164,7 @@ EQUATIONS = {
     "layer_norm_gru": layer_norm_gru_equations,
     "min_gru": min_gru_equations,
     "min_lstm": min_lstm_equations,
+    "rru": rru_equations,
 }
 AFFINE = [name for name in EQUATIONS if issubclass(CELLS[name], AffineCell)]
 TORCH_CELLS = {
@@ -301,7 +311,7 @@ def test_recurrent_weights_start_orthogonal_in_every_gate(name):
         torch.testing.assert_close(gate.T @ gate, torch.eye(cell.output_size), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(EQUATIONS))
+@pytest.mark.parametrize("name", [name for name in EQUATIONS if name != "rru"])
 def test_input_weights_start_within_the_bound_of_one_gate(name):
     weights = CELLS[name](30, 50).weight_ih.detach()
     bound = (6 / (30 + 50)) ** 0.5
@@ -381,10 +391,15 @@ def test_minimal_lstm_shares_evenly_where_both_gates_are_shut():
 # ---- the state before the first step
 
 
+def read_fields(cell):
+    """Names of the state's tensors that a step reads, which are learned."""
+    return [name for name in flatten(cell.zero_state(1)) if name not in cell.unread]
+
+
 def test_learned_start_is_zero_so_far_and_named_as_the_state(cell):
     before = set(cell.state_dict())
     cell.learn_initial_state()
-    assert set(cell.state_dict()) - before == {f"start.{name}" for name in flatten(cell.zero_state(1))}
+    assert set(cell.state_dict()) - before == {f"start.{name}" for name in read_fields(cell)}
     assert not any(tensor.any() for tensor in tensors(cell.initial_state(B)))
 
 
@@ -396,16 +411,18 @@ def test_learned_start_stands_in_every_row(cell):
     cell.learn_initial_state()
     for parameter in cell.start.values():
         nn.init.normal_(parameter)
-    for name, tensor in flatten(cell.initial_state(B)).items():
-        assert torch.equal(tensor, cell.start[name].detach().expand(B, -1))
+    state = flatten(cell.initial_state(B))
+    for name in read_fields(cell):
+        assert torch.equal(state[name], cell.start[name].detach().expand(B, -1))
 
 
 def test_learning_the_start_twice_keeps_what_was_learned(cell):
     cell.learn_initial_state()
-    learned = cell.start["hidden"]
+    (name, *_) = read_fields(cell)
+    learned = cell.start[name]
     nn.init.normal_(learned)
     cell.learn_initial_state()
-    assert cell.start["hidden"] is learned
+    assert cell.start[name] is learned
 
 
 @pytest.mark.parametrize("fused", [False, True], ids=["loop", "fastest"])
@@ -433,6 +450,31 @@ def assert_gradients_equal(one, other, parameters):
     for a, b in zip(torch.autograd.grad(one, parameters), torch.autograd.grad(other, parameters), strict=True):
         assert a.any()
         torch.testing.assert_close(a, b, atol=1e-10, rtol=0)
+
+
+# ---- the residual recurrent unit
+
+
+def test_residual_unit_starts_with_memories_of_many_lengths_and_without_a_candidate():
+    cell = RRUCell(30, 50)
+    kept = torch.sigmoid(10 * cell.keep).detach()
+    assert 0.01 <= kept.min() < 0.2 < 0.8 < kept.max() <= 0.99
+    assert not cell.rezero.any()
+    bound = (6 / (30 + 50 + 160)) ** 0.5
+    for weights in (cell.weight_ih.detach(), cell.weight_hh.detach()):
+        assert 0.97 * bound < weights.abs().max() <= bound
+    memory = torch.randn(B, 50)
+    _, state = cell(torch.randn(B, 30), RRUState(torch.randn(B, 50), memory))
+    torch.testing.assert_close(state.memory, kept * memory, atol=1e-6, rtol=0)
+
+
+def test_residual_unit_reads_its_memory_and_not_its_output():
+    cell, inputs, memory = RRUCell(F, H), torch.randn(B, F), torch.randn(B, H)
+    one, _ = cell(inputs, RRUState(torch.randn(B, H), memory))
+    same, _ = cell(inputs, RRUState(torch.randn(B, H), memory))
+    other, _ = cell(inputs, RRUState(torch.zeros(B, H), 2 * memory))
+    assert torch.equal(one, same)
+    assert not torch.allclose(one, other)
 
 
 def test_unknown_cell_suggests_the_nearest():

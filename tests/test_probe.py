@@ -23,7 +23,7 @@ from conftest import ROOT
 from legibility import assert_legible, words
 from made_up import frame_store, token_store
 from seqaudio.batching import Batch
-from seqaudio.cells import ElmanCell, ElmanReLUCell, GRUCell, LSTMCell, LSTMState, build_cell
+from seqaudio.cells import ElmanCell, ElmanReLUCell, GRUCell, LSTMCell, LSTMState, RRUCell, build_cell
 from seqaudio.cli import probe as probe_command
 from seqaudio.errors import OptionError, RunError
 from seqaudio.layers import Stack, Unrolled, build_stack
@@ -229,6 +229,12 @@ def test_rectifiers_that_are_off_are_counted() -> None:
         cell.bias_ih.copy_(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
         cell.weight_hh.zero_()
     assert probe(cell, torch.zeros(6, 2, 1)).layers[0].saturation == {"rectifiers off": 0.25}
+
+
+def test_activations_of_parameters_alone_are_not_counted() -> None:
+    layer = probe(RRUCell(2, 3), torch.randn(6, 2, 2)).layers[0]  # its memory is kept by sigmoid(10 s), of no frame
+    assert set(layer.saturation) == {"rectifiers off"}
+    assert set(layer.parts) == {"hidden", "memory"}
 
 
 # --- every kind of module ---

@@ -12,6 +12,7 @@ from seqaudio.batching.memory_tasks import (
     held_out,
 )
 from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenSequences
+from seqaudio.batching.rolls import RollSequences, Transposition
 from seqaudio.batching.series import Series, SeriesChannels, channels_of, scaling_of, series_of, statistics_of
 from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
 from seqaudio.batching.series_windows import SeriesWindows
@@ -30,12 +31,14 @@ __all__ = [
     "Lanes",
     "MemoryTask",
     "PaddedBatches",
+    "RollSequences",
     "Series",
     "SeriesChannels",
     "SeriesLanes",
     "SeriesWindows",
     "Source",
     "TokenSequences",
+    "Transposition",
     "WholeSeries",
     "channels_of",
     "held_out",

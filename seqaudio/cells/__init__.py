@@ -15,6 +15,7 @@ from seqaudio.cells.lstm import LSTMCell, LSTMState
 from seqaudio.cells.minimal import MinGRUCell, MinimalCell, MinimalState, MinLSTMCell
 from seqaudio.cells.peephole_lstm import PeepholeLSTMCell
 from seqaudio.cells.projected_lstm import ProjectedLSTMCell
+from seqaudio.cells.rru import RRUCell, RRUState
 from seqaudio.cells.wrappers import (
     WRAPPERS,
     DropoutState,
@@ -50,6 +51,8 @@ __all__ = [
     "MinimalState",
     "PeepholeLSTMCell",
     "ProjectedLSTMCell",
+    "RRUCell",
+    "RRUState",
     "Reset",
     "Residual",
     "VariationalDropout",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Generic
+from typing import Any, ClassVar, Generic
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,15 @@ class Cell(nn.Module, ABC, Generic[StateT]):
     A registered cell is constructed from (input_size, hidden_size) alone, and its output is the field `hidden` of its
     next state. A wrapper holds a cell and is itself a cell.
 
-    The initial state is zero until `learn_initial_state` is called; from then on it is the parameters `start`.
+    The initial state is zero until `learn_initial_state` is called; from then on it is the parameters `start`, except
+    for the fields `unread`.
 
     Args:
         input_size: F, the width of one frame.
         output_size: H, the width of one output.
     """
+
+    unread: ClassVar[tuple[str, ...]] = ()  # fields of the state that no step reads, so there is nothing to learn
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()
@@ -46,7 +49,13 @@ class Cell(nn.Module, ABC, Generic[StateT]):
         state = self.zero_state(batch_size)
         if self.start is None:
             return state
-        return unflatten(state, {name: zeros + self.start[_key(name)] for name, zeros in flatten(state).items()})
+        return unflatten(
+            state,
+            {
+                name: zeros if name in self.unread else zeros + self.start[_key(name)]
+                for name, zeros in flatten(state).items()
+            },
+        )
 
     @torch.no_grad()
     def learn_initial_state(self) -> None:
@@ -56,7 +65,9 @@ class Cell(nn.Module, ABC, Generic[StateT]):
         """
         if self.start is None:
             state = flatten(self.zero_state(1))
-            self.start = nn.ParameterDict({_key(name): nn.Parameter(zeros) for name, zeros in state.items()})
+            self.start = nn.ParameterDict(
+                {_key(name): nn.Parameter(zeros) for name, zeros in state.items() if name not in self.unread}
+            )
 
     def begin_window(self) -> None:
         """Draw what stays fixed for a window, such as dropped weights. Called before the window's first step.

@@ -81,7 +81,8 @@ def check_amount_of_music(contents: Contents) -> Finding:
     notes = _notes_of(train)
     minutes = sum(piece.seconds for piece in train) / 60
     summary = f"{counted(len(train), 'piece')}, {minutes:,.0f} minutes and about {notes:,} notes to train on"
-    start = f"seqaudio train music_generation --start-from RUN --store {shlex.quote(str(contents.store.path))}"
+    recipe = "polyphonic_music" if contents.store.kind == "roll" else "music_generation"
+    start = f"seqaudio train {recipe} --start-from RUN --store {shlex.quote(str(contents.store.path))}"
     little = notes < FEW_NOTES or len(train) < FEW_PIECES
     larger = (
         "Train on a larger corpus first, in the same representation (`seqaudio prepare nottingham`, `maestro`), "

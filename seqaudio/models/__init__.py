@@ -15,8 +15,10 @@ from seqaudio.models.options import (
     ForecastModelOptions,
     KeywordModelOptions,
     MemoryModelOptions,
+    RollModelOptions,
 )
 from seqaudio.models.recall import RecallModel
+from seqaudio.models.rolls import RollModel, RollState
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.spotter import SpotterModel, SpotterState
 from seqaudio.models.window_mlp import WindowMLP
@@ -35,6 +37,9 @@ __all__ = [
     "MemoryModelOptions",
     "Model",
     "RecallModel",
+    "RollModel",
+    "RollModelOptions",
+    "RollState",
     "SeriesModel",
     "SpotterModel",
     "SpotterState",

@@ -22,7 +22,12 @@ BOUNDS = {
     "vocabulary_size": Range(1, MAX_SIZE),
     "classes": Range(1, MAX_SIZE),
     "layers": Range(0, 1000),  # a feed-forward net without hidden layers has 0
+    "notes": Range(1, MAX_SIZE),
+    "nade_size": Range(1, MAX_SIZE),
+    "shared": Range(0, MAX_SIZE),
     "dropout": Range(0, 1),
+    "input_dropout": Range(0, 1),
+    "weight_dropout": Range(0, 1),
     "mean_prior": Range(0, 1e9),
     "memory": Range(0, 1e9),
     "pooling": Range(1, 1e9),

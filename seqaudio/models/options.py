@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from seqaudio.errors import OptionError
 from seqaudio.models.budget import choose_width
+from seqaudio.models.frame_heads import HeadName
+from seqaudio.models.rolls import has_recurrent_weights
 from seqaudio.units import Seconds
 
 Description = dict[str, Any]  # {"name": ..., "arguments": {...}}, as `build_model` takes them
@@ -55,6 +57,44 @@ class EventModelOptions(RecurrentOptions):
         """The model `events` over a vocabulary. Raises OptionError for a width that is impossible."""
         return self._described(
             "events", vocabulary_size=vocabulary_size, embedding_size=self.embedding_size, dropout=self.dropout
+        )
+
+
+WEIGHT_DROPOUT = 0.5  # of models of rolls; the four published sets are small
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollModelOptions(RecurrentOptions):
+    """A net that reads frames of notes and gives the distribution of the next frame."""
+
+    GROUP: ClassVar[str] = "model"
+    WIDTH: ClassVar[int] = 256
+
+    head: HeadName = "sigmoid"  # notes of a frame: independent, or nade: each given the lower ones of its frame
+    hidden_size: int | None = None  # units of each layer; 256 unless --parameters is given
+    nade_size: int = 128  # hidden units of --head nade
+    shared: int = 16  # channels that see the notes around each note, the same for every note; 0: notes share nothing
+    dropout: float = 0.5  # between the layers and before the head, one mask for all steps of a piece
+    input_dropout: float = 0.2  # of the notes that the net reads, one mask for all steps of a piece
+    weight_dropout: float | None = None  # of recurrent weights, anew for each window; 0.5 by default, if a cell has any
+
+    def description(self, notes: int) -> Description:
+        """The model `rolls` over frames of N notes.
+
+        Raises OptionError for a width that is impossible, or a cell that does not exist.
+        """
+        weight_dropout = self.weight_dropout
+        if weight_dropout is None:
+            weight_dropout = WEIGHT_DROPOUT if has_recurrent_weights(self.cell, notes) else 0.0
+        return self._described(
+            "rolls",
+            notes=notes,
+            head=self.head,
+            nade_size=self.nade_size,
+            shared=self.shared,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            weight_dropout=weight_dropout,
         )
 
 

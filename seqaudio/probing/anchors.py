@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqaudio.batching import Batch, Collate, TokenSequences, labelled_clips
+from seqaudio.batching import Batch, Collate, RollSequences, TokenSequences, labelled_clips
 from seqaudio.errors import OptionError
 from seqaudio.store import Store
 from seqaudio.vocabulary import Vocabulary
@@ -62,19 +62,21 @@ def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences
     """A batch of `sequences` rows, spread evenly over a split and cut after `steps` steps, as recipes batch them.
 
     Args:
-        labels: of the model, in its order. Not used where the store holds tokens or text.
+        labels: of the model, in its order. Not used where the store holds tokens, text or rolls.
     Raises:
-        OptionError: the store holds neither tokens nor text nor labelled clips.
+        OptionError: the store holds neither tokens nor text nor rolls nor labelled clips.
     """
     held = store[split]
     collate: Collate
     if store.kind in ("tokens", "text"):
         collate = TokenSequences(held)
+    elif store.kind == "roll":
+        collate = RollSequences(held)
     elif store.kind in ("features", "audio"):
         collate = labelled_clips(store, held, labels)
     else:
         raise OptionError(
-            f"{store.path} holds {store.kind}, expected tokens, text or clips; call seqaudio.probe from Python"
+            f"{store.path} holds {store.kind}, expected tokens, text, rolls or clips; call seqaudio.probe from Python"
         )
     chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
     batch = collate(chosen, 0)

@@ -142,7 +142,8 @@ class ActivationWatch(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self._shares is not None and (kind := _KINDS.get(func)) is not None:
+        # of parameters alone there is one value for all rows, which no row saturates
+        if self._shares is not None and (kind := _KINDS.get(func)) is not None and result.dim() > 1:
             for name, where in saturated(kind, result.detach()).items():
                 rows = where.flatten(1)
                 before, width = self._shares.get(name, (0, 0))

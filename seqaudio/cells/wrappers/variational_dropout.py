@@ -31,11 +31,10 @@ class VariationalDropout(Wrapper):
     Source: Gal & Ghahramani (2016).
 
     Args:
-        cell: any cell where only inputs are dropped; a cell with recurrent weights (AffineCell) for the hidden state.
+        cell: any cell where only inputs are dropped; an AffineCell for the hidden state.
         inputs, hidden: probabilities of being dropped, 0 <= p < 1.
     Raises:
-        OptionError: the state has no field `hidden`, the cell has no recurrent weights, or a number is not a
-            probability.
+        OptionError: the state has no field `hidden`, the cell is not an AffineCell, or a number is not a probability.
     """
 
     def __init__(self, cell: Cell[Any], inputs: float = 0.25, hidden: float = 0.25) -> None:
@@ -45,8 +44,9 @@ class VariationalDropout(Wrapper):
         state_fields("variational_dropout", cell)
         core = core_cell(cell)
         if hidden and not isinstance(core, AffineCell):
+            reason = "does not take a masked state" if hasattr(core, "weight_hh") else "has no recurrent weights"
             raise OptionError(
-                f"variational_dropout got hidden {hidden} for {type(core).__name__}, which has no recurrent weights; "
+                f"variational_dropout got hidden {hidden} for {type(core).__name__}, which {reason}; "
                 f"write variational_dropout={inputs:g},0"
             )
         self.inputs = inputs
