@@ -67,6 +67,15 @@ def cells(text: str, name: str) -> dict[str, str]:
     return dict(zip(*split, strict=True))
 
 
+def test_the_order_of_n_grams_stands_beside_their_name(tmp_path: Path) -> None:
+    counted = [{"kneser-ney": {"test": {"accuracy": 0.3, "order": order}}} for order in (7, 7, 7, 6)]
+    runs = {f"x_{seed}": outcome(0.5, seed, baselines=names) for seed, names in enumerate(counted, start=1)}
+    page = results_page.page(write(tmp_path, **dict(list(runs.items())[:3])))
+    assert cells(page, "x")["*kneser-ney of order 7*"] == "30.00 %"
+    page = results_page.page(write(tmp_path, **runs))
+    assert cells(page, "x")["*kneser-ney*"] == "30.00 %", "runs differ in the order"
+
+
 # --- what is published ---
 
 

@@ -1,4 +1,4 @@
-"""Evaluate a trained music model on a split, beside a unigram and a Kneser-Ney trigram of the same events.
+"""Evaluate a trained music model on a split, beside a unigram and Kneser-Ney n-grams of the same events.
 
     recipes/music_generation/evaluate.py --run runs/nottingham_lstm --split test
 
