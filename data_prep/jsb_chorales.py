@@ -34,6 +34,7 @@ from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation
 from seqaudio.prepare.music.published_pieces import (
     RollPieces,
+    TransposedVoicePieces,
     VoicePieces,
     piece_items,
     read_pitch_rolls,
@@ -66,12 +67,15 @@ class Config(NoteOptions):
 
     representation: str = "chorale_grid"  # of the four voices at sixteenths; or roll, which has no voices
     grid: Grid = "16th"  # of the roll
+    transpose: bool = False  # training chorales of four voices in every key that is singable, as TonicNet's
     clean: bool = False  # leave out versions of chorales of validation and test
 
 
 def main(config: Config) -> None:
     """Prepare the store and print what it holds."""
     if config.representation == "roll":
+        if config.transpose:
+            raise OptionError("--transpose is for the four voices, which a roll does not have; leave it out")
         file = config.source / f"jsb-chorales-{config.grid}.json"
         store = roll_store(config, file)
     else:
@@ -101,7 +105,7 @@ def voice_store(config: Config, file: Path) -> Store:
     chorales = read_voices(file)
     left_out = versions_of_held_out(chorales, PieceIdentity.of) if config.clean else {}
     representation = chosen_representation(config, SETTINGS)
-    process = VoicePieces(representation, left_out)
+    process = (TransposedVoicePieces if config.transpose else VoicePieces)(representation, left_out)
     return build_note_store(
         config,
         piece_items(file, chorales),

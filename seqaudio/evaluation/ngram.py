@@ -38,10 +38,17 @@ class Unigram:
         self.probabilities = counts / counts.sum()  # [V]
         return self
 
+    def event_nats(self, sequences: Iterable[np.ndarray]) -> Floats:
+        """[events] -log likelihood of each event."""
+        nats: Floats = -np.log(
+            self.probabilities[_Stream.of(sequences, self.vocabulary_size, self.bos, self.eos).events]
+        )
+        return nats
+
     def nats(self, sequences: Iterable[np.ndarray]) -> tuple[float, int]:
         """(-log likelihood of the events, number of events)."""
-        events = _Stream.of(sequences, self.vocabulary_size, self.bos, self.eos).events
-        return float(-np.log(self.probabilities[events]).sum()), len(events)
+        nats = self.event_nats(sequences)
+        return float(nats.sum()), len(nats)
 
 
 @dataclass(frozen=True)
@@ -199,10 +206,15 @@ class KneserNey:
                 probability = probability + step * slope
             weight = weight * level.back_off(discounts)
 
+    def event_nats(self, sequences: Iterable[np.ndarray]) -> Floats:
+        """[events] -log likelihood of each event."""
+        nats: Floats = -np.log(self._probability(self._find(self._stream(sequences))))
+        return nats
+
     def nats(self, sequences: Iterable[np.ndarray]) -> tuple[float, int]:
         """(-log likelihood of the events, number of events)."""
-        stream = self._stream(sequences)
-        return _loss(self._probability(self._find(stream))), len(stream.events)
+        nats = self.event_nats(sequences)
+        return float(nats.sum()), len(nats)
 
     def probabilities(self, context: Iterable[int]) -> np.ndarray:
         """Probabilities [V] of the event after a context, oldest token first, which begins a sequence."""
@@ -269,17 +281,36 @@ def best_kneser_ney(
     return best
 
 
-def ngram_baselines(store: Store, train: Split, valid: Split, split: Split) -> dict[str, dict[str, float]]:
+def ngram_baselines(
+    store: Store, train: Split, valid: Split, split: Split, steps: tuple[int, int] | None = None
+) -> dict[str, dict[str, float]]:
     """Nats per event of a unigram and of the best Kneser-Ney on `split`, by the counts of `train`, tuned on `valid`.
 
-    Returns {name: {"nats_per_event": .., "count": events}}, for `kneser-ney` with its order.
+    Returns {name: {"nats_per_event": .., "count": events}}, for `kneser-ney` with its order; where sequences consist of
+    `steps`, (tokens of each, leading ones that are given), also with `nats_per_note`, as `VoicesModel` defines it.
     """
     size = len(store.names)
     unigram, kneser_ney = Unigram().fit(train, size, BOS, EOS), best_kneser_ney(train, valid, size)
-    scores = {"unigram": unigram.nats(split), "kneser-ney": kneser_ney.nats(split)}
-    found = {name: {"nats_per_event": total / count, "count": count} for name, (total, count) in scores.items()}
+    found = {}
+    for name, nats in (("unigram", unigram.event_nats(split)), ("kneser-ney", kneser_ney.event_nats(split))):
+        found[name] = {"nats_per_event": float(nats.mean()), "count": len(nats)}
+        if steps is not None:
+            found[name]["nats_per_note"] = nats_per_note(nats, split.lengths, *steps)
     found["kneser-ney"]["order"] = kneser_ney.order
     return found
+
+
+def nats_per_note(nats: Floats, lengths: Ints, step_tokens: int, given: int) -> float:
+    """The mean over the tokens of a piece that are not given, without its end, then over pieces that have any.
+
+    Args:
+        nats: [events] of all pieces one after the other, each with its end.
+        lengths: [pieces] tokens of each.
+        step_tokens: tokens of a step; the first `given` of them are left out.
+    """
+    pieces = np.split(nats, np.cumsum(lengths + 1)[:-1])
+    means = [piece[:-1].reshape(-1, step_tokens)[:, given:].mean() for piece in pieces if len(piece) > 1]
+    return float(np.mean(means))
 
 
 # --- counting ---

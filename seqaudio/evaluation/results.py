@@ -178,4 +178,6 @@ def with_order(name: str, scores: Mapping[str, Any]) -> str:
 
 def main_metric(metrics: dict[str, float]) -> str:
     """The metric that a table shows."""
-    return next(name for name in ("accuracy", "nats_per_event", *metrics) if metrics.get(name) is not None)
+    return next(
+        name for name in ("accuracy", "nats_per_note", "nats_per_event", *metrics) if metrics.get(name) is not None
+    )
