@@ -112,7 +112,7 @@ class VoicesModel(Model):
         steps, left = divmod(len(ids) - 1, self.step_tokens)
         if left or not len(ids):
             raise ValueError(f"got {len(ids)} inputs, expected 1 and {self.step_tokens} for each step of whole pieces")
-        grid = ids[1:].reshape(steps, self.step_tokens, -1).transpose(1, 2)  # [S, B, K]
+        grid = ids[1:].reshape(steps, self.step_tokens, ids.shape[1]).transpose(1, 2)  # [S, B, K]
         previous = torch.cat([ids.new_zeros(1, ids.shape[1], self.step_tokens), grid])  # [S + 1, B, K]
         position = torch.arange(steps + 1, device=ids.device)
         features = self._features(previous, _held(previous), position[:, None].expand(-1, ids.shape[1]))

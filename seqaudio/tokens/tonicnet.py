@@ -139,7 +139,7 @@ class TonicNetNotesRepresentation(_TonicNetRepresentation):
 def steps_of(settings: Mapping[str, Any]) -> Steps | None:
     """The form of the steps in a store, by its settings; None where steps differ in their tokens."""
     name = settings.get("representation", {}).get("name")
-    kind = REPRESENTATIONS[name] if name in REPRESENTATIONS else None
+    kind = REPRESENTATIONS.get(name)  # a user's own is not there without --use
     if kind is None or not issubclass(kind, _TonicNetRepresentation):
         return None
     return Steps(len(VOICES) + kind.with_chords, int(kind.with_chords))
