@@ -47,8 +47,8 @@ def test_a_step_is_chord_soprano_bass_alto_tenor() -> None:
     assert [WITH.tokens[token] for token in WITH.encode(notes)] == stream.split()
     plain = [name for name in stream.split() if not name.startswith("chord")]
     assert [WITHOUT.tokens[token] for token in WITHOUT.encode(notes)] == plain
-    joined = [(0, 1, 48), (0, 3, 64), (0, 4, 67), (0, 4, 72), (2, 4, 45)]
-    assert sorted(rows(WITH.decode(ids(stream)))) == joined, "repeated pitches are one note"
+    joined = [(0, 0, 4, 72), (1, 0, 4, 67), (2, 0, 3, 64), (3, 0, 1, 48), (3, 2, 4, 45)]
+    assert sorted(rows(WITH.decode(ids(stream)))) == joined, "track, start, end, pitch: repeated pitches are one note"
     assert rows(WITHOUT.decode(ids(" ".join(plain), WITHOUT))) == rows(WITH.decode(ids(stream)))
 
 
@@ -63,7 +63,7 @@ def test_pitches_without_a_token_are_silent_and_an_end_of_them_is_left_out() -> 
         ("note_60", "position 0: note_60 is illegal: a step begins with its chord"),
         ("chord_C chord_C", "position 1: chord_C is illegal: the soprano of this step must come first"),
         ("chord_C note_60", "the stream stops at position 2: the bass of this step must come first"),
-        ("chord_C note_61", "position 1: note_61 is illegal: with this soprano the chord cannot be C"),
+        ("chord_C note_63", "position 1: note_63 is illegal: with this soprano the chord cannot be C"),
         ("chord_C note_60 rest rest rest", "position 4: rest is illegal: with this tenor the chord cannot be C"),
         ("chord_none rest rest rest rest", "the stream stops at position 5: a piece must not end with a silent step"),
         ("chord_none note_60", "position 1: note_60 is illegal: with this soprano the chord cannot be none"),

@@ -149,7 +149,8 @@ class VoicesModel(Model):
     def _features(self, previous: Tensor, held: Tensor, position: Tensor) -> Tensor:
         """[..., F] of the previous step and the counts [..., K], and of the number of the step [...]."""
         known = torch.cat([self.embedding(previous), self.held(held.clamp(max=LONGEST - 1))], dim=-1).flatten(-2)
-        return self.dropout(torch.cat([known, self.position(position % POSITIONS)], dim=-1))
+        features: Tensor = self.dropout(torch.cat([known, self.position(position % POSITIONS)], dim=-1))
+        return features
 
     def _before(self, current: Tensor, previous: Tensor) -> Tensor:
         """[..., K, E + 1] of the tokens of a step [..., K] and whether each is as in the previous one."""

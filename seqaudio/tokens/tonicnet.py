@@ -139,8 +139,10 @@ class TonicNetNotesRepresentation(_TonicNetRepresentation):
 def steps_of(settings: Mapping[str, Any]) -> Steps | None:
     """The form of the steps in a store, by its settings; None where steps differ in their tokens."""
     name = settings.get("representation", {}).get("name")
-    kind = REPRESENTATIONS.get(name)  # a user's own is not there without --use
-    if kind is None or not issubclass(kind, _TonicNetRepresentation):
+    if name not in REPRESENTATIONS:  # a user's own is not there without --use
+        return None
+    kind = REPRESENTATIONS[name]
+    if not issubclass(kind, _TonicNetRepresentation):
         return None
     return Steps(len(VOICES) + kind.with_chords, int(kind.with_chords))
 
@@ -261,7 +263,8 @@ def _rootness(root: int, pitch_classes: frozenset[int]) -> tuple[bool, float]:
 def chords_of(grid: Grid) -> npt.NDArray[np.int64]:
     """The chord [T] of each step of a grid."""
     bits = np.where(grid == SILENT, 0, 1 << (grid % 12))
-    return _reachable(0)[np.bitwise_or.reduce(bits, axis=1)].argmax(axis=1)
+    chords: npt.NDArray[np.int64] = _reachable(0)[np.bitwise_or.reduce(bits, axis=1)].argmax(axis=1)
+    return chords
 
 
 @lru_cache(maxsize=1)
