@@ -4,6 +4,7 @@
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb16 --representation chorale
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb4 --representation roll --grid quarter
     data_prep/jsb_chorales.py --source FOLDER --out stores/jsb_clean --clean
+    data_prep/jsb_chorales.py --source FOLDER --out stores/tonicnet --representation tonicnet --transpose
 
     Content    382 chorales by J. S. Bach, sampled at every quarter, eighth or sixteenth note; at sixteenths also as
                four separate voices
@@ -14,6 +15,9 @@
 
 Splits as published, in chorales of train / valid / test: 229 / 76 / 77. With --clean, which polyphonic.py explains,
 126 / 53 / 77 at quarters, 136 / 55 / 77 at eighths, 138 / 55 / 77 at sixteenths and for the voices.
+
+With --transpose a training chorale is written in each key in which no voice leaves its range: 1,923 rows of the 229, as
+Peracha (2019) does for TonicNet; the 138 of --clean give 1,186.
 
 The quarters equal JSB_Chorales.mat frame for frame. They are transposed to one key, and in another order than the finer
 grids. Every chorale is in the same split in all four files; in bach_chorales.py it is in the same or a stricter one.
@@ -34,6 +38,7 @@ from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.options import NoteOptions, build_note_store, chosen_representation
 from seqaudio.prepare.music.published_pieces import (
     RollPieces,
+    TransposedVoicePieces,
     VoicePieces,
     piece_items,
     read_pitch_rolls,
@@ -52,6 +57,7 @@ TITLE = "JSB Chorales"
 LICENCE = "music in the public domain; none is stated for the files"
 SETTINGS = {name: {"tempo": ANDANTE} for name in ("chorale", "chorale_grid", "performance", "miditok")}
 EXPECTED = {"train": 229, "valid": 76, "test": 77}
+TRANSPOSED, TRANSPOSED_CLEAN = 1923, 1186  # training chorales in all singable keys
 EXPECTED_CLEAN = {  # by file
     "jsb-chorales-quarter.json": {"train": 126, "valid": 53, "test": 77},
     "jsb-chorales-8th.json": {"train": 136, "valid": 55, "test": 77},
@@ -66,19 +72,25 @@ class Config(NoteOptions):
 
     representation: str = "chorale_grid"  # of the four voices at sixteenths; or roll, which has no voices
     grid: Grid = "16th"  # of the roll
+    transpose: bool = False  # training chorales of four voices in every key that is singable, as TonicNet's
     clean: bool = False  # leave out versions of chorales of validation and test
 
 
 def main(config: Config) -> None:
     """Prepare the store and print what it holds."""
     if config.representation == "roll":
+        if config.transpose:
+            raise OptionError("--transpose is for the four voices, which a roll does not have; leave it out")
         file = config.source / f"jsb-chorales-{config.grid}.json"
         store = roll_store(config, file)
     else:
         file = config.source / VOICES_FILE
         store = voice_store(config, file)
     print("\n".join(describe_store(store)))
-    expect_counts(store, EXPECTED_CLEAN[file.name] if config.clean else EXPECTED, config.limit)
+    expected = EXPECTED_CLEAN[file.name] if config.clean else EXPECTED
+    if config.transpose:
+        expected = expected | {"train": TRANSPOSED_CLEAN if config.clean else TRANSPOSED}
+    expect_counts(store, expected, config.limit)
 
 
 def roll_store(config: Config, file: Path) -> Store:
@@ -101,7 +113,7 @@ def voice_store(config: Config, file: Path) -> Store:
     chorales = read_voices(file)
     left_out = versions_of_held_out(chorales, PieceIdentity.of) if config.clean else {}
     representation = chosen_representation(config, SETTINGS)
-    process = VoicePieces(representation, left_out)
+    process = (TransposedVoicePieces if config.transpose else VoicePieces)(representation, left_out)
     return build_note_store(
         config,
         piece_items(file, chorales),

@@ -47,6 +47,8 @@ TOKENS = {
     "miditok": (1, "a6c5aed80d5943f3"),
     "performance": (1, "fd01238323f33050"),
     "roll": (1, "974d6ef1231c91f5"),
+    "tonicnet": (1, "8b592f6eb8cfe4ad"),
+    "tonicnet_notes": (1, "a3765afdd269a47a"),
 }
 
 

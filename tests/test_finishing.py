@@ -162,6 +162,7 @@ def test_a_run_of_a_recipe_of_ones_own_is_named_by_evaluate(music: Path, tmp_pat
 def test_baselines_are_told_in_the_unit_of_the_metric() -> None:
     assert describe_baselines({"a": {"mse": 0.12345}, "b": {"mse": 2.0}}, "mse") == "a 0.1235, b 2.0000"
     assert describe_baselines({"a": {"accuracy_clean": 0.5}}, "accuracy_clean") == "a 50.00 %"
+    assert describe_baselines({"kneser-ney": {"nats": 1.5, "order": 7}}, "nats") == "kneser-ney of order 7 1.5000"
 
 
 # --- memory tasks ---

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from seqaudio.evaluation.ngram import MIN_DISCOUNT, KneserNey, Unigram
+from seqaudio.evaluation.ngram import MIN_DISCOUNT, KneserNey, Unigram, best_kneser_ney
 
 BOS, EOS = 1, 2
 token_lists = st.lists(st.lists(st.integers(3, 7), max_size=9).map(np.array), min_size=1, max_size=8)
@@ -21,37 +21,38 @@ class DictionaryKneserNey:
 
     def __init__(self, sequences, order, V, discounts):
         self.order, self.V, self.discounts = order, V, discounts
-        counts = Counter()
-        for sequence in sequences:
-            padded = [BOS] * (order - 1) + list(sequence) + [EOS]
-            counts.update(tuple(padded[i - order + 1 : i + 1]) for i in range(order - 1, len(padded)))
-        self.levels = [counts]
-        while len(self.levels) < order:
-            before = defaultdict(set)
-            for gram in self.levels[0]:
-                before[gram[1:]].add(gram[0])
-            self.levels.insert(0, Counter({gram: len(tokens) for gram, tokens in before.items()}))
+        self.levels = []
+        for k in range(1, order + 1):
+            occurrences, before = Counter(), defaultdict(set)
+            for sequence in sequences:
+                whole = (BOS, *sequence, EOS)
+                for end in range(max(k, 2), len(whole) + 1):
+                    gram = whole[end - k : end]
+                    occurrences[gram] += 1
+                    before[gram].add(whole[end - k - 1] if end > k else None)
+            lower = {gram: occurrences[gram] if gram[0] == BOS else len(tokens) for gram, tokens in before.items()}
+            self.levels.append(occurrences if k == order else lower)
 
     def probability(self, context, token, k=None):
         k = self.order if k is None else k
         if k == 0:
             return 1 / self.V
-        context = tuple(context)[len(context) - k + 1 :]
-        below = self.probability(context[1:], token, k - 1)
+        context = tuple(context)[max(len(context) - k + 1, 0) :]
+        below = self.probability(context[1:] if len(context) == k - 1 else context, token, k - 1)
         followers = [c for gram, c in self.levels[k - 1].items() if gram[:-1] == context]
-        if not followers:
+        if len(context) < k - 1 or not followers:
             return below
         discount = [0.0, *self.discounts[k - 1]]
-        count = self.levels[k - 1][(*context, token)]
+        count = self.levels[k - 1].get((*context, token), 0)
         held_back = sum(discount[min(c, 3)] for c in followers)
         return (count - discount[min(count, 3)] + held_back * below) / sum(followers)
 
     def nats(self, sequences):
         total = 0.0
         for sequence in sequences:
-            padded = [BOS] * (self.order - 1) + list(sequence) + [EOS]
-            for i in range(self.order - 1, len(padded)):
-                total -= np.log(self.probability(padded[i - self.order + 1 : i], padded[i]))
+            whole = (BOS, *sequence, EOS)
+            for i in range(1, len(whole)):
+                total -= np.log(self.probability(whole[:i], whole[i]))
         return total
 
 
@@ -69,7 +70,7 @@ def markov_chain(draw, transitions, length):
 
 
 def second_order_chain(draw, K, length):
-    """As `markov_chain`, each token drawn given the two before it."""
+    """Tokens, each drawn given the two before it, and the nats of all that a model of the true chain needs."""
     table = draw.dirichlet(np.full(K, 0.15), size=(K, K))
     a = b = 0
     tokens, nats = [], 0.0
@@ -85,7 +86,7 @@ def second_order_chain(draw, K, length):
 
 
 @settings(max_examples=60, deadline=None)
-@given(token_lists, st.integers(1, 4), st.lists(st.integers(0, 9), max_size=4))
+@given(token_lists, st.integers(1, 8), st.lists(st.integers(0, 9), max_size=9))
 def test_probabilities_sum_to_one_after_any_context(sequences, order, context):
     model = KneserNey(order).fit(sequences, 10, BOS, EOS)
     probabilities = model.probabilities(context)
@@ -97,7 +98,7 @@ def test_probabilities_sum_to_one_after_any_context(sequences, order, context):
 @settings(max_examples=30, deadline=None)
 @given(token_lists, token_lists)
 def test_probabilities_sum_to_one_after_every_seen_context_once_tuned(sequences, valid):
-    model = KneserNey(3).fit(sequences, 10, BOS, EOS).tune(valid)
+    model = best_kneser_ney(sequences, valid, 10, BOS, EOS, max_order=5)
     for sequence in sequences:
         for end in range(len(sequence) + 1):
             assert abs(model.probabilities(sequence[:end]).sum() - 1) < 1e-12
@@ -116,7 +117,7 @@ def test_tokens_never_seen_have_finite_nats(model):
 
 
 @settings(max_examples=40, deadline=None)
-@given(token_lists, token_lists, st.integers(1, 4))
+@given(token_lists, token_lists, st.integers(1, 6))
 def test_nats_equal_a_dictionary_implementation(sequences, test, order):
     model = KneserNey(order).fit(sequences, 10, BOS, EOS)
     reference = DictionaryKneserNey(sequences, order, 10, model.discounts)
@@ -130,9 +131,25 @@ def test_nats_equal_a_dictionary_implementation(sequences, test, order):
 def test_probabilities_equal_a_dictionary_implementation(sequences, context):
     model = KneserNey(3).fit(sequences, 10, BOS, EOS)
     reference = DictionaryKneserNey(sequences, 3, 10, model.discounts)
-    padded = [BOS, BOS, *context]
-    expected = [reference.probability(padded[-2:], token) for token in range(10)]
+    expected = [reference.probability([BOS, *context], token) for token in range(10)]
     np.testing.assert_allclose(model.probabilities(context), expected, rtol=1e-10)
+
+
+def test_a_bigram_by_hand():
+    # a b a b and a b, a = 3, b = 4, V = 6; discounts of half, one and one and a half, as counts of counts are few
+    model = KneserNey(2).fit([np.array([3, 4, 3, 4]), np.array([3, 4])], 6, BOS, EOS)
+    assert model.discounts.tolist() == [[0.5, 1.0, 1.5]] * 2
+    # a follows BOS and b, b follows a, EOS follows b: counts 2, 1, 1 of 4, of which 1 + 0.5 + 0.5 are held back
+    a, b, eos, other = [(kept + 2 / 6) / 4 for kept in (2 - 1, 1 - 0.5, 1 - 0.5, 0)]
+    np.testing.assert_allclose(model.probabilities([9 - 4]), [other, other, eos, a, b, other])  # 5 was never a context
+    # after a came b three times: 1.5 of 3 are kept, and 1.5 are held back
+    np.testing.assert_allclose(model.probabilities([3]), np.array([other, other, eos, a, b + 1, other]) / 2)
+    # after b came a once and EOS twice; a sequence began with a twice
+    held = (0.5 + 1) / 3
+    expected = held * np.array([other, other, eos, a, b, other]) + np.array([0, 0, 1, 0.5, 0, 0]) / 3
+    np.testing.assert_allclose(model.probabilities([4]), expected)
+    expected = 0.5 * np.array([other, other, eos, a, b, other]) + np.array([0, 0, 0, 0.5, 0, 0])
+    np.testing.assert_allclose(model.probabilities([]), expected)
 
 
 def test_unigram_adds_one_to_every_count():
@@ -244,11 +261,56 @@ def test_no_sequences_are_refused():
         KneserNey(3).fit([], 10, BOS, EOS)
 
 
-def test_orders_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="lower the order"):
-        KneserNey(7).fit([np.array([3])], 1000, BOS, EOS)
+def test_orders_that_do_not_exist_are_refused():
     with pytest.raises(ValueError, match="at least 1"):
         KneserNey(0)
+    with pytest.raises(ValueError, match="got order 4, expected at most 3"):
+        KneserNey(3).fit([np.array([3])], 10, BOS, EOS).shortened(4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(token_lists, token_lists, st.integers(1, 5))
+def test_a_shortened_model_is_that_of_the_lower_order(sequences, test, order):
+    shorter, lower = KneserNey(5).fit(sequences, 10, BOS, EOS).shortened(order), KneserNey(order)
+    lower.fit(sequences, 10, BOS, EOS)
+    np.testing.assert_array_equal(shorter.discounts, lower.discounts)
+    assert shorter.nats(test) == lower.nats(test)
+
+
+# ---- the order that validation chooses
+
+
+def test_validation_chooses_the_order_of_the_source():
+    draw = np.random.default_rng(6)
+    tokens, entropy = second_order_chain(draw, 6, 60_000)
+    train, valid, test = tokens[:40_000], tokens[40_000:50_000], tokens[50_000:]
+    model = best_kneser_ney([train], [valid], 9, BOS, EOS)
+    assert model.order == 3
+    total, count = model.nats([test])
+    assert abs(total / count - entropy / len(tokens)) < 0.03
+
+
+def test_a_long_context_is_chosen_where_it_decides():
+    # the seventh token repeats the first, and the six between are drawn anew
+    draw = np.random.default_rng(7)
+    blocks = [np.append(block, block[0]) for block in draw.integers(3, 5, size=(6000, 6))]
+    model = best_kneser_ney(blocks[:5000], blocks[5000:], 6, BOS, EOS)
+    assert model.order == 8, "six tokens, BOS before them, and the token itself"
+    nats, count = model.nats(blocks[5000:])
+    assert nats / count == pytest.approx(6 * np.log(2) / 8, abs=0.02)
+
+
+def test_the_lowest_of_equal_orders_is_chosen():
+    assert best_kneser_ney([np.array([3])] * 9, [np.array([3])], 5, BOS, EOS).order == 3, "BOS, 3 and EOS"
+
+
+@settings(max_examples=20, deadline=None)
+@given(token_lists, token_lists)
+def test_the_best_order_is_no_worse_than_any_order_alone(sequences, valid):
+    best, count = best_kneser_ney(sequences, valid, 10, BOS, EOS, max_order=4).nats(valid)
+    for order in (1, 2, 3, 4):
+        alone, _ = KneserNey(order).fit(sequences, 10, BOS, EOS).tune(valid).nats(valid)
+        assert best <= alone + 1e-2 * count
 
 
 def test_a_million_tokens_take_seconds():
@@ -269,3 +331,12 @@ def test_longer_contexts_predict_english_better(data_folder):
         total, count = KneserNey(order).fit(train, 68, BOS, EOS).nats(valid)
         nats.append(total / count)
     assert nats[0] > nats[1] + 1 > nats[2] + 1.3
+
+
+def test_half_a_million_tokens_at_order_eight_take_seconds():
+    draw = np.random.default_rng(8)
+    tokens, _ = second_order_chain(draw, 20, 5_000)
+    long = np.concatenate([draw.permutation(np.split(tokens, 500)).reshape(-1) for _ in range(110)])
+    start = time.process_time()
+    best_kneser_ney([long[:500_000]], [long[500_000:]], 30, BOS, EOS)
+    assert time.process_time() - start < 30

@@ -85,8 +85,11 @@ def test_music_is_evaluated_beside_ngrams_on_the_same_events(
     shutil.copytree(tune_run, run)
     done = command(f"{MUSIC}/evaluate.py", "--run", run, "--split", "test")
     assert done.returncode == 0, done.stderr
-    assert "Kneser-Ney trigram" in done.stdout
-    assert set(results(run)["baselines"]) == {"unigram", "Kneser-Ney trigram"}
+    baselines = results(run)["baselines"]
+    assert set(baselines) == {"unigram", "kneser-ney"}
+    order = baselines["kneser-ney"]["test"]["order"]
+    assert f"kneser-ney of order {order} " in done.stdout
+    assert baselines["kneser-ney"]["valid"]["order"] == order, "validation chose it before"
 
 
 def test_generated_music_is_repeatable_and_decodes(command: Command, tune_run: Path, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ def cells(text: str, name: str) -> dict[str, str]:
     return dict(zip(*split, strict=True))
 
 
+def test_the_order_of_n_grams_stands_beside_their_name(tmp_path: Path) -> None:
+    counted = [{"kneser-ney": {"test": {"accuracy": 0.3, "order": order}}} for order in (7, 7, 7, 6)]
+    runs = {f"fsdd_gru_{seed}": outcome(0.5, seed, baselines=names) for seed, names in enumerate(counted, start=1)}
+    page = results_page.page(write(tmp_path, **dict(list(runs.items())[:3])))
+    assert cells(page, "fsdd_gru")["*kneser-ney of order 7*"] == "30.00 %"
+    page = results_page.page(write(tmp_path, **runs))
+    assert cells(page, "fsdd_gru")["*kneser-ney*"] == "30.00 %", "runs differ in the order"
+
+
 # --- what is published ---
 
 
@@ -255,7 +264,7 @@ def test_a_command_without_a_seed_gets_one() -> None:
 def test_a_learning_rate_that_validation_chose_is_no_setting() -> None:
     tuning = {"learning_rates": {"0.02": 0.1, "0.01": 0.2}, "steps": 5}
     commands = ("train.py --cell gru --run a --learning-rate 0.02", "train.py --cell gru --run b")
-    runs = {f"x_{seed}": outcome(0.9, seed, command=command) for seed, command in enumerate(commands, start=1)}
+    runs = {f"fsdd_gru_{seed}": outcome(0.9, seed, command=command) for seed, command in enumerate(commands, start=1)}
     with pytest.raises(RunError, match=r"x_1 and x_2 are named as seeds.* differ in learning-rate \(0.02, none\)"):
         group_runs(runs)
     (group,) = group_runs({name: data | {"tuning": tuning} for name, data in runs.items()})

@@ -24,6 +24,7 @@ from seqaudio.tokens.performance import PerformanceRepresentation
 from seqaudio.tokens.quantising_loss import quantising_loss
 from seqaudio.tokens.representation import Representation, TokenRepresentation
 from seqaudio.tokens.roll import LOWEST, RollRepresentation
+from seqaudio.tokens.tonicnet import TonicNetNotesRepresentation, TonicNetRepresentation
 
 PAGE = Path("docs/representations.md")
 PICTURE = Path("docs/pictures/representations.png")
@@ -44,6 +45,8 @@ REPRESENTATIONS: tuple[Representation, ...] = (
     PerformanceRepresentation(),
     ChoraleRepresentation(),
     ChoraleGridRepresentation(),
+    TonicNetRepresentation(),
+    TonicNetNotesRepresentation(),
     RollRepresentation(),
     MidiTokRepresentation("REMI"),
     MidiTokRepresentation("TSD"),

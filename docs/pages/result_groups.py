@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from seqaudio.errors import RunError
-from seqaudio.evaluation.results import main_metric
+from seqaudio.evaluation.results import main_metric, with_order
 
 PLACES = ("run", "out")  # options that say where results go
 TUNED = "learning-rate"  # option that a study chooses on validation, so that it is an outcome and no setting
@@ -68,12 +68,13 @@ class Group:
         return [run.data["test"][metric] for run in self.runs]
 
     def baselines(self, metric: str) -> dict[str, float]:
-        """A metric of each baseline on test, the mean over the runs."""
+        """A metric of each baseline on test, the mean over the runs; the names of n-grams say their order."""
         means = {}
         for name in self.runs[0].data["baselines"]:
-            found = [run.data["baselines"][name].get("test", {}).get(metric) for run in self.runs]
-            if None not in found:
-                means[name] = statistics.mean(found)
+            scored = [run.data["baselines"][name].get("test", {}) for run in self.runs]
+            if all(metric in scores for scores in scored):
+                spelt = {with_order(name, scores) for scores in scored}
+                means[spelt.pop() if len(spelt) == 1 else name] = statistics.mean(scores[metric] for scores in scored)
         return means
 
     def mean_errors(self) -> float:

@@ -31,6 +31,7 @@ KINDS = {
     **dict.fromkeys(("step", "shift", "Position", "TimeShift"), 1),
     **dict.fromkeys(("velocity", "Velocity"), 3),
     "rest": 4,
+    "chord": 6,
     **dict.fromkeys(("bar", "Bar"), 9),
     **dict.fromkeys(("metre", "TimeSig"), 14),
 }

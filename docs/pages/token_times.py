@@ -15,6 +15,7 @@ from seqaudio.tokens.melody import MelodyRepresentation
 from seqaudio.tokens.miditok.representation import MidiTokRepresentation
 from seqaudio.tokens.performance import PerformanceRepresentation
 from seqaudio.tokens.representation import TokenRepresentation
+from seqaudio.tokens.tonicnet import TonicNetNotesRepresentation, TonicNetRepresentation
 
 Quarters = npt.NDArray[np.float64]
 
@@ -30,6 +31,8 @@ def token_times(representation: TokenRepresentation, ids: npt.NDArray[np.int64])
         return np.arange(len(ids)) / representation.steps_per_quarter
     if isinstance(representation, ChoraleGridRepresentation):
         return np.arange(len(ids)) // len(VOICES) / representation.steps_per_quarter
+    if isinstance(representation, TonicNetRepresentation | TonicNetNotesRepresentation):
+        return np.arange(len(ids)) // representation.step_tokens / representation.steps_per_quarter
     if isinstance(representation, PerformanceRepresentation) and representation.clock == "beat":
         steps = _passing(names, "shift", int)
         return steps / representation.steps_per_quarter

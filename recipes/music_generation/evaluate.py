@@ -1,4 +1,4 @@
-"""Evaluate a trained music model on a split, beside a unigram and a Kneser-Ney trigram of the same events.
+"""Evaluate a trained music model on a split, beside a unigram and Kneser-Ney n-grams of the same events.
 
     recipes/music_generation/evaluate.py --run runs/nottingham_lstm --split test
 
@@ -18,6 +18,7 @@ from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
+from seqaudio.tokens.tonicnet import steps_of
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,17 @@ def main(config: Config) -> None:
     split = store[config.split]
 
     metrics = evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
-    baselines = ngram_baselines(store, store["train"], store["valid"], split)
+    steps = steps_of(store.settings)
+    metric = "nats_per_event" if steps is None else "nats_per_note"
+    baselines = ngram_baselines(store, store["train"], store["valid"], split, steps)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store)
     if config.json:
         print_evaluation(config.run, config.split, metrics, baselines)
         return
     print(
-        f"{config.split} {metrics['nats_per_event']:.4f} nats an event over {metrics['count']:,} events; "
-        f"{describe_baselines(baselines, 'nats_per_event')}{lost_to(metrics, baselines, 'nats_per_event')}"
+        f"{config.split} {metrics[metric]:.4f} {metric.replace('_', ' ')} over {metrics['count']:,} events; "
+        f"{describe_baselines(baselines, metric)}{lost_to(metrics, baselines, metric)}"
     )
 
 

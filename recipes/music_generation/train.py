@@ -23,6 +23,7 @@ from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.models import EventModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
+from seqaudio.tokens.tonicnet import steps_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,9 @@ def main(config: Config) -> None:
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
-    description = config.description(len(store.names))
+    steps = steps_of(store.settings)  # of `tonicnet`: a net over whole steps, nats a note as published
+    unit = "event" if steps is None else "note"
+    description = config.description(len(store.names), steps)
     model = build_model(**description)
 
     trained = train(
@@ -64,7 +67,7 @@ def main(config: Config) -> None:
         description=description,
         data=store,
         validate=lambda device: evaluate(model, valid_batches, device),
-        select=("nats_per_event", "min"),
+        select=(f"nats_per_{unit}", "min"),
         probe_on=probe_rows(store, store.names),
     )
     if trained is None:  # the first process has the results
@@ -72,9 +75,10 @@ def main(config: Config) -> None:
 
     finish(
         trained,
-        reached=f"{trained.best['nats_per_event']:.4f} nats an event over {trained.best['count']:,} events",
-        metric="nats_per_event",
-        baselines=ngram_baselines(store, training, valid, valid),
+        reached=f"{trained.best[f'nats_per_{unit}']:.4f} nats a{'n' * (unit == 'event')} {unit} "
+        f"over {trained.best['count']:,} events",
+        metric=f"nats_per_{unit}",
+        baselines=ngram_baselines(store, training, valid, valid, steps),
     )
 
 

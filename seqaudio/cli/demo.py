@@ -263,16 +263,22 @@ def draw(config: Config) -> None:
 
 def readme(words: dict[str, Any], music: dict[str, Any], piece: Piece) -> str:
     """The text of README.txt: what each file is, and what to try next."""
+    from seqaudio.evaluation.results import with_order
+
     test = words["test"]
     right, clean, noisy = (f"{100 * test[name]:.1f} %" for name in ("accuracy", "accuracy_clean", "accuracy_noisy"))
     nats = music["test"]["nats_per_event"]
-    trigram = music["baselines"]["Kneser-Ney trigram"]["test"]["nats_per_event"]
+    rival = min(
+        (scores["test"]["nats_per_event"], with_order(name, scores["test"]))
+        for name, scores in music["baselines"].items()
+        if "test" in scores
+    )
     return f"""Results of the demo
 
 confusion.png  the confusion matrix of the ten spoken words, for voices that are not in the training split:
                {right} of {test["count"]:,} clips are right, {clean} of the clean and {noisy} of the noisy ones
 curves.png     the training curves of the music model; on new chorales it needs {nats:.3f} nats per event,
-               a Kneser-Ney trigram model {trigram:.3f}
+               {rival[1]}, which counts n-grams, {rival[0]:.3f}
 chorale.mid    a chorale of {piece.beats:g} beats in {piece.voices} voices, seed {piece.seed}, for a DAW or editor;
                the longest passage that it shares with a training piece, in any key, is {piece.copied_beats:g} beats
 chorale.wav    the same as sound

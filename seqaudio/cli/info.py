@@ -176,7 +176,9 @@ def _scores(metrics: dict[str, float | None]) -> str:
 def _score(name: str, value: float | None) -> str:
     if value is None:
         return f"{name} not finite"
-    return f"{name} {value:,.4f}" if name != "count" else f"n {value:,}"
+    if name in ("count", "order"):
+        return f"{'n' if name == 'count' else name} {value:,g}"
+    return f"{name} {value:,.4f}"
 
 
 def describe_midi(path: Path) -> Iterator[str]:

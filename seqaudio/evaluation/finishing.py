@@ -13,7 +13,7 @@ from seqaudio.bptt import Trained
 from seqaudio.errors import RunError, StoreError
 from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.figures import draw_curves, read_metrics
-from seqaudio.evaluation.results import command_line, read_results, results
+from seqaudio.evaluation.results import command_line, read_results, results, with_order
 from seqaudio.files import write_json
 from seqaudio.own_scripts import recipes
 from seqaudio.run_folder import RunFolder, is_not_begun, other_settings
@@ -173,6 +173,7 @@ def few_steps(epochs: Sequence[Mapping[str, Any]]) -> str:
 def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
     """A metric of each baseline, in words."""
     return ", ".join(
-        f"{name} " + (f"{100 * scores[metric]:.2f} %" if is_share(metric) else f"{scores[metric]:.4f}")
+        f"{with_order(name, scores)} "
+        + (f"{100 * scores[metric]:.2f} %" if is_share(metric) else f"{scores[metric]:.4f}")
         for name, scores in baselines.items()
     )

@@ -8,6 +8,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -62,7 +63,8 @@ def results(
 ) -> dict[str, Any]:
     """The content of `results.json` after training; `seqaudio evaluate` adds `test` later.
 
-    baselines: {name: {"valid": {metric: value}, "test": {...}}}, on the same sequences as the model.
+    baselines: {name: {"valid": {metric: value}, "test": {...}}}, on the same sequences as the model; n-grams have
+        their order beside the metrics.
     """
     return {
         "format": FORMAT,
@@ -175,6 +177,13 @@ def publish(run: Path, name: str, folder: Path) -> Path:
     return folder / f"{name}.json"
 
 
+def with_order(name: str, scores: Mapping[str, Any]) -> str:
+    """The name of a baseline for readers: that of n-grams says of which order they are."""
+    return f"{name} of order {scores['order']:g}" if "order" in scores else name
+
+
 def main_metric(metrics: dict[str, float]) -> str:
     """The metric that a table shows."""
-    return next(name for name in ("accuracy", "nats_per_event", *metrics) if metrics.get(name) is not None)
+    return next(
+        name for name in ("accuracy", "nats_per_note", "nats_per_event", *metrics) if metrics.get(name) is not None
+    )

@@ -21,6 +21,7 @@ from seqaudio.models.recall import RecallModel
 from seqaudio.models.rolls import RollModel, RollState
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.spotter import SpotterModel, SpotterState
+from seqaudio.models.voices import VoicesModel, VoicesState
 from seqaudio.models.window_mlp import WindowMLP
 
 __all__ = [
@@ -43,6 +44,8 @@ __all__ = [
     "SeriesModel",
     "SpotterModel",
     "SpotterState",
+    "VoicesModel",
+    "VoicesState",
     "WindowMLP",
     "build_model",
     "check_forms",

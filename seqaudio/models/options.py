@@ -53,11 +53,19 @@ class EventModelOptions(RecurrentOptions):
     embedding_size: int = 128  # size of a token's embedding
     dropout: float = 0.2  # probability, on the embedding, between the layers and before the softmax
 
-    def description(self, vocabulary_size: int) -> Description:
-        """The model `events` over a vocabulary. Raises OptionError for a width that is impossible."""
-        return self._described(
-            "events", vocabulary_size=vocabulary_size, embedding_size=self.embedding_size, dropout=self.dropout
-        )
+    def description(self, vocabulary_size: int, steps: tuple[int, int] | None = None) -> Description:
+        """The model `events` over a vocabulary; `voices` for steps of some tokens, the first few of them given.
+
+        Raises OptionError for a width that is impossible.
+        """
+        about = {
+            "vocabulary_size": vocabulary_size,
+            "embedding_size": self.embedding_size,
+            "dropout": self.dropout,
+        }
+        if steps is not None:
+            return self._described("voices", step_tokens=steps[0], given=steps[1], **about)
+        return self._described("events", **about)
 
 
 WEIGHT_DROPOUT = 0.5  # of models of rolls; the four published sets are small

@@ -20,6 +20,7 @@ from seqaudio.tokens.representation import (
     build_representation,
 )
 from seqaudio.tokens.roll import RollGrammar, RollRepresentation
+from seqaudio.tokens.tonicnet import TonicNetNotesRepresentation, TonicNetRepresentation
 
 __all__ = [
     "REPRESENTATIONS",
@@ -34,6 +35,8 @@ __all__ = [
     "RollGrammar",
     "RollRepresentation",
     "TokenRepresentation",
+    "TonicNetNotesRepresentation",
+    "TonicNetRepresentation",
     "build_representation",
     "quantising_loss",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 from seqaudio.errors import InputFileError, SourceError
 from seqaudio.files import read_plain_text
 from seqaudio.ledger import Reason
+from seqaudio.notes.operations.transpose import transpose
 from seqaudio.notes.sequence import MAX_VALUE, NoteSequence
 from seqaudio.prepare.corpora.matlab import read_cells
 from seqaudio.prepare.engine import Item, Row
@@ -177,6 +178,39 @@ class VoicePieces:
     def __call__(self, item: Item) -> list[Row]:
         notes = piece_of(item, _voices(item.file), self.left_out)
         return [Row(item.id, self.representation.encode(notes), notes.duration)]
+
+
+# lowest and highest pitch of soprano, alto, tenor and bass within which a chorale is transposed: Peracha (2019)
+VOICE_RANGES = ((60, 81), (53, 77), (45, 72), (36, 64))
+
+
+@dataclass(frozen=True)
+class TransposedVoicePieces(VoicePieces):
+    """As VoicePieces; a chorale of the training split is a row for each key in which voices stay within their ranges.
+
+    The id of such a row ends with the semitones, as in `train/0+2`.
+    """
+
+    def __call__(self, item: Item) -> list[Row]:
+        if item.split != "train":
+            return super().__call__(item)
+        notes = piece_of(item, _voices(item.file), self.left_out)
+        encode = self.representation.encode
+        return [
+            Row(f"{item.id}{semitones:+d}", encode(transpose(notes, semitones)), notes.duration)
+            for semitones in singable(notes)
+        ]
+
+
+def singable(notes: NoteSequence) -> range:
+    """The transpositions, in semitones, that leave no voice's range further than the piece itself does; 0 is one."""
+    lowest, highest = -MAX_VALUE, MAX_VALUE
+    for track, (least, most) in enumerate(VOICE_RANGES):
+        pitch = notes.pitch[notes.track == track].astype(np.int64)
+        if len(pitch):
+            lowest = max(lowest, min(0, least - int(pitch.min())))
+            highest = min(highest, max(0, most - int(pitch.max())))
+    return range(lowest, highest + 1) if len(notes) else range(1)
 
 
 def read_voices(file: Path) -> dict[str, list[NoteSequence]]:
