@@ -41,6 +41,7 @@ FEATURES = {
 SAMPLES = (2, (5805.0, 10.769, 6.176, -0.475))
 NOTES = (2, "408705a7db4c913560cd4ee1311a2a35")
 TOKENS = {
+    "bars": (1, "6a0e59a973238e94"),
     "chorale": (2, "6ae81842992c0604"),
     "chorale_grid": (2, "f3cd53fb411c1545"),
     "melody": (1, "6ffbfc2e745bf40a"),

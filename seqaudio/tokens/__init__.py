@@ -6,6 +6,7 @@
 name. `miditok/` holds those of the library MidiTok.
 """
 
+from seqaudio.tokens.bars import BarsRepresentation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
 from seqaudio.tokens.melody import MelodyRepresentation
@@ -23,6 +24,7 @@ from seqaudio.tokens.roll import RollGrammar, RollRepresentation
 
 __all__ = [
     "REPRESENTATIONS",
+    "BarsRepresentation",
     "ChoraleGridRepresentation",
     "ChoraleRepresentation",
     "Grammar",
