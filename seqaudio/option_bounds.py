@@ -82,6 +82,7 @@ BOUNDS: dict[str, Bounds] = {
     "ForecastModelOptions.layers": Bounds(0, 1_000),  # a window_mlp with 0 is a linear map
     "hidden_size": Bounds(1, 10_000),
     "embedding_size": Bounds(1, 100_000),
+    "look_back": Bounds(1, 64),
     "parameters": Bounds(1, 100_000_000),
     "dropout": Bounds(0, 1, below=True),
     "mean_prior": Bounds(0, 1_000_000_000),

@@ -20,13 +20,14 @@ from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
-from seqaudio.models import EventModelOptions, build_model
+from seqaudio.models import MusicModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
+from seqaudio.tokens import TokenRepresentation, representation_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, EventModelOptions, TrainingOptions):
+class Config(StoreOptions, MusicModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # tokens, as `seqaudio prepare midi_folder` makes them
@@ -52,7 +53,9 @@ def main(config: Config) -> None:
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
-    description = config.description(len(store.names))
+    representation = representation_of(store.settings)
+    places = representation.bar_places if isinstance(representation, TokenRepresentation) else None
+    description = config.music_description(len(store.names), places)
     model = build_model(**description)
 
     trained = train(

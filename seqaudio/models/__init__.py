@@ -15,7 +15,9 @@ from seqaudio.models.options import (
     ForecastModelOptions,
     KeywordModelOptions,
     MemoryModelOptions,
+    MusicModelOptions,
 )
+from seqaudio.models.phrases import PhraseModel
 from seqaudio.models.recall import RecallModel
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.spotter import SpotterModel, SpotterState
@@ -34,6 +36,8 @@ __all__ = [
     "KeywordState",
     "MemoryModelOptions",
     "Model",
+    "MusicModelOptions",
+    "PhraseModel",
     "RecallModel",
     "SeriesModel",
     "SpotterModel",

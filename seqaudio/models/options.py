@@ -58,6 +58,33 @@ class EventModelOptions(RecurrentOptions):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MusicModelOptions(EventModelOptions):
+    """A net that reads the tokens of music, and where they write bars also what stood at the same place bars earlier."""
+
+    GROUP: ClassVar[str] = "model"
+
+    look_back: tuple[int, ...] = (1, 2, 4, 8)  # bars, where tokens write bars; without a number: none
+
+    def music_description(self, vocabulary_size: int, places: tuple[int, range] | None) -> Description:
+        """The model `phrases`, or `events` where the tokens write no bars. Raises OptionError as `description` does.
+
+        places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
+        """
+        if places is None or not self.look_back:
+            return self.description(vocabulary_size)
+        bar, steps = places
+        return self._described(
+            "phrases",
+            vocabulary_size=vocabulary_size,
+            bar=bar,
+            steps=[steps.start, len(steps)],
+            lags=sorted(set(self.look_back)),
+            embedding_size=self.embedding_size,
+            dropout=self.dropout,
+        )
+
+
 class Preset(NamedTuple):
     """The size of a spotter."""
 

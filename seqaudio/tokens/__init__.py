@@ -19,6 +19,7 @@ from seqaudio.tokens.representation import (
     Representation,
     TokenRepresentation,
     build_representation,
+    representation_of,
 )
 from seqaudio.tokens.roll import RollGrammar, RollRepresentation
 
@@ -38,4 +39,5 @@ __all__ = [
     "TokenRepresentation",
     "build_representation",
     "quantising_loss",
+    "representation_of",
 ]

@@ -157,6 +157,10 @@ class BarsRepresentation(TokenRepresentation):
         return True
 
     @property
+    def bar_places(self) -> tuple[int, range]:
+        return self.ids.bar, range(self.ids.step, self.ids.velocity)
+
+    @property
     def metre_ids(self) -> range:
         return range(self.ids.metre, self.ids.bar)
 

@@ -116,6 +116,10 @@ class ChoraleRepresentation(FourVoiceRepresentation):
         return True
 
     @property
+    def bar_places(self) -> tuple[int, range]:
+        return self.ids.bar, range(self.ids.step, self.ids.size)
+
+    @property
     def metre_ids(self) -> range:
         return range(self.ids.time_signature, self.ids.bar)
 

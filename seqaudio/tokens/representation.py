@@ -29,6 +29,7 @@ __all__ = [
     "TokenRepresentation",
     "build_representation",
     "refuse_special",
+    "representation_of",
 ]
 
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
@@ -143,6 +144,11 @@ class TokenRepresentation(Representation):
         return False
 
     @property
+    def bar_places(self) -> tuple[int, range] | None:
+        """The id of the token that begins a bar, and those that say the step in it; None where no token says both."""
+        return None
+
+    @property
     def fills_bars(self) -> bool:
         """Whether a piece always ends with a whole bar of the time signature that is written."""
         return False
@@ -226,3 +232,14 @@ def build_representation(name: str, settings: dict[str, Any] | None = None) -> R
         if type(value) is not expected:
             raise OptionError(f"{name}: {setting} is {value!r}, expected {expected.__name__}")
     return kind(**settings)
+
+
+def representation_of(settings: dict[str, Any]) -> Representation | None:
+    """The representation of a store or a run, from its settings; None where they name none that is registered.
+
+    Raises OptionError for settings that make no sense.
+    """
+    chosen = settings.get("representation")
+    if not isinstance(chosen, dict) or chosen.get("name") not in REPRESENTATIONS:
+        return None
+    return build_representation(str(chosen["name"]), {name: value for name, value in chosen.items() if name != "name"})

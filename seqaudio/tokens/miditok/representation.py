@@ -164,6 +164,13 @@ class MidiTokRepresentation(TokenRepresentation):
         return self.tokeniser in ("REMI", "TSD")
 
     @property
+    def bar_places(self) -> tuple[int, range] | None:
+        if self.tokeniser != "REMI":
+            return None
+        kinds = self._note_tokens.kinds
+        return kinds["Bar"].start, range(kinds["Position"].start, kinds["Position"].stop)
+
+    @property
     def metre_ids(self) -> range:
         if not self.ends_on_bars:
             return range(0)
