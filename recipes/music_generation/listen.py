@@ -5,9 +5,9 @@
     recipes/music_generation/listen.py pieces --store stores/tunes --json
 
 Prints the longest note, the notes at once, bars, metres, tempos and programs, the share of patterns of eight intervals
-that return within a piece, the share of pieces that end on a bar line, and how many pieces lie outside what the training
-pieces have. Figures of training pieces are those of their tokens: what a representation leaves out, such as the metre,
-counts as 4/4, and tempos and programs are those that decoded notes have.
+that return within a piece, the share of pieces that end on a bar line, and how many pieces lie outside what those of
+the training have. Figures of training pieces are those of their tokens: what a representation leaves out, such as the
+metre, counts as 4/4, and tempos and programs are those that decoded notes have.
 """
 
 from __future__ import annotations

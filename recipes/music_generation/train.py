@@ -54,8 +54,10 @@ def main(config: Config) -> None:
 
     torch.manual_seed(config.seed)
     representation = representation_of(store.settings)
-    places = representation.bar_places if isinstance(representation, TokenRepresentation) else None
-    description = config.music_description(len(store.names), places)
+    written = representation if isinstance(representation, TokenRepresentation) else None
+    description = config.music_description(
+        len(store.names), written and written.bar_places, written.look_back if written else ()
+    )
     model = build_model(**description)
 
     trained = train(

@@ -140,7 +140,12 @@ class Plan:
         if self.repertoire is not None:
             rest = min(self.repertoire.rest(self.metre.name), self._step(bar_quarters(self.metre)) - 1)
         end = self._end_of_bar(self._bars(generator))
-        return bounds_of(self.representation, repertoire, self.metre, end, rest)
+        bounds = bounds_of(self.representation, repertoire, self.metre, end, rest)
+        metres = self.representation.metre_ids
+        bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
+        if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
+            bounds.tokens[list(self.representation.tempo_ids)] = True
+        return bounds
 
     def _bars(self, generator: torch.Generator) -> int:
         if self.wishes.bars is not None or self.repertoire is None:

@@ -60,26 +60,38 @@ class EventModelOptions(RecurrentOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class MusicModelOptions(EventModelOptions):
-    """A net that reads the tokens of music, and where they write bars also what stood at the same place bars earlier."""
+    """A net that reads the tokens of music, and where these write bars what stood at the same place bars earlier."""
 
     GROUP: ClassVar[str] = "model"
 
-    look_back: tuple[int, ...] = (1, 2, 4, 8)  # bars, where tokens write bars; without a number: none
+    # bars that it looks back, where tokens write bars; `--look-back` alone: none; by default what suits the tokens
+    look_back: tuple[int, ...] | None = None
 
-    def music_description(self, vocabulary_size: int, places: tuple[int, range] | None) -> Description:
-        """The model `phrases`, or `events` where the tokens write no bars. Raises OptionError as `description` does.
+    def music_description(
+        self, vocabulary_size: int, places: tuple[int, range] | None, suits: tuple[int, ...]
+    ) -> Description:
+        """The model `phrases`, or `events` where it does not look back.
 
-        places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
+        Args:
+            places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
+            suits: the bars that it looks back by default.
+        Raises OptionError as `description` does, and for a look back where no token writes bars.
         """
-        if places is None or not self.look_back:
+        look_back = suits if self.look_back is None else self.look_back
+        if not look_back:
             return self.description(vocabulary_size)
+        if places is None:
+            raise OptionError(
+                f"--look-back {' '.join(map(str, look_back))}: the tokens of this store write no bars; leave it out, "
+                f"or prepare it with --representation bars"
+            )
         bar, steps = places
         return self._described(
             "phrases",
             vocabulary_size=vocabulary_size,
             bar=bar,
             steps=[steps.start, len(steps)],
-            lags=sorted(set(self.look_back)),
+            lags=sorted(set(look_back)),
             embedding_size=self.embedding_size,
             dropout=self.dropout,
         )

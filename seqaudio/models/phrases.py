@@ -19,8 +19,8 @@ class Written(NamedTuple):
     """What was written in the last bars of each row, and where the row is.
 
     tokens: [B, R (S + 1) O] int64: bar number times V, plus the token that stood at the place of a bar; 0 for nothing.
-    place: [B, 4] int64: number of the first bar of the piece, number of this bar, step of the bar plus 1 (0 before the
-        first), tokens behind that step.
+    place: [B, 4] int64: a number below that of the piece's first bar, number of this bar, step of the bar plus 1 (0
+        before the first), tokens behind that step.
     """
 
     tokens: Tensor
@@ -163,6 +163,6 @@ class PhraseModel(EventModel):
             bar, step, offset = now, next_step, next_offset
             other = bar[:, None] - lags
             entries = tokens.gather(1, other % rows * slots + (step * OFFSETS + offset)[:, None])
-            known = (other >= first[:, None]) & (entries // size == other)
+            known = (other > first[:, None]) & (entries // size == other)
             found[t] = torch.where(known, entries % size, 0)
         return found, Written(tokens, torch.stack([first, bar, step, offset], dim=1))

@@ -161,6 +161,10 @@ class BarsRepresentation(TokenRepresentation):
         return self.ids.bar, range(self.ids.step, self.ids.velocity)
 
     @property
+    def look_back(self) -> tuple[int, ...]:
+        return (1, 2, 4, 8)
+
+    @property
     def metre_ids(self) -> range:
         return range(self.ids.metre, self.ids.bar)
 

@@ -31,7 +31,9 @@ class BoundedPerformance(BoundedGrammar):
         self._reach = _Reach(bounds, shifts, ids.longest_shift)
         self._now = 0
         self._began = np.full(PITCHES, -1, dtype=np.int64)  # the step at which each sounding pitch began; -1: silent
-        self._last_on = -1  # the last pitch that began at this step
+        # the last pitches that began and ended at this step, and whether a velocity waits for its note
+        self._last_on = self._last_off = -1
+        self._waits = False
 
     def _within(self) -> Mask:
         ids, bounds, now, reach = self._ids, self.bounds, self._now, self._reach
@@ -40,6 +42,9 @@ class BoundedPerformance(BoundedGrammar):
         left = np.where(sounding, self._began + bounds.longest - now, bounds.longest)  # [128] steps that notes may last
         shifts = reach.sounding(now)
         shortest = int(shifts.min(initial=bounds.longest + 1))
+        # what a primer left too long, and what cannot end at this step any more, ends at the next
+        locked = np.arange(PITCHES) <= (PITCHES if self._waits or self._last_on >= 0 else self._last_off)
+        left = np.where(locked & (shortest <= bounds.longest), np.maximum(left, shortest), left)
         due = sounding & (left < shortest)
         # ends come by rising pitch: no higher one before one that is due
         ends = within[ids.off : ids.shift(1)]
@@ -63,14 +68,16 @@ class BoundedPerformance(BoundedGrammar):
 
     def _follow(self, token: int) -> None:
         ids = self._ids
+        self._waits = token >= ids.velocity
         if token < ids.off:
             self._last_on = token - ids.on
             self._began[self._last_on] = self._now
         elif token < ids.shift(1):
-            self._began[token - ids.off] = -1
+            self._last_off = token - ids.off
+            self._began[self._last_off] = -1
         elif token < ids.velocity:
             self._now += token - ids.shift(0)
-            self._last_on = -1
+            self._last_on = self._last_off = -1
 
 
 class _Reach:

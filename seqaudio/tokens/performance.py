@@ -154,6 +154,10 @@ class PerformanceRepresentation(TokenRepresentation):
     def ends_on_bars(self) -> bool:
         return True
 
+    @property
+    def tempo_ids(self) -> range:
+        return range(self.ids.shift(1), self.ids.velocity) if self.clock == "second" else range(0)
+
     def bounded(self, bounds: Bounds) -> BoundedGrammar:
         return BoundedPerformance(self.grammar(), bounds, self.ids)
 

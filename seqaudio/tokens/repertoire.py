@@ -14,6 +14,7 @@ from statistics import median_low
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import COMMON_TIME
@@ -191,10 +192,22 @@ def bounds_of(
         tokens[:] = False
         tokens[[token for token in repertoire.tokens if FIRST_ID <= token < size]] = True
         tokens[EOS] = True
+    if metre is not None and repertoire is not None and metre.name not in repertoire.metres:
+        _add_places(representation, tokens)
     if metre is not None and representation.metre_ids:
         tokens[list(representation.metre_ids)] = False
         tokens[representation.written_metre(metre)[1]] = True
     return Bounds(tokens, ANY_LENGTH if repertoire is None else repertoire.longest, end, rest)
+
+
+def _add_places(representation: TokenRepresentation, tokens: npt.NDArray[np.bool_]) -> None:
+    """Add the steps of a bar of another metre: those that lie in a quarter where any step that occurs does."""
+    if representation.bar_places is None:
+        return
+    steps = representation.bar_places[1]
+    quarter = representation.decode([]).ticks_per_quarter
+    seen = {place % quarter for place, token in enumerate(steps) if tokens[token]}
+    tokens[[token for place, token in enumerate(steps) if place % quarter in seen]] = True
 
 
 def bar_quarters(metre: TimeSignature) -> Fraction:

@@ -149,9 +149,19 @@ class TokenRepresentation(Representation):
         return None
 
     @property
+    def look_back(self) -> tuple[int, ...]:
+        """How many bars earlier a model of these tokens looks by default; none where it does not."""
+        return ()
+
+    @property
     def fills_bars(self) -> bool:
         """Whether a piece always ends with a whole bar of the time signature that is written."""
         return False
+
+    @property
+    def tempo_ids(self) -> range:
+        """The ids of the tokens that depend on the tempo of a piece, as they write seconds; empty where none do."""
+        return range(0)
 
     @property
     def metre_ids(self) -> range:
