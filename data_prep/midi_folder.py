@@ -71,13 +71,13 @@ def main(config: Config) -> None:
 
 def representation_of(config: Config) -> Representation:
     """The representation with the given settings."""
-    if config.clock is not None and config.representation != "performance":
-        name = config.representation
-        raise OptionError(
-            f"--clock {config.clock}: {name} has none; leave it out, or give --representation performance"
-        )
     if config.clock == "second" and config.steps_per_quarter is not None:
         raise OptionError("--steps-per-quarter and --clock second exclude each other; leave one out")
+    if config.clock is not None and config.representation != "performance":
+        raise OptionError(
+            f"{config.representation} has no setting 'clock'; leave out --clock {config.clock}, "
+            f"or give --representation performance"
+        )
     options: dict[str, Any] = {"clock": config.clock, "track": config.track}
     given = {name: value for name, value in options.items() if value is not None}
     return chosen_representation(config, {config.representation.partition(":")[0]: given})

@@ -32,6 +32,6 @@ def code_versions(description: StoreDescription) -> dict[str, int]:
     if representation is not None:
         name = str(representation.get("name"))
         versions["midi"] = midi.VERSION
-        versions["facts"] = piece_facts.VERSION
+        versions["facts"] = piece_facts.VERSION if description.of_training else 1
         versions[f"representation {name}"] = REPRESENTATIONS[name].version if name in REPRESENTATIONS else 1
     return {name: version for name, version in versions.items() if version != 1}
