@@ -210,7 +210,7 @@ def spotting_run(command: Command, word_folder: Path, tmp_path_factory: pytest.T
         assert done.returncode == 0, done.stderr
         # small batches and averaged weights: 60 of 60 rows of words right with three seeds, so that a processor's
         # rounding decides nothing
-        options = ("--store", folder / "words", "--run", folder / "run", "--epochs", "40", "--batch-size", "16")
+        options = ("--store", folder / "words", "--run", folder / "run", "--epochs", "90", "--batch-size", "16")
         done = command("recipes/keyword_recognition/train.py", *options, "--average", "0.97", "--dropout", "0", *SMALL)
         assert done.returncode == 0, done.stderr
 

@@ -244,6 +244,8 @@ def music_uses(store: Path, place: Path) -> Callable[[Path], list[Words]]:
             ("info", run),
             ("evaluate", run, "--store", store),
             ("generate", run, "--out", place / "new.mid", "--force", "--max-events", "40"),
+            ("judge", run, "--beside", store, "--count", "2", "--max-events", "40"),
+            ("score", run, place / "new.mid"),
             ("compare", run),
         ]
 
@@ -328,6 +330,8 @@ def test_four_hundred_values_of_options_are_taken_or_told(
         "probe": (word_run, word_store),
         "check": (word_store,),
         "compare": (word_run,),
+        "judge": (tune_run, "--beside", tune_store, "--count", "2", "--max-events", "40"),
+        "score": (tune_run, tune),
     }
     commands = {name: (*name.split(), *own) for name, own in commands.items()}
 

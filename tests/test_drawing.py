@@ -29,7 +29,7 @@ from seqaudio.features.drawing import draw_recording, recording_figure
 from seqaudio.midi import read_midi
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.pictures import FORMATS, INKS, new_figure, plain, plain_names, save_figure
-from seqaudio.rendering.piano_roll import ROW_QUARTERS, draw_piano_roll, piano_roll
+from seqaudio.rendering.piano_roll import ROW_QUARTERS, Lines, draw_piano_roll, piano_roll
 
 
 def chorale(bars: int = 4) -> NoteSequence:
@@ -104,6 +104,22 @@ def test_bars_and_beats_lie_where_the_metre_puts_them() -> None:
     assert beats == [0, 720, 1440, 1920, 2400, 2880]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
     assert {"6/8", "2/4"} <= set(words(piano_roll(notes)))
+
+
+def test_lines_stand_above_the_notes_of_their_row_on_one_scale() -> None:
+    notes = chorale(40)
+    ticks = np.unique(notes.start_tick)
+    lines = Lines(ticks, np.linspace(0.0, 5.0, len(ticks)), "nats")
+    figure = piano_roll(notes, "surprise", lines)
+    above, below = figure.axes[::2], figure.axes[1::2]
+    assert len(above) > 1
+    assert [axes.get_ylabel() for axes in above] == ["nats"] * len(above)
+    assert len({axes.get_ylim() for axes in above}) == 1
+    assert [axes.get_xlim() for axes in above] == [axes.get_xlim() for axes in below]
+    drawn = [path.vertices for axes in above for path in axes.collections[0].get_paths()]
+    np.testing.assert_allclose([line[0, 0] for line in drawn], ticks)
+    np.testing.assert_allclose([line[1, 1] for line in drawn], lines.values)
+    assert_legible(figure)
 
 
 def test_octaves_are_named_with_middle_c_as_c4() -> None:

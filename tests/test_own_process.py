@@ -1,7 +1,8 @@
 """Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
-listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, the demo among the long checks.
+listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, the demo among the
+long checks.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake",
+    "wake", "score",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -25,6 +26,7 @@ GOOD = {
     "show": ("{word} --png {new}.png", ".png"),
     "check": ("{words}", "can be trained on, with care"),
     "compare": ("{word_run}", "accuracy"),
+    "judge": ("{tunes} --beside {tunes}", "30 pieces are judged beside 30"),
     "probe": ("{word_run} {words}", "KeywordModel: "),
     "doctor": ("", "wrote a note and read it back"),
     "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
@@ -38,6 +40,8 @@ BAD = {
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
+    "judge": ("{tunes} --beside {new} --out {new}", "no such folder"),
+    "score": ("{word_run} {tune} --out {new}", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),
     "render": ("{new}.mid --png {new}.png", "no such file"),
     "show": ("{tune} --png {new}.png", "tune00.mid"),

@@ -35,7 +35,6 @@ from seqaudio.augmentation.spectra import (
     made_up_room,
     random_colour,
 )
-from seqaudio.batching.ahead import made_ahead
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.clips import JoinedClips
 from seqaudio.batching.padded import Augmenter
@@ -182,9 +181,6 @@ class Streams:
         return max(1, round(words * a_word / (self.options.stream_seconds * self.batch_size)))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        return made_ahead(self._batches(epoch, start))
-
-    def _batches(self, epoch: int, start: int) -> Iterator[Batch]:
         for number in range(start, len(self)):
             streams = [self.stream(epoch, number * self.batch_size + row) for row in range(self.batch_size)]
             inputs, targets, weights = (np.stack(part, axis=1) for part in zip(*streams, strict=True))

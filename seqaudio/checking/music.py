@@ -9,13 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from seqaudio.checking.contents import Contents
-from seqaudio.errors import StoreError
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.prepare.music.near_duplicates import PieceIdentity
 from seqaudio.prepare.music.piece_facts import PieceFacts
-from seqaudio.tokens.representation import Representation, TokenRepresentation, build_representation
-from seqaudio.tokens.roll import RollRepresentation
+from seqaudio.prepare.music.stored_pieces import decoded, store_representation
+from seqaudio.tokens.representation import Representation
 
 MAX_STEPS = 2_000_000  # tokens or frames that are decoded; of a larger store, those of a sample of its pieces
 
@@ -73,7 +72,7 @@ def music_of(contents: Contents) -> Music:
     Raises:
         StoreError: the store does not name its representation, or was made by another version of it.
     """
-    representation = _representation(contents)
+    representation = store_representation(contents.store)
     sample = _sample(contents)
     pieces, illegal = [], []
     for split, number, rows in contents.rows():
@@ -82,7 +81,7 @@ def music_of(contents: Contents) -> Music:
         if (split, number) in sample:
             sequence = contents.store[split].sequence(number)
             try:
-                notes = _decoded(representation, sequence)
+                notes = decoded(representation, sequence)
             except ValueError as error:
                 illegal.append(f"{name} ({error})")
             else:
@@ -93,29 +92,9 @@ def music_of(contents: Contents) -> Music:
     return Music(representation, pieces, illegal)
 
 
-def _representation(contents: Contents) -> Representation:
-    settings = contents.store.settings.get("representation")
-    if not isinstance(settings, dict) or not isinstance(settings.get("name"), str):
-        raise StoreError(f"{contents.store.path}: does not name the representation of its notes; prepare it again")
-    options = {name: value for name, value in settings.items() if name != "name"}
-    representation = build_representation(settings["name"], options)
-    if isinstance(representation, TokenRepresentation) and contents.store.names.names != representation.tokens:
-        raise StoreError(
-            f"{contents.store.path}: has other tokens than {representation.name} in this version; prepare it again"
-        )
-    return representation
-
-
 def _sample(contents: Contents) -> set[tuple[str, int]]:
     """The rows to decode: all, or those whose ids have the smallest hashes, up to MAX_STEPS."""
     rows = [(split, number, rows.ids[number], int(rows.steps[number])) for split, number, rows in contents.rows()]
     rows.sort(key=lambda row: hash_fraction(row[2]))
     steps_before = np.cumsum([0, *(steps for *_, steps in rows)])[:-1]
     return {(split, number) for (split, number, *_), n in zip(rows, steps_before, strict=True) if n < MAX_STEPS}
-
-
-def _decoded(representation: Representation, sequence: np.ndarray) -> NoteSequence:
-    if isinstance(representation, RollRepresentation):
-        sounding = np.flatnonzero(sequence.any(axis=1))
-        sequence = sequence[: sounding[-1] + 1 if len(sounding) else 0]  # published rolls may end with silence
-    return representation.decode(sequence)

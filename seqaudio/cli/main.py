@@ -24,6 +24,8 @@ COMMANDS = {
     "listen": "print keywords as they are heard, from a microphone or stdin",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
+    "judge": "judge generated music beside held-out music, with a check for copies",
+    "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
     "render": "turn MIDI into sound and a piano roll",
     "show": "draw a recording's waveform and features",
@@ -39,10 +41,9 @@ COMMANDS = {
 }
 
 PACKAGE = Path(__file__).parents[1]
-MAP = """seqaudio {version}: recurrent networks for speech and music
+MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options
   recordings, MIDI ── prepare ──> store ── train ──> run ── evaluate, recognize, listen, generate
-{commands}seqaudio COMMAND --help lists its options, and those of all commands: --use FILE, --quiet, --debug.
-"""
+{commands}"""
 
 
 def overview() -> str:

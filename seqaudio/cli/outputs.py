@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,22 @@ def check_output(option: str, path: Path, suffixes: str | tuple[str, ...], force
         raise OptionError(f"{path} exists; give --force to replace it, or choose another {option}")
     if not path.resolve().parent.is_dir():
         raise OptionError(f"{path.parent}: no such folder; make it first, or choose another {option}")
+
+
+def folder_files(out: Path, stem: str, suffixes: Sequence[str], force: bool) -> list[Path]:
+    """The files of one name in a folder `--out`, which may be missing, one for each suffix.
+
+    Raises OptionError where the folder is a file, or where a file is a folder or exists and `force` is False.
+    """
+    if out.exists() and not out.is_dir():
+        raise OptionError(f"--out {out} is a file; give a folder")
+    files = [out / f"{stem}{suffix}" for suffix in suffixes]
+    for file in files:
+        if file.is_dir():
+            raise OptionError(f"{file} is a folder; choose another --out")
+        if file.exists() and not force:
+            raise OptionError(f"{file} exists; give --force to replace it, or choose another --out")
+    return files
 
 
 @contextmanager

@@ -62,7 +62,8 @@ class Config:
     beside: str = ""  # judged on the same sound, with commas: earlier runs, and rivals as of `seqaudio alarms`
     per_hour: float = 0.5  # false alarms an hour that the threshold allows
     preset: Literal["tiny", "small", "base"] = "small"  # size of the net
-    minutes: float = 9.0  # of training
+    sample_rate: int = 16000  # hertz of the sound that is listened to; 8000 for telephones
+    minutes: float = 11.0  # of training
     workers: int = 2  # processes that speak
     seed: int = 1  # of all that is drawn
 
@@ -153,6 +154,7 @@ def spoken_options(config: Config) -> Any:
         noisy_training=0.0,  # streams are mixed with noise in training, anew in each epoch
         silence=0,
         speech=1,
+        sample_rate=config.sample_rate,
         features="spotting",
         workers=config.workers,
         seed=config.seed,
@@ -179,8 +181,8 @@ def prepare(config: Config) -> None:
         module = _script("audio_folder")
         module.main(
             module.Config(
-                source=config.real, out=config.place("real-store"), features="spotting", speaker_pattern=SPEAKERS,
-                valid_percent=0.0, test_percent=HELD_OUT, workers=config.workers,
+                source=config.real, out=config.place("real-store"), sample_rate=config.sample_rate, features="spotting",
+                speaker_pattern=SPEAKERS, valid_percent=0.0, test_percent=HELD_OUT, workers=config.workers,
             )
         )  # fmt: skip
 

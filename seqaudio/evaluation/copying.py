@@ -23,6 +23,9 @@ _KEYS = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03, 0xABC98388FB8FAC03], d
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 
 
+Ints = npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Copy:
     """The longest copy. `beats` is 0 where there is none; the other fields have no meaning then."""
@@ -49,6 +52,8 @@ class CopySearch:
         self._content, self._lowest = (np.concatenate(columns) for columns in zip(*beats, strict=True))
         lengths = np.array([len(content) for content, _ in beats])
         self._begin = np.cumsum(lengths) - lengths  # where each piece begins, once for each step of a beat
+        self._order = np.argsort(self._content, kind="stable")  # beats by content, those of equal content in order
+        self._sorted = self._content[self._order]
 
     def longest(self, notes: NoteSequence) -> Copy:
         """The longest run of whole beats of `notes` that also occurs in a training piece, in any key.
@@ -61,27 +66,33 @@ class CopySearch:
             L(i, j) = 0                  contents differ
                       L(i-1, j-1) + 1    no onset, or the same K as in K(i-1, j-1)
                       1                  another K: a run begins
+
+        Only the j with L(i, j) > 0 are kept: few beats of the training set are equal to a beat of the piece.
         """
         content, lowest = _beats(notes, 0)
-        run = np.zeros(len(self._content) + 1, dtype=np.int64)  # run[j + 1] = L(i, j)
-        shift = np.zeros(len(self._content) + 1, dtype=np.int64)  # shift[j + 1] = K(i, j)
+        place = run = shift = np.zeros(0, dtype=np.int64)  # j rising, L(i, j), K(i, j)
         best = Copy(0, 0, 0, 0, 0.0)
         for beat, (wanted, low) in enumerate(zip(content[:-1].tolist(), lowest[:-1].tolist(), strict=True)):
-            same = self._content == wanted
             if wanted == _EMPTY:
-                goes_on = same & (run[:-1] > 0)
-                length = np.where(goes_on, run[:-1] + 1, 0)
-                shift[1:] = shift[:-1]
+                goes_on = self._content[place + 1] == _EMPTY  # a border stands behind every piece
+                place, run, shift = place[goes_on] + 1, run[goes_on] + 1, shift[goes_on]
             else:
-                transposition = low - self._lowest
-                goes_on = (run[:-1] > 0) & (transposition == shift[:-1])
-                length = np.where(same, np.where(goes_on, run[:-1] + 1, 1), 0)
-                shift[1:] = transposition
-            run[1:] = length
-            end = int(np.argmax(length))
-            if length[end] > best.beats:
-                best = self._copy(int(length[end]), int(shift[end + 1]), beat, end)
+                place, run, shift = self._continued(place, run, shift, wanted, low)
+            if len(run) and run.max() > best.beats:
+                end = int(np.argmax(run))
+                best = self._copy(int(run[end]), int(shift[end]), beat, int(place[end]))
         return best
+
+    def _continued(self, place: Ints, run: Ints, shift: Ints, wanted: int, low: int) -> tuple[Ints, Ints, Ints]:
+        """Places, lengths and transpositions of the runs that end with a beat of the content `wanted`."""
+        first, end = np.searchsorted(self._sorted, [wanted, wanted + 1])
+        found = self._order[first:end]
+        transposition = low - self._lowest[found]
+        if not len(place):
+            return found, np.ones(len(found), dtype=np.int64), transposition
+        before = np.minimum(np.searchsorted(place, found - 1), len(place) - 1)
+        goes_on = (place[before] == found - 1) & (shift[before] == transposition)
+        return found, np.where(goes_on, run[before] + 1, 1), transposition
 
     def _copy(self, beats: int, transposition: int, beat: int, end: int) -> Copy:
         """The copy of `beats` beats that ends with `beat` of the piece and with `end` of the training set."""

@@ -1,9 +1,11 @@
-"""95 % intervals of a share and of a rate, exact or nearly so for small counts.
+"""95 % intervals of a share, of a rate, and of a ratio of sums over items.
 
     wilson(0.9, 200)          share of hits among 200 words
     poisson(3, 6.0)           3 alarms in 6 hours, as alarms an hour
+    ratio_of_sums(a, b)       sum of a / sum of b over pieces, which are resampled; a mean where b is 1
 
-Source: Wilson (1927); Garwood (1936); for none in T hours the one-sided bound, Louis (1981): less than 3 / T.
+The first two are exact or nearly so for small counts. Source: Wilson (1927); Garwood (1936); for none in T hours the
+one-sided bound, Louis (1981): less than 3 / T; Efron (1979) for the bootstrap.
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
-from seqaudio.evaluation.comparison import CONFIDENCE, Z
+from seqaudio.evaluation.comparison import CONFIDENCE, Z, student_t
 
 NONE_AT_MOST = -math.log(1 - CONFIDENCE)  # events that may be expected where none was seen: 2.996
 HALVINGS = 100  # of the range in which a bound lies
+MIN_ITEMS = 5  # for a bootstrap; with fewer there is no interval
+RESAMPLES = 2_000
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
@@ -52,3 +57,29 @@ def _mean_at(count: int, probability: float) -> float:
         at_most = float(np.exp(events * math.log(mean) - mean - log_factorials).sum())
         low, high = (mean, high) if at_most > probability else (low, mean)
     return (low + high) / 2
+
+
+def ratio_of_sums(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> tuple[float, float] | None:
+    """The 95 % interval of sum(numerators) / sum(denominators), by a bootstrap over the n items, widened for few.
+
+    As in `comparison.py`: the quantiles of the resamples are moved away from the ratio by t(n - 1) / z and by
+    sqrt(n / (n - 1)). None for fewer than MIN_ITEMS items. Equal values give equal intervals.
+
+    Raises ValueError for arrays that are not [n] each, and denominators that do not sum to more than 0.
+    """
+    over, under = np.asarray(numerators, dtype=np.float64), np.asarray(denominators, dtype=np.float64)
+    if over.ndim != 1 or over.shape != under.shape or not under.sum() > 0:
+        raise ValueError(
+            f"got {list(over.shape)} numerators and {list(under.shape)} denominators of sum {under.sum():g}, expected "
+            "as many of both and a sum above 0"
+        )
+    n = len(over)
+    if n < MIN_ITEMS:
+        return None
+    times = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)  # each item is drawn
+    below = times @ under
+    ratios = (times @ over)[below > 0] / below[below > 0]
+    ratio = over.sum() / under.sum()
+    widened = student_t(n - 1) / Z * math.sqrt(n / (n - 1))
+    low, high = (np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - ratio).tolist()
+    return float(ratio + widened * low), float(ratio + widened * high)

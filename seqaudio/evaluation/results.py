@@ -139,12 +139,7 @@ def record_test(
     details: further values of this reading.
     """
     kept = read_results(run)
-    reads = run / "test_reads.tsv"
-    if not reads.exists():
-        reads.write_text("time\tstore\tmetrics\n", encoding="utf-8")
-    with reads.open("a", encoding="utf-8") as file:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        file.write(f"{now}\t{data.fingerprint}\t{json_text(metrics)}\n")
+    reads = count_test_read(run, data, metrics)
     read_before = [line.split("\t")[1] for line in reads.read_text(encoding="utf-8").splitlines()[1:]]
     own = RunFolder(run).config["store"]
     about = {"test": metrics, "test_details": details, "test_reads": read_before.count(data.fingerprint)}
@@ -157,6 +152,17 @@ def record_test(
         for name, values in baselines.items():
             kept["baselines"].setdefault(name, {})["test"] = values
     write_json(run / "results.json", kept)
+
+
+def count_test_read(run: Path, data: TrainedOn, metrics: dict[str, float] | None = None) -> Path:
+    """Add a line to a run's `test_reads.tsv`, which is returned; without metrics where other things were looked at."""
+    reads = run / "test_reads.tsv"
+    if not reads.exists():
+        reads.write_text("time\tstore\tmetrics\n", encoding="utf-8")
+    with reads.open("a", encoding="utf-8") as file:
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        file.write(f"{now}\t{data.fingerprint}\t{json_text(metrics or {})}\n")
+    return reads
 
 
 def publish(run: Path, name: str, folder: Path) -> Path:

@@ -100,11 +100,11 @@ def read_run(path: Path) -> FinishedRun:
 
 
 def _test_readings(file: Path, store: str) -> tuple[dict[str, float] | None, int]:
-    """The metrics of the last reading of the test split of `store`, and the number of readings of any store."""
+    """The metrics of the last evaluation on the test split of `store`, and the number of readings of any store."""
     if not file.is_file():
         return None, 0
     lines = [line.split("\t", 2) for line in read_text(file).splitlines()[1:]]
-    of_store = [metrics for _, read, metrics in lines if read == store]
+    of_store = [metrics for _, read, metrics in lines if read == store and metrics != "{}"]
     return (_finite(parse_json(of_store[-1]), "test") if of_store else None), len(lines)
 
 

@@ -19,6 +19,9 @@ from seqaudio.state import State
 KERNEL = 5  # frames, and features, that a filter of the convolution covers
 STRIDE = 2  # features between two positions of a filter
 SOUNDING = 2.3  # natural logarithm of energy above the floor, 10 dB, at which a frame counts whole
+LOUDER = 0.5  # power of its energy by which a frame counts: 30 dB above the quiet before a word, 32 times as much
+MOST = 40.0  # natural logarithm of energy beside the training mean, beyond any sound, that would overflow
+LEAST = 1e-12  # far below the square of any weight: digital silence alone has a mean of 0
 FEW_FRAMES = 64  # up to so many, a product of windows is faster than torch's convolution, whose setup takes 50 us
 
 
@@ -29,6 +32,7 @@ class SpotterState(NamedTuple):
     past: Tensor  # [B, KERNEL - 1, F] the centred frames before, which filters cover; [B, 0, F] without filters
     level: Tensor  # [B, F] decaying sum of the normalised frames, weighted
     frames: Tensor  # [B, 1] decaying sum of their weights
+    squares: Tensor  # [B, 1] decaying sum of the squares of their weights
     outputs: Tensor  # [B, H] decaying sum of the outputs
     steps: Tensor  # [B, 1] decaying number of outputs
 
@@ -38,12 +42,14 @@ class SpotterModel(Model):
     """Normalised frames, convolution, recurrent stack, mean over the last frames, softmax over the labels.
 
         x_t = (max(input_t, floor) - mean) / std
-        z_t = x_t - sum_u a^u w x_{t-u} / (sum_u a^u w + K)    a = 1 - 1/memory: removes a voice's and a room's colour
-        w = min(1, mean(max(input, floor) - floor) / SOUNDING) of frame t - u: quiet has no colour, and counts little
+        z_t = x_t - N / (N + K) sum_u a^u w x_{t-u} / sum_u a^u w    a = 1 - 1/memory: removes a voice's colour
+        N = (sum_u a^u w)^2 / sum_u a^u w^2                          number of frames that count
+        w = min(1, mean(l - floor) / SOUNDING) exp(LOUDER mean(l - mean)),  l = max(input_{t-u}, floor)
         f_t = relu(norm(filters * z_{t-4} .. z_t))             over five frames and five features; optional
         h_t = stack(f_t, h_{t-1})
         y_t = softmax(V sum_u b^u h_{t-u} / sum_u b^u + c)     b = 1 - 1/pooling
 
+    A frame counts in the mean by its loudness, so quiet, however long, leaves no trace once a word begins.
     Sums decay, so what was heard long ago counts no more, and the state of a stream is bounded in size and in value.
     Targets are one label a frame, [T, B], with weights. Causal mean subtraction: Atal (1974), with a prior of K frames
     at the training mean; convolution before recurrence: Arik et al. (2017); norm: by batch, Ioffe & Szegedy (2015).
@@ -127,6 +133,7 @@ class SpotterModel(Model):
             past=zeros(batch_size, self.reads, self.input_size),
             level=zeros(batch_size, self.input_size),
             frames=zeros(batch_size, 1),
+            squares=zeros(batch_size, 1),
             outputs=zeros(batch_size, self.layers.output_size),
             steps=zeros(batch_size, 1),
         )
@@ -148,31 +155,34 @@ class SpotterModel(Model):
         if lengths is not None:
             last, valid = (lengths - 1).to(inputs.device), mask(lengths, T).to(inputs.device)[..., None]
             normalised = torch.where(valid, normalised, 0)
-        centred, level, frames = normalised, before.level, before.frames
+        centred, level, frames, squares = normalised, before.level, before.frames, before.squares
         if self.memory_decay is not None:
             weights = self._weights(inputs)
             weights = weights if valid is None else torch.where(valid, weights, 0)
             levels = decayed_sums(weights * normalised, self.memory_decay, before.level, resets)
             counts = decayed_sums(weights, self.memory_decay, before.frames, resets)
-            centred = normalised - levels / (counts + self.mean_prior)
+            squares = decayed_sums(weights.square(), self.memory_decay, before.squares, resets)
+            centred = normalised - self._centre(levels, counts, squares)
             centred = centred if valid is None else torch.where(valid, centred, 0)
             level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
+            squares = _at(squares, last, before.squares)
         heard, past = self._convolved(centred, before.past, lengths, resets)
         hidden, layers = self.layers(heard, before.layers, lengths=lengths, resets=resets)
         sums = decayed_sums(hidden, self.pooling_decay, before.outputs, resets)
         counted = decayed_counts(T, self.pooling_decay, before.steps, resets)
         logits: Tensor = self.output(self.dropout(sums / counted))
         outputs, steps = _at(sums, last, before.outputs), _at(counted, last, before.steps)
-        return logits, SpotterState(layers, past, level, frames, outputs, steps)
+        return logits, SpotterState(layers, past, level, frames, squares, outputs, steps)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         before = cast(SpotterState, state)
-        centred, level, frames = self._normalised(inputs), before.level, before.frames
+        centred, level, frames, squares = self._normalised(inputs), before.level, before.frames, before.squares
         if self.memory_decay is not None:
             weights = self._weights(inputs)
             level = self.memory_decay * level + weights * centred
             frames = self.memory_decay * frames + weights
-            centred = centred - level / (frames + self.mean_prior)
+            squares = self.memory_decay * squares + weights.square()
+            centred = centred - self._centre(level, frames, squares)
         seen = torch.cat([before.past, centred[:, None]], dim=1)
         heard = self._filtered(seen)[:, 0] if self.reads else centred
         hidden, layers = self.layers.step(heard, before.layers)
@@ -180,7 +190,7 @@ class SpotterModel(Model):
         steps = self.pooling_decay * before.steps + 1
         logits = self.output(self.dropout(outputs / steps))
         past = seen[:, 1:] if self.reads else before.past
-        return logits, SpotterState(layers, past, level, frames, outputs, steps)
+        return logits, SpotterState(layers, past, level, frames, squares, outputs, steps)
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         """The weighted cross-entropy of a target a frame; the count is that of frames with a weight."""
@@ -216,8 +226,13 @@ class SpotterModel(Model):
 
     def _weights(self, inputs: Tensor) -> Tensor:
         """How much frames [..., F] count in the mean that others are centred on, [..., 1]."""
-        above = (torch.maximum(inputs, self.floor) - self.floor).mean(dim=-1, keepdim=True)
-        return (above / SOUNDING).clamp(max=1.0)
+        loudness = torch.maximum(inputs, self.floor).mean(dim=-1, keepdim=True)
+        above_floor, above_mean = loudness - self.floor.mean(), loudness - self.mean.mean()
+        return (above_floor / SOUNDING).clamp(max=1.0) * torch.exp(LOUDER * above_mean.clamp(-MOST, MOST))
+
+    def _centre(self, level: Tensor, frames: Tensor, squares: Tensor) -> Tensor:
+        """The mean [..., F] on which a frame is centred, nearer to 0 the fewer frames count in it."""
+        return level * frames / (frames.square() + self.mean_prior * squares + LEAST)
 
     def _convolved(
         self, centred: Tensor, past: Tensor, lengths: Tensor | None, resets: Tensor | None

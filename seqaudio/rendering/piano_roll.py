@@ -1,4 +1,4 @@
-"""Draw notes as a piano roll, in rows of bars like the systems of a score, with percussion below."""
+"""Draw notes as a piano roll, in rows of bars like the systems of a score, with percussion below and lines above."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from pretty_midi import note_number_to_drum_name
 
 from seqaudio.errors import OptionError
@@ -31,6 +32,7 @@ MARGIN_LEFT, MARGIN_LEFT_DRUMS, MARGIN_RIGHT = 0.75, 1.45, 0.2  # inches
 TITLE_HEIGHT, LEGEND_LINE, ROW_GAP, FOOT = 0.4, 0.24, 0.5, 0.5  # inches
 SEMITONE, MIN_ROLL, MAX_ROLL = 0.085, 1.3, 3.2  # inches
 DRUM_LINE, PANEL_GAP = 0.17, 0.08  # inches
+LINES_HEIGHT = 0.9  # inches
 BEAT_WIDTH = 0.07  # inches; beats closer than that get no lines
 LABEL_HEIGHT = 0.15  # inches from one pitch label to the next
 TIME_WIDTH, TIME_SIGNATURE_WIDTH = 0.5, 0.42  # inches that `12:34` and `12/16` take above a row
@@ -39,6 +41,15 @@ NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "
 BLACK_KEYS = (1, 3, 6, 8, 10)
 
 _Key = tuple[int, int, bool]  # track, program, drum
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Numbers of moments in a piece, drawn above its notes as upright lines, such as surprise in nats."""
+
+    ticks: npt.NDArray[np.int64]  # [E]
+    values: npt.NDArray[np.float64]  # [E], 0 or more
+    label: str  # of the axis
 
 
 @dataclass(frozen=True)
@@ -73,23 +84,24 @@ class _Row:
         return float(self.bars[-1].end)
 
 
-def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "") -> None:
+def draw_piano_roll(notes: NoteSequence, path: Path | str, title: str = "", lines: Lines | None = None) -> None:
     """Write `piano_roll` as a picture (PNG, PDF or SVG). Equal notes give equal bytes.
 
     Raises:
         OptionError: no notes, or more than 20,000 quarters.
         OSError: the folder is missing or may not be written to.
     """
-    save_figure(piano_roll(notes, title), path)
+    save_figure(piano_roll(notes, title, lines), path)
 
 
-def piano_roll(notes: NoteSequence, title: str = "") -> Figure:
+def piano_roll(notes: NoteSequence, title: str = "", lines: Lines | None = None) -> Figure:
     """A figure with time in bars from left to right and from row to row, pitch upwards.
 
     Strong lines are bars, numbered from 1, weak lines beats, both by the time signatures (4/4 without one); the time
     above a row is in minutes and seconds. Grey bands are the black keys; C4 is middle C, pitch 60. Each part has its
     colour, lighter from part to part, and from the sixth on a hatch. Where parts share a pitch, earlier ones are drawn
-    narrower and on top. Percussion has lines of its own below, named as in General MIDI.
+    narrower and on top. Percussion has lines of its own below, named as in General MIDI. `lines` stand above the notes
+    of each row, all on one scale.
 
     Raises OptionError for no notes, or more than 20,000 quarters.
     """
@@ -98,14 +110,15 @@ def piano_roll(notes: NoteSequence, title: str = "") -> Figure:
     quarters = int(notes.end_tick.max()) / notes.ticks_per_quarter
     if quarters > MAX_QUARTERS:
         raise OptionError(f"the piece has {quarters:,.0f} quarters, expected at most {MAX_QUARTERS:,}; cut it first")
-    return _Picture(notes, title).figure
+    return _Picture(notes, title, lines).figure
 
 
 class _Picture:
     """The layout and drawing of one piece. All positions are in inches until they go into an axes."""
 
-    def __init__(self, notes: NoteSequence, title: str) -> None:
+    def __init__(self, notes: NoteSequence, title: str, lines: Lines | None) -> None:
         self.notes = notes
+        self.lines = lines
         self.parts = _parts(notes)
         self.rows = _rows(notes)
         pitches = notes.pitch[~notes.is_drum]
@@ -122,7 +135,8 @@ class _Picture:
         self.columns = max(1, int((self.width - 0.4) / (0.6 + 0.085 * max(len(part.name) for part in self.parts))))
         self.head = TITLE_HEIGHT * bool(title) + LEGEND_LINE * -(-len(self.parts) // self.columns) + 0.15
         both = PANEL_GAP if self.roll_height and self.drum_height else 0.0
-        self.row_height = self.roll_height + both + self.drum_height
+        self.lines_height = LINES_HEIGHT + PANEL_GAP if lines is not None else 0.0
+        self.row_height = self.lines_height + self.roll_height + both + self.drum_height
         self.height = self.head + 0.2 + len(self.rows) * (ROW_GAP + self.row_height) - ROW_GAP + FOOT
         self.figure = new_figure(self.width, self.height)
         self._draw_head(title)
@@ -148,8 +162,11 @@ class _Picture:
         """`top`: inches from the upper edge of the figure."""
         width = (row.end - row.start) * self.tick_width
         panels: list[Axes] = []
+        if self.lines is not None:
+            panels.append(self._axes(top, width, LINES_HEIGHT))
+            self._draw_lines(panels[-1], row, self.lines)
         if self.roll_height:
-            panels.append(self._axes(top, width, self.roll_height))
+            panels.append(self._axes(top + self.lines_height, width, self.roll_height))
             self._draw_roll(panels[-1], row)
         if self.drum_height:
             panels.append(self._axes(top + self.row_height - self.drum_height, width, self.drum_height))
@@ -184,6 +201,13 @@ class _Picture:
         place = (self.left, self.height - top - height, width, height)
         left, bottom = place[0] / self.width, place[1] / self.height
         return self.figure.add_axes((left, bottom, width / self.width, height / self.height))
+
+    def _draw_lines(self, axes: Axes, row: _Row, lines: Lines) -> None:
+        here = (lines.ticks >= row.start) & (lines.ticks < row.end)
+        axes.vlines(lines.ticks[here], 0, lines.values[here], colors=INKS[1], linewidths=1.4, zorder=6, clip_on=False)
+        axes.set_ylim(0, 1.08 * max(float(lines.values.max(initial=0.0)), 1e-9))
+        axes.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        axes.set_ylabel(lines.label, fontsize=8, color=INK, labelpad=3)
 
     def _draw_roll(self, axes: Axes, row: _Row) -> None:
         pitches = np.arange(self.low, self.high + 1)

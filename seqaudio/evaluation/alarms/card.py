@@ -17,6 +17,7 @@ from seqaudio.evaluation.alarms.scoring import Alarms, Words, alarms, chosen_thr
 from seqaudio.evaluation.alarms.track import BackgroundTrack, WordTrack, followed
 from seqaudio.evaluation.intervals import NONE_AT_MOST, poisson, wilson
 from seqaudio.evaluation.ratios import CLEAN, ratio_name
+from seqaudio.evaluation.tables import table
 from seqaudio.progress import Advance, progress
 from seqaudio.units import Decibels, Hertz, Seconds
 from seqaudio.version import __version__
@@ -313,18 +314,18 @@ def described(card: Card) -> Iterator[str]:
     yield ""
     yield f"{about['words']['clips']} words{near}; background: {background}{low_pass}; seed {about['seed']}."
     yield ""
-    yield from _table(
+    yield from table(
         ("detector", "threshold", "", "false alarms", "an hour", "95 %", "near misses", "95 %"),
         [_alarm_cells(one.name, judged) for one in card.detectors for judged in one.judged],
     )
     yield ""
     judgements = [(one.name, judged) for one in card.detectors for judged in one.judged]
-    yield from _table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].words])
+    yield from table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].words])
     yield ""
     if about["also"]["clips"]:
         yield f"{about['also']['clips']} other clips of the word, judged apart at the same thresholds:"
         yield ""
-        yield from _table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].also])
+        yield from table(_WORD_COLUMNS, [_word_cells(*one, missed) for one in judgements for missed in one[1].also])
         yield ""
     yield from (f"- {remark}" for remark in (*card.remarks, *_READING))
 
@@ -366,11 +367,3 @@ def _percent(share: float) -> str:
 
 def _interval(share: Share) -> str:
     return f"{100 * share.low:.1f} .. {100 * share.high:.1f}"
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in (names, *rows)) for column in range(len(names))]
-    for number, row in enumerate((names, *rows)):
-        yield "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        if not number:
-            yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
