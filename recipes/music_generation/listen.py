@@ -25,8 +25,8 @@ from seqaudio.evaluation.listening import Heard, against, summary
 from seqaudio.files import json_text
 from seqaudio.midi import read_midi
 from seqaudio.prepare.music.options import midi_items
+from seqaudio.prepare.music.stored_pieces import store_representation
 from seqaudio.store import Store
-from seqaudio.tokens import build_representation
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,10 @@ def main(config: Config) -> None:
 
 
 def training_pieces(path: Path) -> Iterator[Heard]:
-    """The figures of the training pieces of a store."""
+    """The figures of the training pieces of a store. Raises StoreError as `store_representation`."""
     store = Store(path)
     store.require("tokens", "listening")
-    settings = dict(store.setting("representation", dict[str, Any]))
-    representation = build_representation(str(settings.pop("name", "")), settings)
+    representation = store_representation(store)
     for ids in store["train"]:
         if (heard := Heard.of(representation.decode(ids.tolist()))) is not None:
             yield heard
