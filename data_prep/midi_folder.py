@@ -2,7 +2,7 @@
 
     data_prep/midi_folder.py --source FOLDER --out stores/mine
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation melody
-    data_prep/midi_folder.py --source FOLDER --out stores/mine --clock second --pedal applied
+    data_prep/midi_folder.py --source FOLDER --out stores/played --representation performance --clock second
     data_prep/midi_folder.py --source FOLDER --out stores/mine --representation miditok:REMI --workers 4
 
 Every *.mid, *.midi, *.kar, *.rmi and *.smf below FOLDER, sorted by path; other files are counted. Splits go by the
@@ -31,6 +31,7 @@ from seqaudio.tokens import Representation
 class Config(NoteOptions):
     """Options of the preparation."""
 
+    representation: str = "bars"  # representation of the notes; docs/representations.md lists them all
     clock: Literal["beat", "second"] | None = None  # performance: steps are fractions of a quarter (beat), or a second
     track: Literal["highest", "first"] | None = None  # melody: the track with the highest mean pitch, or the first
     pedal: Pedal = "kept"  # kept: notes end where keys are released; applied: the sustain pedal holds them
@@ -72,6 +73,11 @@ def representation_of(config: Config) -> Representation:
     """The representation with the given settings."""
     if config.clock == "second" and config.steps_per_quarter is not None:
         raise OptionError("--steps-per-quarter and --clock second exclude each other; leave one out")
+    if config.clock is not None and config.representation != "performance":
+        raise OptionError(
+            f"{config.representation} has no setting 'clock'; leave out --clock {config.clock}, "
+            f"or give --representation performance"
+        )
     options: dict[str, Any] = {"clock": config.clock, "track": config.track}
     given = {name: value for name, value in options.items() if value is not None}
     return chosen_representation(config, {config.representation.partition(":")[0]: given})

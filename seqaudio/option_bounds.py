@@ -82,6 +82,7 @@ BOUNDS: dict[str, Bounds] = {
     "ForecastModelOptions.layers": Bounds(0, 1_000),  # a window_mlp with 0 is a linear map
     "hidden_size": Bounds(1, 10_000),
     "embedding_size": Bounds(1, 100_000),
+    "look_back": Bounds(1, 64),
     "parameters": Bounds(1, 100_000_000),
     "dropout": Bounds(0, 1, below=True),
     "input_dropout": Bounds(0, 1, below=True),
@@ -170,6 +171,9 @@ BOUNDS: dict[str, Bounds] = {
     "chorale_epochs": Bounds(1, 1_000_000),
     "count": Bounds(1, 10_000),
     "max_events": Bounds(1, 10_000_000),
+    "bars": Bounds(1, 10_000),
+    "tempo": Bounds(4, 1_000),
+    "program": Bounds(0, 127),
     "primer_events": Bounds(1, 10_000_000),
     "temperature": Bounds(0, 1_000, above=True),
     "per_hour": Bounds(0, 100_000),

@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ SPLITS = ("train", "valid", "test")
 LEDGER = "ledger.tsv"
 INPUTS = "inputs.tsv"
 INPUTS_HEADER = "\t".join(("input", *SPLITS)) + "\n"
+SUMMED_UP = ("repertoire",)  # settings that are too long to be printed; `seqaudio info` has a line in words for each
 SPLIT = re.compile("|".join(SPLITS))
 SHARD = re.compile(rf"({SPLIT.pattern})(-\d{{5,}})?\.arrow")  # names of the Arrow files
 FOLDER = Kind("a store", re.compile(rf"((store\.json|ledger\.tsv|inputs\.tsv)(\.partial)?|{SHARD.pattern})"))
@@ -54,6 +55,8 @@ class StoreDescription:
     sources: tuple[str, ...] = ()  # names of the corpora, never paths
     licence: str = ""
     normalise: bool = False  # store mean and standard deviation of the training frames
+    # further settings, from the texts of the training rows and the ids that occur in them; only for stores of tokens
+    of_training: Callable[[Sequence[str], Iterable[int]], dict[str, Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -276,15 +279,18 @@ def store_json(
     counts: dict[str, SplitCount],
     files: dict[str, str],
     sizes: dict[str, int],
+    of_training: dict[str, Any],
 ) -> dict[str, Any]:
     """The content of `store.json`; `files` maps each Arrow file to the SHA-256 of its bytes, `sizes` to their number.
+
+    of_training: further settings, which the training rows gave.
 
     The fingerprint is that of all but the sizes, so that it is equal for equal stores of earlier versions.
     """
     data: dict[str, Any] = {
         "format": FORMAT,
         "kind": description.kind,
-        "settings": description.settings,
+        "settings": description.settings | of_training,
         "vocabulary": None if vocabulary is None else list(vocabulary),
         "normalisation": None if normalisation is None else asdict(normalisation),
         "counts": {name: asdict(count) for name, count in counts.items()},
@@ -308,7 +314,8 @@ def _described(store: Store) -> Iterator[str]:
     """Lines of text that describe the content of a store."""
     yield f"{store.path}: store of {store.kind}, fingerprint {store.fingerprint[:16]}"
     for name, value in store.settings.items():
-        yield f"  {name}: {json.dumps(value)}"
+        if name not in SUMMED_UP:
+            yield f"  {name}: {json.dumps(value)}"
     if store.sources:
         yield f"  sources: {', '.join(store.sources)}" + (f" ({store.licence})" if store.licence else "")
     yield f"  {'split':<6} {'sequences':>10} {'steps':>12} {'minutes':>9} {'shortest':>9} {'median':>7} {'longest':>8}"

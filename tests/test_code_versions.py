@@ -23,6 +23,7 @@ from seqaudio.midi import read_midi
 from seqaudio.notes import NoteSequence
 from seqaudio.prepare.engine.code_versions import code_versions
 from seqaudio.prepare.engine.plan import process_fingerprint
+from seqaudio.prepare.music import piece_facts
 from seqaudio.prepare.music.options import note_description
 from seqaudio.prepare.speech.recordings import speech_description
 from seqaudio.store import StoreDescription
@@ -41,6 +42,7 @@ FEATURES = {
 SAMPLES = (2, (5805.0, 10.769, 6.176, -0.475))
 NOTES = (2, "408705a7db4c913560cd4ee1311a2a35")
 TOKENS = {
+    "bars": (1, "6a0e59a973238e94"),
     "chorale": (2, "6ae81842992c0604"),
     "chorale_grid": (2, "f3cd53fb411c1545"),
     "melody": (1, "6ffbfc2e745bf40a"),
@@ -188,6 +190,10 @@ def raise_midi(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(seqaudio.midi.reading, "VERSION", 99)
 
 
+def raise_facts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(piece_facts, "VERSION", 99)
+
+
 def raise_melody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(REPRESENTATIONS["melody"], "version", 99)
 
@@ -202,6 +208,7 @@ MELODIES, ROLLS = (note_description(build_representation(name)) for name in ("me
         (raise_features, [SPEECH], [MELODIES, ROLLS, speech_description(FeatureSettings(kind="log_mel"), "features")]),
         (raise_audio, [SPEECH], [MELODIES, ROLLS]),
         (raise_midi, [MELODIES, ROLLS], [SPEECH]),
+        (raise_facts, [MELODIES], [SPEECH, ROLLS]),
         (raise_melody, [MELODIES], [SPEECH, ROLLS]),
     ],
 )
@@ -211,7 +218,7 @@ def test_a_new_version_of_the_code_is_another_process_for_its_stores_alone(
     touched: list[StoreDescription],
     others: list[StoreDescription],
 ) -> None:
-    for module in (seqaudio.audio.reading, seqaudio.midi.reading):
+    for module in (seqaudio.audio.reading, seqaudio.midi.reading, piece_facts):
         monkeypatch.setattr(module, "VERSION", 1)
     assert not any(map(code_versions, (*touched, *others))), "version 1 is that of stores which name none"
     before = [process_fingerprint(Nothing(), description) for description in (*touched, *others)]

@@ -15,6 +15,7 @@ from token_times import token_times
 from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature
+from seqaudio.tokens.bars import BarsRepresentation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
 from seqaudio.tokens.four_voices import VOICES
@@ -42,6 +43,7 @@ TUNE = (
 TONICS = (72, 60, 48, 36)  # of the voices, the soprano first, each two bars after the previous one
 REPRESENTATIONS: tuple[Representation, ...] = (
     MelodyRepresentation(),
+    BarsRepresentation(),
     PerformanceRepresentation(),
     ChoraleRepresentation(),
     ChoraleGridRepresentation(),

@@ -71,7 +71,10 @@ SERIES_NOTE = "Values are standardised with mean and standard deviation of the t
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
 FSDD = "seqaudio prepare fsdd --source FSDD"
 COMMANDS = "seqaudio prepare speech_commands --source SPEECH_COMMANDS --version 0.01 --features spotting"
-NOTTINGHAM = "seqaudio prepare midi_folder --source NOTTINGHAM --versions hashed --out stores/nottingham"
+NOTTINGHAM = (
+    "seqaudio prepare midi_folder --source NOTTINGHAM --representation performance --versions hashed "
+    "--out stores/nottingham"
+)
 ETTH1 = (
     "seqaudio prepare series --source ETTh1.csv --time-column date --period 24 --rows 8640 2880 2880 --out stores/etth1"
 )

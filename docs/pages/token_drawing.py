@@ -27,7 +27,7 @@ HEAD, GAP, FOOT = 0.5, 0.42, 0.45  # inches
 # the colour number of each kind of token: kinds of the same function share a colour
 KINDS = {
     **dict.fromkeys(("note", "on", "Pitch"), 0),
-    **dict.fromkeys(("hold", "off", "Duration"), 2),
+    **dict.fromkeys(("hold", "off", "Duration", "length"), 2),
     **dict.fromkeys(("step", "shift", "Position", "TimeShift"), 1),
     **dict.fromkeys(("velocity", "Velocity"), 3),
     "rest": 4,

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
+from seqaudio.tokens.bars import BarsRepresentation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
 from seqaudio.tokens.four_voices import VOICES
@@ -39,6 +40,10 @@ def token_times(representation: TokenRepresentation, ids: npt.NDArray[np.int64])
     if isinstance(representation, ChoraleRepresentation):
         bar = representation.ids.bar_steps[ids[0] - representation.ids.time_signature] if len(ids) else 0
         return _in_bars(names, "bar", "step", bar) / representation.steps_per_quarter
+    if isinstance(representation, BarsRepresentation):
+        return _of_bars(names, dict(zip(representation.ids.metres, representation.ids.bar_steps, strict=True))) / (
+            representation.steps_per_quarter
+        )
     if isinstance(representation, MidiTokRepresentation) and representation.tokeniser == "TSD":
         return _passing(names, "TimeShift", lambda value: _steps(value)) / representation.grid
     if isinstance(representation, MidiTokRepresentation) and representation.tokeniser == "REMI":
@@ -63,6 +68,22 @@ def _in_bars(names: list[str], bar: str, step: str, length: int) -> Quarters:
             begin = now = begin + length
         elif name.startswith(f"{step}_"):
             now = begin + int(name.partition("_")[2])
+        times.append(now)
+    return np.array(times, dtype=np.float64)
+
+
+def _of_bars(names: list[str], bar_steps: dict[str, int]) -> Quarters:
+    times, line, bar, now = [], 0, 0, 0
+    length = 0
+    for name in names:
+        kind, _, value = name.partition("_")
+        if kind == "metre":
+            length, now = bar_steps[value], line
+        elif kind == "bar":
+            bar = now = line
+            line += length
+        elif kind == "step":
+            now = bar + int(value)
         times.append(now)
     return np.array(times, dtype=np.float64)
 

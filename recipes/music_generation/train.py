@@ -20,14 +20,15 @@ from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.ngram import ngram_baselines
-from seqaudio.models import EventModelOptions, build_model
+from seqaudio.models import MusicModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
+from seqaudio.tokens import TokenRepresentation, representation_of
 from seqaudio.tokens.tonicnet import steps_of
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, EventModelOptions, TrainingOptions):
+class Config(StoreOptions, MusicModelOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # tokens, as `seqaudio prepare midi_folder` makes them
@@ -53,9 +54,13 @@ def main(config: Config) -> None:
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
+    representation = representation_of(store.settings)
+    written = representation if isinstance(representation, TokenRepresentation) else None
     steps = steps_of(store.settings)  # of `tonicnet`: a net over whole steps, nats a note as published
     unit = "event" if steps is None else "note"
-    description = config.description(len(store.names), steps)
+    description = config.music_description(
+        len(store.names), written and written.bar_places, written.look_back if written else (), steps
+    )
     model = build_model(**description)
 
     trained = train(

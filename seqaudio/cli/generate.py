@@ -22,15 +22,19 @@ from seqaudio.errors import OptionError, RunError, VocabularyError
 from seqaudio.version import __version__
 
 if TYPE_CHECKING:
+    from seqaudio.decoding.plan import Plan, Wishes
     from seqaudio.decoding.sampling import Tokens
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
+    from seqaudio.tokens.bounds import Bounds
+    from seqaudio.tokens.repertoire import Repertoire
 
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, TEXT = "music_generation", "language_modelling"
-OF_MUSIC = ("primer", "primer_events", "wav", "png")  # options for music only
-MAX_EVENTS = 1000  # by default, after a primer or a prompt
+# options for music only
+OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "wild", "wav", "png")
+MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
 
 
@@ -42,8 +46,13 @@ class Config:
     out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
-    max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; the
-    # model may end it earlier; by default 1,000, and as many as the primer or the prompt has
+    max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; a
+    # piece is cut there; by default none, but of texts, and of music whose bars are not known, 1,000 after a beginning
+    bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces
+    tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
+    metre: str | None = None  # of music: time signature such as 6/8; by default likewise
+    program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
+    wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
@@ -68,6 +77,7 @@ def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them."""
     from seqaudio.midi.writing import write_midi
 
+    warn_of_baseline(run)
     provenance = f"{describe_model(run)}; {command()}"
     for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
         with written(path):
@@ -87,6 +97,7 @@ def write_music(run: RunFolder, config: Config) -> None:
 
 def write_texts(run: RunFolder, config: Config) -> None:
     """Sample texts, write them, show how they begin."""
+    warn_of_baseline(run)
     for (seed, path), text in zip(pieces(config), texts(run, config), strict=True):
         with written(path):
             path.write_text(text, encoding="utf-8", newline="\n")
@@ -113,43 +124,93 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    for ids in drawn(run, config, characters, prompt):
+    for ids, _ in drawn(run, config, characters, prompt):
         yield characters.decode(ids)
 
 
-def drawn(run: RunFolder, config: Config, representation: Tokens, primer: list[int]) -> Iterator[list[int]]:
-    """The ids of each piece, those of the primer first. Raises OptionError where the primer does not fit."""
+def drawn(
+    run: RunFolder, config: Config, representation: Tokens, primer: list[int], plan: Plan | None = None
+) -> Iterator[tuple[list[int], Bounds | None]]:
+    """The ids of each piece, those of the primer first, and its bounds. Raises OptionError for an unfit primer."""
     import torch
 
     from seqaudio.decoding.sampling import sample
 
     model = run.model()
-    most = config.max_events or MAX_EVENTS + len(primer)
     for seed, _ in pieces(config):
+        generator = torch.Generator().manual_seed(seed)
+        bounds = None if plan is None else plan.bounds(generator)
+        planned = bounds is not None and bounds.end is not None
+        most = config.max_events or (None if planned else MAX_EVENTS + len(primer))
         try:
-            yield sample(
+            ids = sample(
                 model,
                 representation,
-                generator=torch.Generator().manual_seed(seed),
+                generator=generator,
                 temperature=config.temperature,
                 max_events=most,
                 primer=primer,
-                minimum_events=min(len(primer) + MIN_EVENTS, most),
+                minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
+                grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
             )
         except ValueError as error:
             raise OptionError(str(error)) from None
+        yield ids, bounds
 
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
-    from seqaudio.decoding.continuation import like_primer
+    from seqaudio.decoding.plan import Plan
     from seqaudio.notes.keys import with_key
 
     representation = representation_of(run)
     primer = read_primer(config)
-    for ids in drawn(run, config, representation, encode_primer(representation, primer, config)):
+    primer_ids = encode_primer(representation, primer, config)
+    plan = Plan(representation, repertoire_of(run), wishes(config), primer, primer_ids)
+    for ids, bounds in drawn(run, config, representation, primer_ids, plan):
         notes = representation.decode(ids)
-        yield with_key(notes if primer is None else like_primer(notes, primer, representation))
+        if bounds is not None and not bounds.may_end(notes.last_tick):
+            print(
+                f"warning: a piece was cut off at --max-events {config.max_events:,}, before its last bar; raise that, "
+                f"or give --bars",
+                file=sys.stderr,
+            )
+        yield with_key(plan.played(notes))
+
+
+def wishes(config: Config) -> Wishes:
+    """What the options ask for. Raises OptionError for a metre that is none."""
+    from seqaudio.decoding.plan import Wishes
+    from seqaudio.tokens.repertoire import metre_named
+
+    return Wishes(
+        bars=config.bars,
+        tempo=None if config.tempo is None else round(60e6 / config.tempo),
+        metre=None if config.metre is None else metre_named(config.metre, "--metre"),
+        program=config.program,
+        wild=config.wild,
+    )
+
+
+def repertoire_of(run: RunFolder) -> Repertoire | None:
+    """What its training pieces have in common; None for a run that is older, or whose store does not know it."""
+    from seqaudio.tokens.repertoire import Repertoire
+
+    found: Repertoire | None = run.input_setting("repertoire", Repertoire | None)
+    return found
+
+
+def warn_of_baseline(run: RunFolder) -> None:
+    """Warn on stderr of a model that predicts its validation split no better than a baseline does."""
+    from seqaudio.evaluation.finishing import lost_to
+    from seqaudio.evaluation.results import read_results
+
+    if not (run.path / "results.json").is_file():
+        return
+    found = read_results(run.path)
+    baselines = {name: scores["valid"] for name, scores in found["baselines"].items() if "valid" in scores}
+    if lost := lost_to(found["valid"], baselines, "nats_per_event").removeprefix("; "):
+        print(f"warning: {run.path}: on validation {lost}", file=sys.stderr)
 
 
 def representation_of(run: RunFolder) -> TokenRepresentation:
@@ -211,7 +272,7 @@ def check(config: Config, recipe: str) -> None:
         raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
     if not config.temperature > 0:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
-    for name in ("max_events", "count", "primer_events"):
+    for name in ("max_events", "count", "primer_events", "bars"):
         value = getattr(config, name)
         if value is not None and value < 1:
             raise OptionError(f"{spelt(name)} {value}, expected at least 1")

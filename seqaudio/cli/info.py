@@ -20,7 +20,7 @@ from seqaudio.cli.as_json import cell_facts, facts
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
 from seqaudio.files import json_text
-from seqaudio.store import Store, describe_store
+from seqaudio.store import SUMMED_UP, Store, describe_store
 from seqaudio.terminal import visible
 
 if TYPE_CHECKING:
@@ -64,7 +64,8 @@ def describe(path: Path, max_seconds: float = 3600.0) -> Iterator[str]:
         raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
     if path.is_dir():
         if (path / "store.json").is_file():
-            return describe_store(Store(path))
+            store = Store(path)
+            return chain(describe_store(store), describe_repertoire(store.settings, f"{path / 'store.json'}"))
         if (path / "config.json").is_file():
             return describe_run(path)
         raise OptionError(f"{path}: expected a store, with store.json, or a run, with config.json; found neither file")
@@ -136,7 +137,9 @@ def describe_run(path: Path) -> Iterator[str]:
     model = run.config["model"]
     yield f"{path}: run of {run.recipe}"
     yield f"  model: {model['name']} {json.dumps(model['arguments'])}"
-    yield f"  input: {run.input['kind']} {json.dumps(run.input['settings'])}"
+    settings = {name: value for name, value in run.input["settings"].items() if name not in SUMMED_UP}
+    yield f"  input: {run.input['kind']} {json.dumps(settings)}"
+    yield from describe_repertoire(run.input["settings"], f"{path / 'config.json'}")
     names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
     yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
     if run.extensions:
@@ -167,6 +170,26 @@ def describe_run(path: Path) -> Iterator[str]:
         if fingerprint != run.config["store"]:
             yield f"  test of {found['store']}, read {found['test_reads']} times: {_scores(found['test'])}"
     yield f"  command: {data.get('command', 'unknown')}"
+
+
+def describe_repertoire(settings: dict[str, Any], file: str) -> Iterator[str]:
+    """A line about what the training pieces of music have in common; none where the settings do not tell.
+
+    Raises OptionError, which names the file, for damaged settings.
+    """
+    if "repertoire" not in settings:
+        return
+    from seqaudio.json_files import fitted
+    from seqaudio.tokens import build_representation
+    from seqaudio.tokens.repertoire import Repertoire
+
+    try:
+        found = fitted(Repertoire, settings["repertoire"], "settings.repertoire")
+    except ValueError as error:
+        raise OptionError(f"{file}: damaged ({error}); prepare the store again") from None
+    chosen = dict(settings.get("representation", {}))
+    beats = build_representation(str(chosen.pop("name", "")), chosen)
+    yield f"  {found.describe(beats)}"
 
 
 def _scores(metrics: dict[str, float | None]) -> str:

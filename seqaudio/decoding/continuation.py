@@ -23,7 +23,7 @@ def like_primer(notes: NoteSequence, primer: NoteSequence, representation: Repre
     """
     primer = representation.aligned(primer)
     if representation.timing == "second":
-        notes = _in_quarters(notes, primer)
+        notes = in_quarters(notes, primer)
     until = _until(notes, primer, representation)
     ticks = _ticks_in(notes, primer, primer.tempo_tick)
     tempos = zip(ticks, primer.tempo.tolist(), strict=True)
@@ -35,8 +35,8 @@ def like_primer(notes: NoteSequence, primer: NoteSequence, representation: Repre
     return made
 
 
-def _in_quarters(notes: NoteSequence, primer: NoteSequence) -> NoteSequence:
-    """The notes at the same seconds, their ticks counted in the primer's tempos."""
+def in_quarters(notes: NoteSequence, primer: NoteSequence) -> NoteSequence:
+    """The notes at the same seconds, their ticks counted in the tempos of another piece, such as a primer."""
     elapsed = primer.seconds(primer.tempo_tick)
 
     def ticks(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -54,7 +54,7 @@ def _until(notes: NoteSequence, primer: NoteSequence, representation: Representa
     """The tick of `notes`, at least 1, of the first note that is not the primer's; the end where all are."""
     own = representation.quantise(primer)
     if representation.timing == "second":
-        own = _in_quarters(own, primer)
+        own = in_quarters(own, primer)
     count = min(len(own), len(notes))
     same = (own.start_tick[:count] == notes.start_tick[:count]) & (own.pitch[:count] == notes.pitch[:count])
     first = count if same.all() else int(np.argmin(same))

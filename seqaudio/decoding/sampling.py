@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seqaudio.tokens.representation import Grammar
+from seqaudio.tokens.grammar import Grammar
 from seqaudio.tokens.roll import KEYS, RollRepresentation
 from seqaudio.vocabulary import BOS, EOS
 
@@ -41,9 +41,10 @@ def sample(
     *,
     generator: torch.Generator,
     temperature: float = 1.0,
-    max_events: int = 1000,
+    max_events: int | None = 1000,
     primer: Sequence[int] | None = None,
     minimum_events: int = 0,
+    grammar: Grammar | None = None,
 ) -> list[int]:
     """Sample one stream of events. `representation.decode` accepts every result.
 
@@ -56,9 +57,10 @@ def sample(
         model: in evaluation mode, on the device of the generator.
         generator: the only source of randomness; `torch.Generator(device).manual_seed(seed)`.
         temperature: above 0; below 1 favours probable tokens, above 1 improbable ones.
-        max_events: most tokens in the result, primer included, EOS not counted.
+        max_events: most tokens in the result, primer included, EOS not counted; None: any number.
         primer: tokens with which the result begins, without BOS and EOS.
         minimum_events: EOS is not drawn before that many tokens, unless the stream could not be completed otherwise.
+        grammar: new, in place of the representation's own, such as one within bounds.
 
     Returns:
         Token ids without BOS and EOS.
@@ -68,7 +70,7 @@ def sample(
             model in training mode, of another vocabulary size, or with NaN in its logits.
     """
     _check(model, temperature, max_events, minimum_events)
-    grammar = representation.grammar()
+    grammar = representation.grammar() if grammar is None else grammar
     events = _prime(grammar, representation, primer, max_events)
     state = model.initial_state(1)
     for token in (BOS, *events):
@@ -78,7 +80,7 @@ def sample(
             f"got logits {list(logits.shape)}, {representation.name} expects [1, {len(representation.tokens)}]"
         )
     while True:
-        legal = grammar.legal(max_events - len(events))
+        legal = grammar.legal(None if max_events is None else max_events - len(events))
         if len(events) < minimum_events and np.count_nonzero(legal) > 1:
             legal[EOS] = False
         token = _draw(logits[0], legal, temperature, generator)
@@ -164,7 +166,7 @@ def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torc
     return int(torch.multinomial(probabilities, 1, generator=generator))
 
 
-def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | None, max_events: int) -> list[int]:
+def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | None, max_events: int | None) -> list[int]:
     events = [int(token) for token in primer or ()]
     for position, token in enumerate(events):
         try:
@@ -173,7 +175,7 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
             grammar.push(token)
         except ValueError as error:
             raise ValueError(f"primer, position {position}: id {token} is illegal: {error}") from None
-    if len(events) + grammar.shortest_end() > max_events:
+    if max_events is not None and len(events) + grammar.shortest_end() > max_events:
         raise ValueError(
             f"a primer of {len(events)} events, and {grammar.shortest_end()} to complete it, exceed max_events "
             f"{max_events}; raise that, or shorten the primer"
@@ -181,10 +183,10 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
     return events
 
 
-def _check(model: StepModel, temperature: float, max_events: int, minimum_events: int) -> None:
+def _check(model: StepModel, temperature: float, max_events: int | None, minimum_events: int) -> None:
     if not 0 < temperature < float("inf"):
         raise ValueError(f"temperature {temperature}, expected a number above 0")
-    if not 0 <= minimum_events <= max_events:
+    if not 0 <= minimum_events <= (minimum_events if max_events is None else max_events):
         raise ValueError(f"minimum_events {minimum_events}, max_events {max_events}: expected 0 <= minimum <= maximum")
     if getattr(model, "training", False):
         raise ValueError("the model is in training mode, with random dropout; call model.eval() first")

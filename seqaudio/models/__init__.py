@@ -15,8 +15,10 @@ from seqaudio.models.options import (
     ForecastModelOptions,
     KeywordModelOptions,
     MemoryModelOptions,
+    MusicModelOptions,
     RollModelOptions,
 )
+from seqaudio.models.phrases import PhraseModel
 from seqaudio.models.recall import RecallModel
 from seqaudio.models.rolls import RollModel, RollState
 from seqaudio.models.series import SeriesModel
@@ -37,6 +39,8 @@ __all__ = [
     "KeywordState",
     "MemoryModelOptions",
     "Model",
+    "MusicModelOptions",
+    "PhraseModel",
     "RecallModel",
     "RollModel",
     "RollModelOptions",

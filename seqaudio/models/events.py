@@ -26,6 +26,7 @@ class EventModel(Model):
         cell, hidden_size, layers, initialisation, learned_state: of the recurrent stack, as
             `seqaudio.layers.build.build_stack` takes them.
         dropout: probability, on the embedding, between the layers and before the softmax.
+        more_inputs: of the stack besides the token's vector, in a subclass.
     """
 
     windowed = True
@@ -40,6 +41,7 @@ class EventModel(Model):
         dropout: float = 0.0,
         initialisation: str = "",
         learned_state: bool = False,
+        more_inputs: int = 0,
     ) -> None:
         super().__init__()
         self.vocabulary_size = vocabulary_size
@@ -47,7 +49,7 @@ class EventModel(Model):
         self.dropout = nn.Dropout(dropout)
         self.layers = build_stack(
             cell,
-            embedding_size,
+            embedding_size + more_inputs,
             hidden_size,
             layers=layers,
             dropout=dropout,

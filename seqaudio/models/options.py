@@ -106,6 +106,50 @@ class RollModelOptions(RecurrentOptions):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class MusicModelOptions(EventModelOptions):
+    """A net that reads the tokens of music, and where these write bars what stood at the same place bars earlier."""
+
+    GROUP: ClassVar[str] = "model"
+
+    # bars that it looks back, where tokens write bars; `--look-back` alone: none; by default what suits the tokens
+    look_back: tuple[int, ...] | None = None
+
+    def music_description(
+        self,
+        vocabulary_size: int,
+        places: tuple[int, range] | None,
+        suits: tuple[int, ...],
+        steps: tuple[int, int] | None = None,
+    ) -> Description:
+        """The model `phrases`, or where it does not look back `events`, of steps of tokens `voices`.
+
+        Args:
+            places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
+            suits: the bars that it looks back by default.
+            steps: tokens of a step, and how many of them are given, as `description` takes them.
+        Raises OptionError as `description` does, and for a look back where no token writes bars.
+        """
+        look_back = suits if self.look_back is None else self.look_back
+        if not look_back:
+            return self.description(vocabulary_size, steps)
+        if places is None:
+            raise OptionError(
+                f"--look-back {' '.join(map(str, look_back))}: the tokens of this store write no bars; leave it out, "
+                f"or prepare it with --representation bars"
+            )
+        bar, places_in_bar = places
+        return self._described(
+            "phrases",
+            vocabulary_size=vocabulary_size,
+            bar=bar,
+            steps=[places_in_bar.start, len(places_in_bar)],
+            lags=sorted(set(look_back)),
+            embedding_size=self.embedding_size,
+            dropout=self.dropout,
+        )
+
+
 class Preset(NamedTuple):
     """The size of a spotter."""
 

@@ -6,6 +6,7 @@
 name. `miditok/` holds those of the library MidiTok.
 """
 
+from seqaudio.tokens.bars import BarsRepresentation
 from seqaudio.tokens.chorale import ChoraleRepresentation
 from seqaudio.tokens.chorale_grid import ChoraleGridRepresentation
 from seqaudio.tokens.melody import MelodyRepresentation
@@ -18,12 +19,14 @@ from seqaudio.tokens.representation import (
     Representation,
     TokenRepresentation,
     build_representation,
+    representation_of,
 )
 from seqaudio.tokens.roll import RollGrammar, RollRepresentation
 from seqaudio.tokens.tonicnet import TonicNetNotesRepresentation, TonicNetRepresentation
 
 __all__ = [
     "REPRESENTATIONS",
+    "BarsRepresentation",
     "ChoraleGridRepresentation",
     "ChoraleRepresentation",
     "Grammar",
@@ -39,4 +42,5 @@ __all__ = [
     "TonicNetRepresentation",
     "build_representation",
     "quantising_loss",
+    "representation_of",
 ]

@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from seqaudio.notes.bars import COMMON_TIME, with_full_upbeat
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
+from seqaudio.tokens.bounded_chorale import BoundedChorale
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
 from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
@@ -105,6 +107,29 @@ class ChoraleRepresentation(FourVoiceRepresentation):
     def grammar(self) -> Grammar:
         return ChoraleGrammar(self.ids)
 
+    @property
+    def ends_on_bars(self) -> bool:
+        return True
+
+    @property
+    def fills_bars(self) -> bool:
+        return True
+
+    @property
+    def bar_places(self) -> tuple[int, range]:
+        return self.ids.bar, range(self.ids.step, self.ids.size)
+
+    @property
+    def metre_ids(self) -> range:
+        return range(self.ids.time_signature, self.ids.bar)
+
+    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int]:
+        index = _written(metre)
+        return _signature(index), self.ids.time_signature + index
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        return BoundedChorale(self.grammar(), bounds, self.ids)
+
     def _notes(self, events: list[int]) -> NoteSequence:
         if not events:
             return self._sequence([], 0)
@@ -134,10 +159,14 @@ def _signature(index: int) -> TimeSignature:
 
 def _time_signature(notes: NoteSequence) -> int:
     """The index in TIME_SIGNATURES that `ChoraleRepresentation` writes for the first time signature of a piece."""
-    first = notes.time_signatures[0] if notes.time_signatures else COMMON_TIME
-    if first.name in TIME_SIGNATURES:
-        return TIME_SIGNATURES.index(first.name)
-    bar = Fraction(4 * first.numerator, first.denominator)
+    return _written(notes.time_signatures[0] if notes.time_signatures else COMMON_TIME)
+
+
+def _written(metre: TimeSignature) -> int:
+    """The index in TIME_SIGNATURES of the one that is written for another."""
+    if metre.name in TIME_SIGNATURES:
+        return TIME_SIGNATURES.index(metre.name)
+    bar = Fraction(4 * metre.numerator, metre.denominator)
     whole = [quarters % bar == 0 for quarters in BAR_QUARTERS]
     return BAR_QUARTERS.index(bar) if bar in BAR_QUARTERS else whole.index(True) if any(whole) else 0
 

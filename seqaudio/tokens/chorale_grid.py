@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds, Mask
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
 from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, refuse_special
@@ -59,6 +60,13 @@ class ChoraleGridRepresentation(FourVoiceRepresentation):
 
     def grammar(self) -> Grammar:
         return ChoraleGridGrammar()
+
+    @property
+    def ends_on_bars(self) -> bool:
+        return True
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        return BoundedChoraleGrid(self.grammar(), bounds)
 
     def _notes(self, events: list[int]) -> NoteSequence:
         grid = np.array(events, dtype=np.int64).reshape(-1, len(VOICES))
@@ -112,3 +120,35 @@ class ChoraleGridGrammar(Grammar):
         if self._voice:
             return len(VOICES) - self._voice
         return len(VOICES) if self._silent else 0
+
+
+class BoundedChoraleGrid(BoundedGrammar):
+    """Four tokens for each step up to the end, the last one not silent; a hold only until the longest note."""
+
+    def __init__(self, base: Grammar, bounds: Bounds) -> None:
+        super().__init__(base, bounds)
+        self._tokens = 0  # so far
+        self._held = [0] * len(VOICES)  # steps for which the note of each voice sounds so far
+        self._silent = True  # whether no voice sounds in the step so far
+
+    def _within(self) -> Mask:
+        bounds = self.bounds
+        step, voice = divmod(self._tokens, len(VOICES))
+        within = bounds.tokens.copy()
+        within[HOLD] &= self._held[voice] < bounds.longest
+        within[EOS] = voice == 0 and bounds.may_end(step)
+        if bounds.end is not None:
+            within[REST:] &= step < bounds.end
+            last = step + 1 == bounds.end and voice == len(VOICES) - 1
+            within[REST] &= not (last and self._silent)
+        return within
+
+    @property
+    def reached(self) -> int:
+        return -(-self._tokens // len(VOICES))
+
+    def _follow(self, token: int) -> None:
+        voice = self._tokens % len(VOICES)
+        self._silent = token == REST and (self._silent or voice == 0)
+        self._held[voice] = 0 if token == REST else 1 if token >= NOTE else self._held[voice] + 1
+        self._tokens += 1

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from seqaudio.errors import OptionError
 from seqaudio.notes.sequence import DEFAULT_TEMPO, NoteSequence
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds, Mask
 from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.tokens.voice import (
@@ -77,6 +78,13 @@ class MelodyRepresentation(TokenRepresentation):
     def grammar(self) -> Grammar:
         return MelodyGrammar()
 
+    @property
+    def ends_on_bars(self) -> bool:
+        return True
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        return BoundedMelody(self.grammar(), bounds)
+
     def _notes(self, events: list[int]) -> NoteSequence:
         return self._sequence(voice_from_tokens(np.array(events, dtype=np.int64)))
 
@@ -137,3 +145,30 @@ class MelodyGrammar(Grammar):
 
     def shortest_end(self) -> int:
         return int(self._resting)
+
+
+class BoundedMelody(BoundedGrammar):
+    """A token for each step up to the end; a hold only until the longest note."""
+
+    def __init__(self, base: Grammar, bounds: Bounds) -> None:
+        super().__init__(base, bounds)
+        self._step = 0  # the step of the next token
+        self._held = 0  # steps for which the note sounds so far
+
+    def _within(self) -> Mask:
+        bounds, step = self.bounds, self._step
+        within = bounds.tokens.copy()
+        within[HOLD] &= self._held < bounds.longest
+        within[EOS] = bounds.may_end(step)
+        if bounds.end is not None:
+            within[REST] &= step + 1 < bounds.end  # a note comes after it
+            within[HOLD:] &= step < bounds.end
+        return within
+
+    @property
+    def reached(self) -> int:
+        return self._step
+
+    def _follow(self, token: int) -> None:
+        self._step += 1
+        self._held = 0 if token == REST else 1 if token >= NOTE else self._held + 1

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.quantise import as_one_part, grid_steps
 from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_RESOLUTION, MAX_TEMPO, NoteSequence
+from seqaudio.tokens.bounded_performance import BoundedPerformance
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds
 from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, Grammar, TokenRepresentation, refuse_special
 from seqaudio.vocabulary import EOS
@@ -147,6 +149,17 @@ class PerformanceRepresentation(TokenRepresentation):
 
     def grammar(self) -> Grammar:
         return PerformanceGrammar(self.ids)
+
+    @property
+    def ends_on_bars(self) -> bool:
+        return True
+
+    @property
+    def tempo_ids(self) -> range:
+        return range(self.ids.shift(1), self.ids.velocity) if self.clock == "second" else range(0)
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        return BoundedPerformance(self.grammar(), bounds, self.ids)
 
     def _notes(self, events: list[int]) -> NoteSequence:
         ids = self.ids

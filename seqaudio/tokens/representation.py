@@ -1,4 +1,4 @@
-"""The interface of representations and of their grammars, and the registry of representations."""
+"""The interface of representations, and their registry."""
 
 from __future__ import annotations
 
@@ -13,37 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
-from seqaudio.notes.sequence import NoteSequence
+from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.registry import Registry, did_you_mean
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds, SeenTokens
+from seqaudio.tokens.grammar import Grammar, refuse_special
 from seqaudio.tokens.loss import Loss, Onsets
 from seqaudio.tokens.quantising_loss import quantising_loss
-from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS
+from seqaudio.vocabulary import BOS, EOS, SPECIAL_TOKENS
+
+__all__ = [
+    "FIRST_ID",
+    "REPRESENTATIONS",
+    "Grammar",
+    "Representation",
+    "TokenRepresentation",
+    "build_representation",
+    "refuse_special",
+    "representation_of",
+]
 
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
-
-
-class Grammar(ABC):
-    """Which tokens may come next in a stream. Only streams that `encode` can give are legal.
-
-    A grammar starts after BOS. PAD and BOS are never legal, nor is anything after EOS.
-    """
-
-    @abstractmethod
-    def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
-        """[V] which tokens may come next.
-
-        Args:
-            room: how many tokens may still come before EOS. If given, only tokens are legal after which the stream
-                can still be completed within that limit.
-        """
-
-    @abstractmethod
-    def push(self, token: int) -> None:
-        """Append one token. For an illegal one raises ValueError with the reason and leaves the grammar unchanged."""
-
-    @abstractmethod
-    def shortest_end(self) -> int:
-        """The fewest tokens that must come before EOS is legal; 0 where it is legal now."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +138,47 @@ class TokenRepresentation(Representation):
     def grammar(self) -> Grammar:
         """A new grammar, at the beginning of a stream."""
 
+    @property
+    def ends_on_bars(self) -> bool:
+        """Whether `bounded` can end a piece on a given bar line."""
+        return False
+
+    @property
+    def bar_places(self) -> tuple[int, range] | None:
+        """The id of the token that begins a bar, and those that say the step in it; None where no token says both."""
+        return None
+
+    @property
+    def look_back(self) -> tuple[int, ...]:
+        """How many bars earlier a model of these tokens looks by default; none where it does not."""
+        return ()
+
+    @property
+    def fills_bars(self) -> bool:
+        """Whether a piece always ends with a whole bar of the time signature that is written."""
+        return False
+
+    @property
+    def tempo_ids(self) -> range:
+        """The ids of the tokens that depend on the tempo of a piece, as they write seconds; empty where none do."""
+        return range(0)
+
+    @property
+    def metre_ids(self) -> range:
+        """The ids of the tokens that write a time signature; empty where none do."""
+        return range(0)
+
+    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int]:
+        """The time signature that tokens write for one, and the id of that token; only where `metre_ids` has any."""
+        raise NotImplementedError(f"{self.spelt} writes no time signatures")
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        """A new grammar within bounds, at the beginning of a stream.
+
+        Where `ends_on_bars` is false it keeps to the tokens that may be sampled, and to nothing else.
+        """
+        return SeenTokens(self.grammar(), bounds)
+
     @abstractmethod
     def _notes(self, events: list[int]) -> NoteSequence:
         """The notes of a legal stream, without BOS and EOS."""
@@ -214,9 +244,12 @@ def build_representation(name: str, settings: dict[str, Any] | None = None) -> R
     return kind(**settings)
 
 
-def refuse_special(token: int, size: int) -> None:
-    """Raise ValueError, in every grammar, for PAD, BOS, and ids outside a vocabulary of `size` tokens."""
-    if not 0 <= token < size:
-        raise ValueError(f"expected ids in 0..{size - 1}")
-    if token in (PAD, BOS):
-        raise ValueError(f"{SPECIAL_TOKENS[token]} must not be inside a stream")
+def representation_of(settings: dict[str, Any]) -> Representation | None:
+    """The representation of a store or a run, from its settings; None where they name none that is registered.
+
+    Raises OptionError for settings that make no sense.
+    """
+    chosen = settings.get("representation")
+    if not isinstance(chosen, dict) or chosen.get("name") not in REPRESENTATIONS:
+        return None
+    return build_representation(str(chosen["name"]), {name: value for name, value in chosen.items() if name != "name"})

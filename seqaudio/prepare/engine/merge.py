@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqaudio.arrow_files import STATISTICS, schema
+from seqaudio.arrow_files import STATISTICS, flat_steps, schema
 from seqaudio.errors import StoreError
 from seqaudio.files import GrowingDigest, naming, sync, write_json
 from seqaudio.ledger import HEADER, decode_line, ledger_line
@@ -118,7 +118,8 @@ class Merge:
         counts = {split: writer.count() for split, writer in filled.items()}
         files = {name: digest for writer in filled.values() for name, digest in writer.files()}
         sizes = {name: (self.finished / name).stat().st_size for name in files}
-        content = store_json(description, vocabulary, normalisation, counts, files, sizes)
+        of_training = description.of_training(train.texts, train.tokens) if description.of_training else {}
+        content = store_json(description, vocabulary, normalisation, counts, files, sizes, of_training)
         write_json(self.finished / "store.json", content)
         return sum(count.rows for count in counts.values())
 
@@ -166,6 +167,9 @@ class _SplitWriter:
         self.thread = thread
         self.split = split
         self.keeps_statistics = description.keeps_statistics
+        self.sums_up = split == "train" and description.of_training is not None
+        self.texts: list[str] = []  # of the training rows, and the ids that occur in them, where they are summed up
+        self.tokens = set[int]()
         self.paths: list[Path] = []
         self.digests: list[str] = []  # SHA-256 of each shard
         self.ids: list[pa.StringArray] = []
@@ -227,6 +231,9 @@ class _SplitWriter:
         self.seconds = float(np.cumsum(np.concatenate([[self.seconds], durations]))[-1])
         # a copy: an array of the chunk would keep its file in memory
         self.ids.append(pa.array(batch.column("id").to_pylist(), pa.string(), memory_pool=POOL))
+        if self.sums_up:
+            self.texts += batch.column("text").to_pylist()
+            self.tokens.update(np.unique(flat_steps(batch.column("sequence"))).tolist())
         self.labels.update(name for name in batch.column("label").to_pylist() if name)
         if self.split == "train" and STATISTICS in batch.schema.names:
             statistics = batch.column(STATISTICS).flatten().to_numpy().reshape(len(batch), -1)

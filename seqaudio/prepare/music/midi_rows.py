@@ -16,6 +16,7 @@ from seqaudio.prepare.music.near_duplicates import PieceIdentity, content_hash
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.prepare.music.piece_remarks import remarks_on
 from seqaudio.tokens.loss import DRUMS
+from seqaudio.tokens.repertoire import Shape
 from seqaudio.tokens.representation import Representation
 
 LONGEST_MINUTES = 240.0
@@ -88,10 +89,13 @@ class MidiPreparation:
             sequence=sequence,
             duration=song.duration,
             split=item.split or ("" if self.identify else self.split(song)),
-            text=PieceFacts.of(song, loss).to_text(),
+            text=PieceFacts.of(song, loss, self._shape(song)).to_text(),
             remark="; ".join([*first_remarks(song), *remarks_on(song, loss, self.representation)]),
             identity=identity,
         )
+
+    def _shape(self, song: NoteSequence) -> Shape | None:
+        return Shape.of(song, self.representation) if self.representation.kind == "tokens" else None
 
     def split(self, song: NoteSequence) -> str:
         """train, valid or test, the same for every copy and transposition of a piece."""

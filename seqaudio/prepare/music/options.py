@@ -22,6 +22,7 @@ from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.prepare.engine.plan import CHUNK
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
+from seqaudio.prepare.music.piece_facts import repertoire_of
 from seqaudio.store import Store, StoreDescription
 from seqaudio.tokens.representation import REPRESENTATIONS, Representation, build_representation
 
@@ -92,6 +93,7 @@ def note_description(representation: Representation, source: str = "", licence: 
         vocabulary=representation.vocabulary,
         sources=(source,) if source else (),
         licence=licence,
+        of_training=repertoire_of if representation.kind == "tokens" else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,13 @@ from seqaudio.notes.keys import key_name
 from seqaudio.notes.sequence import NoteSequence
 from seqaudio.prepare.music.oddities import unmarked_drums
 from seqaudio.tokens.loss import Loss
+from seqaudio.tokens.repertoire import Repertoire, Shape
+
+VERSION = 2  # of the facts: raised whenever they become others, so that no store mixes both
 
 _JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for every piece
 _STORED_NAMES = {"time_signatures": "metres"}  # names in stores, where they differ from those here
-_LATER = ("unmarked_drums", "loss")  # fields that older stores lack
+_LATER = ("unmarked_drums", "loss", "shape")  # fields that older stores lack
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,11 @@ class PieceFacts:
     percussion: bool
     unmarked_drums: tuple[str, ...] = ()  # names of tracks that are named like drums, though their notes are pitched
     loss: Loss | None = None  # what the representation left out, moved and rewrote; None for nothing
+    shape: Shape | None = None  # of the notes that the representation kept; None in older stores
 
     @classmethod
-    def of(cls, notes: NoteSequence, loss: Loss | None = None) -> PieceFacts:
-        """The facts about one piece, and what its representation lost."""
+    def of(cls, notes: NoteSequence, loss: Loss | None = None, shape: Shape | None = None) -> PieceFacts:
+        """The facts about one piece, what its representation lost, and the shape of what it kept."""
         percussion = bool(notes.is_drum.any())
         programs = notes.program[~notes.is_drum] if percussion else notes.program
 
@@ -48,6 +53,7 @@ class PieceFacts:
             percussion=percussion,
             unmarked_drums=unmarked_drums(notes),
             loss=loss or None,
+            shape=shape,
         )
 
     def to_text(self) -> str:
@@ -57,6 +63,8 @@ class PieceFacts:
             data["unmarked_drums"] = self.unmarked_drums
         if self.loss is not None:
             data["loss"] = {name: value for name, value in vars(self.loss).items() if value}
+        if self.shape is not None:
+            data["shape"] = vars(self.shape)
         return _JSON.encode(data)
 
     @classmethod
@@ -70,6 +78,19 @@ class PieceFacts:
                 data[name] = tuple(data.get(name, ()))
             if "loss" in data:
                 data["loss"] = Loss(**data["loss"])
+            if "shape" in data:
+                data["shape"] = Shape(**data["shape"])
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
+
+
+def repertoire_of(texts: Sequence[str], tokens: Iterable[int]) -> dict[str, Any]:
+    """The settings of a store that its training pieces give: the Repertoire of their facts; none without facts.
+
+    texts: the facts of each training row, as `to_text` gives them. tokens: the ids that occur in these rows.
+    """
+    facts = map(PieceFacts.from_text, texts)
+    shapes = [piece.shape for piece in facts if piece is not None and piece.shape is not None]
+    found = Repertoire.of(shapes, tokens)
+    return {} if found is None else {"repertoire": found.to_json()}

@@ -12,6 +12,7 @@ from seqaudio.prepare.engine import Item, Row
 from seqaudio.prepare.music.piece_facts import PieceFacts
 from seqaudio.prepare.music.piece_remarks import remarks_on
 from seqaudio.tokens.four_voices import VOICES
+from seqaudio.tokens.repertoire import Shape
 from seqaudio.tokens.representation import Representation
 
 
@@ -42,4 +43,5 @@ class ScorePreparation:
         sequence = self.representation.encode(notes)
         loss = self.representation.loss(notes, sequence)
         remark = "; ".join(remarks_on(notes, loss, self.representation))
-        return [Row(item.id, sequence, duration, text=PieceFacts.of(notes, loss).to_text(), remark=remark)]
+        shape = Shape.of(notes, self.representation, played=False)
+        return [Row(item.id, sequence, duration, text=PieceFacts.of(notes, loss, shape).to_text(), remark=remark)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +32,14 @@ class Successions:
     first: frozenset[Row]  # rows with which a stream may begin
     following: dict[Row, frozenset[Row]]  # the rows that may follow each row
     to_end: dict[Row, int]  # fewest tokens after each row before a stream may end
+
+    def within(self, tokens: npt.NDArray[np.bool_]) -> Successions:
+        """The successions of the rows of which each kind has a token in `tokens` [V]."""
+        kinds = set(np.unique(self.kinds[tokens]).tolist())
+        kept = {row for row in self.following if kinds.issuperset(row)}
+        following = {row: after & kept for row, after in self.following.items() if row in kept}
+        last = {row for row in kept if self.to_end.get(row) == 0}
+        return replace(self, first=self.first & kept, following=following, to_end=_distances(following, last))
 
 
 def learn(

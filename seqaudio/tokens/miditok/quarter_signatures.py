@@ -24,12 +24,12 @@ def quarter_signatures(notes: NoteSequence, steps_per_quarter: int, last: int) -
     """
     ticks = np.array([signature.tick for signature in notes.time_signatures], dtype=np.int64)
     steps = nearest_step(ticks, notes.ticks_per_quarter, steps_per_quarter).tolist()
-    bars = [_quarters(signature) for signature in notes.time_signatures]
+    bars = [quarters_of(signature) for signature in notes.time_signatures]
     changes = _at_bars(zip(steps, bars, strict=True), steps_per_quarter)
     return tuple(TimeSignature(step, quarters, 4) for step, quarters in changes if step <= last)
 
 
-def _quarters(signature: TimeSignature) -> int:
+def quarters_of(signature: TimeSignature) -> int:
     """Quarters in a bar, or in the fewest bars that are a whole number of quarters; 4 where those are over twelve."""
     whole = Fraction(4 * signature.numerator, signature.denominator).numerator
     return whole if whole <= MAX_QUARTERS else COMMON

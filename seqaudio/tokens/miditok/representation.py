@@ -14,11 +14,13 @@ import numpy.typing as npt
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import bars
 from seqaudio.notes.quantise import grid_steps, resolve_overlaps
-from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence, tempo_map
+from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence, TimeSignature, tempo_map
 from seqaudio.registry import did_you_mean
+from seqaudio.tokens.bounded_durations import BoundedRemi, BoundedTsd
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds, SeenTokens
 from seqaudio.tokens.miditok.grammar import NoteTokens, RemiGrammar, TsdGrammar
 from seqaudio.tokens.miditok.learned_grammar import LearnedGrammar, Successions, learn
-from seqaudio.tokens.miditok.quarter_signatures import MAX_QUARTERS, quarter_signatures
+from seqaudio.tokens.miditok.quarter_signatures import MAX_QUARTERS, quarter_signatures, quarters_of
 from seqaudio.tokens.miditok.tokeniser import (
     BEAT_STEPS,
     CUT_PAUSES,
@@ -156,6 +158,36 @@ class MidiTokRepresentation(TokenRepresentation):
         if self.tokeniser == "TSD":
             return TsdGrammar(self._note_tokens)
         return LearnedGrammar(self._learned)
+
+    @property
+    def ends_on_bars(self) -> bool:
+        return self.tokeniser in ("REMI", "TSD")
+
+    @property
+    def bar_places(self) -> tuple[int, range] | None:
+        if self.tokeniser != "REMI":
+            return None
+        kinds = self._note_tokens.kinds
+        return kinds["Bar"].start, range(kinds["Position"].start, kinds["Position"].stop)
+
+    @property
+    def metre_ids(self) -> range:
+        if not self.ends_on_bars:
+            return range(0)
+        kind = self._note_tokens.kinds["TimeSig"]
+        return range(kind.start, kind.stop)
+
+    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int]:
+        quarters = quarters_of(metre)
+        return TimeSignature(0, quarters, 4), self.metre_ids[quarters - 1]
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        """A new grammar within bounds; that of a learned grammar keeps to the tokens that may be sampled alone."""
+        if self.tokeniser == "REMI":
+            return BoundedRemi(self.grammar(), bounds, self._note_tokens)
+        if self.tokeniser == "TSD":
+            return BoundedTsd(self.grammar(), bounds, self._note_tokens)
+        return SeenTokens(LearnedGrammar(self._learned.within(bounds.tokens)), bounds)
 
     @cached_property
     def _note_tokens(self) -> NoteTokens:

@@ -1,0 +1,255 @@
+"""Plan a piece before it is sampled: tempo, metre and program, and the bar line at which it ends.
+
+What is asked for comes first, then what a primer has, then what most training pieces have:
+
+    Wishes ────┐
+    primer ────┼─> Plan ── bounds ──> sample ── decode ──> NoteSequence ── played ──> NoteSequence
+    Repertoire ┘
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from seqaudio.decoding.continuation import RESOLUTION, in_quarters, like_primer
+from seqaudio.errors import OptionError
+from seqaudio.notes.bars import COMMON_TIME
+from seqaudio.notes.quantise import nearest_step
+from seqaudio.notes.sequence import NoteSequence, TimeSignature, tempo_map
+from seqaudio.tokens.bounds import Bounds
+from seqaudio.tokens.repertoire import UNKNOWN, Repertoire, bar_quarters, bounds_of, metre_named
+from seqaudio.tokens.representation import TokenRepresentation
+
+Metres = tuple[tuple[Fraction, TimeSignature], ...]  # time signatures, and the quarters at which they begin
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for; None leaves it to the primer and to the training pieces."""
+
+    bars: int | None = None  # of the whole piece, primer included
+    tempo: int | None = None  # microseconds per quarter
+    metre: TimeSignature | None = None
+    program: int | None = None  # General MIDI, counted from 0
+    wild: bool = False  # notes may be longer, and tokens others, than in any training piece
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of one or several pieces. Raises OptionError for a wish that cannot be written, or a primer excludes.
+
+    repertoire: of the training pieces; None where the run does not know it, as it is older. Then only what is asked for
+    is planned.
+    primer_ids: the tokens of the primer that the piece begins with.
+    """
+
+    representation: TokenRepresentation
+    repertoire: Repertoire | None = None
+    wishes: Wishes = Wishes()
+    primer: NoteSequence | None = None
+    primer_ids: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        representation, wishes = self.representation, self.wishes
+        if wishes.bars is not None and not representation.ends_on_bars:
+            raise OptionError(f"--bars {wishes.bars}: {representation.spelt} cannot be ended at a bar; leave it out")
+        if wishes.bars is not None and wishes.bars % self._unit:
+            raise OptionError(
+                f"--bars {wishes.bars}: {representation.spelt} writes {self._unit} bars of {self.metre.name} as one; "
+                f"give a multiple of {self._unit}"
+            )
+        if wishes.bars is not None and self._end_of_bar(wishes.bars) <= self._reached:
+            raise OptionError(
+                f"--bars {wishes.bars}: the primer has as many; give more, or continue its beginning alone, by "
+                f"--primer-events"
+            )
+
+    @property
+    def ends_on_bar(self) -> bool:
+        """Whether pieces end at a bar line that is planned."""
+        knows = self.repertoire is not None or self.wishes.bars is not None
+        return knows and self.representation.ends_on_bars
+
+    @property
+    def metre(self) -> TimeSignature:
+        """The time signature that holds at the end."""
+        return self.metres[-1][1] if self.metres else COMMON_TIME
+
+    @property
+    def tempo(self) -> int | None:
+        """Microseconds per quarter, of the whole piece; None for those of the primer, or of decoded notes."""
+        known = UNKNOWN if self.repertoire is None or self.primer is not None else self.repertoire.tempo
+        return self.wishes.tempo or (None if known == UNKNOWN else known)
+
+    @property
+    def program(self) -> int | None:
+        """The program of all pitched notes; None for those of the primer, or of decoded notes."""
+        if self.wishes.program is not None:
+            return self.wishes.program
+        if self.repertoire is None or self.primer is not None or self.representation.writes_programs:
+            return None
+        return None if self.repertoire.program == UNKNOWN else self.repertoire.program
+
+    @cached_property
+    def metres(self) -> Metres:
+        """The time signatures from the first bar on; none where neither wish, primer nor training pieces give one."""
+        representation, wished = self.representation, self.wishes.metre
+        if wished is not None and not _fits(representation, wished):
+            raise OptionError(f"--metre {wished.name}: {representation.spelt} cannot write its bars; try 4/4 or 3/4")
+        if self.primer is not None:
+            return self._metres_of_primer(self.primer)
+        if wished is not None:
+            return ((Fraction(0), wished),)
+        if self.repertoire is None:
+            return ((Fraction(0), COMMON_TIME),) if self.wishes.bars is not None else ()
+        known = map(metre_named, self.repertoire.metres)
+        return ((Fraction(0), next((metre for metre in known if _fits(representation, metre)), COMMON_TIME)),)
+
+    def _metres_of_primer(self, primer: NoteSequence) -> Metres:
+        representation, wished = self.representation, self.wishes.metre
+        aligned = representation.aligned(primer)
+        signatures = {0: COMMON_TIME} | {signature.tick: signature for signature in aligned.time_signatures}
+        given = [(Fraction(tick, aligned.ticks_per_quarter), replace(signatures[tick], tick=0)) for tick in signatures]
+        if wished is None:
+            if representation.timing == "beat":  # later ones are not in the part that is continued
+                reached = Fraction(max(1, self._reached), self._steps_per_quarter)
+                given = [(quarter, metre) for quarter, metre in given if quarter < reached]
+            return tuple(sorted(given, key=lambda one: one[0]))
+        if representation.metre_ids and any(bar_quarters(metre) != bar_quarters(wished) for _, metre in given):
+            names = " and ".join(dict.fromkeys(metre.name for _, metre in given))
+            raise OptionError(
+                f"--metre {wished.name}: the primer is in {names}, as {representation.spelt} writes it; leave out "
+                f"--metre, or --primer"
+            )
+        return ((Fraction(0), wished),)
+
+    def bounds(self, generator: torch.Generator) -> Bounds | None:
+        """The bounds of one piece, of a length drawn from those of the training pieces; None where none are known."""
+        repertoire = None if self.wishes.wild else self.repertoire
+        if not self.ends_on_bar:
+            return None if repertoire is None else bounds_of(self.representation, repertoire)
+        rest = 0
+        if self.repertoire is not None:
+            rest = min(self.repertoire.rest(self.metre.name), self._step(bar_quarters(self.metre)) - 1)
+        end = self._end_of_bar(self._bars(generator))
+        bounds = bounds_of(self.representation, repertoire, self.metre, end, rest)
+        metres = self.representation.metre_ids
+        bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
+        if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
+            bounds.tokens[list(self.representation.tempo_ids)] = True
+        return bounds
+
+    def _bars(self, generator: torch.Generator) -> int:
+        if self.wishes.bars is not None or self.repertoire is None:
+            return self.wishes.bars or 1
+        begun = 0
+        while self._end_of_bar(begun) < self._reached:
+            begun += 1
+        lengths = self.repertoire.bars(self.metre.name)
+        # a primer longer than any training piece is continued by as many bars as a whole piece has
+        fitting = {bars: count for bars, count in lengths.items() if bars > begun}
+        fitting = fitting or {begun + bars: count for bars, count in lengths.items()}
+        weights = torch.tensor(list(fitting.values()), dtype=torch.float64, device=generator.device)
+        bars = list(fitting)[int(torch.multinomial(weights, 1, generator=generator))]
+        return -(-bars // self._unit) * self._unit
+
+    @property
+    def _unit(self) -> int:
+        """How many bars of the metre are one bar that the representation fills."""
+        if not self.representation.fills_bars:
+            return 1
+        return int(bar_quarters(self.representation.written_metre(self.metre)[0]) / bar_quarters(self.metre))
+
+    @cached_property
+    def _reached(self) -> int:
+        """The step up to which the primer is written."""
+        if not self.primer_ids:
+            return 0
+        grammar = self.representation.bounded(bounds_of(self.representation, None))
+        for token in self.primer_ids:
+            grammar.push(token)
+        return grammar.reached
+
+    def _end_of_bar(self, number: int) -> int:
+        """The step at which bar `number` ends, counted from 1; 0 for 0."""
+        quarter, left = Fraction(0), number
+        for place, (begin, metre) in enumerate(self.metres):
+            length = bar_quarters(metre)
+            until = self.metres[place + 1][0] if place + 1 < len(self.metres) else begin + left * length
+            here = min(left, ceil((until - begin) / length))
+            quarter, left = min(begin + here * length, until), left - here
+            if not left:
+                break
+        return self._step(quarter)
+
+    @cached_property
+    def _steps_per_quarter(self) -> int:
+        return self.representation.decode([]).ticks_per_quarter
+
+    def _step(self, quarter: Fraction) -> int:
+        """The step of a time, rounded where a step is a part of a second."""
+        if self.representation.timing == "beat":
+            return int(quarter * self._steps_per_quarter)
+        seconds = float(self._timed.seconds([int(quarter * RESOLUTION)])[0])
+        return round(seconds * 1e6 / int(self._nominal[0]) * self._steps_per_quarter)
+
+    @cached_property
+    def _timed(self) -> NoteSequence:
+        """A piece without notes, with the tempos of this plan."""
+        timed = NoteSequence.from_columns([], [], [], ticks_per_quarter=RESOLUTION)
+        if self.tempo is not None:
+            return replace(timed, tempo=np.array([self.tempo], dtype=np.int64))
+        if self.primer is None:
+            return replace(timed, tempo=self._nominal)
+        ticks = nearest_step(self.primer.tempo_tick, self.primer.ticks_per_quarter, RESOLUTION).tolist()
+        tempo_tick, tempo = tempo_map(zip(ticks, self.primer.tempo.tolist(), strict=True))
+        return replace(timed, tempo_tick=tempo_tick, tempo=tempo)
+
+    def played(self, notes: NoteSequence) -> NoteSequence:
+        """Decoded notes with the tempo, the time signatures and the program of the plan."""
+        given = notes.time_signatures
+        if self.primer is not None:
+            notes = like_primer(notes, self.primer, self.representation)
+        if self.tempo is not None:
+            if self.representation.timing == "second":
+                notes = self._on_bar_line(in_quarters(notes, self._timed))
+            notes = replace(notes, tempo_tick=self._timed.tempo_tick, tempo=self._timed.tempo)
+        own = self.primer is None and (self.ends_on_bar or not given)
+        if self.metres and len(notes) and (own or self.wishes.metre is not None):
+            ticks = ((int(quarter * notes.ticks_per_quarter), metre) for quarter, metre in self.metres)
+            notes = replace(notes, time_signatures=tuple(replace(metre, tick=tick) for tick, metre in ticks))
+        if self.program is not None:
+            program = np.where(notes.is_drum, notes.program, np.int16(self.program)).astype(np.int16)
+            notes = notes.with_columns(program=program)
+        return notes
+
+    def _on_bar_line(self, notes: NoteSequence) -> NoteSequence:
+        """The notes with those that end within half a step of the last bar line ending on it."""
+        bar = int(bar_quarters(self.metre) * notes.ticks_per_quarter)
+        line = round(notes.last_tick / bar) * bar
+        seconds = int(self._nominal[0]) / self._steps_per_quarter / 1e6  # of a step
+        step = seconds * 1e6 / int(self._timed.tempo[0]) * notes.ticks_per_quarter
+        near = (np.abs(notes.end_tick - line) <= ceil(step / 2)) & (notes.start_tick < line)
+        return notes.with_columns(end_tick=np.where(near, line, notes.end_tick)) if near.any() else notes
+
+    @cached_property
+    def _nominal(self) -> npt.NDArray[np.int64]:
+        """[1] the tempo of decoded notes, microseconds per quarter."""
+        return self.representation.decode([]).tempo
+
+
+def _fits(representation: TokenRepresentation, metre: TimeSignature) -> bool:
+    """Whether bars of a metre are whole numbers of steps, and of the bars that the representation writes."""
+    if representation.timing == "beat" and (bar_quarters(metre) * representation.decode([]).ticks_per_quarter) % 1:
+        return False
+    if not representation.metre_ids:
+        return True
+    return bar_quarters(representation.written_metre(metre)[0]) % bar_quarters(metre) == 0

@@ -1,0 +1,170 @@
+"""Predict the next token of music from all tokens before it, and from what stood at the same place bars earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from seqaudio.models.base import MODELS
+from seqaudio.models.events import EventModel
+from seqaudio.state import State
+
+OFFSETS = 16  # tokens behind a step that have places of their own; later ones share the last
+
+
+class Written(NamedTuple):
+    """What was written in the last bars of each row, and where the row is.
+
+    tokens: [B, R (S + 1) O] int64: bar number times V, plus the token that stood at the place of a bar; 0 for nothing.
+    place: [B, 4] int64: a number below that of the piece's first bar, number of this bar, step of the bar plus 1 (0
+        before the first), tokens behind that step.
+    """
+
+    tokens: Tensor
+    place: Tensor
+
+
+class PhraseState(NamedTuple):
+    """The state of the recurrent layers, and what was written."""
+
+    layers: State
+    written: Written
+
+
+@MODELS.register("phrases")
+class PhraseModel(EventModel):
+    """The model `events` with a memory of bars: at each step it sees what stood at this place some bars earlier.
+
+        e_k    = the token that followed the same place k bars earlier, 0 where nothing stood there
+        h_t    = stack([embed(x_t), embed'(e_k) for each k], h_{t-1})
+        logits = V h_t + c + sum over k of g_k(h_t) onehot(e_k)
+
+    A place is the step within the bar and the number of tokens behind it. g_k is a linear map: how much the phrase k
+    bars earlier is worth. So a phrase returns by one decision, however long it is, and in pieces with other tokens too.
+    The memory holds the tokens of as many bars as the longest lag; gradients do not pass through it.
+
+    Source: as a pointer to a fixed place, in the manner of Vinyals et al. (2015), "Pointer networks", and of the look
+    back of Magenta's Lookback RNN (Waite, 2016), which gives the events of one and two bars earlier as inputs.
+
+    Args:
+        bar: id of the token that begins a bar.
+        steps: first id, and number, of the tokens that say the step within a bar.
+        lags: bars that the model looks back, each at least 1.
+        lag_size: width of the vector of a token that is seen there.
+        others: as for `EventModel`.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        bar: int,
+        steps: Sequence[int],
+        lags: Sequence[int] = (1, 2, 4, 8),
+        lag_size: int = 32,
+        embedding_size: int = 128,
+        cell: str = "lstm",
+        hidden_size: int = 256,
+        layers: int = 1,
+        dropout: float = 0.0,
+        initialisation: str = "",
+        learned_state: bool = False,
+    ) -> None:
+        super().__init__(
+            vocabulary_size,
+            embedding_size,
+            cell,
+            hidden_size,
+            layers,
+            dropout,
+            initialisation,
+            learned_state,
+            more_inputs=len(lags) * lag_size,
+        )
+        self.lags = tuple(lags)
+        self.bar, self.first_step, self.steps = bar, steps[0], steps[1]
+        self.earlier = nn.Embedding(vocabulary_size, lag_size)
+        self.worth = nn.Linear(self.layers.output_size, len(self.lags))
+        self._rows = max(self.lags) + 1
+        self._slots = (self.steps + 1) * OFFSETS
+
+    def initial_state(self, batch_size: int) -> PhraseState:
+        device = self.output.weight.device
+        tokens = torch.zeros(batch_size, self._rows * self._slots, dtype=torch.int64, device=device)
+        place = torch.zeros(batch_size, 4, dtype=torch.int64, device=device)
+        place[:, :2] = 1
+        return PhraseState(self.layers.initial_state(batch_size), Written(tokens, place))
+
+    def forward(
+        self,
+        ids: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, State]:
+        layers, written = self.initial_state(ids.shape[1]) if state is None else cast(PhraseState, state)
+        earlier, written = self.look_back(ids, written, lengths, resets)
+        outputs, layers = self.layers(self._inputs(ids, earlier), layers, lengths=lengths, resets=resets)
+        return self._logits(outputs, earlier), PhraseState(layers, written)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        layers, written = cast(PhraseState, state)
+        earlier, written = self.look_back(inputs[None], written)
+        outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
+        return self._logits(outputs, earlier[0]), PhraseState(layers, written)
+
+    def _inputs(self, ids: Tensor, earlier: Tensor) -> Tensor:
+        inputs: Tensor = self.dropout(torch.cat([self.embedding(ids), self.earlier(earlier).flatten(-2)], dim=-1))
+        return inputs
+
+    def _logits(self, outputs: Tensor, earlier: Tensor) -> Tensor:
+        outputs = self.dropout(outputs)
+        worth = self.worth(outputs) * (earlier > 0)
+        logits: Tensor = self.output(outputs).scatter_add(-1, earlier, worth)
+        return logits
+
+    @torch.no_grad()
+    def look_back(
+        self, ids: Tensor, written: Written, lengths: Tensor | None = None, resets: Tensor | None = None
+    ) -> tuple[Tensor, Written]:
+        """What followed the place of each token some bars earlier.
+
+        Args:
+            ids: [T, B]. lengths: [B], of rows that are shorter. resets: [T, B], before which tokens a piece begins.
+        Returns:
+            [T, B, K] ids, 0 where nothing stood there, and what is written now.
+        """
+        size, rows, slots = self.vocabulary_size, self._rows, self._slots
+        lags = torch.tensor(self.lags, device=ids.device)
+        tokens = written.tokens.clone()
+        first, bar, step, offset = written.place.unbind(dim=1)
+        found = torch.zeros(*ids.shape, len(self.lags), dtype=torch.int64, device=ids.device)
+        ends = None if lengths is None else lengths.to(ids.device)
+        for t, token in enumerate(ids):
+            if resets is not None:
+                again = resets[t].to(ids.device)
+                # so far beyond the last piece's bars that none of them is found
+                bar = torch.where(again, bar + rows, bar)
+                first = torch.where(again, bar, first)
+                step, offset = step.masked_fill(again, 0), offset.masked_fill(again, 0)
+            here = (bar % rows * slots + step * OFFSETS + offset)[:, None]
+            entry = (bar * size + token)[:, None]
+            inside = None if ends is None else t < ends
+            if inside is not None:
+                entry = torch.where(inside[:, None], entry, tokens.gather(1, here))
+            tokens.scatter_(1, here, entry)
+            begins, steps = token == self.bar, (token >= self.first_step) & (token < self.first_step + self.steps)
+            now = bar + begins
+            next_step = torch.where(steps, token - self.first_step + 1, step.masked_fill(begins, 0))
+            next_offset = (offset + 1).clamp(max=OFFSETS - 1).masked_fill(begins | steps, 0)
+            if inside is not None:
+                now, next_step = torch.where(inside, now, bar), torch.where(inside, next_step, step)
+                next_offset = torch.where(inside, next_offset, offset)
+            bar, step, offset = now, next_step, next_offset
+            other = bar[:, None] - lags
+            entries = tokens.gather(1, other % rows * slots + (step * OFFSETS + offset)[:, None])
+            known = (other > first[:, None]) & (entries // size == other)
+            found[t] = torch.where(known, entries % size, 0)
+        return found, Written(tokens, torch.stack([first, bar, step, offset], dim=1))
