@@ -77,7 +77,6 @@ def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them."""
     from seqaudio.midi.writing import write_midi
 
-    warn_of_baseline(run)
     provenance = f"{describe_model(run)}; {command()}"
     for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
         with written(path):
@@ -93,16 +92,17 @@ def write_music(run: RunFolder, config: Config) -> None:
         others = [str(path.with_suffix(f".{kind}")) for kind in ("wav", "png") if getattr(config, kind)]
         also = f"; also {' and '.join(others)}" if others else ""
         print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}")
+    warn_of_baseline(run)
 
 
 def write_texts(run: RunFolder, config: Config) -> None:
     """Sample texts, write them, show how they begin."""
-    warn_of_baseline(run)
     for (seed, path), text in zip(pieces(config), texts(run, config), strict=True):
         with written(path):
             path.write_text(text, encoding="utf-8", newline="\n")
         print(f"{path}: {len(text):,} characters, seed {seed}")
         print(preview(text))
+    warn_of_baseline(run)
 
 
 def preview(text: str) -> str:

@@ -116,9 +116,10 @@ class BoundedNoteTokens(BoundedGrammar):
         """Keep the tokens of a note at this step. lengths: [M] those that it may have; can: [parts, 128]."""
         ids = self._ids
         within[ids.kinds["Duration"]] &= lengths
-        can[...] &= bool(lengths.any())
+        can = can & bool(lengths.any())
+        parts: Mask = np.asarray(can.any(axis=1))
         if ids.programs:
-            within[ids.kinds["Program"]] &= can.any(axis=1)[ids.parts]
+            within[ids.kinds["Program"]] &= parts[ids.parts]
             drums = within[ids.kinds["PitchDrum"]]
             drums &= can[128, : len(drums)] | (self._part != 128)
         pitches = within[ids.kinds["Pitch"]]
