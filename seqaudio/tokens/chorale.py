@@ -69,7 +69,7 @@ class ChoraleRepresentation(FourVoiceRepresentation):
 
     def quantise(self, notes: NoteSequence) -> NoteSequence:
         notes = self.aligned(notes)
-        return self._sequence(four_voices(notes, self.steps_per_quarter), _time_signature(notes))
+        return self._sequence(four_voices(notes, self.steps_per_quarter), time_signature_of(notes))
 
     def encode(self, notes: NoteSequence) -> npt.NDArray[np.int64]:
         notes = self.aligned(notes)
@@ -77,7 +77,7 @@ class ChoraleRepresentation(FourVoiceRepresentation):
         length = max((int(voice.end.max(initial=0)) for voice in voices), default=0)
         if not length:
             return np.zeros(0, dtype=np.int64)
-        ids, signature = self.ids, _time_signature(notes)
+        ids, signature = self.ids, time_signature_of(notes)
         steps = ids.bar_steps[signature]
         grid = np.full((-(-length // steps) * steps, len(VOICES)), ids.rest, dtype=np.int64)
         for column, voice in enumerate(voices):
@@ -157,7 +157,7 @@ def _signature(index: int) -> TimeSignature:
     return TimeSignature(0, numerator, denominator)
 
 
-def _time_signature(notes: NoteSequence) -> int:
+def time_signature_of(notes: NoteSequence) -> int:
     """The index in TIME_SIGNATURES that `ChoraleRepresentation` writes for the first time signature of a piece."""
     return _written(notes.time_signatures[0] if notes.time_signatures else COMMON_TIME)
 
