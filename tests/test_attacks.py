@@ -332,6 +332,7 @@ def test_four_hundred_values_of_options_are_taken_or_told(
         "compare": (word_run,),
         "judge": (tune_run, "--beside", tune_store, "--count", "2", "--max-events", "40"),
         "score": (tune_run, tune),
+        "harmonize": (tune_run, tune, "--out", tmp_path / "new.mid", "--force"),
     }
     commands = {name: (*name.split(), *own) for name, own in commands.items()}
 

@@ -18,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score",
+    "wake", "score", "harmonize",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -40,6 +40,7 @@ BAD = {
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
+    "harmonize": ("{word_run} {tune} --out {new}.mid", "keyword_recognition"),
     "judge": ("{tunes} --beside {new} --out {new}", "no such folder"),
     "score": ("{word_run} {tune} --out {new}", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import tyro
 
@@ -36,6 +36,23 @@ MUSIC, TEXT = "music_generation", "language_modelling"
 OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "wild", "wav", "png")
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
+
+
+class Pieces(Protocol):
+    """The options of a command that writes pieces of music."""
+
+    @property
+    def out(self) -> Path: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def wav(self) -> bool: ...
+    @property
+    def png(self) -> bool: ...
+    @property
+    def force(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -75,24 +92,29 @@ def main(config: Config) -> None:
 
 def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them."""
+    provenance = f"{describe_model(run)}; {command('generate')}"
+    for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
+        print(write_piece(config, notes, path, seed, provenance))
+    warn_of_baseline(run)
+
+
+def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, provenance: str) -> str:
+    """Write a piece as MIDI and what else is asked for. Returns a line about it."""
     from seqaudio.midi.writing import write_midi
 
-    provenance = f"{describe_model(run)}; {command()}"
-    for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
-        with written(path):
-            write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
-            if config.wav:
-                from seqaudio.rendering.sound import render, write_wav
+    with written(path):
+        write_midi(notes, path, comments=[f"{provenance}; seed {seed}"])
+        if config.wav:
+            from seqaudio.rendering.sound import render, write_wav
 
-                write_wav(path.with_suffix(".wav"), render(notes))
-            if config.png:
-                from seqaudio.rendering.piano_roll import draw_piano_roll
+            write_wav(path.with_suffix(".wav"), render(notes))
+        if config.png:
+            from seqaudio.rendering.piano_roll import draw_piano_roll
 
-                draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
-        others = [str(path.with_suffix(f".{kind}")) for kind in ("wav", "png") if getattr(config, kind)]
-        also = f"; also {' and '.join(others)}" if others else ""
-        print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}")
-    warn_of_baseline(run)
+            draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
+    others = [str(path.with_suffix(f".{kind}")) for kind in ("wav", "png") if getattr(config, kind)]
+    also = f"; also {' and '.join(others)}" if others else ""
+    return f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}"
 
 
 def write_texts(run: RunFolder, config: Config) -> None:
@@ -258,7 +280,7 @@ def encode_primer(representation: Representation, primer: NoteSequence | None, c
     return ids
 
 
-def pieces(config: Config) -> list[tuple[int, Path]]:
+def pieces(config: Pieces) -> list[tuple[int, Path]]:
     """The seed and the MIDI file of each piece."""
     if config.count == 1:
         return [(config.seed, config.out)]
@@ -282,6 +304,11 @@ def check(config: Config, recipe: str) -> None:
             raise OptionError(f"{spelt(name)} is for {other}, {config.run} is a run of {recipe!r}; leave it out")
     if config.out.suffix.lower() == wrong:
         raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
+    check_files(config, suffix)
+
+
+def check_files(config: Pieces, suffix: str = ".mid") -> None:
+    """Raise OptionError for files that cannot be written, or exist."""
     for _, path in pieces(config):
         check_output("--out", path, suffix, config.force)
         if config.wav:
@@ -303,6 +330,6 @@ def describe_model(run: RunFolder) -> str:
     return f"seqaudio {__version__}; model {digest}"
 
 
-def command() -> str:
+def command(name: str) -> str:
     """The command of this process, quoted for a shell."""
-    return shlex.join(["seqaudio", *sys.argv[1:]]) if sys.argv[1:2] == ["generate"] else "seqaudio generate"
+    return shlex.join(["seqaudio", *sys.argv[1:]]) if sys.argv[1:2] == [name] else f"seqaudio {name}"

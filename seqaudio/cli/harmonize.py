@@ -10,13 +10,13 @@ of the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError, RunError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Harmonise, write, print a line for each piece."""
-    from seqaudio.cli.generate import check_files, pieces, write_piece
+    from seqaudio.cli.generate import check_files, command, describe_model, pieces, write_piece
     from seqaudio.midi import read_midi
     from seqaudio.run_folder import RunFolder
 
@@ -51,41 +51,45 @@ def main(config: Config) -> None:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.8")
     check_files(config)
     run, melody = RunFolder(config.run), read_midi(config.melody)
+    provenance = f"{describe_model(run)}; {command('harmonize')}"
     for (seed, path), (notes, nats) in zip(pieces(config), harmonised(run, melody, config), strict=True):
-        write_piece(notes, path, run, config, seed)
-        print(f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}, {nats:.3f} nats a free note")
+        print(f"{write_piece(config, notes, path, seed, provenance)}, {nats:.3f} nats an event")
 
 
 def harmonised(run: RunFolder, melody: NoteSequence, config: Config) -> Iterator[tuple[NoteSequence, float]]:
-    """Each piece, and its mean negative log-likelihood of a token that was drawn, in nats.
+    """Each piece, and its nats an event under the model.
 
     Raises RunError for a run of another representation, OptionError for voices that cannot be held.
     """
     import torch
 
-    from seqaudio.cli.generate import representation_of
-    from seqaudio.decoding.sampling import sample_scored
+    from seqaudio.cli.generate import repertoire_of, representation_of
+    from seqaudio.decoding.continuation import played_as
+    from seqaudio.decoding.sampling import sample
+    from seqaudio.evaluation.music.surprise import token_nats
+    from seqaudio.models.events import EventModel
     from seqaudio.notes.keys import with_key
     from seqaudio.tokens.chorale import ChoraleRepresentation
     from seqaudio.tokens.held_voices import HeldVoices
+    from seqaudio.tokens.repertoire import bounds_of
 
+    run.require("music_generation", "harmonising")
     representation = representation_of(run)
     if not isinstance(representation, ChoraleRepresentation):
         raise RunError(
             f"{run.path}: trained on {representation.spelt}; harmonising needs four voices, a run that was trained on "
-            f"a store of the representation chorale"
+            f"a store of --representation chorale"
         )
-    held = HeldVoices.of(representation, melody, config.hold.split(","))
+    bounds = bounds_of(representation, repertoire_of(run))
+    held = HeldVoices.of(representation, melody, config.hold.split(","), bounds.tokens)
     model = run.model()
-    for number in range(config.count):
-        generator = torch.Generator().manual_seed(config.seed + number)
-        best = min(
-            (
-                sample_scored(
-                    model, held, generator=generator, temperature=config.temperature, max_events=held.most_tokens
-                )
-                for _ in range(config.tries)
-            ),
-            key=lambda one: one.nats,
-        )
-        yield with_key(played_as(representation.decode(best.ids), representation.aligned(melody))), best.nats
+    if not isinstance(model, EventModel):
+        raise RunError(f"{run.path}: its model gives no probability of an event; harmonising needs a model of events")
+    for seed in range(config.seed, config.seed + config.count):
+        generator = torch.Generator().manual_seed(seed)
+        tries = []
+        for _ in range(config.tries):
+            ids = sample(model, held, generator=generator, temperature=config.temperature, max_events=held.most_tokens)
+            tries.append((float(token_nats(model, np.array(ids)).mean()), ids))
+        nats, ids = min(tries)
+        yield with_key(played_as(representation.decode(ids), representation.aligned(melody))), nats

@@ -24,6 +24,7 @@ COMMANDS = {
     "listen": "print keywords as they are heard, from a microphone or stdin",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
+    "harmonize": "write three voices to a melody, or other voices of a chorale",
     "judge": "judge generated music beside held-out music, with a check for copies",
     "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
@@ -40,6 +41,8 @@ COMMANDS = {
     "completion": "print tab completion for a shell",
 }
 
+AT_THE_END = ("doctor", "completion")  # commands that share a line: the map fits a screen of 24 lines
+
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options
   recordings, MIDI ── prepare ──> store ── train ──> run ── evaluate, recognize, listen, generate
@@ -48,7 +51,9 @@ MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio C
 
 def overview() -> str:
     """The text that `seqaudio` prints without arguments: a map and all commands, on one screen."""
-    commands = "".join(f"  {name:<11} {what}\n" for name, what in (SCRIPTS | COMMANDS).items())
+    known = SCRIPTS | COMMANDS
+    last = {", ".join(AT_THE_END): "; ".join(known.pop(name) for name in AT_THE_END)}
+    commands = "".join(f"  {name:<11} {what}\n" for name, what in (known | last).items())
     return MAP.format(version=__version__, commands=commands)
 
 

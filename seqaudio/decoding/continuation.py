@@ -61,6 +61,16 @@ def _until(notes: NoteSequence, primer: NoteSequence, representation: Representa
     return max(1, int(notes.start_tick[first]) if first < len(notes) else notes.last_tick)
 
 
+def played_as(notes: NoteSequence, other: NoteSequence) -> NoteSequence:
+    """Notes with the tempos and, where it has any, the time signatures of another piece of the same quarters."""
+    tempos = zip(_ticks_in(notes, other, other.tempo_tick), other.tempo.tolist(), strict=True)
+    tempo_tick, tempo = tempo_map(tempos)
+    given = other.time_signatures
+    places = _ticks_in(notes, other, np.array([signature.tick for signature in given], dtype=np.int64))
+    metres = tuple(replace(one, tick=tick) for one, tick in zip(given, places, strict=True)) or notes.time_signatures
+    return replace(notes, tempo_tick=tempo_tick, tempo=tempo, time_signatures=metres)
+
+
 def _metres(notes: NoteSequence, primer: NoteSequence, until: int) -> tuple[TimeSignature, ...]:
     """The primer's time signatures before the tick `until`, then those of the notes."""
     given = primer.time_signatures

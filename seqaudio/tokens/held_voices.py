@@ -1,8 +1,8 @@
 """Hold voices of a chorale while a model writes the others: the grammar of `chorale`, narrowed to given voices.
 
-    held = HeldVoices.of(representation, notes, ("soprano",))
-    ids = sample(model, held, generator=generator, max_events=held.most_tokens)
-    representation.decode(ids)          # the soprano of `notes`, note for note, and three new voices
+held = HeldVoices.of(representation, notes, ("soprano",))
+ids = sample(model, held, generator=generator, max_events=held.most_tokens)
+representation.decode(ids)          # the soprano of `notes`, note for note, and three new voices
 """
 
 from __future__ import annotations
@@ -36,9 +36,16 @@ class HeldVoices:
     columns: dict[int, npt.NDArray[np.int64]]
     signature: int  # index of the time signature
     bars: int
+    tokens_of_others: npt.NDArray[np.bool_] | None = None  # [V] those that the other voices may have; None: any
 
     @classmethod
-    def of(cls, representation: ChoraleRepresentation, notes: NoteSequence, voices: Sequence[str]) -> HeldVoices:
+    def of(
+        cls,
+        representation: ChoraleRepresentation,
+        notes: NoteSequence,
+        voices: Sequence[str],
+        tokens_of_others: npt.NDArray[np.bool_] | None = None,
+    ) -> HeldVoices:
         """The named voices of a piece. All notes of a piece of one track are the one voice that is named.
 
         Raises:
@@ -60,9 +67,8 @@ class HeldVoices:
         signature = time_signature_of(notes)
         steps = representation.ids.bar_steps[signature]
         bars = -(-max(int(voice.end.max()) for voice in found.values()) // steps)
-        return cls(
-            representation, {index: voice_tokens(voice, bars * steps) for index, voice in found.items()}, signature, bars
-        )
+        columns = {index: voice_tokens(voice, bars * steps) for index, voice in found.items()}
+        return cls(representation, columns, signature, bars, tokens_of_others)
 
     @property
     def name(self) -> str:
@@ -121,6 +127,9 @@ class HeldVoicesGrammar(Grammar):
         ids, voice = self._ids, self._voice
         if voice in self._held.columns:
             return _only(legal, int(self._held.columns[voice][self._row]))
+        notes = slice(ids.note, ids.time_signature)
+        if self._held.tokens_of_others is not None and (legal & self._held.tokens_of_others)[notes].any():
+            legal[notes] &= self._held.tokens_of_others[notes]
         later = range(voice + 1, len(VOICES))
         if not self._changed and not any(one not in self._changes or self._changes[one][self._row] for one in later):
             legal[ids.hold] = False  # the last chance of this step to change
