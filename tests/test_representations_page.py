@@ -99,7 +99,11 @@ def test_times_of_tokens_rise_and_notes_stand_where_they_begin(representation: T
     assert (np.diff(times) >= 0).all()
     begins = [representation.tokens[token].partition("_")[0] in ("note", "on", "Pitch") for token in ids.tolist()]
     quantised = representation.quantise(notes)
-    assert times[begins].tolist() == (quantised.start_tick / quantised.ticks_per_quarter).tolist()
+    starts = (quantised.start_tick / quantised.ticks_per_quarter).tolist()
+    if representation.name.startswith("tonicnet"):  # a note token in each step that the note sounds in
+        assert set(starts) <= set(times[begins].tolist())
+    else:
+        assert times[begins].tolist() == starts
     assert len(token_times(representation, ids[:0])) == 0
 
 
