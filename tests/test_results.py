@@ -264,7 +264,7 @@ def test_a_command_without_a_seed_gets_one() -> None:
 def test_a_learning_rate_that_validation_chose_is_no_setting() -> None:
     tuning = {"learning_rates": {"0.02": 0.1, "0.01": 0.2}, "steps": 5}
     commands = ("train.py --cell gru --run a --learning-rate 0.02", "train.py --cell gru --run b")
-    runs = {f"fsdd_gru_{seed}": outcome(0.9, seed, command=command) for seed, command in enumerate(commands, start=1)}
+    runs = {f"x_{seed}": outcome(0.9, seed, command=command) for seed, command in enumerate(commands, start=1)}
     with pytest.raises(RunError, match=r"x_1 and x_2 are named as seeds.* differ in learning-rate \(0.02, none\)"):
         group_runs(runs)
     (group,) = group_runs({name: data | {"tuning": tuning} for name, data in runs.items()})
