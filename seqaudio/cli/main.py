@@ -25,6 +25,7 @@ COMMANDS = {
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "harmonize": "write three voices to a melody, or other voices of a chorale",
+    "fill": "write new bars into a piece, between those that stay",
     "judge": "judge generated music beside held-out music, with a check for copies",
     "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
