@@ -2,8 +2,8 @@
 
 Example: seqaudio fill runs/tunes piece.mid --bars 5-8 --out filled.mid --count 4 --wav --png
 
-The model is one that was trained to fill in bars: seqaudio train music_generation --fill 0.5. Bars are counted from 1, an
-upbeat included. Drums in the bars stay; new notes go to the track whose pitches are nearest.
+The model is one that was trained to fill in bars: seqaudio train music_generation --fill 0.5. Bars are counted from 1,
+an upbeat included. Drums in the bars stay; new notes go to the track whose pitches are nearest.
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ def filled(
     require_marks(run)
     representation, model = representation_of(run), run.model()
     if not isinstance(representation, BarsRepresentation) or not isinstance(model, EventModel):
-        raise RunError(
-            f"{run.path}: its model cannot fill in bars; that needs one of events of the representation bars"
-        )
+        raise RunError(f"{run.path}: its model cannot fill in bars, which needs a model of events of bars")
     stretch = Stretch.of(representation, piece, first, last, bounds_of(representation, repertoire_of(run)))
     context = stretch.context
     for seed in range(config.seed, config.seed + config.count):

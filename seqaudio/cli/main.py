@@ -42,7 +42,8 @@ COMMANDS = {
     "completion": "print tab completion for a shell",
 }
 
-AT_THE_END = ("doctor", "completion")  # commands that share a line: the map fits a screen of 24 lines
+# commands that share a line: the map fits a screen of 24 lines
+AT_THE_END = (("render", "show"), ("doctor", "completion"))
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options
@@ -53,7 +54,7 @@ MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio C
 def overview() -> str:
     """The text that `seqaudio` prints without arguments: a map and all commands, on one screen."""
     known = SCRIPTS | COMMANDS
-    last = {", ".join(AT_THE_END): "; ".join(known.pop(name) for name in AT_THE_END)}
+    last = {", ".join(pair): "; ".join(known.pop(name) for name in pair) for pair in AT_THE_END}
     commands = "".join(f"  {name:<11} {what}\n" for name, what in (known | last).items())
     return MAP.format(version=__version__, commands=commands)
 
