@@ -1,8 +1,8 @@
 """Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
-listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in test_fill.py, the demo among the
-long checks.
+listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
+test_fill.py, the demo among the long checks.
 """
 
 from __future__ import annotations

@@ -33,7 +33,6 @@ from seqaudio.vocabulary import EOS, FILL_MARKS, MOST_FILLED
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-NOWHERE = 1 << 40  # a step that no piece reaches
 
 
 def marks_for(representation: Representation | None, share: float) -> BarMarks | None:
@@ -143,7 +142,7 @@ class Stretch:
                 f"{asked}: {spelt} cannot write the bar lines there; see the time signatures of `seqaudio info` on it"
             )
         start += shift
-        inside = pitched & (start >= begin) & (start < end)
+        inside = pitched & (start >= lines[low]) & (start < lines[high])
         free, until = np.zeros(PITCHES, dtype=np.int64), np.full(PITCHES, int(end))
         outside = np.flatnonzero(pitched & ~inside)
         for note in outside.tolist():
@@ -220,7 +219,8 @@ class Stretch:
         steps = np.arange(self.lines[-2], self.lines[-1])
         steps = steps[self.allowed[ids.step + steps - self.lines[-2]] & (steps >= self.earliest)]
         fits = (steps[:, None] + shortest <= self.until) & self.allowed[ids.note : ids.length(1)]
-        return np.where(fits, steps[:, None], -1).max(axis=0, initial=-1)
+        found: Ints = np.where(fits, steps[:, None], -1).max(axis=0, initial=-1)
+        return found
 
     def has_room(self) -> bool:
         """Whether a note that may be written can begin in the last bar."""

@@ -106,7 +106,8 @@ def narrowed(model: Model, size: int) -> Model:
         return model
     copied = copy.deepcopy(model)
     copied.vocabulary_size = size
-    copied.embedding = nn.Embedding.from_pretrained(model.embedding.weight[:size].clone())
+    copied.embedding = nn.Embedding(size, model.embedding.embedding_dim)
+    copied.embedding.weight.copy_(model.embedding.weight[:size])
     copied.output = nn.Linear(model.output.in_features, size)
     copied.output.weight.copy_(model.output.weight[:size])
     copied.output.bias.copy_(model.output.bias[:size])
