@@ -55,7 +55,7 @@ def piece(seed: int, bars: int = 9) -> NoteSequence:
     rows += [(beat * resolution, beat * resolution + 10, 38, 90, 0, 2, True) for beat in range(bars)]
     start, end, pitch, velocity, program, track, drum = np.array(rows).T
     return NoteSequence.from_columns(
-        start, end, pitch, velocity, program, track, drum.astype(bool), ticks_per_quarter=resolution, time_signatures=metres,
+        start, end, pitch, velocity, program, track, drum > 0, ticks_per_quarter=resolution, time_signatures=metres,
         tempos=[(0, 400_000), (900, 500_000)], track_names=("Right", "Left", "Drums"),
     )  # fmt: skip
 
