@@ -104,24 +104,26 @@ class PhraseModel(EventModel):
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        layers, written = self.initial_state(ids.shape[1]) if state is None else PhraseState(*state)  # type: ignore[misc]
+        layers, written = self.initial_state(ids.shape[1]) if state is None else PhraseState(*state)
         earlier, written = self.look_back(ids, written, lengths, resets)
         outputs, layers = self.layers(self._inputs(ids, earlier), layers, lengths=lengths, resets=resets)
         return self._logits(outputs, earlier), PhraseState(layers, written)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        layers, written = PhraseState(*state)  # type: ignore[misc]
+        layers, written = PhraseState(*state)
         earlier, written = self.look_back(inputs[None], written)
         outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
         return self._logits(outputs, earlier[0]), PhraseState(layers, written)
 
     def _inputs(self, ids: Tensor, earlier: Tensor) -> Tensor:
-        return self.dropout(torch.cat([self.embedding(ids), self.earlier(earlier).flatten(-2)], dim=-1))
+        inputs: Tensor = self.dropout(torch.cat([self.embedding(ids), self.earlier(earlier).flatten(-2)], dim=-1))
+        return inputs
 
     def _logits(self, outputs: Tensor, earlier: Tensor) -> Tensor:
         outputs = self.dropout(outputs)
         worth = self.worth(outputs) * (earlier > 0)
-        return self.output(outputs).scatter_add(-1, earlier, worth)
+        logits: Tensor = self.output(outputs).scatter_add(-1, earlier, worth)
+        return logits
 
     @torch.no_grad()
     def look_back(
