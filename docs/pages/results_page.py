@@ -142,7 +142,7 @@ SECTIONS = (
         ("jsb_sigmoid",),
         "frames",
         ROLLS + " Published results of gated cells leave first frames out.",
-        "python data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
     ),
     Section(
         "Polyphonic music",
@@ -150,7 +150,7 @@ SECTIONS = (
         ("jsb_nade",),
         "frames",
         ROLLS + " Published results of whole frames count first frames.",
-        "python data_prep/polyphonic.py --set jsb --source FOLDER --out stores/jsb",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
     ),
     Section(
         "Polyphonic music",
@@ -158,7 +158,7 @@ SECTIONS = (
         ("rolls_nottingham_sigmoid",),
         "frames",
         ROLLS + " Published results of gated cells leave first frames out.",
-        "python data_prep/polyphonic.py --set nottingham --source FOLDER --out stores/nottingham",
+        "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
     ),
     Section(
         "Polyphonic music",
@@ -166,7 +166,7 @@ SECTIONS = (
         ("rolls_nottingham_nade",),
         "frames",
         ROLLS + " Published results of whole frames count first frames.",
-        "python data_prep/polyphonic.py --set nottingham --source FOLDER --out stores/nottingham",
+        "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
     ),
     Section(
         "Music generation",
