@@ -74,7 +74,7 @@ class Section:
     independent: bool = True  # whether errors of items are, so that a share of them has an interval
 
 
-ROLLS = "The published split of Boulanger-Lewandowski et al. (2012), a frame a quarter."
+ROLLS = "The published split of Boulanger-Lewandowski et al. (2012); a frame is a quarter, of Nottingham an eighth."
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
 FSDD = "seqaudio prepare fsdd --source FSDD"
