@@ -83,6 +83,7 @@ BOUNDS: dict[str, Bounds] = {
     "hidden_size": Bounds(1, 10_000),
     "embedding_size": Bounds(1, 100_000),
     "look_back": Bounds(1, 64),
+    "fill": SHARE,
     "parameters": Bounds(1, 100_000_000),
     "dropout": Bounds(0, 1, below=True),
     "input_dropout": Bounds(0, 1, below=True),

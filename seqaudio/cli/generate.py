@@ -161,8 +161,9 @@ def drawn(
     import torch
 
     from seqaudio.decoding.sampling import sample
+    from seqaudio.models.events import narrowed
 
-    model = run.model()
+    model = narrowed(run.model(), len(representation.tokens))
     for seed, _ in pieces(config):
         generator = torch.Generator().manual_seed(seed)
         bounds = None if plan is None else plan.bounds(generator)
