@@ -171,6 +171,7 @@ BOUNDS: dict[str, Bounds] = {
     "keyword_epochs": Bounds(1, 1_000_000),
     "chorale_epochs": Bounds(1, 1_000_000),
     "count": Bounds(1, 10_000),
+    "tries": Bounds(1, 10_000),
     "max_events": Bounds(1, 10_000_000),
     "bars": Bounds(1, 10_000),
     "tempo": Bounds(4, 1_000),

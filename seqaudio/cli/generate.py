@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,9 +31,12 @@ if TYPE_CHECKING:
     from seqaudio.tokens.repertoire import Repertoire
 
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
-MUSIC, TEXT = "music_generation", "language_modelling"
+MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
 OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "wild", "wav", "png")
+# options of tokens only, which piano rolls do not have
+OF_TOKENS = ("primer_events", "max_events", "metre", "program", "wild")
+ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
 
@@ -59,13 +62,14 @@ class Pieces(Protocol):
 class Config:
     """Options of the generation."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation or language_modelling
+    run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
     out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
     max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; a
     # piece is cut there; by default none, but of texts, and of music whose bars are not known, 1,000 after a beginning
-    bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces
+    bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces; piano
+    # rolls end within so many, by default 16, of four quarters each
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
@@ -86,7 +90,7 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
-    write = write_music if recipe == MUSIC else write_texts
+    write = write_texts if recipe == TEXT else write_music
     write(RunFolder(config.run), config)
 
 
@@ -186,6 +190,9 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     from seqaudio.decoding.plan import Plan
     from seqaudio.notes.keys import with_key
 
+    if run.recipe == ROLLS:
+        yield from map(with_key, rolls(run, config))
+        return
     representation = representation_of(run)
     primer = read_primer(config)
     primer_ids = encode_primer(representation, primer, config)
@@ -199,6 +206,37 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
                 file=sys.stderr,
             )
         yield with_key(plan.played(notes))
+
+
+def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
+    """Pieces sampled frame by frame. Raises OptionError for a primer that leaves no room."""
+    import numpy as np
+    import torch
+
+    from seqaudio.decoding.sampling import sample_roll
+    from seqaudio.tokens import RollRepresentation, build_representation
+
+    settings = run.input_setting("representation", dict[str, Any])
+    representation = build_representation(str(settings.pop("name", "")), settings)
+    assert isinstance(representation, RollRepresentation)  # a store of rolls has no other
+    given = read_primer(config)
+    primer = None if given is None else representation.encode(given)
+    quarter = representation.steps_per_quarter * representation.frames_per_step
+    frames = (config.bars or ROLL_BARS) * 4 * quarter
+    if primer is not None and len(primer) >= frames:
+        raise OptionError(
+            f"--primer {config.primer}: its {len(primer) / quarter:g} quarters leave no room within "
+            f"{frames // quarter}; give more --bars, which have four quarters each"
+        )
+    model = run.model()
+    for seed, _ in pieces(config):
+        generator = torch.Generator().manual_seed(seed)
+        roll = sample_roll(
+            model, representation, generator=generator, frames=frames, temperature=config.temperature, primer=primer
+        )
+        notes = representation.decode(roll)
+        tempo = given.tempo[:1] if given is not None else notes.tempo
+        yield replace(notes, tempo=tempo if config.tempo is None else np.array([round(60e6 / config.tempo)]))
 
 
 def wishes(config: Config) -> Wishes:
@@ -226,13 +264,13 @@ def repertoire_of(run: RunFolder) -> Repertoire | None:
 def warn_of_baseline(run: RunFolder) -> None:
     """Warn on stderr of a model that predicts its validation split no better than a baseline does."""
     from seqaudio.evaluation.finishing import lost_to
-    from seqaudio.evaluation.results import read_results
+    from seqaudio.evaluation.results import main_metric, read_results
 
     if not (run.path / "results.json").is_file():
         return
     found = read_results(run.path)
     baselines = {name: scores["valid"] for name, scores in found["baselines"].items() if "valid" in scores}
-    if lost := lost_to(found["valid"], baselines, "nats_per_event").removeprefix("; "):
+    if lost := lost_to(found["valid"], baselines, main_metric(found["valid"])).removeprefix("; "):
         print(f"warning: {run.path}: on validation {lost}", file=sys.stderr)
 
 
@@ -291,8 +329,8 @@ def pieces(config: Pieces) -> list[tuple[int, Path]]:
 
 def check(config: Config, recipe: str) -> None:
     """Raise RunError or OptionError for a run or options that cannot work, before torch and the model are loaded."""
-    if recipe not in (MUSIC, TEXT):
-        raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
+    if recipe not in (MUSIC, ROLLS, TEXT):
+        raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r}, {ROLLS!r} or {TEXT!r}")
     if not config.temperature > 0:
         raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
     for name in ("max_events", "count", "primer_events", "bars"):
@@ -303,6 +341,9 @@ def check(config: Config, recipe: str) -> None:
     for name in OF_MUSIC if recipe == TEXT else ("prompt",):
         if getattr(config, name) not in (None, False):
             raise OptionError(f"{spelt(name)} is for {other}, {config.run} is a run of {recipe!r}; leave it out")
+    for name in OF_TOKENS if recipe == ROLLS else ():
+        if getattr(config, name) not in (None, False):
+            raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
     if config.out.suffix.lower() == wrong:
         raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     check_files(config, suffix)
