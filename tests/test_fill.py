@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens.bars import BarsRepresentation
+from seqaudio.tokens.bounds import Bounds
 from seqaudio.vocabulary import EOS, FILL_MARKS, MOST_FILLED
 
 BARS = BarsRepresentation()
@@ -123,6 +125,26 @@ def test_everything_outside_stays_whatever_is_drawn(seed: int, first: int, count
             assert 0 <= start < end
             assert not any(a < end and start < b and p == pitch for a, b, p, _, program, track in kept if track < 2)
         assert [one.name for one in made.time_signatures] == [one.name for one in given_piece.time_signatures]
+
+
+@settings(max_examples=SAMPLES // 2, deadline=None)
+@given(st.integers(0, 100_000), st.sampled_from([(1, 2), (4, 6), (8, 9)]), st.integers(1, 3))
+def test_few_tokens_are_enough(seed: int, asked: tuple[int, int], pitches: int) -> None:
+    given_piece, ids = piece(seed), BARS.ids
+    draw = np.random.default_rng(seed)
+    tokens = np.zeros(ids.size, dtype=np.bool_)
+    tokens[ids.note + draw.choice(np.arange(55, 65), pitches, replace=False)] = True
+    tokens[ids.length(1) + draw.choice(100, 2, replace=False)] = True
+    tokens[ids.step + draw.choice(24, 2, replace=False)] = True
+    stretch = Stretch.of(BARS, given_piece, *asked, Bounds(tokens, 96))
+    bounded = np.r_[ids.step : ids.velocity, ids.note : ids.size]
+    stretch = replace(stretch, allowed=tokens | ~np.isin(np.arange(ids.size), bounded))
+    if not stretch.has_room():
+        return
+    for number in range(3):
+        middle = written(stretch, seed + number)
+        BARS.decode(stretch.joined(middle))
+        assert all(tokens[token] for token in middle if token >= ids.note or ids.step <= token < ids.velocity)
 
 
 @given(st.integers(0, 1_000))
