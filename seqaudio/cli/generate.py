@@ -19,6 +19,7 @@ import tyro
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.cli.scripts import recipe_of_run
 from seqaudio.errors import OptionError, RunError, VocabularyError
+from seqaudio.sampling_options import SamplingOptions
 from seqaudio.version import __version__
 
 if TYPE_CHECKING:
@@ -56,13 +57,12 @@ class Pieces(Protocol):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """Options of the generation."""
 
     run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation or language_modelling
     out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
     max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; a
     # piece is cut there; by default none, but of texts, and of music whose bars are not known, 1,000 after a beginning
     bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces
@@ -169,7 +169,7 @@ def drawn(
                 model,
                 representation,
                 generator=generator,
-                temperature=config.temperature,
+                **config.sampling,
                 max_events=most,
                 primer=primer,
                 minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
@@ -292,8 +292,7 @@ def check(config: Config, recipe: str) -> None:
     """Raise RunError or OptionError for a run or options that cannot work, before torch and the model are loaded."""
     if recipe not in (MUSIC, TEXT):
         raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
-    if not config.temperature > 0:
-        raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
+    check_sampling(config)
     for name in ("max_events", "count", "primer_events", "bars"):
         value = getattr(config, name)
         if value is not None and value < 1:
@@ -305,6 +304,13 @@ def check(config: Config, recipe: str) -> None:
     if config.out.suffix.lower() == wrong:
         raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     check_files(config, suffix)
+
+
+def check_sampling(options: SamplingOptions) -> None:
+    """Raise OptionError for options of the sampling out of their range."""
+    if wrong := options.out_of_range():
+        name, _, rest = wrong.partition(" ")
+        raise OptionError(f"{spelt(name)} {rest}")
 
 
 def check_files(config: Pieces, suffix: str = ".mid") -> None:
