@@ -176,6 +176,7 @@ BOUNDS: dict[str, Bounds] = {
     "program": Bounds(0, 127),
     "primer_events": Bounds(1, 10_000_000),
     "temperature": Bounds(0, 1_000, above=True),
+    "max_copied": Bounds(0, 10_000),
     "top_k": Bounds(1, 1_000_000),
     "top_p": Bounds(0, 1, above=True),
     "min_p": SHARE,
