@@ -92,10 +92,11 @@ def write_page(
     from seqaudio.files import write_bytes
     from seqaudio.rendering.gallery import Entry, gallery
 
+    nats = surprise_of(composer)
     entries = [
         Entry(
             name=midi.stem,
-            figures=figures(piece, bars, surprise_of(composer)),
+            figures=figures(piece, bars, nats),
             midi=midi.name,
             picture=picture_of(piece.notes, midi),
             wav=midi.with_suffix(".wav").name if config.wav else None,
