@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -82,8 +82,7 @@ class Config(SamplingOptions):
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
     count: int = 1  # number of pieces
-    max_copied: float | None = None  # of music: bars; a piece with a longer run that stands in a training piece, in any
-    # key, is drawn again with another seed, at most 20 times
+    max_copied: float | None = None  # of music: bars; pieces with a longer run of a training piece are drawn again
     wav: bool = False  # of music: also write NAME.wav
     png: bool = False  # of music: also write NAME.png, a piano roll
     force: bool = False  # replace existing files
@@ -103,6 +102,7 @@ def main(config: Config) -> None:
 def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them; in a folder also a page about them."""
     from seqaudio.cli.ideas import PAGE, checked_copies, drawn, write_page
+    from seqaudio.decoding.kept_wishes import described
 
     provenance = f"{describe_model(run)}; {command('generate')}"
     into = is_folder(config.out)
@@ -244,14 +244,6 @@ class Composer:
             )
         played = with_key(plan.played(notes))
         return Composed(seed, played, ids, kept_wishes(plan, bounds, notes, played))
-
-
-def described(kept: Sequence[KeptWish]) -> str:
-    """How far a piece is what was asked for, in one line."""
-    by_mask = ", ".join(str(wish) for wish in kept if wish.guaranteed)
-    others = ", ".join(str(wish) for wish in kept if not wish.guaranteed)
-    parts = [f"guaranteed by the mask: {by_mask}"] if by_mask else []
-    return "; ".join([*parts, f"set when written: {others}"] if others else parts)
 
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:

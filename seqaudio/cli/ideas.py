@@ -88,7 +88,7 @@ def write_page(
     path: Path, found: Sequence[tuple[Composed, float | None, Path]], composer: Composer, config: Config, copies: Copies
 ) -> None:
     """Write the page of pieces that were written: each with what it copies, in bars, and its MIDI file."""
-    from seqaudio.cli.generate import described
+    from seqaudio.decoding.kept_wishes import described
     from seqaudio.files import write_bytes
     from seqaudio.rendering.gallery import Entry, gallery
 

@@ -6,6 +6,7 @@ is ever drawn. Tempo, program and other metres are set when the notes are writte
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,14 @@ def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, writte
         share = float((programs == wishes.program).mean()) if len(programs) else 1.0
         found.append(KeptWish("program", str(wishes.program), share, f"{len(programs):,} notes", False))
     return found
+
+
+def described(kept: Sequence[KeptWish]) -> str:
+    """How far a piece is what was asked for, in one line."""
+    by_mask = ", ".join(str(wish) for wish in kept if wish.guaranteed)
+    others = ", ".join(str(wish) for wish in kept if not wish.guaranteed)
+    parts = [f"guaranteed by the mask: {by_mask}"] if by_mask else []
+    return "; ".join([*parts, f"set when written: {others}"] if others else parts)
 
 
 def in_key(plan: Plan, key: KeySignature, sampled: NoteSequence, written: NoteSequence) -> tuple[float, int]:
