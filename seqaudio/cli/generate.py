@@ -62,21 +62,14 @@ class Config(SamplingOptions):
     """Options of the generation."""
 
     run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation or language_modelling
-    out: (
-        Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid; or, of music, a folder,
-    )
-    # for 01.mid, 02.mid and a page that compares them, index.html
+    out: Path  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder for 01.mid .. and a page of them
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; a
-    # piece is cut there; by default none, but of texts, and of music whose bars are not known, 1,000 after a beginning
+    max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
-    key: str | None = (
-        None  # of music: such as "D minor"; no pitch outside its scale is sampled, in minor with the raised
-    )
-    # seventh
+    key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
