@@ -16,6 +16,9 @@ from seqaudio.terminal import few
 PAD, BOS, EOS = 0, 1, 2  # ids of the first three tokens of every token vocabulary
 SPECIAL_TOKENS = ("<pad>", "<bos>", "<eos>")
 NAMED = 20  # names in a message
+MOST_FILLED = 8  # bars that a model of music fills in at once
+# what a model that fills in bars has behind its vocabulary: a mark for each number of missing bars, one before them
+FILL_MARKS = (*(f"<gap_{bars}>" for bars in range(1, MOST_FILLED + 1)), "<fill>")
 UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
 
 

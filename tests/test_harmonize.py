@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +98,31 @@ def test_other_voices_have_the_pitches_that_are_allowed() -> None:
     held = HeldVoices.of(CHORALE, piece, ("soprano",), allowed)
     made = CHORALE.decode(drawn(held, 1))
     assert set(made.select(made.track > 0).pitch.tolist()) <= set(range(48, 53))
+
+
+def parallels(notes: NoteSequence) -> int:
+    """Pairs of voices that move the same way from a fifth, octave or unison to another one, at any step."""
+    grid = np.full((notes.last_tick, 4), -1)
+    for start, end, pitch, track in zip(notes.start_tick, notes.end_tick, notes.pitch, notes.track, strict=True):
+        grid[start:end, track] = pitch
+    found = 0
+    for old, new in pairwise(grid.tolist()):
+        for a, b in combinations(range(4), 2):
+            moved = min(old[a], old[b], new[a], new[b]) >= 0 and (new[a] - old[a]) * (new[b] - old[b]) > 0
+            before, after = abs(old[a] - old[b]) % 12, abs(new[a] - new[b]) % 12
+            found += moved and before in (0, 7) and after == before
+    return found
+
+
+def test_new_voices_make_no_parallels_unless_they_may() -> None:
+    few = np.zeros(CHORALE.ids.size, dtype=bool)
+    few[[CHORALE.ids.note + pitch for pitch in (48, 50, 52, 53, 55, 57, 59, 60, 62, 64)]] = True
+    counts = {}
+    for allowed in (False, True):
+        held = (HeldVoices.of(CHORALE, four_parts(seed), ("soprano",), few, allowed) for seed in range(12))
+        counts[allowed] = sum(parallels(CHORALE.decode(drawn(one, seed))) for seed, one in enumerate(held))
+    assert counts[False] == 0
+    assert counts[True] > 5
 
 
 def test_a_piece_of_one_track_is_the_voice_that_is_named() -> None:

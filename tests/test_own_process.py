@@ -1,8 +1,8 @@
 """Every command as a process of its own, once with good input and once with bad; other tests run commands in theirs.
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
-listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, the demo among the
-long checks.
+listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
+test_fill.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize",
+    "wake", "score", "harmonize", "fill",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -41,6 +41,7 @@ BAD = {
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),
     "harmonize": ("{word_run} {tune} --out {new}.mid", "keyword_recognition"),
+    "fill": ("{word_run} {tune} --bars 2 --out {new}.mid", "keyword_recognition"),
     "judge": ("{tunes} --beside {new} --out {new}", "no such folder"),
     "score": ("{word_run} {tune} --out {new}", "keyword_recognition"),
     "forecast": ("{word_run} --steps 3", "keyword_recognition"),

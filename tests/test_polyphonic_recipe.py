@@ -19,6 +19,9 @@ from seqaudio.batching import PaddedBatches, RollSequences, Transposition
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.decoding import sample_roll
 from seqaudio.evaluation.roll_baselines import Marginal, NoteMarkov, note_rates, roll_baselines
+from seqaudio.midi import read_midi
+from seqaudio.midi.writing import write_midi
+from seqaudio.notes import NoteSequence
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.tokens.roll import RollRepresentation
@@ -294,3 +297,41 @@ def test_bad_input_is_one_line(
         places["tokens"] = token_store(tmp_path).path
     given = [argument.format(**places) for argument in arguments]
     assert_refused(command("seqaudio", "train", "polyphonic_music", *given), *words)
+
+
+def test_rolls_are_generated_from_both_heads(command: Command, run: Path, independent: Path, tmp_path: Path) -> None:
+    for name, model in (("nade", run), ("sigmoid", independent)):
+        out = ("--out", tmp_path / f"{name}.mid", "--bars", "3", "--tempo", "90")
+        done = command("seqaudio", "generate", model, *out, "--count", "2", "--png")
+        assert done.returncode == 0, done.stderr
+        first, second = (read_midi(tmp_path / f"{name}-{number}.mid") for number in (1, 2))
+        assert 0 < first.last_tick <= 12 * first.ticks_per_quarter
+        assert first.pitch.tolist() != second.pitch.tolist()
+        assert np.rint(60e6 / first.tempo).tolist() == [90]
+        again = command("seqaudio", "generate", model, *out, "--count", "2", "--force")
+        assert again.returncode == 0, again.stderr
+        assert read_midi(tmp_path / f"{name}-1.mid").pitch.tolist() == first.pitch.tolist()
+
+
+def test_a_roll_goes_on_from_a_primer(command: Command, run: Path, tmp_path: Path) -> None:
+    primer = NoteSequence.from_columns([0, 480], [480, 960], [60, 64])
+    write_midi(primer, tmp_path / "primer.mid")
+    out = ("--out", tmp_path / "more.mid", "--primer", tmp_path / "primer.mid")
+    done = command("seqaudio", "generate", run, *out, "--bars", "2")
+    assert done.returncode == 0, done.stderr
+    made = read_midi(tmp_path / "more.mid")
+    begins = made.select(made.start_tick < 2 * made.ticks_per_quarter)
+    assert sorted(zip(begins.start_tick.tolist(), begins.pitch.tolist(), strict=True)) == [
+        (0, 60), (made.ticks_per_quarter, 64),
+    ]  # fmt: skip
+    long = NoteSequence.from_columns([0], [480 * 12], [60])
+    write_midi(long, tmp_path / "primer.mid")
+    assert_refused(command("seqaudio", "generate", run, *out, "--bars", "2", "--force"), "12 quarters", "--bars")
+
+
+@pytest.mark.parametrize("options", [("--metre", "3/4"), ("--wild",), ("--max-events", "9"), ("--primer-events", "3")])
+def test_options_of_tokens_are_refused_for_rolls(
+    command: Command, run: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    done = command("seqaudio", "generate", run, "--out", tmp_path / "x.mid", *options)
+    assert_refused(done, f"{options[0]} is for tokens", "leave it out")

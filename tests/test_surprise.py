@@ -180,7 +180,7 @@ def test_a_note_that_is_lost_is_told_in_one_line(command: Command, tune_run: Pat
     done = command("seqaudio", "score", tune_run, tmp_path / "drums.mid")
     assert done.returncode == 0
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"{tmp_path / 'drums.mid'}: performance kept 2 of 3 notes")
+    assert line.startswith(f"{tmp_path / 'drums.mid'}: bars kept 2 of 3 notes")
 
 
 def test_a_file_that_cannot_be_scored_does_not_stop_the_others(

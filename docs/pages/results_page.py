@@ -48,10 +48,17 @@ METRICS = {
     "accuracy": "share of {items} that got the right label",
     "nats_per_event": "negative log-likelihood in nats, the mean over {items}",
     "nats_per_character": "negative log-likelihood in nats, the mean over {items}",
+    "nats_per_note": "negative log-likelihood in nats of each note, the mean over {items}",
+    "nats_per_frame": "negative log-likelihood in nats, the mean over {items}, first frames of pieces included",
     "mse": "squared error, the mean over {items}",
 }
 # metrics that have a column beside the main one, and its heading
-MORE_METRICS = {"accuracy_clean": "without noise", "accuracy_noisy": "in noise", "mae": "mean absolute error"}
+MORE_METRICS = {
+    "accuracy_clean": "without noise",
+    "accuracy_noisy": "in noise",
+    "mae": "mean absolute error",
+    "nats_per_later_frame": "without first frames",
+}
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,7 @@ class Section:
     independent: bool = True  # whether errors of items are, so that a share of them has an interval
 
 
+ROLLS = "The published split of Boulanger-Lewandowski et al. (2012); a frame is a quarter, of Nottingham an eighth."
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
 FSDD = "seqaudio prepare fsdd --source FSDD"
@@ -127,6 +135,38 @@ SECTIONS = (
         ("demo_keywords",),
         "clips",
         "Ten words, near misses and silence; espeak-ng speaks them, with voices that training never had.",
+    ),
+    Section(
+        "Polyphonic music",
+        "JSB chorales as piano rolls: independent notes",
+        ("jsb_sigmoid",),
+        "frames",
+        ROLLS + " Published results of gated cells leave first frames out.",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+    ),
+    Section(
+        "Polyphonic music",
+        "JSB chorales as piano rolls: notes given each other",
+        ("jsb_nade",),
+        "frames",
+        ROLLS + " Published results of whole frames count first frames.",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+    ),
+    Section(
+        "Polyphonic music",
+        "Nottingham as piano rolls: independent notes",
+        ("rolls_nottingham_sigmoid",),
+        "frames",
+        ROLLS + " Published results of gated cells leave first frames out.",
+        "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
+    ),
+    Section(
+        "Polyphonic music",
+        "Nottingham as piano rolls: notes given each other",
+        ("rolls_nottingham_nade",),
+        "frames",
+        ROLLS + " Published results of whole frames count first frames.",
+        "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
     ),
     Section(
         "Music generation",

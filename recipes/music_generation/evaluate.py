@@ -14,8 +14,10 @@ from typing import Literal
 from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
+from seqaudio.decoding.filling import marks_of
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.music.filled import filled_nats
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
 from seqaudio.tokens.tonicnet import steps_of
@@ -36,7 +38,9 @@ def main(config: Config) -> None:
     folder, store = open_run(config.run, "music_generation", "tokens", config.store)
     split = store[config.split]
 
-    metrics = evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
+    model, marks = folder.model(), marks_of(folder)
+    metrics = evaluate(model, PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
+    metrics |= filled_nats(model, split, marks)
     steps = steps_of(store.settings)
     metric = "nats_per_event" if steps is None else "nats_per_note"
     baselines = ngram_baselines(store, store["train"], store["valid"], split, steps)

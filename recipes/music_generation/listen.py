@@ -40,12 +40,11 @@ class Config:
 
 def main(config: Config) -> None:
     """Print the figures of the pieces and those of the training pieces."""
-    store = Store(config.store)
     items = midi_items(config.pieces, "a folder of generated pieces")
+    training = list(training_pieces(Store(config.store)))
     heard = [one for item in items if (one := Heard.of(read_midi(item.file))) is not None]
     if not heard:
         raise SourceError(f"{config.pieces}: has no pitched notes; give a folder of generated pieces")
-    training = list(training_pieces(store))
     found = {"pieces": summary(heard), "training": summary(training), "outside": against(heard, training)}
     print(json_text(found) if config.json else "\n".join(described(found)))
 

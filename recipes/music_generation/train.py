@@ -14,17 +14,20 @@ from pathlib import Path
 
 import torch
 
-from seqaudio.batching import Lanes, PaddedBatches, Source, TokenSequences
+from seqaudio.batching import FilledBatches, FilledRows, Lanes, PaddedBatches, Source, TokenRows, TokenSequences
 from seqaudio.bptt import StoreOptions, StrategyName, TrainingOptions, TruncatedBPTT, train
 from seqaudio.cli.options import run
+from seqaudio.decoding.filling import marks_for
 from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.music.filled import filled_nats
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.models import MusicModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 from seqaudio.tokens import TokenRepresentation, representation_of
 from seqaudio.tokens.tonicnet import steps_of
+from seqaudio.vocabulary import FILL_MARKS, Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,21 +48,28 @@ def main(config: Config) -> None:
     training, valid = store["train"].head(config.limit), store["valid"]
 
     strategy = config.strategy()
-    batches: Source
-    if isinstance(strategy, TruncatedBPTT):  # pieces end to end in lanes: the state is carried from window to window
-        batches = Lanes(training, config.batch_size, strategy.batch_steps, seed=config.seed)
-    else:  # whole pieces, padded
-        batches = PaddedBatches(TokenSequences(training), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
+
+    def batched(rows: TokenRows) -> Source:
+        if isinstance(strategy, TruncatedBPTT):  # pieces end to end: the state is carried from window to window
+            return Lanes(rows, config.batch_size, strategy.batch_steps, seed=config.seed)
+        # whole pieces, padded
+        return PaddedBatches(TokenSequences(rows), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
+
+    representation = representation_of(store.settings)
+    marks = marks_for(representation, config.fill)  # of missing bars, behind the names of the store; None without
+    batches = batched(training)
+    if marks is not None:
+        batches = FilledBatches(FilledRows(training, marks, config.fill, config.seed), batched)
     # validation on whole pieces: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
-    representation = representation_of(store.settings)
     written = representation if isinstance(representation, TokenRepresentation) else None
     steps = steps_of(store.settings)  # of `tonicnet`: a net over whole steps, nats a note as published
     unit = "event" if steps is None else "note"
+    names = store.names if marks is None else Vocabulary((*store.names, *FILL_MARKS))
     description = config.music_description(
-        len(store.names), written and written.bar_places, written.look_back if written else (), steps
+        len(names), written and written.bar_places, written.look_back if written else (), steps
     )
     model = build_model(**description)
 
@@ -71,9 +81,10 @@ def main(config: Config) -> None:
         recipe="music_generation",
         description=description,
         data=store,
-        validate=lambda device: evaluate(model, valid_batches, device),
+        validate=lambda device: evaluate(model, valid_batches, device) | filled_nats(model, valid, marks, device),
         select=(f"nats_per_{unit}", "min"),
         probe_on=probe_rows(store, store.names),
+        labels=names,
     )
     if trained is None:  # the first process has the results
         return

@@ -2,6 +2,7 @@
 
 from seqaudio.batching.batch import Batch, Source
 from seqaudio.batching.clips import Clips, LabelledRecordings, labelled_clips
+from seqaudio.batching.filling import BarMarks, FilledBatches, FilledRows
 from seqaudio.batching.lanes import Lanes
 from seqaudio.batching.memory_tasks import (
     MEMORY_TASKS,
@@ -11,7 +12,7 @@ from seqaudio.batching.memory_tasks import (
     MemoryTask,
     held_out,
 )
-from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenSequences
+from seqaudio.batching.padded import Augmenter, Collate, LabelledSequences, PaddedBatches, TokenRows, TokenSequences
 from seqaudio.batching.rolls import RollSequences, Transposition
 from seqaudio.batching.series import Series, SeriesChannels, channels_of, scaling_of, series_of, statistics_of
 from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
@@ -21,10 +22,13 @@ __all__ = [
     "MEMORY_TASKS",
     "AddingProblem",
     "Augmenter",
+    "BarMarks",
     "Batch",
     "Clips",
     "Collate",
     "CopyProblem",
+    "FilledBatches",
+    "FilledRows",
     "GeneratedBatches",
     "LabelledRecordings",
     "LabelledSequences",
@@ -37,6 +41,7 @@ __all__ = [
     "SeriesLanes",
     "SeriesWindows",
     "Source",
+    "TokenRows",
     "TokenSequences",
     "Transposition",
     "WholeSeries",

@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from seqaudio.arrow_files import Split
 from seqaudio.batching.batch import Batch
+from seqaudio.batching.padded import TokenRows
 from seqaudio.vocabulary import BOS, EOS, PAD
 
 
@@ -41,7 +41,7 @@ class Lanes:
 
     continues = True
 
-    def __init__(self, split: Split, lanes: int, window: int, seed: int | None = None) -> None:
+    def __init__(self, split: TokenRows, lanes: int, window: int, seed: int | None = None) -> None:
         if lanes < 1 or window < 1:
             raise ValueError(f"lanes {lanes} and window {window} must be at least 1")
         self.split = split

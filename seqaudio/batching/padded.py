@@ -20,6 +20,21 @@ POOL = 16  # batches whose rows are sorted by length together: a larger pool pad
 Augmenter = Callable[[np.ndarray, int, str], np.ndarray]
 
 
+class TokenRows(Protocol):
+    """Sequences of token ids: a split, or what was made of one."""
+
+    @property
+    def ids(self) -> Sequence[str]: ...  # of the rows
+    @property
+    def lengths(self) -> np.ndarray: ...  # [N] int64 tokens of each row
+
+    def __len__(self) -> int: ...
+
+    def sequence(self, row: int) -> np.ndarray:
+        """The ids [T] of a row."""
+        ...
+
+
 class Collate(Protocol):
     """Turns rows of a split into a Batch."""
 
@@ -58,7 +73,7 @@ class LabelledSequences:
 class TokenSequences:
     """Token ids, each step predicting the next: inputs BOS, x1 .. xn; targets x1 .. xn, EOS."""
 
-    split: Split
+    split: TokenRows
 
     @property
     def lengths(self) -> np.ndarray:

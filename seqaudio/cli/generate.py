@@ -10,7 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,9 +33,14 @@ if TYPE_CHECKING:
     from seqaudio.tokens.repertoire import Repertoire
 
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
-MUSIC, TEXT = "music_generation", "language_modelling"
+MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
 OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png")
+# options of tokens only, which piano rolls do not have
+OF_TOKENS = (
+    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p",
+)  # fmt: skip
+ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
 
@@ -61,11 +66,11 @@ class Pieces(Protocol):
 class Config(SamplingOptions):
     """Options of the generation."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation or language_modelling
+    run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
     out: Path  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder for 01.mid .. and a page of them
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
-    bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces
+    bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
@@ -88,7 +93,7 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
-    write = write_music if recipe == MUSIC else write_texts
+    write = write_texts if recipe == TEXT else write_music
     write(RunFolder(config.run), config)
 
 
@@ -98,6 +103,11 @@ def write_music(run: RunFolder, config: Config) -> None:
     from seqaudio.decoding.kept_wishes import described
 
     provenance = f"{describe_model(run)}; {command('generate')}"
+    if run.recipe == ROLLS:
+        for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
+            print(write_piece(config, notes, path, seed, provenance))
+        warn_of_baseline(run)
+        return
     into = is_folder(config.out)
     copies = checked_copies(run, config) if into or config.max_copied is not None else None
     composer = Composer(run, config)
@@ -154,6 +164,7 @@ def preview(text: str) -> str:
 def texts(run: RunFolder, config: Config) -> Iterator[str]:
     """Sample the texts one after the other. Raises OptionError for a prompt that the model cannot continue."""
     from seqaudio.decoding.text import Characters
+    from seqaudio.models.events import narrowed
 
     characters = Characters(run.vocabulary)
     try:
@@ -164,7 +175,7 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    model = run.model()
+    model = narrowed(run.model(), len(characters.tokens))
     for seed, _ in pieces(config):
         ids, _ = draw(model, config, characters, prompt, seed)
         yield characters.decode(ids)
@@ -213,13 +224,14 @@ class Composer:
 
     def __init__(self, run: RunFolder, config: Config) -> None:
         from seqaudio.decoding.plan import Plan
+        from seqaudio.models.events import narrowed
 
         self.config = config
         self.representation = representation_of(run)
         primer = read_primer(config)
         self.primer_ids = encode_primer(self.representation, primer, config)
         self.plan = Plan(self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids)
-        self.model = run.model()
+        self.model = narrowed(run.model(), len(self.representation.tokens))
 
     def compose(self, seed: int) -> Composed:
         """The piece of a seed. Raises OptionError for an unfit primer."""
@@ -241,9 +253,45 @@ class Composer:
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    if run.recipe == ROLLS:
+        from seqaudio.notes.keys import with_key
+
+        yield from map(with_key, rolls(run, config))
+        return
     composer = Composer(run, config)
     for seed, _ in pieces(config):
         yield composer.compose(seed).notes
+
+
+def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
+    """Pieces sampled frame by frame. Raises OptionError for a primer that leaves no room."""
+    import numpy as np
+    import torch
+
+    from seqaudio.decoding.sampling import sample_roll
+    from seqaudio.tokens import RollRepresentation, build_representation
+
+    settings = run.input_setting("representation", dict[str, Any])
+    representation = build_representation(str(settings.pop("name", "")), settings)
+    assert isinstance(representation, RollRepresentation)  # a store of rolls has no other
+    given = read_primer(config)
+    primer = None if given is None else representation.encode(given)
+    quarter = representation.steps_per_quarter * representation.frames_per_step
+    frames = (config.bars or ROLL_BARS) * 4 * quarter
+    if primer is not None and len(primer) >= frames:
+        raise OptionError(
+            f"--primer {config.primer}: its {len(primer) / quarter:g} quarters leave no room within "
+            f"{frames // quarter}; give more --bars, which have four quarters each"
+        )
+    model = run.model()
+    for seed, _ in pieces(config):
+        generator = torch.Generator().manual_seed(seed)
+        roll = sample_roll(
+            model, representation, generator=generator, frames=frames, temperature=config.temperature, primer=primer
+        )
+        notes = representation.decode(roll)
+        tempo = given.tempo[:1] if given is not None else notes.tempo
+        yield replace(notes, tempo=tempo if config.tempo is None else np.array([round(60e6 / config.tempo)]))
 
 
 def wishes(config: Config) -> Wishes:
@@ -277,13 +325,13 @@ def repertoire_of(run: RunFolder) -> Repertoire | None:
 def warn_of_baseline(run: RunFolder) -> None:
     """Warn on stderr of a model that predicts its validation split no better than a baseline does."""
     from seqaudio.evaluation.finishing import lost_to
-    from seqaudio.evaluation.results import read_results
+    from seqaudio.evaluation.results import main_metric, read_results
 
     if not (run.path / "results.json").is_file():
         return
     found = read_results(run.path)
     baselines = {name: scores["valid"] for name, scores in found["baselines"].items() if "valid" in scores}
-    if lost := lost_to(found["valid"], baselines, "nats_per_event").removeprefix("; "):
+    if lost := lost_to(found["valid"], baselines, main_metric(found["valid"])).removeprefix("; "):
         print(f"warning: {run.path}: on validation {lost}", file=sys.stderr)
 
 
@@ -351,8 +399,8 @@ def is_folder(out: Path) -> bool:
 
 def check(config: Config, recipe: str) -> None:
     """Raise RunError or OptionError for a run or options that cannot work, before torch and the model are loaded."""
-    if recipe not in (MUSIC, TEXT):
-        raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r} or {TEXT!r}")
+    if recipe not in (MUSIC, ROLLS, TEXT):
+        raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r}, {ROLLS!r} or {TEXT!r}")
     check_sampling(config)
     for name in ("max_events", "count", "primer_events", "bars"):
         value = getattr(config, name)
@@ -362,8 +410,13 @@ def check(config: Config, recipe: str) -> None:
     for name in OF_MUSIC if recipe == TEXT else ("prompt",):
         if getattr(config, name) not in (None, False):
             raise OptionError(f"{spelt(name)} is for {other}, {config.run} is a run of {recipe!r}; leave it out")
+    for name in OF_TOKENS if recipe == ROLLS else ():
+        if getattr(config, name) not in (None, False):
+            raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
     if config.out.suffix.lower() == wrong:
         raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
+    if recipe == ROLLS:
+        check_output("--out", config.out, suffix, force=True)  # rolls have no folder
     check_files(config, suffix)
 
 

@@ -33,12 +33,11 @@ class Config(SamplingOptions):
     melody: tyro.conf.Positional[Path]  # MIDI file with the voices to keep
     out: Path  # MIDI file to write; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
     hold: str = "soprano"  # voices that stay as they are, with commas: soprano, alto, tenor, bass
-    tries: int = 4  # for each piece, of which the one that the model finds likeliest is written
+    parallels: bool = False  # allow parallel fifths and octaves with the new voices
+    tries: int = 8  # for each piece, of which the one that the model finds likeliest is written
     count: int = 1  # number of pieces
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    temperature: float = field(
-        default=0.8, kw_only=True
-    )  # of the sampling: below 1 more predictable, above 1 more varied
+    temperature: float = field(default=0.5, kw_only=True)  # of the sampling: below 1 more predictable, above 1 freer
     wav: bool = False  # also write NAME.wav
     png: bool = False  # also write NAME.png, a piano roll
     force: bool = False  # replace existing files
@@ -83,7 +82,7 @@ def harmonised(run: RunFolder, melody: NoteSequence, config: Config) -> Iterator
             f"a store of --representation chorale"
         )
     bounds = bounds_of(representation, repertoire_of(run))
-    held = HeldVoices.of(representation, melody, config.hold.split(","), bounds.tokens)
+    held = HeldVoices.of(representation, melody, config.hold.split(","), bounds.tokens, config.parallels)
     model = run.model()
     if not isinstance(model, EventModel):
         raise RunError(f"{run.path}: its model gives no probability of an event; harmonising needs a model of events")

@@ -36,7 +36,7 @@ class Config:
     count: int = 50  # of a run: pieces to generate
     seed: int = 1  # of a run: seed of the first piece; each one has the next seed
     temperature: float = 1.0  # of a run: of the sampling
-    max_events: int | None = None  # of a run: maximum length in tokens; by default 1,000
+    max_events: int | None = None  # of a run: maximum length in tokens; by default none
     out: Path | None = None  # folder to write judgement.json, .md and .png into
     json: bool = False  # print one JSON object instead of tables
     force: bool = False  # replace existing files in --out

@@ -25,6 +25,7 @@ COMMANDS = {
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "harmonize": "write three voices to a melody, or other voices of a chorale",
+    "fill": "write new bars into a piece, between those that stay",
     "judge": "judge generated music beside held-out music, with a check for copies",
     "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
@@ -41,7 +42,8 @@ COMMANDS = {
     "completion": "print tab completion for a shell",
 }
 
-AT_THE_END = ("doctor", "completion")  # commands that share a line: the map fits a screen of 24 lines
+# commands that share a line: the map fits a screen of 24 lines
+AT_THE_END = (("render", "show"), ("doctor", "completion"))
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options
@@ -52,7 +54,7 @@ MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio C
 def overview() -> str:
     """The text that `seqaudio` prints without arguments: a map and all commands, on one screen."""
     known = SCRIPTS | COMMANDS
-    last = {", ".join(AT_THE_END): "; ".join(known.pop(name) for name in AT_THE_END)}
+    last = {", ".join(pair): "; ".join(known.pop(name) for name in pair) for pair in AT_THE_END}
     commands = "".join(f"  {name:<11} {what}\n" for name, what in (known | last).items())
     return MAP.format(version=__version__, commands=commands)
 

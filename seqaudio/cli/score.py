@@ -84,7 +84,7 @@ def scores(run: Path, files: Sequence[Path]) -> tuple[dict[Path, Surprise], list
     from seqaudio.cli.generate import MUSIC, representation_of
     from seqaudio.evaluation.music.surprise import surprise
     from seqaudio.midi import read_midi
-    from seqaudio.models.events import EventModel
+    from seqaudio.models.events import EventModel, narrowed
     from seqaudio.prepare.music.midi_rows import check_length
     from seqaudio.run_folder import RunFolder
 
@@ -92,7 +92,7 @@ def scores(run: Path, files: Sequence[Path]) -> tuple[dict[Path, Surprise], list
     if folder.recipe != MUSIC:
         raise RunError(f"{run}: a run of {folder.recipe!r}, scoring music needs one of {MUSIC!r}")
     representation = representation_of(folder)
-    model = folder.model()
+    model = narrowed(folder.model(), len(representation.tokens))
     if not isinstance(model, EventModel):
         raise RunError(f"{run}: its model gives no probability of an event; scoring needs a model of events")
     pedal: Literal["kept", "unread"] = "kept" if representation.encodes_pedals else "unread"

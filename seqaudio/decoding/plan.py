@@ -61,6 +61,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         representation, wishes = self.representation, self.wishes
+        _ = self.metres  # refuses a metre before anything is sampled
         if wishes.bars is not None and not representation.ends_on_bars:
             raise OptionError(f"--bars {wishes.bars}: {representation.spelt} cannot be ended at a bar; leave it out")
         if wishes.bars is not None and wishes.bars % self._unit:

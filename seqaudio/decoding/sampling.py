@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,24 @@ class StepModel(Protocol):
 
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Ids [B] or frames [B, 88], and a state -> logits [B, V] or [B, 88] of the next step, and the new state."""
+
+
+@runtime_checkable
+class FrameModel(Protocol):
+    """A model that samples whole frames, whose notes may depend on each other: those of polyphonic_music."""
+
+    def initial_state(self, batch_size: int) -> Any:
+        """The state before the first frame."""
+
+    def next_frame(
+        self,
+        frames: Tensor,
+        state: Any,
+        temperature: float = 1.0,
+        legal: Tensor | None = None,
+        generator: torch.Generator | None = None,
+    ) -> tuple[Tensor, Any]:
+        """The frames [B, 88] after `frames`, which `legal` [2, 88] permits, and the new state."""
 
 
 class Tokens(Protocol):
@@ -99,7 +117,7 @@ def sample(
 
 @torch.no_grad()
 def sample_roll(
-    model: StepModel,
+    model: StepModel | FrameModel,
     representation: RollRepresentation,
     *,
     generator: torch.Generator,
@@ -109,7 +127,8 @@ def sample_roll(
 ) -> np.ndarray:
     """Sample one piano roll. `representation.decode` accepts every result.
 
-        p(key k sounds at t) = sigmoid(logit_k / temperature)  where the grammar permits both, independently per key
+        p(key k sounds at t) = sigmoid(logit_k / temperature)  where the grammar permits both, independently per key;
+                               a `FrameModel` draws the keys of a frame itself
 
     A roll has no end mark, so `frames` frames are drawn, and silent steps at the end are removed.
 
@@ -138,13 +157,17 @@ def sample_roll(
     drawn: list[np.ndarray] = []
     while len(drawn) < frames:
         inputs = torch.from_numpy(last).to(generator.device, torch.get_default_dtype())
-        logits, state = model.step(inputs[None], state)
-        if logits.shape != (1, KEYS) or not logits.isfinite().all():
-            raise ValueError(f"got logits {list(logits.shape)} or NaN in them, expected [1, {KEYS}] finite numbers")
+        legal = grammar.legal(frames - len(drawn))
+        if isinstance(model, FrameModel):
+            found, state = model.next_frame(inputs[None], state, temperature, torch.from_numpy(legal), generator)
+            last = found[0].to(torch.uint8).cpu().numpy()
+        else:
+            logits, state = model.step(inputs[None], state)
+            if logits.shape != (1, KEYS) or not logits.isfinite().all():
+                raise ValueError(f"got logits {list(logits.shape)} or NaN in them, expected [1, {KEYS}] finite numbers")
+            last = _draw_keys(logits[0], legal, temperature, generator)
         if len(drawn) < len(roll):
             last = roll[len(drawn)]
-        else:
-            last = _draw_keys(logits[0], grammar.legal(frames - len(drawn)), temperature, generator)
         try:
             grammar.push(last)
         except ValueError as error:
@@ -217,7 +240,9 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
     return events
 
 
-def _check(model: StepModel, options: SamplingOptions, max_events: int | None, minimum_events: int) -> None:
+def _check(
+    model: StepModel | FrameModel, options: SamplingOptions, max_events: int | None, minimum_events: int
+) -> None:
     if wrong := options.out_of_range():
         raise ValueError(wrong)
     if not 0 <= minimum_events <= (minimum_events if max_events is None else max_events):

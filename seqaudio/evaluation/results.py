@@ -184,6 +184,5 @@ def with_order(name: str, scores: Mapping[str, Any]) -> str:
 
 def main_metric(metrics: dict[str, float]) -> str:
     """The metric that a table shows."""
-    return next(
-        name for name in ("accuracy", "nats_per_note", "nats_per_event", *metrics) if metrics.get(name) is not None
-    )
+    first = ("accuracy", "nats_per_frame", "nats_per_note", "nats_per_event")
+    return next(name for name in (*first, *metrics) if metrics.get(name) is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -91,3 +93,22 @@ class EventModel(Model):
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
         total, count, _ = self.loss(batch, state)
         return {"nats_per_event": (float(total), count)}
+
+
+@torch.no_grad()
+def narrowed(model: Model, size: int) -> Model:
+    """A model that knows the first `size` tokens alone: the distribution over these, given that it is one of them.
+
+    For a model that was trained with marks behind its vocabulary, such as those of missing bars. A copy where the model
+    is an `EventModel` of more tokens; any other model as it is.
+    """
+    if type(model) is not EventModel or model.vocabulary_size <= size:
+        return model
+    copied = copy.deepcopy(model)
+    copied.vocabulary_size = size
+    copied.embedding = nn.Embedding(size, model.embedding.embedding_dim)
+    copied.embedding.weight.copy_(model.embedding.weight[:size])
+    copied.output = nn.Linear(model.output.in_features, size)
+    copied.output.weight.copy_(model.output.weight[:size])
+    copied.output.bias.copy_(model.output.bias[:size])
+    return copied.train(model.training)

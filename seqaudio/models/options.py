@@ -114,6 +114,9 @@ class MusicModelOptions(EventModelOptions):
 
     # bars that it looks back, where tokens write bars; `--look-back` alone: none; by default what suits the tokens
     look_back: tuple[int, ...] | None = None
+    # of the training pieces, a share of which bars are moved to the end, so that `seqaudio fill` can write bars into a
+    # piece; for tokens of `bars`, without look back
+    fill: float = 0.0
 
     def music_description(
         self,
@@ -128,9 +131,13 @@ class MusicModelOptions(EventModelOptions):
             places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
             suits: the bars that it looks back by default.
             steps: tokens of a step, and how many of them are given, as `description` takes them.
-        Raises OptionError as `description` does, and for a look back where no token writes bars.
+        Raises OptionError as `description` does, and for a look back where no token writes bars, or some are moved.
         """
-        look_back = suits if self.look_back is None else self.look_back
+        if self.fill and self.look_back:
+            raise OptionError(
+                f"--look-back {' '.join(map(str, self.look_back))} counts bars, and --fill moves them; leave out one"
+            )
+        look_back = () if self.fill else suits if self.look_back is None else self.look_back
         if not look_back:
             return self.description(vocabulary_size, steps)
         if places is None:

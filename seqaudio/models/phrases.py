@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -104,13 +104,13 @@ class PhraseModel(EventModel):
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
     ) -> tuple[Tensor, State]:
-        layers, written = self.initial_state(ids.shape[1]) if state is None else cast(PhraseState, state)
+        layers, written = self.initial_state(ids.shape[1]) if state is None else PhraseState(*state)
         earlier, written = self.look_back(ids, written, lengths, resets)
         outputs, layers = self.layers(self._inputs(ids, earlier), layers, lengths=lengths, resets=resets)
         return self._logits(outputs, earlier), PhraseState(layers, written)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        layers, written = cast(PhraseState, state)
+        layers, written = PhraseState(*state)
         earlier, written = self.look_back(inputs[None], written)
         outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
         return self._logits(outputs, earlier[0]), PhraseState(layers, written)

@@ -112,14 +112,13 @@ class BoundedNoteTokens(BoundedGrammar):
             can[part, : pitch + 1] = False
         return can
 
-    def _bound_notes(self, within: Mask, lengths: Mask, can: Mask) -> None:
-        """Keep the tokens of a note at this step. lengths: [M] those that it may have; can: [parts, 128]."""
+    def _bound_notes(self, within: Mask, lengths: Mask, free: Mask) -> None:
+        """Keep the tokens of a note at this step. lengths: [M] those that it may have; free: [parts, 128]."""
         ids = self._ids
         within[ids.kinds["Duration"]] &= lengths
-        can = can & bool(lengths.any())
-        parts: Mask = np.asarray(can.any(axis=1))
+        can: Mask = np.logical_and(free, lengths.any())
         if ids.programs:
-            within[ids.kinds["Program"]] &= parts[ids.parts]
+            within[ids.kinds["Program"]] &= can.max(axis=1)[ids.parts]
             drums = within[ids.kinds["PitchDrum"]]
             drums &= can[128, : len(drums)] | (self._part != 128)
         pitches = within[ids.kinds["Pitch"]]

@@ -20,8 +20,10 @@ from seqaudio.registry import did_you_mean
 from seqaudio.tokens.chorale import STEP_TOKENS, ChoraleGrammar, ChoraleIds, ChoraleRepresentation, time_signature_of
 from seqaudio.tokens.four_voices import VOICES, four_voices
 from seqaudio.tokens.representation import Grammar
-from seqaudio.tokens.voice import voice_of, voice_tokens
+from seqaudio.tokens.voice import HOLD, voice_of, voice_tokens
 from seqaudio.vocabulary import EOS
+
+PERFECT = (0, 7)  # semitones, octaves left out, of intervals that must not follow each other in parallel
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class HeldVoices:
     signature: int  # index of the time signature
     bars: int
     tokens_of_others: npt.NDArray[np.bool_] | None = None  # [V] those that the other voices may have; None: any
+    parallels: bool = False  # allow the other voices to move in parallel fifths and octaves
 
     @classmethod
     def of(
@@ -45,6 +48,7 @@ class HeldVoices:
         notes: NoteSequence,
         voices: Sequence[str],
         tokens_of_others: npt.NDArray[np.bool_] | None = None,
+        parallels: bool = False,
     ) -> HeldVoices:
         """The named voices of a piece. All notes of a piece of one track are the one voice that is named.
 
@@ -68,7 +72,7 @@ class HeldVoices:
         steps = representation.ids.bar_steps[signature]
         bars = -(-max(int(voice.end.max()) for voice in found.values()) // steps)
         columns = {index: voice_tokens(voice, bars * steps) for index, voice in found.items()}
-        return cls(representation, columns, signature, bars, tokens_of_others)
+        return cls(representation, columns, signature, bars, tokens_of_others, parallels)
 
     @property
     def name(self) -> str:
@@ -90,7 +94,9 @@ class HeldVoices:
 class HeldVoicesGrammar(Grammar):
     """Permits the streams of ChoraleGrammar whose held voices are those given, in exactly so many bars.
 
-    A step at which a held voice begins or ends a note must be written; at any other a free voice must change.
+    A step at which a held voice begins or ends a note must be written; at any other a free voice must change. Unless
+    `parallels` are allowed, a free voice does not move in the same direction as another one to a fifth or an octave
+    from one, if it may have any other note.
     """
 
     def __init__(self, held: HeldVoices) -> None:
@@ -107,6 +113,8 @@ class HeldVoicesGrammar(Grammar):
         self._voice = len(VOICES)
         self._changed = False
         self._sounding = [False] * len(VOICES)
+        self._before: list[int | None] = [None] * len(VOICES)  # pitch of each voice before this step, None for a rest
+        self._after: list[int | None] = [None] * len(VOICES)  # at this step, as far as it is known
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
         ids, legal = self._ids, self._inner.legal(room)
@@ -130,11 +138,29 @@ class HeldVoicesGrammar(Grammar):
         notes = slice(ids.note, ids.time_signature)
         if self._held.tokens_of_others is not None and (legal & self._held.tokens_of_others)[notes].any():
             legal[notes] &= self._held.tokens_of_others[notes]
+        if not self._held.parallels:
+            self._without_parallels(legal)
         later = range(voice + 1, len(VOICES))
         if not self._changed and not any(one not in self._changes or self._changes[one][self._row] for one in later):
             legal[ids.hold] = False  # the last chance of this step to change
             legal[ids.rest] &= self._sounding[voice]
         return legal
+
+    def _without_parallels(self, legal: npt.NDArray[np.bool_]) -> None:
+        """Take the notes from `legal` that move in parallel with a voice whose pitch at this step is known."""
+        ids, voice = self._ids, self._voice
+        before = self._before[voice]
+        if before is None:
+            return
+        allowed = legal[ids.note : ids.time_signature].copy()
+        pitches = np.arange(len(allowed))
+        for other, (old, new) in enumerate(zip(self._before, self._after, strict=True)):
+            if other == voice or old is None or new is None or new == old or abs(old - before) % 12 not in PERFECT:
+                continue
+            same_way = np.sign(pitches - before) == np.sign(new - old)
+            allowed &= ~(same_way & (np.abs(new - pitches) % 12 == abs(old - before) % 12))
+        if allowed.any():
+            legal[ids.note : ids.time_signature] = allowed
 
     def push(self, token: int) -> None:
         if not 0 <= token < self._ids.size or not self.legal()[token]:
@@ -147,10 +173,18 @@ class HeldVoicesGrammar(Grammar):
             self._row = max(self._row, self._bar * self._steps - 1)
         elif token >= ids.step:
             self._row, self._voice, self._changed = self._bar * self._steps + token - ids.step, 0, False
+            self._before = list(self._after)
+            for voice, column in self._held.columns.items():
+                self._after[voice] = self._sounds(voice, int(column[self._row]))
         elif self._voice < len(VOICES):
             self._changed |= token >= ids.note or (token == ids.rest and self._sounding[self._voice])
             self._sounding[self._voice] = token != ids.rest
+            self._after[self._voice] = self._sounds(self._voice, token)
             self._voice += 1
+
+    def _sounds(self, voice: int, token: int) -> int | None:
+        """The pitch of a voice with this token at this step; None for a rest."""
+        return token - self._ids.note if token >= self._ids.note else self._before[voice] if token == HOLD else None
 
     def shortest_end(self) -> int:
         """Fewest tokens to the end: the bars that are left, and the steps that must be written."""

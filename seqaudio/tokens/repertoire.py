@@ -58,7 +58,7 @@ class Shape:
         bars, line = Counter[str](), Fraction(0)
         signatures = {0: COMMON_TIME} | {signature.tick: signature for signature in aligned.time_signatures}
         ticks = sorted(tick for tick in signatures if tick < last)
-        ends: list[int | Fraction] = [*ticks[1:], last]
+        ends = [*map(Fraction, ticks[1:]), last]
         for begin, until in zip(ticks, ends, strict=True):
             length = bar_quarters(signatures[begin]) * aligned.ticks_per_quarter
             count = ceil((until - begin) / length)
