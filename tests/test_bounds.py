@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from seqaudio.decoding.kept_wishes import kept_wishes
 from seqaudio.decoding.plan import Plan, Wishes
 from seqaudio.decoding.sampling import sample
 from seqaudio.errors import OptionError
 from seqaudio.notes import NoteSequence, TimeSignature
+from seqaudio.notes.keys import key_name, key_named, scale_of
 from seqaudio.tokens import TokenRepresentation, build_representation
 from seqaudio.tokens.bounds import Bounds
 from seqaudio.tokens.repertoire import UNKNOWN, Lengths, Repertoire, Shape, bounds_of, metre_named
@@ -351,3 +353,83 @@ def test_a_repertoire_sums_up_its_shapes() -> None:
 def test_what_is_no_time_signature_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match=r"--metre .*, expected a time signature such as 3/4 or 6/8"):
         metre_named(text, "--metre")
+
+
+SAMPLED = [
+    *NAMES,
+    "tonicnet",
+    "tonicnet_notes",
+    *(f"miditok:{name}" for name in ("MIDILike", "Structured", "CPWord", "Octuple", "MuMIDI", "MMM", "PerTok")),
+]
+KEY_SEEDS = max(3, SEEDS // 5)
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_no_pitch_outside_a_key_is_sampled(name: str) -> None:
+    representation = representation_named(name)
+    tunes = [tune(seed) for seed in range(12)]
+    repertoire = learned(representation, tunes)
+    # the names of tokens tell their pitches
+    written = {int(pitch) for one in tunes[:3] for pitch in representation.quantise(one).pitch}
+    ids = np.unique(np.concatenate([representation.encode(one) for one in tunes[:3]]))
+    assert set(representation.token_pitches[ids].tolist()) - {-1} == written
+    for number, text in enumerate(("D minor", "Bb major", "F# minor")):
+        key = key_named(text)
+        for wild in (False, True):
+            plan = Plan(representation, repertoire, Wishes(key=key, wild=wild))
+            for seed in range(number, number + KEY_SEEDS):
+                _, bounds, notes = drawn(plan, seed, 150)
+                pitched = notes.select(~notes.is_drum)
+                assert set((pitched.pitch % 12).tolist()) <= set(scale_of(key))
+                assert notes.key_signatures == (key,)
+                (kept,) = kept_wishes(plan, bounds, notes, notes)
+                assert (kept.name, kept.asked, kept.share, kept.guaranteed) == ("key", key_name(key), 1.0, True)
+                assert str(kept) == f"key {text} (100 % of {len(pitched):,} notes)"
+
+
+@pytest.mark.parametrize("name", ["bars", "melody", "performance", "chorale", "tonicnet", "REMI"])
+def test_a_primer_keeps_its_own_pitches(name: str) -> None:
+    representation = representation_named(name)
+    tunes = [tune(seed) for seed in range(12)]
+    key = key_named("E major")
+    primer = tune(40)
+    ids = representation.encode(primer).tolist()
+    ids = ids[: len(ids) // 2 // 5 * 5]
+    plan = Plan(representation, learned(representation, tunes), Wishes(key=key), primer, ids)
+    for seed in range(KEY_SEEDS):
+        sampled, bounds, notes = drawn(plan, seed, len(ids) + 150)
+        assert sampled[: len(ids)] == ids
+        pitches = representation.token_pitches[sampled[len(ids) :]]
+        assert set((pitches[pitches >= 0] % 12).tolist()) <= set(scale_of(key))
+        (kept,) = kept_wishes(plan, bounds, representation.decode(sampled), notes)
+        assert kept.share == 1.0 and "after the primer's own" in str(kept)
+        assert not set((notes.pitch % 12).tolist()) <= set(scale_of(key))
+
+
+@pytest.mark.parametrize("name", ["bars", "melody", "performance", "chorale", "REMI"])
+def test_too_few_tokens_keep_the_key_all_the_same(name: str) -> None:
+    representation = representation_named(name)
+    key = key_named("C minor")
+    plan = Plan(representation, learned(representation, [tune(seed) for seed in range(12)]), Wishes(bars=30, key=key))
+    for seed in range(KEY_SEEDS):
+        generator = torch.Generator().manual_seed(seed)
+        bounds = plan.bounds(generator)
+        assert bounds is not None
+        model = Wilful(len(representation.tokens), seed)
+        ids = sample(
+            model, representation, generator=generator, max_events=60, grammar=representation.bounded(bounds)
+        )  # fmt: skip
+        notes = representation.decode(ids)
+        assert set((notes.pitch % 12).tolist()) <= set(scale_of(key))
+        kept = {wish.name: wish for wish in kept_wishes(plan, bounds, notes, plan.played(notes))}
+        assert kept["key"].share == 1.0 and not kept["bars"].guaranteed and kept["bars"].share < 1
+
+
+def test_a_key_that_no_token_can_keep_is_refused() -> None:
+    representation = representation_named("melody")
+    key = key_named("D minor")
+    low = [NoteSequence.from_columns([0], [480], [61])]  # one C sharp: not in C major
+    with pytest.raises(OptionError, match="--key C major: no training piece has a pitch of it"):
+        Plan(representation, learned(representation, low), Wishes(key=key_named("C major")))
+    with pytest.raises(OptionError, match="--key D minor: miditok:BEAT has no tokens of single pitches"):
+        Plan(representation_named("miditok:BEAT"), None, Wishes(key=key))  # its chords are intervals

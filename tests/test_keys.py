@@ -9,7 +9,7 @@ import pytest
 from music21 import key as music21_key
 
 from seqaudio.notes import NoteSequence
-from seqaudio.notes.keys import estimate_key, signs_of_major, with_key
+from seqaudio.notes.keys import estimate_key, key_name, key_named, scale_of, signs_of_major, with_key
 from seqaudio.notes.sequence import KeySignature
 
 # scale up, then the cadence I IV V I, as pitches above the tonic
@@ -61,3 +61,26 @@ def test_a_piece_that_has_a_key_keeps_it() -> None:
     notes = replace(piece(MAJOR), key_signatures=(KeySignature(0, 3),))
     assert with_key(notes) is notes
     assert with_key(piece(MAJOR)).key_signatures == (KeySignature(0, 0),)
+
+
+@pytest.mark.parametrize(
+    ("name", "sharps", "minor", "scale"),
+    [
+        ("C major", 0, False, "C D E F G A B"),
+        ("D minor", -1, True, "D E F G A Bb C C#"),
+        ("bb Major", -2, False, "Bb C D Eb F G A"),
+        ("F# minor", 3, True, "F# G# A B C# D E F"),
+    ],
+)
+def test_keys_are_read_by_name(name: str, sharps: int, minor: bool, scale: str) -> None:
+    classes = {"C": 0, "C#": 1, "D": 2, "Eb": 3, "E": 4, "F": 5, "F#": 6, "G": 7, "G#": 8, "A": 9, "Bb": 10, "B": 11}
+    key = key_named(name)
+    assert (key.sharps, key.minor) == (sharps, minor)
+    assert scale_of(key) == tuple(sorted(classes[note] for note in scale.split()))
+    assert key_named(key_name(key)) == key
+
+
+@pytest.mark.parametrize("name", ["", "D", "H minor", "D# major", "D dorian", "D minor major"])
+def test_other_names_are_no_keys(name: str) -> None:
+    with pytest.raises(ValueError, match="expected a key"):
+        key_named(name)

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from seqaudio.decoding import StepModel, sample, sample_roll
+from seqaudio.decoding.sampling import _draw, filtered
+from seqaudio.sampling_options import SamplingOptions
 from seqaudio.tokens import (
     ChoraleGridRepresentation,
     MelodyRepresentation,
@@ -322,3 +326,101 @@ def test_silent_steps_at_the_end_are_left_out() -> None:
 def test_rolls_that_cannot_be_drawn_are_refused(model: StepModel, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         sample_roll(model, ROLLS[0], generator=seeded(1), **options)
+
+
+def by_numpy(logits: np.ndarray, legal: np.ndarray, options: SamplingOptions) -> np.ndarray:
+    """Probabilities [V] that a token is drawn with, computed one token after the other."""
+    weights = np.where(legal, np.exp((logits - logits[legal].max()) / options.temperature), 0)
+    weights /= weights.sum()
+    order = sorted(range(len(weights)), key=lambda token: (-weights[token], token))
+    if options.top_k is not None:
+        order = order[: options.top_k]
+    if options.top_p is not None:
+        total, kept = sum(weights[token] for token in order), list[int]()
+        while not kept or sum(weights[token] for token in kept) < options.top_p * total:
+            kept.append(order[len(kept)])
+        order = kept
+    if options.min_p is not None:
+        order = [token for token in order if weights[token] >= options.min_p * weights[order[0]]]
+    chosen = np.zeros_like(weights)
+    chosen[order] = weights[order]
+    found: np.ndarray = chosen / chosen.sum()
+    return found
+
+
+logits_and_options = {
+    "logits": st.lists(st.floats(-8, 8), min_size=8, max_size=8, unique_by=lambda x: round(x, 2)),
+    "legal": st.lists(st.booleans(), min_size=8, max_size=8).filter(any),
+    "temperature": st.floats(0.3, 3),
+    "top_k": st.none() | st.integers(1, 10),
+    "top_p": st.none() | st.floats(0.01, 1),
+    "min_p": st.none() | st.floats(0, 1),
+}
+
+
+@settings(deadline=None)
+@given(**logits_and_options)
+def test_filters_are_those_of_a_direct_computation(logits: list[float], legal: list[bool], **chosen: Any) -> None:
+    options = SamplingOptions(**chosen)
+    scores, mask = np.array(logits), np.array(legal)
+    expected = by_numpy(scores, mask, options)
+    masked = torch.tensor(logits, dtype=torch.float64).masked_fill(torch.tensor(~mask), -torch.inf)
+    probabilities = torch.softmax(masked / options.temperature, dim=0)
+    kept = filtered(probabilities, options.top_k, options.top_p, options.min_p).numpy()
+    assert kept[~mask].sum() == 0 and kept.max() == probabilities.numpy().max() > 0
+    both = (kept > 0) & (expected > 0)
+    # a token may differ only where rounding decides whether a sum or a share is reached
+    if ((kept > 0) == (expected > 0)).all():
+        np.testing.assert_allclose(kept / kept.sum(), expected, rtol=1e-9, atol=1e-300)
+    else:
+        assert both.any() and np.count_nonzero((kept > 0) != (expected > 0)) == 1
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), **logits_and_options)
+def test_what_is_drawn_is_legal_and_repeats(logits: list[float], legal: list[bool], seed: int, **chosen: Any) -> None:
+    options, mask, scores = SamplingOptions(**chosen), np.array(legal), torch.tensor(logits)
+    token = _draw(scores, mask, options, seeded(seed))
+    assert mask[token] and token == _draw(scores, mask, options, seeded(seed))
+    if options.top_k == 1:
+        assert token == int(np.where(mask, scores.numpy(), -np.inf).argmax())
+
+
+def test_equal_probabilities_keep_their_token() -> None:
+    even = torch.full((4,), 0.25)
+    assert filtered(even, top_k=1).count_nonzero() == 4  # all as likely as the first
+    assert filtered(even, top_p=0.5).tolist() == [0.25, 0.25, 0, 0]
+    assert filtered(even, min_p=1.0).equal(even)
+
+
+@each
+def test_filters_that_keep_all_change_nothing(representation: TokenRepresentation) -> None:
+    model = Random(len(representation.tokens)).eval()
+    plain = sample(model, representation, generator=seeded(5), max_events=80)
+    size = len(representation.tokens)
+    for options in ({}, {"top_k": size}, {"top_p": 1.0}, {"min_p": 0.0}):
+        assert sample(model, representation, generator=seeded(5), max_events=80, **options) == plain
+    narrow = sample(model, representation, generator=seeded(5), max_events=80, top_k=3, top_p=0.9, min_p=0.05)
+    representation.decode(narrow)
+    assert narrow == sample(model, representation, generator=seeded(5), max_events=80, top_k=3, top_p=0.9, min_p=0.05)
+
+
+def test_defaults_draw_as_before() -> None:
+    """The draw without filters: a softmax of the legal logits and one multinomial."""
+    for seed in range(50):
+        logits = torch.randn(20, generator=seeded(seed))
+        legal = np.random.default_rng(seed).random(20) < 0.5
+        legal[seed % 20] = True
+        before = torch.softmax(logits.masked_fill(torch.from_numpy(~legal), -torch.inf) / 0.9, dim=0)
+        expected = int(torch.multinomial(before, 1, generator=seeded(seed)))
+        assert _draw(logits, legal, SamplingOptions(temperature=0.9), seeded(seed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"top_k": 0}, "top_k 0"), ({"top_p": 0.0}, "top_p 0"), ({"top_p": 1.5}, "top_p 1.5"), ({"min_p": -0.1}, "min_p")],
+)
+def test_filters_out_of_range_are_refused(options: dict[str, Any], words: str) -> None:
+    representation = MelodyRepresentation()
+    with pytest.raises(ValueError, match=words):
+        sample(Random(len(representation.tokens)).eval(), representation, generator=seeded(1), **options)

@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, written
+from seqaudio.cli.outputs import check_output, folder_files, written
 from seqaudio.cli.scripts import recipe_of_run
 from seqaudio.errors import OptionError, RunError, VocabularyError
+from seqaudio.sampling_options import SamplingOptions
 from seqaudio.version import __version__
 
 if TYPE_CHECKING:
+    from seqaudio.decoding.kept_wishes import KeptWish
     from seqaudio.decoding.plan import Plan, Wishes
-    from seqaudio.decoding.sampling import Tokens
+    from seqaudio.decoding.sampling import StepModel, Tokens
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
@@ -33,9 +35,11 @@ if TYPE_CHECKING:
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
-OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "wild", "wav", "png")
+OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png")
 # options of tokens only, which piano rolls do not have
-OF_TOKENS = ("primer_events", "max_events", "metre", "program", "wild")
+OF_TOKENS = (
+    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p",
+)  # fmt: skip
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
@@ -59,25 +63,24 @@ class Pieces(Protocol):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """Options of the generation."""
 
     run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
-    out: Path  # file to write, .mid or .txt; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
+    out: Path  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder for 01.mid .. and a page of them
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    temperature: float = 1.0  # of the sampling: below 1 more predictable, above 1 more varied
-    max_events: int | None = None  # maximum length in tokens, of a text in characters, with what it begins with; a
-    # piece is cut there; by default none, but of texts, and of music whose bars are not known, 1,000 after a beginning
-    bars: int | None = None  # of music: length in bars, primer included; by default as in the training pieces; piano
-    # rolls end within so many, by default 16, of four quarters each
+    max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
+    bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
+    key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
     count: int = 1  # number of pieces
+    max_copied: float | None = None  # of music: bars; pieces with a longer run of a training piece are drawn again
     wav: bool = False  # of music: also write NAME.wav
     png: bool = False  # of music: also write NAME.png, a piano roll
     force: bool = False  # replace existing files
@@ -95,10 +98,31 @@ def main(config: Config) -> None:
 
 
 def write_music(run: RunFolder, config: Config) -> None:
-    """Sample pieces of music, write and describe them."""
+    """Sample pieces of music, write and describe them; in a folder also a page about them."""
+    from seqaudio.cli.ideas import PAGE, checked_copies, drawn, write_page
+    from seqaudio.decoding.kept_wishes import described
+
     provenance = f"{describe_model(run)}; {command('generate')}"
-    for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
-        print(write_piece(config, notes, path, seed, provenance))
+    if run.recipe == ROLLS:
+        for (seed, path), notes in zip(pieces(config), generate(run, config), strict=True):
+            print(write_piece(config, notes, path, seed, provenance))
+        warn_of_baseline(run)
+        return
+    into = is_folder(config.out)
+    copies = checked_copies(run, config) if into or config.max_copied is not None else None
+    composer = Composer(run, config)
+    # all are drawn before any is written: one that cannot be drawn leaves nothing half done
+    found = [(*drawn(composer, config, seed, copies), path) for seed, path in pieces(config)]
+    if into:
+        with written(config.out):
+            config.out.mkdir(parents=True, exist_ok=True)
+    for piece, _, path in found:
+        print(write_piece(config, piece.notes, path, piece.seed, provenance))
+        if piece.kept:
+            print(f"  {described(piece.kept)}")
+    if into and copies is not None:
+        write_page(config.out / PAGE, found, composer, config, copies)
+        print(config.out / PAGE)
     warn_of_baseline(run)
 
 
@@ -140,6 +164,7 @@ def preview(text: str) -> str:
 def texts(run: RunFolder, config: Config) -> Iterator[str]:
     """Sample the texts one after the other. Raises OptionError for a prompt that the model cannot continue."""
     from seqaudio.decoding.text import Characters
+    from seqaudio.models.events import narrowed
 
     characters = Characters(run.vocabulary)
     try:
@@ -150,62 +175,92 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    for ids, _ in drawn(run, config, characters, prompt):
+    model = narrowed(run.model(), len(characters.tokens))
+    for seed, _ in pieces(config):
+        ids, _ = draw(model, config, characters, prompt, seed)
         yield characters.decode(ids)
 
 
-def drawn(
-    run: RunFolder, config: Config, representation: Tokens, primer: list[int], plan: Plan | None = None
-) -> Iterator[tuple[list[int], Bounds | None]]:
-    """The ids of each piece, those of the primer first, and its bounds. Raises OptionError for an unfit primer."""
+def draw(
+    model: StepModel, config: Config, representation: Tokens, primer: list[int], seed: int, plan: Plan | None = None
+) -> tuple[list[int], Bounds | None]:
+    """The ids of a piece, those of the primer first, and its bounds. Raises OptionError for an unfit primer."""
     import torch
 
     from seqaudio.decoding.sampling import sample
-    from seqaudio.models.events import narrowed
 
-    model = narrowed(run.model(), len(representation.tokens))
-    for seed, _ in pieces(config):
-        generator = torch.Generator().manual_seed(seed)
-        bounds = None if plan is None else plan.bounds(generator)
-        planned = bounds is not None and bounds.end is not None
-        most = config.max_events or (None if planned else MAX_EVENTS + len(primer))
-        try:
-            ids = sample(
-                model,
-                representation,
-                generator=generator,
-                temperature=config.temperature,
-                max_events=most,
-                primer=primer,
-                minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
-                grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
-            )
-        except ValueError as error:
-            raise OptionError(str(error)) from None
-        yield ids, bounds
+    generator = torch.Generator().manual_seed(seed)
+    bounds = None if plan is None else plan.bounds(generator)
+    planned = bounds is not None and bounds.end is not None
+    most = config.max_events or (None if planned else MAX_EVENTS + len(primer))
+    try:
+        ids = sample(
+            model,
+            representation,
+            generator=generator,
+            **config.sampling,
+            max_events=most,
+            primer=primer,
+            minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
+            grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
+        )
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    return ids, bounds
 
 
-def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
-    """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
-    from seqaudio.decoding.plan import Plan
-    from seqaudio.notes.keys import with_key
+@dataclass(frozen=True)
+class Composed:
+    """A piece of music as it is written."""
 
-    if run.recipe == ROLLS:
-        yield from map(with_key, rolls(run, config))
-        return
-    representation = representation_of(run)
-    primer = read_primer(config)
-    primer_ids = encode_primer(representation, primer, config)
-    plan = Plan(representation, repertoire_of(run), wishes(config), primer, primer_ids)
-    for ids, bounds in drawn(run, config, representation, primer_ids, plan):
-        notes = representation.decode(ids)
+    seed: int
+    notes: NoteSequence
+    ids: list[int]  # its tokens, those of the primer first, without BOS and EOS
+    kept: list[KeptWish]  # how far it is what was asked for
+
+
+class Composer:
+    """A model of music and the plan of its pieces. Raises OptionError for wishes or a primer that do not fit it."""
+
+    def __init__(self, run: RunFolder, config: Config) -> None:
+        from seqaudio.decoding.plan import Plan
+        from seqaudio.models.events import narrowed
+
+        self.config = config
+        self.representation = representation_of(run)
+        primer = read_primer(config)
+        self.primer_ids = encode_primer(self.representation, primer, config)
+        self.plan = Plan(self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids)
+        self.model = narrowed(run.model(), len(self.representation.tokens))
+
+    def compose(self, seed: int) -> Composed:
+        """The piece of a seed. Raises OptionError for an unfit primer."""
+        from seqaudio.decoding.kept_wishes import kept_wishes
+        from seqaudio.notes.keys import with_key
+
+        config, plan = self.config, self.plan
+        ids, bounds = draw(self.model, config, self.representation, self.primer_ids, seed, plan)
+        notes = self.representation.decode(ids)
         if bounds is not None and not bounds.may_end(notes.last_tick):
             print(
                 f"warning: a piece was cut off at --max-events {config.max_events:,}, before its last bar; raise that, "
                 f"or give --bars",
                 file=sys.stderr,
             )
-        yield with_key(plan.played(notes))
+        played = with_key(plan.played(notes))
+        return Composed(seed, played, ids, kept_wishes(plan, bounds, notes, played))
+
+
+def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
+    """The pieces of music that the options ask for, one after the other. Raises OptionError for an unfit primer."""
+    if run.recipe == ROLLS:
+        from seqaudio.notes.keys import with_key
+
+        yield from map(with_key, rolls(run, config))
+        return
+    composer = Composer(run, config)
+    for seed, _ in pieces(config):
+        yield composer.compose(seed).notes
 
 
 def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
@@ -240,15 +295,21 @@ def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 
 
 def wishes(config: Config) -> Wishes:
-    """What the options ask for. Raises OptionError for a metre that is none."""
+    """What the options ask for. Raises OptionError for a metre or a key that is none."""
     from seqaudio.decoding.plan import Wishes
+    from seqaudio.notes.keys import key_named
     from seqaudio.tokens.repertoire import metre_named
 
+    try:
+        key = None if config.key is None else key_named(config.key)
+    except ValueError as error:
+        raise OptionError(f"--key {error}") from None
     return Wishes(
         bars=config.bars,
         tempo=None if config.tempo is None else round(60e6 / config.tempo),
         metre=None if config.metre is None else metre_named(config.metre, "--metre"),
         program=config.program,
+        key=key,
         wild=config.wild,
     )
 
@@ -320,19 +381,27 @@ def encode_primer(representation: Representation, primer: NoteSequence | None, c
 
 
 def pieces(config: Pieces) -> list[tuple[int, Path]]:
-    """The seed and the MIDI file of each piece."""
+    """The seed and the file of each piece: in a folder 01, 02, and so on."""
+    if isinstance(config, Config) and is_folder(config.out):
+        width = max(2, len(str(config.count)))
+        numbers = range(1, config.count + 1)
+        return [(config.seed + n - 1, config.out / f"{n:0{width}}.mid") for n in numbers]
     if config.count == 1:
         return [(config.seed, config.out)]
     names = (config.out.with_stem(f"{config.out.stem}-{number}") for number in range(1, config.count + 1))
     return [(config.seed + number, path) for number, path in enumerate(names)]
 
 
+def is_folder(out: Path) -> bool:
+    """Whether `--out` is a folder for numbered pieces: one that exists, or a name without a suffix."""
+    return out.is_dir() or (not out.suffix and not out.exists())
+
+
 def check(config: Config, recipe: str) -> None:
     """Raise RunError or OptionError for a run or options that cannot work, before torch and the model are loaded."""
     if recipe not in (MUSIC, ROLLS, TEXT):
         raise RunError(f"{config.run}: a run of {recipe!r}, generating needs one of {MUSIC!r}, {ROLLS!r} or {TEXT!r}")
-    if not config.temperature > 0:
-        raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.9")
+    check_sampling(config)
     for name in ("max_events", "count", "primer_events", "bars"):
         value = getattr(config, name)
         if value is not None and value < 1:
@@ -346,11 +415,28 @@ def check(config: Config, recipe: str) -> None:
             raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
     if config.out.suffix.lower() == wrong:
         raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
+    if recipe == ROLLS:
+        check_output("--out", config.out, suffix, force=True)  # rolls have no folder
     check_files(config, suffix)
+
+
+def check_sampling(options: SamplingOptions) -> None:
+    """Raise OptionError for options of the sampling out of their range."""
+    if wrong := options.out_of_range():
+        name, _, rest = wrong.partition(" ")
+        raise OptionError(f"{spelt(name)} {rest}")
 
 
 def check_files(config: Pieces, suffix: str = ".mid") -> None:
     """Raise OptionError for files that cannot be written, or exist."""
+    if isinstance(config, Config) and is_folder(config.out) and suffix == ".mid":
+        kinds = [suffix, *(f".{kind}" for kind in ("wav", "png") if getattr(config, kind))]
+        for _, path in pieces(config):
+            folder_files(config.out, path.stem, kinds, config.force)
+        folder_files(config.out, "index", [".html"], config.force)
+        return
+    if suffix != ".mid":
+        check_output("--out", config.out, suffix, force=True)  # texts have no folder
     for _, path in pieces(config):
         check_output("--out", path, suffix, config.force)
         if config.wav:

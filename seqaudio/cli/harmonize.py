@@ -10,14 +10,15 @@ of the file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tyro
 
-from seqaudio.errors import OptionError, RunError
+from seqaudio.errors import RunError
+from seqaudio.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(SamplingOptions):
     """The model, the melody, and the pieces to write."""
 
     run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation, trained on the representation chorale
@@ -36,7 +37,7 @@ class Config:
     tries: int = 8  # for each piece, of which the one that the model finds likeliest is written
     count: int = 1  # number of pieces
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    temperature: float = 0.5  # of the sampling: below 1 more predictable, above 1 more varied
+    temperature: float = field(default=0.5, kw_only=True)  # of the sampling: below 1 more predictable, above 1 freer
     wav: bool = False  # also write NAME.wav
     png: bool = False  # also write NAME.png, a piano roll
     force: bool = False  # replace existing files
@@ -44,12 +45,11 @@ class Config:
 
 def main(config: Config) -> None:
     """Harmonise, write, print a line for each piece."""
-    from seqaudio.cli.generate import check_files, command, describe_model, pieces, write_piece
+    from seqaudio.cli.generate import check_files, check_sampling, command, describe_model, pieces, write_piece
     from seqaudio.midi import read_midi
     from seqaudio.run_folder import RunFolder
 
-    if not config.temperature > 0:
-        raise OptionError(f"--temperature {config.temperature}, expected a number above 0, such as 0.5")
+    check_sampling(config)
     check_files(config)
     run, melody = RunFolder(config.run), read_midi(config.melody)
     provenance = f"{describe_model(run)}; {command('harmonize')}"
@@ -90,7 +90,7 @@ def harmonised(run: RunFolder, melody: NoteSequence, config: Config) -> Iterator
         generator = torch.Generator().manual_seed(seed)
         tries = []
         for _ in range(config.tries):
-            ids = sample(model, held, generator=generator, temperature=config.temperature, max_events=held.most_tokens)
+            ids = sample(model, held, generator=generator, max_events=held.most_tokens, **config.sampling)
             tries.append((float(token_nats(model, np.array(ids)).mean()), ids))
         nats, ids = min(tries)
         yield with_key(played_as(representation.decode(ids), representation.aligned(melody))), nats

@@ -22,8 +22,9 @@ import torch
 from seqaudio.decoding.continuation import RESOLUTION, in_quarters, like_primer
 from seqaudio.errors import OptionError
 from seqaudio.notes.bars import COMMON_TIME
+from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.quantise import nearest_step
-from seqaudio.notes.sequence import NoteSequence, TimeSignature, tempo_map
+from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature, tempo_map
 from seqaudio.tokens.bounds import Bounds
 from seqaudio.tokens.repertoire import UNKNOWN, Repertoire, bar_quarters, bounds_of, metre_named
 from seqaudio.tokens.representation import TokenRepresentation
@@ -39,6 +40,7 @@ class Wishes:
     tempo: int | None = None  # microseconds per quarter
     metre: TimeSignature | None = None
     program: int | None = None  # General MIDI, counted from 0
+    key: KeySignature | None = None  # outside whose scale nothing is sampled
     wild: bool = False  # notes may be longer, and tokens others, than in any training piece
 
 
@@ -67,11 +69,35 @@ class Plan:
                 f"--bars {wishes.bars}: {representation.spelt} writes {self._unit} bars of {self.metre.name} as one; "
                 f"give a multiple of {self._unit}"
             )
-        if wishes.bars is not None and self._end_of_bar(wishes.bars) <= self._reached:
+        if wishes.bars is not None and self._end_of_bar(wishes.bars) <= self.reached:
             raise OptionError(
                 f"--bars {wishes.bars}: the primer has as many; give more, or continue its beginning alone, by "
                 f"--primer-events"
             )
+
+        if self.barred is not None:
+            self._check_key(self.barred)
+
+    def _check_key(self, barred: npt.NDArray[np.bool_]) -> None:
+        """Raise OptionError for a key that the mask cannot keep, or that has no pitch of the training pieces."""
+        name = "" if self.wishes.key is None else key_name(self.wishes.key)
+        pitches = self.representation.token_pitches
+        if not (pitches >= 0).any():
+            raise OptionError(
+                f"--key {name}: {self.representation.spelt} has no tokens of single pitches that could be left out; "
+                f"leave out --key"
+            )
+        known = bounds_of(self.representation, None if self.wishes.wild else self.repertoire).tokens
+        if not (known & ~barred & (pitches >= 0)).any():
+            raise OptionError(f"--key {name}: no training piece has a pitch of it; give another key, or --wild")
+
+    @cached_property
+    def barred(self) -> npt.NDArray[np.bool_] | None:
+        """[V] the tokens of pitches outside the key that is asked for; None without one."""
+        if self.wishes.key is None:
+            return None
+        pitches = self.representation.token_pitches
+        return (pitches >= 0) & ~np.isin(pitches % 12, scale_of(self.wishes.key))
 
     @property
     def ends_on_bar(self) -> bool:
@@ -121,7 +147,7 @@ class Plan:
         given = [(Fraction(tick, aligned.ticks_per_quarter), replace(signatures[tick], tick=0)) for tick in signatures]
         if wished is None:
             if representation.timing == "beat":  # later ones are not in the part that is continued
-                reached = Fraction(max(1, self._reached), self._steps_per_quarter)
+                reached = Fraction(max(1, self.reached), self._steps_per_quarter)
                 given = [(quarter, metre) for quarter, metre in given if quarter < reached]
             return tuple(sorted(given, key=lambda one: one[0]))
         if representation.metre_ids and any(bar_quarters(metre) != bar_quarters(wished) for _, metre in given):
@@ -136,7 +162,9 @@ class Plan:
         """The bounds of one piece, of a length drawn from those of the training pieces; None where none are known."""
         repertoire = None if self.wishes.wild else self.repertoire
         if not self.ends_on_bar:
-            return None if repertoire is None else bounds_of(self.representation, repertoire)
+            if repertoire is None and self.barred is None:
+                return None
+            return self._in_key(bounds_of(self.representation, repertoire))
         rest = 0
         if self.repertoire is not None:
             rest = min(self.repertoire.rest(self.metre.name), self._step(bar_quarters(self.metre)) - 1)
@@ -146,13 +174,18 @@ class Plan:
         bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
         if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
             bounds.tokens[list(self.representation.tempo_ids)] = True
-        return bounds
+        return self._in_key(bounds)
+
+    def _in_key(self, bounds: Bounds) -> Bounds:
+        return (
+            bounds if self.barred is None else replace(bounds, tokens=bounds.tokens & ~self.barred, barred=self.barred)
+        )
 
     def _bars(self, generator: torch.Generator) -> int:
         if self.wishes.bars is not None or self.repertoire is None:
             return self.wishes.bars or 1
         begun = 0
-        while self._end_of_bar(begun) < self._reached:
+        while self._end_of_bar(begun) < self.reached:
             begun += 1
         lengths = self.repertoire.bars(self.metre.name)
         # a primer longer than any training piece is continued by as many bars as a whole piece has
@@ -170,8 +203,8 @@ class Plan:
         return int(bar_quarters(self.representation.written_metre(self.metre)[0]) / bar_quarters(self.metre))
 
     @cached_property
-    def _reached(self) -> int:
-        """The step up to which the primer is written."""
+    def reached(self) -> int:
+        """The step up to which the primer is written; 0 without one, and where that is not known."""
         if not self.primer_ids:
             return 0
         grammar = self.representation.bounded(bounds_of(self.representation, None))
@@ -215,7 +248,7 @@ class Plan:
         return replace(timed, tempo_tick=tempo_tick, tempo=tempo)
 
     def played(self, notes: NoteSequence) -> NoteSequence:
-        """Decoded notes with the tempo, the time signatures and the program of the plan."""
+        """Decoded notes with the tempo, the time signatures, the program and the key of the plan."""
         given = notes.time_signatures
         if self.primer is not None:
             notes = like_primer(notes, self.primer, self.representation)
@@ -230,7 +263,7 @@ class Plan:
         if self.program is not None:
             program = np.where(notes.is_drum, notes.program, np.int16(self.program)).astype(np.int16)
             notes = notes.with_columns(program=program)
-        return notes
+        return notes if self.wishes.key is None else replace(notes, key_signatures=(self.wishes.key,))
 
     def _on_bar_line(self, notes: NoteSequence) -> NoteSequence:
         """The notes with those that end within half a step of the last bar line ending on it."""

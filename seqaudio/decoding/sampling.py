@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seqaudio.sampling_options import SamplingOptions
 from seqaudio.tokens.grammar import Grammar
 from seqaudio.tokens.roll import KEYS, RollRepresentation
 from seqaudio.vocabulary import BOS, EOS
@@ -59,6 +60,9 @@ def sample(
     *,
     generator: torch.Generator,
     temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
     max_events: int | None = 1000,
     primer: Sequence[int] | None = None,
     minimum_events: int = 0,
@@ -66,7 +70,7 @@ def sample(
 ) -> list[int]:
     """Sample one stream of events. `representation.decode` accepts every result.
 
-        p(x_t = v) ~ exp(logit_v / temperature)  over the v that the grammar permits at t
+        p(x_t = v) ~ exp(logit_v / temperature)  over the v that the grammar permits at t, and that `filtered` keeps
 
     The grammar permits only tokens after which the stream can be completed within `max_events`. So if the model does
     not end a stream by itself, its last events end the sounding notes. Equal generator states give equal streams.
@@ -75,6 +79,7 @@ def sample(
         model: in evaluation mode, on the device of the generator.
         generator: the only source of randomness; `torch.Generator(device).manual_seed(seed)`.
         temperature: above 0; below 1 favours probable tokens, above 1 improbable ones.
+        top_k, top_p, min_p: as in `filtered`; None: no such filter.
         max_events: most tokens in the result, primer included, EOS not counted; None: any number.
         primer: tokens with which the result begins, without BOS and EOS.
         minimum_events: EOS is not drawn before that many tokens, unless the stream could not be completed otherwise.
@@ -87,7 +92,8 @@ def sample(
         ValueError: an argument out of its range; a primer that is illegal or cannot be completed within max_events; a
             model in training mode, of another vocabulary size, or with NaN in its logits.
     """
-    _check(model, temperature, max_events, minimum_events)
+    options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
+    _check(model, options, max_events, minimum_events)
     grammar = representation.grammar() if grammar is None else grammar
     events = _prime(grammar, representation, primer, max_events)
     state = model.initial_state(1)
@@ -101,7 +107,7 @@ def sample(
         legal = grammar.legal(None if max_events is None else max_events - len(events))
         if len(events) < minimum_events and np.count_nonzero(legal) > 1:
             legal[EOS] = False
-        token = _draw(logits[0], legal, temperature, generator)
+        token = _draw(logits[0], legal, options, generator)
         grammar.push(token)
         if token == EOS:
             return events
@@ -141,7 +147,7 @@ def sample_roll(
             finite numbers.
     """
     roll = np.zeros((0, KEYS), dtype=np.uint8) if primer is None else np.asarray(primer, dtype=np.uint8)
-    _check(model, temperature, frames, len(roll))
+    _check(model, SamplingOptions(temperature=temperature), frames, len(roll))
     step = representation.frames_per_step
     if frames % step or len(roll) % step:
         raise ValueError(f"{frames} frames and a primer of {len(roll)}, expected multiples of {step}")
@@ -180,13 +186,41 @@ def _draw_keys(logits: Tensor, legal: np.ndarray, temperature: float, generator:
     return frame
 
 
-def _draw(logits: Tensor, legal: np.ndarray, temperature: float, generator: torch.Generator) -> int:
+def filtered(
+    probabilities: Tensor, top_k: int | None = None, top_p: float | None = None, min_p: float | None = None
+) -> Tensor:
+    """Probabilities [V] with those that the filters leave out set to 0, the others unchanged; the likeliest stays.
+
+    Args:
+        probabilities: [V], with sum 1.
+        top_k: at least 1; keeps the N likeliest tokens, and those as likely as the last of them.
+        top_p: above 0, at most 1; keeps the fewest likeliest tokens that together have at least this share of the
+            probability that `top_k` left; of equally likely ones those of lower ids. Source: Holtzman et al. (2020).
+        min_p: 0 to 1; keeps tokens of at least this share of the likeliest one's probability. Source: Nguyen et al.
+            (2024).
+    """
+    if top_k is not None and top_k < len(probabilities):
+        least = torch.topk(probabilities, top_k).values[-1]
+        probabilities = probabilities.masked_fill(probabilities < least, 0)
+    if top_p is not None and top_p < 1:
+        ordered, order = torch.sort(probabilities, descending=True, stable=True)
+        before = torch.cumsum(ordered.double(), dim=0) - ordered.double()  # of all likelier tokens
+        left_out = before >= top_p * ordered.double().sum()
+        left_out[0] = False
+        probabilities = probabilities.masked_fill(torch.zeros_like(left_out).scatter(0, order, left_out), 0)
+    if min_p is not None:
+        probabilities = probabilities.masked_fill(probabilities < min_p * probabilities.max(), 0)
+    return probabilities
+
+
+def _draw(logits: Tensor, legal: np.ndarray, options: SamplingOptions, generator: torch.Generator) -> int:
     """A token drawn from logits [V] among the legal ones [V]."""
     masked = logits.float().masked_fill(torch.from_numpy(~legal).to(logits.device), -torch.inf)
-    probabilities = torch.softmax(masked / temperature, dim=0)
+    probabilities = torch.softmax(masked / options.temperature, dim=0)
     if not probabilities.isfinite().all():
         raise ValueError("the model's logits contain NaN or infinity; check its training, or raise the temperature")
-    return int(torch.multinomial(probabilities, 1, generator=generator))
+    kept = filtered(probabilities, options.top_k, options.top_p, options.min_p)
+    return int(torch.multinomial(kept, 1, generator=generator))
 
 
 def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | None, max_events: int | None) -> list[int]:
@@ -206,9 +240,11 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
     return events
 
 
-def _check(model: StepModel | FrameModel, temperature: float, max_events: int | None, minimum_events: int) -> None:
-    if not 0 < temperature < float("inf"):
-        raise ValueError(f"temperature {temperature}, expected a number above 0")
+def _check(
+    model: StepModel | FrameModel, options: SamplingOptions, max_events: int | None, minimum_events: int
+) -> None:
+    if wrong := options.out_of_range():
+        raise ValueError(wrong)
     if not 0 <= minimum_events <= (minimum_events if max_events is None else max_events):
         raise ValueError(f"minimum_events {minimum_events}, max_events {max_events}: expected 0 <= minimum <= maximum")
     if getattr(model, "training", False):

@@ -1,4 +1,4 @@
-"""Estimate the key of a piece from how long each pitch class sounds.
+"""Estimate the key of a piece from how long each pitch class sounds; read keys by name, and their scales.
 
 The total durations of the twelve pitch classes are correlated with a profile of each key: listeners' ratings of how
 well each pitch class fits it. Source: Krumhansl (1990), the algorithm of Krumhansl & Schmuckler with the profiles of
@@ -19,6 +19,8 @@ MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 # tonics from seven flats to seven sharps
 _MAJOR_TONICS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
 _MINOR_TONICS = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
+MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)  # semitones above the tonic
+MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10, 11)  # natural, and the raised seventh
 RELATIVE_MAJOR = 3  # semitones from a minor tonic up to the tonic of its relative major
 
 
@@ -63,3 +65,25 @@ def tonic_name(key: KeySignature) -> str:
 def key_name(key: KeySignature) -> str:
     """The name of a key, such as `Bb major`."""
     return f"{tonic_name(key)} {'minor' if key.minor else 'major'}"
+
+
+def key_named(text: str) -> KeySignature:
+    """The key of a name such as `D minor` or `Bb major`, at tick 0.
+
+    Raises ValueError for any other text, and for keys of more than seven accidentals, such as D# major.
+    """
+    tonic, _, mode = text.strip().partition(" ")
+    tonic, mode = tonic[:1].upper() + tonic[1:], mode.strip().lower()
+    tonics = {"major": _MAJOR_TONICS, "minor": _MINOR_TONICS}.get(mode, ())
+    if tonic not in tonics:
+        raise ValueError(
+            f"{text!r}, expected a key of at most seven accidentals, such as D minor, Bb major or F# minor"
+        )
+    return KeySignature(0, tonics.index(tonic) - 7, mode == "minor")
+
+
+def scale_of(key: KeySignature) -> tuple[int, ...]:
+    """The pitch classes of a key, rising, 0 for C: of a minor key its natural scale and the raised seventh degree."""
+    tonic = (key.sharps * 7 + (9 if key.minor else 0)) % 12  # A minor has the signature of C major
+    degrees = MINOR_SCALE if key.minor else MAJOR_SCALE
+    return tuple(sorted((tonic + degree) % 12 for degree in degrees))

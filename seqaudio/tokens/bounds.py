@@ -31,6 +31,7 @@ class Bounds:
         None  # the bar line at which the piece ends, beyond which nothing sounds; None: it may end anywhere
     )
     rest: int = 0  # the last note ends at most that long before `end`
+    barred: Mask | None = None  # [V] tokens that are never sampled, not even where the base alone decides
 
     def may_end(self, step: int) -> bool:
         """Whether a piece whose last note ends at that step may end there."""
@@ -40,7 +41,8 @@ class Bounds:
 class BoundedGrammar(Grammar):
     """A grammar within bounds. A stream that begins outside them, such as a primer, is followed all the same.
 
-    With a limit of tokens that is too small for the bounds the base alone decides how the piece is closed.
+    With a limit of tokens that is too small for the bounds the base alone decides how the piece is closed, by
+    any tokens but those that are barred.
     """
 
     def __init__(self, base: Grammar, bounds: Bounds) -> None:
@@ -53,6 +55,10 @@ class BoundedGrammar(Grammar):
             return within
         if room is None:
             raise ValueError("no token that the training pieces have can lead to an end within their bounds")
+        if self.bounds.barred is not None:
+            legal &= ~self.bounds.barred
+            if not legal.any():
+                raise ValueError("no token of the key can come next; raise the length, or choose another key")
         return legal
 
     def push(self, token: int) -> None:

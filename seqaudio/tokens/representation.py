@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
@@ -32,6 +33,7 @@ __all__ = [
     "representation_of",
 ]
 
+NOTE_TOKEN = re.compile(r"(?:\d+:)?(?:note|on|Pitch|NoteOn)_(\d+)")  # the names of tokens that sound a pitch
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
 
 
@@ -187,6 +189,16 @@ class TokenRepresentation(Representation):
     def tokens(self) -> tuple[str, ...]:
         """All tokens as readable strings; the index is the id."""
         return SPECIAL_TOKENS + self.event_tokens
+
+    @cached_property
+    def token_pitches(self) -> npt.NDArray[np.int64]:
+        """[V] the pitch that each token lets sound, drums excepted; -1 for other tokens.
+
+        By the names of the tokens, such as `note_60`. No note has another pitch than that of one of its tokens. All are
+        -1 where tokens write pitches otherwise.
+        """
+        found = [NOTE_TOKEN.fullmatch(token) for token in self.tokens]
+        return np.array([-1 if match is None else int(match[1]) for match in found], dtype=np.int64)
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.notes.sequence import NoteSequence
+from seqaudio.tokens.bounds import BoundedGrammar, Bounds, SeenTokens
 from seqaudio.tokens.four_voices import VOICES, FourVoiceRepresentation, four_voices
 from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, Grammar, refuse_special
 from seqaudio.tokens.voice import Voice
@@ -69,6 +70,14 @@ class _TonicNetRepresentation(FourVoiceRepresentation):
 
     def grammar(self) -> Grammar:
         return StepGrammar(self.with_chords)
+
+    def bounded(self, bounds: Bounds) -> BoundedGrammar:
+        """A new grammar within bounds; where tokens are barred, only chords that the others can sound."""
+        if bounds.barred is None:
+            return super().bounded(bounds)
+        pitches = self.token_pitches[bounds.tokens]
+        classes = tuple(sorted({int(pitch) % 12 for pitch in pitches if pitch >= 0}))
+        return SeenTokens(StepGrammar(self.with_chords, classes, bool(bounds.tokens[REST])), bounds)
 
     def _notes(self, events: list[int]) -> NoteSequence:
         ids = np.array(events, dtype=np.int64).reshape(-1, self.step_tokens)[:, -len(VOICES) :]
@@ -150,8 +159,9 @@ def steps_of(settings: Mapping[str, Any]) -> Steps | None:
 class StepGrammar(Grammar):
     """Whole steps; voices that have the chord of their step; the last step is not silent."""
 
-    def __init__(self, with_chords: bool) -> None:
+    def __init__(self, with_chords: bool, classes: tuple[int, ...] = tuple(range(12)), rests: bool = True) -> None:
         self._chords = with_chords
+        self._choice = (classes, rests)  # pitch classes that voices may have, and whether they may be silent
         self._tokens = len(VOICES) + with_chords  # of a step
         self._size = CHORD + with_chords * len(CHORDS)
         self._place = 0  # in the step, of the token that comes next
@@ -205,12 +215,12 @@ class StepGrammar(Grammar):
         needed[EOS] = 0
         legal[EOS] = not self._place and not self._silent
         if self._voice < 0:
-            legal[CHORD:] = True
+            legal[CHORD:] = _reachable(len(VOICES), *self._choice)[0]
             needed[CHORD + NONE] += self._tokens  # a silent step needs another one after it
         else:
             left = len(VOICES) - 1 - self._voice
             classes = (self._classes if self._voice else 0) | _bits()
-            legal[REST:CHORD] = _reachable(left)[classes, self._chord] if self._chords else True
+            legal[REST:CHORD] = _reachable(left, *self._choice)[classes, self._chord] if self._chords else True
             silent = self._chord == NONE if self._chords else not left and not classes[0]
             needed[REST] += silent * self._tokens
         return legal if room is None else legal & (needed <= room)
@@ -273,16 +283,20 @@ def _bits() -> npt.NDArray[np.int64]:
     return np.array([0, *(1 << pitch % 12 for pitch in range(LOWEST, HIGHEST + 1))])
 
 
-@lru_cache(maxsize=5)
-def _reachable(voices: int) -> npt.NDArray[np.bool_]:
-    """[4096, 50] which chords may be those of a step, by its pitch classes so far as bits and `voices` to come."""
+@lru_cache(maxsize=64)
+def _reachable(voices: int, classes: tuple[int, ...] = tuple(range(12)), rests: bool = True) -> npt.NDArray[np.bool_]:
+    """[4096, 50] which chords may be those of a step, by its pitch classes so far as bits and `voices` to come.
+
+    classes, rests: what the voices to come may sound, and whether they may be silent.
+    """
     reachable = np.zeros((1 << 12, len(CHORDS)), dtype=np.bool_)
     sizes = np.array([mask.bit_count() for mask in range(1 << 12)])
     for mask in np.flatnonzero(sizes <= len(VOICES) - voices).tolist():
         if not voices:
             reachable[mask, chord_of(frozenset(bit for bit in range(12) if mask >> bit & 1))] = True
         else:
-            reachable[mask] = _reachable(voices - 1)[[mask, *(mask | 1 << bit for bit in range(12))]].any(axis=0)
+            after = [*([mask] if rests else []), *(mask | 1 << bit for bit in classes)]
+            reachable[mask] = _reachable(voices - 1, classes, rests)[after].any(axis=0)
     return reachable
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -34,6 +35,7 @@ from seqaudio.tokens.miditok.tokeniser import (
 from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, Grammar, TokenRepresentation
 
 Steps = npt.NDArray[np.int64]
+DRUM_TOKEN = re.compile(r"(?:\d+:)?(?:PitchDrum|DrumOn)_(\d+)")
 
 
 @REPRESENTATIONS.register("miditok")
@@ -113,6 +115,21 @@ class MidiTokRepresentation(TokenRepresentation):
     @property
     def writes_programs(self) -> bool:
         return self.library.programs
+
+    @cached_property
+    def token_pitches(self) -> npt.NDArray[np.int64]:
+        """As in other representations, with two exceptions.
+
+        BEAT writes the lower notes of a chord as intervals, so none of its tokens tells a pitch. A learned grammar lets
+        drum tokens follow any program, where they sound as notes, so they count as pitches.
+        """
+        found = super().token_pitches
+        if self.tokeniser == "BEAT":
+            return np.full_like(found, -1)
+        if self.tokeniser in ("REMI", "TSD"):
+            return found
+        drums = [DRUM_TOKEN.fullmatch(token) for token in self.tokens]
+        return np.array([pitch if drum is None else int(drum[1]) for pitch, drum in zip(found, drums, strict=True)])
 
     @property
     def event_tokens(self) -> tuple[str, ...]:
