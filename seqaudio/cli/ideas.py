@@ -139,9 +139,10 @@ def surprise_of(composer: Composer) -> Callable[[list[int]], float | None]:
 
 def picture_of(notes: NoteSequence, midi: Path) -> bytes:
     """The piano roll of a piece as PNG."""
+    from seqaudio.files import read_plain
     from seqaudio.rendering.piano_roll import draw_piano_roll
 
     with TemporaryDirectory() as folder:
         path = Path(folder) / "roll.png"
         draw_piano_roll(notes, path, title=midi.stem)
-        return path.read_bytes()
+        return read_plain(path)

@@ -215,6 +215,8 @@ class Stretch:
     def latest(self) -> Ints:
         """[128] the last step of the last bar at which a note of each pitch may begin; -1 for none."""
         ids = self.representation.ids
+        if not self.lengths.any():
+            return np.full(PITCHES, -1, dtype=np.int64)
         shortest = int(np.argmax(self.lengths)) + 1
         steps = np.arange(self.lines[-2], self.lines[-1])
         steps = steps[self.allowed[ids.step + steps - self.lines[-2]] & (steps >= self.earliest)]
