@@ -26,7 +26,7 @@ class SamplingOptions:
         return {field.name: getattr(self, field.name) for field in fields(SamplingOptions)}
 
     def out_of_range(self) -> str:
-        """What is wrong with the first value that no sampling can have, such as `top_k 0, expected ...`, or nothing."""
+        """The fault of the first value that is out of range, such as `top_k 0, expected ...`, or nothing."""
         if not 0 < self.temperature < float("inf"):
             return f"temperature {self.temperature}, expected a number above 0, such as 0.9"
         if self.top_k is not None and self.top_k < 1:

@@ -48,7 +48,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Answers:
-    """What listeners said of each piece, [I] each."""
+    """The listeners' answers, [I] each by piece."""
 
     responses: Floats
     bach: Floats  # that took it for Bach

@@ -295,7 +295,7 @@ def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 
 
 def wishes(config: Config) -> Wishes:
-    """What the options ask for. Raises OptionError for a metre or a key that is none."""
+    """The wishes that the options state. Raises OptionError for an invalid metre or key."""
     from seqaudio.decoding.plan import Wishes
     from seqaudio.notes.keys import key_named
     from seqaudio.tokens.repertoire import metre_named
@@ -315,7 +315,7 @@ def wishes(config: Config) -> Wishes:
 
 
 def repertoire_of(run: RunFolder) -> Repertoire | None:
-    """What its training pieces have in common; None for a run that is older, or whose store does not know it."""
+    """The statistics of its training pieces; None for a run, or a store, that was made without them."""
     from seqaudio.tokens.repertoire import Repertoire
 
     found: Repertoire | None = run.input_setting("repertoire", Repertoire | None)

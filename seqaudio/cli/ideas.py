@@ -127,7 +127,7 @@ def figures(piece: Composed, copied: float | None, nats: Callable[[list[int]], f
 
 
 def surprise_of(composer: Composer) -> Callable[[list[int]], float | None]:
-    """What gives the nats an event of a piece's tokens and of its end; None of a model without probabilities."""
+    """A function from the tokens of a piece to its nats an event; it returns None for a model without probabilities."""
     from seqaudio.evaluation.music.surprise import token_nats
     from seqaudio.models.events import EventModel
 

@@ -182,7 +182,7 @@ class Stretch:
 
     @property
     def context(self) -> list[int]:
-        """What the model reads first: the bars before, the mark of the gap, the bars behind, the mark `<fill>`."""
+        """The prefix that the model reads: the bars before, the mark of the gap, the bars behind, the mark `<fill>`."""
         marks = self.marks
         return [*self.before.tolist(), marks.gap(len(self.metres)), *self.behind.tolist(), marks.fill]
 

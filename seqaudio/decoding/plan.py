@@ -34,7 +34,7 @@ Metres = tuple[tuple[Fraction, TimeSignature], ...]  # time signatures, and the 
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is asked for; None leaves it to the primer and to the training pieces."""
+    """Options of a piece; None leaves one to the primer and to the training pieces."""
 
     bars: int | None = None  # of the whole piece, primer included
     tempo: int | None = None  # microseconds per quarter
@@ -200,7 +200,8 @@ class Plan:
         """How many bars of the metre are one bar that the representation fills."""
         if not self.representation.fills_bars:
             return 1
-        return int(bar_quarters(self.representation.written_metre(self.metre)[0]) / bar_quarters(self.metre))
+        written = self.representation.written_metre(self.metre)
+        return 1 if written is None else int(bar_quarters(written[0]) / bar_quarters(self.metre))
 
     @cached_property
     def reached(self) -> int:
@@ -284,6 +285,5 @@ def _fits(representation: TokenRepresentation, metre: TimeSignature) -> bool:
     """Whether bars of a metre are whole numbers of steps, and of the bars that the representation writes."""
     if representation.timing == "beat" and (bar_quarters(metre) * representation.decode([]).ticks_per_quarter) % 1:
         return False
-    if not representation.metre_ids:
-        return True
-    return bar_quarters(representation.written_metre(metre)[0]) % bar_quarters(metre) == 0
+    written = representation.written_metre(metre)
+    return written is None or bar_quarters(written[0]) % bar_quarters(metre) == 0

@@ -1,4 +1,4 @@
-"""What a listener would notice first of pieces: length, metre, tempo, very long notes, phrases that return, the end."""
+"""Measure what a listener notices first: length, metre, tempo, very long notes, phrases that return, the end."""
 
 from __future__ import annotations
 

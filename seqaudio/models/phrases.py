@@ -16,7 +16,7 @@ OFFSETS = 16  # tokens behind a step that have places of their own; later ones s
 
 
 class Written(NamedTuple):
-    """What was written in the last bars of each row, and where the row is.
+    """A buffer of the tokens of the last bars of each row, and the position of the row.
 
     tokens: [B, R (S + 1) O] int64: bar number times V, plus the token that stood at the place of a bar; 0 for nothing.
     place: [B, 4] int64: a number below that of the piece's first bar, number of this bar, step of the bar plus 1 (0
@@ -129,7 +129,7 @@ class PhraseModel(EventModel):
     def look_back(
         self, ids: Tensor, written: Written, lengths: Tensor | None = None, resets: Tensor | None = None
     ) -> tuple[Tensor, Written]:
-        """What followed the place of each token some bars earlier.
+        """The token that followed the same position some bars earlier, for each token.
 
         Args:
             ids: [T, B]. lengths: [B], of rows that are shorter. resets: [T, B], before which tokens a piece begins.

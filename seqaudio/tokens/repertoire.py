@@ -195,9 +195,10 @@ def bounds_of(
         tokens[EOS] = True
     if metre is not None and repertoire is not None and metre.name not in repertoire.metres:
         _add_places(representation, tokens)
-    if metre is not None and representation.metre_ids:
+    written = None if metre is None else representation.written_metre(metre)
+    if written is not None:
         tokens[list(representation.metre_ids)] = False
-        tokens[representation.written_metre(metre)[1]] = True
+        tokens[written[1]] = True
     return Bounds(tokens, ANY_LENGTH if repertoire is None else repertoire.longest, end, rest)
 
 

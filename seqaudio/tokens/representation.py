@@ -170,9 +170,9 @@ class TokenRepresentation(Representation):
         """The ids of the tokens that write a time signature; empty where none do."""
         return range(0)
 
-    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int]:
-        """The time signature that tokens write for one, and the id of that token; only where `metre_ids` has any."""
-        raise NotImplementedError(f"{self.spelt} writes no time signatures")
+    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int] | None:
+        """The time signature that tokens write for one, and the id of that token; None where no token writes any."""
+        return None
 
     def bounded(self, bounds: Bounds) -> BoundedGrammar:
         """A new grammar within bounds, at the beginning of a stream.

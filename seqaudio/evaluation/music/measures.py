@@ -1,4 +1,4 @@
-"""What is measured of each piece: counts for distributions, and plain numbers, all as sums over pieces.
+"""Measure pieces: counts for distributions, and plain numbers, all as sums over pieces.
 
 A distribution has bins that are the same for all music, so that two sets of pieces can be compared. A number of a set
 is a sum of numerators over a sum of denominators, one pair for each piece: for a mean over pieces the denominators are
@@ -119,7 +119,7 @@ VOICE_LEADING: Mapping[str, Number] = {
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of one piece."""
+    """The measures of one piece."""
 
     counts: Mapping[str, Floats]  # by name of the distribution, [bins]
     numbers: Mapping[str, tuple[float, float]]  # numerator and denominator; without those that cannot be measured

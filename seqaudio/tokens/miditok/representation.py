@@ -194,7 +194,9 @@ class MidiTokRepresentation(TokenRepresentation):
         kind = self._note_tokens.kinds["TimeSig"]
         return range(kind.start, kind.stop)
 
-    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int]:
+    def written_metre(self, metre: TimeSignature) -> tuple[TimeSignature, int] | None:
+        if not self.metre_ids:
+            return None
         quarters = quarters_of(metre)
         return TimeSignature(0, quarters, 4), self.metre_ids[quarters - 1]
 
