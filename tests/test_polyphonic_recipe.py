@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import shutil
@@ -18,6 +19,7 @@ from made_up import roll_store, token_store
 from seqaudio.batching import PaddedBatches, RollSequences, Transposition
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.decoding import sample_roll
+from seqaudio.errors import OptionError
 from seqaudio.evaluation.roll_baselines import Marginal, NoteMarkov, note_rates, roll_baselines
 from seqaudio.midi import read_midi
 from seqaudio.midi.writing import write_midi
@@ -335,3 +337,27 @@ def test_options_of_tokens_are_refused_for_rolls(
 ) -> None:
     done = command("seqaudio", "generate", run, "--out", tmp_path / "x.mid", *options)
     assert_refused(done, f"{options[0]} is for tokens", "leave it out")
+
+
+def test_a_study_compares_cells_of_equal_size_and_reads_test_once_a_cell(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = load(recipes("study.py")["polyphonic_music"])
+    config = study.Config(
+        store=store, out=tmp_path / "cells", cells=("elman", "lstm"), parameters=40_000, epochs=2, device="cpu"
+    )
+    study.main(config)
+    table = capsys.readouterr().out.splitlines()[-2:]
+    for cell, line in zip(config.cells, table, strict=True):
+        runs = sorted((config.out / f"cells_{store.name}_sigmoid_{cell}_1").iterdir())
+        found = [results(run) for run in runs]
+        assert [data["parameters"] for data in found] == [pytest.approx(40_000, rel=0.02)] * 2
+        best = min(found, key=lambda data: data["valid"]["nats_per_later_frame"])
+        assert [data["test"] is not None for data in found] == [data is best for data in found]
+        assert f"{best['test']['nats_per_later_frame']:.5f}" in line
+        assert best["tuning"]["learning_rates"].keys() == {"0.003", "0.01"}
+
+    study.main(config)  # finished runs are kept
+    assert capsys.readouterr().out.splitlines()[-2:] == table
+    with pytest.raises(OptionError, match=r"elman has .* parameters at its nearest width"):
+        study.main(dataclasses.replace(config, out=tmp_path / "tiny", parameters=700))

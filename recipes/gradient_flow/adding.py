@@ -15,6 +15,7 @@ from typing import Any
 from seqaudio.batching import AddingProblem, held_out
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.evaluation.results import machine
+from seqaudio.evaluation.trials import choose
 
 CELLS = ("elman", "elman_relu@identity", "lstm", "lstm@chrono={length}", "gru", "min_gru@chrono={length}")
 SOLVED = 0.1  # share of the constant guess's error that a cell has to come under
@@ -141,7 +142,7 @@ def _options(study: AddingStudy, cell: str, folder: Path) -> dict[int, tuple[Any
 
 def _row(study: AddingStudy, config: Any, cell: str) -> dict[str, Any] | None:
     tried = [trials.run_trial(trials.options_of(config, cell, rate)) for rate in study.learning_rates]
-    chosen = trials.choose(tried, AddingProblem.metric)
+    chosen = choose(tried, AddingProblem.metric)
     if chosen is None:
         return None
     data = trials.read_test(chosen, tried, AddingProblem.metric)

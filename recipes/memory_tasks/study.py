@@ -16,6 +16,7 @@ from typing import Any, Literal
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.evaluation.results import publish
+from seqaudio.evaluation.trials import choose, table
 
 CELLS = (
     "elman",
@@ -62,28 +63,12 @@ def main(config: Config) -> None:
     rows: dict[str, dict[str, Any] | None] = {}
     for cell, plan in plans.items():
         tried = [trials.run_trial(options) for options in plan]
-        chosen = trials.choose(tried, task.metric)
+        chosen = choose(tried, task.metric)
         name = trials.row_name(config, cell)
         rows[name] = None if chosen is None else trials.read_test(chosen, tried, task.metric)
         if chosen is not None and config.publish is not None:
             publish(chosen.options.run, name, config.publish)
     print(table(rows, task.metric))
-
-
-def table(rows: dict[str, dict[str, Any] | None], metric: str) -> str:
-    """The results of each cell, as lines of equal columns."""
-    lines = [f"{'':<44}{'parameters':>11}{'valid':>10}{'test':>10}{'seconds':>9}  {metric} by learning rate"]
-    for name, data in rows.items():
-        if data is None:
-            lines.append(f"{name:<44}  no trial has ended with finite gradients")
-            continue
-        rates = data["tuning"]["learning_rates"].items()
-        tried = ", ".join(f"{rate}: {'broke off' if value is None else f'{value:.5f}'}" for rate, value in rates)
-        lines.append(
-            f"{name:<44}{data['parameters']:>11,}{data['valid'][metric]:>10.5f}{data['test'][metric]:>10.5f}"
-            f"{data['tuning']['wall_seconds']:>9,.0f}  {tried}"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":
