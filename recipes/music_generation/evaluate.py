@@ -18,6 +18,7 @@ from seqaudio.decoding.filling import marks_of
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.music.filled import filled_nats
+from seqaudio.evaluation.music.per_note import notes_of, with_notes
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.evaluation.results import record_test
 from seqaudio.tokens.tonicnet import steps_of
@@ -44,6 +45,9 @@ def main(config: Config) -> None:
     steps = steps_of(store.settings)
     metric = "nats_per_event" if steps is None else "nats_per_note"
     baselines = ngram_baselines(store, store["train"], store["valid"], split, steps)
+    notes = notes_of(store, split)
+    metrics = with_notes(metrics, notes)
+    baselines = {name: with_notes(scores, notes) for name, scores in baselines.items()}
     if config.split == "test":
         record_test(config.run, metrics, baselines, store)
     if config.json:
@@ -53,6 +57,8 @@ def main(config: Config) -> None:
         f"{config.split} {metrics[metric]:.4f} {metric.replace('_', ' ')} over {metrics['count']:,} events; "
         f"{describe_baselines(baselines, metric)}{lost_to(metrics, baselines, metric)}"
     )
+    if steps is None and notes:
+        print(f"{metrics['nats_per_note']:.4f} nats a note; {describe_baselines(baselines, 'nats_per_note')}")
 
 
 if __name__ == "__main__":
