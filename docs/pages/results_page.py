@@ -58,6 +58,7 @@ MORE_METRICS = {
     "accuracy_noisy": "in noise",
     "mae": "mean absolute error",
     "nats_per_later_frame": "without first frames",
+    "nats_per_decoded_note": "nats a note",
 }
 
 
@@ -74,7 +75,7 @@ class Section:
     independent: bool = True  # whether errors of items are, so that a share of them has an interval
 
 
-ROLLS = "The published split of Boulanger-Lewandowski et al. (2012); a frame is a quarter, of Nottingham an eighth."
+ROLLS = "The published split of Boulanger-Lewandowski et al. (2012); a frame is an eighth, of JSB a quarter."
 SERIES_NOTE = "Values are standardised with mean and standard deviation of the training rows."
 MEMORY_STUDY = "One study trains them all: [recipes/memory_tasks](../recipes/memory_tasks/README.md)."
 FSDD = "seqaudio prepare fsdd --source FSDD"
@@ -167,6 +168,60 @@ SECTIONS = (
         "frames",
         ROLLS + " Published results of whole frames count first frames.",
         "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
+    ),
+    *(
+        Section(
+            "Polyphonic music",
+            f"{title} as piano rolls: independent notes",
+            (f"rolls_{name}_sigmoid",),
+            "frames",
+            ROLLS + " Published results of gated cells leave first frames out.",
+            f"seqaudio prepare polyphonic --set {name} --source FOLDER --out stores/{name}",
+        )
+        for name, title in (("musedata", "MuseData"), ("piano_midi", "Piano-midi.de"))
+    ),
+    Section(
+        "Polyphonic music",
+        "JSB chorales as piano rolls: six cells of equal size",
+        ("cells_jsb_sigmoid",),
+        "frames",
+        ROLLS + " Equal parameters, epochs, dropouts and learning rates tried; one study trains them all.",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+    ),
+    *(
+        Section(
+            "Music generation",
+            f"JSB chorales, TonicNet's protocol{about}",
+            (name,),
+            "events",
+            "The mean over the notes of a piece, then over pieces.",
+            f"seqaudio prepare jsb_chorales --source FOLDER --representation {name} --transpose --out stores/{name}",
+        )
+        for name, about in (("tonicnet", " with chords"), ("tonicnet_notes", ", without chords"))
+    ),
+    Section(
+        "Music generation",
+        "Nottingham folk tunes, versions of a tune kept together",
+        ("tunes_bars",),
+        "events",
+        "End marks are events, too.",
+        "seqaudio prepare midi_folder --source NOTTINGHAM --out stores/tunes",
+    ),
+    Section(
+        "Music generation",
+        "Bach's chorales",
+        ("chorales",),
+        "events",
+        "From music21, with the voices and bars of each; end marks are events, too.",
+        "seqaudio prepare bach_chorales --out stores/chorales",
+    ),
+    Section(
+        "Music generation",
+        "Piano-midi.de",
+        ("pianode_bars",),
+        "events",
+        "End marks are events, too.",
+        "seqaudio prepare piano_midi --source FOLDER --representation bars --out stores/pianode",
     ),
     Section(
         "Music generation",

@@ -58,7 +58,8 @@ def main(config: Config) -> None:
         f"{describe_baselines(baselines, metric)}{lost_to(metrics, baselines, metric)}"
     )
     if steps is None and notes:
-        print(f"{metrics['nats_per_note']:.4f} nats a note; {describe_baselines(baselines, 'nats_per_note')}")
+        per_note = "nats_per_decoded_note"
+        print(f"{metrics[per_note]:.4f} nats a note; {describe_baselines(baselines, per_note)}")
 
 
 if __name__ == "__main__":

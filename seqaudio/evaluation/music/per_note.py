@@ -18,7 +18,7 @@ def notes_of(store: Store, split: Split) -> int:
 
 
 def with_notes(metrics: Mapping[str, float], notes: int) -> dict[str, float]:
-    """The metrics with `nats_per_note`: the nats of all events, ends included, over the number of notes, if any."""
-    if not notes or "nats_per_note" in metrics:  # tokens of steps define theirs
+    """The metrics with `nats_per_decoded_note`: nats of all events, ends included, over the number of notes, if any."""
+    if not notes:
         return dict(metrics)
-    return {**metrics, "nats_per_note": metrics["nats_per_event"] * metrics["count"] / notes}
+    return {**metrics, "nats_per_decoded_note": metrics["nats_per_event"] * metrics["count"] / notes}
