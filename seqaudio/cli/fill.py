@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tyro
 
+from seqaudio.cli.outputs import Engraved
 from seqaudio.errors import OptionError
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Config:
     temperature: float = 0.9  # of the sampling: below 1 more predictable, above 1 more varied
     wav: bool = False  # also write NAME.wav
     png: bool = False  # also write NAME.png, a piano roll
+    musicxml: bool = False  # also write NAME.musicxml, a score for notation programs
+    engraved: Engraved = None  # also write NAME.score.svg or .png, a picture of the score
     force: bool = False  # replace existing files
 
 

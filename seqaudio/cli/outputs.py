@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from seqaudio.errors import OptionError
 
+Engraved = Literal["svg", "png"] | None  # the picture of a score
 PICTURES = (".png", ".pdf", ".svg")  # suffixes of figures, as pictures.py writes them
 
 
