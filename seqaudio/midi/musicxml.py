@@ -21,7 +21,7 @@ from seqaudio.errors import OptionError
 from seqaudio.midi.programs import DRUMS, part_name
 from seqaudio.notes.bars import Bar, bars
 from seqaudio.notes.keys import with_key
-from seqaudio.notes.quantise import nearest_step
+from seqaudio.notes.quantise import nearest_step, resolve_overlaps
 from seqaudio.notes.sequence import KeySignature, NoteSequence
 from seqaudio.version import __version__
 
@@ -129,7 +129,7 @@ def musicxml(notes: NoteSequence, title: str = "", comments: Sequence[str] = ())
 def on_grid(notes: NoteSequence) -> NoteSequence:
     """The piece at STEPS ticks a quarter; where it has other times, they are moved to the nearest 12th of a quarter.
 
-    No note is shorter than a step. Time and key signatures and tempos are moved as well. Pedals are left out.
+    No note is shorter than a step, or sounds into another of its part and pitch. Time and key signatures and tempos are moved as well. Pedals are left out.
     """
     times = np.concatenate([notes.start_tick, notes.end_tick])
     exact = not (times * STEPS % notes.ticks_per_quarter).any()
@@ -142,7 +142,7 @@ def on_grid(notes: NoteSequence) -> NoteSequence:
     end = np.maximum(moved(notes.end_tick), start + STEPS // coarse)
     signs = {sign.tick: sign for sign in notes.time_signatures}
     keys = {sign.tick: sign for sign in notes.key_signatures}
-    return NoteSequence.from_columns(
+    moved_notes = NoteSequence.from_columns(
         start, end, notes.pitch, notes.velocity, notes.program, notes.track, notes.is_drum,
         ticks_per_quarter=STEPS,
         tempos=zip(moved(notes.tempo_tick).tolist(), notes.tempo.tolist(), strict=True),
@@ -150,6 +150,7 @@ def on_grid(notes: NoteSequence) -> NoteSequence:
         key_signatures=[replace(sign, tick=int(moved(np.array([tick]))[0])) for tick, sign in keys.items()],
         track_names=notes.track_names,
     )  # fmt: skip
+    return resolve_overlaps(moved_notes)
 
 
 def parts_of(notes: NoteSequence) -> list[Part]:
