@@ -19,7 +19,7 @@ from seqaudio.batching import BarMarks, FilledBatches, FilledRows, Lanes, Padded
 from seqaudio.decoding.filling import Stretch, marks_of
 from seqaudio.decoding.sampling import sample
 from seqaudio.errors import OptionError
-from seqaudio.midi import read_midi
+from seqaudio.midi import read_midi, write_midi
 from seqaudio.models import MusicModelOptions
 from seqaudio.models.events import EventModel, narrowed
 from seqaudio.notes import NoteSequence, TimeSignature
@@ -403,3 +403,21 @@ def test_the_original_bars_are_one_of_the_streams_with_held_tracks() -> None:
 def test_all_tracks_cannot_be_held() -> None:
     with pytest.raises(OptionError, match="leaves none to write"):
         Stretch.of(BARS, piece(4), 2, 3, hold=[0, 1])
+
+
+def test_tracks_are_held_by_name_or_number(command: Command, filling_run: Path, tmp_path: Path) -> None:
+    write_midi(piece(5), tmp_path / "two.mid")
+    out = ("--bars", "4-5", "--out", tmp_path / "new.mid", "--tries", "1", "--force")
+    for held in ("right", "1"):
+        done = command("seqaudio", "fill", filling_run, tmp_path / "two.mid", *out, "--hold-voices", held)
+        assert done.returncode == 0, done.stderr
+        before, made = read_midi(tmp_path / "two.mid"), read_midi(tmp_path / "new.mid")
+        scale = made.ticks_per_quarter // before.ticks_per_quarter
+        tracks = [notes.track == notes.track_names.index("Right") for notes in (before, made)]
+        assert rows_of(made.select(tracks[1])) == rows_of(before.select(tracks[0]), scale)
+    for name, words in (("alto", "no track is called 'alto'; the piece has 1 right, 2 left"), ("1,2", "leaves none")):
+        refused = command("seqaudio", "fill", filling_run, tmp_path / "two.mid", *out, "--hold-voices", name)
+        assert_refused(refused, words)
+    write_midi(piece(5).select(piece(5).track == 0), tmp_path / "one.mid")
+    refused = command("seqaudio", "fill", filling_run, tmp_path / "one.mid", *out, "--hold-voices", "1")
+    assert_refused(refused, "in one track")

@@ -88,7 +88,7 @@ class Section:
     about: str
     run: str  # its name on the page
     prepare: str  # the command that made its store
-    compose: str  # the command that writes pieces/NAME.mid
+    compose: str  # the command that writes pieces/NAME.mid; {key} stands for the key of the melody
     name: str
     sound: bool = True
 
@@ -99,7 +99,7 @@ SECTIONS = (
         "Tokens of bars, a net that looks back 1, 2, 4 and 8 bars.",
         "jigs",
         "seqaudio prepare midi_folder --source FOLDER_OF_JIGS --out stores/jigs",
-        f"seqaudio generate runs/jigs --out pieces/jig.mid --bars 16 --instruments flute {COUNT}",
+        f"seqaudio generate runs/jigs --out pieces/jig.mid --bars 16 --instruments piano {COUNT}",
         "jig",
     ),
     Section(
@@ -122,17 +122,18 @@ SECTIONS = (
     ),
     Section(
         "Three voices to a melody",
-        "The soprano of a chorale of Bach that is not among the training pieces stays note for note.",
+        "The soprano of a chorale of Bach that is not among the training pieces stays note for note; the key is the one that "
+        "fits this melody best.",
         "chorales",
         "seqaudio prepare bach_chorales --out stores/chorales",
-        f"seqaudio harmonize runs/chorales pieces/melody.mid --out pieces/harmonised.mid {COUNT}",
+        f"seqaudio harmonize runs/chorales pieces/melody.mid --out pieces/harmonised.mid --key '{{key}}' {COUNT}",
         "harmonised",
     ),
     Section(
         "A roll, chord by chord",
         "A piano roll that is sampled a frame at a time, the notes of each frame given each other.",
         "rolls",
-        "seqaudio prepare polyphonic --source FOLDER --out stores/rolls",
+        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/rolls",
         f"seqaudio generate runs/rolls --out pieces/roll.mid --bars 12 {COUNT}",
         "roll",
     ),
@@ -150,18 +151,19 @@ def main(config: Config) -> None:
         (work / "pieces").mkdir()
         for section in SECTIONS:
             (work / "runs" / section.run).symlink_to(getattr(config, section.run).resolve())
-        write_melody(RunFolder(config.chorales), work / "pieces" / "melody.mid")
+        key = write_melody(RunFolder(config.chorales), work / "pieces" / "melody.mid")
         for section in SECTIONS:
-            parts.append("\n".join(composed(section, work, folder, config.engraved)))
+            command = section.compose.replace("{key}", key)
+            if config.engraved and section.name == "harmonised":
+                command += " --engraved png"
+            parts.append("\n".join(composed(section, command, work, folder)))
     write_bytes(config.out / "gallery.md", "\n".join(parts).encode())
     print(f"{config.out / 'gallery.md'}: {len(SECTIONS)} sections, {len(SECTIONS) * len(SEEDS)} pieces")
 
 
-def composed(section: Section, work: Path, folder: Path, engraved: bool) -> Iterator[str]:
+def composed(section: Section, command: str, work: Path, folder: Path) -> Iterator[str]:
     """Run the command of a section, draw and play its first piece. Yields the lines of the page."""
     path = work / "runs" / section.run
-    draws = engraved and section.name == "harmonised"
-    command = section.compose + (" --engraved png" if draws else "")
     program = [sys.executable, "-c", "from seqaudio.cli.main import entry; entry()"]
     done = subprocess.run([*program, *shlex.split(command)[1:]], cwd=work, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -174,7 +176,7 @@ def composed(section: Section, work: Path, folder: Path, engraved: bool) -> Iter
     notes = read_midi(first)
     draw_piano_roll(notes, work / "roll.png", title=f"{section.title}, seed {SEEDS[0]}")
     yield from ("", *picture(work / "roll.png", folder / f"{section.name}.png", f"Piano roll: {section.title}"))
-    if draws:
+    if "--engraved" in command:
         yield from picture(first.with_suffix(".score.png"), folder / f"{section.name}_score.png", "The same as a score")
     if section.sound:
         sound = folder / f"{section.name}.wav"
@@ -184,11 +186,13 @@ def composed(section: Section, work: Path, folder: Path, engraved: bool) -> Iter
     yield ""
 
 
-def write_melody(run: RunFolder, path: Path) -> None:
-    """Write the soprano of the first validation piece of the store of a run of chorales."""
+def write_melody(run: RunFolder, path: Path) -> str:
+    """Write the soprano of the first validation piece of the store of a run of chorales. Returns its estimated key."""
     store, representation = Store(run.setting("store", Path)), representation_of(run)
     piece = representation.decode(store["valid"].sequence(0).tolist())
-    write_midi(piece.select(piece.track == piece.track_names.index("Soprano")), path)
+    melody = with_key(piece.select(piece.track == piece.track_names.index("Soprano")))
+    write_midi(melody, path)
+    return key_name(melody.key_signatures[0])
 
 
 def training_command(run: RunFolder, name: str) -> str:
