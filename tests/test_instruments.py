@@ -106,9 +106,7 @@ def test_one_voice_has_one_instrument() -> None:
             Plan(representation, repertoire, Wishes(instruments=instruments_named(names)))
 
 
-def test_a_piece_has_the_instrument_asked_for(
-    command: Command, tune_run: Path, tmp_path: Path
-) -> None:
+def test_a_piece_has_the_instrument_asked_for(command: Command, tune_run: Path, tmp_path: Path) -> None:
     out = ("--out", tmp_path / "x.mid")
     done = command("seqaudio", "generate", tune_run, *out, "--instruments", "flute", "--bars", "4")
     assert done.returncode == 0, done.stderr

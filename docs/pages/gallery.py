@@ -59,8 +59,8 @@ COLUMNS = ("seed", "bars", "metre", "tempo", "key", "longest note, quarters", "n
 HEAD = """# Gallery
 
 Written by `python docs/pages/gallery.py`; no piece is chosen by ear. Each command on this page is what made its pieces,
-and they are those of seeds 1, 2 and 3; picture and sound are of seed 1. Sounds are the first {seconds:g} seconds, mono at
-{rate:,} Hz; `--wav` writes the whole piece in stereo.
+and they are those of seeds 1, 2 and 3; picture and sound are of seed 1. Sounds are the first {seconds:g} seconds, mono
+at {rate:,} Hz; `--wav` writes the whole piece in stereo.
 
 Columns: tempo in quarters a minute, the most notes that sound together, how surprising the piece is to the model that
 wrote it (`seqaudio score`), and the longest run of quarters that also stands in one of its training pieces, in any key.
@@ -122,8 +122,8 @@ SECTIONS = (
     ),
     Section(
         "Three voices to a melody",
-        "The soprano of a chorale of Bach that is not among the training pieces stays note for note; the key is the one that "
-        "fits this melody best.",
+        "The soprano of a chorale of Bach that is not among the training pieces stays note for note; the key is the "
+        "one that fits this melody best.",
         "chorales",
         "seqaudio prepare bach_chorales --out stores/chorales",
         f"seqaudio harmonize runs/chorales pieces/melody.mid --out pieces/harmonised.mid --key '{{key}}' {COUNT}",
@@ -196,7 +196,7 @@ def write_melody(run: RunFolder, path: Path) -> str:
 
 
 def training_command(run: RunFolder, name: str) -> str:
-    """The command of a training with the options that differ from their defaults; folders have the names of the page."""
+    """The command of a training with the options that are no defaults; folders have the names of the page."""
     file = ROOT / "recipes" / run.recipe / "train.py"
     spec = importlib.util.spec_from_file_location(f"gallery_{run.recipe}", file)
     assert spec is not None and spec.loader is not None

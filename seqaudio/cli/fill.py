@@ -4,8 +4,8 @@ Example: seqaudio fill runs/tunes piece.mid --bars 5-8 --out filled.mid --count 
          seqaudio fill runs/tunes piece.mid --bars 5-8 --hold-voices melody --out new_bass.mid
 
 The model is one that was trained to fill in bars: seqaudio train music_generation --fill 0.5. Bars are counted from 1,
-an upbeat included. Drums in the bars stay, and so do the tracks of --hold-voices, which the model hears; new notes go to
-the other track whose pitches are nearest.
+an upbeat included. Drums in the bars stay, and so do the tracks of --hold-voices, which the model hears; new notes go
+to the other track whose pitches are nearest.
 """
 
 from __future__ import annotations
@@ -88,8 +88,9 @@ def held_tracks(piece: NoteSequence, text: str) -> list[int]:
         raise OptionError(f"--hold-voices {text}: all notes of the piece are in one track, so none can be held alone")
     found = []
     for name in (one.strip().lower() for one in text.split(",")):
-        numbers = {str(number) for number in range(1, len(tracks) + 1)}
-        places = [place for place, own in enumerate(names) if own == name] or ([int(name) - 1] if name in numbers else [])
+        places = [place for place, own in enumerate(names) if own == name]
+        if not places and name in {str(number) for number in range(1, len(tracks) + 1)}:
+            places = [int(name) - 1]
         if len(places) != 1:
             what = "several tracks are" if places else "no track is"
             raise OptionError(f"--hold-voices: {what} called {visible(name)!r}; the piece has {visible(listed)}")

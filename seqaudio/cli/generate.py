@@ -37,8 +37,8 @@ MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an e
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
 OF_MUSIC = (
-    "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "key", "max_copied",
-    "wild", "wav", "png", "musicxml", "engraved",
+    "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "key",
+    "max_copied", "wild", "wav", "png", "musicxml", "engraved",
 )  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (

@@ -119,8 +119,9 @@ class Stretch:
             bounds: the tokens and the longest note that may be written; those of the piece may come, too. None: any.
             hold: tracks that keep their notes; the model reads them, and writes the others.
         Raises:
-            OptionError: tracks to hold that leave none to write; bars that the piece does not have, all of them, more than MOST_FILLED, or bars whose lines
-                tokens cannot write; a piece of which the representation keeps no note, or with no room for a note.
+            OptionError: tracks to hold that leave none to write; bars that the piece does not have, all of them, more
+                than MOST_FILLED, or bars whose lines tokens cannot write; a piece of which the representation keeps no
+                note, or with no room for a note.
         """
         asked = f"--bars {first}-{last}" if last > first else f"--bars {first}"
         ids, spelt = representation.ids, representation.spelt
@@ -261,8 +262,8 @@ class Stretch:
     def filled(self, middle: Sequence[int]) -> NoteSequence:
         """The piece with the notes of a stream in the stretch. Its other notes, drums in the stretch too, stay.
 
-        New notes go to the track whose pitches are nearest, of those that are not held. Where the ticks of the piece do not hold the steps of the
-        representation, all ticks are multiplied.
+        New notes go to the track whose pitches are nearest, of those that are not held. Where the ticks of the piece do
+        not hold the steps of the representation, all ticks are multiplied.
 
         Raises:
             ValueError: a stream that the grammar does not permit.

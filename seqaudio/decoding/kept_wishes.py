@@ -1,7 +1,8 @@
 """Measure how far a piece is what was asked for, on its written notes, and tell what the mask guarantees of that.
 
 The mask of legal tokens guarantees the bars, the key and, where tokens write them, the metre and the instruments: no
-token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled.
+token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was
+sampled.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ class Plan:
         programs = representation.token_programs
         if not (programs >= 0).any():
             raise OptionError(
-                f"{asked}: no token of {representation.spelt} has a program for all notes after it, so none can be left "
-                f"out; leave out --instruments"
+                f"{asked}: no token of {representation.spelt} has a program for the notes after it, so none can be "
+                f"left out; leave out --instruments"
             )
         known = bounds_of(representation, None if self.wishes.wild else self.repertoire).tokens & (programs >= 0)
         wanted = np.isin(programs, self.parts)
@@ -110,7 +110,7 @@ class Plan:
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The programs that are asked for by `instruments`, DRUMS among them; where notes have one program, that one."""
+        """The programs that `instruments` asks for, DRUMS among them; where all notes have one program, that one."""
         wished = tuple(sorted({part for one in self.wishes.instruments for part in one.parts}))
         if not wished or self.representation.writes_programs:
             return wished

@@ -129,7 +129,8 @@ def musicxml(notes: NoteSequence, title: str = "", comments: Sequence[str] = ())
 def on_grid(notes: NoteSequence) -> NoteSequence:
     """The piece at STEPS ticks a quarter; where it has other times, they are moved to the nearest 12th of a quarter.
 
-    No note is shorter than a step, or sounds into another of its part and pitch. Time and key signatures and tempos are moved as well. Pedals are left out.
+    No note is shorter than a step, or sounds into another of its part and pitch. Time and key signatures and tempos are
+    moved as well. Pedals are left out.
     """
     times = np.concatenate([notes.start_tick, notes.end_tick])
     exact = not (times * STEPS % notes.ticks_per_quarter).any()
@@ -165,10 +166,7 @@ def parts_of(notes: NoteSequence) -> list[Part]:
         if not name or track in several:
             name = f"{name} ({part_name(kind)})" if name else part_name(kind)
         border = _border(own.pitch) if kind != DRUMS else None
-        if border is None:
-            staves = (own,)
-        else:
-            staves = (own.select(own.pitch >= border), own.select(own.pitch < border))
+        staves = (own,) if border is None else (own.select(own.pitch >= border), own.select(own.pitch < border))
         made.append(Part(f"P{len(made) + 1}", name, kind, tuple(tuple(voices_of(staff)) for staff in staves)))
     return made
 
@@ -209,7 +207,9 @@ def _list_part(listed: ElementTree.Element, part: Part) -> None:
 
     pitches = sorted({pitch for staff in part.staves for voice in staff for chord in voice for pitch in chord.pitches})
     for pitch in pitches:
-        _add(_add(element, "score-instrument", id=f"{name}-I{pitch}"), "instrument-name", note_number_to_drum_name(pitch))
+        _add(
+            _add(element, "score-instrument", id=f"{name}-I{pitch}"), "instrument-name", note_number_to_drum_name(pitch)
+        )
     for pitch in pitches:
         midi = _add(element, "midi-instrument", id=f"{name}-I{pitch}")
         _add(midi, "midi-channel", "10")
@@ -392,9 +392,7 @@ def spelt(pitch: int, key: KeySignature) -> tuple[str, int, int]:
 
 def _signs_of(key: KeySignature) -> dict[str, int]:
     """The sign of each letter in a key signature."""
-    return {
-        letter: (place < key.sharps) - (place >= len(LETTERS) + key.sharps) for place, letter in enumerate(LETTERS)
-    }
+    return {letter: (place < key.sharps) - (place >= len(LETTERS) + key.sharps) for place, letter in enumerate(LETTERS)}
 
 
 def _accidentals(lanes: Sequence[Sequence[Written]], key: KeySignature) -> dict[tuple[int, int], str]:

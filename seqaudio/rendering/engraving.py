@@ -48,7 +48,7 @@ def engrave(score: bytes, path: Path) -> None:
     if not toolkit.loadData(score.decode()):
         raise OptionError(f"{path}: verovio cannot read the score; leave out --engraved")
     # the sign of a tempo as a character that text fonts have, too
-    picture = toolkit.renderToSVG(1).replace("\uECA5", "\N{QUARTER NOTE}").encode()
+    picture = toolkit.renderToSVG(1).replace("\ueca5", "\N{QUARTER NOTE}").encode()
     if path.suffix == ".png":
         picture = _cairosvg().svg2png(bytestring=picture, output_width=PNG_WIDTH, background_color="white")
     write_bytes(path, picture)
