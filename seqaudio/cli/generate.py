@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tyro
 
-from seqaudio.cli.outputs import Engraved, check_output, folder_files, written
+from seqaudio.cli.outputs import Beside, Engraved, check_output, folder_files, further, written
 from seqaudio.cli.scripts import recipe_of_run
 from seqaudio.errors import OptionError, RunError, VocabularyError
 from seqaudio.sampling_options import SamplingOptions
@@ -50,7 +50,7 @@ MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is pla
 PREVIEW = 240  # characters of a text that are printed
 
 
-class Pieces(Protocol):
+class Pieces(Beside, Protocol):
     """The options of a command that writes pieces of music."""
 
     @property
@@ -59,14 +59,6 @@ class Pieces(Protocol):
     def seed(self) -> int: ...
     @property
     def count(self) -> int: ...
-    @property
-    def wav(self) -> bool: ...
-    @property
-    def png(self) -> bool: ...
-    @property
-    def musicxml(self) -> bool: ...
-    @property
-    def engraved(self) -> Engraved: ...
     @property
     def force(self) -> bool: ...
 
@@ -167,12 +159,6 @@ def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, prov
     others = [str(path.with_suffix(kind)) for kind in further(config)]
     also = f"; also {' and '.join(others)}" if others else ""
     return f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}"
-
-
-def further(config: Pieces) -> list[str]:
-    """The suffixes of the files that are asked for beside a MIDI file."""
-    kinds = [f".{kind}" for kind in ("wav", "png", "musicxml") if getattr(config, kind)]
-    return [*kinds, f".score.{config.engraved}"] if config.engraved else kinds
 
 
 def write_texts(run: RunFolder, config: Config) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqaudio.cli.outputs import written
+from seqaudio.cli.outputs import further, written
 from seqaudio.errors import OptionError, RunError, StoreError
 
 if TYPE_CHECKING:
@@ -88,7 +88,6 @@ def write_page(
     path: Path, found: Sequence[tuple[Composed, float | None, Path]], composer: Composer, config: Config, copies: Copies
 ) -> None:
     """Write the page of pieces that were written: each with what it copies, in bars, and its MIDI file."""
-    from seqaudio.cli.generate import further
     from seqaudio.decoding.kept_wishes import described
     from seqaudio.files import write_bytes
     from seqaudio.rendering.gallery import Entry, gallery

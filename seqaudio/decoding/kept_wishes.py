@@ -72,9 +72,9 @@ def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, writte
             new = written.select(~written.is_drum)
         parts = np.where(new.is_drum, DRUMS, new.program)
         share = float(np.isin(parts, plan.parts).mean()) if len(parts) else 1.0
-        names = ", ".join(one.name for one in wishes.instruments)
+        asked = ", ".join(one.name for one in wishes.instruments)
         of = f"{len(parts):,} {'notes' if len(new) == len(written) else 'new notes'}"
-        found.append(KeptWish("instruments", names, share, of, plan.representation.writes_programs))
+        found.append(KeptWish("instruments", asked, share, of, plan.representation.writes_programs))
     return found
 
 

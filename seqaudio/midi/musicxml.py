@@ -159,14 +159,14 @@ def parts_of(notes: NoteSequence) -> list[Part]:
     kinds = np.where(notes.is_drum, DRUMS, notes.program).tolist()
     found = sorted(set(zip(notes.track.tolist(), kinds, strict=True)))
     several = {track for track, _ in found if sum(other == track for other, _ in found) > 1}
-    made = []
+    made = list[Part]()
     for track, kind in found:
         own = notes.select((notes.track == track) & (np.array(kinds) == kind))
         name = notes.track_names[track].strip()
         if not name or track in several:
             name = f"{name} ({part_name(kind)})" if name else part_name(kind)
         border = _border(own.pitch) if kind != DRUMS else None
-        staves = (own,) if border is None else (own.select(own.pitch >= border), own.select(own.pitch < border))
+        staves = [own] if border is None else [own.select(own.pitch >= border), own.select(own.pitch < border)]
         made.append(Part(f"P{len(made) + 1}", name, kind, tuple(tuple(voices_of(staff)) for staff in staves)))
     return made
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 from seqaudio.errors import OptionError, how_to_install
 from seqaudio.files import write_bytes
@@ -54,7 +55,7 @@ def engrave(score: bytes, path: Path) -> None:
     write_bytes(path, picture)
 
 
-def _cairosvg() -> object:
+def _cairosvg() -> ModuleType:
     try:
         return import_module("cairosvg")
     except (ImportError, OSError):  # OSError: the library cairo is missing
