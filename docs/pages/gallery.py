@@ -144,6 +144,9 @@ def main(config: Config) -> None:
     """Compose, write the page, print what was written."""
     folder = config.out / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
+    for section in SECTIONS:
+        for old in (f"{section.name}.png", f"{section.name}_score.png", f"{section.name}.wav"):
+            (folder / old).unlink(missing_ok=True)  # of an earlier page, which may have had others
     parts = [HEAD.format(seconds=SECONDS, rate=RATE)]
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
