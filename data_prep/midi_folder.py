@@ -34,6 +34,7 @@ class Config(NoteOptions):
     representation: str = "bars"  # representation of the notes; docs/representations.md lists them all
     clock: Literal["beat", "second"] | None = None  # performance: steps are fractions of a quarter (beat), or a second
     track: Literal["highest", "first"] | None = None  # melody: the track with the highest mean pitch, or the first
+    programs: bool = False  # miditok: also write instruments and drums
     pedal: Pedal = "kept"  # kept: notes end where keys are released; applied: the sustain pedal holds them
     versions: Literal["together", "hashed"] = "together"  # hashed: only copies and transpositions stay together; faster
     valid_percent: float = 10.0  # of the pieces
@@ -78,7 +79,7 @@ def representation_of(config: Config) -> Representation:
             f"{config.representation} has no setting 'clock'; leave out --clock {config.clock}, "
             f"or give --representation performance"
         )
-    options: dict[str, Any] = {"clock": config.clock, "track": config.track}
+    options: dict[str, Any] = {"clock": config.clock, "track": config.track, "programs": config.programs or None}
     given = {name: value for name, value in options.items() if value is not None}
     return chosen_representation(config, {config.representation.partition(":")[0]: given})
 

@@ -10,6 +10,7 @@ from seqaudio.ledger import Reason
 EXTRAS = {
     "tts": "espeakng-loader",
     "chorales": "music21",
+    "scores": "verovio",
     "media": "av",
     "miditok": "miditok",
     "matlab": "scipy",

@@ -19,7 +19,7 @@ from seqaudio.batching import BarMarks, FilledBatches, FilledRows, Lanes, Padded
 from seqaudio.decoding.filling import Stretch, marks_of
 from seqaudio.decoding.sampling import sample
 from seqaudio.errors import OptionError
-from seqaudio.midi import read_midi
+from seqaudio.midi import read_midi, write_midi
 from seqaudio.models import MusicModelOptions
 from seqaudio.models.events import EventModel, narrowed
 from seqaudio.notes import NoteSequence, TimeSignature
@@ -352,3 +352,72 @@ def test_a_training_that_cannot_fill_is_refused(command: Command, tune_folder: P
     assert_refused(refused, "--representation bars")
     with pytest.raises(OptionError, match="leave out one"):
         MusicModelOptions(fill=0.5, look_back=(1,)).music_description(9, (3, range(4, 6)), (1, 2))
+
+
+# --- voices that are held ---
+
+
+@settings(max_examples=SAMPLES, deadline=None)
+@given(st.integers(0, 100_000), st.integers(1, 9), st.integers(1, 4), st.integers(0, 1))
+def test_held_tracks_stay_whatever_is_drawn(seed: int, first: int, count: int, track: int) -> None:
+    given_piece = piece(seed)
+    count = min(count, 10 - first)
+    stretch = Stretch.of(BARS, given_piece, first, first + count - 1, hold=[track])
+    for number in range(3):
+        middle = written(stretch, seed + number)
+        made = stretch.filled(middle)
+        scale = made.ticks_per_quarter // given_piece.ticks_per_quarter
+        kept = rows_of(given_piece.select(~stretch.inside), scale)
+        new = list(rows_of(made))
+        for row in kept:
+            new.remove(row)
+        assert {row[5] for row in new} <= {1 - track}
+        for start, end, pitch, *_ in new:
+            assert not any(a < end and start < b and p == pitch for a, b, p, *_, t in kept if t < 2)
+        held = made.select(made.track == track)
+        assert rows_of(held) == rows_of(given_piece.select(given_piece.track == track), scale)
+        grammar = stretch.grammar()
+        ids = [*stretch.context, *middle]
+        for place, token in enumerate(ids):
+            assert grammar.shortest_end() <= len(ids) - place
+            assert (grammar.shortest_end() == 0) == bool(grammar.legal()[EOS])
+            grammar.push(token)
+
+
+def test_the_original_bars_are_one_of_the_streams_with_held_tracks() -> None:
+    beats = np.arange(27)
+    made = NoteSequence.from_columns(
+        np.tile(beats * 480, 2), np.tile(beats * 480 + 480, 2), np.concatenate([70 + beats % 5, 50 + beats % 7]),
+        track=np.repeat([0, 1], 27), time_signatures=[TimeSignature(0, 3, 4)], track_names=("Right", "Left"),
+    )  # fmt: skip
+    stretch = Stretch.of(BARS, made, 3, 5, hold=[0])
+    stream = BARS.encode(made)
+    bars = np.flatnonzero(stream == BARS.ids.bar)
+    middle = stream[bars[2] : bars[5]].tolist()
+    grammar = stretch.grammar()
+    for token in [*stretch.context, *middle, EOS]:
+        assert grammar.legal()[token], BARS.tokens[token]
+        grammar.push(token)
+
+
+def test_all_tracks_cannot_be_held() -> None:
+    with pytest.raises(OptionError, match="leaves none to write"):
+        Stretch.of(BARS, piece(4), 2, 3, hold=[0, 1])
+
+
+def test_tracks_are_held_by_name_or_number(command: Command, filling_run: Path, tmp_path: Path) -> None:
+    write_midi(piece(5), tmp_path / "two.mid")
+    out = ("--bars", "4-5", "--out", tmp_path / "new.mid", "--tries", "1", "--force")
+    for held in ("right", "1"):
+        done = command("seqaudio", "fill", filling_run, tmp_path / "two.mid", *out, "--hold-voices", held)
+        assert done.returncode == 0, done.stderr
+        before, made = read_midi(tmp_path / "two.mid"), read_midi(tmp_path / "new.mid")
+        scale = made.ticks_per_quarter // before.ticks_per_quarter
+        tracks = [notes.track == notes.track_names.index("Right") for notes in (before, made)]
+        assert rows_of(made.select(tracks[1])) == rows_of(before.select(tracks[0]), scale)
+    for name, words in (("alto", "no track is called 'alto'; the piece has 1 right, 2 left"), ("1,2", "leaves none")):
+        refused = command("seqaudio", "fill", filling_run, tmp_path / "two.mid", *out, "--hold-voices", name)
+        assert_refused(refused, words)
+    write_midi(piece(5).select(piece(5).track == 0), tmp_path / "one.mid")
+    refused = command("seqaudio", "fill", filling_run, tmp_path / "one.mid", *out, "--hold-voices", "1")
+    assert_refused(refused, "in one track")

@@ -197,3 +197,16 @@ def test_what_cannot_be_harmonised_is_one_line(
     refused = command("seqaudio", "harmonize", chorale_run, tmp_path / "none.mid", *out)
     assert_refused(refused, "no such file")
     assert not (tmp_path / "new.mid").exists()
+
+
+def test_new_voices_keep_to_the_key(command: Command, chorale_run: Path, tmp_path: Path) -> None:
+    write_midi(four_parts(7).select(four_parts(7).track == 0), tmp_path / "melody.mid")
+    out = (tmp_path / "melody.mid", "--out", tmp_path / "four.mid", "--tries", "1", "--force")
+    done = command("seqaudio", "harmonize", chorale_run, *out, "--key", "E major", "--temperature", "2")
+    assert done.returncode == 0, done.stderr
+    made = read_midi(tmp_path / "four.mid")
+    new = made.select(made.track != made.track_names.index("Soprano"))
+    assert set((new.pitch % 12).tolist()) <= {4, 6, 8, 9, 11, 1, 3}
+    assert [(key.sharps, key.minor) for key in made.key_signatures] == [(4, False)]
+    assert f"guaranteed by the mask: key E major (100 % of {len(new):,} new notes)" in done.stdout
+    assert_refused(command("seqaudio", "harmonize", chorale_run, *out, "--key", "H major"), "--key 'H major'")

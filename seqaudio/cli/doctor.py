@@ -122,6 +122,7 @@ CHECKS = (
     Check("TensorBoard", _imports("tensorboard"), how_to_install("tensorboard"), False),
     Check("speech synthesis", _speech, f"{how_to_install('tts')}, for synthetic_keywords", False),
     Check("chorales", _imports("music21"), f"{how_to_install('chorales')}, for bach_chorales", False),
+    Check("pictures of scores", _imports("verovio"), f"{how_to_install('scores')}, for --engraved", False),
     Check("m4a, WebM, video", _imports("av"), how_to_install("media"), False),
     Check(
         "microphone",

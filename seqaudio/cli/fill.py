@@ -1,9 +1,11 @@
 """Write new bars into a piece with a model that hears both sides of them: everything outside stays note for note.
 
 Example: seqaudio fill runs/tunes piece.mid --bars 5-8 --out filled.mid --count 4 --wav --png
+         seqaudio fill runs/tunes piece.mid --bars 5-8 --hold-voices melody --out new_bass.mid
 
 The model is one that was trained to fill in bars: seqaudio train music_generation --fill 0.5. Bars are counted from 1,
-an upbeat included. Drums in the bars stay; new notes go to the track whose pitches are nearest.
+an upbeat included. Drums in the bars stay, and so do the tracks of --hold-voices, which the model hears; new notes go
+to the other track whose pitches are nearest.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tyro
 
+from seqaudio.cli.outputs import Engraved
 from seqaudio.errors import OptionError
+from seqaudio.terminal import visible
 
 if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
@@ -32,12 +36,15 @@ class Config:
     piece: tyro.conf.Positional[Path]  # MIDI file
     bars: str  # to write anew, counted from 1: 5-8, or 5 alone; at most 8
     out: Path  # MIDI file to write; with --count 3: NAME-1.mid, NAME-2.mid, NAME-3.mid
+    hold_voices: str | None = None  # tracks that stay in the bars, with commas: names, or numbers from 1
     tries: int = 4  # for each piece, of which the one that the model finds likeliest is written
     count: int = 1  # number of pieces
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     temperature: float = 0.9  # of the sampling: below 1 more predictable, above 1 more varied
     wav: bool = False  # also write NAME.wav
     png: bool = False  # also write NAME.png, a piano roll
+    musicxml: bool = False  # also write NAME.musicxml, a score for notation programs
+    engraved: Engraved = None  # also write NAME.score.svg or .png, a picture of the score
     force: bool = False  # replace existing files
 
 
@@ -70,6 +77,27 @@ def numbers(bars: str) -> tuple[int, int]:
     return first, last
 
 
+def held_tracks(piece: NoteSequence, text: str) -> list[int]:
+    """The tracks of names, or numbers from 1, with commas. Raises OptionError for one that the piece does not have."""
+    from seqaudio.decoding.filling import pitched_tracks
+
+    tracks = pitched_tracks(piece)
+    names = [piece.track_names[track].strip().lower() for track in tracks]
+    listed = ", ".join(f"{number} {name or 'without a name'}" for number, name in enumerate(names, start=1))
+    if len(tracks) < 2:
+        raise OptionError(f"--hold-voices {text}: all notes of the piece are in one track, so none can be held alone")
+    found = []
+    for name in (one.strip().lower() for one in text.split(",")):
+        places = [place for place, own in enumerate(names) if own == name]
+        if not places and name in {str(number) for number in range(1, len(tracks) + 1)}:
+            places = [int(name) - 1]
+        if len(places) != 1:
+            what = "several tracks are" if places else "no track is"
+            raise OptionError(f"--hold-voices: {what} called {visible(name)!r}; the piece has {visible(listed)}")
+        found.append(tracks[places[0]])
+    return found
+
+
 def filled(
     run: RunFolder, piece: NoteSequence, first: int, last: int, config: Config
 ) -> Iterator[tuple[NoteSequence, float]]:
@@ -92,7 +120,8 @@ def filled(
     representation, model = representation_of(run), run.model()
     if not isinstance(representation, BarsRepresentation) or not isinstance(model, EventModel):
         raise RunError(f"{run.path}: its model cannot fill in bars, which needs a model of events of bars")
-    stretch = Stretch.of(representation, piece, first, last, bounds_of(representation, repertoire_of(run)))
+    hold = () if config.hold_voices is None else held_tracks(piece, config.hold_voices)
+    stretch = Stretch.of(representation, piece, first, last, bounds_of(representation, repertoire_of(run)), hold)
     context = stretch.context
     for seed in range(config.seed, config.seed + config.count):
         generator = torch.Generator().manual_seed(seed)

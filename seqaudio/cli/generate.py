@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import tyro
 
-from seqaudio.cli.outputs import check_output, folder_files, written
+from seqaudio.cli.outputs import Beside, Engraved, check_output, folder_files, further, written
 from seqaudio.cli.scripts import recipe_of_run
 from seqaudio.errors import OptionError, RunError, VocabularyError
 from seqaudio.sampling_options import SamplingOptions
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seqaudio.decoding.plan import Plan, Wishes
     from seqaudio.decoding.sampling import StepModel, Tokens
     from seqaudio.notes import NoteSequence
+    from seqaudio.notes.sequence import KeySignature
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
     from seqaudio.tokens.bounds import Bounds
@@ -35,17 +36,21 @@ if TYPE_CHECKING:
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
-OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png")
+OF_MUSIC = (
+    "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "key",
+    "max_copied", "wild", "wav", "png", "musicxml", "engraved",
+)  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
-    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p",
+    "primer_events", "max_events", "metre", "program", "instruments", "key", "max_copied", "wild", "top_k", "top_p",
+    "min_p",
 )  # fmt: skip
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
 
 
-class Pieces(Protocol):
+class Pieces(Beside, Protocol):
     """The options of a command that writes pieces of music."""
 
     @property
@@ -54,10 +59,6 @@ class Pieces(Protocol):
     def seed(self) -> int: ...
     @property
     def count(self) -> int: ...
-    @property
-    def wav(self) -> bool: ...
-    @property
-    def png(self) -> bool: ...
     @property
     def force(self) -> bool: ...
 
@@ -74,15 +75,19 @@ class Config(SamplingOptions):
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
+    instruments: str | None = None  # of music: the only ones sampled, such as piano,bass,drums or alto sax or 73
     key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
     primer_events: int | None = None  # of music: continue only the first N tokens of the primer
+    without_primer: bool = False  # of music: write only what is new, from the bar line where the primer ended
     count: int = 1  # number of pieces
     max_copied: float | None = None  # of music: bars; pieces with a longer run of a training piece are drawn again
     wav: bool = False  # of music: also write NAME.wav
     png: bool = False  # of music: also write NAME.png, a piano roll
+    musicxml: bool = False  # of music: also write NAME.musicxml, a score for notation programs
+    engraved: Engraved = None  # of music: also write NAME.score.svg or .png, a picture of the score
     force: bool = False  # replace existing files
 
 
@@ -128,6 +133,7 @@ def write_music(run: RunFolder, config: Config) -> None:
 
 def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, provenance: str) -> str:
     """Write a piece as MIDI and what else is asked for. Returns a line about it."""
+    from seqaudio.files import write_bytes
     from seqaudio.midi.writing import write_midi
 
     with written(path):
@@ -140,7 +146,17 @@ def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, prov
             from seqaudio.rendering.piano_roll import draw_piano_roll
 
             draw_piano_roll(notes, path.with_suffix(".png"), title=path.stem)
-    others = [str(path.with_suffix(f".{kind}")) for kind in ("wav", "png") if getattr(config, kind)]
+        if config.musicxml or config.engraved:
+            from seqaudio.midi.musicxml import musicxml
+
+            score = musicxml(notes, title=path.stem, comments=[f"{provenance}; seed {seed}"])
+            if config.musicxml:
+                write_bytes(path.with_suffix(".musicxml"), score)
+            if config.engraved:
+                from seqaudio.rendering.engraving import engrave
+
+                engrave(score, path.with_suffix(f".score.{config.engraved}"))
+    others = [str(path.with_suffix(kind)) for kind in further(config)]
     also = f"; also {' and '.join(others)}" if others else ""
     return f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}"
 
@@ -248,7 +264,21 @@ class Composer:
                 file=sys.stderr,
             )
         played = with_key(plan.played(notes))
-        return Composed(seed, played, ids, kept_wishes(plan, bounds, notes, played))
+        kept = kept_wishes(plan, bounds, notes, played)
+        return Composed(seed, self._new(notes, played) if config.without_primer else played, ids, kept)
+
+    def _new(self, sampled: NoteSequence, played: NoteSequence) -> NoteSequence:
+        """The piece without its primer. Raises OptionError where nothing comes after it."""
+        from seqaudio.decoding.continuation import without_primer
+        from seqaudio.decoding.kept_wishes import of_primer
+
+        primer = self.plan.primer
+        assert primer is not None  # the options are checked
+        own = of_primer(self.plan, primer, sampled)
+        try:
+            return without_primer(played, own, self.representation.ends_on_bars)
+        except ValueError as error:
+            raise OptionError(f"--without-primer: {error}; ask for more --bars, or give another --seed") from None
 
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
@@ -289,6 +319,8 @@ def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
         roll = sample_roll(
             model, representation, generator=generator, frames=frames, temperature=config.temperature, primer=primer
         )
+        if primer is not None and config.without_primer:
+            roll = roll[len(primer) :]
         notes = representation.decode(roll)
         tempo = given.tempo[:1] if given is not None else notes.tempo
         yield replace(notes, tempo=tempo if config.tempo is None else np.array([round(60e6 / config.tempo)]))
@@ -297,21 +329,28 @@ def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
 def wishes(config: Config) -> Wishes:
     """The wishes that the options state. Raises OptionError for an invalid metre or key."""
     from seqaudio.decoding.plan import Wishes
-    from seqaudio.notes.keys import key_named
+    from seqaudio.midi.programs import instruments_named
     from seqaudio.tokens.repertoire import metre_named
 
-    try:
-        key = None if config.key is None else key_named(config.key)
-    except ValueError as error:
-        raise OptionError(f"--key {error}") from None
     return Wishes(
         bars=config.bars,
         tempo=None if config.tempo is None else round(60e6 / config.tempo),
         metre=None if config.metre is None else metre_named(config.metre, "--metre"),
         program=config.program,
-        key=key,
+        instruments=() if config.instruments is None else instruments_named(config.instruments),
+        key=key_of(config.key),
         wild=config.wild,
     )
+
+
+def key_of(name: str | None) -> KeySignature | None:
+    """The key of `--key`. Raises OptionError for a name of none."""
+    from seqaudio.notes.keys import key_named
+
+    try:
+        return None if name is None else key_named(name)
+    except ValueError as error:
+        raise OptionError(f"--key {error}") from None
 
 
 def repertoire_of(run: RunFolder) -> Repertoire | None:
@@ -406,6 +445,10 @@ def check(config: Config, recipe: str) -> None:
         value = getattr(config, name)
         if value is not None and value < 1:
             raise OptionError(f"{spelt(name)} {value}, expected at least 1")
+    if config.without_primer and config.primer is None:
+        raise OptionError("--without-primer leaves out the notes of a primer; give one by --primer")
+    if config.program is not None and config.instruments is not None:
+        raise OptionError("--program and --instruments exclude each other; give one of them")
     other, suffix, wrong = ("music", ".txt", ".mid") if recipe == TEXT else ("text", ".mid", ".txt")
     for name in OF_MUSIC if recipe == TEXT else ("prompt",):
         if getattr(config, name) not in (None, False):
@@ -428,9 +471,13 @@ def check_sampling(options: SamplingOptions) -> None:
 
 
 def check_files(config: Pieces, suffix: str = ".mid") -> None:
-    """Raise OptionError for files that cannot be written, or exist."""
+    """Raise OptionError for files that cannot be written, or exist, or need a package that is missing."""
+    if config.engraved:
+        from seqaudio.rendering.engraving import require_engraver
+
+        require_engraver(config.engraved)
     if isinstance(config, Config) and is_folder(config.out) and suffix == ".mid":
-        kinds = [suffix, *(f".{kind}" for kind in ("wav", "png") if getattr(config, kind))]
+        kinds = [suffix, *further(config)]
         for _, path in pieces(config):
             folder_files(config.out, path.stem, kinds, config.force)
         folder_files(config.out, "index", [".html"], config.force)
@@ -439,10 +486,8 @@ def check_files(config: Pieces, suffix: str = ".mid") -> None:
         check_output("--out", config.out, suffix, force=True)  # texts have no folder
     for _, path in pieces(config):
         check_output("--out", path, suffix, config.force)
-        if config.wav:
-            check_output("--out", path.with_suffix(".wav"), ".wav", config.force)
-        if config.png:
-            check_output("--out", path.with_suffix(".png"), ".png", config.force)
+        for kind in further(config) if suffix == ".mid" else ():
+            check_output("--out", path.with_suffix(kind), f".{kind.rpartition('.')[2]}", config.force)
 
 
 def spelt(name: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seqaudio.cli.outputs import written
+from seqaudio.cli.outputs import further, written
 from seqaudio.errors import OptionError, RunError, StoreError
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def write_page(
             picture=picture_of(piece.notes, midi),
             wav=midi.with_suffix(".wav").name if config.wav else None,
             remark=described(piece.kept),
+            others=tuple(midi.with_suffix(kind).name for kind in further(config) if kind not in (".wav", ".png")),
         )
         for piece, bars, midi in found
     ]

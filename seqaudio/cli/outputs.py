@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal, Protocol
 
 from seqaudio.errors import OptionError
 
+Engraved = Literal["svg", "png"] | None  # the picture of a score
 PICTURES = (".png", ".pdf", ".svg")  # suffixes of figures, as pictures.py writes them
+
+
+class Beside(Protocol):
+    """The options of a command that writes files beside a MIDI file."""
+
+    @property
+    def wav(self) -> bool: ...
+    @property
+    def png(self) -> bool: ...
+    @property
+    def musicxml(self) -> bool: ...
+    @property
+    def engraved(self) -> Engraved: ...
 
 
 def check_output(option: str, path: Path, suffixes: str | tuple[str, ...], force: bool) -> None:
@@ -39,6 +54,12 @@ def folder_files(out: Path, stem: str, suffixes: Sequence[str], force: bool) -> 
         if file.exists() and not force:
             raise OptionError(f"{file} exists; give --force to replace it, or choose another --out")
     return files
+
+
+def further(config: Beside) -> list[str]:
+    """The suffixes of the files that are asked for beside a MIDI file."""
+    kinds = [f".{kind}" for kind in ("wav", "png", "musicxml") if getattr(config, kind)]
+    return [*kinds, f".score.{config.engraved}"] if config.engraved else kinds
 
 
 @contextmanager

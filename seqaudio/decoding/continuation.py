@@ -1,12 +1,15 @@
-"""Give a continued piece what its tokens do not keep of the primer: tempo, time signatures, instrument."""
+"""Give a continued piece what its tokens do not keep of the primer: tempo, time signatures, instrument; cut it off."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from math import floor
 
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.notes.bars import bars
+from seqaudio.notes.operations.excerpt import excerpt
 from seqaudio.notes.quantise import nearest_step
 from seqaudio.notes.sequence import NoteSequence, TimeSignature, tempo_map
 from seqaudio.tokens.representation import Representation
@@ -59,6 +62,29 @@ def _until(notes: NoteSequence, primer: NoteSequence, representation: Representa
     same = (own.start_tick[:count] == notes.start_tick[:count]) & (own.pitch[:count] == notes.pitch[:count])
     first = count if same.all() else int(np.argmin(same))
     return max(1, int(notes.start_tick[first]) if first < len(notes) else notes.last_tick)
+
+
+def without_primer(notes: NoteSequence, own: npt.NDArray[np.bool_], on_bar: bool) -> NoteSequence:
+    """A continued piece without the notes of its primer; tempo, time signature and key that hold there stay.
+
+    It begins at the bar line where the primer ended: the first one that lies behind all of the primer's notes, or an
+    earlier one where a new note begins before that. So bars stay bars. Where `on_bar` is False it begins at the tick
+    at which the primer ended, or an earlier one at which a new note begins.
+
+    Args:
+        own: [N] whether a note is the primer's.
+    Raises ValueError where there is no other note.
+    """
+    if own.all():
+        raise ValueError("no note comes after the primer")
+    ended = int(notes.end_tick[own].max(initial=0))
+    first = int(notes.start_tick[~own].min())
+    begin = min(ended, first)
+    if on_bar:
+        lines = [floor(bar.start) for bar in bars(notes)]
+        behind = next((line for line in lines if line >= ended), first)
+        begin = min(behind, max(line for line in lines if line <= first))
+    return excerpt(notes.select(~own), begin, notes.last_tick + 1)
 
 
 def played_as(notes: NoteSequence, other: NoteSequence) -> NoteSequence:

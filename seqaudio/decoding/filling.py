@@ -82,6 +82,9 @@ class Stretch:
         free: [128] the step from which on no note from before the stretch sounds at each pitch.
         until: [128] the step at which a new note must have ended, as the piece goes on there.
         allowed: [V] tokens that may be written. longest: steps of the longest note.
+        tracks: those that new notes may go to.
+        held: the notes in the stretch of the other tracks, which stay: (step, pitch, length), as tokens write them.
+        busy: (pitch, from, until) steps at which they sound, where no new note of that pitch does.
     """
 
     representation: BarsRepresentation
@@ -96,6 +99,9 @@ class Stretch:
     until: Ints
     allowed: Mask
     longest: int
+    tracks: tuple[int, ...]
+    held: tuple[tuple[int, int, int], ...] = ()
+    busy: tuple[tuple[int, int, int], ...] = ()
 
     @classmethod
     def of(
@@ -105,14 +111,17 @@ class Stretch:
         first: int,
         last: int,
         bounds: Bounds | None = None,
+        hold: Sequence[int] = (),
     ) -> Stretch:
         """Bars `first` to `last` of a piece, counted from 1 as a notation program does, an upbeat included.
 
         Args:
             bounds: the tokens and the longest note that may be written; those of the piece may come, too. None: any.
+            hold: tracks that keep their notes; the model reads them, and writes the others.
         Raises:
-            OptionError: bars that the piece does not have, all of them, more than MOST_FILLED, or bars whose lines
-                tokens cannot write; a piece of which the representation keeps no note, or with no room for a note.
+            OptionError: tracks to hold that leave none to write; bars that the piece does not have, all of them, more
+                than MOST_FILLED, or bars whose lines tokens cannot write; a piece of which the representation keeps no
+                note, or with no room for a note.
         """
         asked = f"--bars {first}-{last}" if last > first else f"--bars {first}"
         ids, spelt = representation.ids, representation.spelt
@@ -142,9 +151,13 @@ class Stretch:
                 f"{asked}: {spelt} cannot write the bar lines there; see the time signatures of `seqaudio info` on it"
             )
         start += shift
-        inside = pitched & (start >= lines[low]) & (start < lines[high])
+        there = pitched & (start >= lines[low]) & (start < lines[high])
+        inside = there & ~np.isin(aligned.track, list(hold))
+        tracks = tuple(track for track in pitched_tracks(piece) if track not in hold)
+        if not tracks:
+            raise OptionError("--hold-voices: all tracks with notes are held, which leaves none to write; hold fewer")
         free, until = np.zeros(PITCHES, dtype=np.int64), np.full(PITCHES, int(end))
-        outside = np.flatnonzero(pitched & ~inside)
+        outside = np.flatnonzero(pitched & ~there)
         for note in outside.tolist():
             pitch = int(aligned.pitch[note])
             if start[note] < begin:
@@ -167,6 +180,8 @@ class Stretch:
             until,
             allowed,
             max(bounds.longest, int((kept.end_tick - kept.start_tick).max())),
+            tracks,
+            *_held(representation, aligned, there & ~inside, inside, steps, shift, (lines[low], lines[high])),
         )
         if not made.has_room():
             made = replace(made, allowed=np.ones_like(allowed), longest=ids.longest)
@@ -221,6 +236,8 @@ class Stretch:
         steps = np.arange(self.lines[-2], self.lines[-1])
         steps = steps[self.allowed[ids.step + steps - self.lines[-2]] & (steps >= self.earliest)]
         fits = (steps[:, None] + shortest <= self.until) & self.allowed[ids.note : ids.length(1)]
+        for pitch, begin, end in self.busy:
+            fits[(steps + shortest > begin) & (steps < end), pitch] = False
         found: Ints = np.where(fits, steps[:, None], -1).max(axis=0, initial=-1)
         return found
 
@@ -245,8 +262,8 @@ class Stretch:
     def filled(self, middle: Sequence[int]) -> NoteSequence:
         """The piece with the notes of a stream in the stretch. Its other notes, drums in the stretch too, stay.
 
-        New notes go to the track whose pitches are nearest. Where the ticks of the piece do not hold the steps of the
-        representation, all ticks are multiplied.
+        New notes go to the track whose pitches are nearest, of those that are not held. Where the ticks of the piece do
+        not hold the steps of the representation, all ticks are multiplied.
 
         Raises:
             ValueError: a stream that the grammar does not permit.
@@ -254,13 +271,16 @@ class Stretch:
         """
         representation, piece = self.representation, self.piece
         new = representation.decode(self.joined(middle))
-        new = new.select((new.start_tick >= self.lines[0]) & (new.start_tick < self.lines[-1]))
+        held = {(step, pitch) for step, pitch, _ in self.held}
+        begun = zip(new.start_tick.tolist(), new.pitch.tolist(), strict=True)
+        free = np.array([one not in held for one in begun], dtype=np.bool_)
+        new = new.select(free & (new.start_tick >= self.lines[0]) & (new.start_tick < self.lines[-1]))
         steps = representation.steps_per_quarter
         times = steps // gcd(piece.ticks_per_quarter, steps)
         piece = _finer(piece, times)
         scale = piece.ticks_per_quarter // steps
         origin = int(self.origin * times)
-        track, program = _tracks(piece, new.pitch)
+        track, program = _tracks(piece, new.pitch, self.tracks)
         kept = piece.select(~self.inside)
         columns = (
             (kept.start_tick, new.start_tick * scale - origin),
@@ -286,7 +306,8 @@ class Stretch:
 class FillGrammar(Grammar):
     """Permits the context of a stretch, then streams that fill it: so many bars, in which at least one note begins.
 
-    A new note ends where the piece goes on, and does not begin while its pitch sounds. Where nothing comes behind the
+    A new note ends where the piece goes on, and does not begin while its pitch sounds. Notes that are held come where
+    they stand, with their lengths; at their steps new ones come around them. Where nothing comes behind the
     stretch, a note begins in its last bar, so that tokens can write that bar.
     """
 
@@ -302,7 +323,10 @@ class FillGrammar(Grammar):
         self._last = -1  # the last token of the stretch
         self._now, self._pitch = 0, -1
         self._free = stretch.free.copy()
-        self._any, self._in_last = False, False  # whether a note has begun in the stretch, and in its last bar
+        self._held = list(reversed(stretch.held))  # those that are still to come
+        # whether a note has begun in the stretch, and in its last bar, or certainly will
+        self._any = bool(self._held)
+        self._in_last = self._held_in_last = any(step >= stretch.lines[-2] for step, *_ in stretch.held)
         self._lengths, self._latest = stretch.lengths, stretch.latest()
         self._shortest = int(np.argmax(self._lengths)) + 1
         self._notes = stretch.allowed[self._ids.note : self._ids.length(1)]
@@ -323,7 +347,16 @@ class FillGrammar(Grammar):
 
     def _may_end(self) -> bool:
         written = self._last == self._ids.bar or self._last >= self._ids.length(1)
-        return written and self._bar == self._count and (self._in_last if self._is_end else self._any)
+        return written and self._bar == self._count and not self._held and self._has_begun
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._in_last if self._is_end else self._any
+
+    @property
+    def _is_held(self) -> bool:
+        """Whether the next note that is held begins at this step."""
+        return bool(self._held) and self._held[-1][0] == self._now
 
     @property
     def _is_end(self) -> bool:
@@ -334,21 +367,28 @@ class FillGrammar(Grammar):
         ids, stretch, last = self._ids, self._stretch, self._last
         within = np.zeros(ids.size, dtype=np.bool_)
         if ids.note <= last < ids.length(1):
-            most = self._most()[self._pitch] - self._now
+            if self._is_held and self._pitch == self._held[-1][1]:
+                within[ids.length(self._held[-1][2])] = True
+                return within
+            most = self._most(self._now)[self._pitch] - self._now
             within[ids.length(1) :] = self._lengths & (np.arange(1, ids.longest + 1) <= most)
             return within
         free_to_go = last < 0 or ids.length(1) <= last or last <= ids.bar  # not between a step and a length
-        if free_to_go and self._bar < self._count:
+        due = self._held[-1][0] if self._held else stretch.lines[-1]  # nothing may come behind it before it has
+        if free_to_go and self._bar < self._count and due >= stretch.lines[self._bar]:
             metre = stretch.metres[self._bar]
             within[ids.bar if metre is None or last == metre else metre] = True
         if last == ids.bar or last >= ids.length(1):
             begin, end = stretch.lines[self._bar - 1], stretch.lines[self._bar]
-            for step in range(begin if last == ids.bar else self._now + 1, end):
+            for step in range(begin if last == ids.bar else self._now + 1, min(end, due + 1)):
                 token = ids.step + step - begin
-                within[token] = stretch.allowed[token] and self._can(step).any()
+                within[token] = step == due or (stretch.allowed[token] and self._can(step).any())
         if last >= ids.step:
             can = self._can(self._now)
             can[: self._pitch + 1] = False
+            if self._is_held:
+                can[self._held[-1][1]] = True
+                can[self._held[-1][1] + 1 :] = False
             within[ids.note : ids.length(1)] = can
             within[ids.velocity : ids.note] = stretch.allowed[ids.velocity : ids.note] & can.any()
         return within
@@ -357,13 +397,24 @@ class FillGrammar(Grammar):
         """[128] the pitches that may begin at a step."""
         if step < self._earliest:
             return np.zeros(PITCHES, dtype=np.bool_)
-        can: Mask = self._notes & (self._free <= step) & (step + self._shortest <= self._most())
+        can: Mask = self._notes & (self._free <= step) & (step + self._shortest <= self._most(step))
+        for pitch, begin, end in self._stretch.busy:
+            can[pitch] &= not begin <= step < end
         return can
 
-    def _most(self) -> Ints:
-        """[128] the step at which a note of each pitch that begins now must have ended."""
+    def _most(self, step: int) -> Ints:
+        """[128] the step at which a note of each pitch that begins at a step must have ended."""
+        most = self._room()
+        for pitch, begin, _ in self._stretch.busy:
+            if begin > step and begin < most[pitch]:
+                most = most.copy()
+                most[pitch] = begin
+        return most
+
+    def _room(self) -> Ints:
+        """[128] the same, as far as it depends on what is behind the stretch alone."""
         stretch = self._stretch
-        if not self._is_end or self._bar == self._count:
+        if not self._is_end or self._bar == self._count or self._held_in_last:
             return stretch.until
         # room is left for a note in the last bar: of another pitch, or else of this one
         fits = self._latest >= self._free
@@ -389,7 +440,10 @@ class FillGrammar(Grammar):
         elif ids.note <= token < ids.length(1):
             self._pitch = token - ids.note
         elif token >= ids.length(1):
-            self._free[self._pitch] = self._now + token - ids.length(0)
+            if self._is_held and self._pitch == self._held[-1][1]:
+                self._held.pop()
+            else:
+                self._free[self._pitch] = self._now + token - ids.length(0)
             self._any = True
             self._in_last |= self._bar == self._count
 
@@ -401,13 +455,15 @@ class FillGrammar(Grammar):
         left = self._stretch.metres[self._bar :]
         signs = sum(metre is not None for metre in left) - (ids.metre <= last < ids.bar)
         begun = ids.step <= last < ids.length(1)
-        must = not (self._in_last if self._is_end else self._any)
+        must = not self._has_begun
         inside = 0
         if begun:  # a velocity may be needed before the note
             inside = 1 + (last < ids.note) + (last < ids.velocity and not bool(self._inner.legal()[ids.note :].any()))
             must &= self._is_end and self._bar < self._count
         told = bool(np.any(self._stretch.before >= ids.velocity)) or self._any or begun
-        return len(self._context) + len(left) + signs + inside + must * (3 + (not told))
+        held = 2 * (len(self._held) - (begun and self._is_held))  # the note that is begun may be one of them
+        held += len({step for step, *_ in self._held if step > self._now or not self._bar})
+        return len(self._context) + len(left) + signs + inside + held + must * (3 + (not told))
 
 
 def _bars(stream: Ints, representation: BarsRepresentation, end: int) -> tuple[list[Ints], list[int]]:
@@ -450,11 +506,34 @@ def _finer(piece: NoteSequence, times: int) -> NoteSequence:
     )
 
 
-def _tracks(piece: NoteSequence, pitch: npt.NDArray[np.int16]) -> tuple[Ints, Ints]:
-    """Track and program [N] of new notes: those of the track of pitched notes whose median pitch is nearest."""
+def _tracks(piece: NoteSequence, pitch: npt.NDArray[np.int16], tracks: Sequence[int]) -> tuple[Ints, Ints]:
+    """Track and program [N] of new notes: those of the track, among `tracks`, whose median pitch is nearest."""
     pitched = piece.select(~piece.is_drum)
-    tracks = np.unique(pitched.track)
     medians = np.array([np.median(pitched.pitch[pitched.track == track]) for track in tracks])
     programs = np.array([np.bincount(pitched.program[pitched.track == track]).argmax() for track in tracks])
     nearest = np.abs(pitch[:, None] - medians).argmin(axis=1)
-    return tracks[nearest].astype(np.int64), programs[nearest].astype(np.int64)
+    return np.array(tracks)[nearest].astype(np.int64), programs[nearest].astype(np.int64)
+
+
+def pitched_tracks(piece: NoteSequence) -> tuple[int, ...]:
+    """The tracks of a piece that have notes other than drums."""
+    return tuple(np.unique(piece.track[~piece.is_drum]).tolist())
+
+
+def _held(
+    representation: BarsRepresentation, aligned: NoteSequence, held: Mask, inside: Mask, steps: Fraction, shift: int,
+    span: tuple[int, int],
+) -> tuple[tuple[tuple[int, int, int], ...], tuple[tuple[int, int, int], ...]]:  # fmt: skip
+    """`Stretch.held` and `Stretch.busy` of the notes [N] `held`, where the notes `inside` are taken out."""
+    if not held.any():
+        return (), ()
+    stays = representation.quantise(aligned.select(~inside))
+    there = stays.select((stays.start_tick >= span[0]) & (stays.start_tick < span[1]))
+    rows = sorted(
+        zip(there.start_tick.tolist(), there.pitch.tolist(), (there.end_tick - there.start_tick).tolist(), strict=True)
+    )
+    busy = [(pitch, step, step + length) for step, pitch, length in rows]
+    for note in np.flatnonzero(held).tolist():
+        begin, end = int(aligned.start_tick[note]) * steps, int(aligned.end_tick[note]) * steps
+        busy.append((int(aligned.pitch[note]), floor(begin) + shift, ceil(end) + shift))
+    return tuple(rows), tuple(busy)

@@ -1,7 +1,8 @@
 """Measure how far a piece is what was asked for, on its written notes, and tell what the mask guarantees of that.
 
-The mask of legal tokens guarantees the bars, the key and, where tokens write it, the metre: no token that breaks them
-is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled.
+The mask of legal tokens guarantees the bars, the key and, where tokens write them, the metre and the instruments: no
+token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was
+sampled.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.decoding.plan import Plan
+from seqaudio.midi.programs import DRUMS
 from seqaudio.notes.bars import bars
 from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence
@@ -35,7 +37,7 @@ class KeptWish:
 
 
 def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, written: NoteSequence) -> list[KeptWish]:
-    """Each wish of the plan, in the order bars, key, metre, tempo, program.
+    """Each wish of the plan, in the order bars, key, metre, tempo, program, instruments.
 
     Args:
         bounds: those within which the piece was sampled.
@@ -64,6 +66,15 @@ def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, writte
         programs = written.program[~written.is_drum]
         share = float((programs == wishes.program).mean()) if len(programs) else 1.0
         found.append(KeptWish("program", str(wishes.program), share, f"{len(programs):,} notes", False))
+    if wishes.instruments:
+        new = written if plan.primer is None else sampled.select(~of_primer(plan, plan.primer, sampled))
+        if not plan.representation.writes_programs:
+            new = written.select(~written.is_drum)
+        parts = np.where(new.is_drum, DRUMS, new.program)
+        share = float(np.isin(parts, plan.parts).mean()) if len(parts) else 1.0
+        asked = ", ".join(one.name for one in wishes.instruments)
+        of = f"{len(parts):,} {'notes' if len(new) == len(written) else 'new notes'}"
+        found.append(KeptWish("instruments", asked, share, of, plan.representation.writes_programs))
     return found
 
 
@@ -79,14 +90,14 @@ def in_key(plan: Plan, key: KeySignature, sampled: NoteSequence, written: NoteSe
     """The share of the written notes in the scale of a key, and their number: of all but drums and the primer's own."""
     classes = np.bincount(written.pitch[~written.is_drum] % 12, minlength=12)
     if plan.primer is not None:
-        own = sampled.select(_of_primer(plan, plan.primer, sampled) & ~sampled.is_drum)
+        own = sampled.select(of_primer(plan, plan.primer, sampled) & ~sampled.is_drum)
         classes = classes - np.bincount(own.pitch % 12, minlength=12)
     count = int(classes.sum())
     return (float(classes[list(scale_of(key))].sum() / count) if count else 1.0), count
 
 
-def _of_primer(plan: Plan, primer: NoteSequence, sampled: NoteSequence) -> npt.NDArray[np.bool_]:
-    """[N] which notes begin as a note of the primer does: a piece begins with the tokens of its primer."""
+def of_primer(plan: Plan, primer: NoteSequence, sampled: NoteSequence) -> npt.NDArray[np.bool_]:
+    """[N] which sampled notes begin as a note of the primer does: a piece begins with the tokens of its primer."""
     own = plan.representation.quantise(primer)
     begun = set(zip(own.start_tick.tolist(), own.pitch.tolist(), strict=True))
     pairs = zip(sampled.start_tick.tolist(), sampled.pitch.tolist(), strict=True)

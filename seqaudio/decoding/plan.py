@@ -21,6 +21,7 @@ import torch
 
 from seqaudio.decoding.continuation import RESOLUTION, in_quarters, like_primer
 from seqaudio.errors import OptionError
+from seqaudio.midi.programs import DRUMS, Instrument, part_names
 from seqaudio.notes.bars import COMMON_TIME
 from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.quantise import nearest_step
@@ -41,6 +42,7 @@ class Wishes:
     metre: TimeSignature | None = None
     program: int | None = None  # General MIDI, counted from 0
     key: KeySignature | None = None  # outside whose scale nothing is sampled
+    instruments: tuple[Instrument, ...] = ()  # of which no others are sampled; none: any
     wild: bool = False  # notes may be longer, and tokens others, than in any training piece
 
 
@@ -75,8 +77,45 @@ class Plan:
                 f"--primer-events"
             )
 
-        if self.barred is not None:
+        if wishes.instruments:
+            self._check_instruments(", ".join(one.name for one in wishes.instruments))
+        if wishes.key is not None and self.barred is not None:
             self._check_key(self.barred)
+
+    def _check_instruments(self, names: str) -> None:
+        """Raise OptionError for instruments that the representation cannot write, or no training piece has."""
+        asked, representation, (first, *others) = f"--instruments {names}", self.representation, self.wishes.instruments
+        if not representation.writes_programs:
+            if others:
+                raise OptionError(
+                    f"{asked}: a run of {representation.spelt} writes all notes for one instrument; give one of them, "
+                    f"or use a run of tokens with programs, such as those of --representation miditok:REMI --programs"
+                )
+            if first.parts == (DRUMS,):
+                raise OptionError(f"{asked}: {representation.spelt} leaves drums out; give another instrument")
+            return
+        programs = representation.token_programs
+        if not (programs >= 0).any():
+            raise OptionError(
+                f"{asked}: no token of {representation.spelt} has a program for the notes after it, so none can be "
+                f"left out; leave out --instruments"
+            )
+        known = bounds_of(representation, None if self.wishes.wild else self.repertoire).tokens & (programs >= 0)
+        wanted = np.isin(programs, self.parts)
+        if not (known & wanted).any():
+            raise OptionError(
+                f"{asked}: no training piece has it; they have {part_names(np.unique(programs[known]).tolist())}; "
+                f"give some of these, or --wild"
+            )
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The programs that `instruments` asks for, DRUMS among them; where all notes have one program, that one."""
+        wished = tuple(sorted({part for one in self.wishes.instruments for part in one.parts}))
+        if not wished or self.representation.writes_programs:
+            return wished
+        usual = UNKNOWN if self.repertoire is None else self.repertoire.program
+        return (usual,) if usual in wished else wished[:1]
 
     def _check_key(self, barred: npt.NDArray[np.bool_]) -> None:
         """Raise OptionError for a key that the mask cannot keep, or that has no pitch of the training pieces."""
@@ -93,11 +132,19 @@ class Plan:
 
     @cached_property
     def barred(self) -> npt.NDArray[np.bool_] | None:
-        """[V] the tokens of pitches outside the key that is asked for; None without one."""
-        if self.wishes.key is None:
+        """[V] the tokens outside the key and of other instruments than are asked for; None where neither is."""
+        key, programs = self.wishes.key, None
+        if self.parts and self.representation.writes_programs:
+            programs = self.representation.token_programs
+        if key is None and programs is None:
             return None
-        pitches = self.representation.token_pitches
-        return (pitches >= 0) & ~np.isin(pitches % 12, scale_of(self.wishes.key))
+        barred = np.zeros(len(self.representation.tokens), dtype=np.bool_)
+        if key is not None:
+            pitches = self.representation.token_pitches
+            barred |= (pitches >= 0) & ~np.isin(pitches % 12, scale_of(key))
+        if programs is not None:
+            barred |= (programs >= 0) & ~np.isin(programs, self.parts)
+        return barred
 
     @property
     def ends_on_bar(self) -> bool:
@@ -121,6 +168,8 @@ class Plan:
         """The program of all pitched notes; None for those of the primer, or of decoded notes."""
         if self.wishes.program is not None:
             return self.wishes.program
+        if self.parts and not self.representation.writes_programs:
+            return self.parts[0]
         if self.repertoire is None or self.primer is not None or self.representation.writes_programs:
             return None
         return None if self.repertoire.program == UNKNOWN else self.repertoire.program
@@ -164,7 +213,7 @@ class Plan:
         if not self.ends_on_bar:
             if repertoire is None and self.barred is None:
                 return None
-            return self._in_key(bounds_of(self.representation, repertoire))
+            return self._asked(bounds_of(self.representation, repertoire))
         rest = 0
         if self.repertoire is not None:
             rest = min(self.repertoire.rest(self.metre.name), self._step(bar_quarters(self.metre)) - 1)
@@ -174,9 +223,9 @@ class Plan:
         bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
         if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
             bounds.tokens[list(self.representation.tempo_ids)] = True
-        return self._in_key(bounds)
+        return self._asked(bounds)
 
-    def _in_key(self, bounds: Bounds) -> Bounds:
+    def _asked(self, bounds: Bounds) -> Bounds:
         return (
             bounds if self.barred is None else replace(bounds, tokens=bounds.tokens & ~self.barred, barred=self.barred)
         )

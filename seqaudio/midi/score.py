@@ -83,7 +83,8 @@ def _rows(part: Any, track: int) -> list[list[int]]:
     rows: list[list[int]] = []
     tied: dict[int, list[int]] = {}  # pitch -> the row that a tie continues
     for measure in part.getElementsByClass("Measure"):
-        for note in measure.recurse().notes:
+        # by time, as a tie may lead from one voice to another
+        for note in sorted(measure.recurse().notes, key=lambda one: one.getOffsetInHierarchy(measure)):
             if note.duration.isGrace:
                 continue
             start = _ticks(measure.offset + note.getOffsetInHierarchy(measure))

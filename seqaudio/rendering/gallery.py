@@ -35,6 +35,7 @@ class Entry:
     picture: bytes  # PNG
     wav: str | None = None
     remark: str = ""
+    others: tuple[str, ...] = ()  # more files of the piece
 
 
 def gallery(title: str, headings: Sequence[str], entries: Sequence[Entry], notes: Sequence[str] = ()) -> str:
@@ -84,13 +85,17 @@ def _section(entry: Entry) -> str:
     picture = b64encode(entry.picture).decode("ascii")
     parts = [
         f'<section id="{_anchor(entry)}">',
-        f'<h2>{escape(entry.name)} <a href="{quote(entry.midi)}">{escape(entry.midi)}</a></h2>',
+        f"<h2>{escape(entry.name)} {' '.join(map(_link, (entry.midi, *entry.others)))}</h2>",
         *([f"<p>{escape(entry.remark)}</p>"] if entry.remark else []),
         f'<img src="data:image/png;base64,{picture}" alt="Piano roll of piece {escape(entry.name)}">',
         *([f'<audio controls preload="none" src="{quote(entry.wav)}"></audio>'] if entry.wav else []),
         "</section>",
     ]
     return "\n".join(parts)
+
+
+def _link(file: str) -> str:
+    return f'<a href="{quote(file)}">{escape(file)}</a>'
 
 
 def _anchor(entry: Entry) -> str:

@@ -58,7 +58,9 @@ class BoundedGrammar(Grammar):
         if self.bounds.barred is not None:
             legal &= ~self.bounds.barred
             if not legal.any():
-                raise ValueError("no token of the key can come next; raise the length, or choose another key")
+                raise ValueError(
+                    "no token of the key and the instruments can come next; raise the length, or ask for more"
+                )
         return legal
 
     def push(self, token: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import OptionError
+from seqaudio.midi.programs import DRUMS
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 from seqaudio.registry import Registry, did_you_mean
 from seqaudio.tokens.bounds import BoundedGrammar, Bounds, SeenTokens
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 NOTE_TOKEN = re.compile(r"(?:\d+:)?(?:note|on|Pitch|NoteOn)_(\d+)")  # the names of tokens that sound a pitch
+PROGRAM_TOKEN = re.compile(r"(?:\d+:)?Program_(-?\d+)")  # the names of tokens that write a program, -1 for drums
 FIRST_ID = len(SPECIAL_TOKENS)  # PAD, BOS and EOS come before the tokens of a representation
 
 
@@ -199,6 +201,16 @@ class TokenRepresentation(Representation):
         """
         found = [NOTE_TOKEN.fullmatch(token) for token in self.tokens]
         return np.array([-1 if match is None else int(match[1]) for match in found], dtype=np.int64)
+
+    @cached_property
+    def token_programs(self) -> npt.NDArray[np.int64]:
+        """[V] the program, or DRUMS, of the notes after each token; -1 for other tokens.
+
+        No note has another program than that of one of its tokens. All are -1 where tokens write none.
+        """
+        found = [PROGRAM_TOKEN.fullmatch(token) for token in self.tokens]
+        written = np.array([-2 if match is None else int(match[1]) for match in found], dtype=np.int64)
+        return np.where(written == -1, DRUMS, np.maximum(written, -1))
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
