@@ -1,4 +1,4 @@
-"""Bars that return: any form is kept by any model, pieces stay legal and end on their bar line; forms are remembered."""
+"""Bars that return: any form is kept whatever a model wants, pieces end on their bar line, runs remember forms."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_bounds import Wilful, bars_of, learned, representation_named, tune
 
 from conftest import Command, assert_refused
 from seqaudio.cli import generate
@@ -37,7 +38,6 @@ from seqaudio.tokens.forms import (
     spelt,
 )
 from seqaudio.vocabulary import EOS
-from test_bounds import Wilful, bars_of, learned, representation_named, tune
 
 SEEDS = int(os.environ.get("SEQAUDIO_SAMPLES", "12"))  # pieces of each representation
 in_bars = pytest.mark.parametrize("name", ["bars", "REMI", "programs"])

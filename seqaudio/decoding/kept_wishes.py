@@ -1,7 +1,7 @@
 """Measure how far a piece is what was asked for, on its written notes, and tell what the mask guarantees of that.
 
-The mask of legal tokens guarantees the bars, their form, the key and, where tokens write it, the metre: no token that breaks them
-is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled.
+The mask of legal tokens guarantees the bars, their form, the key and, where tokens write it, the metre: no token that
+breaks them is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled.
 """
 
 from __future__ import annotations

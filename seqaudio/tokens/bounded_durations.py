@@ -250,7 +250,7 @@ class BoundedNoteTokens(BoundedGrammar):
 
 
 class BoundedRemi(BoundedNoteTokens):
-    """Bars follow while a note in them may lead to the end, or as the form has them; notes are as `BarByBar` permits."""
+    """Bars follow while a note in them may lead to the end, or as the form has them (`BarByBar`)."""
 
     def __init__(self, base: Grammar, bounds: Bounds, ids: NoteTokens) -> None:
         super().__init__(base, bounds, ids)
