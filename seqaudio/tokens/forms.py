@@ -150,8 +150,8 @@ class Returning:
     A note of a bar that returns is written wherever that bar returns, so it must fit there too: it may not sound into a
     note of its pitch, nor beyond the end of the piece, and no note that was written may sound into it. So a bar that
     returns can always be written as it was. Some notes are not chosen, such as those of a primer: where one does not
-    fit at a place, the bar there does not return, but is new. The last bar, and so the bar that it returns as, must have
-    a note that ends where the piece may; the step of that note is kept free of notes that began in earlier bars.
+    fit at a place, the bar there is new instead. The last bar, and so the bar that it returns as, must have a note that
+    ends where the piece may; the step of that note is kept free of notes that began in earlier bars.
 
     Args:
         form: of the piece.
