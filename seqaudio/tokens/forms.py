@@ -107,10 +107,9 @@ class Forms:
     def describe(self) -> str:
         """The figures in one line."""
         shares = sorted(returning(form) / len(form) for form in self.forms)
-        count = f"{len(shares):,} training piece{'s' * (len(shares) > 1)}"
         return (
-            f"forms of {count}: bars that return, {shares[0]:.0%} to {shares[-1]:.0%} of a piece "
-            f"(median {shares[len(shares) // 2]:.0%})"
+            f"forms of {len(shares):,} piece{'s' * (len(shares) > 1)}: bars that return, {shares[0]:.0%} to "
+            f"{shares[-1]:.0%} of a piece (median {shares[len(shares) // 2]:.0%})"
         )
 
 
