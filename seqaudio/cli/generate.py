@@ -78,7 +78,7 @@ class Config(SamplingOptions):
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
-    form: str | None = None  # of music: bars that return, such as AABA; by default drawn from the training pieces; free
+    form: str | None = None  # of music: groups of bars such as AABA, or free; by default bars return as in training
     key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
@@ -122,8 +122,8 @@ def write_music(run: RunFolder, config: Config) -> None:
             config.out.mkdir(parents=True, exist_ok=True)
     for piece, _, path in found:
         print(write_piece(config, piece.notes, path, piece.seed, provenance))
-        if piece.remark:
-            print(f"  {piece.remark}")
+        for remark in piece.remarks:
+            print(f"  {remark}")
     if into and copies is not None:
         write_page(config.out / PAGE, found, composer, config, copies)
         print(config.out / PAGE)
@@ -224,15 +224,15 @@ class Composed:
     form: Form | None = None  # where it was to have one, that which it has
 
     @property
-    def remark(self) -> str:
-        """How far it is what was asked for, and its form, in one line; empty where there is nothing to tell."""
+    def remarks(self) -> list[str]:
+        """How far it is what was asked for, and its form, each in a line where there is something to tell."""
         from seqaudio.decoding.kept_wishes import described
         from seqaudio.tokens.forms import returning, spelt
 
-        parts = [described(self.kept)] if self.kept else []
+        lines = [described(self.kept)] if self.kept else []
         if self.form is not None:
-            parts.append(f"form {spelt(self.form)}: {returning(self.form)} of {len(self.form)} bars return")
-        return "; ".join(parts)
+            lines.append(f"form {spelt(self.form)}: {returning(self.form)} of {len(self.form)} bars return")
+        return lines
 
 
 class Composer:

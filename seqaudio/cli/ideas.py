@@ -99,7 +99,7 @@ def write_page(
             midi=midi.name,
             picture=picture_of(piece.notes, midi),
             wav=midi.with_suffix(".wav").name if config.wav else None,
-            remark=piece.remark,
+            remark="; ".join(piece.remarks),
         )
         for piece, bars, midi in found
     ]
