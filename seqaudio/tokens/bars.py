@@ -520,7 +520,7 @@ class BoundedBars(BoundedGrammar):
         places = np.flatnonzero(within[ids.step : ids.velocity])
         within[ids.step + places] = bars.may_begin(places, self._free)
         within[ids.length(1) :] &= bars.lengths(now, self._pitch)
-        can = bars.can_begin(now, self._free)
+        can = bars.can_begin(now, self._free, self._pitch < 0)
         can[: self._pitch + 1] = False
         within[ids.note : ids.length(1)] &= can
         within[ids.velocity : ids.note] &= can.any()

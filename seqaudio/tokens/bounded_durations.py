@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.tokens.bounds import BoundedGrammar, Bounds, Mask
-from seqaudio.tokens.forms import Note, Returning
+from seqaudio.tokens.forms import UNSEEN, Note, Returning
 from seqaudio.tokens.grammar import Grammar
 from seqaudio.vocabulary import EOS
 
@@ -83,7 +83,7 @@ class BarByBar:
 
     def __init__(self, bounds: Bounds, lengths: Mask, seen: Mask) -> None:
         self._bounds, self._lengths, self._seen = bounds, lengths, seen
-        self._row = np.cumsum(seen) - 1  # of the pitches that are seen, in a form
+        self._row = np.where(seen, np.cumsum(seen) - 1, UNSEEN)  # in a form
         self._places: Mask = np.zeros(0, dtype=np.bool_)
         self._here = bounds  # those of this bar
         self._notes = NoteLengths(bounds, lengths, np.ones(1, dtype=np.bool_))
@@ -111,20 +111,25 @@ class BarByBar:
             return self._form.may_go_on(self._ended)
         return self._notes.may_follow(step, self._ended)
 
-    def can_begin(self, step: int, free: Ints) -> Mask:
-        """[rows] where a note may begin at a step of this bar. free: [rows] the step from which on each is free."""
+    def can_begin(self, step: int, free: Ints, must: bool) -> Mask:
+        """[rows] where a note may begin at a step of this bar.
+
+        free: [rows] the step from which on each is free. must: a note has to, so a step of a primer breaks the form.
+        """
         shortest = self._notes.shortest(step, self._ended)
         can: Mask = (free <= step) & (shortest > 0)
-        if self._form is not None:
-            can &= self._seen & (not self._form.copying)
-            can[self._seen] &= self._form.room[:, step - self._line] >= shortest
-        return can
+        if self._form is None:
+            return can
+        fits = self._seen & (not self._form.copying)
+        fits[self._seen] &= self._form.room[:, step - self._line] >= shortest
+        return can if must and not (can & fits).any() else can & fits
 
     def lengths(self, step: int, row: int) -> Mask:
         """[M] the lengths of a note at a step of this bar."""
         lengths = self._notes.at(step, self._ended)
         if self._form is not None and self._seen[row]:
-            lengths = lengths & (np.arange(len(lengths)) < self._form.room[self._row[row], step - self._line])
+            fits = lengths & (np.arange(len(lengths)) < self._form.room[self._row[row], step - self._line])
+            return fits if fits.any() else lengths  # none does if the note is a primer's last token
         return lengths
 
     def may_begin(self, places: Ints, free: Ints) -> Mask:
@@ -176,7 +181,7 @@ class BarByBar:
         self._ended |= self._here.end is not None and self._here.may_end(end)
         if self._form is not None:
             allowed = bool(self._bounds.tokens[list(tokens)].all()) and length <= self._bounds.longest
-            self._form.add(Note(int(self._row[row]), place, length, tokens), bool(self._seen[row]) and allowed)
+            self._form.add(Note(int(self._row[row]), place, length, tokens), allowed)
 
 
 class BoundedNoteTokens(BoundedGrammar):
@@ -268,7 +273,7 @@ class BoundedRemi(BoundedNoteTokens):
         within[EOS] = bars.may_end
         if not self._bar_steps:
             return within
-        can = self._can_begin() & bars.can_begin(self._now, free).reshape(self._free.shape)
+        can = self._can_begin() & bars.can_begin(self._now, free, self._latest == (-1, -1)).reshape(self._free.shape)
         self._bound_notes(within, np.ones_like(self._lengths), can)
         within[ids.kinds["Duration"]] &= bars.lengths(self._now, self._part * 128 + self._pitch)
         within[ids.kinds["Bar"]] &= bars.may_follow(max(self._bar + self._bar_steps, int(free.min())))

@@ -25,6 +25,7 @@ Ints = npt.NDArray[np.int64]
 
 MOST_FORMS = 512  # of a run; of more training pieces every so many-th is taken
 MOST_BARS = 1024  # of a form that is kept
+UNSEEN = -1  # the row of a pitch that may not be sampled
 
 
 def form_of(bars: Iterable[Hashable]) -> Form:
@@ -137,7 +138,7 @@ def contents_of_bars(representation: TokenRepresentation, ids: Ints) -> list[byt
 class Note(NamedTuple):
     """A note within a bar."""
 
-    row: int  # its pitch, or pitch and part
+    row: int  # its pitch, or pitch and part, of those that may be sampled; otherwise UNSEEN
     place: int  # step of the bar
     length: int  # steps
     tokens: tuple[int, ...]  # that write it, without its step
@@ -226,21 +227,32 @@ class Returning:
         self._notes[self.bar].append(note)
         if self.copying:
             return
+        lost = self._struck(note)
         self._sound(self.bar, note)
-        lost = []
         for use in self._uses()[1:]:
-            if allowed and self._fits(use, note):
+            if use in lost:
+                continue
+            if allowed and note.row != UNSEEN and self._fits(use, note):
                 self._sound(use, note)
             else:
                 lost.append(use)
         if lost:
             self._renew(lost)
-        else:
+        elif note.row != UNSEEN:
             self.room[note.row] = self._rooms(slice(note.row, note.row + 1))[0]
 
     def _uses(self) -> list[int]:
         """This bar and those that return as it."""
         return [bar for bar in range(self.bar, len(self.first)) if self.first[bar] == self.bar]
+
+    def _struck(self, note: Note) -> list[int]:
+        """The later bars into whose notes a note of this bar sounds, as none does that was chosen."""
+        begin = self.bar * self.bar_steps + note.place
+        until = min(begin + note.length, self._end)
+        if note.row == UNSEEN or until <= (self.bar + 1) * self.bar_steps:
+            return []
+        struck = np.flatnonzero(self._taken[note.row, begin:until]) + begin
+        return [bar for bar in np.unique(struck // self.bar_steps).tolist() if bar > self.bar]
 
     def _kept_free(self) -> Ints:
         """The steps that notes of earlier bars may not reach: those at which the last note of a last bar may begin."""
@@ -272,9 +284,10 @@ class Returning:
         return room
 
     def _renew(self, bars: Sequence[int]) -> None:
-        """Make bars that come later new ones: equal to each other, but to none before them."""
+        """Make bars that come later new ones: equal to each other if they were, but to none before them."""
+        was = list(self.first)
         for bar in bars:
-            self.first[bar] = min(bars)
+            self.first[bar] = min(other for other in bars if was[other] == was[bar])
         self._write_all()
 
     def _write_all(self) -> None:
@@ -289,4 +302,5 @@ class Returning:
 
     def _sound(self, bar: int, note: Note) -> None:
         begin = bar * self.bar_steps + note.place
-        self._taken[note.row, begin : begin + note.length] = True
+        if note.row != UNSEEN:
+            self._taken[note.row, begin : begin + note.length] = True
