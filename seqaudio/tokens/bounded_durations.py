@@ -36,11 +36,15 @@ class NoteLengths:
         self._bounds = bounds
         self._steps = np.arange(1, len(lengths) + 1)
         self._may = lengths & (self._steps <= bounds.longest)
-        self._places = places
-        self.last = -1  # the last step at which a note may begin that ends where the piece may
+        # how many of the lengths may be sampled, of those up to each
+        self._counts = np.append(0, self._may.cumsum())
+        self._shortest = int(self._steps[self._may].min(initial=np.iinfo(np.int32).max))
+        self._begins = np.zeros(0, dtype=np.int64)  # the steps before the end at which a note may begin
+        self._last = -1  # the last step at which a note may begin that ends where the piece may
         if bounds.end is not None:
-            places_up_to = np.flatnonzero(np.resize(places, bounds.end))
-            self.last = next((int(step) for step in places_up_to[::-1] if self._reaches(int(step)).any()), -1)
+            self._begins = np.flatnonzero(np.resize(places, bounds.end))
+            reach = self._begins[self._may_reach(self._begins)]
+            self._last = int(reach[-1]) if len(reach) else -1
 
     def _reaches(self, step: int) -> Mask:
         """[M] the lengths with which a note at a step ends where the piece may end."""
@@ -49,18 +53,30 @@ class NoteLengths:
             return self._may
         return self._may & (ends >= bounds.end - bounds.rest) & (ends <= bounds.end)
 
+    def _may_reach(self, steps: Ints) -> Mask:
+        """[N] whether some length is among `_reaches`, for each of several steps."""
+        bounds, longest = self._bounds, len(self._steps)
+        if bounds.end is None:
+            return np.full(len(steps), self._counts[-1] > 0)
+        most = np.clip(bounds.end - steps, 0, longest)
+        below = np.clip(bounds.end - bounds.rest - steps - 1, 0, longest)
+        reach: Mask = self._counts[most] > self._counts[below]
+        return reach
+
     def at(self, step: int, ended: bool) -> Mask:
         """[M] the lengths of a note at a step. `ended`: another note ends where the piece may end."""
         if self._bounds.end is None:
             return self._may
-        before = self._bounds.end if ended else self.last
+        before = self._bounds.end if ended else self._last
         return self._reaches(step) | (self._may & (step + self._steps <= before))
 
-    def shortest(self, step: int, ended: bool) -> int:
-        """The steps of the shortest note at a step; 0 where none may begin."""
-        lengths = self.at(step, ended)
-        shortest = int(lengths.argmax())
-        return shortest + 1 if lengths[shortest] else 0
+    def may_begin(self, steps: Ints, ended: bool) -> Mask:
+        """[N] whether a note may begin at each of several steps."""
+        may = self._may_reach(steps)
+        if self._bounds.end is None:
+            return may
+        before = self._bounds.end if ended else self._last
+        return may | (steps + self._shortest <= before)
 
     def may_follow(self, step: int, ended: bool) -> bool:
         """Whether a note may begin at a step or after it, where all pitches are free."""
@@ -68,9 +84,25 @@ class NoteLengths:
         if end is None:
             return True
         if not ended:
-            return step <= self.last
-        later = np.flatnonzero(np.resize(self._places, end)[max(0, step) :]) + max(0, step)
-        return bool(len(later)) and int(later[0]) + int(self._steps[self._may].min(initial=end + 1)) <= end
+            return step <= self._last
+        later = int(np.searchsorted(self._begins, step))
+        return later < len(self._begins) and int(self._begins[later]) + self._shortest <= end
+
+    @property
+    def last(self) -> int:
+        """The last step at which a note may begin that ends where the piece may; -1 for none."""
+        return self._last
+
+    def shortest(self, steps: Ints, ended: bool) -> Ints:
+        """[N] the length of the shortest note at each of several steps; 0 where none may begin."""
+        bounds, counts = self._bounds, self._counts
+        before = ANY if bounds.end is None else bounds.end if ended else self._last
+        found = np.where(steps + self._shortest <= before, self._shortest, 0)
+        if bounds.end is None:
+            return found if counts[-1] else np.zeros_like(found)
+        below = np.clip(bounds.end - bounds.rest - steps - 1, 0, len(self._steps))
+        reach = np.searchsorted(counts, counts[below] + 1)  # the first length of those that reach the end
+        return np.where((found == 0) & self._may_reach(steps), reach, found)
 
 
 class BarByBar:
@@ -116,7 +148,7 @@ class BarByBar:
 
         free: [rows] the step from which on each is free. must: a note has to, so a step of a primer breaks the form.
         """
-        shortest = self._notes.shortest(step, self._ended)
+        shortest = int(self._notes.shortest(np.array([step]), self._ended)[0])
         can: Mask = (free <= step) & (shortest > 0)
         if self._form is None:
             return can
@@ -142,10 +174,9 @@ class BarByBar:
         else:
             is_free = free[self._seen][:, None] <= steps
             room = np.where(is_free, self._form.room[:, places], 0).max(axis=0)
-        shortest = (self._notes.shortest(step, self._ended) for step in steps.tolist())
-        return np.array(
-            [0 < least <= most for least, most in zip(shortest, room.tolist(), strict=True)], dtype=np.bool_
-        )
+        shortest = self._notes.shortest(steps, self._ended)
+        may: Mask = (shortest > 0) & (shortest <= room)
+        return may
 
     def measure(self, places: Mask) -> None:
         """A time signature: a note may begin at these steps of a bar."""
