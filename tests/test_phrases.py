@@ -107,6 +107,12 @@ def test_what_stood_there_can_be_made_likelier() -> None:
     assert logits[6:, 0].argmax(dim=-1).tolist() == [4, 10, 6, 12]
 
 
+def test_before_training_a_phrase_that_returns_is_what_it_expects() -> None:
+    tokens = torch.tensor([BOS, BAR, 4, 10, 6, 12, BAR, 4, 10, 6])[:, None]
+    logits, _ = model()(tokens)
+    assert logits[6:, 0].argmax(dim=-1).tolist() == [4, 10, 6, 12]
+
+
 def test_a_phrase_that_returns_is_learned() -> None:
     # bars of random notes, each played twice: only one bar earlier tells what comes
     draw = np.random.default_rng(1)

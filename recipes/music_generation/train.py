@@ -26,6 +26,7 @@ from seqaudio.models import MusicModelOptions, build_model
 from seqaudio.probing import probe_rows
 from seqaudio.store import Store
 from seqaudio.tokens import TokenRepresentation, representation_of
+from seqaudio.tokens.forms import Forms
 from seqaudio.tokens.tonicnet import steps_of
 from seqaudio.vocabulary import FILL_MARKS, Vocabulary
 
@@ -72,6 +73,7 @@ def main(config: Config) -> None:
         len(names), written and written.bar_places, written.look_back if written else (), steps
     )
     model = build_model(**description)
+    forms = written and Forms.of(written, training)  # which bars return in the training pieces
 
     trained = train(
         model,
@@ -85,6 +87,7 @@ def main(config: Config) -> None:
         select=(f"nats_per_{unit}", "min"),
         probe_on=probe_rows(store, store.names),
         labels=names,
+        about_input=forms and {"forms": forms.to_json()},
     )
     if trained is None:  # the first process has the results
         return

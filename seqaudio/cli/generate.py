@@ -31,21 +31,23 @@ if TYPE_CHECKING:
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
     from seqaudio.tokens.bounds import Bounds
+    from seqaudio.tokens.forms import Form, Forms
     from seqaudio.tokens.repertoire import Repertoire
 
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
 OF_MUSIC = (
-    "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "key",
+    "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "form", "key",
     "max_copied", "wild", "wav", "png", "musicxml", "engraved",
 )  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
-    "primer_events", "max_events", "metre", "program", "instruments", "key", "max_copied", "wild", "top_k", "top_p",
-    "min_p",
+    "primer_events", "max_events", "metre", "program", "instruments", "form", "key", "max_copied", "wild", "top_k",
+    "top_p", "min_p",
 )  # fmt: skip
 ROLL_BARS = 16  # of four quarters, with the primer, by default
+MOST_GROUPS = 32  # letters of a form
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
 
@@ -76,6 +78,7 @@ class Config(SamplingOptions):
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
     instruments: str | None = None  # of music: the only ones sampled, such as piano,bass,drums or alto sax or 73
+    form: str | None = None  # of music: groups of bars such as AABA, or free; by default bars return as in training
     key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
@@ -105,7 +108,6 @@ def main(config: Config) -> None:
 def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them; in a folder also a page about them."""
     from seqaudio.cli.ideas import PAGE, checked_copies, drawn, write_page
-    from seqaudio.decoding.kept_wishes import described
 
     provenance = f"{describe_model(run)}; {command('generate')}"
     if run.recipe == ROLLS:
@@ -123,8 +125,8 @@ def write_music(run: RunFolder, config: Config) -> None:
             config.out.mkdir(parents=True, exist_ok=True)
     for piece, _, path in found:
         print(write_piece(config, piece.notes, path, piece.seed, provenance))
-        if piece.kept:
-            print(f"  {described(piece.kept)}")
+        for remark in piece.remarks:
+            print(f"  {remark}")
     if into and copies is not None:
         write_page(config.out / PAGE, found, composer, config, copies)
         print(config.out / PAGE)
@@ -233,6 +235,18 @@ class Composed:
     notes: NoteSequence
     ids: list[int]  # its tokens, those of the primer first, without BOS and EOS
     kept: list[KeptWish]  # how far it is what was asked for
+    form: Form | None = None  # where it was to have one, that which it has
+
+    @property
+    def remarks(self) -> list[str]:
+        """How far it is what was asked for, and its form, each in a line where there is something to tell."""
+        from seqaudio.decoding.kept_wishes import described
+        from seqaudio.tokens.forms import returning, spelt
+
+        lines = [described(self.kept)] if self.kept else []
+        if self.form is not None:
+            lines.append(f"form {spelt(self.form)}: {returning(self.form)} of {len(self.form)} bars return")
+        return lines
 
 
 class Composer:
@@ -246,13 +260,16 @@ class Composer:
         self.representation = representation_of(run)
         primer = read_primer(config)
         self.primer_ids = encode_primer(self.representation, primer, config)
-        self.plan = Plan(self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids)
+        self.plan = Plan(
+            self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids, forms_of(run)
+        )
         self.model = narrowed(run.model(), len(self.representation.tokens))
 
     def compose(self, seed: int) -> Composed:
         """The piece of a seed. Raises OptionError for an unfit primer."""
         from seqaudio.decoding.kept_wishes import kept_wishes
         from seqaudio.notes.keys import with_key
+        from seqaudio.tokens.forms import form_of_ids
 
         config, plan = self.config, self.plan
         ids, bounds = draw(self.model, config, self.representation, self.primer_ids, seed, plan)
@@ -264,8 +281,9 @@ class Composer:
                 file=sys.stderr,
             )
         played = with_key(plan.played(notes))
-        kept = kept_wishes(plan, bounds, notes, played)
-        return Composed(seed, self._new(notes, played) if config.without_primer else played, ids, kept)
+        form = None if bounds is None or bounds.form is None else form_of_ids(self.representation, ids)
+        kept = kept_wishes(plan, bounds, notes, played, form)
+        return Composed(seed, self._new(notes, played) if config.without_primer else played, ids, kept, form)
 
     def _new(self, sampled: NoteSequence, played: NoteSequence) -> NoteSequence:
         """The piece without its primer. Raises OptionError where nothing comes after it."""
@@ -340,6 +358,7 @@ def wishes(config: Config) -> Wishes:
         instruments=() if config.instruments is None else instruments_named(config.instruments),
         key=key_of(config.key),
         wild=config.wild,
+        form=None if config.form is None else form_asked(config.form),
     )
 
 
@@ -353,11 +372,30 @@ def key_of(name: str | None) -> KeySignature | None:
         raise OptionError(f"--key {error}") from None
 
 
+def form_asked(form: str) -> str:
+    """A form as `Wishes` has it. Raises OptionError for an invalid one."""
+    from seqaudio.decoding.plan import DRAWN, FREE
+
+    if form in (DRAWN, FREE):
+        return form
+    if not (form.isascii() and form.isalpha() and len(form) <= MOST_GROUPS):
+        raise OptionError(f"--form {form!r}, expected drawn, free, or letters of equal groups of bars such as AABA")
+    return form.upper()
+
+
 def repertoire_of(run: RunFolder) -> Repertoire | None:
     """The statistics of its training pieces; None for a run, or a store, that was made without them."""
     from seqaudio.tokens.repertoire import Repertoire
 
     found: Repertoire | None = run.input_setting("repertoire", Repertoire | None)
+    return found
+
+
+def forms_of(run: RunFolder) -> Forms | None:
+    """The forms of its training pieces; None for a run that was made without them."""
+    from seqaudio.tokens.forms import Forms
+
+    found: Forms | None = run.input_fact("forms", Forms | None)
     return found
 
 

@@ -88,7 +88,6 @@ def write_page(
     path: Path, found: Sequence[tuple[Composed, float | None, Path]], composer: Composer, config: Config, copies: Copies
 ) -> None:
     """Write the page of pieces that were written: each with what it copies, in bars, and its MIDI file."""
-    from seqaudio.decoding.kept_wishes import described
     from seqaudio.files import write_bytes
     from seqaudio.rendering.gallery import Entry, gallery
 
@@ -100,7 +99,7 @@ def write_page(
             midi=midi.name,
             picture=picture_of(piece.notes, midi),
             wav=midi.with_suffix(".wav").name if config.wav else None,
-            remark=described(piece.kept),
+            remark="; ".join(piece.remarks),
             others=tuple(midi.with_suffix(kind).name for kind in further(config) if kind not in (".wav", ".png")),
         )
         for piece, bars, midi in found

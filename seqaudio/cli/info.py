@@ -140,6 +140,11 @@ def describe_run(path: Path) -> Iterator[str]:
     settings = {name: value for name, value in run.input["settings"].items() if name not in SUMMED_UP}
     yield f"  input: {run.input['kind']} {json.dumps(settings)}"
     yield from describe_repertoire(run.input["settings"], f"{path / 'config.json'}")
+    if "forms" in run.input:
+        from seqaudio.cli.generate import forms_of
+
+        if (forms := forms_of(run)) is not None:
+            yield f"  {forms.describe()}"
     names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
     yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
     if run.extensions:

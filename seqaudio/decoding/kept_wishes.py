@@ -1,8 +1,8 @@
 """Measure how far a piece is what was asked for, on its written notes, and tell what the mask guarantees of that.
 
-The mask of legal tokens guarantees the bars, the key and, where tokens write them, the metre and the instruments: no
-token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was
-sampled.
+The mask of legal tokens guarantees the bars, their form, the key and, where tokens write them, the metre and the
+instruments: no token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are
+written, whatever was sampled.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.decoding.plan import Plan
+from seqaudio.decoding.plan import FREE, Plan
 from seqaudio.midi.programs import DRUMS
 from seqaudio.notes.bars import bars
 from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence
 from seqaudio.tokens.bounds import Bounds
+from seqaudio.tokens.forms import Form
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,16 @@ class KeptWish:
         return f"{self.name} {self.asked} ({int(self.share * 1000) / 10:g} % of {self.of})"
 
 
-def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, written: NoteSequence) -> list[KeptWish]:
-    """Each wish of the plan, in the order bars, key, metre, tempo, program, instruments.
+def kept_wishes(
+    plan: Plan, bounds: Bounds | None, sampled: NoteSequence, written: NoteSequence, form: Form | None = None
+) -> list[KeptWish]:
+    """Each wish of the plan, in the order bars, form, key, metre, tempo, program, instruments.
 
     Args:
         bounds: those within which the piece was sampled.
         sampled: the notes as decoded, those of the primer among them.
         written: the same notes as they are written.
+        form: that of its tokens, where the bounds have one.
     """
     wishes, found = plan.wishes, list[KeptWish]()
     if wishes.bars is not None:
@@ -50,6 +54,10 @@ def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, writte
         share = min(count, wishes.bars) / max(count, wishes.bars)
         ends = bounds is not None and bounds.end is not None and bounds.may_end(sampled.last_tick)
         found.append(KeptWish("bars", str(wishes.bars), share, f"{count} bars", ends))
+    if wishes.form not in (None, FREE) and form is not None and bounds is not None:
+        share, count = in_form(plan, bounds, form)
+        of = "bars that return" if plan.primer is None else "bars that return after the primer's own"
+        found.append(KeptWish("form", wishes.form, share, f"{count:,} {of}", bounds.may_end(sampled.last_tick)))
     if wishes.key is not None:
         share, count = in_key(plan, wishes.key, sampled, written)
         of = "notes" if plan.primer is None else "notes after the primer's own"
@@ -84,6 +92,15 @@ def described(kept: Sequence[KeptWish]) -> str:
     others = ", ".join(str(wish) for wish in kept if not wish.guaranteed)
     parts = [f"guaranteed by the mask: {by_mask}"] if by_mask else []
     return "; ".join([*parts, f"set when written: {others}"] if others else parts)
+
+
+def in_form(plan: Plan, bounds: Bounds, form: Form) -> tuple[float, int]:
+    """The share of the bars that were to return which do, and their number: of all behind the primer's own."""
+    wished = bounds.form or ()
+    own = plan.reached * len(wished) // (bounds.end or 1) + bool(plan.reached)
+    back = [(bar, first) for bar, first in enumerate(wished) if own <= first < bar]
+    kept = sum(bar < len(form) and form[bar] == form[first] for bar, first in back)
+    return (kept / len(back) if back else 1.0), len(back)
 
 
 def in_key(plan: Plan, key: KeySignature, sampled: NoteSequence, written: NoteSequence) -> tuple[float, int]:

@@ -1,10 +1,11 @@
-"""Plan a piece before it is sampled: tempo, metre and program, and the bar line at which it ends.
+"""Plan a piece before it is sampled: tempo, metre and program, the bar line at which it ends, the bars that return.
 
 What is asked for comes first, then what a primer has, then what most training pieces have:
 
     Wishes ────┐
     primer ────┼─> Plan ── bounds ──> sample ── decode ──> NoteSequence ── played ──> NoteSequence
-    Repertoire ┘
+    Repertoire ┤
+    Forms ─────┘
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.quantise import nearest_step
 from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature, tempo_map
 from seqaudio.tokens.bounds import Bounds
+from seqaudio.tokens.forms import Form, Forms, lettered, of_length
 from seqaudio.tokens.repertoire import UNKNOWN, Repertoire, bar_quarters, bounds_of, metre_named
 from seqaudio.tokens.representation import TokenRepresentation
 
+DRAWN, FREE = "drawn", "free"  # forms besides letters
 Metres = tuple[tuple[Fraction, TimeSignature], ...]  # time signatures, and the quarters at which they begin
 
 
@@ -44,6 +47,7 @@ class Wishes:
     key: KeySignature | None = None  # outside whose scale nothing is sampled
     instruments: tuple[Instrument, ...] = ()  # of which no others are sampled; none: any
     wild: bool = False  # notes may be longer, and tokens others, than in any training piece
+    form: str | None = None  # letters of groups of bars, `drawn` from the training pieces, or `free`: what comes, comes
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Plan:
     repertoire: of the training pieces; None where the run does not know it, as it is older. Then only what is asked for
     is planned.
     primer_ids: the tokens of the primer that the piece begins with.
+    forms: of the training pieces, in which bars return; None where the run does not know them.
     """
 
     representation: TokenRepresentation
@@ -60,13 +65,14 @@ class Plan:
     wishes: Wishes = Wishes()
     primer: NoteSequence | None = None
     primer_ids: Sequence[int] = ()
+    forms: Forms | None = None
 
     def __post_init__(self) -> None:
         representation, wishes = self.representation, self.wishes
         _ = self.metres  # refuses a metre before anything is sampled
         if wishes.bars is not None and not representation.ends_on_bars:
             raise OptionError(f"--bars {wishes.bars}: {representation.spelt} cannot be ended at a bar; leave it out")
-        if wishes.bars is not None and wishes.bars % self._unit:
+        if wishes.bars is not None and wishes.bars % self._unit and not self._letters:
             raise OptionError(
                 f"--bars {wishes.bars}: {representation.spelt} writes {self._unit} bars of {self.metre.name} as one; "
                 f"give a multiple of {self._unit}"
@@ -81,6 +87,8 @@ class Plan:
             self._check_instruments(", ".join(one.name for one in wishes.instruments))
         if wishes.key is not None and self.barred is not None:
             self._check_key(self.barred)
+        if wishes.form not in (None, FREE):
+            self._check_form(wishes.form)
 
     def _check_instruments(self, names: str) -> None:
         """Raise OptionError for instruments that the representation cannot write, or no training piece has."""
@@ -129,6 +137,31 @@ class Plan:
         known = bounds_of(self.representation, None if self.wishes.wild else self.repertoire).tokens
         if not (known & ~barred & (pitches >= 0)).any():
             raise OptionError(f"--key {name}: no training piece has a pitch of it; give another key, or --wild")
+
+    def _check_form(self, form: str) -> None:
+        """Raise OptionError for a form that cannot be kept."""
+        bars, groups = self.wishes.bars, len(self._letters)
+        if not self.representation.keeps_form:
+            raise OptionError(f"--form {form}: {self.representation.spelt} cannot write a bar again; leave it out")
+        if not groups and self.forms is None:
+            raise OptionError(
+                f"--form {form}: the run does not know the forms of its training pieces; train it again, or give "
+                f"letters such as AABB"
+            )
+        if not self.ends_on_bar:
+            raise OptionError(f"--form {form}: the run does not know how long pieces are; give --bars")
+        if not self._bar_steps:
+            raise OptionError(f"--form {form}: the primer has bars of several lengths; leave out --form, or --primer")
+        if groups and bars is not None and bars % self._unit:
+            raise OptionError(
+                f"--form {form}: {bars} bars are not {groups} groups of equal length; give --bars as a multiple of "
+                f"{self._unit}"
+            )
+
+    @property
+    def _letters(self) -> str:
+        """The letters of the form that is asked for; empty where there are none."""
+        return "" if self.wishes.form in (None, FREE, DRAWN) else self.wishes.form
 
     @cached_property
     def barred(self) -> npt.NDArray[np.bool_] | None:
@@ -219,6 +252,7 @@ class Plan:
             rest = min(self.repertoire.rest(self.metre.name), self._step(bar_quarters(self.metre)) - 1)
         end = self._end_of_bar(self._bars(generator))
         bounds = bounds_of(self.representation, repertoire, self.metre, end, rest)
+        bounds = replace(bounds, form=self._form(end, generator))
         metres = self.representation.metre_ids
         bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
         if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
@@ -240,17 +274,44 @@ class Plan:
         # a primer longer than any training piece is continued by as many bars as a whole piece has
         fitting = {bars: count for bars, count in lengths.items() if bars > begun}
         fitting = fitting or {begun + bars: count for bars, count in lengths.items()}
+        fitting = {bars: count for bars, count in fitting.items() if bars % self._unit == 0} or fitting
         weights = torch.tensor(list(fitting.values()), dtype=torch.float64, device=generator.device)
         bars = list(fitting)[int(torch.multinomial(weights, 1, generator=generator))]
         return -(-bars // self._unit) * self._unit
 
+    def _form(self, end: int, generator: torch.Generator) -> Form | None:
+        """The form of a piece up to step `end`; None where bars come as they come."""
+        steps, groups = self._bar_steps, self._letters
+        if self.wishes.form == FREE or not self.representation.keeps_form or not steps or end % steps:
+            return None
+        bars = end // steps
+        if groups:
+            form = lettered(groups, bars)
+        elif self.forms is None:
+            return None
+        else:
+            found = self.forms.nearest(bars)
+            form = of_length(
+                found[int(torch.randint(len(found), (), generator=generator, device=generator.device))], bars
+            )
+        # a bar of the primer need not have a note at its end, as the last bar must
+        return (*form[:-1], bars - 1) if form[-1] * steps < self.reached else form
+
+    @cached_property
+    def _bar_steps(self) -> int:
+        """Steps of a bar that the representation writes; 0 where bars have several lengths, or none that is written."""
+        written = [self.representation.written_metre(metre) for _, metre in self.metres]
+        steps = {0 if one is None else self._step(bar_quarters(one[0])) for one in written}
+        return steps.pop() if len(steps) == 1 else 0
+
     @property
     def _unit(self) -> int:
-        """How many bars of the metre are one bar that the representation fills."""
-        if not self.representation.fills_bars:
-            return 1
+        """Of how many bars of the metre the piece has a multiple: those of a bar that is filled, and of groups."""
         written = self.representation.written_metre(self.metre)
-        return 1 if written is None else int(bar_quarters(written[0]) / bar_quarters(self.metre))
+        one = 1 if written is None else int(bar_quarters(written[0]) / bar_quarters(self.metre))
+        if self._letters:
+            return one * len(self._letters)
+        return one if self.representation.fills_bars else 1
 
     @cached_property
     def reached(self) -> int:

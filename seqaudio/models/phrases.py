@@ -12,6 +12,7 @@ from seqaudio.models.base import MODELS
 from seqaudio.models.events import EventModel
 from seqaudio.state import State
 
+FIRST_WORTH = 3.0  # nats that a bar is worth before training; gates that begin at 0 would take epochs to open
 OFFSETS = 16  # tokens behind a step that have places of their own; later ones share the last
 
 
@@ -43,7 +44,8 @@ class PhraseModel(EventModel):
         logits = V h_t + c + sum over k of g_k(h_t) onehot(e_k)
 
     A place is the step within the bar and the number of tokens behind it. g_k is a linear map: how much the phrase k
-    bars earlier is worth. So a phrase returns by one decision, however long it is, and in pieces with other tokens too.
+    bars earlier is worth, FIRST_WORTH to begin with. So a phrase returns by one decision, however long it is, and in
+    pieces with other tokens too.
     The memory holds the tokens of as many bars as the longest lag; gradients do not pass through it.
 
     Source: as a pointer to a fixed place, in the manner of Vinyals et al. (2015), "Pointer networks", and of the look
@@ -87,6 +89,7 @@ class PhraseModel(EventModel):
         self.bar, self.first_step, self.steps = bar, steps[0], steps[1]
         self.earlier = nn.Embedding(vocabulary_size, lag_size)
         self.worth = nn.Linear(self.layers.output_size, len(self.lags))
+        nn.init.constant_(self.worth.bias, FIRST_WORTH)
         self._rows = max(self.lags) + 1
         self._slots = (self.steps + 1) * OFFSETS
 

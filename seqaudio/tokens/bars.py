@@ -16,8 +16,9 @@ from seqaudio.errors import OptionError
 from seqaudio.notes.bars import COMMON_TIME, with_full_upbeat
 from seqaudio.notes.quantise import as_one_part, grid_steps, nearest_step
 from seqaudio.notes.sequence import DEFAULT_TEMPO, MAX_TEMPO, NoteSequence, TimeSignature
-from seqaudio.tokens.bounded_durations import NoteLengths
+from seqaudio.tokens.bounded_durations import BarByBar
 from seqaudio.tokens.bounds import BoundedGrammar, Bounds, Mask
+from seqaudio.tokens.forms import Note
 from seqaudio.tokens.grammar import Grammar, refuse_special
 from seqaudio.tokens.loss import Onsets
 from seqaudio.tokens.representation import FIRST_ID, REPRESENTATIONS, TokenRepresentation
@@ -154,6 +155,10 @@ class BarsRepresentation(TokenRepresentation):
 
     @property
     def ends_on_bars(self) -> bool:
+        return True
+
+    @property
+    def keeps_form(self) -> bool:
         return True
 
     @property
@@ -484,7 +489,7 @@ class BarsGrammar(Grammar):
 
 
 class BoundedBars(BoundedGrammar):
-    """Bars and steps follow while a note at them may lead to the end; notes are as long as `NoteLengths` permits."""
+    """Bars and steps follow while a note at them may lead to the end, or as the form has them (`BarByBar`)."""
 
     def __init__(self, base: Grammar, bounds: Bounds, ids: BarsIds) -> None:
         super().__init__(base, bounds)
@@ -493,32 +498,29 @@ class BoundedBars(BoundedGrammar):
         self._bar = 0  # the step at which this bar begins
         self._bar_steps = 0
         self._now = 0
+        self._velocity = -1  # the token of the last velocity; -1 before the first
         self._pitch = -1  # of the last note at this step
         self._reached = 0  # the step at which the last note ends
-        self._ended = False  # whether a note ends where the piece may end
         seen = bounds.tokens[ids.note : ids.length(1)]
         # the step from which on each pitch is free; pitches that may not be sampled never are
         self._free = np.where(seen, 0, np.iinfo(np.int64).max)
-        self._notes = self._note_lengths(max(ids.bar_steps))
-
-    def _note_lengths(self, bar_steps: int) -> NoteLengths:
-        ids, tokens = self._ids, self.bounds.tokens
-        return NoteLengths(self.bounds, tokens[ids.length(1) :], tokens[ids.step : ids.step + bar_steps])
+        self._bars = BarByBar(bounds, bounds.tokens[ids.length(1) :], seen)
 
     def _within(self) -> Mask:
-        ids, bounds, now, ended = self._ids, self.bounds, self._now, self._ended
-        within = bounds.tokens.copy()
-        within[EOS] = bounds.end is None or ended
+        ids, bars, now = self._ids, self._bars, self._now
+        if bars.forced is not None:
+            forced: Mask = np.arange(ids.size) == bars.forced
+            return forced
+        within = self.bounds.tokens.copy()
+        within[EOS] = bars.may_end
         if not self._bar_steps:
             return within
-        free = int(self._free.min())
-        within[ids.metre : ids.step] &= self._notes.may_follow(max(self._line, free), ended)
-        for place in np.flatnonzero(within[ids.step : ids.velocity]).tolist():
-            step = self._bar + place
-            within[ids.step + place] = step >= free and self._notes.may_begin(step, ended)
-        lengths = self._notes.at(now, ended)
-        within[ids.length(1) :] &= lengths
-        can = (self._free <= now) & lengths.any()
+        within[ids.metre : ids.step] &= bars.may_follow(max(self._line, int(self._free.min())))
+        within[ids.step + self._bar_steps : ids.velocity] = False
+        places = np.flatnonzero(within[ids.step : ids.velocity])
+        within[ids.step + places] = bars.may_begin(places, self._free)
+        within[ids.length(1) :] &= bars.lengths(now, self._pitch)
+        can = bars.can_begin(now, self._free, self._pitch < 0)
         can[: self._pitch + 1] = False
         within[ids.note : ids.length(1)] &= can
         within[ids.velocity : ids.note] &= can.any()
@@ -529,19 +531,33 @@ class BoundedBars(BoundedGrammar):
         return self._reached
 
     def _follow(self, token: int) -> None:
-        ids = self._ids
+        ids, bars = self._ids, self._bars
         if token < ids.bar:
             self._bar_steps = ids.bar_steps[token - ids.metre]
-            self._notes = self._note_lengths(self._bar_steps)
-        elif token == ids.bar:
+            bars.measure(self.bounds.tokens[ids.step : ids.step + self._bar_steps])
+            return
+        if token == ids.bar:
             self._bar, self._now = self._line, self._line
             self._line += self._bar_steps
-        elif token < ids.velocity:
+            bars.begin(self._bar, self._written)
+            return
+        bars.take(token)
+        if token < ids.velocity:
             self._now, self._pitch = self._bar + token - ids.step, -1
-        elif ids.note <= token < ids.length(1):
+        elif token < ids.note:
+            self._velocity = token
+        elif token < ids.length(1):
             self._pitch = token - ids.note
-        elif token >= ids.length(1):
-            end = self._now + token - ids.length(0)
-            self._free[self._pitch] = end
-            self._reached = max(self._reached, end)
-            self._ended |= self.bounds.end is not None and self.bounds.may_end(end)
+        else:
+            length = token - ids.length(0)
+            self._free[self._pitch] = self._now + length
+            self._reached = max(self._reached, self._now + length)
+            bars.note(self._pitch, self._now - self._bar, length, (self._velocity, ids.note + self._pitch, token))
+
+    def _written(self, notes: list[Note]) -> list[int]:
+        tokens, place, velocity = list[int](), -1, self._velocity
+        for note in notes:
+            tokens += [self._ids.step + note.place] * (note.place != place)
+            tokens += note.tokens[note.tokens[0] == velocity :]
+            place, velocity = note.place, note.tokens[0]
+        return tokens

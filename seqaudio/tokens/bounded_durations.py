@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from seqaudio.tokens.bounds import BoundedGrammar, Bounds, Mask
+from seqaudio.tokens.forms import UNSEEN, Note, Returning
 from seqaudio.tokens.grammar import Grammar
 from seqaudio.vocabulary import EOS
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from seqaudio.tokens.miditok.grammar import NoteTokens
 
 Ints = npt.NDArray[np.int64]
+ANY = 1 << 40  # steps, where nothing bounds a note
 
 
 class NoteLengths:
@@ -32,11 +36,15 @@ class NoteLengths:
         self._bounds = bounds
         self._steps = np.arange(1, len(lengths) + 1)
         self._may = lengths & (self._steps <= bounds.longest)
-        self._places = places
+        # how many of the lengths may be sampled, of those up to each
+        self._counts = np.append(0, self._may.cumsum())
+        self._shortest = int(self._steps[self._may].min(initial=np.iinfo(np.int32).max))
+        self._begins = np.zeros(0, dtype=np.int64)  # the steps before the end at which a note may begin
         self._last = -1  # the last step at which a note may begin that ends where the piece may
         if bounds.end is not None:
-            places_up_to = np.flatnonzero(np.resize(places, bounds.end))
-            self._last = next((int(step) for step in places_up_to[::-1] if self._reaches(int(step)).any()), -1)
+            self._begins = np.flatnonzero(np.resize(places, bounds.end))
+            reach = self._begins[self._may_reach(self._begins)]
+            self._last = int(reach[-1]) if len(reach) else -1
 
     def _reaches(self, step: int) -> Mask:
         """[M] the lengths with which a note at a step ends where the piece may end."""
@@ -45,6 +53,16 @@ class NoteLengths:
             return self._may
         return self._may & (ends >= bounds.end - bounds.rest) & (ends <= bounds.end)
 
+    def _may_reach(self, steps: Ints) -> Mask:
+        """[N] whether some length is among `_reaches`, for each of several steps."""
+        bounds, longest = self._bounds, len(self._steps)
+        if bounds.end is None:
+            return np.full(len(steps), self._counts[-1] > 0)
+        most = np.clip(bounds.end - steps, 0, longest)
+        below = np.clip(bounds.end - bounds.rest - steps - 1, 0, longest)
+        reach: Mask = self._counts[most] > self._counts[below]
+        return reach
+
     def at(self, step: int, ended: bool) -> Mask:
         """[M] the lengths of a note at a step. `ended`: another note ends where the piece may end."""
         if self._bounds.end is None:
@@ -52,9 +70,13 @@ class NoteLengths:
         before = self._bounds.end if ended else self._last
         return self._reaches(step) | (self._may & (step + self._steps <= before))
 
-    def may_begin(self, step: int, ended: bool) -> bool:
-        """Whether a note may begin at a step."""
-        return bool(self.at(step, ended).any())
+    def may_begin(self, steps: Ints, ended: bool) -> Mask:
+        """[N] whether a note may begin at each of several steps."""
+        may = self._may_reach(steps)
+        if self._bounds.end is None:
+            return may
+        before = self._bounds.end if ended else self._last
+        return may | (steps + self._shortest <= before)
 
     def may_follow(self, step: int, ended: bool) -> bool:
         """Whether a note may begin at a step or after it, where all pitches are free."""
@@ -63,8 +85,134 @@ class NoteLengths:
             return True
         if not ended:
             return step <= self._last
-        later = np.flatnonzero(np.resize(self._places, end)[max(0, step) :]) + max(0, step)
-        return bool(len(later)) and int(later[0]) + int(self._steps[self._may].min(initial=end + 1)) <= end
+        later = int(np.searchsorted(self._begins, step))
+        return later < len(self._begins) and int(self._begins[later]) + self._shortest <= end
+
+    @property
+    def last(self) -> int:
+        """The last step at which a note may begin that ends where the piece may; -1 for none."""
+        return self._last
+
+    def shortest(self, steps: Ints, ended: bool) -> Ints:
+        """[N] the length of the shortest note at each of several steps; 0 where none may begin."""
+        bounds, counts = self._bounds, self._counts
+        before = ANY if bounds.end is None else bounds.end if ended else self._last
+        found = np.where(steps + self._shortest <= before, self._shortest, 0)
+        if bounds.end is None:
+            return found if counts[-1] else np.zeros_like(found)
+        below = np.clip(bounds.end - bounds.rest - steps - 1, 0, len(self._steps))
+        reach = np.searchsorted(counts, counts[below] + 1)  # the first length of those that reach the end
+        return np.where((found == 0) & self._may_reach(steps), reach, found)
+
+
+class BarByBar:
+    """The bounds of a piece that is written bar by bar, in a form where it has one (`Returning`).
+
+    Args:
+        lengths: as for `NoteLengths`.
+        seen: [rows] the pitches, or pitches and parts, that may be sampled.
+    """
+
+    def __init__(self, bounds: Bounds, lengths: Mask, seen: Mask) -> None:
+        self._bounds, self._lengths, self._seen = bounds, lengths, seen
+        self._row = np.where(seen, np.cumsum(seen) - 1, UNSEEN)  # in a form
+        self._places: Mask = np.zeros(0, dtype=np.bool_)
+        self._here = bounds  # those of this bar
+        self._notes = NoteLengths(bounds, lengths, np.ones(1, dtype=np.bool_))
+        self._line = 0  # the step at which this bar begins
+        self._ended = False  # whether a note ends where the piece, or in a form its last bar, may end
+        self._form: Returning | None = None
+
+    @property
+    def forced(self) -> int | None:
+        """The token that the form asks for; None where it is free."""
+        return None if self._form is None else self._form.forced
+
+    @property
+    def may_end(self) -> bool:
+        """Whether the piece may end."""
+        if self._form is not None:
+            return self._form.may_end(self._ended)
+        if self._bounds.form is not None and not len(self._places):
+            return False
+        return self._bounds.end is None or self._ended
+
+    def may_follow(self, step: int) -> bool:
+        """Whether another bar may begin, where a pitch is free from a step on."""
+        if self._form is not None:
+            return self._form.may_go_on(self._ended)
+        return self._notes.may_follow(step, self._ended)
+
+    def can_begin(self, step: int, free: Ints, must: bool) -> Mask:
+        """[rows] where a note may begin at a step of this bar.
+
+        free: [rows] the step from which on each is free. must: a note has to, so a step of a primer breaks the form.
+        """
+        shortest = int(self._notes.shortest(np.array([step]), self._ended)[0])
+        can: Mask = (free <= step) & (shortest > 0)
+        if self._form is None:
+            return can
+        fits = self._seen & (not self._form.copying)
+        fits[self._seen] &= self._form.room[:, step - self._line] >= shortest
+        return can if must and not (can & fits).any() else can & fits
+
+    def lengths(self, step: int, row: int) -> Mask:
+        """[M] the lengths of a note at a step of this bar."""
+        lengths = self._notes.at(step, self._ended)
+        if self._form is not None and self._seen[row]:
+            fits = lengths & (np.arange(len(lengths)) < self._form.room[self._row[row], step - self._line])
+            return fits if fits.any() else lengths  # none does if the note is a primer's last token
+        return lengths
+
+    def may_begin(self, places: Ints, free: Ints) -> Mask:
+        """Whether a note may begin at each of the given steps of this bar, where one may at all."""
+        steps = self._line + places
+        if self._form is None:
+            room = np.where(steps >= free.min(), ANY, 0)
+        elif self._form.copying:
+            return np.zeros(len(places), dtype=np.bool_)
+        else:
+            is_free = free[self._seen][:, None] <= steps
+            room = np.where(is_free, self._form.room[:, places], 0).max(axis=0)
+        shortest = self._notes.shortest(steps, self._ended)
+        may: Mask = (shortest > 0) & (shortest <= room)
+        return may
+
+    def measure(self, places: Mask) -> None:
+        """A time signature: a note may begin at these steps of a bar."""
+        form, begins = self._bounds.form, not len(self._places)
+        self._places = places
+        self._notes = NoteLengths(self._bounds, self._lengths, places)
+        if begins and form and self._bounds.end == len(form) * len(places):
+            place = self._notes.last - (len(form) - 1) * len(places)
+            if place >= 0:
+                self._form = Returning(form, len(places), int(self._seen.sum()), len(self._lengths), place)
+
+    def begin(self, line: int, written: Callable[[list[Note]], list[int]]) -> None:
+        """A bar begins at a step. written: as for `Returning.begin`."""
+        self._line, form = line, self._form
+        if form is None:
+            return
+        if form.last or form.bar_steps != len(self._places) or line != (form.bar + 1) * form.bar_steps:
+            self._form, self._here = None, self._bounds  # a stream that does not keep to the bounds
+        else:
+            form.begin(self._ended, written)
+            self._ended = False
+            self._here = replace(self._bounds, end=line + form.bar_steps if form.closing else None)
+        self._notes = NoteLengths(self._here, self._lengths, self._places)
+
+    def take(self, token: int) -> None:
+        """A token behind the beginning of a bar."""
+        if self._form is not None:
+            self._form.take(token)
+
+    def note(self, row: int, place: int, length: int, tokens: tuple[int, ...]) -> None:
+        """A complete note of this bar. tokens: as for `Note`."""
+        end = self._line + place + length
+        self._ended |= self._here.end is not None and self._here.may_end(end)
+        if self._form is not None:
+            allowed = bool(self._bounds.tokens[list(tokens)].all()) and length <= self._bounds.longest
+            self._form.add(Note(int(self._row[row]), place, length, tokens), allowed)
 
 
 class BoundedNoteTokens(BoundedGrammar):
@@ -138,41 +286,62 @@ class BoundedNoteTokens(BoundedGrammar):
 
 
 class BoundedRemi(BoundedNoteTokens):
-    """Bars follow while a note in them may still lead to the end; each note is as long as `NoteLengths` permits."""
+    """Bars follow while a note in them may lead to the end, or as the form has them (`BarByBar`)."""
 
     def __init__(self, base: Grammar, bounds: Bounds, ids: NoteTokens) -> None:
         super().__init__(base, bounds, ids)
         self._bar = -1  # the step at which this bar begins; -1 before the first
         self._bar_steps = 0
-        self._notes = NoteLengths(bounds, self._lengths, bounds.tokens[ids.kinds["Position"]])
+        self._bars = BarByBar(bounds, self._lengths, self._free.reshape(-1) == 0)
+        self._note: tuple[int, ...] = ()  # the tokens of the note that is being written
 
     def _within(self) -> Mask:
-        ids, bounds = self._ids, self.bounds
-        within = bounds.tokens.copy()
-        within[EOS] = bounds.end is None or self._ended
+        ids, bars, free = self._ids, self._bars, self._free.reshape(-1)
+        if bars.forced is not None:
+            forced: Mask = np.arange(len(self.bounds.tokens)) == bars.forced
+            return forced
+        within = self.bounds.tokens.copy()
+        within[EOS] = bars.may_end
         if not self._bar_steps:
             return within
-        self._bound_notes(within, self._notes.at(self._now, self._ended), self._can_begin())
-        free = int(self._free.min())
-        within[ids.kinds["Bar"]] &= self._notes.may_follow(max(self._bar + self._bar_steps, free), self._ended)
+        can = self._can_begin() & bars.can_begin(self._now, free, self._latest == (-1, -1)).reshape(self._free.shape)
+        self._bound_notes(within, np.ones_like(self._lengths), can)
+        within[ids.kinds["Duration"]] &= bars.lengths(self._now, self._part * 128 + self._pitch)
+        within[ids.kinds["Bar"]] &= bars.may_follow(max(self._bar + self._bar_steps, int(free.min())))
         places = within[ids.kinds["Position"]]
-        for place in np.flatnonzero(places).tolist():
-            step = self._bar + place
-            places[place] = step >= free and self._notes.may_begin(step, self._ended)
+        places[self._bar_steps :] = False
+        chosen = np.flatnonzero(places)
+        places[chosen] = bars.may_begin(chosen, free)
         return within
 
     def _follow(self, token: int) -> None:
         kind, index = self._ids.kind(token)
         if kind == "Bar":
             self._bar = max(self._bar, 0) + self._bar_steps
-        elif kind == "TimeSig":
+            return
+        if kind == "TimeSig":
             self._bar_steps = (index + 1) * self._ids.steps_per_quarter
-            places = self.bounds.tokens[self._ids.kinds["Position"]][: self._bar_steps]
-            self._notes = NoteLengths(self.bounds, self._lengths, places)
-        elif kind == "Position":
-            self._now, self._latest = self._bar + index, (-1, -1)
-        else:
-            self._take_note(kind, index)
+            self._bars.measure(self.bounds.tokens[self._ids.kinds["Position"]][: self._bar_steps])
+            self._now = self._bar
+            self._bars.begin(self._bar, self._written)
+            return
+        self._bars.take(token)
+        if kind == "Position":
+            self._now, self._latest, self._note = self._bar + index, (-1, -1), ()
+            return
+        self._take_note(kind, index)
+        self._note = (*self._note, token)
+        if kind == "Duration":
+            row = self._part * 128 + self._pitch
+            self._bars.note(row, self._now - self._bar, index + 1, self._note)
+            self._note = ()
+
+    def _written(self, notes: list[Note]) -> list[int]:
+        first, tokens, place = self._ids.kinds["Position"].start, list[int](), -1
+        for note in notes:
+            tokens += [first + note.place] * (note.place != place) + list(note.tokens)
+            place = note.place
+        return tokens
 
 
 class BoundedTsd(BoundedNoteTokens):

@@ -32,6 +32,7 @@ class Bounds:
     )
     rest: int = 0  # the last note ends at most that long before `end`
     barred: Mask | None = None  # [V] tokens that are never sampled, not even where the base alone decides
+    form: tuple[int, ...] | None = None  # for each bar that is written up to `end` the first that it equals, or itself
 
     def may_end(self, step: int) -> bool:
         """Whether a piece whose last note ends at that step may end there."""

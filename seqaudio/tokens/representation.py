@@ -148,6 +148,11 @@ class TokenRepresentation(Representation):
         return False
 
     @property
+    def keeps_form(self) -> bool:
+        """Whether `bounded` can write a bar as it wrote an earlier one."""
+        return False
+
+    @property
     def bar_places(self) -> tuple[int, range] | None:
         """The id of the token that begins a bar, and those that say the step in it; None where no token says both."""
         return None

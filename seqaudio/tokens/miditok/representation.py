@@ -181,6 +181,10 @@ class MidiTokRepresentation(TokenRepresentation):
         return self.tokeniser in ("REMI", "TSD")
 
     @property
+    def keeps_form(self) -> bool:
+        return self.tokeniser == "REMI"
+
+    @property
     def bar_places(self) -> tuple[int, range] | None:
         if self.tokeniser != "REMI":
             return None
