@@ -133,7 +133,9 @@ def test_only_what_is_new_is_written(command: Command, tune_run: Path, tune_fold
     moved = {(tick + shift, pitch) for tick, pitch in begun[1]}
     primer = BarsRepresentation().quantise(read_midi(tune_folder / "tune00.mid"))
     own = set(zip((primer.start_tick * 40).tolist(), primer.pitch.tolist(), strict=True))
-    assert moved <= begun[0] and begun[0] - moved <= own and not moved & own
+    left = begun[0] - moved
+    assert left and left <= own and max(left)[0] <= min(moved)[0] + bar
+    assert moved <= begun[0] and len(later) + len(left) == len(both)
     assert later.tempo.tolist() == both.tempo.tolist()
     assert later.time_signatures[0].name == both.time_signatures[0].name
     refused = command("seqaudio", "generate", tune_run, "--out", tmp_path / "x.mid", "--without-primer")
