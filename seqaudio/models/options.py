@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from seqaudio.errors import OptionError
+from seqaudio.layers import has_recurrent_weights
 from seqaudio.models.budget import choose_width
 from seqaudio.models.frame_heads import HeadName
-from seqaudio.models.rolls import has_recurrent_weights
 from seqaudio.units import Seconds
 
 Description = dict[str, Any]  # {"name": ..., "arguments": {...}}, as `build_model` takes them
