@@ -96,7 +96,7 @@ class MaskedState(NamedTuple):
 
 
 class MaskedStack(Stack):
-    """A stack with variational dropout: one mask for all steps of a sequence, on the inputs and on every layer's outputs.
+    """A stack with variational dropout: one mask for all steps of a sequence, of its inputs and each layer's outputs.
 
     The masks are in the state, as in the wrapper `variational_dropout`, so they outlive a window of truncated BPTT; a
     reset draws new ones for its row. Layers keep their fused kernels, which the wrapper does not. Source: Gal &
@@ -130,9 +130,7 @@ class MaskedStack(Stack):
         """The initial state of the layers, and newly drawn masks in training mode."""
         state = super().initial_state(batch_size)
         like = next(self.parameters())
-        masks = (
-            F.dropout(like.new_ones(batch_size, width), share, self.training) for width, share in self._masked
-        )
+        masks = (F.dropout(like.new_ones(batch_size, width), share, self.training) for width, share in self._masked)
         return MaskedState(state, tuple(masks))
 
     def forward(
