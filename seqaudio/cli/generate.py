@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tyro
 
@@ -26,19 +26,25 @@ if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
     from seqaudio.decoding.plan import Plan, Wishes
     from seqaudio.decoding.sampling import StepModel, Tokens
+    from seqaudio.models import Model
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
     from seqaudio.tokens.bounds import Bounds
+    from seqaudio.tokens.conditions import Conditions
     from seqaudio.tokens.repertoire import Repertoire
 
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
-OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png")
+OF_MUSIC = (
+    "primer", "primer_events", "bars", "tempo", "metre", "program", "key", "density", "max_copied", "wild", "wav",
+    "png",
+)  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
-    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p",
+    "primer_events", "max_events", "metre", "program", "key", "density", "max_copied", "wild", "top_k", "top_p",
+    "min_p",
 )  # fmt: skip
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
@@ -75,6 +81,7 @@ class Config(SamplingOptions):
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
     program: int | None = None  # of music: General MIDI instrument, counted from 0; by default likewise
     key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
+    density: Literal["low", "medium", "high"] | None = None  # of music: notes a quarter, a wish
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
@@ -227,11 +234,14 @@ class Composer:
         from seqaudio.models.events import narrowed
 
         self.config = config
+        self.conditions = conditions_for(run, config)
         self.representation = representation_of(run)
         primer = read_primer(config)
         self.primer_ids = encode_primer(self.representation, primer, config)
         self.plan = Plan(self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids)
         self.model = narrowed(run.model(), len(self.representation.tokens))
+        if self.conditions is not None:
+            ask(run, self.model, self.conditions, self.plan)
 
     def compose(self, seed: int) -> Composed:
         """The piece of a seed. Raises OptionError for an unfit primer."""
@@ -248,7 +258,7 @@ class Composer:
                 file=sys.stderr,
             )
         played = with_key(plan.played(notes))
-        return Composed(seed, played, ids, kept_wishes(plan, bounds, notes, played))
+        return Composed(seed, played, ids, kept_wishes(plan, bounds, notes, played, self.conditions))
 
 
 def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
@@ -311,7 +321,34 @@ def wishes(config: Config) -> Wishes:
         program=config.program,
         key=key,
         wild=config.wild,
+        density=config.density,
     )
+
+
+def conditions_for(run: RunFolder, config: Config) -> Conditions | None:
+    """The conditions that the model is told; None without. Raises OptionError for a density that it is not told."""
+    from seqaudio.evaluation.music.conditioned import conditions_of
+
+    conditions = conditions_of(run)
+    if config.density is not None and (conditions is None or "density" not in conditions.names):
+        raise OptionError(
+            f"--density {config.density}: {run.path} was not told how dense pieces are; leave it out, or train a run "
+            f"with --conditions density"
+        )
+    return conditions
+
+
+def ask(run: RunFolder, model: Model, conditions: Conditions, plan: Plan) -> None:
+    """Tell the model what is asked for. Raises RunError for a model that does not take the conditions of its run."""
+    from seqaudio.decoding.asked import asked_values
+    from seqaudio.models import EventModel
+
+    try:
+        if not isinstance(model, EventModel):
+            raise ValueError(f"a {type(model).__name__} takes no conditions")
+        model.ask(asked_values(conditions, plan))
+    except ValueError as error:
+        raise RunError(f"{run.path / 'config.json'}: damaged ({error})") from None
 
 
 def repertoire_of(run: RunFolder) -> Repertoire | None:

@@ -140,6 +140,10 @@ def describe_run(path: Path) -> Iterator[str]:
     settings = {name: value for name, value in run.input["settings"].items() if name not in SUMMED_UP}
     yield f"  input: {run.input['kind']} {json.dumps(settings)}"
     yield from describe_repertoire(run.input["settings"], f"{path / 'config.json'}")
+    if "conditions" in run.input:
+        from seqaudio.tokens.conditions import Conditions
+
+        yield f"  {run.input_fact('conditions', Conditions).describe()}"
     names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
     yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
     if run.extensions:

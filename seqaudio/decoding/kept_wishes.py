@@ -1,7 +1,8 @@
 """Measure how far a piece is what was asked for, on its written notes, and tell what the mask guarantees of that.
 
 The mask of legal tokens guarantees the bars, the key and, where tokens write it, the metre: no token that breaks them
-is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled.
+is ever drawn. Tempo, program and other metres are set when the notes are written, whatever was sampled. A density is a
+wish to the model, which may write another.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from seqaudio.notes.bars import bars
 from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence
 from seqaudio.tokens.bounds import Bounds
+from seqaudio.tokens.conditions import Conditions, density_of
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,29 @@ class KeptWish:
     share: float  # 0..1 of what `of` names; 1 where the piece has it altogether
     of: str  # such as 214 notes
     guaranteed: bool  # by the mask
+    measured: str = ""  # what the piece has of a wish to the model, in place of a share
 
     def __str__(self) -> str:
+        if self.measured:
+            return f"{self.name} {self.asked} ({self.measured})"
         # rounded down: 100 % is said of nothing less
         return f"{self.name} {self.asked} ({int(self.share * 1000) / 10:g} % of {self.of})"
 
 
-def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, written: NoteSequence) -> list[KeptWish]:
-    """Each wish of the plan, in the order bars, key, metre, tempo, program.
+def kept_wishes(
+    plan: Plan,
+    bounds: Bounds | None,
+    sampled: NoteSequence,
+    written: NoteSequence,
+    conditions: Conditions | None = None,
+) -> list[KeptWish]:
+    """Each wish of the plan, in the order bars, key, metre, tempo, program, density.
 
     Args:
         bounds: those within which the piece was sampled.
         sampled: the notes as decoded, those of the primer among them.
         written: the same notes as they are written.
+        conditions: that the model is told; a density is measured by their levels.
     """
     wishes, found = plan.wishes, list[KeptWish]()
     if wishes.bars is not None:
@@ -64,15 +76,21 @@ def kept_wishes(plan: Plan, bounds: Bounds | None, sampled: NoteSequence, writte
         programs = written.program[~written.is_drum]
         share = float((programs == wishes.program).mean()) if len(programs) else 1.0
         found.append(KeptWish("program", str(wishes.program), share, f"{len(programs):,} notes", False))
+    if wishes.density is not None and conditions is not None:
+        density = density_of(sampled) or 0.0
+        level = conditions.density_level(density)
+        measured = f"{density:.3g} notes a quarter, which is {level}"
+        found.append(KeptWish("density", wishes.density, float(level == wishes.density), "piece", False, measured))
     return found
 
 
 def described(kept: Sequence[KeptWish]) -> str:
     """How far a piece is what was asked for, in one line."""
     by_mask = ", ".join(str(wish) for wish in kept if wish.guaranteed)
-    others = ", ".join(str(wish) for wish in kept if not wish.guaranteed)
-    parts = [f"guaranteed by the mask: {by_mask}"] if by_mask else []
-    return "; ".join([*parts, f"set when written: {others}"] if others else parts)
+    to_model = ", ".join(str(wish) for wish in kept if wish.measured)
+    others = ", ".join(str(wish) for wish in kept if not (wish.guaranteed or wish.measured))
+    parts = {"guaranteed by the mask": by_mask, "set when written": others, "a wish to the model": to_model}
+    return "; ".join(f"{how}: {what}" for how, what in parts.items() if what)
 
 
 def in_key(plan: Plan, key: KeySignature, sampled: NoteSequence, written: NoteSequence) -> tuple[float, int]:

@@ -28,6 +28,7 @@ from seqaudio.notes.sequence import KeySignature, NoteSequence, TimeSignature, t
 from seqaudio.tokens.bounds import Bounds
 from seqaudio.tokens.repertoire import UNKNOWN, Repertoire, bar_quarters, bounds_of, metre_named
 from seqaudio.tokens.representation import TokenRepresentation
+from seqaudio.vocabulary import Level
 
 Metres = tuple[tuple[Fraction, TimeSignature], ...]  # time signatures, and the quarters at which they begin
 
@@ -42,6 +43,7 @@ class Wishes:
     program: int | None = None  # General MIDI, counted from 0
     key: KeySignature | None = None  # outside whose scale nothing is sampled
     wild: bool = False  # notes may be longer, and tokens others, than in any training piece
+    density: Level | None = None  # notes a quarter, of a model that is told them
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class EventModel(Model):
         if min(conditions, default=1) < 1:
             raise ValueError(f"conditions {list(conditions)}, expected the number of values of each")
         self.vocabulary_size = vocabulary_size
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.embedding_dropout = embedding_dropout
         self.dropout = nn.Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
         self.layers = build_stack(
@@ -82,11 +82,11 @@ class EventModel(Model):
             weight_dropout=weight_dropout,
             input_dropout=dropout if variational else None,
         )
-        self.projection, self.output = output_layers(self.layers.output_size, self.embedding, tied)
+        self.projection, self.output = output_layers(self.layers.output_size, self.embedding)
         # last, so that the other weights of a seed are those of a model without conditions
         self.conditions = nn.ModuleList(nn.Embedding(size, embedding_size, padding_idx=0) for size in conditions)
-        for condition in self.conditions:
-            nn.init.zeros_(condition.weight)  # type: ignore[arg-type]  # a ModuleList of embeddings
+        for table in self._tables():
+            nn.init.zeros_(table.weight)
         self.register_buffer("asked", torch.zeros(len(self.conditions), dtype=torch.int64), persistent=False)
 
     def initial_state(self, batch_size: int) -> State:
@@ -113,19 +113,30 @@ class EventModel(Model):
         return self.output(self.projection(self.dropout(outputs))), state
 
     def ask(self, conditions: Sequence[int]) -> None:
-        """Set the value of each condition of all pieces from now on; 0 for an unknown one."""
+        """Set the value of each condition of all pieces from now on; 0 for an unknown one.
+
+        Raises ValueError for other numbers of conditions, or values that a condition does not have.
+        """
+        sizes = [table.num_embeddings for table in self._tables()]
+        fits = len(conditions) == len(sizes) and all(0 <= value < sizes[at] for at, value in enumerate(conditions))
+        if not fits:
+            raise ValueError(f"the conditions {list(conditions)}, expected {len(sizes)} below {sizes}")
         self.asked.copy_(torch.tensor(conditions, dtype=torch.int64))
 
     def embedded(self, ids: Tensor, conditions: Tensor | None = None) -> Tensor:
         """The vectors [..., E] of ids [...], with those of the conditions [..., C]; None for those asked for."""
-        weight = self.embedding.weight
+        vectors: Tensor = self.embedding(ids)
         if self.training and self.embedding_dropout:
-            weight = weight * F.dropout(weight.new_ones(len(weight), 1), self.embedding_dropout)
-        vectors = F.embedding(ids, weight)
+            ones = vectors.new_ones(self.vocabulary_size, 1)
+            vectors = vectors * F.dropout(ones, self.embedding_dropout)[ids]
         values = self.asked if conditions is None else conditions
-        for number, condition in enumerate(self.conditions):
-            vectors = vectors + condition(values[..., number])
+        for number, table in enumerate(self._tables()):
+            vectors = vectors + table(values[..., number])
         return vectors
+
+    def _tables(self) -> list[nn.Embedding]:
+        """Of each condition, the vectors of its values."""
+        return list(self.conditions)  # type: ignore[arg-type]  # a ModuleList of embeddings
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         if batch.targets is None:
@@ -144,12 +155,24 @@ class EventModel(Model):
         return {"nats_per_event": (float(total), count)}
 
 
-def output_layers(width: int, embedding: nn.Embedding, tied: bool) -> tuple[nn.Module, nn.Linear]:
-    """Two maps, one after the other, from outputs [..., width] to logits; where tied, the second is the embedding's."""
-    if not tied:
+class TiedEmbedding(nn.Embedding):
+    """An embedding whose weights are also those of a softmax: small, for its logits, and scaled up where ids are read.
+
+    Source: Vaswani et al. (2017), section 3.4.
+    """
+
+    def reset_parameters(self) -> None:
+        nn.init.normal_(self.weight, std=1 / math.sqrt(self.embedding_dim))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return math.sqrt(self.embedding_dim) * super().forward(input)
+
+
+def output_layers(width: int, embedding: nn.Embedding) -> tuple[nn.Module, nn.Linear]:
+    """Two maps, one after the other, from outputs [..., width] to logits; of a tied embedding the second is its own."""
+    if not isinstance(embedding, TiedEmbedding):
         return nn.Identity(), nn.Linear(width, embedding.num_embeddings)
     size = embedding.embedding_dim
-    nn.init.normal_(embedding.weight, std=1 / math.sqrt(size))  # so that logits begin as small as untied ones
     output = nn.Linear(size, embedding.num_embeddings)
     output.weight = embedding.weight
     return nn.Identity() if width == size else nn.Linear(width, size, bias=False), output
@@ -166,9 +189,8 @@ def narrowed(model: Model, size: int) -> Model:
         return model
     copied = copy.deepcopy(model)
     copied.vocabulary_size = size
-    copied.embedding = nn.Embedding(size, model.embedding.embedding_dim)
-    copied.embedding.weight.copy_(model.embedding.weight[:size])
-    copied.output = nn.Linear(model.output.in_features, size)
-    copied.output.weight.copy_(model.output.weight[:size])
-    copied.output.bias.copy_(model.output.bias[:size])
+    for part, size_name in ((copied.embedding, "num_embeddings"), (copied.output, "out_features")):
+        part.weight = nn.Parameter(part.weight[:size].clone())
+        setattr(part, size_name, size)
+    copied.output.bias = nn.Parameter(copied.output.bias[:size].clone())
     return copied.train(model.training)

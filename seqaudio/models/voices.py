@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
 from seqaudio.models.base import MODELS, Model
-from seqaudio.models.events import output_layers
+from seqaudio.models.events import TiedEmbedding, output_layers
 from seqaudio.state import State, select
 
 LONGEST = 32  # steps that a token was held before, counted up to here
@@ -81,7 +81,7 @@ class VoicesModel(Model):
         if not 0 <= given < step_tokens:
             raise ValueError(f"{given} given tokens of {step_tokens}, expected fewer than those of a step")
         self.vocabulary_size, self.step_tokens, self.given = vocabulary_size, step_tokens, given
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.held = nn.Embedding(LONGEST, HELD_SIZE)
         self.position = nn.Embedding(POSITIONS, POSITION_SIZE)
         self.dropout = nn.Dropout(dropout)
@@ -104,7 +104,7 @@ class VoicesModel(Model):
         self.before = nn.ModuleList(
             nn.Linear(place * before, hidden_size, bias=False) for place in range(1, step_tokens)
         )
-        self.projection, self.output = output_layers(hidden_size, self.embedding, tied)
+        self.projection, self.output = output_layers(hidden_size, self.embedding)
 
     def initial_state(self, batch_size: int) -> VoicesState:
         zeros = self.embedding.weight.new_zeros(batch_size, self.step_tokens, dtype=torch.int64)

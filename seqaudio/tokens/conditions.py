@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
+from seqaudio.errors import OptionError
 from seqaudio.notes.keys import estimate_key
 from seqaudio.notes.sequence import KeySignature, NoteSequence
 from seqaudio.tokens.repertoire import UNKNOWN, metre_named
@@ -70,7 +71,10 @@ class Conditions:
         if len(self.metre) > MOST_METRES:
             raise ValueError(f"conditions: {len(self.metre)} metres, expected at most {MOST_METRES}")
         for name in self.metre:
-            metre_named(name)
+            try:
+                metre_named(name)
+            except OptionError as error:
+                raise ValueError(f"conditions: {error}") from None
 
     @classmethod
     def of(cls, names: Sequence[ConditionName], pieces: Sequence[Traits]) -> Conditions:
