@@ -88,6 +88,7 @@ BOUNDS: dict[str, Bounds] = {
     "dropout": Bounds(0, 1, below=True),
     "input_dropout": Bounds(0, 1, below=True),
     "weight_dropout": Bounds(0, 1, below=True),
+    "embedding_dropout": Bounds(0, 1, below=True),
     "nade_size": Bounds(1, 10_000),
     "shared": Bounds(0, 10_000),
     "transpose": Bounds(0, 87),

@@ -46,8 +46,15 @@ class Form(NamedTuple):
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write named tensors to a safetensors file atomically."""
-    write_bytes(path, save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}))
+    """Write named tensors to a safetensors file atomically; one that has several names is written under each."""
+    found: dict[str, Tensor] = {}
+    written = set[int]()  # where memory that is in `found` begins: the format takes no memory twice
+    for name, tensor in tensors.items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        found[name] = plain.clone() if place in written else plain
+        written.add(place)
+    write_bytes(path, save(found))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -19,6 +20,8 @@ NAMED = 20  # names in a message
 MOST_FILLED = 8  # bars that a model of music fills in at once
 # what a model that fills in bars has behind its vocabulary: a mark for each number of missing bars, one before them
 FILL_MARKS = (*(f"<gap_{bars}>" for bars in range(1, MOST_FILLED + 1)), "<fill>")
+ConditionName = Literal["key", "tempo", "metre", "density"]  # what a model of music can be told of a piece
+Level = Literal["low", "medium", "high"]  # of a tempo or a density, beside the other training pieces
 UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
 
 

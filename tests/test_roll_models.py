@@ -326,7 +326,7 @@ def test_weight_dropout_drops_recurrent_weights_alone(cell: str) -> None:
     (weight,) = (parameter for name, parameter in net.named_parameters() if "weight_hh" in name)
     with torch.no_grad():
         weight.copy_(F.dropout(weight, 0.5))
-    net.weight_dropout = 0
+    net.layers.weight_dropout = 0
     torch.testing.assert_close(net(frames)[0], dropped, rtol=0, atol=1e-10)
 
 

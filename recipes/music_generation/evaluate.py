@@ -17,6 +17,7 @@ from seqaudio.cli.options import run
 from seqaudio.decoding.filling import marks_of
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.music.conditioned import conditioned_nats, conditions_of, told
 from seqaudio.evaluation.music.filled import filled_nats
 from seqaudio.evaluation.music.per_note import notes_of, with_notes
 from seqaudio.evaluation.ngram import ngram_baselines
@@ -42,6 +43,7 @@ def main(config: Config) -> None:
     model, marks = folder.model(), marks_of(folder)
     metrics = evaluate(model, PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS))
     metrics |= filled_nats(model, split, marks)
+    metrics |= conditioned_nats(model, split, told(conditions_of(folder), store, config.split))
     steps = steps_of(store.settings)
     metric = "nats_per_event" if steps is None else "nats_per_note"
     baselines = ngram_baselines(store, store["train"], store["valid"], split, steps)

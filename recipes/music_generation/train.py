@@ -20,6 +20,7 @@ from seqaudio.cli.options import run
 from seqaudio.decoding.filling import marks_for
 from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.music.conditioned import TrainingConditions, conditioned_nats
 from seqaudio.evaluation.music.filled import filled_nats
 from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.models import MusicModelOptions, build_model
@@ -50,18 +51,21 @@ def main(config: Config) -> None:
 
     strategy = config.strategy()
 
+    told = TrainingConditions.of(store, training, config.conditions, config.seed)  # None without
+
     def batched(rows: TokenRows) -> Source:
+        values = told and told.training
         if isinstance(strategy, TruncatedBPTT):  # pieces end to end: the state is carried from window to window
-            return Lanes(rows, config.batch_size, strategy.batch_steps, seed=config.seed)
+            return Lanes(rows, config.batch_size, strategy.batch_steps, seed=config.seed, conditions=values)
         # whole pieces, padded
-        return PaddedBatches(TokenSequences(rows), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
+        return PaddedBatches(TokenSequences(rows, values), config.batch_size, seed=config.seed, max_steps=MAX_STEPS)
 
     representation = representation_of(store.settings)
     marks = marks_for(representation, config.fill)  # of missing bars, behind the names of the store; None without
     batches = batched(training)
     if marks is not None:
         batches = FilledBatches(FilledRows(training, marks, config.fill, config.seed), batched)
-    # validation on whole pieces: the state is carried from the first event to the last
+    # validation on whole pieces, whose conditions are unknown: the state is carried from the first event to the last
     valid_batches = PaddedBatches(TokenSequences(valid), 64, max_steps=MAX_STEPS)
 
     torch.manual_seed(config.seed)
@@ -69,11 +73,17 @@ def main(config: Config) -> None:
     steps = steps_of(store.settings)  # of `tonicnet`: a net over whole steps, nats a note as published
     unit = "event" if steps is None else "note"
     names = store.names if marks is None else Vocabulary((*store.names, *FILL_MARKS))
+    sizes = told.conditions.sizes if told else ()
     description = config.music_description(
-        len(names), written and written.bar_places, written.look_back if written else (), steps
+        len(names), written and written.bar_places, written.look_back if written else (), steps, sizes
     )
     model = build_model(**description)
-    forms = written and Forms.of(written, training)  # which bars return in the training pieces
+    # which bars return in the training pieces, and what the model is told of pieces
+    about = {"forms": written and Forms.of(written, training), "conditions": told and told.conditions}
+
+    def validate(device: torch.device) -> dict[str, float]:
+        metrics = evaluate(model, valid_batches, device) | filled_nats(model, valid, marks, device)
+        return metrics | conditioned_nats(model, valid, told and told.valid, device)
 
     trained = train(
         model,
@@ -83,11 +93,11 @@ def main(config: Config) -> None:
         recipe="music_generation",
         description=description,
         data=store,
-        validate=lambda device: evaluate(model, valid_batches, device) | filled_nats(model, valid, marks, device),
+        validate=validate,
         select=(f"nats_per_{unit}", "min"),
         probe_on=probe_rows(store, store.names),
         labels=names,
-        about_input=forms and {"forms": forms.to_json()},
+        about_input={name: facts.to_json() for name, facts in about.items() if facts},
     )
     if trained is None:  # the first process has the results
         return

@@ -2,6 +2,7 @@
 
 from seqaudio.batching.batch import Batch, Source
 from seqaudio.batching.clips import Clips, LabelledRecordings, labelled_clips
+from seqaudio.batching.conditions import DROPPED, SequenceConditions
 from seqaudio.batching.filling import BarMarks, FilledBatches, FilledRows
 from seqaudio.batching.lanes import Lanes
 from seqaudio.batching.memory_tasks import (
@@ -19,6 +20,7 @@ from seqaudio.batching.series_whole import SeriesLanes, WholeSeries
 from seqaudio.batching.series_windows import SeriesWindows
 
 __all__ = [
+    "DROPPED",
     "MEMORY_TASKS",
     "AddingProblem",
     "Augmenter",
@@ -36,6 +38,7 @@ __all__ = [
     "MemoryTask",
     "PaddedBatches",
     "RollSequences",
+    "SequenceConditions",
     "Series",
     "SeriesChannels",
     "SeriesLanes",

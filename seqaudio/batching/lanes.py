@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from seqaudio.batching.batch import Batch
+from seqaudio.batching.conditions import SequenceConditions
 from seqaudio.batching.padded import TokenRows
 from seqaudio.vocabulary import BOS, EOS, PAD
 
@@ -37,17 +38,26 @@ class Lanes:
         lanes: B, rows of a batch.
         window: W, steps a window: the `advance` of truncated BPTT.
         seed: the order of the sequences is drawn each epoch from (seed, epoch); None keeps that of the store.
+        conditions: of the sequences; they change where the next one begins.
     """
 
     continues = True
 
-    def __init__(self, split: TokenRows, lanes: int, window: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        split: TokenRows,
+        lanes: int,
+        window: int,
+        seed: int | None = None,
+        conditions: SequenceConditions | None = None,
+    ) -> None:
         if lanes < 1 or window < 1:
             raise ValueError(f"lanes {lanes} and window {window} must be at least 1")
         self.split = split
         self.lanes = lanes
         self.window = window
         self.seed = seed
+        self.conditions = conditions
         self.total = int((split.lengths + 1).sum())  # targets of an epoch, end marks included
         self.lane_length = -(-self.total // lanes)
 
@@ -65,7 +75,7 @@ class Lanes:
         order = self.order(epoch)
         ends = self._ends(order)
         for number in range(start, len(self)):
-            yield self._window(order, ends, number)
+            yield self._window(order, ends, number, epoch)
 
     def pieces(self, epoch: int, lane: int, start: int, end: int) -> Iterator[Piece]:
         """The pieces in steps start..end (end excluded) of a lane, in order of time, up to the lane's end."""
@@ -88,12 +98,15 @@ class Lanes:
             yield Piece(row, offset, position - begin, steps)
             position += steps
 
-    def _window(self, order: np.ndarray, ends: np.ndarray, number: int) -> Batch:
+    def _window(self, order: np.ndarray, ends: np.ndarray, number: int, epoch: int) -> Batch:
         shape = (self.window, self.lanes)
         inputs = np.full(shape, PAD, dtype=np.int64)
         targets = np.full(shape, PAD, dtype=np.int64)
         resets = np.zeros(shape, dtype=np.bool_)
         lengths = np.zeros(self.lanes, dtype=np.int64)
+        told = None
+        if self.conditions is not None:
+            told = np.zeros((*shape, self.conditions.values.shape[1]), dtype=np.int64)
         first = number * self.window
         for lane in range(self.lanes):
             for row, offset, start, steps in self._pieces(order, ends, lane, first, first + self.window):
@@ -102,6 +115,8 @@ class Lanes:
                 inputs[here, lane] = _with_mark_before(ids, offset, steps)
                 targets[here, lane] = _with_mark_after(ids, offset, steps)
                 resets[start - first, lane] = offset == 0
+                if told is not None and self.conditions is not None:
+                    told[here, lane] = self.conditions.of(row, epoch)
                 lengths[lane] += steps
         if number == 0:
             resets[0] = True
@@ -110,6 +125,7 @@ class Lanes:
             torch.from_numpy(lengths),
             targets=torch.from_numpy(targets),
             resets=torch.from_numpy(resets),
+            conditions=None if told is None else torch.from_numpy(told),
             ids=tuple(f"lane {lane}" for lane in range(self.lanes)),
         )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from seqaudio.arrow_files import Split
 from seqaudio.batching.batch import Batch
+from seqaudio.batching.conditions import SequenceConditions
 from seqaudio.vocabulary import BOS, EOS, PAD
 
 POOL = 16  # batches whose rows are sorted by length together: a larger pool pads less, a smaller one shuffles better
@@ -74,6 +75,7 @@ class TokenSequences:
     """Token ids, each step predicting the next: inputs BOS, x1 .. xn; targets x1 .. xn, EOS."""
 
     split: TokenRows
+    conditions: SequenceConditions | None = None
 
     @property
     def lengths(self) -> np.ndarray:
@@ -89,10 +91,15 @@ class TokenSequences:
             inputs[1 : len(ids) + 1, column] = ids
             targets[: len(ids), column] = ids
             targets[len(ids), column] = EOS
+        told = None
+        if self.conditions is not None:
+            values = np.stack([self.conditions.of(row, epoch) for row in rows])
+            told = torch.from_numpy(values).expand(len(inputs), -1, -1)
         return Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(lengths),
             targets=torch.from_numpy(targets),
+            conditions=told,
             ids=tuple(self.split.ids[row] for row in rows),
         )
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import tyro
 
@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
     from seqaudio.decoding.plan import Plan, Wishes
     from seqaudio.decoding.sampling import StepModel, Tokens
+    from seqaudio.models import Model
     from seqaudio.notes import NoteSequence
     from seqaudio.notes.sequence import KeySignature
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
     from seqaudio.tokens.bounds import Bounds
+    from seqaudio.tokens.conditions import Conditions
     from seqaudio.tokens.forms import Form, Forms
     from seqaudio.tokens.repertoire import Repertoire
 
@@ -39,12 +41,12 @@ MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling
 # options for music only
 OF_MUSIC = (
     "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "form", "key",
-    "max_copied", "wild", "wav", "png", "musicxml", "engraved",
+    "density", "max_copied", "wild", "wav", "png", "musicxml", "engraved",
 )  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
-    "primer_events", "max_events", "metre", "program", "instruments", "form", "key", "max_copied", "wild", "top_k",
-    "top_p", "min_p",
+    "primer_events", "max_events", "metre", "program", "instruments", "form", "key", "density", "max_copied", "wild",
+    "top_k", "top_p", "min_p",
 )  # fmt: skip
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MOST_GROUPS = 32  # letters of a form
@@ -80,6 +82,7 @@ class Config(SamplingOptions):
     instruments: str | None = None  # of music: the only ones sampled, such as piano,bass,drums or alto sax or 73
     form: str | None = None  # of music: groups of bars such as AABA, or free; by default bars return as in training
     key: str | None = None  # of music: such as "D minor", outside whose scale no pitch is sampled
+    density: Literal["low", "medium", "high"] | None = None  # of music: notes a quarter, a wish
     wild: bool = False  # of music: also notes longer, and pitches and tokens others, than the training pieces have
     prompt: str | None = None  # beginning of the text
     primer: Path | None = None  # of music: MIDI file to continue, in its tempo, time signature and instrument
@@ -257,6 +260,7 @@ class Composer:
         from seqaudio.models.events import narrowed
 
         self.config = config
+        self.conditions = conditions_for(run, config)
         self.representation = representation_of(run)
         primer = read_primer(config)
         self.primer_ids = encode_primer(self.representation, primer, config)
@@ -264,6 +268,8 @@ class Composer:
             self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids, forms_of(run)
         )
         self.model = narrowed(run.model(), len(self.representation.tokens))
+        if self.conditions is not None:
+            ask(run, self.model, self.conditions, self.plan)
 
     def compose(self, seed: int) -> Composed:
         """The piece of a seed. Raises OptionError for an unfit primer."""
@@ -282,7 +288,7 @@ class Composer:
             )
         played = with_key(plan.played(notes))
         form = None if bounds is None or bounds.form is None else form_of_ids(self.representation, ids)
-        kept = kept_wishes(plan, bounds, notes, played, form)
+        kept = kept_wishes(plan, bounds, notes, played, form, self.conditions)
         return Composed(seed, self._new(notes, played) if config.without_primer else played, ids, kept, form)
 
     def _new(self, sampled: NoteSequence, played: NoteSequence) -> NoteSequence:
@@ -359,6 +365,7 @@ def wishes(config: Config) -> Wishes:
         key=key_of(config.key),
         wild=config.wild,
         form=None if config.form is None else form_asked(config.form),
+        density=config.density,
     )
 
 
@@ -381,6 +388,32 @@ def form_asked(form: str) -> str:
     if not (form.isascii() and form.isalpha() and len(form) <= MOST_GROUPS):
         raise OptionError(f"--form {form!r}, expected drawn, free, or letters of equal groups of bars such as AABA")
     return form.upper()
+
+
+def conditions_for(run: RunFolder, config: Config) -> Conditions | None:
+    """The conditions that the model is told; None without. Raises OptionError for a density that it is not told."""
+    from seqaudio.evaluation.music.conditioned import conditions_of
+
+    conditions = conditions_of(run)
+    if config.density is not None and (conditions is None or "density" not in conditions.names):
+        raise OptionError(
+            f"--density {config.density}: {run.path} was not told how dense pieces are; leave it out, or train a run "
+            f"with --conditions density"
+        )
+    return conditions
+
+
+def ask(run: RunFolder, model: Model, conditions: Conditions, plan: Plan) -> None:
+    """Tell the model what is asked for. Raises RunError for a model that does not take the conditions of its run."""
+    from seqaudio.decoding.asked import asked_values
+    from seqaudio.models import EventModel
+
+    try:
+        if not isinstance(model, EventModel):
+            raise ValueError(f"a {type(model).__name__} takes no conditions")
+        model.ask(asked_values(conditions, plan))
+    except ValueError as error:
+        raise RunError(f"{run.path / 'config.json'}: damaged ({error})") from None
 
 
 def repertoire_of(run: RunFolder) -> Repertoire | None:

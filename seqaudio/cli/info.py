@@ -145,6 +145,10 @@ def describe_run(path: Path) -> Iterator[str]:
 
         if (forms := forms_of(run)) is not None:
             yield f"  {forms.describe()}"
+    if "conditions" in run.input:
+        from seqaudio.tokens.conditions import Conditions
+
+        yield f"  {run.input_fact('conditions', Conditions).describe()}"
     names = ", ".join(run.vocabulary.names[:8]) + (", ..." if len(run.vocabulary) > 8 else "")
     yield f"  vocabulary: {len(run.vocabulary):,} ({names})"
     if run.extensions:

@@ -2,7 +2,7 @@
 
 The mask of legal tokens guarantees the bars, their form, the key and, where tokens write them, the metre and the
 instruments: no token that breaks them is ever drawn. Tempo, program and other metres are set when the notes are
-written, whatever was sampled.
+written, whatever was sampled. A density is a wish to the model, which may write another.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from seqaudio.notes.bars import bars
 from seqaudio.notes.keys import key_name, scale_of
 from seqaudio.notes.sequence import KeySignature, NoteSequence
 from seqaudio.tokens.bounds import Bounds
+from seqaudio.tokens.conditions import Conditions, density_of
 from seqaudio.tokens.forms import Form
 
 
@@ -31,22 +32,31 @@ class KeptWish:
     share: float  # 0..1 of what `of` names; 1 where the piece has it altogether
     of: str  # such as 214 notes
     guaranteed: bool  # by the mask
+    measured: str = ""  # what the piece has of a wish to the model, in place of a share
 
     def __str__(self) -> str:
+        if self.measured:
+            return f"{self.name} {self.asked} ({self.measured})"
         # rounded down: 100 % is said of nothing less
         return f"{self.name} {self.asked} ({int(self.share * 1000) / 10:g} % of {self.of})"
 
 
 def kept_wishes(
-    plan: Plan, bounds: Bounds | None, sampled: NoteSequence, written: NoteSequence, form: Form | None = None
+    plan: Plan,
+    bounds: Bounds | None,
+    sampled: NoteSequence,
+    written: NoteSequence,
+    form: Form | None = None,
+    conditions: Conditions | None = None,
 ) -> list[KeptWish]:
-    """Each wish of the plan, in the order bars, form, key, metre, tempo, program, instruments.
+    """Each wish of the plan, in the order bars, form, key, metre, tempo, program, instruments, density.
 
     Args:
         bounds: those within which the piece was sampled.
         sampled: the notes as decoded, those of the primer among them.
         written: the same notes as they are written.
         form: that of its tokens, where the bounds have one.
+        conditions: that the model is told; a density is measured by their levels.
     """
     wishes, found = plan.wishes, list[KeptWish]()
     if wishes.bars is not None:
@@ -83,15 +93,21 @@ def kept_wishes(
         asked = ", ".join(one.name for one in wishes.instruments)
         of = f"{len(parts):,} {'notes' if len(new) == len(written) else 'new notes'}"
         found.append(KeptWish("instruments", asked, share, of, plan.representation.writes_programs))
+    if wishes.density is not None and conditions is not None:
+        density = density_of(sampled) or 0.0
+        level = conditions.density_level(density)
+        measured = f"{density:.3g} notes a quarter, which is {level}"
+        found.append(KeptWish("density", wishes.density, float(level == wishes.density), "piece", False, measured))
     return found
 
 
 def described(kept: Sequence[KeptWish]) -> str:
     """How far a piece is what was asked for, in one line."""
     by_mask = ", ".join(str(wish) for wish in kept if wish.guaranteed)
-    others = ", ".join(str(wish) for wish in kept if not wish.guaranteed)
-    parts = [f"guaranteed by the mask: {by_mask}"] if by_mask else []
-    return "; ".join([*parts, f"set when written: {others}"] if others else parts)
+    to_model = ", ".join(str(wish) for wish in kept if wish.measured)
+    others = ", ".join(str(wish) for wish in kept if not (wish.guaranteed or wish.measured))
+    parts = {"guaranteed by the mask": by_mask, "set when written": others, "a wish to the model": to_model}
+    return "; ".join(f"{how}: {what}" for how, what in parts.items() if what)
 
 
 def in_form(plan: Plan, bounds: Bounds, form: Form) -> tuple[float, int]:

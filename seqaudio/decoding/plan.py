@@ -31,6 +31,7 @@ from seqaudio.tokens.bounds import Bounds
 from seqaudio.tokens.forms import Form, Forms, lettered, of_length
 from seqaudio.tokens.repertoire import UNKNOWN, Repertoire, bar_quarters, bounds_of, metre_named
 from seqaudio.tokens.representation import TokenRepresentation
+from seqaudio.vocabulary import Level
 
 DRAWN, FREE = "drawn", "free"  # forms besides letters
 Metres = tuple[tuple[Fraction, TimeSignature], ...]  # time signatures, and the quarters at which they begin
@@ -48,6 +49,7 @@ class Wishes:
     instruments: tuple[Instrument, ...] = ()  # of which no others are sampled; none: any
     wild: bool = False  # notes may be longer, and tokens others, than in any training piece
     form: str | None = None  # letters of groups of bars, `drawn` from the training pieces, or `free`: what comes, comes
+    density: Level | None = None  # notes a quarter, of a model that is told them
 
 
 @dataclass(frozen=True)

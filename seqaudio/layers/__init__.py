@@ -5,7 +5,7 @@ Every layer is called `(inputs [T, B, F], state=None, lengths=None, resets=None)
 
 from seqaudio.layers.base import Layer, flip, mask
 from seqaudio.layers.bidirectional import Bidirectional, BidirectionalState
-from seqaudio.layers.build import build_layer, build_stack
+from seqaudio.layers.build import build_layer, build_layers, build_stack
 from seqaudio.layers.fused import (
     FUSED,
     FusedElman,
@@ -17,9 +17,10 @@ from seqaudio.layers.fused import (
     FusedPeepholeLSTM,
     ScanLayer,
 )
-from seqaudio.layers.stack import Stack
+from seqaudio.layers.stack import MaskedStack, MaskedState, Stack
 from seqaudio.layers.torch_weights import from_torch, to_torch
 from seqaudio.layers.unrolled import Unrolled
+from seqaudio.layers.weight_dropout import has_recurrent_weights
 
 __all__ = [
     "FUSED",
@@ -33,13 +34,17 @@ __all__ = [
     "FusedLayerNormLSTM",
     "FusedPeepholeLSTM",
     "Layer",
+    "MaskedStack",
+    "MaskedState",
     "ScanLayer",
     "Stack",
     "Unrolled",
     "build_layer",
+    "build_layers",
     "build_stack",
     "flip",
     "from_torch",
+    "has_recurrent_weights",
     "mask",
     "to_torch",
 ]

@@ -10,7 +10,7 @@ from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer
 from seqaudio.layers.bidirectional import Bidirectional
 from seqaudio.layers.fused import FUSED
-from seqaudio.layers.stack import Stack
+from seqaudio.layers.stack import MaskedStack, Stack
 from seqaudio.layers.unrolled import Unrolled
 
 MAX_WIDTH = 2**20  # hidden units; a budget not reached at this width is refused
@@ -33,13 +33,41 @@ def build_stack(
     fused: bool = True,
     initialisation: str = "",
     learned_state: bool = False,
+    weight_dropout: float = 0.0,
+    input_dropout: float | None = None,
 ) -> Stack:
     """A stack of layers of one kind, with the same parameters and names whether fused or not.
 
+    cell_name, input_size, hidden_size, layers, bidirectional, fused, initialisation, learned_state: as `build_layers`
+    takes them.
+    dropout: between layers, in training mode. weight_dropout: of recurrent weights, as for `Stack`.
+    input_dropout: makes a `MaskedStack`, whose dropout has one mask for all steps of a sequence.
+    Raises OptionError where a specification is invalid, alone or together with the sizes.
+    """
+    built = build_layers(
+        cell_name, input_size, hidden_size, layers, bidirectional, fused, initialisation, learned_state
+    )
+    if input_dropout is None:
+        return Stack(built, dropout, weight_dropout)
+    return MaskedStack(built, dropout, weight_dropout, input_dropout)
+
+
+def build_layers(
+    cell_name: str,
+    input_size: int,
+    hidden_size: int,
+    layers: int = 1,
+    bidirectional: bool = False,
+    fused: bool = True,
+    initialisation: str = "",
+    learned_state: bool = False,
+) -> list[Layer]:
+    """The layers of a stack, from the bottom up.
+
     cell_name: as `seqaudio.cells.build_cell` reads it: a name in CELLS, with wrappers such as "lstm+zoneout=0.1".
     input_size: F. hidden_size: H of one direction; outputs have H, or 2 H where bidirectional (a projected cell has
-    fewer, see `Stack.output_size`).
-    layers: at least one. dropout: between layers, in training mode.
+    fewer, see `Layer.output_size`).
+    layers: at least one.
     initialisation: of every cell, such as "chrono=784". learned_state: initial states are parameters.
     Raises OptionError where a specification is invalid, alone or together with the sizes.
     """
@@ -59,7 +87,7 @@ def build_stack(
     for _ in range(layers):
         width = stack[-1].output_size if stack else input_size
         stack.append(Bidirectional(layer(width), layer(width)) if bidirectional else layer(width))
-    return Stack(stack, dropout)
+    return stack
 
 
 def width_for(count: Callable[[int], int], parameters: int) -> int:

@@ -1,13 +1,17 @@
-"""Stacks of layers."""
+"""Stacks of layers, with dropout that draws anew at each step, or once for all steps of a sequence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqaudio.layers.base import Layer
+from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
 
 
@@ -19,9 +23,13 @@ class Stack(Layer):
     Args:
         layers: from the bottom up, at least one; the widths must chain.
         dropout: probability with which an output between two layers is zeroed in training mode, 0 <= p < 1.
+        weight_dropout: probability with which each recurrent weight is zeroed in training mode, drawn anew in each call
+            of `forward`; the layers keep their fused kernels.
+    Raises:
+        OptionError: a cell without recurrent weights, with weight_dropout.
     """
 
-    def __init__(self, layers: Sequence[Layer], dropout: float = 0.0) -> None:
+    def __init__(self, layers: Sequence[Layer], dropout: float = 0.0, weight_dropout: float = 0.0) -> None:
         if not layers:
             raise ValueError("got no layers, expected at least one")
         for number, (below, above) in enumerate(pairwise(layers)):
@@ -30,12 +38,17 @@ class Stack(Layer):
                     f"layer {number} gives {below.output_size} outputs, layer {number + 1} expects "
                     f"{above.input_size} inputs; make them equal"
                 )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"got dropout {dropout}, expected a probability in 0 <= p < 1")
+        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+            if not 0 <= share < 1:
+                raise ValueError(f"got {name} {share}, expected a probability in 0 <= p < 1")
         super().__init__(layers[0].input_size, layers[-1].output_size)
         self.layers = nn.ModuleList(layers)
         self.dropout = nn.Dropout(dropout)
+        self.weight_dropout = weight_dropout
         self.causal = all(layer.causal for layer in layers)
+        if weight_dropout:
+            for layer in layers:
+                recurrent_weight(layer)
 
     def forward(
         self,
@@ -46,9 +59,9 @@ class Stack(Layer):
     ) -> tuple[Tensor, State]:
         inputs, state, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
         next_state = []
-        for number, (layer, layer_state) in enumerate(zip(self.layers, state, strict=True)):
+        for number, (layer, layer_state) in enumerate(zip(self._layers(), state, strict=True)):
             below = self.dropout(inputs) if number else inputs
-            inputs, layer_state = layer(below, layer_state, lengths, resets)
+            inputs, layer_state = self._run(layer, below, layer_state, lengths, resets)
             next_state.append(layer_state)
         return inputs, tuple(next_state)
 
@@ -65,3 +78,102 @@ class Stack(Layer):
 
     def _layers(self) -> Sequence[Layer]:
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList of layers
+
+    def _run(
+        self, layer: Layer, inputs: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, State]:
+        if self.training and self.weight_dropout:
+            return with_dropped_weights(layer, self.weight_dropout, inputs, state, lengths, resets)
+        result: tuple[Tensor, State] = layer(inputs, state, lengths, resets)
+        return result
+
+
+class MaskedState(NamedTuple):
+    """The state of a `MaskedStack`."""
+
+    layers: State
+    masks: tuple[Tensor, ...]  # of the inputs [B, F] and of the outputs of each layer [B, H]; empty without dropout
+
+
+class MaskedStack(Stack):
+    """A stack with variational dropout: one mask for all steps of a sequence, of its inputs and each layer's outputs.
+
+    The masks are in the state, as in the wrapper `variational_dropout`, so they outlive a window of truncated BPTT; a
+    reset draws new ones for its row. Layers keep their fused kernels, which the wrapper does not. Source: Gal &
+    Ghahramani (2016).
+
+    Args:
+        layers, dropout, weight_dropout: as for `Stack`; dropout is of the last layer's outputs, too.
+        input_dropout: probability with which an input is zeroed.
+        input_size: F, where the first layer does not read the inputs themselves, but what `seen` makes of them.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        input_size: int | None = None,
+    ) -> None:
+        super().__init__(layers, dropout, weight_dropout)
+        self.input_size = self.input_size if input_size is None else input_size
+        widths = [self.input_size, *(layer.output_size for layer in layers)]
+        shares = [input_dropout, *[dropout] * len(layers)]
+        self._masked = list(zip(widths, shares, strict=True)) if any(shares) else []
+
+    def seen(self, inputs: Tensor) -> Tensor:
+        """What the first layer reads of inputs [..., F] that were not dropped; the inputs themselves."""
+        return inputs
+
+    def initial_state(self, batch_size: int) -> MaskedState:
+        """The initial state of the layers, and newly drawn masks in training mode."""
+        state = super().initial_state(batch_size)
+        like = next(self.parameters())
+        masks = (F.dropout(like.new_ones(batch_size, width), share, self.training) for width, share in self._masked)
+        return MaskedState(state, tuple(masks))
+
+    def forward(
+        self,
+        inputs: Tensor,
+        state: State | None = None,
+        lengths: Tensor | None = None,
+        resets: Tensor | None = None,
+    ) -> tuple[Tensor, MaskedState]:
+        inputs, held, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
+        before = cast(MaskedState, held)
+        masks, last = self._at_steps(before.masks, resets)
+        outputs, after = self.seen(self._drop(inputs, masks, 0)), []
+        for number, (layer, layer_state) in enumerate(zip(self._layers(), before.layers, strict=True), start=1):
+            outputs, layer_state = self._run(layer, outputs, layer_state, lengths, resets)
+            outputs = self._drop(outputs, masks, number)
+            after.append(layer_state)
+        return outputs, MaskedState(tuple(after), last)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, MaskedState]:
+        held = cast(MaskedState, state)
+        outputs, after = self.seen(self._drop(inputs, held.masks, 0)), []
+        for number, (layer, layer_state) in enumerate(zip(self._layers(), held.layers, strict=True), start=1):
+            outputs, layer_state = layer.step(outputs, layer_state)
+            outputs = self._drop(outputs, held.masks, number)
+            after.append(layer_state)
+        return outputs, MaskedState(tuple(after), held.masks)
+
+    def _at_steps(
+        self, held: tuple[Tensor, ...], resets: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The masks of all steps, [B, F], or [T, B, F] where a row is reset; and those after the last step."""
+        if resets is None or not held or not self.training:
+            return held, held
+        begun = resets.cumsum(0)  # [T, B] sequences that have begun in the window
+        rows = torch.arange(resets.shape[1], device=resets.device)
+        whole, last = [], []
+        for mask, (_, share) in zip(held, self._masked, strict=True):
+            fresh = (F.dropout(torch.ones_like(mask), share) for _ in range(int(begun.max())))
+            one_after_other = torch.stack([mask, *fresh])  # [K, B, F]
+            whole.append(one_after_other[begun, rows])
+            last.append(one_after_other[begun[-1], rows])
+        return tuple(whole), tuple(last)
+
+    def _drop(self, values: Tensor, masks: tuple[Tensor, ...], number: int) -> Tensor:
+        return values * masks[number] if self.training and masks else values

@@ -20,7 +20,7 @@ from seqaudio.models.options import (
 )
 from seqaudio.models.phrases import PhraseModel
 from seqaudio.models.recall import RecallModel
-from seqaudio.models.rolls import RollModel, RollState
+from seqaudio.models.rolls import RollModel
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.spotter import SpotterModel, SpotterState
 from seqaudio.models.voices import VoicesModel, VoicesState
@@ -44,7 +44,6 @@ __all__ = [
     "RecallModel",
     "RollModel",
     "RollModelOptions",
-    "RollState",
     "SeriesModel",
     "SpotterModel",
     "SpotterState",

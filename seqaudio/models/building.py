@@ -28,6 +28,7 @@ BOUNDS = {
     "dropout": Range(0, 1),
     "input_dropout": Range(0, 1),
     "weight_dropout": Range(0, 1),
+    "embedding_dropout": Range(0, 1),
     "mean_prior": Range(0, 1e9),
     "memory": Range(0, 1e9),
     "pooling": Range(1, 1e9),

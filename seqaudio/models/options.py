@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from seqaudio.errors import OptionError
+from seqaudio.layers import has_recurrent_weights
 from seqaudio.models.budget import choose_width
 from seqaudio.models.frame_heads import HeadName
-from seqaudio.models.rolls import has_recurrent_weights
 from seqaudio.units import Seconds
+from seqaudio.vocabulary import ConditionName
 
 Description = dict[str, Any]  # {"name": ..., "arguments": {...}}, as `build_model` takes them
 
@@ -52,20 +54,32 @@ class EventModelOptions(RecurrentOptions):
     hidden_size: int | None = None  # units of each layer; 256 unless --parameters is given
     embedding_size: int = 128  # size of a token's embedding
     dropout: float = 0.2  # probability, on the embedding, between the layers and before the softmax
+    tied: bool = False  # the weights of the softmax are those of the embedding
+    variational: bool = False  # --dropout has one mask for all steps of a piece, instead of one for each step
+    weight_dropout: float = 0.0  # of recurrent weights, anew for each window
+    embedding_dropout: float = 0.0  # probability with which a token loses its embedding, anew for each window
 
-    def description(self, vocabulary_size: int, steps: tuple[int, int] | None = None) -> Description:
+    def description(
+        self, vocabulary_size: int, steps: tuple[int, int] | None = None, conditions: Sequence[int] = ()
+    ) -> Description:
         """The model `events` over a vocabulary; `voices` for steps of some tokens, the first few of them given.
 
-        Raises OptionError for a width that is impossible.
+        conditions: the number of values of each, unknown included.
+        Raises OptionError for a width that is impossible, and for what `voices` does not have.
         """
-        about = {
-            "vocabulary_size": vocabulary_size,
-            "embedding_size": self.embedding_size,
-            "dropout": self.dropout,
-        }
-        if steps is not None:
-            return self._described("voices", step_tokens=steps[0], given=steps[1], **about)
-        return self._described("events", **about)
+        about = self._of_events(vocabulary_size, conditions)
+        if steps is None:
+            return self._described("events", **about)
+        for name in about.keys() & {"embedding_dropout", "conditions"}:
+            raise OptionError(f"--{name.replace('_', '-')}: the model of this store's tokens has none; leave it out")
+        return self._described("voices", step_tokens=steps[0], given=steps[1], **about)
+
+    def _of_events(self, vocabulary_size: int, conditions: Sequence[int] = ()) -> dict[str, Any]:
+        """The arguments that models of events share; what is off is left out, as in descriptions of older runs."""
+        more = {name: getattr(self, name) for name in ("tied", "variational", "weight_dropout", "embedding_dropout")}
+        more["conditions"] = list(conditions)
+        about = {"vocabulary_size": vocabulary_size, "embedding_size": self.embedding_size, "dropout": self.dropout}
+        return about | {name: value for name, value in more.items() if value}
 
 
 WEIGHT_DROPOUT = 0.5  # of models of rolls; the four published sets are small
@@ -117,6 +131,9 @@ class MusicModelOptions(EventModelOptions):
     # of the training pieces, a share of which bars are moved to the end, so that `seqaudio fill` can write bars into a
     # piece; for tokens of `bars`, without look back
     fill: float = 0.0
+    # what the net is told of a piece where it is known, so that `seqaudio generate` can ask for it; density is notes a
+    # quarter
+    conditions: tuple[ConditionName, ...] = ()
 
     def music_description(
         self,
@@ -124,6 +141,7 @@ class MusicModelOptions(EventModelOptions):
         places: tuple[int, range] | None,
         suits: tuple[int, ...],
         steps: tuple[int, int] | None = None,
+        conditions: Sequence[int] = (),
     ) -> Description:
         """The model `phrases`, or where it does not look back `events`, of steps of tokens `voices`.
 
@@ -131,6 +149,7 @@ class MusicModelOptions(EventModelOptions):
             places: id of the token that begins a bar, ids of those that say the step in it; None where there are none.
             suits: the bars that it looks back by default.
             steps: tokens of a step, and how many of them are given, as `description` takes them.
+            conditions: the number of values of each condition, unknown included.
         Raises OptionError as `description` does, and for a look back where no token writes bars, or some are moved.
         """
         if self.fill and self.look_back:
@@ -139,7 +158,7 @@ class MusicModelOptions(EventModelOptions):
             )
         look_back = () if self.fill else suits if self.look_back is None else self.look_back
         if not look_back:
-            return self.description(vocabulary_size, steps)
+            return self.description(vocabulary_size, steps, conditions)
         if places is None:
             raise OptionError(
                 f"--look-back {' '.join(map(str, look_back))}: the tokens of this store write no bars; leave it out, "
@@ -148,12 +167,10 @@ class MusicModelOptions(EventModelOptions):
         bar, places_in_bar = places
         return self._described(
             "phrases",
-            vocabulary_size=vocabulary_size,
             bar=bar,
             steps=[places_in_bar.start, len(places_in_bar)],
             lags=sorted(set(look_back)),
-            embedding_size=self.embedding_size,
-            dropout=self.dropout,
+            **self._of_events(vocabulary_size, conditions),
         )
 
 

@@ -73,6 +73,11 @@ class PhraseModel(EventModel):
         dropout: float = 0.0,
         initialisation: str = "",
         learned_state: bool = False,
+        tied: bool = False,
+        variational: bool = False,
+        weight_dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        conditions: Sequence[int] = (),
     ) -> None:
         super().__init__(
             vocabulary_size,
@@ -83,6 +88,11 @@ class PhraseModel(EventModel):
             dropout,
             initialisation,
             learned_state,
+            tied,
+            variational,
+            weight_dropout,
+            embedding_dropout,
+            conditions,
             more_inputs=len(lags) * lag_size,
         )
         self.lags = tuple(lags)
@@ -106,10 +116,11 @@ class PhraseModel(EventModel):
         state: State | None = None,
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
+        conditions: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         layers, written = self.initial_state(ids.shape[1]) if state is None else PhraseState(*state)
         earlier, written = self.look_back(ids, written, lengths, resets)
-        outputs, layers = self.layers(self._inputs(ids, earlier), layers, lengths=lengths, resets=resets)
+        outputs, layers = self.layers(self._inputs(ids, earlier, conditions), layers, lengths=lengths, resets=resets)
         return self._logits(outputs, earlier), PhraseState(layers, written)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
@@ -118,14 +129,15 @@ class PhraseModel(EventModel):
         outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
         return self._logits(outputs, earlier[0]), PhraseState(layers, written)
 
-    def _inputs(self, ids: Tensor, earlier: Tensor) -> Tensor:
-        inputs: Tensor = self.dropout(torch.cat([self.embedding(ids), self.earlier(earlier).flatten(-2)], dim=-1))
+    def _inputs(self, ids: Tensor, earlier: Tensor, conditions: Tensor | None = None) -> Tensor:
+        vectors = [self.embedded(ids, conditions), self.earlier(earlier).flatten(-2)]
+        inputs: Tensor = self.dropout(torch.cat(vectors, dim=-1))
         return inputs
 
     def _logits(self, outputs: Tensor, earlier: Tensor) -> Tensor:
         outputs = self.dropout(outputs)
         worth = self.worth(outputs) * (earlier > 0)
-        logits: Tensor = self.output(outputs).scatter_add(-1, earlier, worth)
+        logits: Tensor = self.output(self.projection(outputs)).scatter_add(-1, earlier, worth)
         return logits
 
     @torch.no_grad()

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
-
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call
-from torch.nn import functional as F
+from torch import Tensor
 
 from seqaudio.batching.batch import Batch
-from seqaudio.cells import build_cell
-from seqaudio.cells.wrappers import core_cell
 from seqaudio.errors import OptionError
-from seqaudio.layers import Layer, build_stack
+from seqaudio.layers import MaskedStack, build_layers
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.frame_heads import OCTAVE, FrameHead, HeadName, NADEHead, SigmoidHead, pitch_classes
 from seqaudio.state import State
 
-WEIGHTS = "weight_hh"  # the name of recurrent weights in every cell that has them
 
+class PitchClassStack(MaskedStack):
+    """A masked stack over frames, which also reads how many notes that were not dropped have each pitch class."""
 
-class RollState(NamedTuple):
-    layers: State  # of the recurrent stack
-    masks: tuple[Tensor, ...]  # of the notes [B, N] and of the outputs of each layer [B, H]; empty without dropout
+    def seen(self, inputs: Tensor) -> Tensor:
+        return torch.cat([inputs, pitch_classes(inputs)], dim=-1)
 
 
 @MODELS.register("rolls")
@@ -36,9 +30,7 @@ class RollModel(Model):
     notes. Counts are frames. Source: Boulanger-Lewandowski et al. (2012).
 
     Dropout is variational (Gal & Ghahramani 2016), on the notes that the stack reads, between layers and before the
-    head: one mask for all steps of a sequence. The masks are in the state, as in the wrapper `variational_dropout`, so
-    they outlive a window of truncated BPTT; a reset of a row keeps them. Recurrent weights are dropped (Merity et al.
-    2018) anew in each call of `forward`. Both leave layers on their fast kernels, which the wrappers do not.
+    head, and recurrent weights are dropped (Merity et al. 2018) anew in each call of `forward`, see `MaskedStack`.
 
     Args:
         notes: N, the width of a frame.
@@ -72,14 +64,12 @@ class RollModel(Model):
     ) -> None:
         super().__init__()
         self.notes = notes
-        self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.weight_dropout = weight_dropout
-        self.shared = shared
         width = notes + (OCTAVE if shared else 0)
-        self.layers = build_stack(
-            cell, width, hidden_size, layers=layers, initialisation=initialisation, learned_state=learned_state
+        built = build_layers(
+            cell, width, hidden_size, layers, initialisation=initialisation, learned_state=learned_state
         )
+        kind = PitchClassStack if shared else MaskedStack
+        self.layers = kind(built, dropout, weight_dropout, input_dropout, notes)
         width = self.layers.output_size
         self.head: FrameHead
         if head == "sigmoid":
@@ -88,46 +78,26 @@ class RollModel(Model):
             self.head = NADEHead(width, notes, nade_size, shared)
         else:
             raise OptionError(f"no head is called {head!r}; expected sigmoid or nade")
-        if weight_dropout:
-            for layer in self._stack():
-                _recurrent_weight(layer)
 
-    def _stack(self) -> list[Layer]:
-        return list(self.layers.layers)  # type: ignore[arg-type]  # a ModuleList of layers
-
-    def initial_state(self, batch_size: int) -> RollState:
+    def initial_state(self, batch_size: int) -> State:
         """The stack's initial state, and newly drawn masks in training mode."""
-        state = self.layers.initial_state(batch_size)
-        if not (self.dropout or self.input_dropout):
-            return RollState(state, ())
-        like = next(self.head.parameters())
-        widths = [self.notes, *(layer.output_size for layer in self._stack())]
-        shares = [self.input_dropout, *[self.dropout] * (len(widths) - 1)]
-        masks = (
-            F.dropout(like.new_ones(batch_size, width), share, self.training)
-            for width, share in zip(widths, shares, strict=True)
-        )
-        return RollState(state, tuple(masks))
+        return self.layers.initial_state(batch_size)
 
     def forward(
         self,
         frames: Tensor,
-        state: RollState | None = None,
+        state: State | None = None,
         lengths: Tensor | None = None,
         resets: Tensor | None = None,
-    ) -> tuple[Tensor, RollState]:
+    ) -> tuple[Tensor, State]:
         """Frames [T, B, N] -> scores [T, B, S] of the frame after each, and the state after the last step."""
-        outputs, state = self._outputs(frames, state, lengths, resets)
+        outputs, state = self.layers(frames, state, lengths, resets)
         return self.head(outputs, frames), state
 
-    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, RollState]:
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One frame for each row, [B, N], to scores [B, S] of the next frame and the next state."""
-        held = cast(RollState, state)
-        outputs, after = inputs, []
-        for number, (layer, before) in enumerate(zip(self._stack(), held.layers, strict=True)):
-            outputs, last = layer.step(self._masked(outputs, held, number), before)
-            after.append(last)
-        return self.head(self._masked(outputs, held, len(after)), inputs), RollState(tuple(after), held.masks)
+        outputs, after = self.layers.step(inputs, state)
+        return self.head(outputs, inputs), after
 
     @torch.no_grad()
     def next_frame(
@@ -137,7 +107,7 @@ class RollModel(Model):
         temperature: float = 1.0,
         legal: Tensor | None = None,
         generator: torch.Generator | None = None,
-    ) -> tuple[Tensor, RollState]:
+    ) -> tuple[Tensor, State]:
         """Sample the frame after `frames` [B, N], the last one of each row; before the first frame it is silence.
 
         temperature, legal: see `FrameHead.sample`. Returns frames [B, N] of zeros and ones, and the next state.
@@ -145,7 +115,7 @@ class RollModel(Model):
         scores, after = self.step(frames, state)
         return self.head.sample(scores, temperature, legal, generator), after
 
-    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, RollState]:
+    def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         nats, mask, after = self._nats(batch, state)
         if batch.weights is not None:
             nats = nats * batch.weights[mask]
@@ -172,64 +142,12 @@ class RollModel(Model):
         }
         return {name: (value, count) for name, (value, count) in sums.items() if count}
 
-    def _nats(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor, RollState]:
+    def _nats(self, batch: Batch, state: State | None) -> tuple[Tensor, Tensor, State]:
         """-log p of each real frame [M]; where these frames are, [T, B] bool; the state after the batch."""
         if batch.targets is None:
             raise ValueError("a batch of rolls needs targets [T, B, N]")
-        outputs, after = self._outputs(batch.inputs, cast("RollState | None", state), batch.lengths, batch.resets)
+        outputs, after = self.layers(batch.inputs, state, batch.lengths, batch.resets)
         mask = batch.mask()
         # selecting before the head keeps padding out of the loss and of the gradient
         scores = self.head(outputs[mask], batch.inputs[mask])
         return self.head.nats(scores, batch.targets[mask]), mask, after
-
-    def _outputs(
-        self, frames: Tensor, state: RollState | None, lengths: Tensor | None, resets: Tensor | None
-    ) -> tuple[Tensor, RollState]:
-        """Frames [T, B, N] -> what the head reads of the stack, [T, B, H], and the state after the last step."""
-        state = self.initial_state(frames.shape[1]) if state is None else state
-        outputs, after = frames, []
-        for number, (layer, before) in enumerate(zip(self._stack(), state.layers, strict=True)):
-            outputs, last = self._run(layer, self._masked(outputs, state, number), before, lengths, resets)
-            after.append(last)
-        return self._masked(outputs, state, len(after)), RollState(tuple(after), state.masks)
-
-    def _masked(self, values: Tensor, state: RollState, number: int) -> Tensor:
-        """Inputs of layer `number`, or of the head behind the last, with the sequence's mask in training mode."""
-        values = values * state.masks[number] if self.training and state.masks else values
-        if number or not self.shared:
-            return values
-        return torch.cat([values, pitch_classes(values)], dim=-1)  # of the notes that were not dropped
-
-    def _run(
-        self, layer: Layer, inputs: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None
-    ) -> tuple[Tensor, State]:
-        arguments = (inputs, state, lengths, resets)
-        if not (self.training and self.weight_dropout):
-            result: tuple[Tensor, State] = layer(*arguments)
-            return result
-        name, weight = _recurrent_weight(layer)
-        dropped: tuple[Tensor, State] = functional_call(
-            layer, {name: F.dropout(weight, self.weight_dropout)}, arguments
-        )
-        return dropped
-
-
-def has_recurrent_weights(cell: str, input_size: int) -> bool:
-    """Whether a cell, as `build_cell` reads it, has weights that --weight-dropout can drop.
-
-    input_size: any width that the cell takes. Raises OptionError as `build_cell` does.
-    """
-    with torch.random.fork_rng(devices=[]):  # the weights of this cell are drawn in vain
-        core = core_cell(build_cell(cell, input_size, input_size))
-    return isinstance(getattr(core, WEIGHTS, None), nn.Parameter)
-
-
-def _recurrent_weight(layer: Layer) -> tuple[str, nn.Parameter]:
-    """The name and the recurrent weights of a layer's cell. Raises OptionError where it has none."""
-    core: Any = core_cell(layer.cell)  # type: ignore[arg-type]  # layers in one direction hold a cell
-    weight = getattr(core, WEIGHTS, None)
-    if not isinstance(weight, nn.Parameter):
-        raise OptionError(
-            f"--weight-dropout drops recurrent weights ({WEIGHTS}), {type(core).__name__} has none; leave it out"
-        )
-    return next((name, part) for name, part in layer.named_parameters() if part is weight)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
 from seqaudio.models.base import MODELS, Model
+from seqaudio.models.events import TiedEmbedding, output_layers
 from seqaudio.state import State, select
 
 LONGEST = 32  # steps that a token was held before, counted up to here
@@ -53,6 +54,9 @@ class VoicesModel(Model):
         cell, hidden_size, layers, initialisation, learned_state: of the recurrent stack, as
             `seqaudio.layers.build.build_stack` takes them; the perceptrons have hidden_size units, too.
         dropout: probability, on the features, the outputs of the stack and the hidden units of the perceptrons.
+        tied: V is the embedding, as in `EventModel`.
+        variational: dropout of the features and of the stack has one mask for all steps of a piece, see `MaskedStack`.
+        weight_dropout: as for `EventModel`.
     """
 
     windowed = False
@@ -69,15 +73,19 @@ class VoicesModel(Model):
         dropout: float = 0.0,
         initialisation: str = "",
         learned_state: bool = False,
+        tied: bool = False,
+        variational: bool = False,
+        weight_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if not 0 <= given < step_tokens:
             raise ValueError(f"{given} given tokens of {step_tokens}, expected fewer than those of a step")
         self.vocabulary_size, self.step_tokens, self.given = vocabulary_size, step_tokens, given
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size)
+        self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.held = nn.Embedding(LONGEST, HELD_SIZE)
         self.position = nn.Embedding(POSITIONS, POSITION_SIZE)
         self.dropout = nn.Dropout(dropout)
+        self.around_stack = nn.Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
         features = step_tokens * (embedding_size + HELD_SIZE) + POSITION_SIZE
         self.layers = build_stack(
             cell,
@@ -87,6 +95,8 @@ class VoicesModel(Model):
             dropout=dropout,
             initialisation=initialisation,
             learned_state=learned_state,
+            weight_dropout=weight_dropout,
+            input_dropout=dropout if variational else None,
         )
         wide = self.layers.output_size + features
         self.seen = nn.ModuleList(nn.Linear(wide, hidden_size) for _ in range(step_tokens))
@@ -94,7 +104,7 @@ class VoicesModel(Model):
         self.before = nn.ModuleList(
             nn.Linear(place * before, hidden_size, bias=False) for place in range(1, step_tokens)
         )
-        self.output = nn.Linear(hidden_size, vocabulary_size)
+        self.projection, self.output = output_layers(hidden_size, self.embedding)
 
     def initial_state(self, batch_size: int) -> VoicesState:
         zeros = self.embedding.weight.new_zeros(batch_size, self.step_tokens, dtype=torch.int64)
@@ -118,7 +128,7 @@ class VoicesModel(Model):
         features = self._features(previous, _held(previous), position[:, None].expand(-1, ids.shape[1]))
         in_steps = None if lengths is None else (lengths + self.step_tokens - 1) // self.step_tokens
         outputs, _ = self.layers(features, lengths=in_steps)
-        seen = torch.cat([self.dropout(outputs), features], dim=-1)  # [S + 1, B, ..]
+        seen = torch.cat([self.around_stack(outputs), features], dim=-1)  # [S + 1, B, ..]
         first = self._logits(0, seen, None)  # of every step, and of what follows the last one
         before = self._before(grid, previous[:-1])
         places = [first[:-1], *(self._logits(place, seen[:-1], before) for place in range(1, self.step_tokens))]
@@ -140,7 +150,7 @@ class VoicesModel(Model):
         outputs, layers = self.layers.step(features, state.layers)
         outputs, layers = select(moved, (outputs, layers), (state.outputs, state.layers))
         place = torch.where(whole, 0, place)
-        seen = torch.cat([self.dropout(outputs), features], dim=-1)
+        seen = torch.cat([self.around_stack(outputs), features], dim=-1)
         before = self._before(current, previous)
         logits = torch.stack([self._logits(number, seen, before) for number in range(self.step_tokens)])
         logits = logits[place, torch.arange(len(place), device=place.device)]
@@ -149,7 +159,7 @@ class VoicesModel(Model):
     def _features(self, previous: Tensor, held: Tensor, position: Tensor) -> Tensor:
         """[..., F] of the previous step and the counts [..., K], and of the number of the step [...]."""
         known = torch.cat([self.embedding(previous), self.held(held.clamp(max=LONGEST - 1))], dim=-1).flatten(-2)
-        features: Tensor = self.dropout(torch.cat([known, self.position(position % POSITIONS)], dim=-1))
+        features: Tensor = self.around_stack(torch.cat([known, self.position(position % POSITIONS)], dim=-1))
         return features
 
     def _before(self, current: Tensor, previous: Tensor) -> Tensor:
@@ -161,7 +171,7 @@ class VoicesModel(Model):
         hidden = self.seen[place](seen)
         if place and before is not None:
             hidden = hidden + self.before[place - 1](before[..., :place, :].flatten(-2))
-        logits: Tensor = self.output(self.dropout(F.relu(hidden)))
+        logits: Tensor = self.output(self.projection(self.dropout(F.relu(hidden))))
         return logits
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
