@@ -273,7 +273,7 @@ def test_wishes_come_before_the_primer_and_the_rest_is_unknown() -> None:
 def test_the_measured_density_is_told_as_a_wish() -> None:
     conditions = Conditions.of(ALL, PIECES)
     asked = plan(Wishes(density="high", tempo=500_000))
-    found = kept_wishes(asked, None, scale(), scale(), conditions)
+    found = kept_wishes(asked, None, scale(), scale(), conditions=conditions)
     assert described(found) == (
         "set when written: tempo 120 (100 % of 1 tempo); "
         "a wish to the model: density high (1 notes a quarter, which is low)"
