@@ -79,12 +79,13 @@ def filled(
     """
     import torch
 
-    from seqaudio.cli.generate import repertoire_of, representation_of
+    from seqaudio.cli.generate import batches, pieces, repertoire_of, representation_of
     from seqaudio.decoding.filling import Stretch, require_marks
-    from seqaudio.decoding.sampling import sample
+    from seqaudio.decoding.sampling import Stream, sample_many
     from seqaudio.errors import RunError
     from seqaudio.evaluation.music.surprise import token_nats
     from seqaudio.models.events import EventModel
+    from seqaudio.sampling_options import SamplingOptions
     from seqaudio.tokens import BarsRepresentation
     from seqaudio.tokens.repertoire import bounds_of
 
@@ -94,18 +95,11 @@ def filled(
         raise RunError(f"{run.path}: its model cannot fill in bars, which needs a model of events of bars")
     stretch = Stretch.of(representation, piece, first, last, bounds_of(representation, repertoire_of(run)))
     context = stretch.context
-    for seed in range(config.seed, config.seed + config.count):
-        generator = torch.Generator().manual_seed(seed)
-        tries = []
-        for _ in range(config.tries):
-            ids = sample(
-                model,
-                stretch,
-                generator=generator,
-                temperature=config.temperature,
-                max_events=None,
-                primer=context,
-            )
-            tries.append((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids[len(context) :]))
-        nats, middle = min(tries)
-        yield stretch.filled(middle), nats
+    sampler, options = model.sampler(), SamplingOptions(temperature=config.temperature)
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        streams = [Stream(torch.Generator().manual_seed(seed), primer=context, max_events=None) for seed in seeds]
+        tries = [sample_many(sampler, stretch, streams, options) for _ in range(config.tries)]
+        for several in zip(*tries, strict=True):
+            new = ((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids[len(context) :]) for ids in several)
+            nats, middle = min(new)
+            yield stretch.filled(middle), nats

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,7 +25,8 @@ from seqaudio.version import __version__
 if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
     from seqaudio.decoding.plan import Plan, Wishes
-    from seqaudio.decoding.sampling import StepModel, Tokens
+    from seqaudio.decoding.sampling import Stream, Tokens
+    from seqaudio.models.sampler import Sampler
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
     from seqaudio.tokens import Representation, TokenRepresentation
@@ -43,6 +44,7 @@ OF_TOKENS = (
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
+AT_ONCE = 64  # pieces that are sampled together; more fill the caches and win nothing
 
 
 class Pieces(Protocol):
@@ -99,7 +101,7 @@ def main(config: Config) -> None:
 
 def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them; in a folder also a page about them."""
-    from seqaudio.cli.ideas import PAGE, checked_copies, drawn, write_page
+    from seqaudio.cli.ideas import PAGE, all_drawn, checked_copies, write_page
     from seqaudio.decoding.kept_wishes import described
 
     provenance = f"{describe_model(run)}; {command('generate')}"
@@ -112,7 +114,8 @@ def write_music(run: RunFolder, config: Config) -> None:
     copies = checked_copies(run, config) if into or config.max_copied is not None else None
     composer = Composer(run, config)
     # all are drawn before any is written: one that cannot be drawn leaves nothing half done
-    found = [(*drawn(composer, config, seed, copies), path) for seed, path in pieces(config)]
+    seeds, paths = zip(*pieces(config), strict=True)
+    found = [(*one, path) for one, path in zip(all_drawn(composer, config, seeds, copies), paths, strict=True)]
     if into:
         with written(config.out):
             config.out.mkdir(parents=True, exist_ok=True)
@@ -175,38 +178,47 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    model = narrowed(run.model(), len(characters.tokens))
-    for seed, _ in pieces(config):
-        ids, _ = draw(model, config, characters, prompt, seed)
-        yield characters.decode(ids)
+    sampler = narrowed(run.model(), len(characters.tokens)).sampler()
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        yield from map(characters.decode, drawn(sampler, config, characters, [stream(config, prompt, seed)[0] for seed in seeds]))
 
 
-def draw(
-    model: StepModel, config: Config, representation: Tokens, primer: list[int], seed: int, plan: Plan | None = None
-) -> tuple[list[int], Bounds | None]:
-    """The ids of a piece, those of the primer first, and its bounds. Raises OptionError for an unfit primer."""
+def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The seeds of pieces that are sampled together."""
+    for start in range(0, len(seeds), AT_ONCE):
+        yield seeds[start : start + AT_ONCE]
+
+
+def stream(config: Config, primer: list[int], seed: int, plan: Plan | None = None) -> tuple[Stream, Bounds | None]:
+    """What is to be sampled for a piece, and its bounds."""
     import torch
 
-    from seqaudio.decoding.sampling import sample
+    from seqaudio.decoding.sampling import Stream
 
     generator = torch.Generator().manual_seed(seed)
     bounds = None if plan is None else plan.bounds(generator)
     planned = bounds is not None and bounds.end is not None
     most = config.max_events or (None if planned else MAX_EVENTS + len(primer))
+    asked = Stream(
+        generator,
+        grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
+        primer=primer,
+        max_events=most,
+        minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
+    )
+    return asked, bounds
+
+
+def drawn(
+    sampler: Sampler, config: Config, representation: Tokens, streams: Sequence[Stream]
+) -> list[list[int]]:
+    """The ids of pieces, those of the primer first. Raises OptionError for an unfit primer."""
+    from seqaudio.decoding.sampling import sample_many
+
     try:
-        ids = sample(
-            model,
-            representation,
-            generator=generator,
-            **config.sampling,
-            max_events=most,
-            primer=primer,
-            minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
-            grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
-        )
+        return sample_many(sampler, representation, streams, config.options)
     except ValueError as error:
         raise OptionError(str(error)) from None
-    return ids, bounds
 
 
 @dataclass(frozen=True)
@@ -232,14 +244,22 @@ class Composer:
         self.primer_ids = encode_primer(self.representation, primer, config)
         self.plan = Plan(self.representation, repertoire_of(run), wishes(config), primer, self.primer_ids)
         self.model = narrowed(run.model(), len(self.representation.tokens))
+        self.sampler = self.model.sampler()
 
-    def compose(self, seed: int) -> Composed:
-        """The piece of a seed. Raises OptionError for an unfit primer."""
+    def compose(self, seeds: Sequence[int]) -> list[Composed]:
+        """The pieces of some seeds, each as it comes alone. Raises OptionError for an unfit primer."""
+        found = []
+        for batch in batches(seeds):
+            streams, bounds = zip(*(stream(self.config, self.primer_ids, seed, self.plan) for seed in batch), strict=True)
+            ids = drawn(self.sampler, self.config, self.representation, streams)
+            found += [self._composed(*piece) for piece in zip(batch, ids, bounds, strict=True)]
+        return found
+
+    def _composed(self, seed: int, ids: list[int], bounds: Bounds | None) -> Composed:
         from seqaudio.decoding.kept_wishes import kept_wishes
         from seqaudio.notes.keys import with_key
 
         config, plan = self.config, self.plan
-        ids, bounds = draw(self.model, config, self.representation, self.primer_ids, seed, plan)
         notes = self.representation.decode(ids)
         if bounds is not None and not bounds.may_end(notes.last_tick):
             print(
@@ -259,8 +279,8 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
         yield from map(with_key, rolls(run, config))
         return
     composer = Composer(run, config)
-    for seed, _ in pieces(config):
-        yield composer.compose(seed).notes
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        yield from (piece.notes for piece in composer.compose(seeds))
 
 
 def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:

@@ -32,11 +32,15 @@ class NoteLengths:
         self._bounds = bounds
         self._steps = np.arange(1, len(lengths) + 1)
         self._may = lengths & (self._steps <= bounds.longest)
-        self._places = places
+        # how many of the lengths may be sampled, of those up to each
+        self._counts = np.append(0, self._may.cumsum())
+        self._shortest = int(self._steps[self._may].min(initial=np.iinfo(np.int32).max))
+        self._begins = np.zeros(0, dtype=np.int64)  # the steps before the end at which a note may begin
         self._last = -1  # the last step at which a note may begin that ends where the piece may
         if bounds.end is not None:
-            places_up_to = np.flatnonzero(np.resize(places, bounds.end))
-            self._last = next((int(step) for step in places_up_to[::-1] if self._reaches(int(step)).any()), -1)
+            self._begins = np.flatnonzero(np.resize(places, bounds.end))
+            reach = self._begins[self._may_reach(self._begins)]
+            self._last = int(reach[-1]) if len(reach) else -1
 
     def _reaches(self, step: int) -> Mask:
         """[M] the lengths with which a note at a step ends where the piece may end."""
@@ -45,6 +49,16 @@ class NoteLengths:
             return self._may
         return self._may & (ends >= bounds.end - bounds.rest) & (ends <= bounds.end)
 
+    def _may_reach(self, steps: Ints) -> Mask:
+        """[N] whether some length is among `_reaches`, for each of several steps."""
+        bounds, longest = self._bounds, len(self._steps)
+        if bounds.end is None:
+            return np.full(len(steps), self._counts[-1] > 0)
+        most = np.clip(bounds.end - steps, 0, longest)
+        below = np.clip(bounds.end - bounds.rest - steps - 1, 0, longest)
+        reach: Mask = self._counts[most] > self._counts[below]
+        return reach
+
     def at(self, step: int, ended: bool) -> Mask:
         """[M] the lengths of a note at a step. `ended`: another note ends where the piece may end."""
         if self._bounds.end is None:
@@ -52,9 +66,13 @@ class NoteLengths:
         before = self._bounds.end if ended else self._last
         return self._reaches(step) | (self._may & (step + self._steps <= before))
 
-    def may_begin(self, step: int, ended: bool) -> bool:
-        """Whether a note may begin at a step."""
-        return bool(self.at(step, ended).any())
+    def may_begin(self, steps: Ints, ended: bool) -> Mask:
+        """[N] whether a note may begin at each of several steps."""
+        may = self._may_reach(steps)
+        if self._bounds.end is None:
+            return may
+        before = self._bounds.end if ended else self._last
+        return may | (steps + self._shortest <= before)
 
     def may_follow(self, step: int, ended: bool) -> bool:
         """Whether a note may begin at a step or after it, where all pitches are free."""
@@ -63,8 +81,8 @@ class NoteLengths:
             return True
         if not ended:
             return step <= self._last
-        later = np.flatnonzero(np.resize(self._places, end)[max(0, step) :]) + max(0, step)
-        return bool(len(later)) and int(later[0]) + int(self._steps[self._may].min(initial=end + 1)) <= end
+        later = int(np.searchsorted(self._begins, step))
+        return later < len(self._begins) and int(self._begins[later]) + self._shortest <= end
 
 
 class BoundedNoteTokens(BoundedGrammar):
@@ -156,9 +174,8 @@ class BoundedRemi(BoundedNoteTokens):
         free = int(self._free.min())
         within[ids.kinds["Bar"]] &= self._notes.may_follow(max(self._bar + self._bar_steps, free), self._ended)
         places = within[ids.kinds["Position"]]
-        for place in np.flatnonzero(places).tolist():
-            step = self._bar + place
-            places[place] = step >= free and self._notes.may_begin(step, self._ended)
+        steps = np.arange(self._bar, self._bar + len(places))
+        places &= (steps >= free) & self._notes.may_begin(steps, self._ended)
         return within
 
     def _follow(self, token: int) -> None:
