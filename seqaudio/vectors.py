@@ -6,10 +6,10 @@
     store(array, place, a)
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
 
-LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32, two
-or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads and
-writes do not overlap, and does not keep the sums of a matrix product in registers. Elements never mix, so the result of
-a frame does not depend on the frames beside it. Places are not checked against the size of the array.
+LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
+two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
+and writes do not overlap, and does not keep the sums of a matrix product in registers. Elements never mix, so the result
+of a frame does not depend on the frames beside it. Places are not checked against the size of the array.
 
 Importing this module imports numba.
 """
@@ -41,7 +41,7 @@ class Vector(types.Type):
 @register_model(Vector)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Vector) -> None:
-        number = manager.lookup(kind.dtype).get_value_type()  # type: ignore[no-untyped-call]
+        number = manager.lookup(kind.dtype).get_value_type()
         super().__init__(manager, kind, ir.VectorType(number, kind.size))  # type: ignore[no-untyped-call]
 
 

@@ -100,6 +100,5 @@ def filled(
         streams = [Stream(torch.Generator().manual_seed(seed), primer=context, max_events=None) for seed in seeds]
         tries = [sample_many(sampler, stretch, streams, options) for _ in range(config.tries)]
         for several in zip(*tries, strict=True):
-            new = ((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids[len(context) :]) for ids in several)
-            nats, middle = min(new)
-            yield stretch.filled(middle), nats
+            nats, ids = min((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids) for ids in several)
+            yield stretch.filled(ids[len(context) :]), nats

@@ -2,6 +2,8 @@
 
 Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
 
+As it is sampled: seqaudio generate runs/nottingham_lstm --live --bars 16 --port Synth
+
 Of text: seqaudio generate runs/book --out text.txt --prompt "It was " --temperature 0.8
 """
 
@@ -36,11 +38,16 @@ if TYPE_CHECKING:
 MIN_EVENTS = 32  # before a model may end a piece; it could end at once, in an empty file
 MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling"
 # options for music only
-OF_MUSIC = ("primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png")
+OF_MUSIC = (
+    "primer", "primer_events", "bars", "tempo", "metre", "program", "key", "max_copied", "wild", "wav", "png", "live",
+    "port",
+)  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
-    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p",
+    "primer_events", "max_events", "metre", "program", "key", "max_copied", "wild", "top_k", "top_p", "min_p", "live",
+    "port",
 )  # fmt: skip
+OF_FILES = ("out", "max_copied", "wav", "png", "force")  # options of files only, which a live piece is not
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
@@ -51,7 +58,7 @@ class Pieces(Protocol):
     """The options of a command that writes pieces of music."""
 
     @property
-    def out(self) -> Path: ...
+    def out(self) -> Path | None: ...
     @property
     def seed(self) -> int: ...
     @property
@@ -69,7 +76,7 @@ class Config(SamplingOptions):
     """Options of the generation."""
 
     run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
-    out: Path  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder for 01.mid .. and a page of them
+    out: Path | None = None  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder: 01.mid .. and a page
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
@@ -86,6 +93,8 @@ class Config(SamplingOptions):
     wav: bool = False  # of music: also write NAME.wav
     png: bool = False  # of music: also write NAME.png, a piano roll
     force: bool = False  # replace existing files
+    live: bool = False  # of music: play in place of --out: print notes as they begin and end, in time, until Ctrl-C
+    port: str | None = None  # of music: play to the MIDI port of that name, or part of a name
 
 
 def main(config: Config) -> None:
@@ -95,8 +104,25 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
+    if is_live(config):
+        from seqaudio.cli.live import play_live
+
+        play_live(RunFolder(config.run), config)
+        return
     write = write_texts if recipe == TEXT else write_music
     write(RunFolder(config.run), config)
+
+
+def is_live(config: Config) -> bool:
+    """Whether the piece is played, not written."""
+    return config.live or config.port is not None
+
+
+def target(config: Pieces) -> Path:
+    """Where the pieces go. Raises OptionError where that is not given."""
+    if config.out is None:
+        raise OptionError("--out is missing; name a file or a folder, such as --out tune.mid, or give --live")
+    return config.out
 
 
 def write_music(run: RunFolder, config: Config) -> None:
@@ -110,22 +136,23 @@ def write_music(run: RunFolder, config: Config) -> None:
             print(write_piece(config, notes, path, seed, provenance))
         warn_of_baseline(run)
         return
-    into = is_folder(config.out)
+    out = target(config)
+    into = is_folder(out)
     copies = checked_copies(run, config) if into or config.max_copied is not None else None
     composer = Composer(run, config)
     # all are drawn before any is written: one that cannot be drawn leaves nothing half done
     seeds, paths = zip(*pieces(config), strict=True)
     found = [(*one, path) for one, path in zip(all_drawn(composer, config, seeds, copies), paths, strict=True)]
     if into:
-        with written(config.out):
-            config.out.mkdir(parents=True, exist_ok=True)
+        with written(out):
+            out.mkdir(parents=True, exist_ok=True)
     for piece, _, path in found:
         print(write_piece(config, piece.notes, path, piece.seed, provenance))
         if piece.kept:
             print(f"  {described(piece.kept)}")
     if into and copies is not None:
-        write_page(config.out / PAGE, found, composer, config, copies)
-        print(config.out / PAGE)
+        write_page(out / PAGE, found, composer, config, copies)
+        print(out / PAGE)
     warn_of_baseline(run)
 
 
@@ -180,7 +207,8 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         )
     sampler = narrowed(run.model(), len(characters.tokens)).sampler()
     for seeds in batches([seed for seed, _ in pieces(config)]):
-        yield from map(characters.decode, drawn(sampler, config, characters, [stream(config, prompt, seed)[0] for seed in seeds]))
+        streams = [stream(config, prompt, seed)[0] for seed in seeds]
+        yield from map(characters.decode, drawn(sampler, config, characters, streams))
 
 
 def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -209,9 +237,7 @@ def stream(config: Config, primer: list[int], seed: int, plan: Plan | None = Non
     return asked, bounds
 
 
-def drawn(
-    sampler: Sampler, config: Config, representation: Tokens, streams: Sequence[Stream]
-) -> list[list[int]]:
+def drawn(sampler: Sampler, config: Config, representation: Tokens, streams: Sequence[Stream]) -> list[list[int]]:
     """The ids of pieces, those of the primer first. Raises OptionError for an unfit primer."""
     from seqaudio.decoding.sampling import sample_many
 
@@ -250,10 +276,26 @@ class Composer:
         """The pieces of some seeds, each as it comes alone. Raises OptionError for an unfit primer."""
         found = []
         for batch in batches(seeds):
-            streams, bounds = zip(*(stream(self.config, self.primer_ids, seed, self.plan) for seed in batch), strict=True)
+            streams, bounds = zip(
+                *(stream(self.config, self.primer_ids, seed, self.plan) for seed in batch), strict=True
+            )
             ids = drawn(self.sampler, self.config, self.representation, streams)
             found += [self._composed(*piece) for piece in zip(batch, ids, bounds, strict=True)]
         return found
+
+    def tokens(self, seed: int) -> Iterator[int]:
+        """The tokens of the piece of a seed as they are drawn, after those of the primer; the last is EOS.
+
+        Raises OptionError for an unfit primer.
+        """
+        from seqaudio.decoding.sampling import events_of
+
+        asked, _ = stream(self.config, self.primer_ids, seed, self.plan)
+        try:
+            for _, token in events_of(self.sampler, self.representation, [asked], self.config.options):
+                yield token
+        except ValueError as error:
+            raise OptionError(str(error)) from None
 
     def _composed(self, seed: int, ids: list[int], bounds: Bounds | None) -> Composed:
         from seqaudio.decoding.kept_wishes import kept_wishes
@@ -402,13 +444,14 @@ def encode_primer(representation: Representation, primer: NoteSequence | None, c
 
 def pieces(config: Pieces) -> list[tuple[int, Path]]:
     """The seed and the file of each piece: in a folder 01, 02, and so on."""
-    if isinstance(config, Config) and is_folder(config.out):
+    out = target(config)
+    if isinstance(config, Config) and is_folder(out):
         width = max(2, len(str(config.count)))
         numbers = range(1, config.count + 1)
-        return [(config.seed + n - 1, config.out / f"{n:0{width}}.mid") for n in numbers]
+        return [(config.seed + n - 1, out / f"{n:0{width}}.mid") for n in numbers]
     if config.count == 1:
-        return [(config.seed, config.out)]
-    names = (config.out.with_stem(f"{config.out.stem}-{number}") for number in range(1, config.count + 1))
+        return [(config.seed, out)]
+    names = (out.with_stem(f"{out.stem}-{number}") for number in range(1, config.count + 1))
     return [(config.seed + number, path) for number, path in enumerate(names)]
 
 
@@ -433,10 +476,16 @@ def check(config: Config, recipe: str) -> None:
     for name in OF_TOKENS if recipe == ROLLS else ():
         if getattr(config, name) not in (None, False):
             raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
-    if config.out.suffix.lower() == wrong:
-        raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
+    if is_live(config):
+        for name in OF_FILES:
+            if getattr(config, name) not in (None, False):
+                raise OptionError(f"{spelt(name)} is for files, --live and --port play; leave one of them out")
+        return
+    out = target(config)
+    if out.suffix.lower() == wrong:
+        raise OptionError(f"--out {out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     if recipe == ROLLS:
-        check_output("--out", config.out, suffix, force=True)  # rolls have no folder
+        check_output("--out", out, suffix, force=True)  # rolls have no folder
     check_files(config, suffix)
 
 
@@ -449,14 +498,15 @@ def check_sampling(options: SamplingOptions) -> None:
 
 def check_files(config: Pieces, suffix: str = ".mid") -> None:
     """Raise OptionError for files that cannot be written, or exist."""
-    if isinstance(config, Config) and is_folder(config.out) and suffix == ".mid":
+    out = target(config)
+    if isinstance(config, Config) and is_folder(out) and suffix == ".mid":
         kinds = [suffix, *(f".{kind}" for kind in ("wav", "png") if getattr(config, kind))]
         for _, path in pieces(config):
-            folder_files(config.out, path.stem, kinds, config.force)
-        folder_files(config.out, "index", [".html"], config.force)
+            folder_files(out, path.stem, kinds, config.force)
+        folder_files(out, "index", [".html"], config.force)
         return
     if suffix != ".mid":
-        check_output("--out", config.out, suffix, force=True)  # texts have no folder
+        check_output("--out", out, suffix, force=True)  # texts have no folder
     for _, path in pieces(config):
         check_output("--out", path, suffix, config.force)
         if config.wav:

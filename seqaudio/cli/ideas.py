@@ -57,7 +57,7 @@ class Copies:
 def all_drawn(
     composer: Composer, config: Config, seeds: Sequence[int], copies: Copies | None
 ) -> list[tuple[Composed, float | None]]:
-    """For each seed the first piece of its sequence that copies no more than `--max-copied`, and what it copies, in bars.
+    """For each seed the first piece of its sequence that copies at most `--max-copied`, and what it copies, in bars.
 
     The sequence is the seed, then every `--count`-th seed after it, so that no two pieces share one.
 

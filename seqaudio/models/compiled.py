@@ -39,7 +39,7 @@ def look_back(looked_up: Any, marks: Any, lags: Any, tokens: Any, place: Any) ->
 
 @compiled
 def point(earlier: Any, outputs: Any, size: int) -> None:
-    """Add to the logits outputs[:, :size] of the tokens seen earlier, [B, K], what they are worth: the next K columns."""
+    """Add what tokens seen earlier [B, K] are worth, K columns of outputs from `size` on, to their logits before it."""
     for b in range(len(earlier)):
         for k in range(earlier.shape[1]):
             if earlier[b, k] > 0:

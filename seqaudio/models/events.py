@@ -128,7 +128,9 @@ class EventSampler(Sampler):
 
     @torch.no_grad()
     def initial_state(self, batch_size: int) -> State:
-        return map_state(lambda part: part.clone(memory_format=torch.contiguous_format), self._initial_state(batch_size))
+        return map_state(
+            lambda part: part.clone(memory_format=torch.contiguous_format), self._initial_state(batch_size)
+        )
 
     @torch.no_grad()
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:

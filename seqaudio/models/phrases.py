@@ -195,8 +195,9 @@ class PhraseSampler(EventSampler):
 
     def outputs(self, model: EventModel) -> Panels:
         assert isinstance(model, PhraseModel)
-        both = (model.output, model.worth)
-        return Panels(torch.cat([part.weight.detach() for part in both]), torch.cat([part.bias.detach() for part in both]))
+        logits, worth = model.output, model.worth
+        weight, bias = torch.cat([logits.weight, worth.weight]), torch.cat([logits.bias, worth.bias])
+        return Panels(weight.detach(), bias.detach())
 
     @torch.no_grad()
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:

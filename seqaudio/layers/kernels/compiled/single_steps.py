@@ -1,8 +1,8 @@
 """Single steps for many rows, compiled: a row's bits depend on that row alone, which BLAS does not promise.
 
-Weights come in panels: the transpose of a matrix [M, K], cut into PANEL columns each, [M / PANEL, K, PANEL], so that the
-sums of a few rows stay in registers while a panel passes by once. Each sum runs over k in order, whatever the number of
-rows.
+Weights come in panels: the transpose of a matrix [M, K], cut into PANEL columns each, [M / PANEL, K, PANEL], so that
+the sums of a few rows stay in registers while a panel passes by once. Each sum runs over k in order, whatever the
+number of rows.
 """
 
 from __future__ import annotations
