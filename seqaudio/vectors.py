@@ -8,8 +8,8 @@
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
 two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
-and writes do not overlap, and does not keep the sums of a matrix product in registers. Elements never mix, so the result
-of a frame does not depend on the frames beside it. Places are not checked against the size of the array.
+and writes do not overlap, and does not keep the sums of a matrix product in registers. Elements never mix, so a frame
+does not depend on the frames beside it. Places are not checked against the size of the array.
 
 Importing this module imports numba.
 """

@@ -9,6 +9,7 @@ A stepper holds a copy of the weights as they were when it was made, in an order
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,14 @@ class RowByRow(Stepper):
         return outputs.numpy(), state
 
 
-def row_by_row(step: Any, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-    """A step of inputs [B, ...] and a state, each row by a call of its own."""
-    rows = range(len(inputs))
-    outputs, states = zip(
-        *(step(inputs[b : b + 1], map_state(lambda tensor, b=b: tensor[b : b + 1], state)) for b in rows), strict=True
-    )
+def row_by_row(step: Callable[[Tensor, State], tuple[Tensor, State]], inputs: Tensor, state: State) -> Any:
+    """A step of inputs [B, ...] and a state, each row by a call of its own: outputs and the next state."""
+    # copies, as products may round by where in memory a row begins, too
+    stepped = [
+        step(inputs[b : b + 1].clone(), map_state(lambda part, b=b: part[b : b + 1].clone(), state))  # type: ignore[misc]
+        for b in range(len(inputs))
+    ]
+    outputs, states = zip(*stepped, strict=True)
     return torch.cat(outputs), map_state(lambda *parts: torch.cat(parts), *states)
 
 

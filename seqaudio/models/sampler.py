@@ -52,7 +52,7 @@ class RowSampler(Sampler):
 
     @torch.no_grad()
     def step(self, inputs: Tensor, state: list[Any]) -> tuple[Tensor, list[Any]]:
-        stepped = [self.model.step(inputs[b : b + 1], row) for b, row in enumerate(state)]
+        stepped = [self.model.step(inputs[b : b + 1].clone(), row) for b, row in enumerate(state)]
         return torch.cat([scores for scores, _ in stepped]), [after for _, after in stepped]
 
     def keep(self, state: list[Any], rows: list[int]) -> list[Any]:
