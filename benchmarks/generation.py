@@ -56,6 +56,10 @@ def plain(embedding: nn.Embedding, lstm: nn.LSTM, output: nn.Linear, pieces: int
 def main() -> None:
     """Compare for one piece and for 64, and print."""
     torch.set_num_threads(1)
+    # from now on malloc keeps blocks of that size, which nn.LSTM takes at each step; otherwise it spends half its time
+    # on page faults, or not, depending on what was freed before
+    _ = torch.ones(31 * 2**18)
+    del _
     torch.manual_seed(1)
     model = EventModel(TOKENS, embedding_size=WIDTH, hidden_size=WIDTH, layers=LAYERS).eval()
     lstm = nn.LSTM(WIDTH, WIDTH, LAYERS).eval()

@@ -36,6 +36,10 @@ class Stepper(ABC):
         """
 
     @abstractmethod
+    def room(self, rows: int) -> Rows:
+        """Memory for prepared rows [B, P]."""
+
+    @abstractmethod
     def prepared(self, inputs: Rows) -> Rows:
         """[B, P] of whole frames [B, F], by operations on each row alone."""
 
@@ -49,9 +53,13 @@ class RowByRow(Stepper):
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
+        self._dtype = next(layer.parameters()).detach().numpy().dtype
 
     def table(self, inputs: Tensor, first: int = 0, bias: bool = True) -> Tensor:
         return F.pad(inputs, (first, self._layer.input_size - first - inputs.shape[1]))
+
+    def room(self, rows: int) -> Rows:
+        return np.empty((rows, self._layer.input_size), dtype=self._dtype)
 
     def prepared(self, inputs: Rows) -> Rows:
         return inputs
@@ -65,7 +73,7 @@ def row_by_row(step: Callable[[Tensor, State], tuple[Tensor, State]], inputs: Te
     """A step of inputs [B, ...] and a state, each row by a call of its own: outputs and the next state."""
     # copies, as products may round by where in memory a row begins, too
     stepped = [
-        step(inputs[b : b + 1].clone(), map_state(lambda part, b=b: part[b : b + 1].clone(), state))  # type: ignore[misc]
+        step(inputs[b : b + 1].clone(), map_state(lambda part, b=b: part[b : b + 1].clone(), state))
         for b in range(len(inputs))
     ]
     outputs, states = zip(*stepped, strict=True)
@@ -83,17 +91,24 @@ class Panels:
         whole = F.pad(weight, (0, 0, 0, self.width - M))
         self.weight: Rows = whole.view(-1, PANEL, K).transpose(1, 2).contiguous().flatten().numpy()
         self.bias: Rows = F.pad(bias, (0, self.width - M)).contiguous().numpy()
+        self._room: Rows = np.empty((0, self.width), dtype=self.bias.dtype)
+
+    def room(self, rows: int) -> Rows:
+        """Memory for sums [B, width] until the next call: new memory at each step costs as much as its arithmetic."""
+        if len(self._room) < rows:
+            self._room = np.empty((rows, self.width), dtype=self.bias.dtype)
+        return self._room[:rows]
 
     def starting(self, rows: int) -> Rows:
-        """[B, width] of the bias."""
+        """[B, width] of the bias, in `room`."""
         from seqaudio.layers.kernels.compiled import single_steps
 
-        sums: Rows = np.empty((rows, self.width), dtype=self.bias.dtype)
+        sums = self.room(rows)
         single_steps.repeat(self.bias, sums)
         return sums
 
     def __call__(self, rows: Rows) -> Rows:
-        """[B, width] of rows [B, K]."""
+        """[B, width] of rows [B, K], in `room`."""
         from seqaudio.layers.kernels.compiled import single_steps
 
         sums = self.starting(len(rows))
@@ -113,6 +128,9 @@ class AffineStepper(Stepper):
         products = inputs @ self._weight_ih[:, first : first + inputs.shape[1]].t()
         products = F.pad(products, (0, self._from_inputs.width - products.shape[1]))
         return products + torch.from_numpy(self._from_inputs.bias) if bias else products
+
+    def room(self, rows: int) -> Rows:
+        return self._from_inputs.room(rows)
 
     def prepared(self, inputs: Rows) -> Rows:
         return self._from_inputs(inputs)

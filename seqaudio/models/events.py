@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -141,13 +140,13 @@ class EventSampler(Sampler):
         """Outputs [B, ..] for rows [B, N] of the table that are added up, and the next state of the layers."""
         from seqaudio.layers.kernels.compiled.single_steps import gather
 
-        rows: Rows = np.empty((len(looked_up), self._table.shape[1]), dtype=self._table.dtype)
+        rows = self._steppers[0].room(len(looked_up))
         gather(self._table, looked_up, rows)
         after = []
         for number, (stepper, before) in enumerate(zip(self._steppers, state, strict=True)):
             rows, last = stepper.step(stepper.prepared(rows) if number else rows, before)
             after.append(last)
-        return self._output(rows), tuple(after)
+        return self._output(rows).copy(), tuple(after)  # a caller may keep logits
 
     def keep(self, state: Any, rows: list[int]) -> State:
         kept: State = map_state(lambda part: part[rows], state)

@@ -22,7 +22,8 @@ class Steps(Protocol):
 class Sampler(ABC):
     """Steps with the weights that a model has when `Model.sampler` makes it; later training does not change them.
 
-    Logits and states of a row do not depend on the other rows of the batch, to the bit, so neither do its pieces.
+    Logits and states of a row do not depend on the other rows of the batch, to the bit, so neither do its pieces. One
+    thread at a time may take steps.
     """
 
     @abstractmethod
