@@ -15,6 +15,7 @@ from seqaudio.cli import generate
 from seqaudio.cli.live import play_live
 from seqaudio.decoding.live import AHEAD, NoteEvent, completed, events_of_notes, live_events, play
 from seqaudio.errors import OptionError
+from seqaudio.interruption import Interrupted
 from seqaudio.midi.ports import MidiPort
 from seqaudio.notes import NoteSequence
 from seqaudio.run_folder import RunFolder
@@ -253,6 +254,21 @@ def test_what_is_played_is_what_would_be_written(
     ]
     messages = [message for message in rtmidi.last.messages if message[0] >> 4 != 12]  # type: ignore[attr-defined]
     assert [(m[0] >> 4 == 9, m[1]) for m in messages] == [(event.on, event.pitch) for event in expected]
+    assert rtmidi.last.closed  # type: ignore[attr-defined]
+
+
+def test_ctrl_c_ends_sounding_notes_and_closes_the_port(tune_run: Path, rtmidi: type[FakeOut]) -> None:
+    class Interrupting(Clock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.now > 101:
+                raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"after [1-9][0-9]* notes"):
+        play_live(RunFolder(tune_run), generate.Config(tune_run, port="synth"), Interrupting())
+    messages = [message for message in rtmidi.last.messages if message[0] >> 4 != 12]  # type: ignore[attr-defined]
+    begun, ended = ([message[1] for message in messages if message[0] >> 4 == kind] for kind in (9, 8))
+    assert begun and sorted(begun) == sorted(ended)
     assert rtmidi.last.closed  # type: ignore[attr-defined]
 
 
