@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from seqaudio.cli import generate
-from seqaudio.cli.live import play_live
 from seqaudio.decoding.live import AHEAD, NoteEvent, completed, events_of_notes, live_events, play
 from seqaudio.errors import OptionError
 from seqaudio.interruption import Interrupted
@@ -245,7 +244,7 @@ def test_what_is_played_is_what_would_be_written(
     tune_run: Path, tmp_path: Path, rtmidi: type[FakeOut], capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, options = RunFolder(tune_run), {"bars": 3, "seed": 4, "count": 2}
-    play_live(run, generate.Config(tune_run, port="synth", **options), Clock())  # type: ignore[arg-type]
+    generate.play_music(run, generate.Config(tune_run, port="synth", **options), Clock())  # type: ignore[arg-type]
     printed = capsys.readouterr().out.splitlines()
     written = list(generate.generate(run, generate.Config(tune_run, tmp_path / "x.mid", **options)))  # type: ignore[arg-type]
     expected = [event for notes in written for event in events_of_notes(notes)]
@@ -265,7 +264,7 @@ def test_ctrl_c_ends_sounding_notes_and_closes_the_port(tune_run: Path, rtmidi: 
                 raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match=r"after [1-9][0-9]* notes"):
-        play_live(RunFolder(tune_run), generate.Config(tune_run, port="synth"), Interrupting())
+        generate.play_music(RunFolder(tune_run), generate.Config(tune_run, port="synth"), Interrupting())
     messages = [message for message in rtmidi.last.messages if message[0] >> 4 != 12]  # type: ignore[attr-defined]
     begun, ended = ([message[1] for message in messages if message[0] >> 4 == kind] for kind in (9, 8))
     assert begun and sorted(begun) == sorted(ended)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from seqaudio.version import __version__
 
 if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
+    from seqaudio.decoding.live import Clock
     from seqaudio.decoding.plan import Plan, Wishes
     from seqaudio.decoding.sampling import Stream, Tokens
     from seqaudio.models.sampler import Sampler
@@ -104,13 +106,13 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
+    run = RunFolder(config.run)
     if is_live(config):
-        from seqaudio.cli.live import play_live
-
-        play_live(RunFolder(config.run), config)
-        return
-    write = write_texts if recipe == TEXT else write_music
-    write(RunFolder(config.run), config)
+        play_music(run, config)
+    elif recipe == TEXT:
+        write_texts(run, config)
+    else:
+        write_music(run, config)
 
 
 def is_live(config: Config) -> bool:
@@ -123,6 +125,21 @@ def target(config: Pieces) -> Path:
     if config.out is None:
         raise OptionError("--out is missing; name a file or a folder, such as --out tune.mid, or give --live")
     return config.out
+
+
+def play_music(run: RunFolder, config: Config, clock: Clock = time) -> None:
+    """Sample pieces of music and play them meanwhile. Raises OptionError for a port that cannot be opened."""
+    from seqaudio.cli.live import play_live
+    from seqaudio.midi.ports import MidiPort
+
+    port = None if config.port is None else MidiPort(config.port)
+    try:
+        composer = Composer(run, config)
+        warn_of_baseline(run)
+        play_live(composer, config, port, clock)
+    finally:
+        if port is not None:
+            port.close()
 
 
 def write_music(run: RunFolder, config: Config) -> None:
