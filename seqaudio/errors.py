@@ -17,6 +17,7 @@ EXTRAS = {
     "dask": "distributed",
     "tensorboard": "tensorboard",
     "microphone": "sounddevice",
+    "ports": "python-rtmidi",
     "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 

@@ -25,6 +25,11 @@ class SamplingOptions:
         """These options alone, as keywords of `decoding.sample`."""
         return {field.name: getattr(self, field.name) for field in fields(SamplingOptions)}
 
+    @property
+    def options(self) -> SamplingOptions:
+        """These options alone."""
+        return SamplingOptions(**self.sampling)
+
     def out_of_range(self) -> str:
         """The fault of the first value that is out of range, such as `top_k 0, expected ...`, or nothing."""
         if not 0 < self.temperature < float("inf"):

@@ -100,23 +100,25 @@ def test_copies_are_drawn_again(
     tune_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copied = {1: 4.0, 3: 2.5, 5: 1.0, 2: 0.0}
-    seeds = list[int]()
+    seeds, by_notes = list[int](), dict[int, int]()
 
     class Known(ideas.Copies):
         def bars(self, notes: object, quarters: float) -> float:
-            return copied.get(seeds[-1], 9.0)
+            return copied.get(by_notes[id(notes)], 9.0)
 
     compose = generate.Composer.compose
 
-    def composed(self: generate.Composer, seed: int) -> generate.Composed:
-        seeds.append(seed)
-        return compose(self, seed)
+    def composed(self: generate.Composer, wanted: list[int]) -> list[generate.Composed]:
+        seeds.extend(wanted)
+        found = compose(self, wanted)
+        by_notes.update({id(piece.notes): piece.seed for piece in found})
+        return found
 
     monkeypatch.setattr(ideas.Copies, "of", lambda run: Known(None, "copies"))
     monkeypatch.setattr(ideas, "checked_copies", lambda run, config: Known(None, "copies"))
     monkeypatch.setattr(generate.Composer, "compose", composed)
     made(tune_run, tmp_path / "new", count=2, bars=2, max_copied=1.0)
-    assert seeds == [1, 3, 5, 2]  # each piece has a sequence of its own
+    assert seeds == [1, 2, 3, 5]  # each piece has a sequence of its own
     assert [row[1] for row in Page((tmp_path / "new" / "index.html").read_text()).rows[1:]] == ["5", "2"]
     assert "seed 5" in capsys.readouterr().out
     seeds.clear()

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from seqaudio.decoding import StepModel, sample, sample_roll
+from seqaudio.decoding import StepModel, Stream, sample, sample_many, sample_roll
 from seqaudio.decoding.sampling import _draw, filtered
+from seqaudio.models import EventModel
 from seqaudio.sampling_options import SamplingOptions
+from seqaudio.tokens import REPRESENTATIONS as KINDS
 from seqaudio.tokens import (
     ChoraleGridRepresentation,
     MelodyRepresentation,
@@ -21,6 +23,7 @@ from seqaudio.tokens import (
     PerformanceRepresentation,
     RollRepresentation,
     TokenRepresentation,
+    build_representation,
 )
 from seqaudio.vocabulary import BOS, EOS
 
@@ -236,6 +239,68 @@ def test_a_model_in_training_mode_is_refused() -> None:
 def test_logits_that_are_no_numbers_are_refused(value: float) -> None:
     with pytest.raises(ValueError, match="logits contain NaN or infinity"):
         sample(Constant(torch.full((133,), value)), MelodyRepresentation(), generator=seeded(1))
+
+
+# several at once
+
+
+@each
+def test_streams_drawn_together_are_those_drawn_alone(representation: TokenRepresentation) -> None:
+    torch.manual_seed(3)
+    model = EventModel(len(representation.tokens), embedding_size=8, hidden_size=16, cell="lstm", layers=2).eval()
+    first = sample(model, representation, generator=seeded(9), max_events=30, minimum_events=30)
+    options = SamplingOptions(temperature=1.3, top_p=0.95)
+
+    def streams() -> list[Stream]:
+        return [
+            Stream(
+                seeded(seed),
+                grammar=representation.grammar() if seed % 2 else None,
+                primer=first[: 3 * (seed % 3)],
+                max_events=20 + 7 * seed,
+                minimum_events=5 * (seed % 4),
+            )
+            for seed in range(1, 9)
+        ]
+
+    together = sample_many(model, representation, streams(), options)
+    assert len(set(map(len, together))) > 1
+    for number, ids in enumerate(together):
+        representation.decode(ids)
+        assert sample_many(model, representation, [streams()[number]], options) == [ids]
+        assert ids[: len(streams()[number].primer)] == list(streams()[number].primer)
+    # nor do they depend on which others are there
+    assert sample_many(model, representation, streams()[2:5], options) == together[2:5]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "name", [*(name for name in KINDS if name not in ("roll", "miditok")), "miditok:REMI", "miditok:TSD"]
+)
+def test_a_thousand_streams_of_every_representation_decode(name: str) -> None:
+    representation = build_representation(name)
+    assert isinstance(representation, TokenRepresentation)
+    torch.manual_seed(3)
+    model = EventModel(len(representation.tokens), embedding_size=8, hidden_size=16).eval()
+    sampler = model.sampler()
+    for first in range(0, 1000, 50):
+        streams = [Stream(seeded(seed), max_events=seed % 150) for seed in range(first, first + 50)]
+        for stream, ids in zip(streams, sample_many(sampler, representation, streams), strict=True):
+            representation.decode(ids)
+            assert stream.max_events is not None and len(ids) <= stream.max_events
+
+
+def test_no_streams_are_none() -> None:
+    assert sample_many(Random(133).eval(), MelodyRepresentation(), []) == []
+
+
+def test_a_stream_that_cannot_be_drawn_refuses_all_before_the_first_step() -> None:
+    melody = MelodyRepresentation()
+    model = Scripted(melody, [])
+    with pytest.raises(ValueError, match="primer, position 0: id 999 is illegal"):
+        sample_many(model, melody, [Stream(seeded(1)), Stream(seeded(2), primer=[999])])
+    assert model.given == []
 
 
 # rolls

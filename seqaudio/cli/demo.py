@@ -240,8 +240,10 @@ def compose(config: Config) -> Piece:
     training = [representation.decode(ids.tolist()) for ids in Store(config.out / "chorales-store")["train"]]
     file = config.out / "chorale.mid"
     options = generate.Config(run=run.path, out=file, seed=config.seed, count=10, temperature=0.9, max_events=2000)
-    for number, notes in enumerate(generate.generate(run, options)):
-        seed = config.seed + number
+    composer = generate.Composer(run, options)
+    for seed, _ in generate.pieces(options):
+        (composed,) = composer.compose([seed])  # most often the first piece is good
+        notes = composed.notes
         beats = notes.last_tick / notes.ticks_per_quarter
         voices = len(np.unique(notes.track))
         if beats >= BEATS and voices > 1:

@@ -130,6 +130,7 @@ CHECKS = (
         f"{how_to_install('microphone')}; on Debian also apt install libportaudio2",
         False,
     ),
+    Check("MIDI ports", _imports("rtmidi"), f"{how_to_install('ports')}, for generate --port", False),
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
     Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),

@@ -107,12 +107,13 @@ def filled(
     """
     import torch
 
-    from seqaudio.cli.generate import repertoire_of, representation_of
+    from seqaudio.cli.generate import batches, pieces, repertoire_of, representation_of
     from seqaudio.decoding.filling import Stretch, require_marks
-    from seqaudio.decoding.sampling import sample
+    from seqaudio.decoding.sampling import Stream, sample_many
     from seqaudio.errors import RunError
     from seqaudio.evaluation.music.surprise import token_nats
     from seqaudio.models.events import EventModel
+    from seqaudio.sampling_options import SamplingOptions
     from seqaudio.tokens import BarsRepresentation
     from seqaudio.tokens.repertoire import bounds_of
 
@@ -123,18 +124,10 @@ def filled(
     hold = () if config.hold_voices is None else held_tracks(piece, config.hold_voices)
     stretch = Stretch.of(representation, piece, first, last, bounds_of(representation, repertoire_of(run)), hold)
     context = stretch.context
-    for seed in range(config.seed, config.seed + config.count):
-        generator = torch.Generator().manual_seed(seed)
-        tries = []
-        for _ in range(config.tries):
-            ids = sample(
-                model,
-                stretch,
-                generator=generator,
-                temperature=config.temperature,
-                max_events=None,
-                primer=context,
-            )
-            tries.append((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids[len(context) :]))
-        nats, middle = min(tries)
-        yield stretch.filled(middle), nats
+    sampler, options = model.sampler(), SamplingOptions(temperature=config.temperature)
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        streams = [Stream(torch.Generator().manual_seed(seed), primer=context, max_events=None) for seed in seeds]
+        tries = [sample_many(sampler, stretch, streams, options) for _ in range(config.tries)]
+        for several in zip(*tries, strict=True):
+            nats, ids = min((float(token_nats(model, np.array(ids))[len(context) :].mean()), ids) for ids in several)
+            yield stretch.filled(ids[len(context) :]), nats

@@ -2,6 +2,8 @@
 
 Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
 
+As it is sampled: seqaudio generate runs/nottingham_lstm --live --bars 16 --port Synth
+
 Of text: seqaudio generate runs/book --out text.txt --prompt "It was " --temperature 0.8
 """
 
@@ -9,7 +11,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -24,9 +27,11 @@ from seqaudio.version import __version__
 
 if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
+    from seqaudio.decoding.live import Clock
     from seqaudio.decoding.plan import Plan, Wishes
-    from seqaudio.decoding.sampling import StepModel, Tokens
+    from seqaudio.decoding.sampling import Stream, Tokens
     from seqaudio.models import Model
+    from seqaudio.models.sampler import Sampler
     from seqaudio.notes import NoteSequence
     from seqaudio.notes.sequence import KeySignature
     from seqaudio.run_folder import RunFolder
@@ -41,24 +46,27 @@ MUSIC, ROLLS, TEXT = "music_generation", "polyphonic_music", "language_modelling
 # options for music only
 OF_MUSIC = (
     "primer", "primer_events", "without_primer", "bars", "tempo", "metre", "program", "instruments", "form", "key",
-    "density", "max_copied", "wild", "wav", "png", "musicxml", "engraved",
+    "density", "max_copied", "wild", "wav", "png", "musicxml", "engraved", "live", "port",
 )  # fmt: skip
 # options of tokens only, which piano rolls do not have
 OF_TOKENS = (
     "primer_events", "max_events", "metre", "program", "instruments", "form", "key", "density", "max_copied", "wild",
-    "top_k", "top_p", "min_p",
+    "top_k", "top_p", "min_p", "live", "port",
 )  # fmt: skip
+# options of files only, which a live piece is not
+OF_FILES = ("out", "without_primer", "max_copied", "wav", "png", "musicxml", "engraved", "force")
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MOST_GROUPS = 32  # letters of a form
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
+AT_ONCE = 64  # pieces that are sampled together; more fill the caches and win nothing
 
 
 class Pieces(Beside, Protocol):
     """The options of a command that writes pieces of music."""
 
     @property
-    def out(self) -> Path: ...
+    def out(self) -> Path | None: ...
     @property
     def seed(self) -> int: ...
     @property
@@ -72,7 +80,7 @@ class Config(SamplingOptions):
     """Options of the generation."""
 
     run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
-    out: Path  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder for 01.mid .. and a page of them
+    out: Path | None = None  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder: 01.mid .. and a page
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
     max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
@@ -95,6 +103,8 @@ class Config(SamplingOptions):
     musicxml: bool = False  # of music: also write NAME.musicxml, a score for notation programs
     engraved: Engraved = None  # of music: also write NAME.score.svg or .png, a picture of the score
     force: bool = False  # replace existing files
+    live: bool = False  # of music: play in place of --out: print notes as they begin and end, in time, until Ctrl-C
+    port: str | None = None  # of music: play to the MIDI port of that name, or part of a name
 
 
 def main(config: Config) -> None:
@@ -104,13 +114,45 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
-    write = write_texts if recipe == TEXT else write_music
-    write(RunFolder(config.run), config)
+    run = RunFolder(config.run)
+    if is_live(config):
+        play_music(run, config)
+    elif recipe == TEXT:
+        write_texts(run, config)
+    else:
+        write_music(run, config)
+
+
+def is_live(config: Config) -> bool:
+    """Whether the piece is played, not written."""
+    return config.live or config.port is not None
+
+
+def target(config: Pieces) -> Path:
+    """Where the pieces go. Raises OptionError where that is not given."""
+    if config.out is None:
+        raise OptionError("--out is missing; name a file or a folder, such as --out tune.mid, or give --live")
+    return config.out
+
+
+def play_music(run: RunFolder, config: Config, clock: Clock = time) -> None:
+    """Sample pieces of music and play them meanwhile. Raises OptionError for a port that cannot be opened."""
+    from seqaudio.cli.live import play_live
+    from seqaudio.midi.ports import MidiPort
+
+    port = None if config.port is None else MidiPort(config.port)
+    try:
+        composer = Composer(run, config)
+        warn_of_baseline(run)
+        play_live(composer, config, port, clock)
+    finally:
+        if port is not None:
+            port.close()
 
 
 def write_music(run: RunFolder, config: Config) -> None:
     """Sample pieces of music, write and describe them; in a folder also a page about them."""
-    from seqaudio.cli.ideas import PAGE, checked_copies, drawn, write_page
+    from seqaudio.cli.ideas import PAGE, all_drawn, checked_copies, write_page
 
     provenance = f"{describe_model(run)}; {command('generate')}"
     if run.recipe == ROLLS:
@@ -118,21 +160,23 @@ def write_music(run: RunFolder, config: Config) -> None:
             print(write_piece(config, notes, path, seed, provenance))
         warn_of_baseline(run)
         return
-    into = is_folder(config.out)
+    out = target(config)
+    into = is_folder(out)
     copies = checked_copies(run, config) if into or config.max_copied is not None else None
     composer = Composer(run, config)
     # all are drawn before any is written: one that cannot be drawn leaves nothing half done
-    found = [(*drawn(composer, config, seed, copies), path) for seed, path in pieces(config)]
+    seeds, paths = zip(*pieces(config), strict=True)
+    found = [(*one, path) for one, path in zip(all_drawn(composer, config, seeds, copies), paths, strict=True)]
     if into:
-        with written(config.out):
-            config.out.mkdir(parents=True, exist_ok=True)
+        with written(out):
+            out.mkdir(parents=True, exist_ok=True)
     for piece, _, path in found:
         print(write_piece(config, piece.notes, path, piece.seed, provenance))
         for remark in piece.remarks:
             print(f"  {remark}")
     if into and copies is not None:
-        write_page(config.out / PAGE, found, composer, config, copies)
-        print(config.out / PAGE)
+        write_page(out / PAGE, found, composer, config, copies)
+        print(out / PAGE)
     warn_of_baseline(run)
 
 
@@ -196,38 +240,46 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    model = narrowed(run.model(), len(characters.tokens))
-    for seed, _ in pieces(config):
-        ids, _ = draw(model, config, characters, prompt, seed)
-        yield characters.decode(ids)
+    sampler = narrowed(run.model(), len(characters.tokens)).sampler()
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        streams = [stream(config, prompt, seed)[0] for seed in seeds]
+        yield from map(characters.decode, drawn(sampler, config, characters, streams))
 
 
-def draw(
-    model: StepModel, config: Config, representation: Tokens, primer: list[int], seed: int, plan: Plan | None = None
-) -> tuple[list[int], Bounds | None]:
-    """The ids of a piece, those of the primer first, and its bounds. Raises OptionError for an unfit primer."""
+def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The seeds of pieces that are sampled together."""
+    for start in range(0, len(seeds), AT_ONCE):
+        yield seeds[start : start + AT_ONCE]
+
+
+def stream(config: Config, primer: list[int], seed: int, plan: Plan | None = None) -> tuple[Stream, Bounds | None]:
+    """What is to be sampled for a piece, and its bounds."""
     import torch
 
-    from seqaudio.decoding.sampling import sample
+    from seqaudio.decoding.sampling import Stream
 
     generator = torch.Generator().manual_seed(seed)
     bounds = None if plan is None else plan.bounds(generator)
     planned = bounds is not None and bounds.end is not None
     most = config.max_events or (None if planned else MAX_EVENTS + len(primer))
+    asked = Stream(
+        generator,
+        grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
+        primer=primer,
+        max_events=most,
+        minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
+    )
+    return asked, bounds
+
+
+def drawn(sampler: Sampler, config: Config, representation: Tokens, streams: Sequence[Stream]) -> list[list[int]]:
+    """The ids of pieces, those of the primer first. Raises OptionError for an unfit primer."""
+    from seqaudio.decoding.sampling import sample_many
+
     try:
-        ids = sample(
-            model,
-            representation,
-            generator=generator,
-            **config.sampling,
-            max_events=most,
-            primer=primer,
-            minimum_events=0 if planned else min(len(primer) + MIN_EVENTS, most or 0),
-            grammar=None if plan is None or bounds is None else plan.representation.bounded(bounds),
-        )
+        return sample_many(sampler, representation, streams, config.options)
     except ValueError as error:
         raise OptionError(str(error)) from None
-    return ids, bounds
 
 
 @dataclass(frozen=True)
@@ -270,15 +322,39 @@ class Composer:
         self.model = narrowed(run.model(), len(self.representation.tokens))
         if self.conditions is not None:
             ask(run, self.model, self.conditions, self.plan)
+        self.sampler = self.model.sampler()
 
-    def compose(self, seed: int) -> Composed:
-        """The piece of a seed. Raises OptionError for an unfit primer."""
+    def compose(self, seeds: Sequence[int]) -> list[Composed]:
+        """The pieces of some seeds, each as it comes alone. Raises OptionError for an unfit primer."""
+        found = []
+        for batch in batches(seeds):
+            streams, bounds = zip(
+                *(stream(self.config, self.primer_ids, seed, self.plan) for seed in batch), strict=True
+            )
+            ids = drawn(self.sampler, self.config, self.representation, streams)
+            found += [self._composed(*piece) for piece in zip(batch, ids, bounds, strict=True)]
+        return found
+
+    def tokens(self, seed: int) -> Iterator[int]:
+        """The tokens of the piece of a seed as they are drawn, after those of the primer; the last is EOS.
+
+        Raises OptionError for an unfit primer.
+        """
+        from seqaudio.decoding.sampling import events_of
+
+        asked, _ = stream(self.config, self.primer_ids, seed, self.plan)
+        try:
+            for _, token in events_of(self.sampler, self.representation, [asked], self.config.options):
+                yield token
+        except ValueError as error:
+            raise OptionError(str(error)) from None
+
+    def _composed(self, seed: int, ids: list[int], bounds: Bounds | None) -> Composed:
         from seqaudio.decoding.kept_wishes import kept_wishes
         from seqaudio.notes.keys import with_key
         from seqaudio.tokens.forms import form_of_ids
 
         config, plan = self.config, self.plan
-        ids, bounds = draw(self.model, config, self.representation, self.primer_ids, seed, plan)
         notes = self.representation.decode(ids)
         if bounds is not None and not bounds.may_end(notes.last_tick):
             print(
@@ -313,8 +389,8 @@ def generate(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
         yield from map(with_key, rolls(run, config))
         return
     composer = Composer(run, config)
-    for seed, _ in pieces(config):
-        yield composer.compose(seed).notes
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        yield from (piece.notes for piece in composer.compose(seeds))
 
 
 def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
@@ -492,13 +568,14 @@ def encode_primer(representation: Representation, primer: NoteSequence | None, c
 
 def pieces(config: Pieces) -> list[tuple[int, Path]]:
     """The seed and the file of each piece: in a folder 01, 02, and so on."""
-    if isinstance(config, Config) and is_folder(config.out):
+    out = target(config)
+    if isinstance(config, Config) and is_folder(out):
         width = max(2, len(str(config.count)))
         numbers = range(1, config.count + 1)
-        return [(config.seed + n - 1, config.out / f"{n:0{width}}.mid") for n in numbers]
+        return [(config.seed + n - 1, out / f"{n:0{width}}.mid") for n in numbers]
     if config.count == 1:
-        return [(config.seed, config.out)]
-    names = (config.out.with_stem(f"{config.out.stem}-{number}") for number in range(1, config.count + 1))
+        return [(config.seed, out)]
+    names = (out.with_stem(f"{out.stem}-{number}") for number in range(1, config.count + 1))
     return [(config.seed + number, path) for number, path in enumerate(names)]
 
 
@@ -527,10 +604,16 @@ def check(config: Config, recipe: str) -> None:
     for name in OF_TOKENS if recipe == ROLLS else ():
         if getattr(config, name) not in (None, False):
             raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
-    if config.out.suffix.lower() == wrong:
-        raise OptionError(f"--out {config.out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
+    if is_live(config):
+        for name in OF_FILES:
+            if getattr(config, name) not in (None, False):
+                raise OptionError(f"{spelt(name)} is for files, --live and --port play; leave one of them out")
+        return
+    out = target(config)
+    if out.suffix.lower() == wrong:
+        raise OptionError(f"--out {out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     if recipe == ROLLS:
-        check_output("--out", config.out, suffix, force=True)  # rolls have no folder
+        check_output("--out", out, suffix, force=True)  # rolls have no folder
     check_files(config, suffix)
 
 
@@ -547,14 +630,15 @@ def check_files(config: Pieces, suffix: str = ".mid") -> None:
         from seqaudio.rendering.engraving import require_engraver
 
         require_engraver(config.engraved)
-    if isinstance(config, Config) and is_folder(config.out) and suffix == ".mid":
+    out = target(config)
+    if isinstance(config, Config) and is_folder(out) and suffix == ".mid":
         kinds = [suffix, *further(config)]
         for _, path in pieces(config):
-            folder_files(config.out, path.stem, kinds, config.force)
-        folder_files(config.out, "index", [".html"], config.force)
+            folder_files(out, path.stem, kinds, config.force)
+        folder_files(out, "index", [".html"], config.force)
         return
     if suffix != ".mid":
-        check_output("--out", config.out, suffix, force=True)  # texts have no folder
+        check_output("--out", out, suffix, force=True)  # texts have no folder
     for _, path in pieces(config):
         check_output("--out", path, suffix, config.force)
         for kind in further(config) if suffix == ".mid" else ():

@@ -91,9 +91,9 @@ def harmonised(
     """
     import torch
 
-    from seqaudio.cli.generate import repertoire_of, representation_of
+    from seqaudio.cli.generate import batches, pieces, repertoire_of, representation_of
     from seqaudio.decoding.continuation import played_as
-    from seqaudio.decoding.sampling import sample
+    from seqaudio.decoding.sampling import Stream, sample_many
     from seqaudio.evaluation.music.surprise import token_nats
     from seqaudio.models.events import EventModel
     from seqaudio.notes.keys import with_key
@@ -114,15 +114,14 @@ def harmonised(
     model = run.model()
     if not isinstance(model, EventModel):
         raise RunError(f"{run.path}: its model gives no probability of an event; harmonising needs a model of events")
-    for seed in range(config.seed, config.seed + config.count):
-        generator = torch.Generator().manual_seed(seed)
-        tries = []
-        for _ in range(config.tries):
-            ids = sample(model, held, generator=generator, max_events=held.most_tokens, **config.sampling)
-            tries.append((float(token_nats(model, np.array(ids)).mean()), ids))
-        nats, ids = min(tries)
-        made = played_as(representation.decode(ids), representation.aligned(melody))
-        yield with_key(made if key is None else replace(made, key_signatures=(key,))), nats
+    sampler = model.sampler()
+    for seeds in batches([seed for seed, _ in pieces(config)]):
+        streams = [Stream(torch.Generator().manual_seed(seed), max_events=held.most_tokens) for seed in seeds]
+        tries = [sample_many(sampler, held, streams, config.options) for _ in range(config.tries)]
+        for several in zip(*tries, strict=True):
+            nats, ids = min((float(token_nats(model, np.array(ids)).mean()), ids) for ids in several)
+            made = played_as(representation.decode(ids), representation.aligned(melody))
+            yield with_key(made if key is None else replace(made, key_signatures=(key,))), nats
 
 
 def in_key(

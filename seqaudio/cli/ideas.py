@@ -54,8 +54,10 @@ class Copies:
         return None if self.search is None else self.search.longest(notes).beats / quarters
 
 
-def drawn(composer: Composer, config: Config, seed: int, copies: Copies | None) -> tuple[Composed, float | None]:
-    """The first piece of a seed's sequence that copies no more than `--max-copied`, and what it copies, in bars.
+def all_drawn(
+    composer: Composer, config: Config, seeds: Sequence[int], copies: Copies | None
+) -> list[tuple[Composed, float | None]]:
+    """For each seed the first piece of its sequence that copies at most `--max-copied`, and what it copies, in bars.
 
     The sequence is the seed, then every `--count`-th seed after it, so that no two pieces share one.
 
@@ -63,17 +65,24 @@ def drawn(composer: Composer, config: Config, seed: int, copies: Copies | None) 
     """
     from seqaudio.tokens.repertoire import bar_quarters
 
-    quarters, least = float(bar_quarters(composer.plan.metre)), float("inf")
+    quarters, least = float(bar_quarters(composer.plan.metre)), dict.fromkeys(seeds, float("inf"))
+    found: dict[int, tuple[Composed, float | None]] = {}
     for attempt in range(REDRAWN + 1):
-        piece = composer.compose(seed + attempt * config.count)
-        bars = None if copies is None else copies.bars(piece.notes, quarters)
-        if config.max_copied is None or (bars is not None and bars <= config.max_copied):
-            return piece, bars
-        least = least if bars is None else min(least, bars)
-    raise OptionError(
-        f"--max-copied {config.max_copied:g}: the piece of seed {seed} and {REDRAWN} more copy at least {least:g} bars "
-        f"each; give more bars, or raise --temperature"
-    )
+        wanted = [seed for seed in seeds if seed not in found]
+        tried = composer.compose([seed + attempt * config.count for seed in wanted]) if wanted else []
+        for seed, piece in zip(wanted, tried, strict=True):
+            bars = None if copies is None else copies.bars(piece.notes, quarters)
+            if config.max_copied is None or (bars is not None and bars <= config.max_copied):
+                found[seed] = piece, bars
+            elif bars is not None:
+                least[seed] = min(least[seed], bars)
+    for seed in seeds:
+        if seed not in found:
+            raise OptionError(
+                f"--max-copied {config.max_copied:g}: the piece of seed {seed} and {REDRAWN} more copy at least "
+                f"{least[seed]:g} bars each; give more bars, or raise --temperature"
+            )
+    return [found[seed] for seed in seeds]
 
 
 def checked_copies(run: RunFolder, config: Config) -> Copies:

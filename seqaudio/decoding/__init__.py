@@ -1,7 +1,7 @@
 """Decode the outputs of trained models: keywords of recordings and streams, text, new notes."""
 
 from seqaudio.decoding.recognition import Recognition, StreamRecognizer
-from seqaudio.decoding.sampling import StepModel, sample, sample_roll
+from seqaudio.decoding.sampling import StepModel, Stream, sample, sample_many, sample_roll
 from seqaudio.decoding.spotting import Hit, Spotter, Spotting
 
 __all__ = [
@@ -10,7 +10,9 @@ __all__ = [
     "Spotter",
     "Spotting",
     "StepModel",
+    "Stream",
     "StreamRecognizer",
     "sample",
+    "sample_many",
     "sample_roll",
 ]

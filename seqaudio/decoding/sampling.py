@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from seqaudio.models.base import Model
+from seqaudio.models.sampler import RowSampler, Sampler
 from seqaudio.sampling_options import SamplingOptions
 from seqaudio.tokens.grammar import Grammar
 from seqaudio.tokens.roll import KEYS, RollRepresentation
@@ -53,9 +56,33 @@ class Tokens(Protocol):
     def grammar(self) -> Grammar: ...
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class Stream:
+    """A stream of events to sample.
+
+    generator: the only source of randomness; `torch.Generator(device).manual_seed(seed)`.
+    grammar: new, in place of the representation's own, such as one within bounds.
+    primer: tokens with which the stream begins, without BOS and EOS.
+    max_events: most tokens in the result, primer included, EOS not counted; None: any number.
+    minimum_events: EOS is not drawn before that many tokens, unless the stream could not be completed otherwise.
+    """
+
+    generator: torch.Generator
+    grammar: Grammar | None = None
+    primer: Sequence[int] = ()
+    max_events: int | None = 1000
+    minimum_events: int = 0
+
+
+def sampler_of(model: StepModel | Sampler) -> Sampler:
+    """The fastest steps of a model; a sampler as it is. Raises ValueError for a model in training mode."""
+    if isinstance(model, Sampler):
+        return model
+    return model.sampler() if isinstance(model, Model) else RowSampler(model)
+
+
 def sample(
-    model: StepModel,
+    model: StepModel | Sampler,
     representation: Tokens,
     *,
     generator: torch.Generator,
@@ -76,14 +103,10 @@ def sample(
     not end a stream by itself, its last events end the sounding notes. Equal generator states give equal streams.
 
     Args:
-        model: in evaluation mode, on the device of the generator.
-        generator: the only source of randomness; `torch.Generator(device).manual_seed(seed)`.
+        model: in evaluation mode, on the device of the generator; or its sampler, which several calls may share.
         temperature: above 0; below 1 favours probable tokens, above 1 improbable ones.
         top_k, top_p, min_p: as in `filtered`; None: no such filter.
-        max_events: most tokens in the result, primer included, EOS not counted; None: any number.
-        primer: tokens with which the result begins, without BOS and EOS.
-        minimum_events: EOS is not drawn before that many tokens, unless the stream could not be completed otherwise.
-        grammar: new, in place of the representation's own, such as one within bounds.
+        generator, max_events, primer, minimum_events, grammar: see `Stream`.
 
     Returns:
         Token ids without BOS and EOS.
@@ -93,26 +116,66 @@ def sample(
             model in training mode, of another vocabulary size, or with NaN in its logits.
     """
     options = SamplingOptions(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    _check(model, options, max_events, minimum_events)
-    grammar = representation.grammar() if grammar is None else grammar
-    events = _prime(grammar, representation, primer, max_events)
-    state = model.initial_state(1)
-    for token in (BOS, *events):
-        logits, state = model.step(torch.tensor([token], device=generator.device), state)
-    if logits.shape != (1, len(representation.tokens)):
-        raise ValueError(
-            f"got logits {list(logits.shape)}, {representation.name} expects [1, {len(representation.tokens)}]"
-        )
-    while True:
-        legal = grammar.legal(None if max_events is None else max_events - len(events))
-        if len(events) < minimum_events and np.count_nonzero(legal) > 1:
-            legal[EOS] = False
-        token = _draw(logits[0], legal, options, generator)
-        grammar.push(token)
-        if token == EOS:
-            return events
-        events.append(token)
-        logits, state = model.step(torch.tensor([token], device=generator.device), state)
+    stream = Stream(generator, grammar, primer or (), max_events, minimum_events)
+    return sample_many(model, representation, [stream], options)[0]
+
+
+def sample_many(
+    model: StepModel | Sampler,
+    representation: Tokens,
+    streams: Sequence[Stream],
+    options: SamplingOptions = SamplingOptions(),  # noqa: B008  # frozen
+) -> list[list[int]]:
+    """Sample several streams at once, each token for token as `sample` gives it alone; arguments as for `sample`.
+
+    Those that end leave the batch.
+    """
+    found = [list(stream.primer) for stream in streams]
+    for number, token in events_of(model, representation, streams, options):
+        if token != EOS:
+            found[number].append(token)
+    return found
+
+
+def events_of(
+    model: StepModel | Sampler, representation: Tokens, streams: Sequence[Stream], options: SamplingOptions
+) -> Iterator[tuple[int, int]]:
+    """The number of a stream and a token of it, as they are drawn, EOS at the end of each; primers are left out."""
+    for stream in streams:
+        _check(model, options, stream.max_events, stream.minimum_events)
+    grammars = [representation.grammar() if stream.grammar is None else stream.grammar for stream in streams]
+    given = [
+        _prime(grammar, representation, stream.primer, stream.max_events)
+        for grammar, stream in zip(grammars, streams, strict=True)
+    ]
+    steps, size = sampler_of(model), len(representation.tokens)
+    counts = [0] * len(streams)  # of the tokens that each stream has, its primer included as it is read
+    rows, inputs = list(range(len(streams))), [BOS] * len(streams)
+    state = steps.initial_state(len(rows)) if rows else None
+    while rows:
+        device = streams[0].generator.device
+        logits, state = steps.step(torch.tensor(inputs, device=device), state)
+        if logits.shape != (len(rows), size):
+            raise ValueError(f"got logits {list(logits.shape)}, {representation.name} expects [{len(rows)}, {size}]")
+        inputs, places = [], []
+        for place, number in enumerate(rows):
+            count, stream, grammar = counts[number], streams[number], grammars[number]
+            if count < len(given[number]):
+                token = given[number][count]
+            else:
+                legal = grammar.legal(None if stream.max_events is None else stream.max_events - count)
+                if count < stream.minimum_events and np.count_nonzero(legal) > 1:
+                    legal[EOS] = False
+                token = _draw(logits[place], legal, options, stream.generator)
+                grammar.push(token)
+                yield number, token
+            if token != EOS:
+                counts[number] += 1
+                inputs.append(token)
+                places.append(place)
+        if len(places) < len(rows):
+            rows = [rows[place] for place in places]
+            state = steps.keep(state, places)
 
 
 @torch.no_grad()
@@ -241,7 +304,7 @@ def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | Non
 
 
 def _check(
-    model: StepModel | FrameModel, options: SamplingOptions, max_events: int | None, minimum_events: int
+    model: StepModel | FrameModel | Sampler, options: SamplingOptions, max_events: int | None, minimum_events: int
 ) -> None:
     if wrong := options.out_of_range():
         raise ValueError(wrong)

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
+from seqaudio.models.sampler import RowSampler, Sampler
 from seqaudio.registry import Registry
 from seqaudio.state import State
 
@@ -31,6 +32,16 @@ class Model(nn.Module):
     @abstractmethod
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
         """Sum and count of each metric over a batch, without gradients."""
+
+    def sampler(self) -> Sampler:
+        """Steps for sampling, with the weights as they are now. Raises ValueError in training mode."""
+        self.refuse_training()
+        return RowSampler(self)
+
+    def refuse_training(self) -> None:
+        """Raise ValueError in training mode."""
+        if self.training:
+            raise ValueError("the model is in training mode, with random dropout; call model.eval() first")
 
     def parameter_count(self) -> int:
         """The number of trainable parameters."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
-from seqaudio.layers import build_stack
+from seqaudio.layers import Layer, build_stack
+from seqaudio.layers.kernels import compiled_serves
+from seqaudio.layers.stepping import Panels, Rows, Stepper, stepper_of
 from seqaudio.models.base import MODELS, Model
-from seqaudio.state import State
+from seqaudio.models.sampler import Sampler
+from seqaudio.state import State, map_state
 
 
 @MODELS.register("events")
@@ -134,9 +138,28 @@ class EventModel(Model):
             vectors = vectors + table(values[..., number])
         return vectors
 
+    @torch.no_grad()
+    def vectors(self) -> Tensor:
+        """[V, E] the vectors of all ids, with those of the conditions that are asked for."""
+        return self.embedded(torch.arange(self.vocabulary_size, device=self.output.weight.device))
+
+    @torch.no_grad()
+    def logit_map(self) -> tuple[Tensor, Tensor]:
+        """Weights [V, H] and biases [V] of the map from the outputs of the stack to logits."""
+        weight = self.output.weight
+        if isinstance(self.projection, nn.Linear):
+            weight = weight @ self.projection.weight
+        return weight, self.output.bias
+
     def _tables(self) -> list[nn.Embedding]:
         """Of each condition, the vectors of its values."""
         return list(self.conditions)  # type: ignore[arg-type]  # a ModuleList of embeddings
+
+    def sampler(self) -> Sampler:
+        # a subclass with other steps has a sampler of its own, or that of any model
+        as_here = type(self).step is EventModel.step and compiled_serves(self.output.weight)
+        self.refuse_training()
+        return EventSampler(self) if as_here else super().sampler()
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         if batch.targets is None:
@@ -176,6 +199,54 @@ def output_layers(width: int, embedding: nn.Embedding) -> tuple[nn.Module, nn.Li
     output = nn.Linear(size, embedding.num_embeddings)
     output.weight = embedding.weight
     return nn.Identity() if width == size else nn.Linear(width, size, bias=False), output
+
+
+class EventSampler(Sampler):
+    """Compiled steps of an `EventModel`: what the first layer needs of each token is a row of a table [V, P]."""
+
+    @torch.no_grad()
+    def __init__(self, model: EventModel) -> None:
+        self.vocabulary_size = model.vocabulary_size
+        self._initial_state = model.initial_state
+        layers: list[Layer] = list(model.layers.layers)  # type: ignore[arg-type]  # a ModuleList of layers
+        self._steppers = [stepper_of(layer) for layer in layers]
+        self._table: Rows = self.tables(self._steppers[0], model).numpy()
+        self._output = self.outputs(model)
+
+    def tables(self, below: Stepper, model: EventModel) -> Tensor:
+        """[N, P] what the first layer needs, which the rows `looked_up` add up to."""
+        return below.table(model.vectors())
+
+    def outputs(self, model: EventModel) -> Panels:
+        """The map from the outputs of the last layer to logits."""
+        return Panels(*model.logit_map())
+
+    @torch.no_grad()
+    def initial_state(self, batch_size: int) -> State:
+        return map_state(
+            lambda part: part.clone(memory_format=torch.contiguous_format), self._initial_state(batch_size)
+        )
+
+    @torch.no_grad()
+    def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:
+        logits, state = self.run(inputs.numpy()[:, None], state)
+        return torch.from_numpy(logits[:, : self.vocabulary_size]), state
+
+    def run(self, looked_up: Rows, state: Any) -> tuple[Rows, State]:
+        """Outputs [B, ..] for rows [B, N] of the table that are added up, and the next state of the layers."""
+        from seqaudio.layers.kernels.compiled.single_steps import gather
+
+        rows = self._steppers[0].room(len(looked_up))
+        gather(self._table, looked_up, rows)
+        after = []
+        for number, (stepper, before) in enumerate(zip(self._steppers, state, strict=True)):
+            rows, last = stepper.step(stepper.prepared(rows) if number else rows, before)
+            after.append(last)
+        return self._output(rows).copy(), tuple(after)  # a caller may keep logits
+
+    def keep(self, state: Any, rows: list[int]) -> State:
+        kept: State = map_state(lambda part: part[rows], state)
+        return kept
 
 
 @torch.no_grad()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from seqaudio.models.base import MODELS
-from seqaudio.models.events import EventModel
+from seqaudio.layers.kernels import compiled_serves
+from seqaudio.layers.stepping import Panels, Stepper
+from seqaudio.models.base import MODELS, Model
+from seqaudio.models.events import EventModel, EventSampler
+from seqaudio.models.places import OFFSETS
+from seqaudio.models.sampler import Sampler
 from seqaudio.state import State
 
 FIRST_WORTH = 3.0  # nats that a bar is worth before training; gates that begin at 0 would take epochs to open
-OFFSETS = 16  # tokens behind a step that have places of their own; later ones share the last
 
 
 class Written(NamedTuple):
@@ -129,6 +133,11 @@ class PhraseModel(EventModel):
         outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
         return self._logits(outputs, earlier[0]), PhraseState(layers, written)
 
+    def sampler(self) -> Sampler:
+        as_here = type(self).step is PhraseModel.step and compiled_serves(self.output.weight)
+        self.refuse_training()
+        return PhraseSampler(self) if as_here else Model.sampler(self)
+
     def _inputs(self, ids: Tensor, earlier: Tensor, conditions: Tensor | None = None) -> Tensor:
         vectors = [self.embedded(ids, conditions), self.earlier(earlier).flatten(-2)]
         inputs: Tensor = self.dropout(torch.cat(vectors, dim=-1))
@@ -183,3 +192,39 @@ class PhraseModel(EventModel):
             known = (other > first[:, None]) & (entries // size == other)
             found[t] = torch.where(known, entries % size, 0)
         return found, Written(tokens, torch.stack([first, bar, step, offset], dim=1))
+
+
+class PhraseSampler(EventSampler):
+    """Compiled steps of a `PhraseModel`: the table has the rows of tokens, then those of tokens at each lag."""
+
+    def __init__(self, model: PhraseModel) -> None:
+        super().__init__(model)
+        self._lags = np.array(model.lags)
+        self._tokens = np.array([model.bar, model.first_step, model.steps, model.vocabulary_size])
+
+    def tables(self, below: Stepper, model: EventModel) -> Tensor:
+        assert isinstance(model, PhraseModel)
+        width, earlier = model.embedding.embedding_dim, model.earlier.weight.detach()
+        starts = range(width, width + len(model.lags) * earlier.shape[1], earlier.shape[1])
+        own = below.table(model.vectors())
+        return torch.cat([own, *(below.table(earlier, start, bias=False) for start in starts)])
+
+    def outputs(self, model: EventModel) -> Panels:
+        assert isinstance(model, PhraseModel)
+        (weight, bias), worth = model.logit_map(), model.worth
+        joined = torch.cat([weight, worth.weight]), torch.cat([bias, worth.bias])
+        return Panels(*(part.detach() for part in joined))
+
+    @torch.no_grad()
+    def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:
+        from seqaudio.models.compiled import look_back, point
+
+        layers, written = PhraseState(*state)
+        V, K = self.vocabulary_size, len(self._lags)
+        looked_up = np.empty((len(inputs), 1 + K), dtype=np.int64)
+        looked_up[:, 0] = inputs.numpy()
+        earlier = looked_up[:, 1:]
+        look_back(looked_up, self._tokens, self._lags, written.tokens.numpy(), written.place.numpy())
+        outputs, layers = self.run(looked_up + V * np.arange(1 + K), layers)
+        point(earlier, outputs, V)
+        return torch.from_numpy(outputs[:, :V]), PhraseState(layers, written)

@@ -373,6 +373,7 @@ class BarsGrammar(Grammar):
         self._velocity = -1  # bin; -1 before the first
         self._pitch = -1  # of the last note at this step; -1 for none yet
         self._free = np.zeros(PITCHES, dtype=np.int64)  # the step from which on each pitch is free
+        self._known: npt.NDArray[np.int64] | None = None  # costs of the tokens that may come now, once computed
 
     @property
     def _bar_steps(self) -> int:
@@ -385,6 +386,7 @@ class BarsGrammar(Grammar):
             raise ValueError("nothing follows <eos>")
         if self._costs()[token] >= NEVER:
             raise ValueError(self._reason(token))
+        self._known = None
         if token == EOS:
             self._stage = _Stage.EOS
         elif token < ids.bar:
@@ -437,6 +439,11 @@ class BarsGrammar(Grammar):
 
     def _costs(self) -> npt.NDArray[np.int64]:
         """[V] fewest tokens to the end, each token itself included; 0 for EOS, NEVER for illegal tokens."""
+        if self._known is None:
+            self._known = self._new_costs()
+        return self._known
+
+    def _new_costs(self) -> npt.NDArray[np.int64]:
         ids, stage = self._ids, self._stage
         costs = np.full(ids.size, NEVER, dtype=np.int64)
         if stage in (_Stage.BEGIN, _Stage.BAR, _Stage.LENGTH):
@@ -460,7 +467,7 @@ class BarsGrammar(Grammar):
     def _metre_costs(self, costs: npt.NDArray[np.int64]) -> None:
         ids = self._ids
         line = self._bar + self._bar_steps
-        costs[ids.metre : ids.bar] = [2 + self._after_bar(line, steps) for steps in ids.bar_steps]
+        costs[ids.metre : ids.bar] = 2 + self._after_bar(line, np.array(ids.bar_steps))
         if self._metre >= 0:
             costs[ids.metre + self._metre] = NEVER
             if not self._bar:  # a short first bar is an upbeat, which is written in a full one
@@ -477,15 +484,16 @@ class BarsGrammar(Grammar):
             if self._velocity >= 0:
                 costs[ids.velocity + self._velocity] = NEVER
 
-    def _after_bar(self, line: int, steps: int) -> int:
-        """Fewest tokens from the beginning of a bar to the end: bars in which all pitches sound, then a note."""
-        full = max(0, int(self._free.min()) - line) // steps
-        if not full:
-            return 1 + self._note_cost
+    def _after_bar(self, line: int, steps: Steps | int) -> Steps | int:
+        """Fewest tokens from the beginning of a bar to the end: bars in which all pitches sound, then a note.
+
+        steps: of that bar, or of each of several that it may be.
+        """
+        sounding = max(0, int(self._free.min()) - line)  # steps during which all pitches do
         # a time signature with longer bars may be written once, before the next bar
         longest = max(self._ids.bar_steps)
-        changed = 1 + max(0, int(self._free.min()) - line - steps) // longest
-        return min(full, 1 + changed) + 1 + self._note_cost
+        changed: Steps | int = 1 + np.maximum(0, sounding - steps) // longest
+        return np.minimum(sounding // steps, 1 + changed) + 1 + self._note_cost
 
 
 class BoundedBars(BoundedGrammar):

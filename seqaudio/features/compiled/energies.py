@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seqaudio.features.compiled.vectors import SIZE, load, spread, store, store_across
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.jit import compiled
+from seqaudio.vectors import SIZE, load, spread, store, store_across
 
 
 class Transform(NamedTuple):

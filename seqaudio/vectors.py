@@ -1,15 +1,15 @@
-"""Vectors of eight numbers for kernels that numba compiles, so that eight frames are computed in parallel.
+"""Vectors of eight or sixteen numbers for kernels that numba compiles, such as eight frames computed in parallel.
 
-    a = load(array, place)          array.flat[place : place + 8], for a C-contiguous array
+    a = load(array, place)          array.flat[place : place + 8], for a C-contiguous array; load_wide: sixteen
     a + b, a - b, a * b             elementwise; a * b + c is a fused multiply-add where the processor has one
-    spread(x)                       x eight times
+    spread(x)                       x eight times; spread_wide: sixteen times
     store(array, place, a)
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
 
-LLVM maps them to vectors of the processor's own width: one of AVX-512 for float64, one of AVX for float32, two or four
-of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads and writes do
-not overlap. Elements never mix, so the result of a frame does not depend on the frames beside it. Places are not
-checked against the size of the array.
+LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
+two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
+and writes do not overlap, and does not keep the sums of a matrix product in registers. Elements never mix, so a frame
+does not depend on the frames beside it. Places are not checked against the size of the array.
 
 Importing this module imports numba.
 """
@@ -24,42 +24,67 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
-SIZE = 8
+SIZE, WIDE = 8, 16
 CONTRACT = ("contract",)
 
 _instruction: Callable[[Any], Any] = intrinsic  # annotated, since numba's own type for it is wrong
 
 
 class Vector(types.Type):
-    """The type of a vector of float32 or float64."""
+    """The type of a vector of so many numbers of float32 or float64."""
 
-    def __init__(self, dtype: types.Float) -> None:
-        super().__init__(name=f"Vector({dtype})")
-        self.dtype = dtype
+    def __init__(self, dtype: types.Float, size: int) -> None:
+        super().__init__(name=f"Vector({dtype}, {size})")
+        self.dtype, self.size = dtype, size
 
 
 @register_model(Vector)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Vector) -> None:
-        super().__init__(manager, kind, ir.VectorType(manager.lookup(kind.dtype).get_value_type(), SIZE))  # type: ignore[no-untyped-call]
+        number = manager.lookup(kind.dtype).get_value_type()
+        super().__init__(manager, kind, ir.VectorType(number, kind.size))  # type: ignore[no-untyped-call]
 
 
-def _pointer(context: Any, builder: Any, signature: Any, array: Any, place: Any) -> Any:
-    """A pointer to the vector that begins at a place of an array."""
+def _pointer(context: Any, builder: Any, signature: Any, vector: Any, array: Any, place: Any) -> Any:
+    """A pointer to the vector of a type that begins at a place of an array."""
     data = context.make_array(signature.args[0])(context, builder, array).data
-    kind = context.get_value_type(Vector(signature.args[0].dtype))
-    return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
+    return builder.bitcast(builder.gep(data, [place]), context.get_value_type(vector).as_pointer())
 
 
-@_instruction
-def load(typing: Any, array: Any, place: Any) -> Any:
-    """Read a vector from an array at a place."""
+def _loading(size: int) -> Any:
+    @_instruction
+    def load(typing: Any, array: Any, place: Any) -> Any:
+        """Read a vector from an array at a place."""
+        vector = Vector(array.dtype, size)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature, *arguments)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _pointer(context, builder, signature, vector, *arguments)
+            return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
-    return Vector(array.dtype)(array, types.intp), generate
+        return vector(array, types.intp), generate
+
+    return load
+
+
+def _spreading(size: int) -> Any:
+    @_instruction
+    def spread(typing: Any, number: Any) -> Any:
+        """A vector that repeats one number."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = context.get_value_type(signature.return_type)
+            first = ir.Constant(ir.IntType(32), 0)
+            one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[0], first)
+            same = ir.Constant(ir.VectorType(ir.IntType(32), size), [0] * size)
+            return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
+
+        return Vector(number, size)(number), generate
+
+    return spread
+
+
+load, load_wide = _loading(SIZE), _loading(WIDE)
+spread, spread_wide = _spreading(SIZE), _spreading(WIDE)
 
 
 @_instruction
@@ -67,25 +92,11 @@ def store(typing: Any, array: Any, place: Any, vector: Any) -> Any:
     """Write a vector to an array at a place."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = _pointer(context, builder, signature, *arguments[:2])
+        pointer = _pointer(context, builder, signature, vector, *arguments[:2])
         builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.none(array, types.intp, vector), generate
-
-
-@_instruction
-def spread(typing: Any, number: Any) -> Any:
-    """A vector that repeats one number."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = context.get_value_type(signature.return_type)
-        first = ir.Constant(ir.IntType(32), 0)
-        one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[0], first)
-        same = ir.Constant(ir.VectorType(ir.IntType(32), SIZE), [0] * SIZE)
-        return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
-
-    return Vector(number)(number), generate
 
 
 @_instruction
@@ -110,7 +121,7 @@ def store_across(
                     rows[k], rows[k + run] = woven(first, second, 0, run), woven(first, second, 1, run)
         for k, row in enumerate(rows):
             there = builder.add(arguments[1], ir.Constant(arguments[1].type, SIZE * k))
-            pointer = _pointer(context, builder, signature, arguments[0], there)
+            pointer = _pointer(context, builder, signature, a, arguments[0], there)
             builder.store(row, pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
