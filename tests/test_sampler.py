@@ -82,6 +82,16 @@ def test_in_double_precision_with_learned_states(make: Any, cell: str) -> None:
     assert_same_steps(model, ids(), 1e-12)
 
 
+@pytest.mark.parametrize("make", [events, phrases])
+def test_tied_weights_and_conditions_that_are_asked_for_are_sampled_with(make: Any) -> None:
+    model = make(tied=True, conditions=[3, 4])
+    plain, _ = run(model.sampler(), ids())
+    model.ask([2, 1])
+    assert_same_steps(model, ids(), 1e-5)
+    told, _ = run(model.sampler(), ids())
+    assert (told - plain).abs().max() > 1e-3
+
+
 def test_what_stood_bars_earlier_is_seen() -> None:
     tokens = torch.randint(BAR, 15, (150, 3), generator=torch.Generator().manual_seed(2))  # many bars and steps
     model = phrases("gru")
