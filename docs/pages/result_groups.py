@@ -41,7 +41,8 @@ class PublishedRun:
         if tuning := self.data.get("tuning"):
             left_out.add(TUNED)
             tried = {"tried": " ".join(sorted(tuning["learning_rates"], key=float))}
-            tried |= {name: str(tuning[name]) for name in ("steps", "epochs") if name in tuning}
+            lengths = {"updates": "steps", "epochs": "epochs"}
+            tried |= {name: str(tuning[kept]) for name, kept in lengths.items() if kept in tuning}
         given = options(self.data["command"])
         return {"recipe": self.data["recipe"]} | {k: v for k, v in given.items() if k not in left_out} | tried
 
