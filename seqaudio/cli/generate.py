@@ -609,8 +609,6 @@ def check(config: Config, recipe: str) -> None:
             raise OptionError(f"{spelt(name)} {value}, expected at least 1")
     if config.without_primer and config.primer is None:
         raise OptionError("--without-primer leaves out the notes of a primer; give one by --primer")
-    if config.primer_events is not None and config.primer is None:
-        raise OptionError("--primer-events shortens a primer; give one by --primer")
     if config.program is not None and config.instruments is not None:
         raise OptionError("--program and --instruments exclude each other; give one of them")
     other, suffix, wrong = ("music", ".txt", ".mid") if recipe == TEXT else ("text", ".mid", ".txt")
@@ -620,6 +618,8 @@ def check(config: Config, recipe: str) -> None:
     for name in OF_TOKENS if recipe == ROLLS else ():
         if is_given(config, name):
             raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
+    if config.primer_events is not None and config.primer is None:
+        raise OptionError("--primer-events shortens a primer; give one by --primer")
     if is_live(config):
         for name in OF_FILES:
             if is_given(config, name):

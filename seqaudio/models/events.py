@@ -240,9 +240,7 @@ class EventSampler(Sampler):
         gather(self._table, looked_up, rows)
         masked = isinstance(state, MaskedState)  # that of a net with variational dropout, whose masks drop nothing here
         after = []
-        for number, (stepper, before) in enumerate(
-            zip(self._steppers, state.layers if masked else state, strict=True)
-        ):
+        for number, (stepper, before) in enumerate(zip(self._steppers, state.layers if masked else state, strict=True)):
             rows, last = stepper.step(stepper.prepared(rows) if number else rows, before)
             after.append(last)
         reached = MaskedState(tuple(after), state.masks) if masked else tuple(after)
