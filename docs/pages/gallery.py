@@ -60,7 +60,8 @@ HEAD = """# Gallery
 
 Written by `python docs/pages/gallery.py`; no piece is chosen by ear. Each command on this page is what made its pieces,
 and they are those of seeds 1, 2 and 3; picture and sound are of seed 1. Sounds are the first {seconds:g} seconds, mono
-at {rate:,} Hz; `--wav` writes the whole piece in stereo.
+at {rate:,} Hz; `--wav` writes the whole piece in stereo. The commands write into a folder
+`pieces`, which has to be there.
 
 Columns: tempo in quarters a minute, the most notes that sound together, how surprising the piece is to the model that
 wrote it (`seqaudio score`), and the longest run of quarters that also stands in one of its training pieces, in any key.
