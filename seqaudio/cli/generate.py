@@ -630,7 +630,7 @@ def check(config: Config, recipe: str) -> None:
         raise OptionError(f"--out {out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     if recipe == ROLLS:
         check_output("--out", out, suffix, force=True)  # rolls have no folder
-    check_files(config, suffix)
+    check_files(config, suffix, config.primer)
 
 
 def is_given(config: Config, name: str) -> bool:
@@ -646,8 +646,13 @@ def check_sampling(options: SamplingOptions) -> None:
         raise OptionError(f"{spelt(name)} {rest}")
 
 
-def check_files(config: Pieces, suffix: str = ".mid") -> None:
-    """Raise OptionError for files that cannot be written, or exist, or need a package that is missing."""
+def check_files(config: Pieces, suffix: str = ".mid", given: Path | None = None) -> None:
+    """Raise OptionError for files that cannot be written, or exist, or need a package that is missing.
+
+    given: a file that is read, which is never replaced.
+    """
+    if given is not None and any(path.resolve() == given.resolve() for _, path in pieces(config)):
+        raise OptionError(f"--out {given}: the file that is read; choose another name")
     if config.engraved:
         from seqaudio.rendering.engraving import require_engraver
 
