@@ -97,7 +97,7 @@ class Section:
 SECTIONS = (
     Section(
         "A folk tune",
-        "Tokens of bars, a net that looks back 1, 2, 4 and 8 bars; which bars return is drawn from the training pieces.",
+        "Tokens of bars, a net that looks back 1, 2, 4 and 8 bars; which bars return is drawn from training pieces.",
         "tunes",
         "seqaudio prepare midi_folder --source NOTTINGHAM --out stores/tunes",
         f"seqaudio generate runs/tunes --out pieces/tune.mid --bars 16 --instruments piano {COUNT}",
