@@ -99,7 +99,7 @@ def main(config: Config) -> None:
         validate=lambda device: recognition_metrics(model, valid, device),
         select=selection(spelling),
         probe_on=valid(range(min(len(valid.rows), 8)), 0),
-        about_input={"text": asdict(written)},
+        about_input={"text": asdict(written), "longest_seconds": max(store["train"].column("duration"))},
     )
     if trained is None:  # the first process has the results
         return

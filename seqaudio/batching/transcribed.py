@@ -90,8 +90,8 @@ def transcribed(
         wrong = sorted({unit for found in unknown for unit in found})
         names = spelling.vocabulary
         raise VocabularyError(
-            f"{store.path}: {few(map(repr, wrong), NAMED)} in {sum(map(bool, unknown)):,} of {len(texts):,} texts, such "
-            f"as that of {split.ids[row]}, not among the {len(names) - 1:,} {spelling.settings.units} of the "
+            f"{store.path}: {few(map(repr, wrong), NAMED)} in {sum(map(bool, unknown)):,} of {len(texts):,} texts, "
+            f"such as that of {split.ids[row]}, not among the {len(names) - 1:,} {spelling.settings.units} of the "
             f"recogniser; give --case or --no-punctuation to the training, or leave these recordings out"
         )
     ids = {unit: place for place, unit in enumerate(spelling.vocabulary)}
@@ -100,7 +100,7 @@ def transcribed(
 
 
 def alignable(found: Transcribed, subsampling: int, skip: bool, what: str) -> Transcribed:
-    """The recordings with a text that fits into their steps; all others are an error, or left out with `skip`.
+    """The recordings with a text that fits into their steps; others are an error, or left out with `skip`.
 
     Args:
         subsampling: frames of a step of the recogniser. what: the split, for messages.

@@ -36,3 +36,25 @@ def collapse(path: npt.NDArray[np.int64], first: int = 0) -> list[Placed]:
         for unit, start, end in zip(path[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)
         if unit != BLANK_ID
     ]
+
+
+class PathCollapser:
+    """Collapses a path that comes in parts; a unit goes out when the next step has another one."""
+
+    def __init__(self) -> None:
+        self._run = Placed(BLANK_ID, 0, 0)  # equal ids at the end of the path so far
+
+    def push(self, log_probabilities: npt.NDArray[np.floating]) -> list[Placed]:
+        """Take the log-probabilities [J, V] of the next steps; returns the units that are complete."""
+        done: list[Placed] = []
+        for unit in best_path(log_probabilities).tolist():
+            if unit == self._run.unit:
+                self._run = self._run._replace(last=self._run.last + 1)
+                continue
+            done += self.finish()
+            self._run = Placed(unit, self._run.last, self._run.last + 1)
+        return done
+
+    def finish(self) -> list[Placed]:
+        """The unit at the end of the path, if there is one."""
+        return [self._run] if self._run.unit != BLANK_ID else []
