@@ -80,9 +80,9 @@ def metrics_of(recordings: Transcribed, heard: Heard, texts: tuple[str, ...]) ->
     return {"wer": words, "cer": characters} | nats | count
 
 
-def selection(spelling: Spelling) -> tuple[str, str]:
-    """The metric by which the best epoch is chosen: errors of words, or of phones where there are no words."""
-    return "per" if spelling.settings.units == "phones" else "wer", "min"
+def selection(spelling: Spelling) -> tuple[str, str, str]:
+    """What chooses the best epoch: errors of words, or of phones where there are no words; among equals, nats."""
+    return "per" if spelling.settings.units == "phones" else "wer", "min", f"nats_per_{spelling.noun}"
 
 
 def reached(metrics: Mapping[str, float], spelling: Spelling) -> str:
