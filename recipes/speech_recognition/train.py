@@ -17,7 +17,7 @@ import torch
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches
 from seqaudio.batching.clips import check_frames
-from seqaudio.batching.transcribed import alignable, transcribed
+from seqaudio.batching.transcribed import TextOptions, alignable, transcribed
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
@@ -26,7 +26,6 @@ from seqaudio.evaluation.recognition import reached, recognition_metrics, select
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Recogniser, RecogniserOptions
 from seqaudio.store import Store
-from seqaudio.transcripts import Case, Spelling, TextSettings, Units, read_lexicon
 from seqaudio.units import Decibels, Seconds
 
 
@@ -45,15 +44,10 @@ class SentenceAugmentation(AugmentationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, RecogniserOptions, TrainingOptions):
+class Config(StoreOptions, RecogniserOptions, TextOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with texts, as `seqaudio prepare an4` makes them
-    units: Units = "characters"  # what the net writes
-    case: Case = "keep"  # of the texts: as they are, or all of one case
-    punctuation: bool = True  # keep it; --no-punctuation drops all but apostrophes within words
-    lexicon: Path | None = None  # phones: a file with a word and its phones a line, as CMUdict
-    skip_infeasible: bool = False  # leave out recordings without a text, or too short for theirs
     batch_size: int = 16  # recordings of a batch
     batch_frames: int = MAX_STEPS  # most frames of a batch, padding included, so long ones come in fewer
     epochs: int = 60  # passes over the training split
@@ -68,9 +62,7 @@ def main(config: Config) -> None:
     store = Store(config.store)
     store.require(("features", "audio"), "speech recognition")
     settings = FeatureSettings.from_dict(store.setting("features", dict))
-    written = TextSettings(config.units, config.case, config.punctuation)
-    lexicon = read_lexicon(config.lexicon) if config.lexicon else None
-    spelling = Spelling.of_texts(store["train"].column("text"), written, lexicon)
+    spelling = config.spelling(store)
 
     changes = config.augmentation
     augment = changes.of_samples(settings, config.seed), changes.of_features(settings, config.seed)
@@ -99,7 +91,7 @@ def main(config: Config) -> None:
         validate=lambda device: recognition_metrics(model, valid, device),
         select=selection(spelling),
         probe_on=valid(range(min(len(valid.rows), 8)), 0),
-        about_input={"text": asdict(written), "longest_seconds": max(store["train"].column("duration"))},
+        about_input={"text": asdict(spelling.settings), "longest_seconds": max(store["train"].column("duration"))},
     )
     if trained is None:  # the first process has the results
         return

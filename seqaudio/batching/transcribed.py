@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -13,12 +15,37 @@ from seqaudio.arrow_files import Split
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.clips import Clips, clips_of
 from seqaudio.batching.padded import Augmenter
-from seqaudio.errors import StoreError, VocabularyError
+from seqaudio.errors import OptionError, StoreError, VocabularyError
 from seqaudio.store import Store
 from seqaudio.terminal import few
-from seqaudio.transcripts import NAMED, Spelling
+from seqaudio.transcripts import NAMED, Case, Spelling, TextSettings, Units, read_lexicon
 
 UNKNOWN = -1  # the id of a word that the recogniser does not have
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """What the net writes."""
+
+    GROUP: ClassVar[str] = "text"
+
+    units: Units = "characters"  # of the net; phones need --lexicon
+    case: Case = "keep"  # of the texts: as they are, or all of one case
+    punctuation: bool = True  # keep it; --no-punctuation drops all but apostrophes within words
+    lexicon: Path | None = None  # of phones: lines of a word and its phones, as CMUdict has them
+    skip_infeasible: bool = False  # leave out recordings without a text, or too short for theirs
+
+    def spelling(self, store: Store) -> Spelling:
+        """The units of all training texts.
+
+        Raises OptionError for phones without a lexicon and the other way round, SourceError for one that cannot be
+        read or lacks a word, VocabularyError where no recording has a text.
+        """
+        if (self.units == "phones") != (self.lexicon is not None):
+            raise OptionError("--units phones and --lexicon FILE belong together; give both, or none")
+        lexicon = read_lexicon(self.lexicon) if self.lexicon else None
+        settings = TextSettings(self.units, self.case, self.punctuation)
+        return Spelling.of_texts(store["train"].column("text"), settings, lexicon)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def collapse(path: npt.NDArray[np.int64], first: int = 0) -> list[Placed]:
     Source: Graves et al. (2006), the map B and best path decoding.
     """
     starts = np.flatnonzero(np.diff(path, prepend=-1))
-    ends = np.append(starts[1:], len(path))
+    ends = np.append(starts[1:], len(path))[: len(starts)]
     return [
         Placed(unit, first + start, first + end)
         for unit, start, end in zip(path[starts].tolist(), starts.tolist(), ends.tolist(), strict=True)

@@ -72,6 +72,7 @@ class PauseCutter:
         if len(self._rest):
             self._held.append(self._rest)
             self._levels.append(SILENT)
+            self._seen += 1
             self._rest = self._rest[:0]
         if self._held or self._given:
             yield self._cut(len(self._held), ends=True)

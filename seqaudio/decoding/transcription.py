@@ -28,6 +28,8 @@ from seqaudio.units import Seconds
 LEAST: Seconds = 15.0  # from which length on a segment is cut at a pause, unless all of the training were shorter
 MOST = 2.0  # times that length: a segment without a pause is cut, for a model that takes whole segments
 
+APART: Seconds = 0.6  # two characters so far apart are not of one word, even where no space was recognised
+
 # log-probabilities of a segment [J, V] -> its units with their steps
 Decoder = Callable[[np.ndarray], Sequence[Placed]]
 
@@ -245,6 +247,8 @@ class _WordBuilder:
         """Take the next units; tells every word that they complete."""
         of_characters = self.spelling.settings.units == "characters"
         for placed in units:
+            if self.word and (placed.first - self.word[-1].last) * self.step >= APART:
+                self._end(tell)
             if of_characters and self.spelling.vocabulary[placed.unit] == SPACE:
                 self._end(tell)
                 continue

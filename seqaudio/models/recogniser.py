@@ -192,10 +192,10 @@ class Recogniser(Model):
 
     def _subsampled(self, centred: Tensor, steps: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the stack [J, B, W] of frames [J K, B, F], and the frames that the filters need next [B, P, F]."""
-        T, B, _ = centred.shape
+        T, B, width = centred.shape
         K = self.subsampling
         if not self.before + self.behind:
-            return centred.view(T // K, K, B, -1).transpose(1, 2).reshape(T // K, B, -1), past
+            return centred.view(T // K, K, B, width).transpose(1, 2).reshape(T // K, B, K * width), past
         seen = torch.cat([past, centred.transpose(0, 1)], dim=1)  # [B, P + T, F]
         # the frames before each row's end, which lies in the padding's zeros for shorter rows
         ends = (steps * K).to(seen.device)[:, None] + torch.arange(self.before, device=seen.device)
