@@ -53,12 +53,17 @@ def test_each_edit_is_counted_as_its_kind(reference: str, hypothesis: str, expec
 
 
 def test_rates_are_those_of_jiwer() -> None:
-    jiwer = pytest.importorskip("jiwer")
-    references, hypotheses = ([pair[side] for pair in PAIRS if pair[0]] for side in (0, 1))
-    split = [[text.split() for text in texts] for texts in (references, hypotheses)]
-    assert error_rate(*split) == pytest.approx(jiwer.wer(references, hypotheses))
-    letters = [[list(text) for text in texts] for texts in (references, hypotheses)]
-    assert error_rate(*letters) == pytest.approx(jiwer.cer(references, hypotheses))
+    references = [
+        "please call stella", "six spoons of fresh snow peas", "ask her", "five thick slabs of blue cheese", "a",
+    ]  # fmt: skip
+    hypotheses = [
+        "please calls stella", "six poons fresh fresh snow pea", "ask her to bring", "five thick slabs of blue cheese", "",
+    ]  # fmt: skip
+    # jiwer 4.0.0, which tests need not install: jiwer.wer, jiwer.cer and jiwer.process_words of these lists
+    words = ErrorTable.of([text.split() for text in references], [text.split() for text in hypotheses])
+    assert words.rate == pytest.approx(0.3888888888888889)
+    assert words.total == Edits(4, 1, 2, 18)
+    assert error_rate(list(map(list, references)), list(map(list, hypotheses))) == pytest.approx(0.20930232558139536)
 
 
 def test_a_table_sums_up_and_ranks() -> None:

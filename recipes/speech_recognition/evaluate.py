@@ -49,8 +49,8 @@ def main(config: Config) -> None:
 
     baselines = {}
     if (known := store_of_baselines(folder, store)) is not None:
-        learned = [transcribed(known, known[split], spelling) for split in ("train", "valid")]
-        baselines = text_baselines(*learned, recordings)
+        training, valid = (transcribed(known, known[split], spelling) for split in ("train", "valid"))
+        baselines = text_baselines(training, valid, recordings)
     settings = FeatureSettings.from_dict(store.setting("features", dict))
     picture = folder.figure("alignment")
     save_figure(alignment_figure(recordings, heard, settings, model.subsampling), picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,11 @@ class ErrorReport:
         spelling = recordings.spelling
         if spelling.settings.units == "phones":
             texts = tuple(spelling.text(ids) for ids in recordings.targets)
-            units = {"phone": str.split}
+            tables = {"phone": ErrorTable.of(*_words(texts, heard))}
         else:
-            texts, units = recordings.texts, {"word": str.split, "character": list}
-        tables = {
-            name: ErrorTable.of([cut(text) for text in texts], [cut(text) for text in heard])
-            for name, cut in units.items()
-        }
+            texts = recordings.texts
+            letters = ErrorTable.of(list(map(list, texts)), list(map(list, heard)))
+            tables = {"word": ErrorTable.of(*_words(texts, heard)), "character": letters}
         return cls(tuple(recordings.ids), texts, heard, tables)
 
     def as_json(self) -> dict[str, Any]:
@@ -83,6 +82,11 @@ class ErrorReport:
         for name, edits, text, heard in zip(self.ids, counts, self.texts, self.heard, strict=True):
             rows.append(f"{encode_field(name)}\t{edits.errors}\t{edits.units}\t{text}\t{heard}")
         write_bytes(path, ("\n".join(rows) + "\n").encode())
+
+
+def _words(*texts: Sequence[str]) -> list[list[list[str]]]:
+    """The words of each text of several sets."""
+    return [[text.split() for text in each] for each in texts]
 
 
 def _row(name: str, table: ErrorTable) -> str:
