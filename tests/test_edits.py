@@ -57,7 +57,7 @@ def test_rates_are_those_of_jiwer() -> None:
         "please call stella", "six spoons of fresh snow peas", "ask her", "five thick slabs of blue cheese", "a",
     ]  # fmt: skip
     hypotheses = [
-        "please calls stella", "six poons fresh fresh snow pea", "ask her to bring", "five thick slabs of blue cheese", "",
+        "please calls stella", "six poons fresh fresh snow pea", "ask her to bring", references[3], "",
     ]  # fmt: skip
     # jiwer 4.0.0, which tests need not install: jiwer.wer, jiwer.cer and jiwer.process_words of these lists
     words = ErrorTable.of([text.split() for text in references], [text.split() for text in hypotheses])

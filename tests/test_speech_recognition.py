@@ -147,6 +147,14 @@ def test_a_training_killed_in_its_last_epoch_ends_with_equal_bytes(
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole
 
 
+def test_a_recogniser_is_probed_step_by_step(command: Command, live_run: Path, store: Path) -> None:
+    done = command("seqaudio", "probe", live_run, store, "--sequences", "3")
+    assert done.returncode == 0, done.stderr
+    longest = max(Store(store)["valid"].lengths.tolist())
+    assert "Recogniser: 3 rows of up to " in done.stdout
+    assert int(done.stdout.partition("up to ")[2].split()[0]) <= longest // 3
+
+
 def test_words_are_units_and_phones_too(command: Command, store: Path, tmp_path: Path) -> None:
     (tmp_path / "words.dic").write_text("one W AH N\ntwo T UW\nthree TH R IY\n")
     for units, metric in (("words", "wer"), ("phones", "per")):

@@ -25,6 +25,7 @@ from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.evaluation.recognition import reached, recognition_metrics, selection, text_baselines
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Recogniser, RecogniserOptions
+from seqaudio.probing import spread_rows
 from seqaudio.store import Store
 from seqaudio.units import Decibels, Seconds
 
@@ -90,7 +91,7 @@ def main(config: Config) -> None:
         labels=spelling.vocabulary,
         validate=lambda device: recognition_metrics(model, valid, device),
         select=selection(spelling),
-        probe_on=valid(range(min(len(valid.rows), 8)), 0),
+        probe_on=spread_rows(valid),
         about_input={"text": asdict(spelling.settings), "longest_seconds": max(store["train"].column("duration"))},
     )
     if trained is None:  # the first process has the results

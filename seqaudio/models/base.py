@@ -32,6 +32,10 @@ class Model(nn.Module):
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
         """Sum and count of each metric over a batch, without gradients."""
 
+    def recurrent_steps(self, lengths: Tensor) -> Tensor:
+        """Steps of the recurrent layers over sequences of these lengths [B] int64; as many unless a model subsamples."""
+        return lengths
+
     def parameter_count(self) -> int:
         """The number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)

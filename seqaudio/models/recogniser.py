@@ -127,9 +127,8 @@ class Recogniser(Model):
         self.mean.copy_(mean)
         self.std.copy_(std)
 
-    def steps(self, frames: Tensor) -> Tensor:
-        """The number of steps of recordings of so many frames."""
-        return frames // self.subsampling
+    def recurrent_steps(self, lengths: Tensor) -> Tensor:
+        return lengths // self.subsampling
 
     def initial_state(self, batch_size: int) -> RecogniserState:
         zeros = self.output.weight.new_zeros
@@ -150,8 +149,8 @@ class Recogniser(Model):
         """
         T, B, _ = inputs.shape
         lengths = torch.full((B,), T) if lengths is None else lengths
-        steps = self.steps(lengths)
-        whole = int(self.steps(torch.tensor(T))) * self.subsampling
+        steps = self.recurrent_steps(lengths)
+        whole = T // self.subsampling * self.subsampling
         if not self.causal and state is not None:
             raise OptionError(
                 "got a state for a model that needs whole recordings; use one that was trained with --no-bidirectional "
