@@ -49,10 +49,10 @@ class Config(StoreOptions, RecogniserOptions, TextOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with texts, as `seqaudio prepare an4` makes them
-    batch_size: int = 16  # recordings of a batch
+    batch_size: int = 8  # recordings of a batch
     batch_frames: int = MAX_STEPS  # most frames of a batch, padding included, so long ones come in fewer
     epochs: int = 60  # passes over the training split
-    learning_rate: float = 2e-3  # of Adam, at the peak of the schedule
+    learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     average: float = 0.99  # validate and keep a running average of the weights, over some 100 updates; 0 = off
     clip_norm: float = 5.0  # largest norm of the gradient of all parameters; 0 = off
     augmentation: SentenceAugmentation = field(default_factory=SentenceAugmentation)

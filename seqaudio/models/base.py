@@ -33,7 +33,7 @@ class Model(nn.Module):
         """Sum and count of each metric over a batch, without gradients."""
 
     def recurrent_steps(self, lengths: Tensor) -> Tensor:
-        """Steps of the recurrent layers over sequences of these lengths [B] int64; as many unless a model subsamples."""
+        """Steps of the recurrent layers over sequences of so many frames, int64; fewer in a model that subsamples."""
         return lengths
 
     def parameter_count(self) -> int:
