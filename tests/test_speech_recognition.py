@@ -347,3 +347,30 @@ def test_cues_end_in_gaps_and_before_they_are_too_long() -> None:
     assert len(cues([Word("ABCDEFGHI", place * 0.2, place * 0.2 + 0.1) for place in range(30)])) == 4
     assert srt(cues(words)[:1]) == "1\n00:00:00,500 --> 00:00:01,400\nONE TWO\n"
     assert vtt([Word("A<B", 3661.0005, 3662.0)]) == "WEBVTT\n\n01:01:01.000 --> 01:01:02.000\nA&lt;B\n"
+
+
+# --- recordings with their texts beside them ---
+
+
+def test_a_text_beside_a_recording_is_its_text(command: Command, tmp_path: Path) -> None:
+    for number in range(6):
+        soundfile.write(tmp_path / f"a.{number}.wav", spoken(0, 0, number), RATE)
+    for number in range(4):
+        (tmp_path / f"a.{number}.txt").write_bytes(f"\ufeffSay  {number}\r\nagain\n".encode())
+    (tmp_path / "notes.txt").write_text("no recording has this name")
+    done = command("data_prep/audio_folder.py", "--source", tmp_path, "--out", tmp_path / "out" / "store")
+    assert done.returncode == 0, done.stderr
+    assert "texts: of 4 recordings" in done.stdout
+    assert "1 file skipped: .txt 1" in done.stdout
+    store = Store(tmp_path / "out" / "store")
+    splits = [store[name] for name in store.counts]
+    found = {row["id"]: row["text"] for split in splits for row in map(split.fields, range(len(split)))}
+    # the others have neither label nor text, so the ledger has them
+    assert found == {f"a.{number}.wav": f"Say {number} again" for number in range(4)}
+
+
+def test_a_text_that_is_not_utf_8_is_named(command: Command, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", spoken(0, 0, 0), RATE)
+    (tmp_path / "a.txt").write_bytes(b"caf\xe9")
+    done = command("data_prep/audio_folder.py", "--source", tmp_path, "--out", tmp_path / "out")
+    assert_refused(done, "a.txt: not text in UTF-8")

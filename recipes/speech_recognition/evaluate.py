@@ -48,7 +48,8 @@ def main(config: Config) -> None:
     details = report.as_json()
 
     baselines = {}
-    if (known := store_of_baselines(folder, store)) is not None:
+    known = store_of_baselines(folder, store)
+    if known is not None and "valid" in known.counts:  # which chooses the order of the n-grams
         training, valid = (transcribed(known, known[split], spelling) for split in ("train", "valid"))
         baselines = text_baselines(training, valid, recordings)
     settings = FeatureSettings.from_dict(store.setting("features", dict))
