@@ -15,6 +15,8 @@ from seqaudio.pictures import GRID, INK, INKS, LINE_STYLES, add_title, new_figur
 SHOWN = 3  # recordings
 LONGEST = 6.0  # seconds that are drawn of each
 COLOURS = "magma"
+WIDTH, LEFT, RIGHT = 9.0, 0.68, 0.15  # inches
+TOP, BLOCK = 0.4, 3.15  # inches: of the title, and of each recording
 
 
 def alignment_figure(recordings: Transcribed, heard: Heard, settings: FeatureSettings, subsampling: int) -> Figure:
@@ -23,21 +25,18 @@ def alignment_figure(recordings: Transcribed, heard: Heard, settings: FeatureSet
     Every unit of the greedy path stands over its peak; a blank has a grey line.
     """
     rows = np.unique(np.linspace(0, len(heard.texts) - 1, min(SHOWN, len(heard.texts))).round().astype(int)).tolist()
-    figure = new_figure(9.0, 0.5 + 3.3 * len(rows))
+    height = TOP + BLOCK * len(rows)
+    figure = new_figure(WIDTH, height)
     add_title(figure, f"the likeliest unit of every {1000 * subsampling * settings.frame_shift:.0f} ms")
-    grid = figure.add_gridspec(
-        2 * len(rows),
-        1,
-        height_ratios=[2, 1.3] * len(rows),
-        left=0.075,
-        right=0.985,
-        top=1 - 0.75 / figure.get_figheight(),
-        bottom=0.5 / figure.get_figheight(),
-        hspace=0.35,
-    )
+
+    def below(top: float, tall: float) -> tuple[float, float, float, float]:
+        """A part of the figure over its whole width, in inches from the top."""
+        return LEFT / WIDTH, 1 - (top + tall) / height, (WIDTH - LEFT - RIGHT) / WIDTH, tall / height
+
     for place, row in enumerate(rows):
-        upper = figure.add_subplot(grid[2 * place])
-        lower = figure.add_subplot(grid[2 * place + 1], sharex=upper)
+        top = TOP + BLOCK * place
+        upper = figure.add_axes(below(top + 0.4, 1.3))
+        lower = figure.add_axes(below(top + 1.78, 0.95), sharex=upper)
         _draw_frames(upper, recordings.clips.frames(int(recordings.rows[row])), settings)
         said, found = plain(recordings.texts[row], 70), plain(heard.texts[row], 70)
         upper.set_title(f"said: {said}\nheard: {found}", fontsize=9, color=INK, loc="left")
