@@ -27,7 +27,7 @@ from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Recogniser, RecogniserOptions
 from seqaudio.probing import spread_rows
 from seqaudio.store import Store
-from seqaudio.units import Decibels, Seconds
+from seqaudio.units import Decibels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,6 @@ class SentenceAugmentation(AugmentationOptions):
     tilt: Decibels = 6.0  # largest change of the spectral slope, from the lowest to the highest frequency
     offset: float = 0.0  # standard deviation of a constant added to each feature
     noise: float = 0.2  # standard deviation of noise added to each value
-    time_mask: Seconds = 0.2  # longest of the time masks
     frequency_masks: int = 2  # number of masks over neighbouring filters, filled with the recording's mean
 
 
