@@ -94,6 +94,7 @@ BOUNDS: dict[str, Bounds] = {
     "transpose": Bounds(0, 87),
     "mean_prior": Bounds(0, 1_000_000_000),
     "filters": Bounds(0, 10_000),
+    "subsampling": Bounds(1, 100),
     "memory": Bounds(0, 1_000_000),
     "pooling": Bounds(0, 1_000_000),
     "label_smoothing": Bounds(0, 1, below=True),
@@ -123,7 +124,9 @@ BOUNDS: dict[str, Bounds] = {
     "workers": Bounds(1, 1_024),
     "limit": Bounds(1, 1_000_000_000),
     # augmentation
+    "frequency_mask": Bounds(0, 1_000),
     "frequency_masks": Bounds(0, 1_000),
+    "time_mask": Bounds(0, 1_000),
     "time_masks": Bounds(0, 1_000),
     "gain": Bounds(0, 200),
     "highest_snr": Bounds(-200, 200),

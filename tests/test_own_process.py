@@ -2,7 +2,7 @@
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
 listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
-test_fill.py, the demo among the long checks.
+test_fill.py, transcribe in test_speech_recognition.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize", "fill",
+    "wake", "score", "harmonize", "fill", "transcribe",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -36,6 +36,7 @@ BAD = {
     "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "transcribe": ("{word_run} {word}", "writing text needs one of 'speech_recognition'"),
     "listen": ("{word_run} {word}", "was trained on whole clips"),
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),

@@ -80,6 +80,9 @@ def test_every_readme_command_runs(process: Command, word_folder: Path, tune_fol
     shutil.copy(word_folder / "one" / "s0_0.wav", tmp_path / "RECORDING.wav")
     shutil.copy(tune_folder / "tune00.mid", tmp_path / "TUNE.mid")
     (tmp_path / "BOOK.txt").write_text("The rain in Spain stays mainly in the plain.\n" * 400)
+    files = sorted((tmp_path / "WORDS").rglob("*.wav"))
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name}" for file in files]
+    (tmp_path / "SENTENCES.csv").write_text("\n".join(["path,text", *rows]))
     for line in SHELL:
         done = process(*shlex.split(line), folder=tmp_path, timeout=1800)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
