@@ -27,7 +27,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from seqaudio.errors import InputFileError, VocabularyError
+from seqaudio.errors import ArpaError, VocabularyError
 from seqaudio.files import open_plain, write_bytes
 from seqaudio.ledger import Reason
 from seqaudio.ngrams.back_off import RESERVED, BackOff, Floats, Grams, Ints
@@ -42,10 +42,6 @@ UNK, UPPER_UNK = b"<unk>", b"<UNK>"  # SRILM writes the first, others the second
 
 _LN10 = math.log(10)
 _ESCAPED = re.compile(r"<U\+([0-9A-F]{4,6})>")
-
-
-class ArpaError(InputFileError):
-    """An ARPA file that cannot be read; the detail names the line."""
 
 
 def write_arpa(model: BackOff, path: Path) -> None:

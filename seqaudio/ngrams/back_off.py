@@ -126,13 +126,16 @@ class BackOff:
         kernels.pairs(self.trie, states, tokens, scores, following)
         return scores, following
 
-    def rows(self, states: Ints, tokens: Ints) -> tuple[Floats, Ints]:
-        """ln p [N, K] of each of the tokens [K] after each of the states [N], and the states [N, K] after them."""
+    def rows(self, states: Ints, columns: Ints) -> tuple[Floats, Ints]:
+        """ln p [N, K] of K ids after each of the states [N], and the states [N, K] after them.
+
+        columns: [V] where the score of each id goes, 0..K - 1, each once; -1 for an id that is left out.
+        """
         from seqaudio.ngrams import kernels
 
-        scores = np.empty((len(states), len(tokens)))
-        following = np.empty((len(states), len(tokens)), dtype=np.int64)
-        kernels.rows(self.trie, states, tokens, scores, following)
+        size = (len(states), int(columns.max()) + 1)
+        scores, following = np.empty(size), np.empty(size, dtype=np.int64)
+        kernels.rows(self.trie, states, columns, scores, following)
         return scores, following
 
     def log_probabilities(self, tokens: Iterable[int]) -> Floats:

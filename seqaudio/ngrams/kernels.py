@@ -36,11 +36,24 @@ def step(trie: Trie, state: int, token: int) -> tuple[float, int]:
 
 
 @compiled
-def rows(trie: Trie, states: Ints, tokens: Ints, scores: Floats, following: Ints) -> None:
-    """Fill scores and following states [N, K] of each of tokens [K] after each of states [N]."""
+def rows(trie: Trie, states: Ints, columns: Ints, scores: Floats, following: Ints) -> None:
+    """Fill scores and following states [N, K] after each of states [N]: of the ids with a column, by that column.
+
+    From the longest context down, each of which has few n-grams, an id gets its score where it is first found.
+    """
     for n in range(len(states)):
-        for k in range(len(tokens)):
-            scores[n, k], following[n, k] = step(trie, states[n], tokens[k])
+        following[n, :] = -1
+        node, weight = states[n], 0.0
+        while True:
+            for found in range(trie.first[node], trie.first[node + 1]):
+                column = columns[trie.token[found]]
+                if column >= 0 and following[n, column] < 0:
+                    scores[n, column] = weight + trie.log_probability[found]
+                    following[n, column] = found if found < trie.highest else trie.suffix[found]
+            if node == 0:
+                break
+            weight += trie.back_off[node]
+            node = trie.suffix[node]
 
 
 @compiled
