@@ -2,9 +2,9 @@
 
     python benchmarks/ctc.py [--json]
 
-A minute of made-up speech: 1,500 frames of 40 ms over a blank, a space, 26 letters, an apostrophe and a hyphen (V = 30),
-some 13 characters a second of words that were drawn, with noise that makes the likeliest unit wrong in one of eleven
-characters. The beam has 50 prefixes, no other threshold than the usual one.
+A minute of made-up speech: 1,500 frames of 40 ms over a blank, a space, 26 letters, an apostrophe and a hyphen, 30
+units, some 13 characters a second of words that were drawn, with noise that makes the likeliest unit wrong in one of
+eleven characters. The beam has 50 prefixes and the usual threshold.
 
     plain                no language model
     character_ngram      Kneser-Ney of order 6 over characters
@@ -13,8 +13,8 @@ characters. The beam has 50 prefixes, no other threshold than the usual one.
     recurrent            an LSTM of 128 units over characters, random weights, which take as long as trained ones
     alignment            forced alignment of the same minute, cut into sentences
 
-`ratios` are times faster than real time (medians of 15 rounds): 20 means that a second of sound takes 50 ms. Times are of
-the processor, for a minute of sound.
+`ratios` are times faster than real time (medians of 15 rounds): 20 means that a second of sound takes 50 ms. Times are
+of the processor, for a minute of sound.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from __future__ import annotations
 import statistics
 import string
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -107,14 +108,12 @@ def main() -> None:
         text = " ".join(sentence)
         utterances.append(([UNITS.names.index(character) for character in text], made_up_frames(text, draw)))
 
-    def search(name: str, model: PrefixModel | None) -> BeamSearch:
+    def searching(name: str, model: PrefixModel | None) -> Callable[[], object]:
         lexicon = Lexicon(words.words[len(RESERVED) :], UNITS) if name.startswith("lexicon") else None
-        return BeamSearch(UNITS, beam=BEAM, lm=model, alpha=0.5, beta=0.5, lexicon=lexicon)
+        search = BeamSearch(UNITS, beam=BEAM, lm=model, alpha=0.5, beta=0.5, lexicon=lexicon)
+        return lambda: [search(frames) for _, frames in utterances]
 
-    rivals = {
-        name: lambda found=search(name, model): [found(frames) for _, frames in utterances]
-        for name, model in models.items()
-    }
+    rivals = {name: searching(name, model) for name, model in models.items()}
     rivals["alignment"] = lambda: [align(frames, ids) for ids, frames in utterances]
     measured = sum(len(frames) for _, frames in utterances) * SECONDS / FRAMES
     seconds = {name: statistics.median(values) for name, values in interleave(rivals, clock=time.process_time).items()}

@@ -58,7 +58,7 @@ class Units:
         """The words of units, without the blank."""
         if self.space is None:
             return [self.names[unit] for unit in ids]
-        return "".join(self.names[unit] for unit in ids).split(SPACE)
+        return [word for word in "".join(self.names[unit] for unit in ids).split(SPACE) if word]
 
     def spell(self, word: str) -> list[int] | None:
         """The ids of a word; None where the units cannot spell it."""
@@ -262,7 +262,7 @@ class Lexicon(PrefixModel):
     """Words of a list alone: every other continuation is ruled out, and so are two spaces in a row.
 
     Attributes:
-        may_end: [n, V] whether the text may end after each prefix, in the column of the blank, and after it and each unit.
+        may_end: [n, V] whether the text may end after each prefix, in the blank's column, and after it and each unit.
 
     Raises VocabularyError for words that the units cannot spell, and for an empty list.
     """
