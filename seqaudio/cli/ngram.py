@@ -54,13 +54,14 @@ def main(config: Config) -> None:
     with written(config.out):
         write_arpa(fitted.model, config.out)
     unit, counts = "word" if config.words else "character", fitted.model.counts()
+    distinct = counts[0] - len(RESERVED)
     if config.json:
         found = {"out": str(config.out), "unit": unit, "order": fitted.model.order, "ngrams": counts}
         measured = {"nats": fitted.nats, "perplexity": math.exp(fitted.nats), "events": fitted.events}
         print(json_text(found | measured | {"unknown": fitted.unknown}))
         return
     print(
-        f"{config.out}: order {fitted.model.order} over {unit}s, {sum(counts):,} n-grams of {counts[0] - len(RESERVED):,} {unit}s; "
+        f"{config.out}: order {fitted.model.order} over {unit}s, {sum(counts):,} n-grams of {distinct:,} {unit}s; "
         f"{fitted.nats:.3f} nats a {unit} on {len(valid):,} held-out lines, perplexity {math.exp(fitted.nats):.2f} "
         f"({fitted.unknown:,} of {fitted.events:,} unknown)"
     )

@@ -120,7 +120,7 @@ class UnitNgram(PrefixModel):
 
 
 class Spellings:
-    """Words as a tree of their units: node 0 is the beginning of a word.
+    """Words as a tree of their units: node 0 is the beginning of a word, and the last one, also -1, that of no word.
 
     Args:
         words: with their ids; those that the units cannot spell are left out.
@@ -146,62 +146,92 @@ class Spellings:
                     children.append({})
                 node = children[node][unit]
             spelled[node] = number
-        self.child = np.full((len(children), len(units)), -1, dtype=np.int32)
+        self.child = np.full((len(children) + 1, len(units)), -1, dtype=np.int32)
         for node, after in enumerate(children):
             self.child[node, list(after)] = list(after.values())
-        self.word = np.full(len(children), -1)
+        self.word = np.full(len(children) + 1, -1)
         self.word[list(spelled)] = list(spelled.values())
+
+    @property
+    def none(self) -> bool:
+        """Whether there are no words."""
+        return len(self.word) == 2
+
+    def best(self, values: Floats, otherwise: float) -> Floats:
+        """[N] the highest value, by ids, of the words that go on from each node; `otherwise` where none does."""
+        found = np.where(self.word >= 0, values[self.word], -np.inf)
+        for node in range(len(found) - 2, -1, -1):  # parents come before their children
+            after = self.child[node]
+            found[node] = max(found[node], found[after[after >= 0]].max(initial=-np.inf))
+        found[-1] = otherwise
+        return found
 
 
 class WordNgram(PrefixModel):
-    """An n-gram model of words that the units spell: a word counts when a space or the end has completed it.
+    """An n-gram model of words that the units spell.
 
-    A word that the model does not know counts as its `<unk>`. Several spaces are like one.
+    A word counts when a space or the end has completed it. Until then its prefix has the unigram probability of the
+    best word that goes on so, which a space replaces; otherwise prefixes that put off the space would fill the beam.
+    What is no word of the model counts as its `<unk>`, spelled by units that are equally likely; otherwise one long
+    unknown word would stand for any sentence:
+
+        ln p(w | h) = ln p(<unk> | h) + |w| unknown
+
+    A space must follow a word: as spaces are free, they would take the place of words that are hard to hear. Source:
+    Ortmanns, Ney and Eiden (1996), look-ahead in a tree of words.
 
     Args:
-        unknown: added to ln p of each unknown word, 0 or less.
+        unknown: for each unit of an unknown word, 0 or less; by default ln 1 / (V - 1).
     Raises:
         VocabularyError: units without a space, or a model none of whose words they can spell.
     """
 
-    def __init__(self, model: BackOff, units: Units, unknown: float = 0.0) -> None:
+    def __init__(self, model: BackOff, units: Units, unknown: float | None = None) -> None:
         if units.space is None:
             raise VocabularyError("words that units spell need a space among the units; give an n-gram of these units")
-        self.model, self.space, self.unknown = model, units.space, unknown
+        self.model, self.space = model, units.space
+        self.unknown = -math.log(len(units) - 1) if unknown is None else unknown
         self._spellings = Spellings(((word, number) for number, word in enumerate(model.words) if number > EOS), units)
-        if len(self._spellings.word) == 1:
+        if self._spellings.none:
             raise VocabularyError(
                 f"the units {few(map(repr, units.names[1:]), NAMED)} spell none of the words of the n-gram model, such "
                 f"as {few(map(repr, self._spellings.left_out), 3)}; write its text as the recogniser does"
             )
+        unigrams = model.trie.log_probability[1 : 1 + len(model.words)]
+        self._ahead = self._spellings.best(unigrams, otherwise=unigrams[UNKNOWN])
+        self._ahead[0] = 0.0  # no word has begun
         self.start()
 
     def start(self) -> None:
-        self._states, self._nodes = np.array([self.model.start]), np.array([0])
-        self.scores = np.zeros((1, self._spellings.child.shape[1]))
-        self._completed = self._states.copy()
+        # of each prefix: the state before its last word, the node and number of units of that, the state behind it
+        self._states, self._nodes, self._lengths = np.array([self.model.start]), np.array([0]), np.array([0])
+        self.scores, self._completed = self._read(self._states, self._nodes, self._lengths)
 
     def advance(self, sources: Ints, units: Ints) -> None:
         longer = np.flatnonzero(units)
-        states, nodes, completed = self._states[sources], self._nodes[sources], self._completed[sources]
-        scores, by = self.scores[sources], units[longer]
+        states, nodes, lengths = self._states[sources], self._nodes[sources], self._lengths[sources]
+        scores, completed, by = self.scores[sources], self._completed[sources], units[longer]
         spaces = by == self.space
         states[longer] = np.where(spaces, completed[longer], states[longer])
-        before = nodes[longer]
-        inside = np.where(before >= 0, self._spellings.child[before, by], -1)
-        nodes[longer] = np.where(spaces, 0, inside)
-        scores[longer, self.space], completed[longer] = self._word(states[longer], nodes[longer])
-        self._states, self._nodes, self._completed, self.scores = states, nodes, completed, scores
+        nodes[longer] = np.where(spaces, 0, self._spellings.child[nodes[longer], by])
+        lengths[longer] = np.where(spaces, 0, lengths[longer] + 1)
+        scores[longer], completed[longer] = self._read(states[longer], nodes[longer], lengths[longer])
+        self._states, self._nodes, self._lengths = states, nodes, lengths
+        self._completed, self.scores = completed, scores
 
-    def _word(self, states: Ints, nodes: Ints) -> tuple[Floats, Ints]:
-        """ln p of the words that end at nodes [n], and the states after them; of no word at node 0."""
-        words = np.where(nodes >= 0, self._spellings.word[nodes], -1)
-        scores, following = self.model.steps(states, np.maximum(words, UNKNOWN))
-        scores += np.where(words < 0, self.unknown, 0.0)
-        return np.where(nodes == 0, 0.0, scores), np.where(nodes == 0, states, following)
+    def _read(self, states: Ints, nodes: Ints, lengths: Ints) -> tuple[Floats, Ints]:
+        """The scores [n, V] of prefixes, and the states after their last words."""
+        child, words = self._spellings.child[nodes], self._spellings.word[nodes]
+        ahead = self._ahead[nodes] + np.where(nodes < 0, self.unknown * lengths, 0.0)
+        scores = self._ahead[child] + np.where(child < 0, self.unknown * (lengths + 1)[:, None], 0.0) - ahead[:, None]
+        of_words, following = self.model.steps(states, np.maximum(words, UNKNOWN))
+        of_words += np.where(words < 0, self.unknown * lengths, 0.0)
+        scores[:, self.space] = np.where(nodes == 0, -math.inf, of_words - ahead)
+        return scores, np.where(nodes == 0, states, following)
 
     def ends(self) -> Floats:
-        return self.scores[:, self.space] + self.model.steps(self._completed, np.full(len(self._states), EOS))[0]
+        of_words = np.where(self._nodes == 0, 0.0, self.scores[:, self.space])
+        return of_words + self.model.steps(self._completed, np.full(len(self._states), EOS))[0]
 
 
 # --- recurrent nets ---
@@ -276,7 +306,7 @@ class Lexicon(PrefixModel):
                 f"{few(map(repr, self._spellings.left_out), NAMED)}; leave these words out, or write them as the "
                 f"recogniser does"
             )
-        if len(self._spellings.word) == 1:
+        if self._spellings.none:
             raise VocabularyError("got a lexicon without words, expected at least one")
         whole = self._spellings.word >= 0
         self._allowed = self._spellings.child >= 0  # [N, V]

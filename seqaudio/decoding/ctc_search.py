@@ -67,10 +67,10 @@ class BeamSearch:
     ) -> None:
         from seqaudio.decoding import ctc_kernels
 
-        if beam < 1 or not threshold >= 0 or math.isnan(least) or not math.isfinite(alpha + beta):
+        if beam < 1 or not (threshold >= 0 and alpha >= 0) or math.isnan(least) or not math.isfinite(alpha + beta):
             raise ValueError(
                 f"beam {beam}, threshold {threshold}, least {least}, alpha {alpha}, beta {beta}: expected at least 1, "
-                f"at least 0, and finite weights"
+                f"at least 0, any number, at least 0, and any number"
             )
         self.units, self.lm, self.alpha, self.beta, self.lexicon = units, lm, alpha, beta, lexicon
         self._kernels = ctc_kernels
@@ -153,7 +153,9 @@ class BeamSearch:
         self._gains = self.beta * self._outside[:, None] * self._starts_word
         self._fused = self.beta * self._words
         if self.lm is not None:
-            self._gains += self.alpha * self.lm.scores
+            # 0 times -inf is NaN
+            ruled_out = np.full_like(self._gains, -math.inf)
+            self._gains += np.multiply(self.alpha, self.lm.scores, out=ruled_out, where=self.lm.scores > -math.inf)
             self._fused += self.alpha * self._lm_scores
         if self.lexicon is not None:
             self._gains += self.lexicon.scores
