@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import string
 from collections import defaultdict
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from conftest import ROOT
 from made_up import token_store
 from seqaudio.decoding import ctc_search
 from seqaudio.decoding.ctc_models import (
@@ -356,6 +358,18 @@ def test_a_run_of_language_modelling_is_a_language_model(tmp_path: Path) -> None
         open_language_model(tmp_path / "music_generation", units)
     with pytest.raises(VocabularyError, match="'ä' not among the words of the language model"):
         open_language_model(tmp_path / "language_modelling", Units(("<blank>", "ä")))
+
+
+# ---- the page
+
+
+def test_the_page_about_decoding_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "decoding.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for code, printed in re.findall(r"```python\n(.*?)```\n\n```text\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(code, "decoding.md", "exec"), names)
+        assert capsys.readouterr().out == printed
+    assert "word_times" in names
 
 
 # ---- arguments
