@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from seqaudio.arrow_files import Split
-from seqaudio.ngrams.kneser_ney import Floats, Ints, Unigram, best_kneser_ney
+from seqaudio.ngrams import Unigram, best_kneser_ney
+from seqaudio.ngrams.trie import Floats, Ints
 from seqaudio.store import Store
 from seqaudio.vocabulary import BOS, EOS
 

@@ -30,7 +30,8 @@ import numpy as np
 from seqaudio.errors import ArpaError, VocabularyError
 from seqaudio.files import open_plain, write_bytes
 from seqaudio.ledger import Reason
-from seqaudio.ngrams.back_off import RESERVED, BackOff, Floats, Grams, Ints
+from seqaudio.ngrams.back_off import RESERVED, BackOff, Grams
+from seqaudio.ngrams.trie import Floats, Ints
 
 MAX_BYTES = 1 << 30  # of a file: some thirty million n-grams
 MAX_ORDER = 12

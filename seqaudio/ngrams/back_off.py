@@ -9,16 +9,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from seqaudio.ngrams.trie import Floats, Ints, Trie
 from seqaudio.vocabulary import BOS, EOS
 
 UNKNOWN = 0  # id of the word for all words that the model does not know
 RESERVED = ("<unk>", "<s>", "</s>")  # the names of ids 0, 1 and 2 in ARPA files
 ROOT = 0  # the empty context
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class Grams(NamedTuple):
@@ -28,17 +25,6 @@ class Grams(NamedTuple):
     token: Ints  # [G] id of w
     log_probability: Floats  # [G] ln p(w | h)
     back_off: Floats  # [G] ln of the weight with which h w hands on to the order below, as a context
-
-
-class Trie(NamedTuple):
-    """All n-grams as M nodes, order by order from the empty one; the form in which kernels take a model."""
-
-    first: npt.NDArray[np.int32]  # [M + 1] the nodes first[i] .. first[i + 1] - 1 are the n-grams of context i
-    token: npt.NDArray[np.int32]  # [M] the last id of each, ascending within a context
-    suffix: npt.NDArray[np.int32]  # [M] its longest known suffix, by one id shorter where that is known
-    log_probability: Floats  # [M]
-    back_off: Floats  # [M]
-    highest: int  # first node of the highest order, which is a context of nothing
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seqaudio.jit import compiled
-from seqaudio.ngrams.back_off import Floats, Ints, Trie
+from seqaudio.ngrams.trie import Floats, Ints, Trie
 
 
 @compiled

@@ -15,15 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.ngrams.back_off import BackOff, Grams
+from seqaudio.ngrams.trie import Floats, Ints
 from seqaudio.vocabulary import BOS, EOS
 
 MAX_ORDER = 8  # of the n-grams among which validation chooses; on music and text more brings nothing
 MIN_DISCOUNT = 0.01  # positive in every class, so that every token keeps a probability
 HALVINGS = 14  # of the interval of a discount: its place is found to a part in 16,000
 MAX_ROUNDS = 100  # of tuning; some ten are usual
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class Unigram:
