@@ -77,6 +77,8 @@ BOUNDS: dict[str, Bounds] = {
     "spread": Bounds(0, 1_000_000_000),
     "segments": Bounds(1, 1_000_000_000),
     "lanes": Bounds(1, 100_000),
+    # n-grams
+    "order": Bounds(1, 8),
     # models
     "layers": Bounds(1, 1_000),
     "ForecastModelOptions.layers": Bounds(0, 1_000),  # a window_mlp with 0 is a linear map

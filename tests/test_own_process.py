@@ -28,6 +28,7 @@ GOOD = {
     "compare": ("{word_run}", "accuracy"),
     "judge": ("{tunes} --beside {tunes}", "30 pieces are judged beside 30"),
     "probe": ("{word_run} {words}", "KeywordModel: "),
+    "ngram": ("{text} --words --out {new}.arpa", "{new}.arpa: order 5 over words, 15 n-grams of 2 words"),
     "doctor": ("", "wrote a note and read it back"),
     "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
 }
@@ -54,6 +55,7 @@ BAD = {
     "compare": ("{new}", "{new}"),
     "alarms": ("{new} --positives {word} --background {word} --out {new}", "no such folder"),
     "probe": ("{word_run} {new}", "no such folder"),
+    "ngram": ("{words} --out {new}.arpa", "has no texts in the train split"),
     "demo": ("--out {tunes}", "not a demo"),
 }
 BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can be given
@@ -63,6 +65,7 @@ BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can 
 def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) -> dict[str, Path]:
     soundfile.write(tmp_path / "word.wav", spoken(0, 0, 0), RATE)
     soundfile.write(tmp_path / "take.wav", np.pad(spoken(0, 0, 0), RATE), RATE)
+    (tmp_path / "text.txt").write_text("yes no yes\n" * 20)
     return {
         "words": word_store,
         "word_run": word_run,
@@ -70,6 +73,7 @@ def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) 
         "tune": tune_folder / "tune00.mid",
         "word": tmp_path / "word.wav",
         "take": tmp_path / "take.wav",
+        "text": tmp_path / "text.txt",
         "new": tmp_path / "new",
     }
 

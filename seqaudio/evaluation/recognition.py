@@ -13,8 +13,8 @@ from seqaudio.batching.transcribed import Transcribed
 from seqaudio.decoding.greedy import best_path, collapse
 from seqaudio.evaluation.edits import error_rate
 from seqaudio.evaluation.metrics import MAX_STEPS
-from seqaudio.evaluation.ngram import Unigram, best_kneser_ney
 from seqaudio.models.recogniser import Recogniser
+from seqaudio.ngrams import Unigram, best_kneser_ney
 from seqaudio.transcripts import Spelling
 from seqaudio.vocabulary import BOS, EOS
 
