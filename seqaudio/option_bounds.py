@@ -177,6 +177,7 @@ BOUNDS: dict[str, Bounds] = {
     "keyword_epochs": Bounds(1, 1_000_000),
     "chorale_epochs": Bounds(1, 1_000_000),
     "count": Bounds(1, 10_000),
+    "strings": Bounds(0, 100_000),
     "tries": Bounds(1, 10_000),
     "max_events": Bounds(1, 10_000_000),
     "bars": Bounds(1, 10_000),
