@@ -80,7 +80,9 @@ def main(config: Config) -> None:
         check=lambda top: check_samples(top / "recordings", SAMPLES_SHA256),
     )
     items = list_items(config.source, config.leave_out, config.validate_on)
-    strings = Strings.of([item for item in items if item.split], config.strings, config.seed) if config.strings else None
+    strings = (
+        Strings.of([item for item in items if item.split], config.strings, config.seed) if config.strings else None
+    )
     store = build_speech_store(
         config,
         items if strings is None else strings.items,

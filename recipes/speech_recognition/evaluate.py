@@ -1,21 +1,29 @@
 """Evaluate a trained speech recogniser on a split: word and character errors, a table of them, an alignment.
 
     recipes/speech_recognition/evaluate.py --run runs/an4 --split test
+    recipes/speech_recognition/evaluate.py --run runs/an4 --beam 50 --lm words.arpa --tune
+    recipes/speech_recognition/evaluate.py --run runs/an4 --beam 50 --lm words.arpa --split test
 
+With --beam the errors of a beam search stand beside those of greedy decoding. --tune chooses the weights of language
+model and words on validation and keeps them in the run, for this language model and lexicon; the test only uses them.
 The store may be a test set of its own, without training rows. Each use of the test split adds a line to the run's
 `test_reads.tsv`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from seqaudio.batching.transcribed import transcribed
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
+from seqaudio.decoding.beam_options import BeamOptions
+from seqaudio.decoding.ctc_decoder import Beam, keep_tuned
 from seqaudio.decoding.transcription import recogniser_of, spelling_of
+from seqaudio.errors import OptionError
+from seqaudio.evaluation.beam import beam_texts, tune, tuned_as, with_beam
 from seqaudio.evaluation.error_report import ErrorReport
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
 from seqaudio.evaluation.recognition import hear, metrics_of, reached, text_baselines
@@ -34,18 +42,33 @@ class Config:
     split: Literal["valid", "test"] = "valid"  # to evaluate on
     texts: Path | None = None  # also write a table of every recording: its id, its text, what was recognised
     json: bool = False  # print one JSON object instead of text
+    tune: bool = False  # choose --alpha and --beta on validation, and keep them in the run; needs --beam
+    search: BeamOptions = field(default_factory=BeamOptions)  # beside greedy decoding
 
 
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
+    config.search.check()
+    if config.tune and (not config.search.beam or config.split != "valid"):
+        raise OptionError("--tune needs --beam, such as --beam 50, and --split valid; the test uses what it chose")
     folder, store = open_run(config.run, "speech_recognition", ("features", "audio"), config.store)
     spelling, model = spelling_of(folder, with_lexicon=True), recogniser_of(folder)
     recordings = transcribed(store, store[config.split], spelling)
 
+    beam = Beam.opened(spelling, config.search) if config.search.beam else None
     heard = hear(model, recordings)
-    report = ErrorReport.of(recordings, heard.texts)
-    metrics = metrics_of(recordings, heard, heard.texts)
-    details = report.as_json()
+    texts, metrics = heard.texts, metrics_of(recordings, heard, heard.texts)
+    searched = {}
+    if beam is not None:
+        if config.tune:
+            keep_tuned(folder, tuned_as(tune(recordings, heard, beam), beam, len(texts)))
+        weights = beam.weights(folder, config.search)
+        texts = beam_texts(heard, spelling, beam, weights)
+        rates = metrics_of(recordings, heard, texts)
+        metrics |= {f"beam_{name}": rates[name] for name in ("wer", "cer", "per") if name in rates}
+        searched = {"beam": beam.about() | weights._asdict()}
+    report = ErrorReport.of(recordings, texts)
+    details = report.as_json() | searched
 
     baselines = {}
     known = store_of_baselines(folder, store)
@@ -67,6 +90,8 @@ def main(config: Config) -> None:
         f"{config.split} {reached(metrics, spelling)}; "
         f"{describe_baselines(baselines, metric) or 'no baselines'}{lost_to(metrics, baselines, metric)}"
     )
+    if beam is not None:
+        print(f"beam of {beam.width}, alpha {weights.alpha:g}, beta {weights.beta:g}: {with_beam(metrics)}")
     print("\n".join(report.lines()))
     print(f"alignment: {picture}")
 

@@ -2,10 +2,12 @@
 
 Example: seqaudio transcribe runs/an4 hello.wav folder/of/recordings --json --words
          seqaudio transcribe runs/an4 talk.flac --srt > talk.srt
+         seqaudio transcribe runs/an4 talk.flac --beam 50 --lm words.arpa --json --nbest 5
          arecord -f S16_LE -r 16000 -c 1 | seqaudio transcribe runs/live - --stream
 
 The run is one of speech_recognition. Long recordings are cut at pauses, so memory does not grow. With --stream, for
-models of one direction, words are printed as they are heard, and each pause ends a line.
+models of one direction, words are printed as they are heard, and each pause ends a line. With --beam a prefix beam
+search finds the text of each segment, with a language model and a lexicon where these are given, once it has ended.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import tyro
 from seqaudio.audio.live import STDIN, LiveOptions, open_live
 from seqaudio.cli.outputs import folder_files
 from seqaudio.cli.recognize import list_files
+from seqaudio.decoding.beam_options import BeamOptions
 from seqaudio.errors import AudioError, OptionError, SeqAudioError
 from seqaudio.files import json_text, write_bytes
 from seqaudio.interruption import Interrupted, number_of
@@ -45,7 +48,9 @@ class Config:
     out: Path | None = None  # write a file for each recording into this folder: its name with .txt, .json, .srt, .vtt
     force: bool = False  # replace files in --out
     stream: bool = False  # print words as they are heard; needs a model of one direction
+    nbest: int = 1  # hypotheses of each utterance in --json, best first, with their scores; needs --beam
     max_seconds: float = 36_000.0  # longer recordings are refused
+    search: BeamOptions = field(default_factory=BeamOptions)  # by which the text is found
     sound: LiveOptions = field(default_factory=LiveOptions)  # where the sound of --stream comes from
 
 
@@ -56,10 +61,14 @@ def main(config: Config) -> None:
     files = [] if live else list_files(config.files)
     outputs = {} if config.out is None else _outputs(config, files)
 
-    from seqaudio.decoding.transcription import Transcriber
+    from seqaudio.decoding.ctc_decoder import beam_decoder
+    from seqaudio.decoding.transcription import Transcriber, spelling_of
     from seqaudio.run_folder import RunFolder
 
-    transcriber = Transcriber(RunFolder(config.run), streaming=config.stream)
+    run, decode = RunFolder(config.run), None
+    if config.search.beam:
+        decode = beam_decoder(run, spelling_of(run), config.search, config.nbest)
+    transcriber = Transcriber(run, streaming=config.stream, decode=decode)
     if config.stream:
         _stream(config, transcriber, None if config.sound.microphone is not None else config.files[0])
         return
@@ -85,6 +94,9 @@ def _check(config: Config) -> None:
     chosen = [f"--{name}" for name in ("json", "srt", "vtt") if getattr(config, name)]
     if len(chosen) > 1:
         raise OptionError(f"{' and '.join(chosen)} exclude each other; give one of them")
+    config.search.check()
+    if config.nbest > 1 and not (config.json and config.search.beam):
+        raise OptionError(f"--nbest {config.nbest} needs --beam, such as --beam 50, and --json")
     if not config.stream:
         if config.sound.microphone is not None or STDIN in config.files:
             raise OptionError("a microphone and stdin are for --stream; give it, or files")
@@ -144,7 +156,7 @@ def _written(config: Config, file: Path, utterances: list[Utterance]) -> str:
     if config.json:
         seconds = utterances[-1].end if utterances else 0.0
         found = {"path": str(file), "text": text, "seconds": round(seconds, 3)}
-        return json_text(found | {"utterances": [_object(each, config.words) for each in spoken]}) + "\n"
+        return json_text(found | {"utterances": [_object(each, config) for each in spoken]}) + "\n"
     if config.words:
         return "".join(f"{_name(config, file)}{_line(word)}\n" for word in words)
     return f"{_name(config, file)}{visible(text)}\n"
@@ -159,12 +171,17 @@ def _line(word: Word) -> str:
     return f"{word.start:.2f}\t{word.end:.2f}\t{visible(word.text)}"
 
 
-def _object(utterance: Utterance, with_words: bool) -> dict[str, Any]:
+def _object(utterance: Utterance, config: Config) -> dict[str, Any]:
     """An utterance as JSON tells it."""
     found: dict[str, Any] = {"start": round(utterance.start, 3), "end": round(utterance.end, 3), "text": utterance.text}
-    if with_words:
+    if config.words:
         found["words"] = [
             {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in utterance.words
+        ]
+    if config.nbest > 1:
+        found["hypotheses"] = [
+            {"text": each.text, "score": each.score, "acoustic": each.acoustic, "lm": each.lm, "words": each.words}
+            for each in utterance.hypotheses
         ]
     return found
 
@@ -186,7 +203,7 @@ def _stream(config: Config, transcriber: Transcriber, source: Path | None) -> No
         try:
             for utterance in transcriber.utterances(sound, tell):
                 if config.json and utterance.words:
-                    print(json_text(_object(utterance, config.words)), flush=True)
+                    print(json_text(_object(utterance, config)), flush=True)
                 elif plain and utterance.words:
                     print(flush=True)
         except KeyboardInterrupt as interrupt:

@@ -195,7 +195,7 @@ class WordNgram(PrefixModel):
         if self._spellings.none:
             raise VocabularyError(
                 f"the units {few(map(repr, units.names[1:]), NAMED)} spell none of the words of the n-gram model, such "
-                f"as {few(map(repr, self._spellings.left_out), 3)}; write its text as the recogniser does"
+                f"as {few(map(repr, self._spellings.left_out), 3)}; make it by seqaudio ngram TEXT --like RUN --words"
             )
         unigrams = model.trie.log_probability[1 : 1 + len(model.words)]
         self._ahead = self._spellings.best(unigrams, otherwise=unigrams[UNKNOWN])
@@ -352,7 +352,7 @@ class Lexicon(PrefixModel):
 def open_language_model(path: Path, units: Units) -> PrefixModel:
     """The language model of an ARPA file, over the units or over words, or of a run of language_modelling.
 
-    An n-gram model that knows every unit is taken for one of units. A net that knows the line end, which is not among
+    An n-gram model that knows the space is taken for one of units. A net that knows the line end, which is not among
     the units, has learned from a text whose lines are utterances.
 
     Raises:
@@ -366,7 +366,7 @@ def open_language_model(path: Path, units: Units) -> PrefixModel:
         mark = "\n" if "\n" in run.vocabulary and "\n" not in units.names else None
         return RecurrentText(run.model().eval(), run.vocabulary, units, mark)
     model = read_arpa(path)
-    if units.space is None or all(name in model for name in units.names[1:]):
+    if units.space is None or SPACE in model:  # a space is no word
         return UnitNgram(model, units)
     return WordNgram(model, units)
 
@@ -377,6 +377,6 @@ def _known(units: Units, names: BackOff | Vocabulary, whose: str) -> list[int]:
     if strangers:
         raise VocabularyError(
             f"{few(map(repr, strangers), NAMED)} not among the words of {whose}, which needs every unit of the "
-            f"recogniser; make it of a text in the recogniser's units"
+            f"recogniser; make it by seqaudio ngram TEXT --like RUN"
         )
     return [names.index(name) for name in units.names[1:]]

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from seqaudio.decoding.greedy import PathCollapser, Placed, best_path, collapse
+from seqaudio.decoding.ctc_decoder import Decoded, greedy
+from seqaudio.decoding.ctc_search import Hypothesis
+from seqaudio.decoding.greedy import PathCollapser, Placed
 from seqaudio.decoding.pauses import PauseCutter, Piece
 from seqaudio.errors import OptionError, RunError
 from seqaudio.features.extraction import extract_frames
@@ -30,8 +32,7 @@ MOST = 2.0  # times that length: a segment without a pause is cut, for a model t
 
 APART: Seconds = 0.6  # two characters so far apart are not of one word, even where no space was recognised
 
-# log-probabilities of a segment [J, V] -> its units with their steps
-Decoder = Callable[[np.ndarray], Sequence[Placed]]
+Decoder = Callable[[np.ndarray], Decoded]  # of the log-probabilities of a segment [J, V]
 
 
 def spelling_of(run: RunFolder, with_lexicon: bool = False) -> Spelling:
@@ -58,11 +59,6 @@ def recogniser_of(run: RunFolder) -> Recogniser:
     return model
 
 
-def greedy(log_probabilities: np.ndarray) -> list[Placed]:
-    """The units of the best path."""
-    return collapse(best_path(log_probabilities))
-
-
 class Word(NamedTuple):
     """A word, or a phone where these are the units, and when it was heard."""
 
@@ -77,10 +73,14 @@ class Utterance(NamedTuple):
     words: tuple[Word, ...]
     start: Seconds
     end: Seconds
+    hypotheses: tuple[Hypothesis, ...] = ()  # of a beam search, best first
 
     @property
     def text(self) -> str:
         return SPACE.join(word.text for word in self.words)
+
+
+_Found = tuple[Sequence[Word], tuple[Hypothesis, ...]]  # of a segment
 
 
 class Transcriber:
@@ -89,7 +89,8 @@ class Transcriber:
     Args:
         run: of the recipe speech_recognition.
         streaming: refuse a model that needs whole recordings.
-        decode: finds the units of a segment; None is greedy decoding, by which words come while a segment goes on.
+        decode: finds the units of a whole segment, such as a `BeamDecoder`; None is greedy decoding, by which the words
+            of a causal model come while a segment goes on.
     Raises:
         RunError: another run.
         OptionError: a model or features that need whole recordings, with `streaming`.
@@ -108,7 +109,7 @@ class Transcriber:
         longest = run.input_fact("longest_seconds", float | None)
         self.least = min(LEAST, longest or LEAST)
         self.step_seconds = self.model.subsampling * self.settings.hop_samples / self.settings.sample_rate
-        self.incremental = self.model.causal and _streams(self.settings)
+        self.incremental = decode is None and self.model.causal and _streams(self.settings)
         if streaming and not self.model.causal:
             raise OptionError(
                 f"{run.path}: its model needs whole recordings; leave out --stream, or train with --no-bidirectional"
@@ -136,8 +137,8 @@ class Transcriber:
                 segment.push(np.concatenate(waiting), tell)
                 waiting = []
             if piece.ends:
-                words = segment.finish(tell) if piece.sounds else ()
-                yield Utterance(tuple(words), segment.start, (piece.start + len(piece.samples)) / rate)
+                words, hypotheses = segment.finish(tell) if piece.sounds else ((), ())
+                yield Utterance(tuple(words), segment.start, (piece.start + len(piece.samples)) / rate, hypotheses)
                 segment, waiting = None, []
 
 
@@ -163,14 +164,16 @@ class _Segment:
     def __init__(self, of: Transcriber, start: int) -> None:
         self.of = of
         self.start = start / of.settings.sample_rate
-        self.words = _WordBuilder(of.spelling, of.step_seconds, self.start)
+        # a search has decided where words end
+        apart = APART if of.decode is None else None
+        self.words = _WordBuilder(of.spelling, of.step_seconds, self.start, apart)
 
     def push(self, samples: np.ndarray, tell: Callable[[Word], None]) -> None:
         """Take the next samples [n]."""
         raise NotImplementedError
 
-    def finish(self, tell: Callable[[Word], None]) -> Sequence[Word]:
-        """All words of the segment, after its last sample."""
+    def finish(self, tell: Callable[[Word], None]) -> _Found:
+        """All words of the segment, after its last sample, and the hypotheses of a search."""
         raise NotImplementedError
 
 
@@ -185,19 +188,19 @@ class _Whole(_Segment):
         self.parts.append(samples)
 
     @torch.inference_mode()
-    def finish(self, tell: Callable[[Word], None]) -> Sequence[Word]:
+    def finish(self, tell: Callable[[Word], None]) -> _Found:
         samples = np.concatenate(self.parts)
         if not self.of.settings.frames(len(samples)):
-            return ()
+            return (), ()
         frames = torch.from_numpy(extract_frames(samples, self.of.settings))
         log_probabilities, _, _ = self.of.model(frames[:, None])
-        decode = self.of.decode or greedy
-        self.words.take(decode(log_probabilities[:, 0].numpy()), tell)
-        return self.words.finish(tell)
+        decoded = (self.of.decode or greedy)(log_probabilities[:, 0].numpy())
+        self.words.take(decoded.units, tell)
+        return self.words.finish(tell), decoded.hypotheses
 
 
 class _Streamed(_Segment):
-    """A segment for a causal model, which takes it as it comes."""
+    """A segment for a causal model with greedy decoding, which takes it as it comes."""
 
     def __init__(self, of: Transcriber, start: int) -> None:
         super().__init__(of, start)
@@ -205,18 +208,14 @@ class _Streamed(_Segment):
         self.frames = torch.zeros(0, of.settings.size)  # of a step that is not complete
         self.state: RecogniserState | None = None
         self.path = PathCollapser()
-        self.matrices: list[np.ndarray] = []  # of all steps, for another decoder than greedy
 
     def push(self, samples: np.ndarray, tell: Callable[[Word], None]) -> None:
         self._hear(self.extractor.push(samples), tell)
 
-    def finish(self, tell: Callable[[Word], None]) -> Sequence[Word]:
+    def finish(self, tell: Callable[[Word], None]) -> _Found:
         self._hear(self.extractor.finish(), tell)
-        if self.of.decode is None:
-            self.words.take(self.path.finish(), tell)
-        elif self.matrices:
-            self.words.take(self.of.decode(np.concatenate(self.matrices)), tell)
-        return self.words.finish(tell)
+        self.words.take(self.path.finish(), tell)
+        return self.words.finish(tell), ()
 
     @torch.inference_mode()
     def _hear(self, frames: torch.Tensor, tell: Callable[[Word], None]) -> None:
@@ -226,18 +225,15 @@ class _Streamed(_Segment):
         if not whole:
             return
         log_probabilities, _, self.state = self.of.model(frames[:whole, None], None, self.state)
-        matrix = log_probabilities[:, 0].numpy()
-        if self.of.decode is None:
-            self.words.take(self.path.push(matrix), tell)
-        else:
-            self.matrices.append(matrix)
+        self.words.take(self.path.push(log_probabilities[:, 0].numpy()), tell)
 
 
 class _WordBuilder:
     """Joins units with their steps to words with their times."""
 
-    def __init__(self, spelling: Spelling, step: Seconds, start: Seconds) -> None:
+    def __init__(self, spelling: Spelling, step: Seconds, start: Seconds, apart: Seconds | None) -> None:
         self.spelling = spelling
+        self.apart = apart  # a gap from which on two characters are not of one word
         self.step = step
         self.start = start
         self.word: list[Placed] = []  # characters of a word that is not complete
@@ -247,7 +243,8 @@ class _WordBuilder:
         """Take the next units; tells every word that they complete."""
         of_characters = self.spelling.settings.units == "characters"
         for placed in units:
-            if self.word and (placed.first - self.word[-1].last) * self.step >= APART:
+            gap = (placed.first - self.word[-1].last) * self.step if self.word else 0.0
+            if self.apart is not None and gap >= self.apart:
                 self._end(tell)
             if of_characters and self.spelling.vocabulary[placed.unit] == SPACE:
                 self._end(tell)
