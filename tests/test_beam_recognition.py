@@ -10,6 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from test_speech_recognition import NAMES, RECIPE, SENTENCES, sentence
+from test_speech_recognition import live_run as live_run  # fixtures
+from test_speech_recognition import long_recording as long_recording
+from test_speech_recognition import run as run
+from test_speech_recognition import sentences as sentences
+from test_speech_recognition import store as store
 
 from conftest import RATE, Command, assert_refused
 from seqaudio.batching.transcribed import transcribed
@@ -20,12 +26,6 @@ from seqaudio.evaluation.recognition import hear
 from seqaudio.ngrams import read_arpa
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
-from test_speech_recognition import NAMES, RECIPE, SENTENCES, sentence
-from test_speech_recognition import live_run as live_run  # fixtures
-from test_speech_recognition import long_recording as long_recording
-from test_speech_recognition import run as run
-from test_speech_recognition import sentences as sentences
-from test_speech_recognition import store as store
 
 
 @pytest.fixture(scope="module")
