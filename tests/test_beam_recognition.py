@@ -146,6 +146,14 @@ def test_weights_are_tuned_on_validation_and_used_on_the_test(
     assert "nothing was tuned for this language model" in other.stderr, "weights belong to a model's content"
 
 
+def test_texts_in_blocks_are_those_of_whole_recordings(command: Command, live_run: Path) -> None:
+    done = command(f"{RECIPE}/evaluate.py", "--run", live_run, "--streamed", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["details"]["streamed_otherwise"] == 0
+    assert "cer" in found["metrics"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

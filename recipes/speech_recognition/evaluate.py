@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from seqaudio.batching.transcribed import transcribed
 from seqaudio.cli.as_json import print_evaluation
@@ -26,7 +26,7 @@ from seqaudio.errors import OptionError
 from seqaudio.evaluation.beam import beam_texts, tune, tuned_as, with_beam
 from seqaudio.evaluation.error_report import ErrorReport
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
-from seqaudio.evaluation.recognition import hear, metrics_of, reached, text_baselines
+from seqaudio.evaluation.recognition import hear, hear_in_blocks, metrics_of, reached, text_baselines
 from seqaudio.evaluation.recognition_figure import alignment_figure
 from seqaudio.evaluation.results import record_test
 from seqaudio.features.settings import FeatureSettings
@@ -42,6 +42,7 @@ class Config:
     split: Literal["valid", "test"] = "valid"  # to evaluate on
     texts: Path | None = None  # also write a table of every recording: its id, its text, what was recognised
     json: bool = False  # print one JSON object instead of text
+    streamed: bool = False  # also block by block, as in a stream: how many texts differ; needs a model of one direction
     tune: bool = False  # choose --alpha and --beta on validation, and keep them in the run; needs --beam
     search: BeamOptions = field(default_factory=BeamOptions)  # beside greedy decoding
 
@@ -58,7 +59,7 @@ def main(config: Config) -> None:
     beam = Beam.opened(spelling, config.search) if config.search.beam else None
     heard = hear(model, recordings)
     texts, metrics = heard.texts, metrics_of(recordings, heard, heard.texts)
-    searched = {}
+    searched: dict[str, Any] = {}
     if beam is not None:
         if config.tune:
             keep_tuned(folder, tuned_as(tune(recordings, heard, beam), beam, len(texts)))
@@ -67,6 +68,9 @@ def main(config: Config) -> None:
         rates = metrics_of(recordings, heard, texts)
         metrics |= {f"beam_{name}": rates[name] for name in ("wer", "cer", "per") if name in rates}
         searched = {"beam": beam.about() | weights._asdict()}
+    if config.streamed:
+        pairs = zip(hear_in_blocks(model, recordings), heard.texts, strict=True)
+        searched |= {"streamed_otherwise": sum(streamed != whole for streamed, whole in pairs)}
     report = ErrorReport.of(recordings, texts)
     details = report.as_json() | searched
 
@@ -92,6 +96,8 @@ def main(config: Config) -> None:
     )
     if beam is not None:
         print(f"beam of {beam.width}, alpha {weights.alpha:g}, beta {weights.beta:g}: {with_beam(metrics)}")
+    if config.streamed:
+        print(f"streamed: another text of {searched['streamed_otherwise']} of {len(texts):,} recordings")
     print("\n".join(report.lines()))
     print(f"alignment: {picture}")
 

@@ -66,7 +66,8 @@ class ErrorReport:
         counts = first.edits
         right = sum(not edits.errors for edits in counts)
         lines.append(
-            f"  {right:,} of {len(counts):,} recordings ({100 * right / max(len(counts), 1):.1f} %) without one"
+            f"  {right:,} of {len(counts):,} recordings ({100 * right / max(len(counts), 1):.1f} %) without one: "
+            f"sentence errors {100 * (1 - right / max(len(counts), 1)):.2f} %"
         )
         if found := first.confusions(COMMONEST):
             lines.append("commonest errors: " + ", ".join(f"{_named(pair)} {count:,}" for pair, count in found))

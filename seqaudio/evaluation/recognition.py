@@ -10,7 +10,7 @@ import torch
 
 from seqaudio.batching import PaddedBatches
 from seqaudio.batching.transcribed import Transcribed
-from seqaudio.decoding.greedy import best_path, collapse
+from seqaudio.decoding.greedy import PathCollapser, Placed, best_path, collapse
 from seqaudio.evaluation.edits import error_rate
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.models.recogniser import Recogniser
@@ -50,6 +50,25 @@ def hear(model: Recogniser, recordings: Transcribed, device: torch.device | str 
     spelling = recordings.spelling
     texts = (spelling.text(placed.unit for placed in collapse(best_path(matrix))) for matrix in matrices)
     return Heard(matrices, nats, units, tuple(texts))
+
+
+@torch.no_grad()
+def hear_in_blocks(model: Recogniser, recordings: Transcribed, steps: int = 10) -> tuple[str, ...]:
+    """The texts of recordings by greedy decoding, each in blocks of so many steps, as in a stream.
+
+    Raises OptionError for a model that needs whole recordings. Leaves the model in evaluation mode.
+    """
+    model.eval()
+    size, texts = steps * model.subsampling, []
+    for row in range(len(recordings.rows)):
+        frames, state, path = recordings([row], 0).inputs, model.initial_state(1), PathCollapser()
+        units: list[Placed] = []
+        for start in range(0, len(frames) // model.subsampling * model.subsampling, size):
+            block = frames[start : start + size]
+            log_probabilities, _, state = model(block, None, state)
+            units += path.push(log_probabilities[:, 0].numpy())
+        texts.append(recordings.spelling.text(placed.unit for placed in (*units, *path.finish())))
+    return tuple(texts)
 
 
 def recognition_metrics(
