@@ -27,6 +27,11 @@ def test_the_readme_shows_commands() -> None:
     assert all(line.startswith("seqaudio ") for line in SHELL)
 
 
+def trained_by(run: str) -> str:
+    """The recipe by which the README trains a run."""
+    return next(line.split()[2] for line in SHELL if line.startswith("seqaudio train ") and f"--run {run}" in line)
+
+
 @pytest.mark.parametrize("line", SHELL)
 def test_every_readme_command_is_understood(line: str) -> None:
     _, name, *rest = shlex.split(line)
@@ -35,7 +40,7 @@ def test_every_readme_command_is_understood(line: str) -> None:
     elif name == "train":
         module = load(recipes("train.py")[rest.pop(0)])
     elif name == "evaluate":
-        module = load(recipes("evaluate.py")["keyword_recognition"])
+        module = load(recipes("evaluate.py")[trained_by(rest[0])])
         rest = ["--run", *rest]
     else:
         assert name in COMMANDS
