@@ -51,7 +51,7 @@ def test_files_are_there_and_small() -> None:
 
 def test_figures_and_the_training_of_a_run(tune_run: Path, tune_folder: Path) -> None:
     run = RunFolder(tune_run)
-    words = shlex.split(gallery.training_command(run, "tunes"))
+    words = shlex.split(gallery.training_command(run, "tunes", {}))
     assert words[:7] == ["seqaudio", "train", "music_generation", "--store", "stores/tunes", "--run", "runs/tunes"]
     assert words[words.index("--hidden-size") + 1] == str(run.config["settings"]["hidden_size"])
     assert "--learned-state" not in words, "an option that has its default"

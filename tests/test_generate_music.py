@@ -102,7 +102,23 @@ def test_older_runs_generate_as_they_did(tune_run: Path, tmp_path: Path) -> None
 
 def test_a_piece_that_is_cut_is_told(tune_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tune_run, tmp_path / "x.mid", max_events=40, bars=30)
-    assert "warning: a piece was cut off at --max-events 40, before its last bar" in capsys.readouterr().err
+    done = capsys.readouterr()
+    assert "warning: a piece was cut off at --max-events 40, before its last bar" in done.err
+    assert "give fewer --bars" in done.err
+    assert "cut off: bars 30 (" in done.out and "guaranteed" not in done.out
+
+
+def test_a_form_in_which_no_bar_returns_claims_no_share(
+    tune_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tune_run, tmp_path / "x.mid", bars=4, form="ABCD")
+    assert "form ABCD (no bars that return)" in capsys.readouterr().out
+
+
+def test_a_long_form_is_told_in_short() -> None:
+    assert generate.shortened("1-8 1-8") == "1-8 1-8"
+    told = generate.shortened(" ".join(["1-2"] * 500))
+    assert told.count("1-2") == generate.FORM_RUNS and told.endswith(" ...")
 
 
 def test_a_model_that_n_grams_beat_is_told(tune_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,6 +154,7 @@ def test_damaged_figures_are_one_line(tune_run: Path, tmp_path: Path, command: C
         (("--bars", "0"), "--bars 0, expected 1 to 10,000"),
         (("--tempo", "0"), "--tempo 0.0, expected 4 to 1,000"),
         (("--program", "128"), "--program 128, expected 0 to 127"),
+        (("--primer-events", "9"), "--primer-events shortens a primer; give one by --primer"),
         (("--metre", "6"), "--metre '6', expected a time signature such as 3/4 or 6/8"),
         (("--metre", "5/7"), "--metre '5/7', expected a time signature"),
         (("--metre", "7/64"), "--metre 7/64: bars cannot write its bars; try 4/4 or 3/4"),
@@ -148,3 +165,8 @@ def test_wishes_that_make_no_sense_are_refused(
 ) -> None:
     assert_refused(command("seqaudio", "generate", tune_run, "--out", tmp_path / "x.mid", *options), words)
     assert not (tmp_path / "x.mid").exists()
+
+
+def test_zero_is_a_value_of_an_option_that_is_refused(command: Command, tune_run: Path) -> None:
+    done = command("seqaudio", "generate", tune_run, "--live", "--max-copied", "0")
+    assert_refused(done, "--max-copied is for files", "leave one of them out")

@@ -210,3 +210,12 @@ def test_new_voices_keep_to_the_key(command: Command, chorale_run: Path, tmp_pat
     assert [(key.sharps, key.minor) for key in made.key_signatures] == [(4, False)]
     assert f"guaranteed by the mask: key E major (100 % of {len(new):,} new notes)" in done.stdout
     assert_refused(command("seqaudio", "harmonize", chorale_run, *out, "--key", "H major"), "--key 'H major'")
+
+
+def test_the_melody_is_not_replaced(command: Command, chorale_run: Path, tmp_path: Path) -> None:
+    melody = tmp_path / "melody.mid"
+    write_midi(four_parts(3), melody)
+    before = melody.read_bytes()
+    done = command("seqaudio", "harmonize", chorale_run, melody, "--out", tmp_path / "." / "melody.mid", "--force")
+    assert_refused(done, "the file that is read", "choose another name")
+    assert melody.read_bytes() == before

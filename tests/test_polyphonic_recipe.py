@@ -329,9 +329,15 @@ def test_a_roll_goes_on_from_a_primer(command: Command, run: Path, tmp_path: Pat
     long = NoteSequence.from_columns([0], [480 * 12], [60])
     write_midi(long, tmp_path / "primer.mid")
     assert_refused(command("seqaudio", "generate", run, *out, "--bars", "2", "--force"), "12 quarters", "--bars")
+    write_midi(NoteSequence.from_columns([0, 480], [480, 960], [36, 38], is_drum=True), tmp_path / "primer.mid")
+    assert_refused(command("seqaudio", "generate", run, *out, "--force"), "has no notes that roll can represent")
 
 
-@pytest.mark.parametrize("options", [("--metre", "3/4"), ("--wild",), ("--max-events", "9"), ("--primer-events", "3")])
+@pytest.mark.parametrize(
+    "options",
+    [("--metre", "3/4"), ("--wild",), ("--max-events", "9"), ("--primer-events", "3"), ("--program", "0"),
+     ("--max-copied", "0")],
+)  # fmt: skip
 def test_options_of_tokens_are_refused_for_rolls(
     command: Command, run: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:

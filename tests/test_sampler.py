@@ -95,6 +95,12 @@ def test_tied_weights_and_conditions_that_are_asked_for_are_sampled_with(make: A
     assert (told - plain).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "peephole_lstm"])
+@pytest.mark.parametrize("make", [events, phrases])
+def test_nets_with_variational_dropout_are_sampled_from(make: Any, cell: str) -> None:
+    assert_same_steps(make(cell, variational=True, weight_dropout=0.3), ids(), 1e-5)
+
+
 def test_what_stood_bars_earlier_is_seen() -> None:
     tokens = torch.randint(BAR, 15, (150, 3), generator=torch.Generator().manual_seed(2))  # many bars and steps
     model = phrases("gru")

@@ -1,6 +1,6 @@
 """Compose the pieces of docs/gallery.md from trained runs, and write the page, its pictures and its sounds.
 
-    python docs/pages/gallery.py --jigs runs/jigs --style runs/ocarolan --filling runs/filling \\
+    python docs/pages/gallery.py --tunes runs/tunes --style runs/ocarolan --filling runs/filling \\
         --chorales runs/chorales --rolls runs/jsb
 
 Each command on the page is run as it stands there, in a folder where the runs have the names of the page. Pieces are
@@ -17,7 +17,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,8 @@ HEAD = """# Gallery
 
 Written by `python docs/pages/gallery.py`; no piece is chosen by ear. Each command on this page is what made its pieces,
 and they are those of seeds 1, 2 and 3; picture and sound are of seed 1. Sounds are the first {seconds:g} seconds, mono
-at {rate:,} Hz; `--wav` writes the whole piece in stereo.
+at {rate:,} Hz; `--wav` writes the whole piece in stereo. The commands write into a folder
+`pieces`, which has to be there.
 
 Columns: tempo in quarters a minute, the most notes that sound together, how surprising the piece is to the model that
 wrote it (`seqaudio score`), and the longest run of quarters that also stands in one of its training pieces, in any key.
@@ -71,7 +72,7 @@ wrote it (`seqaudio score`), and the longest run of quarters that also stands in
 class Config:
     """The run folders, and the folder of the page."""
 
-    jigs: Path  # of music_generation, on jigs
+    tunes: Path  # of music_generation, on folk tunes
     style: Path  # of music_generation, begun from another run, on few tunes
     filling: Path  # of music_generation, trained with --fill
     chorales: Path  # of music_generation, on the representation chorale
@@ -95,12 +96,12 @@ class Section:
 
 SECTIONS = (
     Section(
-        "A jig",
-        "Tokens of bars, a net that looks back 1, 2, 4 and 8 bars.",
-        "jigs",
-        "seqaudio prepare midi_folder --source FOLDER_OF_JIGS --out stores/jigs",
-        f"seqaudio generate runs/jigs --out pieces/jig.mid --bars 16 --instruments piano {COUNT}",
-        "jig",
+        "A folk tune",
+        "Tokens of bars, a net that looks back 1, 2, 4 and 8 bars; which bars return is drawn from the training pieces.",
+        "tunes",
+        "seqaudio prepare midi_folder --source NOTTINGHAM --out stores/tunes",
+        f"seqaudio generate runs/tunes --out pieces/tune.mid --bars 16 --instruments piano {COUNT}",
+        "tune",
     ),
     Section(
         "Thirty tunes by one composer",
@@ -113,10 +114,10 @@ SECTIONS = (
     ),
     Section(
         "New bars in a piece",
-        "Bars 5 to 8 of the jig of seed 1 above, written anew; all others are as they were.",
+        "Bars 5 to 8 of the folk tune of seed 1 above, written anew; all others are as they were.",
         "filling",
-        "seqaudio prepare midi_folder --source FOLDER_OF_JIGS --out stores/filling",
-        f"seqaudio fill runs/filling pieces/jig-1.mid --bars 5-8 --out pieces/filled.mid {COUNT}",
+        "seqaudio prepare midi_folder --source NOTTINGHAM --out stores/filling",
+        f"seqaudio fill runs/filling pieces/tune-1.mid --bars 5-8 --out pieces/filled.mid {COUNT}",
         "filled",
         sound=False,
     ),
@@ -166,6 +167,7 @@ def main(config: Config) -> None:
 
 def composed(section: Section, command: str, work: Path, folder: Path) -> Iterator[str]:
     """Run the command of a section, draw and play its first piece. Yields the lines of the page."""
+    names = {path.resolve(): path.name for path in (work / "runs").iterdir()}
     path = work / "runs" / section.run
     program = [sys.executable, "-c", "from seqaudio.cli.main import entry; entry()"]
     done = subprocess.run([*program, *shlex.split(command)[1:]], cwd=work, capture_output=True, text=True, check=False)
@@ -173,7 +175,7 @@ def composed(section: Section, command: str, work: Path, folder: Path) -> Iterat
         raise OptionError(f"{command}: {done.stderr.strip()}")
     run = RunFolder(path)
     yield from (f"## {section.title}", "", section.about, "", "```")
-    yield from (section.prepare, training_command(run, section.run), command, "```", "")
+    yield from (section.prepare, training_command(run, section.run, names), command, "```", "")
     yield from table(run, [work / "pieces" / f"{section.name}-{seed}.mid" for seed in SEEDS])
     first = work / "pieces" / f"{section.name}-{SEEDS[0]}.mid"
     notes = read_midi(first)
@@ -198,8 +200,11 @@ def write_melody(run: RunFolder, path: Path) -> str:
     return key_name(melody.key_signatures[0])
 
 
-def training_command(run: RunFolder, name: str) -> str:
-    """The command of a training with the options that are no defaults; folders have the names of the page."""
+def training_command(run: RunFolder, name: str, names: Mapping[Path, str]) -> str:
+    """The command of a training with the options that are no defaults; folders have the names of the page.
+
+    names: of the runs on the page, by their folders.
+    """
     file = ROOT / "recipes" / run.recipe / "train.py"
     spec = importlib.util.spec_from_file_location(f"gallery_{run.recipe}", file)
     assert spec is not None and spec.loader is not None
@@ -210,7 +215,7 @@ def training_command(run: RunFolder, name: str) -> str:
     words = ["seqaudio", "train", run.recipe, "--store", f"stores/{name}", "--run", f"runs/{name}"]
     for option, value in run.config["settings"].items():
         if option not in LOCAL and option in defaults and value != plain(defaults[option]):
-            words += spelt(option, value)
+            words += spelt(option, value, names)
     return shlex.join(words)
 
 
@@ -219,13 +224,13 @@ def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
-def spelt(option: str, value: Any) -> list[str]:
+def spelt(option: str, value: Any, names: Mapping[Path, str]) -> list[str]:
     """An option as words of a command; a folder becomes one of the same name under runs/."""
     name = option.replace("_", "-")
     if isinstance(value, bool):
         return [f"--{name}" if value else f"--no-{name}"]
     if isinstance(value, str) and "/" in value:
-        return [f"--{name}", f"runs/{Path(value).name}"]
+        return [f"--{name}", f"runs/{names.get(Path(value).resolve(), Path(value).name)}"]
     return [f"--{name}", *(map(str, value) if isinstance(value, list) else [f"{value}"])]
 
 

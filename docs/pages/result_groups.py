@@ -40,7 +40,9 @@ class PublishedRun:
         tried = {}
         if tuning := self.data.get("tuning"):
             left_out.add(TUNED)
-            tried = {"tried": " ".join(sorted(tuning["learning_rates"], key=float)), "updates": str(tuning["steps"])}
+            tried = {"tried": " ".join(sorted(tuning["learning_rates"], key=float))}
+            lengths = {"updates": "steps", "epochs": "epochs"}
+            tried |= {name: str(tuning[kept]) for name, kept in lengths.items() if kept in tuning}
         given = options(self.data["command"])
         return {"recipe": self.data["recipe"]} | {k: v for k, v in given.items() if k not in left_out} | tried
 

@@ -39,7 +39,6 @@ class Config:
     layers: int = 1  # recurrent layers
     epochs: int = 60  # passes over the training split of every trial
     seed: int = 1
-    threads: int | None = None  # of torch
     device: str = "auto"
     publish: Path | None = None  # folder that takes a copy of the results of each chosen run: docs/results
 
@@ -81,7 +80,6 @@ def options_of(config: Config, cell: str, learning_rate: float) -> Any:
         epochs=config.epochs,
         learning_rate=learning_rate,
         seed=config.seed,
-        threads=config.threads,
         device=config.device,
     )
 

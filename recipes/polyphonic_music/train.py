@@ -20,6 +20,7 @@ from seqaudio.bptt import StoreOptions, StrategyName, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import finish
 from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
+from seqaudio.evaluation.results import command_of
 from seqaudio.evaluation.roll_baselines import note_rates, roll_baselines
 from seqaudio.models import RollModel, RollModelOptions, build_model
 from seqaudio.probing import probe_rows
@@ -80,6 +81,7 @@ def main(config: Config) -> None:
         f"{best['nats_per_later_frame']:.4f} without first frames",
         metric="nats_per_frame",
         baselines=roll_baselines(training, valid, valid),
+        command=command_of("polyphonic_music", config),  # not that of this process, which may be a study
     )
 
 

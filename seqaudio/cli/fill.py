@@ -60,7 +60,7 @@ def main(config: Config) -> None:
     if config.tries < 1:
         raise OptionError(f"--tries {config.tries}, expected at least 1")
     first, last = numbers(config.bars)
-    check_files(config)
+    check_files(config, given=config.piece)
     run, piece = RunFolder(config.run), read_midi(config.piece, pedal="kept")
     check_length(config.piece, piece)
     provenance = f"{describe_model(run)}; {command('fill')}"

@@ -59,6 +59,7 @@ ROLL_BARS = 16  # of four quarters, with the primer, by default
 MOST_GROUPS = 32  # letters of a form
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
 PREVIEW = 240  # characters of a text that are printed
+FORM_RUNS = 40  # runs of bars of a form that are printed
 AT_ONCE = 64  # pieces that are sampled together; more fill the caches and win nothing
 
 
@@ -210,6 +211,12 @@ def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, prov
     return f"{path}: {len(notes)} notes, {notes.duration:.1f} s, seed {seed}{also}"
 
 
+def shortened(form: str) -> str:
+    """The beginning of a form: a long primer is told bar by bar otherwise."""
+    runs = form.split(" ")
+    return " ".join([*runs[:FORM_RUNS], "..."]) if len(runs) > FORM_RUNS else form
+
+
 def write_texts(run: RunFolder, config: Config) -> None:
     """Sample texts, write them, show how they begin."""
     for (seed, path), text in zip(pieces(config), texts(run, config), strict=True):
@@ -300,7 +307,7 @@ class Composed:
 
         lines = [described(self.kept)] if self.kept else []
         if self.form is not None:
-            lines.append(f"form {spelt(self.form)}: {returning(self.form)} of {len(self.form)} bars return")
+            lines.append(f"form {shortened(spelt(self.form))}: {returning(self.form)} of {len(self.form)} bars return")
         return lines
 
 
@@ -359,7 +366,7 @@ class Composer:
         if bounds is not None and not bounds.may_end(notes.last_tick):
             print(
                 f"warning: a piece was cut off at --max-events {config.max_events:,}, before its last bar; raise that, "
-                f"or give --bars",
+                f"or give fewer --bars",
                 file=sys.stderr,
             )
         played = with_key(plan.played(notes))
@@ -406,6 +413,8 @@ def rolls(run: RunFolder, config: Config) -> Iterator[NoteSequence]:
     assert isinstance(representation, RollRepresentation)  # a store of rolls has no other
     given = read_primer(config)
     primer = None if given is None else representation.encode(given)
+    if primer is not None and not primer.any():
+        raise unfit_primer(config, representation)
     quarter = representation.steps_per_quarter * representation.frames_per_step
     frames = (config.bars or ROLL_BARS) * 4 * quarter
     if primer is not None and len(primer) >= frames:
@@ -547,15 +556,20 @@ def read_primer(config: Config) -> NoteSequence | None:
     return notes
 
 
+def unfit_primer(config: Config, representation: Representation) -> OptionError:
+    """The error for a primer that is empty in the representation of the run, such as one of drums alone."""
+    return OptionError(
+        f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"
+    )
+
+
 def encode_primer(representation: Representation, primer: NoteSequence | None, config: Config) -> list[int]:
     """Token ids of the primer; empty without one. Raises OptionError for a primer without notes to represent."""
     if primer is None:
         return []
     ids: list[int] = representation.encode(primer).tolist()
     if not ids:
-        raise OptionError(
-            f"--primer {config.primer}: has no notes that {representation.name} can represent; give another MIDI file"
-        )
+        raise unfit_primer(config, representation)
     ids = ids[: config.primer_events]
     if config.max_events is not None and len(ids) >= config.max_events:
         raise OptionError(
@@ -599,14 +613,16 @@ def check(config: Config, recipe: str) -> None:
         raise OptionError("--program and --instruments exclude each other; give one of them")
     other, suffix, wrong = ("music", ".txt", ".mid") if recipe == TEXT else ("text", ".mid", ".txt")
     for name in OF_MUSIC if recipe == TEXT else ("prompt",):
-        if getattr(config, name) not in (None, False):
+        if is_given(config, name):
             raise OptionError(f"{spelt(name)} is for {other}, {config.run} is a run of {recipe!r}; leave it out")
     for name in OF_TOKENS if recipe == ROLLS else ():
-        if getattr(config, name) not in (None, False):
+        if is_given(config, name):
             raise OptionError(f"{spelt(name)} is for tokens, {config.run} is a model of piano rolls; leave it out")
+    if config.primer_events is not None and config.primer is None:
+        raise OptionError("--primer-events shortens a primer; give one by --primer")
     if is_live(config):
         for name in OF_FILES:
-            if getattr(config, name) not in (None, False):
+            if is_given(config, name):
                 raise OptionError(f"{spelt(name)} is for files, --live and --port play; leave one of them out")
         return
     out = target(config)
@@ -614,7 +630,13 @@ def check(config: Config, recipe: str) -> None:
         raise OptionError(f"--out {out} is for {other}, {config.run} is a run of {recipe!r}; write {suffix}")
     if recipe == ROLLS:
         check_output("--out", out, suffix, force=True)  # rolls have no folder
-    check_files(config, suffix)
+    check_files(config, suffix, config.primer)
+
+
+def is_given(config: Config, name: str) -> bool:
+    """Whether an option stands on the command line; 0 is a value, not the absence of one."""
+    value = getattr(config, name)
+    return value is not None and value is not False
 
 
 def check_sampling(options: SamplingOptions) -> None:
@@ -624,8 +646,13 @@ def check_sampling(options: SamplingOptions) -> None:
         raise OptionError(f"{spelt(name)} {rest}")
 
 
-def check_files(config: Pieces, suffix: str = ".mid") -> None:
-    """Raise OptionError for files that cannot be written, or exist, or need a package that is missing."""
+def check_files(config: Pieces, suffix: str = ".mid", given: Path | None = None) -> None:
+    """Raise OptionError for files that cannot be written, or exist, or need a package that is missing.
+
+    given: a file that is read, which is never replaced.
+    """
+    if given is not None and any(path.resolve() == given.resolve() for _, path in pieces(config)):
+        raise OptionError(f"--out {given}: the file that is read; choose another name")
     if config.engraved:
         from seqaudio.rendering.engraving import require_engraver
 

@@ -59,7 +59,7 @@ def main(config: Config) -> None:
     from seqaudio.run_folder import RunFolder
 
     check_sampling(config)
-    check_files(config)
+    check_files(config, given=config.melody)
     key = key_of(config.key)
     run, melody = RunFolder(config.run), read_midi(config.melody)
     provenance = f"{describe_model(run)}; {command('harmonize')}"

@@ -22,6 +22,8 @@ from seqaudio.tokens.bounds import Bounds
 from seqaudio.tokens.conditions import Conditions, density_of
 from seqaudio.tokens.forms import Form
 
+BY_MASK = "guaranteed by the mask"
+
 
 @dataclass(frozen=True)
 class KeptWish:
@@ -32,7 +34,7 @@ class KeptWish:
     share: float  # 0..1 of what `of` names; 1 where the piece has it altogether
     of: str  # such as 214 notes
     guaranteed: bool  # by the mask
-    measured: str = ""  # what the piece has of a wish to the model, in place of a share
+    measured: str = ""  # what the piece has, in place of a share: of a wish to the model, or of a form without returns
 
     def __str__(self) -> str:
         if self.measured:
@@ -67,7 +69,8 @@ def kept_wishes(
     if wishes.form not in (None, FREE) and form is not None and bounds is not None:
         share, count = in_form(plan, bounds, form)
         of = "bars that return" if plan.primer is None else "bars that return after the primer's own"
-        found.append(KeptWish("form", wishes.form, share, f"{count:,} {of}", bounds.may_end(sampled.last_tick)))
+        ends = bounds.may_end(sampled.last_tick)
+        found.append(KeptWish("form", wishes.form, share, f"{count:,} {of}", ends, "" if count else f"no {of}"))
     if wishes.key is not None:
         share, count = in_key(plan, wishes.key, sampled, written)
         of = "notes" if plan.primer is None else "notes after the primer's own"
@@ -103,11 +106,16 @@ def kept_wishes(
 
 def described(kept: Sequence[KeptWish]) -> str:
     """How far a piece is what was asked for, in one line."""
-    by_mask = ", ".join(str(wish) for wish in kept if wish.guaranteed)
-    to_model = ", ".join(str(wish) for wish in kept if wish.measured)
-    others = ", ".join(str(wish) for wish in kept if not (wish.guaranteed or wish.measured))
-    parts = {"guaranteed by the mask": by_mask, "set when written": others, "a wish to the model": to_model}
-    return "; ".join(f"{how}: {what}" for how, what in parts.items() if what)
+    parts: dict[str, list[str]] = {how: [] for how in (BY_MASK, "cut off", "set when written", "a wish to the model")}
+    for wish in kept:
+        if wish.guaranteed:
+            how = BY_MASK
+        elif wish.name in ("bars", "form"):  # the mask keeps them, unless the tokens end before
+            how = "cut off"
+        else:
+            how = "a wish to the model" if wish.measured else "set when written"
+        parts[how].append(str(wish))
+    return "; ".join(f"{how}: {', '.join(wishes)}" for how, wishes in parts.items() if wishes)
 
 
 def in_form(plan: Plan, bounds: Bounds, form: Form) -> tuple[float, int]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
-from seqaudio.layers import Layer, build_stack
+from seqaudio.layers import Layer, MaskedState, build_stack
 from seqaudio.layers.kernels import compiled_serves
 from seqaudio.layers.stepping import Panels, Rows, Stepper, stepper_of
 from seqaudio.models.base import MODELS, Model
@@ -238,11 +238,13 @@ class EventSampler(Sampler):
 
         rows = self._steppers[0].room(len(looked_up))
         gather(self._table, looked_up, rows)
+        masked = isinstance(state, MaskedState)  # that of a net with variational dropout, whose masks drop nothing here
         after = []
-        for number, (stepper, before) in enumerate(zip(self._steppers, state, strict=True)):
+        for number, (stepper, before) in enumerate(zip(self._steppers, state.layers if masked else state, strict=True)):
             rows, last = stepper.step(stepper.prepared(rows) if number else rows, before)
             after.append(last)
-        return self._output(rows).copy(), tuple(after)  # a caller may keep logits
+        reached = MaskedState(tuple(after), state.masks) if masked else tuple(after)
+        return self._output(rows).copy(), reached  # a caller may keep logits
 
     def keep(self, state: Any, rows: list[int]) -> State:
         kept: State = map_state(lambda part: part[rows], state)
