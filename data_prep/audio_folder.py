@@ -2,6 +2,7 @@
 
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/label/*.wav
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/train/label/*.wav, also valid, test
+    data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/**/a.wav with its words in a.txt
     data_prep/audio_folder.py --source table.csv --out stores/mine       files relative to the table's folder
     data_prep/audio_folder.py --source FOLDER --table lists/table.tsv --out stores/mine \\
         --path-column file --label-column word --speaker-column who     files relative to FOLDER
@@ -11,7 +12,8 @@ WebM and videos too. In a folder, links to folders are followed, and files with 
 
 Folders of splits may have any usual name in any case (Train, dev, validation, eval, TEST), above those of the labels or
 within them; a folder beside them is left out and named. Folders of speakers within those of the labels, or above them,
-count with `--folders label/speaker` or `speaker/label`. A line says how folders were understood.
+count with `--folders label/speaker` or `speaker/label`. A line says how folders were understood. A file .txt in UTF-8
+beside a recording, with the same name, is its text.
 
 A table is CSV, TSV or JSON, such as a manifest with an object in each line. It has columns `path` or `audio`, `label`,
 `text`, `split`, `speaker` and `condition`, or others that the options name; it needs the first, and a label or a text.
@@ -30,6 +32,7 @@ import re
 import sys
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -39,6 +42,7 @@ import tyro
 from seqaudio.audio import is_audio_name
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError, SourceError
+from seqaudio.files import read_plain_text
 from seqaudio.ledger import encode_field
 from seqaudio.prepare.corpora.columns import COLUMNS, SEGMENT, choose_columns, segment_of
 from seqaudio.prepare.corpora.drawn_splits import fill_splits
@@ -146,7 +150,8 @@ def list_folder(source: Path, speaker_pattern: str, order: FolderOrder) -> Liste
     recordings = {key: path for key, path in listing.files.items() if is_audio_name(path)}
     noises = {key for key in recordings if BACKGROUND in key.lower().split("/")[:-1]}
     paths = {key: path for key, path in recordings.items() if key not in noises}
-    others = skipped_files(listing.files.keys() - recordings.keys())
+    texts = texts_beside(listing.files, paths)
+    others = skipped_files(listing.files.keys() - recordings.keys() - texts.keys())
     if noises:
         folder = source / next(iter(sorted(noises))).rpartition("/")[0]
         line = f"{len(noises):,} recordings in {BACKGROUND} left out, since noise is no word"
@@ -167,9 +172,34 @@ def list_folder(source: Path, speaker_pattern: str, order: FolderOrder) -> Liste
         match = pattern.search(paths[key].stem) if pattern else None
         speaker = place.speaker if pattern is None else match[1] if match else ""
         label, speaker = printable(place.label), printable(speaker)
-        items.append(Item(key, paths[key], encode_field(key), place.split, label, speaker=speaker))
+        text = read_transcript(texts[beside]) if (beside := text_name(key)) in texts else ""
+        items.append(Item(key, paths[key], encode_field(key), place.split, label, text=text, speaker=speaker))
     items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]
-    return Listed(items, layout.description(), others)
+    understood = layout.description()
+    if texts:
+        understood.append(f"texts: of {len(texts):,} recordings, from the .txt files beside them")
+    return Listed(items, understood, others)
+
+
+def text_name(key: str) -> str:
+    """The path of the text beside a recording: a/b.wav has its words in a/b.txt."""
+    return f"{key.rpartition('.')[0]}.txt"
+
+
+def texts_beside(files: Mapping[str, Path], recordings: Mapping[str, Path]) -> dict[str, Path]:
+    """The files among all that are texts of recordings, by path below the source."""
+    names = {text_name(key) for key in recordings}
+    return {name: path for name, path in files.items() if name in names}
+
+
+def read_transcript(path: Path) -> str:
+    """The words in a file, on one line. Raises SourceError for a file that is not text in UTF-8."""
+    try:
+        return " ".join(read_plain_text(path, "utf-8-sig").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(
+            f"{path}: not text in UTF-8 ({error}), expected the words of the recording beside it"
+        ) from None
 
 
 def list_table(table: Path, folder: Path, config: Config) -> Listed:

@@ -56,6 +56,10 @@ class MidiError(InputFileError):
     """A MIDI file that cannot be read, or that has no notes to learn from."""
 
 
+class ArpaError(InputFileError):
+    """An ARPA file that is not one, is damaged or very large; the detail names the line."""
+
+
 class LeftOutError(InputFileError):
     """A usable input that is left out on purpose; the ledger lists it as skipped."""
 
@@ -90,3 +94,7 @@ class InUseError(SeqAudioError):
 
 class VocabularyError(SeqAudioError):
     """A name that is not in the vocabulary."""
+
+
+class AlignmentError(SeqAudioError):
+    """A text that cannot be aligned with the frames of its recording."""

@@ -77,6 +77,8 @@ BOUNDS: dict[str, Bounds] = {
     "spread": Bounds(0, 1_000_000_000),
     "segments": Bounds(1, 1_000_000_000),
     "lanes": Bounds(1, 100_000),
+    # n-grams
+    "order": Bounds(1, 8),
     # models
     "layers": Bounds(1, 1_000),
     "ForecastModelOptions.layers": Bounds(0, 1_000),  # a window_mlp with 0 is a linear map
@@ -94,6 +96,7 @@ BOUNDS: dict[str, Bounds] = {
     "transpose": Bounds(0, 87),
     "mean_prior": Bounds(0, 1_000_000_000),
     "filters": Bounds(0, 10_000),
+    "subsampling": Bounds(1, 100),
     "memory": Bounds(0, 1_000_000),
     "pooling": Bounds(0, 1_000_000),
     "label_smoothing": Bounds(0, 1, below=True),
@@ -123,7 +126,9 @@ BOUNDS: dict[str, Bounds] = {
     "workers": Bounds(1, 1_024),
     "limit": Bounds(1, 1_000_000_000),
     # augmentation
+    "frequency_mask": Bounds(0, 1_000),
     "frequency_masks": Bounds(0, 1_000),
+    "time_mask": Bounds(0, 1_000),
     "time_masks": Bounds(0, 1_000),
     "gain": Bounds(0, 200),
     "highest_snr": Bounds(-200, 200),
@@ -172,6 +177,11 @@ BOUNDS: dict[str, Bounds] = {
     "keyword_epochs": Bounds(1, 1_000_000),
     "chorale_epochs": Bounds(1, 1_000_000),
     "count": Bounds(1, 10_000),
+    "strings": Bounds(0, 100_000),
+    "beam": Bounds(0, 10_000),
+    "nbest": Bounds(1, 10_000),
+    "alpha": Bounds(0, 1_000),
+    "beta": Bounds(-1_000, 1_000),
     "tries": Bounds(1, 10_000),
     "max_events": Bounds(1, 10_000_000),
     "bars": Bounds(1, 10_000),

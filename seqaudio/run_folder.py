@@ -9,6 +9,7 @@ metrics.jsonl      one line for each epoch; TensorBoard files are in tensorboard
 model.safetensors  the weights with the best validation result
 resume/            checkpoints, see `bptt/checkpoint.py`
 spotting.json      thresholds and usual lengths of the keywords, of a model for streams
+decoding.json      weights of a language model beside a recogniser, tuned on validation
 results.json       final metrics, with those of the baselines
 test_reads.tsv     one line for each evaluation that read the test split
 lock               names the process of a training while it writes to the run
@@ -44,7 +45,7 @@ from seqaudio.vocabulary import Vocabulary
 FORMAT = 1
 SHOWN = 5  # settings that differ, in a message
 PARTS = (  # of a run, as regular expressions
-    r"(config\.json|model\.safetensors|results\.json|spotting\.json|metrics\.jsonl|test_reads\.tsv)(\.partial)?",
+    r"(config\.json|model\.safetensors|results\.json|spotting\.json|decoding\.json|metrics\.jsonl|test_reads\.tsv)(\.partial)?",
     LOCK,
     r"resume/epoch-[^/]+\.(json|safetensors)(\.partial)?",
     r"tensorboard/(.*/)?events\.out\.tfevents\.[^/]+",

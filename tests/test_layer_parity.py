@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from pairs import pairs_of
 from seqaudio.cells import CELLS
-from seqaudio.layers import FUSED, build_stack
+from seqaudio.layers import FUSED, build_stack, torch_kernels
 from seqaudio.state import flatten, map_state, tensors
 
 T, B, F, H = 13, 7, 4, 6
@@ -91,6 +91,27 @@ def test_fused_equals_the_loop_in_values_and_gradients(name, shape, situation, p
     # a sum over T x B terms may differ in the last bits: float32 gradients of weights get a relative part too
     rtol = 1e-5 if dtype is torch.float32 else 0.0
     assert_same(run(fused, inputs, state, lengths, resets), run(loop, inputs, state, lengths, resets), atol, rtol)
+
+
+def test_an_lstm_that_begins_with_zeros_at_both_ends_runs_in_one_call_and_equals_the_loop(monkeypatch):
+    calls = []
+    one_call = torch_kernels.lstm_both_ways
+    monkeypatch.setattr(torch_kernels, "lstm_both_ways", lambda *given: calls.append(given) or one_call(*given))
+    fused = randomised(build_stack("lstm", F, H, 2, bidirectional=True))
+    loop = build_stack("lstm", F, H, 2, bidirectional=True, fused=False)
+    loop.load_state_dict(fused.state_dict())
+    state = tuple(
+        each._replace(backward=each.backward._replace(hidden=torch.zeros(B, H))) for each in random_state(fused)
+    )
+    inputs, found = torch.randn(T, B, F), []
+    for layer in (fused, loop):
+        given = inputs.clone().requires_grad_()
+        outputs, final = layer(given, state, LENGTHS)
+        total = (outputs * torch.linspace(-1, 1, H * 2)).sum() + sum(tensor.sin().sum() for tensor in tensors(final))
+        gradients = torch.autograd.grad(total, [given, *layer.parameters()])
+        found.append({"outputs": outputs} | flatten(final, "final") | dict(enumerate(gradients)))
+    assert_same(*found, 1e-5, 1e-5)
+    assert len(calls) == 2
 
 
 @pytest.mark.parametrize("name", FUSED_NAMES)

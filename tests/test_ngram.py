@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from seqaudio.evaluation.ngram import MIN_DISCOUNT, KneserNey, Unigram, best_kneser_ney
+from seqaudio.ngrams.kneser_ney import MIN_DISCOUNT, KneserNey, Unigram, best_kneser_ney
 
 BOS, EOS = 1, 2
 token_lists = st.lists(st.lists(st.integers(3, 7), max_size=9).map(np.array), min_size=1, max_size=8)

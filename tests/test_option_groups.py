@@ -25,7 +25,7 @@ from seqaudio.run_folder import RunFolder, other_settings, run_settings
 
 RECIPES = list(recipes("train.py"))
 NEEDED = {"memory_tasks": ["--run=run"]}  # by the others a store too
-GROUPS = ["", "data", "model", "streams", "training", "BPTT", "run"]
+GROUPS = ["", "data", "model", "streams", "text", "training", "BPTT", "run"]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
 listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
-test_fill.py, the demo among the long checks.
+test_fill.py, transcribe in test_speech_recognition.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize", "fill",
+    "wake", "score", "harmonize", "fill", "transcribe",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -28,6 +28,7 @@ GOOD = {
     "compare": ("{word_run}", "accuracy"),
     "judge": ("{tunes} --beside {tunes}", "30 pieces are judged beside 30"),
     "probe": ("{word_run} {words}", "KeywordModel: "),
+    "ngram": ("{text} --words --out {new}.arpa", "{new}.arpa: order 5 over words, 15 n-grams of 2 words"),
     "doctor": ("", "wrote a note and read it back"),
     "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
 }
@@ -36,6 +37,7 @@ BAD = {
     "train": ("music_generatoin", "did you mean music_generation"),
     "evaluate": ("{new}", "not a run"),
     "recognize": ("{word_run} {tune}", "tune00.mid"),
+    "transcribe": ("{word_run} {word}", "writing text needs one of 'speech_recognition'"),
     "listen": ("{word_run} {word}", "was trained on whole clips"),
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
@@ -53,6 +55,7 @@ BAD = {
     "compare": ("{new}", "{new}"),
     "alarms": ("{new} --positives {word} --background {word} --out {new}", "no such folder"),
     "probe": ("{word_run} {new}", "no such folder"),
+    "ngram": ("{words} --out {new}.arpa", "has no texts in the train split"),
     "demo": ("--out {tunes}", "not a demo"),
 }
 BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can be given
@@ -62,6 +65,7 @@ BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can 
 def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) -> dict[str, Path]:
     soundfile.write(tmp_path / "word.wav", spoken(0, 0, 0), RATE)
     soundfile.write(tmp_path / "take.wav", np.pad(spoken(0, 0, 0), RATE), RATE)
+    (tmp_path / "text.txt").write_text("yes no yes\n" * 20)
     return {
         "words": word_store,
         "word_run": word_run,
@@ -69,6 +73,7 @@ def places(word_store: Path, word_run: Path, tune_folder: Path, tmp_path: Path) 
         "tune": tune_folder / "tune00.mid",
         "word": tmp_path / "word.wav",
         "take": tmp_path / "take.wav",
+        "text": tmp_path / "text.txt",
         "new": tmp_path / "new",
     }
 

@@ -65,6 +65,44 @@ def test_takes_decide_the_official_split(digits: Path, tmp_path: Path) -> None:
     assert {split: count.rows for split, count in store.counts.items()} == {"train": 12, "valid": 30, "test": 30}
 
 
+def test_strings_are_digits_of_one_speaker_with_gaps(digits: Path, tmp_path: Path) -> None:
+    options = {"leave_out": "ben", "validate_on": "cleo", "strings": 20}
+    store = prepare_fsdd(digits, tmp_path / "out", keep="samples", **options)
+    speakers = {split: set(store[split].column("speaker")) for split in store.counts}
+    assert speakers == {"train": {"ada"}, "valid": {"cleo"}, "test": {"ben"}}
+    assert store.counts["train"].rows == 20
+    said = Counter(word for text in store["test"].column("text") for word in text.split())
+    assert said == {"0": 12, "1": 12}, "each recording of the test is in one string"
+    single = prepare_fsdd(digits, tmp_path / "single", leave_out="ben")
+    shortest, longest = min(single["test"].column("duration")), max(single["test"].column("duration"))
+    for text, seconds in zip(store["train"].column("text"), store["train"].column("duration"), strict=True):
+        count = len(text.split())
+        assert 1 <= count <= 7
+        assert shortest * count + 0.02 * (count + 1) - 0.01 <= seconds <= longest * count + 0.6 * (count + 1) + 0.01
+    assert min(np.abs(row).max() for row in store["train"]) > 0, "no row is digital silence"
+
+
+def test_strings_depend_on_the_seed_alone(digits: Path, tmp_path: Path) -> None:
+    options = {"leave_out": "ben", "strings": 6}
+    one, two, other = (
+        prepare_fsdd(digits, tmp_path / name, workers=workers, seed=seed, **options)
+        for name, workers, seed in (("one", 1, 0), ("two", 2, 0), ("other", 1, 1))
+    )
+    assert one.fingerprint == two.fingerprint
+    assert one["train"].column("text") != other["train"].column("text")
+    with pytest.raises(OptionError, match="--update does not see changes within --strings"):
+        prepare_fsdd(digits, tmp_path / "one", update=True, **options)
+
+
+def test_a_string_with_a_recording_that_cannot_be_read_is_refused_by_its_name(digits: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(digits, tmp_path / "in"))
+    (source / "recordings" / "0_ada_11.wav").write_bytes(b"no sound")
+    store = prepare_fsdd(source, tmp_path / "out", leave_out="ben", strings=10)
+    gone = refused(store)
+    assert gone
+    assert store.counts["train"].rows == 20 - len([name for name in gone if "/train/" in name])
+
+
 def test_a_left_out_speaker_is_only_in_the_test(digits: Path, tmp_path: Path) -> None:
     store = prepare_fsdd(digits, tmp_path / "out", leave_out="ben")
     speakers = {split: Counter(store[split].column("speaker")) for split in store.counts}

@@ -27,6 +27,11 @@ def test_the_readme_shows_commands() -> None:
     assert all(line.startswith("seqaudio ") for line in SHELL)
 
 
+def trained_by(run: str) -> str:
+    """The recipe by which the README trains a run."""
+    return next(line.split()[2] for line in SHELL if line.startswith("seqaudio train ") and f"--run {run}" in line)
+
+
 @pytest.mark.parametrize("line", SHELL)
 def test_every_readme_command_is_understood(line: str) -> None:
     _, name, *rest = shlex.split(line)
@@ -35,7 +40,7 @@ def test_every_readme_command_is_understood(line: str) -> None:
     elif name == "train":
         module = load(recipes("train.py")[rest.pop(0)])
     elif name == "evaluate":
-        module = load(recipes("evaluate.py")["keyword_recognition"])
+        module = load(recipes("evaluate.py")[trained_by(rest[0])])
         rest = ["--run", *rest]
     else:
         assert name in COMMANDS
@@ -80,6 +85,9 @@ def test_every_readme_command_runs(process: Command, word_folder: Path, tune_fol
     shutil.copy(word_folder / "one" / "s0_0.wav", tmp_path / "RECORDING.wav")
     shutil.copy(tune_folder / "tune00.mid", tmp_path / "TUNE.mid")
     (tmp_path / "BOOK.txt").write_text("The rain in Spain stays mainly in the plain.\n" * 400)
+    files = sorted((tmp_path / "WORDS").rglob("*.wav"))
+    rows = [f"{file.relative_to(tmp_path)},{file.parent.name}" for file in files]
+    (tmp_path / "SENTENCES.csv").write_text("\n".join(["path,text", *rows]))
     for line in SHELL:
         done = process(*shlex.split(line), folder=tmp_path, timeout=1800)
         assert done.returncode == 0, f"{line}\n{done.stderr}"

@@ -51,11 +51,13 @@ METRICS = {
     "nats_per_note": "negative log-likelihood in nats of each note, the mean over {items}",
     "nats_per_frame": "negative log-likelihood in nats, the mean over {items}, first frames of pieces included",
     "mse": "squared error, the mean over {items}",
+    "wer": "wrong, missing and additional words as a share of the words that were said, in {items}",
 }
 # metrics that have a column beside the main one, and its heading
 MORE_METRICS = {
     "accuracy_clean": "without noise",
     "accuracy_noisy": "in noise",
+    "cer": "the same of characters",
     "mae": "mean absolute error",
     "nats_per_later_frame": "without first frames",
     "nats_per_decoded_note": "nats a note",
@@ -245,6 +247,24 @@ SECTIONS = (
         ("demo_chorales",),
         "events",
         "Bach's chorales in four voices, from music21.",
+    ),
+    Section(
+        "Speech recognition",
+        "CMU AN4, the official test",
+        ("an4",),
+        "recordings",
+        "Characters, by greedy decoding without a language model; none of the ten speakers was in training.",
+        "seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel --keep samples",
+        independent=False,
+    ),
+    Section(
+        "Speech recognition",
+        "yesno",
+        ("yesno",),
+        "recordings",
+        "One man says yes or no in Hebrew, eight times in each recording; his voice is in training, too.",
+        "seqaudio prepare yesno --source YESNO --out stores/yesno --features log_mel",
+        independent=False,
     ),
     Section(
         "Language modelling",

@@ -14,8 +14,6 @@ from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.units import Decibels, Seconds
 
-TIME_MASK: Seconds = 0.06  # longest
-
 Change = Callable[[np.ndarray, int, str], np.ndarray]  # (frames or samples, epoch, id of the row) -> the same augmented
 
 
@@ -23,15 +21,17 @@ Change = Callable[[np.ndarray, int, str], np.ndarray]  # (frames or samples, epo
 class AugmentationOptions:
     """Random changes of the training clips, new ones in each epoch; 0 turns one off. Full name: --augmentation.noise"""
 
-    augment: bool = True  # change features, by the next eight options; --no-augment turns them all off
+    augment: bool = True  # change features, by the next ten options; --no-augment turns them all off
     time_stretch: float = 0.25  # largest change of the tempo, as a share
     vocal_tract_warp: float = 0.2  # largest scaling of all frequencies, as a share: another speaker
     gain: Decibels = 12.0  # largest change of the level
     tilt: Decibels = 15.0  # largest change of the spectral slope, from the lowest to the highest frequency
     offset: float = 0.4  # standard deviation of a constant added to each feature
     noise: float = 0.4  # standard deviation of noise added to each value
-    time_masks: int = 2  # number of masks of up to 60 ms, filled with the clip's mean
+    time_masks: int = 2  # number of masks over neighbouring frames, filled with the clip's mean
+    time_mask: Seconds = 0.06  # longest of them
     frequency_masks: int = 0  # number of masks over neighbouring filters, filled with the clip's mean
+    frequency_mask: int = 8  # widest of them, in filters
     speed: float = 0.0  # samples (prepare with --keep samples): largest change of speed and pitch, as a share
     time_shift: Seconds = 0.0  # samples: largest shift, earlier or later
     rooms: float = 0.0  # samples: share of clips with the reverberation of a room
@@ -59,8 +59,9 @@ class AugmentationOptions:
             offset=self.offset,
             noise=self.noise,
             time_masks=self.time_masks,
-            time_mask_frames=round(TIME_MASK / settings.frame_shift),
+            time_mask_frames=round(self.time_mask / settings.frame_shift),
             frequency_masks=self.frequency_masks,
+            frequency_mask_filters=self.frequency_mask,
         )
         return lambda frames, epoch, name: augment(frames, settings, augmentation, (seed, epoch, name))
 

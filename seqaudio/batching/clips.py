@@ -150,7 +150,20 @@ def labelled_clips(
         VocabularyError: labels that are not known.
     """
     store.require(("features", "audio"), "a set of labelled clips")
-    ids = labels.encode(split.labels)
+    return clips_of(store, split, labels.encode(split.labels), waveform_augment, feature_augment)
+
+
+def clips_of(
+    store: Store,
+    split: Split,
+    ids: np.ndarray,
+    waveform_augment: Augmenter | None = None,
+    feature_augment: Augmenter | None = None,
+) -> Clips:
+    """The rows of a split of a store of features or samples, with a label id each, [N] int64.
+
+    Raises OptionError as `labelled_clips` does.
+    """
     if store.kind == "audio":
         settings = FeatureSettings.from_dict(store.setting("features", dict))
         return LabelledRecordings(split, ids, settings, waveform_augment, feature_augment)

@@ -11,6 +11,9 @@ from typing import Any
 from seqaudio.errors import DivergedError
 from seqaudio.json_files import Count, Metrics, Number, checked
 
+# how the best epoch is chosen: a metric, "max" or "min", and for equal values a metric that is better when it is less
+Selection = tuple[str, str] | tuple[str, str, str]
+
 NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not finite, that stop the training
 
 
@@ -118,9 +121,9 @@ class Position:
                 f"lower --learning-rate or --clip-norm"
             )
 
-    def count_validation(self, metrics: Mapping[str, float], select: tuple[str, str]) -> bool:
-        """Count a validation; returns whether it is the best so far. select: the metric, and "max" or "min"."""
-        name, direction = select
+    def count_validation(self, metrics: Mapping[str, float], select: Selection) -> bool:
+        """Count a validation; returns whether it is the best so far."""
+        name, direction, *ties = select
         value = metrics[name]
         if not math.isfinite(value):
             better = False
@@ -128,6 +131,8 @@ class Position:
             better = True
         else:
             better = value > self.best if direction == "max" else value < self.best
+            if value == self.best:
+                better = [metrics[tie] for tie in ties] < [self.best_metrics[tie] for tie in ties]
         if better:
             self.best, self.best_metrics, self.stale = value, dict(metrics), 0
         else:

@@ -15,7 +15,7 @@ from seqaudio.batching import Batch, Source
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
 from seqaudio.bptt.logs import Log, epoch_line, logs
 from seqaudio.bptt.pace import Pace
-from seqaudio.bptt.position import Position, Sums
+from seqaudio.bptt.position import Position, Selection, Sums
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import Processes
 from seqaudio.bptt.schedules import Progress, rate_factor
@@ -37,7 +37,8 @@ class Trainer:
     Args:
         source: batches of an epoch; where it `continues`, the state is carried from batch to batch.
         validate: metrics of the model on the validation split; called after each epoch.
-        select: the metric that chooses the best epoch, and whether its "max" or "min" is best.
+        select: the metric that chooses the best epoch, whether its "max" or "min" is best, and for equal values a
+            metric that is better when it is less.
         device: where to train, unless `processes` is given.
         processes: those that train together, all with equal arguments; each has its device.
         probe_on: the rows that are probed every `settings.probe_every` epochs.
@@ -51,7 +52,7 @@ class Trainer:
         validate: Callable[[], dict[str, float]],
         run: RunFolder,
         settings: TrainerSettings,
-        select: tuple[str, str],
+        select: Selection,
         device: torch.device | str = "cpu",
         processes: Processes | None = None,
         probe_on: Batch | None = None,

@@ -11,6 +11,7 @@ import torch
 
 from seqaudio.batching import Batch, Source
 from seqaudio.bptt.options import TrainingOptions
+from seqaudio.bptt.position import Selection
 from seqaudio.bptt.processes import launch
 from seqaudio.bptt.start_from import initialise_from
 from seqaudio.bptt.strategies import Strategy
@@ -42,7 +43,7 @@ def train(
     description: Description,
     data: TrainedOn,
     validate: Callable[[torch.device], dict[str, float]],
-    select: tuple[str, str],
+    select: Selection,
     probe_on: Batch,
     labels: Vocabulary | None = None,
     about_input: Mapping[str, Any] | None = None,

@@ -21,6 +21,7 @@ SCRIPTS = {
 COMMANDS = {
     "wake": "make a wake-word detector from nothing, in minutes",
     "recognize": "recognise the keywords in each recording",
+    "transcribe": "write down what is said in recordings, files or live sound",
     "listen": "print keywords as they are heard, from a microphone or stdin",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
@@ -29,21 +30,22 @@ COMMANDS = {
     "judge": "judge generated music beside held-out music, with a check for copies",
     "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
+    "ngram": "make an n-gram language model of a text",
     "render": "turn MIDI into sound and a piano roll",
     "show": "draw a recording's waveform and features",
     "info": "describe a store, a run, a MIDI file or a recording; list the cells",
     "check": "check whether a store is fit for training",
-    "sweep": "train a grid of runs, one after the other",
+    "sweep": "train a grid of runs",
     "compare": "test whether runs differ by more than their seeds",
     "alarms": "score a keyword detector on a stream: missed words, false alarms",
-    "probe": "measure how far back gradients reach in a trained model",
+    "probe": "measure how far back gradients reach",
     "doctor": "check the installation",
     "demo": "hear and see everything in a few minutes",
     "completion": "print tab completion for a shell",
 }
 
 # commands that share a line: the map fits a screen of 24 lines
-AT_THE_END = (("render", "show"), ("doctor", "completion"))
+AT_THE_END = (("sweep", "compare"), ("probe", "ngram"), ("render", "show"), ("doctor", "completion"))
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options

@@ -42,13 +42,20 @@ def main(config: Config) -> None:
             f"got --sequences {config.sequences} and --steps {config.steps}, expected at least 1 sequence and 2 steps"
         )
 
-    from seqaudio.probing import probe, probe_rows
+    from seqaudio.probing import probe, probe_rows, spread_rows
     from seqaudio.run_folder import RunFolder
     from seqaudio.store import Store
 
     folder, store = RunFolder(config.run), Store(config.store)
     folder.check_store(store)
-    batch = probe_rows(store, folder.vocabulary, config.split, config.sequences, config.steps)
+    if folder.recipe == "speech_recognition":  # a text belongs to the whole of its recording, which cannot be cut
+        from seqaudio.batching.transcribed import transcribed
+        from seqaudio.decoding.transcription import spelling_of
+
+        recordings = transcribed(store, store[config.split], spelling_of(folder, with_lexicon=True))
+        batch = spread_rows(recordings, config.sequences)
+    else:
+        batch = probe_rows(store, folder.vocabulary, config.split, config.sequences, config.steps)
     report = probe(folder.model(), batch, anchors=config.anchors, lags=config.lags, double=config.double)
     print(json_text(report.to_dict()) if config.json else report)
     if config.png is not None:

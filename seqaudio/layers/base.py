@@ -23,7 +23,7 @@ class Sequences(NamedTuple):
 
 
 class Layer(nn.Module, ABC):
-    """A recurrence over whole sequences.
+    """A recurrence over whole sequences: `forward` checks its arguments, a subclass runs them in `run_checked`.
 
     Rows are independent. Row b has lengths[b] real frames; after them its outputs are zero, its state stays as it
     was, and values in the padding (NaN too) reach neither outputs nor gradients. Where resets[t, b] is true, the
@@ -41,7 +41,6 @@ class Layer(nn.Module, ABC):
         self.input_size = input_size
         self.output_size = output_size
 
-    @abstractmethod
     def forward(
         self,
         inputs: Tensor,
@@ -58,6 +57,11 @@ class Layer(nn.Module, ABC):
         Returns outputs [T, B, H] and, for each row, the state after its last real frame.
         Raises ValueError where shapes disagree; the message has both.
         """
+        return self.run_checked(self.check(inputs, state, lengths, resets))
+
+    @abstractmethod
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        """`forward` of arguments that `check` returned; layers within layers need no check of their own."""
 
     @abstractmethod
     def initial_state(self, batch_size: int) -> State:
@@ -97,17 +101,20 @@ class Layer(nn.Module, ABC):
                 valid = mask(lengths, T).to(inputs.device)
                 inputs = torch.where(valid[..., None], inputs, 0)
 
-        reset_steps: list[int] = []
         if resets is not None:
             if resets.shape != (T, B) or resets.dtype != torch.bool:
                 raise ValueError(f"got resets {resets.dtype} {list(resets.shape)}, expected bool [{T}, {B}]")
             resets = resets if valid is None else resets & valid
-            reset_steps = resets.any(1).nonzero().flatten().tolist()
-            resets = resets if reset_steps else None
-        return Sequences(inputs, state, lengths, valid, resets, reset_steps)
+        return Sequences(inputs, state, lengths, valid, *effective(resets))
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.output_size}"
+
+
+def effective(resets: Tensor | None) -> tuple[Tensor | None, list[int]]:
+    """Resets [T, B], None where no row is reset, and the steps at which any row is."""
+    steps: list[int] = [] if resets is None else resets.any(1).nonzero().flatten().tolist()
+    return (resets if steps else None), steps
 
 
 def mask(lengths: Tensor, T: int) -> Tensor:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from seqaudio.errors import OptionError
-from seqaudio.layers.base import Layer, flip
+from seqaudio.layers.base import Layer, Sequences, effective, flip
+from seqaudio.layers.fused import both_ways
 from seqaudio.state import State
 
 
@@ -36,22 +37,23 @@ class Bidirectional(Layer):
         self.forward_layer = forward
         self.backward_layer = backward
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        inputs, state, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
-        forward_state, backward_state = state
-        forward, forward_state = self.forward_layer(inputs, forward_state, lengths, resets)
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        together = both_ways(self.forward_layer, self.backward_layer, sequences)
+        if together is not None:
+            return together[0], BidirectionalState(*together[1])
+        inputs, (forward_state, backward_state), lengths, _, resets, _ = sequences
+        forward, forward_state = self.forward_layer.run_checked(sequences._replace(state=forward_state))
         backward_resets = None
         if resets is not None:
             # a reset before frame t is, going backwards, one before frame t - 1
             shifted = torch.cat([resets[1:], torch.zeros_like(resets[:1])])
             backward_resets = flip(shifted, lengths)
-        backward, backward_state = self.backward_layer(flip(inputs, lengths), backward_state, lengths, backward_resets)
+        backward_resets, steps = effective(backward_resets)
+        backward, backward_state = self.backward_layer.run_checked(
+            sequences._replace(
+                inputs=flip(inputs, lengths), state=backward_state, resets=backward_resets, reset_steps=steps
+            )
+        )
         outputs = torch.cat([forward, flip(backward, lengths)], dim=2)
         return outputs, BidirectionalState(forward_state, backward_state)
 

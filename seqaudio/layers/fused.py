@@ -59,17 +59,10 @@ class FusedLayer(Layer, Generic[CellT]):
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         """Run over T > 0 frames. start: the initial state, to which rows are reset; None where nothing is reset."""
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        sequences = self.check(inputs, state, lengths, resets)
-        T, B, _ = inputs.shape
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        T, B, _ = sequences.inputs.shape
         if T == 0:
-            return inputs.new_zeros(0, B, self.output_size), sequences.state
+            return sequences.inputs.new_zeros(0, B, self.output_size), sequences.state
         start = None if sequences.resets is None else self.initial_state(B)
         return self.run(sequences, start)
 
@@ -124,6 +117,24 @@ class FusedLSTM(RecurrenceLayer[LSTMCell]):
 
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         return _lstm(self.cell, None, sequences, start)
+
+
+def both_ways(forward: Layer, backward: Layer, sequences: Sequences) -> tuple[Tensor, Any] | None:
+    """Outputs [T, B, 2 H] and both states of layers that run from each end, where one call of a kernel makes them.
+
+    None where it does not: for other layers than LSTMs of one size on torch's kernel, and where a backward layer that
+    does not begin with zeros would meet padding first.
+    """
+    inputs, states, lengths, _, resets, _ = sequences
+    if not (isinstance(forward, FusedLSTM) and isinstance(backward, FusedLSTM) and len(inputs)):
+        return None
+    weight, other = forward.cell.weight_hh, backward.cell.weight_hh
+    if resets is not None or weight.shape != other.shape or not kernels.torch_serves_lstm(weight, resets):
+        return None
+    hidden = states[1].hidden  # type: ignore[union-attr]  # of an LSTM
+    if lengths is not None and (hidden.requires_grad or bool(hidden.any())):
+        return None
+    return torch_kernels.lstm_both_ways(forward.cell, backward.cell, inputs, tuple(states), lengths)
 
 
 class FusedPeepholeLSTM(RecurrenceLayer[PeepholeLSTMCell]):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqaudio.layers.base import Layer
+from seqaudio.layers.base import Layer, Sequences
 from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
 
@@ -50,18 +50,11 @@ class Stack(Layer):
             for layer in layers:
                 recurrent_weight(layer)
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        inputs, state, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
-        next_state = []
-        for number, (layer, layer_state) in enumerate(zip(self._layers(), state, strict=True)):
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        inputs, next_state = sequences.inputs, []
+        for number, (layer, layer_state) in enumerate(zip(self._layers(), sequences.state, strict=True)):
             below = self.dropout(inputs) if number else inputs
-            inputs, layer_state = self._run(layer, below, layer_state, lengths, resets)
+            inputs, layer_state = self._run(layer, sequences._replace(inputs=below, state=layer_state))
             next_state.append(layer_state)
         return inputs, tuple(next_state)
 
@@ -79,13 +72,10 @@ class Stack(Layer):
     def _layers(self) -> Sequence[Layer]:
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList of layers
 
-    def _run(
-        self, layer: Layer, inputs: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def _run(self, layer: Layer, sequences: Sequences) -> tuple[Tensor, State]:
         if self.training and self.weight_dropout:
-            return with_dropped_weights(layer, self.weight_dropout, inputs, state, lengths, resets)
-        result: tuple[Tensor, State] = layer(inputs, state, lengths, resets)
-        return result
+            return with_dropped_weights(layer, self.weight_dropout, sequences)
+        return layer.run_checked(sequences)
 
 
 class MaskedState(NamedTuple):
@@ -133,19 +123,14 @@ class MaskedStack(Stack):
         masks = (F.dropout(like.new_ones(batch_size, width), share, self.training) for width, share in self._masked)
         return MaskedState(state, tuple(masks))
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, MaskedState]:
-        inputs, held, lengths, _, resets, _ = self.check(inputs, state, lengths, resets)
-        before = cast(MaskedState, held)
-        masks, last = self._at_steps(before.masks, resets)
-        outputs, after = self.seen(self._drop(inputs, masks, 0)), []
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, MaskedState]:
+        before, valid = cast(MaskedState, sequences.state), sequences.valid
+        masks, last = self._at_steps(before.masks, sequences.resets)
+        outputs, after = self.seen(self._drop(sequences.inputs, masks, 0)), []
+        if valid is not None:  # what is seen of zeros need not be zero
+            outputs = torch.where(valid[..., None], outputs, 0)
         for number, (layer, layer_state) in enumerate(zip(self._layers(), before.layers, strict=True), start=1):
-            outputs, layer_state = self._run(layer, outputs, layer_state, lengths, resets)
+            outputs, layer_state = self._run(layer, sequences._replace(inputs=outputs, state=layer_state))
             outputs = self._drop(outputs, masks, number)
             after.append(layer_state)
         return outputs, MaskedState(tuple(after), last)

@@ -5,13 +5,13 @@
   row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
   frame, is held constant through the padding, see `lstm`.
 
-Each kernel is called as (cell, inputs [T, B, F], state, lengths), T > 0, and returns outputs [T, B, H] (in the padding
-arbitrary but finite) and the state after each row's last frame.
+Each kernel is called as (cell, inputs [T, B, F], state, lengths), T > 0, and returns outputs [T, B, H], zero in the
+padding, and the state after each row's last frame.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,13 +23,14 @@ from seqaudio.layers.base import Sequences, mask
 from seqaudio.state import State, select
 
 HOLD = 1e4  # sigmoid(HOLD) is exactly 1 in every floating type, and half precision can represent HOLD
+HELD = (-HOLD, HOLD, 0.0, -HOLD)  # what holds an LSTM: of i, f, g, o
 
 Kernel = Callable[[Any, Tensor, Any, Tensor | None], tuple[Tensor, Any]]
 
 
 def run_between_resets(kernel: Kernel, cell: AffineCell[Any], sequences: Sequences, start: Any) -> tuple[Tensor, State]:
     """Run a kernel on the pieces between resets; rows that are reset continue from `start`."""
-    inputs, state, lengths, valid, resets, reset_steps = sequences
+    inputs, state, lengths, _, resets, reset_steps = sequences
     outputs = []
     for begin, end in pairwise(sorted({0, *reset_steps, len(inputs)})):
         if resets is not None:
@@ -37,8 +38,7 @@ def run_between_resets(kernel: Kernel, cell: AffineCell[Any], sequences: Sequenc
         in_piece = None if lengths is None else (lengths - begin).clamp(0, end - begin)
         output, state = kernel(cell, inputs[begin:end], state, in_piece)
         outputs.append(output)
-    whole = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return whole if valid is None else torch.where(valid[..., None], whole, 0), state
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs), state
 
 
 def elman(cell: ElmanCell, inputs: Tensor, state: ElmanState, lengths: Tensor | None) -> tuple[Tensor, ElmanState]:
@@ -53,32 +53,57 @@ def elman(cell: ElmanCell, inputs: Tensor, state: ElmanState, lengths: Tensor | 
         inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD])
     kernel = torch.rnn_relu if relu else torch.rnn_tanh
     outputs, hidden = _call(kernel, inputs, state.hidden[None], weights)
-    return outputs, ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
+    return _without_padding(outputs, lengths), ElmanState(_at_length(outputs, hidden[0], state.hidden, lengths))
 
 
 def gru(cell: GRUCell, inputs: Tensor, state: GRUState, lengths: Tensor | None) -> tuple[Tensor, GRUState]:
     """`GRUCell`."""
     outputs, hidden = _call(torch.gru, inputs, state.hidden[None], _weights(cell))
-    return outputs, GRUState(_at_length(outputs, hidden[0], state.hidden, lengths))
+    return _without_padding(outputs, lengths), GRUState(_at_length(outputs, hidden[0], state.hidden, lengths))
 
 
 def lstm(cell: LSTMCell, inputs: Tensor, state: LSTMState, lengths: Tensor | None) -> tuple[Tensor, LSTMState]:
     """`LSTMCell`.
 
     Where rows differ in length, each frame gets one more input p, 1 in the padding and 0 elsewhere, whose weight
-    is -HOLD to the input gate and HOLD to the forget gate. In the padding, bit for bit,
+    is -HOLD to the input gate and the output gate, and HOLD to the forget gate. In the padding, bit for bit,
 
-        i = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c
+        i = o = sigmoid(-HOLD) = 0,  f = sigmoid(HOLD) = 1,  c' = f * c + i * g = c,  h' = o tanh(c') = 0
 
-    so the memory after the last frame equals the memory at the row's length, and so does its gradient, since both
-    gates are saturated. Real frames have p = 0 and are not changed.
+    so outputs are zero there, the memory after the last frame equals the memory at the row's length, and so does its
+    gradient, since the gates are saturated. Real frames have p = 0 and are not changed.
     """
     weights = _weights(cell)
     if lengths is not None:
-        inputs, weights = _mark_padding(inputs, weights, lengths, [-HOLD, HOLD, 0.0, 0.0])  # i, f, g, o
+        inputs, weights = _mark_padding(inputs, weights, lengths, HELD)
     initial = [state.hidden[None], state.memory[None]]
     outputs, hidden, memory = _call(torch.lstm, inputs, initial, weights)
     return outputs, LSTMState(_at_length(outputs, hidden[0], state.hidden, lengths), memory[0])
+
+
+def lstm_both_ways(
+    forward: LSTMCell, backward: LSTMCell, inputs: Tensor, states: tuple[LSTMState, LSTMState], lengths: Tensor | None
+) -> tuple[Tensor, tuple[LSTMState, LSTMState]]:
+    """Two `LSTMCell` of one size, from each end, in one call: outputs [T, B, 2 H], nothing is flipped.
+
+    The backward direction begins with the padding, where its memory is held but its output is zero; so where rows
+    differ in length, its hidden state must be zero at first.
+    """
+    weights = [_weights(forward), _weights(backward)]
+    if lengths is not None:
+        inputs, weights = _with_padding(inputs, lengths), [_pulled(each, HELD) for each in weights]
+    initial = [torch.stack([state.hidden for state in states]), torch.stack([state.memory for state in states])]
+    outputs, hidden, memory = _call(torch.lstm, inputs, initial, [*weights[0], *weights[1]], both_ways=True)
+    ahead = outputs[..., : forward.hidden_size]
+    last = _at_length(ahead, hidden[0], states[0].hidden, lengths)
+    return outputs, (LSTMState(last, memory[0]), LSTMState(hidden[1], memory[1]))
+
+
+def _without_padding(outputs: Tensor, lengths: Tensor | None) -> Tensor:
+    """Outputs [T, B, H], zero in the padding."""
+    if lengths is None:
+        return outputs
+    return torch.where(mask(lengths, len(outputs)).to(outputs.device)[..., None], outputs, 0)
 
 
 def _weights(cell: AffineCell[Any]) -> list[Tensor]:
@@ -86,17 +111,30 @@ def _weights(cell: AffineCell[Any]) -> list[Tensor]:
 
 
 def _mark_padding(
-    inputs: Tensor, weights: list[Tensor], lengths: Tensor, pull: list[float]
+    inputs: Tensor, weights: list[Tensor], lengths: Tensor, pull: Sequence[float]
 ) -> tuple[Tensor, list[Tensor]]:
     """One more input, 1 in the padding and 0 elsewhere; `pull` is its weight to the units of each gate."""
-    weight_ih, *others = weights
+    return _with_padding(inputs, lengths), _pulled(weights, pull)
+
+
+def _with_padding(inputs: Tensor, lengths: Tensor) -> Tensor:
     padding = ~mask(lengths, len(inputs)).to(inputs.device)
-    column = weight_ih.new_tensor(pull).repeat_interleave(len(weight_ih) // len(pull))
-    marked = torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
-    return marked, [torch.cat([weight_ih, column[:, None]], dim=1), *others]
+    return torch.cat([inputs, padding[..., None].to(inputs.dtype)], dim=2)
 
 
-def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tensor], weights: list[Tensor]) -> Any:
+def _pulled(weights: list[Tensor], pull: Sequence[float]) -> list[Tensor]:
+    weight_ih, *others = weights
+    column = weight_ih.new_tensor(list(pull)).repeat_interleave(len(weight_ih) // len(pull))
+    return [torch.cat([weight_ih, column[:, None]], dim=1), *others]
+
+
+def _call(
+    kernel: Callable[..., Any],
+    inputs: Tensor,
+    state: Tensor | list[Tensor],
+    weights: list[Tensor],
+    both_ways: bool = False,
+) -> Any:
     if inputs.is_cuda:
         # cuDNN warns about weights that are not one block in this order, and copies them on every call
         block = torch.cat([weight.flatten() for weight in weights])
@@ -104,7 +142,7 @@ def _call(kernel: Callable[..., Any], inputs: Tensor, state: Tensor | list[Tenso
         weights = [part.view_as(weight) for part, weight in zip(torch.split(block, sizes), weights, strict=True)]
     # cuDNN saves what backward needs only in training mode; there is no dropout here for that mode to turn on
     train = torch.is_grad_enabled()
-    return kernel(inputs, state, weights, True, 1, 0.0, train, False, False)
+    return kernel(inputs, state, weights, True, 1, 0.0, train, both_ways, False)
 
 
 def _at_length(outputs: Tensor, last: Tensor, before: Tensor, lengths: Tensor | None) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.cells import Cell
-from seqaudio.layers.base import Layer
+from seqaudio.layers.base import Layer, Sequences
 from seqaudio.state import State, select
 
 
@@ -19,14 +19,8 @@ class Unrolled(Layer):
         super().__init__(cell.input_size, cell.output_size)
         self.cell = cell
 
-    def forward(
-        self,
-        inputs: Tensor,
-        state: State | None = None,
-        lengths: Tensor | None = None,
-        resets: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
-        inputs, state, _, valid, resets, reset_steps = self.check(inputs, state, lengths, resets)
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        inputs, state, _, valid, resets, reset_steps = sequences
         self.cell.begin_window()
         T, B, _ = inputs.shape
         any_reset = set(reset_steps)

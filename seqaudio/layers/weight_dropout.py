@@ -12,22 +12,20 @@ from torch.nn import functional as F
 from seqaudio.cells import build_cell
 from seqaudio.cells.wrappers import core_cell
 from seqaudio.errors import OptionError
-from seqaudio.layers.base import Layer
+from seqaudio.layers.base import Layer, Sequences
 from seqaudio.state import State
 
 WEIGHTS = "weight_hh"  # the name of recurrent weights in every cell that has them
 
 
-def with_dropped_weights(
-    layer: Layer, share: float, inputs: Tensor, state: State, lengths: Tensor | None, resets: Tensor | None
-) -> tuple[Tensor, State]:
+def with_dropped_weights(layer: Layer, share: float, sequences: Sequences) -> tuple[Tensor, State]:
     """Run a layer in one direction with a share of its recurrent weights dropped, drawn anew in each call.
 
-    The arguments after `share` are those of `Layer.forward`. Source: Merity et al. (2018).
+    Source: Merity et al. (2018).
     """
     name, weight = recurrent_weight(layer)
     result: tuple[Tensor, State] = functional_call(
-        layer, {name: F.dropout(weight, share)}, (inputs, state, lengths, resets)
+        layer, {name: F.dropout(weight, share)}, (*sequences[:3], sequences.resets)
     )
     return result
 

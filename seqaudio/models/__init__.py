@@ -16,10 +16,12 @@ from seqaudio.models.options import (
     KeywordModelOptions,
     MemoryModelOptions,
     MusicModelOptions,
+    RecogniserOptions,
     RollModelOptions,
 )
 from seqaudio.models.phrases import PhraseModel
 from seqaudio.models.recall import RecallModel
+from seqaudio.models.recogniser import Recogniser, RecogniserState
 from seqaudio.models.rolls import RollModel
 from seqaudio.models.series import SeriesModel
 from seqaudio.models.spotter import SpotterModel, SpotterState
@@ -42,6 +44,9 @@ __all__ = [
     "MusicModelOptions",
     "PhraseModel",
     "RecallModel",
+    "Recogniser",
+    "RecogniserOptions",
+    "RecogniserState",
     "RollModel",
     "RollModelOptions",
     "SeriesModel",

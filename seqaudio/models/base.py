@@ -43,6 +43,10 @@ class Model(nn.Module):
         if self.training:
             raise ValueError("the model is in training mode, with random dropout; call model.eval() first")
 
+    def recurrent_steps(self, lengths: Tensor) -> Tensor:
+        """Steps of the recurrent layers over sequences of so many frames, int64; fewer in a model that subsamples."""
+        return lengths
+
     def parameter_count(self) -> int:
         """The number of trainable parameters."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)

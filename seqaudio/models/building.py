@@ -33,6 +33,7 @@ BOUNDS = {
     "memory": Range(0, 1e9),
     "pooling": Range(1, 1e9),
     "smoothing": Range(0, 1),
+    "subsampling": Range(1, 1000),
 }
 ANY_SIZE = Range(0, MAX_SIZE)
 

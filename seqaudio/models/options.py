@@ -241,6 +241,48 @@ class KeywordModelOptions(RecurrentOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecogniserOptions(RecurrentOptions):
+    """A net that gives the probability of a blank and of each unit of the text, a few times a second."""
+
+    GROUP: ClassVar[str] = "model"
+    WIDTH: ClassVar[int] = 256
+
+    hidden_size: int | None = None  # units of each layer and direction; 256 unless --parameters is given
+    layers: int = 3  # recurrent layers
+    bidirectional: bool = True  # better on whole recordings; --no-bidirectional for streams
+    subsampling: int = 3  # frames of a step of the net; a text needs at least as many steps as characters
+    filters: int = 16  # of the convolution in front; 0: none, the frames of a step side by side
+    dropout: float = 0.3  # probability, before the net, between its layers and before the softmax
+    # subtract from each frame the mean so far (running, for streams), or that of the recording (utterance); auto: by
+    # --bidirectional
+    centring: Literal["auto", "none", "running", "utterance"] = "auto"
+    memory: Seconds = 10.0  # running: over about this time; 0: from the start
+    mean_prior: float = 100.0  # centring: the training mean weighs N frames
+
+    def description(self, input_size: int, classes: int, frame_shift: Seconds) -> Description:
+        """The model `recogniser` over frames [T, input_size], for a blank and units.
+
+        frame_shift: in seconds, which turns times into numbers of frames.
+        Raises OptionError for a width that is impossible.
+        """
+        centring = self.centring
+        if centring == "auto":
+            centring = "utterance" if self.bidirectional else "running"
+        return self._described(
+            "recogniser",
+            input_size=input_size,
+            classes=classes,
+            dropout=self.dropout,
+            bidirectional=self.bidirectional,
+            subsampling=self.subsampling,
+            filters=self.filters,
+            centring=centring,
+            memory=self.memory and max(1.0, self.memory / frame_shift),
+            mean_prior=self.mean_prior,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class MemoryModelOptions(RecurrentOptions):
     """A recurrent net for a memory task."""
 

@@ -3,7 +3,7 @@
 `probe` measures; a `Report` holds, prints, draws and logs the results; `EpochProbe` measures during training.
 """
 
-from seqaudio.probing.anchors import probe_rows
+from seqaudio.probing.anchors import probe_rows, spread_rows
 from seqaudio.probing.drawing import draw_reports, reports_figure
 from seqaudio.probing.linear import LinearCell, turning_cell
 from seqaudio.probing.measure import EpochProbe, probe
@@ -25,6 +25,7 @@ __all__ = [
     "probe",
     "probe_rows",
     "reports_figure",
+    "spread_rows",
     "turning_cell",
     "unit_reach",
 ]

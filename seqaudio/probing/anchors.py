@@ -58,6 +58,12 @@ def choose_anchors(counted: Tensor, starts: Tensor, count: int, lags: int | None
     return Anchors(steps, used, lags)
 
 
+def spread_rows(collate: Collate, sequences: int = 8) -> Batch:
+    """A batch of `sequences` rows, or all of fewer, spread evenly over those of a recipe."""
+    chosen = np.unique(np.linspace(0, len(collate.lengths) - 1, sequences).round().astype(np.int64)).tolist()
+    return collate(chosen, 0)
+
+
 def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences: int = 8, steps: int = 256) -> Batch:
     """A batch of `sequences` rows, spread evenly over a split and cut after `steps` steps, as recipes batch them.
 
@@ -78,6 +84,5 @@ def probe_rows(store: Store, labels: Vocabulary, split: str = "valid", sequences
         raise OptionError(
             f"{store.path} holds {store.kind}, expected tokens, text, rolls or clips; call seqaudio.probe from Python"
         )
-    chosen = np.unique(np.linspace(0, len(held) - 1, sequences).round().astype(np.int64)).tolist()
-    batch = collate(chosen, 0)
+    batch = spread_rows(collate, sequences)
     return batch.slice_time(0, min(steps, batch.steps))

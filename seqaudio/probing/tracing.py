@@ -135,15 +135,19 @@ def trace_model(model: Model, request: Request) -> Trace:
         inputs=floating(batch.inputs, request.double),
         targets=None if batch.targets is None else floating(batch.targets, request.double),
     )
-    steps = mask(batch.lengths, batch.steps)
-    starts = _starts(batch)
     name = type(model).__name__
     if not model.windowed:
-        records, (total, _, _) = record_run(step_by_step(model), lambda run: run.loss(batch), batch.steps)
-        losses = projections(_top_outputs(records, batch.lengths), request.seed)
+        lengths, count = (model.recurrent_steps(frames) for frames in (batch.lengths, torch.tensor(batch.steps)))
+        steps = mask(lengths, int(count))
+        records, (total, _, _) = record_run(step_by_step(model), lambda run: run.loss(batch), int(count))
+        losses = projections(_top_outputs(records, lengths), request.seed)
         losses = torch.where(steps.to(losses.device), losses, 0)
         loss_name = "a random direction of the top layer's output t, the model's own loss being one a row"
-        return Trace(name, loss_name, records, losses, total, steps, batch.lengths, starts)
+        return Trace(
+            name, loss_name, records, losses, total, steps, lengths, torch.zeros_like(steps, dtype=torch.int64)
+        )
+    steps = mask(batch.lengths, batch.steps)
+    starts = _starts(batch)
     kind = next(parameter.dtype for parameter in model.parameters())
     given = batch.inputs.new_ones(steps.shape, dtype=kind) if batch.weights is None else batch.weights.to(kind)
     weights = given.clone().requires_grad_()

@@ -1,0 +1,158 @@
+"""Recordings with their texts, as batches for a recogniser; and which of them can be aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from seqaudio.arrow_files import Split
+from seqaudio.batching.batch import Batch
+from seqaudio.batching.clips import Clips, clips_of
+from seqaudio.batching.padded import Augmenter
+from seqaudio.errors import OptionError, StoreError, VocabularyError
+from seqaudio.store import Store
+from seqaudio.terminal import few
+from seqaudio.transcripts import NAMED, Case, Spelling, TextSettings, Units, read_lexicon
+
+UNKNOWN = -1  # the id of a word that the recogniser does not have
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextOptions:
+    """What the net writes."""
+
+    GROUP: ClassVar[str] = "text"
+
+    units: Units = "characters"  # of the net; phones need --lexicon
+    case: Case = "keep"  # of the texts: as they are, or all of one case
+    punctuation: bool = True  # keep it; --no-punctuation drops all but apostrophes within words
+    lexicon: Path | None = None  # of phones: lines of a word and its phones, as CMUdict has them
+    skip_infeasible: bool = False  # leave out recordings without a text, or too short for theirs
+
+    def spelling(self, store: Store) -> Spelling:
+        """The units of all training texts.
+
+        Raises OptionError for phones without a lexicon and the other way round, SourceError for one that cannot be
+        read or lacks a word, VocabularyError where no recording has a text.
+        """
+        if (self.units == "phones") != (self.lexicon is not None):
+            raise OptionError("--units phones and --lexicon FILE belong together; give both, or none")
+        lexicon = read_lexicon(self.lexicon) if self.lexicon else None
+        settings = TextSettings(self.units, self.case, self.punctuation)
+        return Spelling.of_texts(store["train"].column("text"), settings, lexicon)
+
+
+@dataclass(frozen=True)
+class Transcribed:
+    """Rows of a split with the ids of their texts, as batches with targets [U, B]."""
+
+    clips: Clips  # of all rows of the split
+    spelling: Spelling
+    rows: np.ndarray  # [N] int64 rows of the split, in order
+    targets: tuple[np.ndarray, ...]  # N texts, [U] int64 each; UNKNOWN for a word that is not in the vocabulary
+    texts: tuple[str, ...]  # N normalised texts
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Frames of each recording before augmentation, [N] int64."""
+        lengths: np.ndarray = self.clips.lengths[self.rows]
+        return lengths
+
+    @property
+    def ids(self) -> list[str]:
+        return [self.clips.split.ids[row] for row in self.rows.tolist()]
+
+    def __call__(self, rows: Sequence[int], epoch: int) -> Batch:
+        batch = self.clips(self.rows[list(rows)].tolist(), epoch)
+        lengths = np.array([len(self.targets[row]) for row in rows], dtype=np.int64)
+        targets = np.zeros((int(lengths.max(initial=0)), len(rows)), dtype=np.int64)
+        for column, row in enumerate(rows):
+            targets[: lengths[column], column] = self.targets[row]
+        return replace(batch, targets=torch.from_numpy(targets), target_lengths=torch.from_numpy(lengths))
+
+    def of(self, kept: np.ndarray) -> Transcribed:
+        """Some of the recordings, chosen by [N] bool."""
+        places = np.flatnonzero(kept)
+        return replace(
+            self,
+            rows=self.rows[places],
+            targets=tuple(self.targets[place] for place in places),
+            texts=tuple(self.texts[place] for place in places),
+        )
+
+    def needed(self) -> np.ndarray:
+        """Steps that each text needs at least, [N] int64: one a unit, and a blank between equal units."""
+        return np.array([len(ids) + int((ids[1:] == ids[:-1]).sum()) for ids in self.targets], dtype=np.int64)
+
+
+def transcribed(
+    store: Store,
+    split: Split,
+    spelling: Spelling,
+    waveform_augment: Augmenter | None = None,
+    feature_augment: Augmenter | None = None,
+) -> Transcribed:
+    """The rows of a split of a store with the ids of their texts.
+
+    A word that a recogniser of words does not have has the id UNKNOWN: such a recording counts in error rates only.
+
+    Raises:
+        StoreError: the store holds neither features nor samples.
+        OptionError: a waveform augmentation for a store that does not keep samples.
+        VocabularyError: characters or phones that the recogniser lacks, with the first recording that has one.
+    """
+    store.require(("features", "audio"), "speech recognition")
+    clips = clips_of(store, split, np.zeros(len(split), dtype=np.int64), waveform_augment, feature_augment)
+    texts = tuple(spelling.settings.normalised(text) for text in split.column("text"))
+    units = [spelling.units(text) for text in texts]
+    unknown = [spelling.unknown(of_row) for of_row in units]
+    if any(unknown) and spelling.settings.units != "words":
+        row = next(row for row, found in enumerate(unknown) if found)
+        wrong = sorted({unit for found in unknown for unit in found})
+        names = spelling.vocabulary
+        raise VocabularyError(
+            f"{store.path}: {few(map(repr, wrong), NAMED)} in {sum(map(bool, unknown)):,} of {len(texts):,} texts, "
+            f"such as that of {split.ids[row]}, not among the {len(names) - 1:,} {spelling.settings.units} of the "
+            f"recogniser; give --case or --no-punctuation to the training, or leave these recordings out"
+        )
+    ids = {unit: place for place, unit in enumerate(spelling.vocabulary)}
+    targets = tuple(np.array([ids.get(unit, UNKNOWN) for unit in of_row], dtype=np.int64) for of_row in units)
+    return Transcribed(clips, spelling, np.arange(len(split)), targets, texts)
+
+
+def alignable(found: Transcribed, subsampling: int, skip: bool, what: str) -> Transcribed:
+    """The recordings with a text that fits into their steps; others are an error, or left out with `skip`.
+
+    Args:
+        subsampling: frames of a step of the recogniser. what: the split, for messages.
+    Raises StoreError that names the first recording without a text, or too short for it, and how many there are;
+        also where `skip` would leave none.
+    """
+    empty = np.array([not len(ids) for ids in found.targets], dtype=bool)
+    available, needed = found.lengths // subsampling, found.needed()
+    short = (needed > available) & ~empty
+    wrong = empty | short
+    if not wrong.any():
+        return found
+    place = int(np.flatnonzero(wrong)[0])
+    seconds = found.clips.split.column("duration")[int(found.rows[place])]
+    name = found.ids[place]
+    reason = (
+        f"{name} has no text"
+        if empty[place]
+        else f"{name} ({seconds:.2f} s, {found.lengths[place]:,} frames) has {available[place]:,} steps for a text of "
+        f"{len(found.targets[place]):,} {found.spelling.settings.units} that needs {needed[place]:,}"
+    )
+    others = f"{int(wrong.sum()):,} of {len(wrong):,} recordings of {what} cannot be aligned" if wrong.sum() > 1 else ""
+    if not skip:
+        remedy = "leave them out by --skip-infeasible" + ("" if empty.all() else ", or take a smaller --subsampling")
+        raise StoreError(f"{what}: {reason}{f'; {others}' if others else ''}; {remedy}")
+    if wrong.all():
+        raise StoreError(f"{what}: {reason}; no recording is left to learn from")
+    return found.of(~wrong)
