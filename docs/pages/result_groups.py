@@ -62,8 +62,7 @@ class Group:
     @property
     def count(self) -> int:
         """Items that one reading of the test split scored."""
-        count: int = self.runs[0].data["test"]["count"]
-        return count
+        return int(self.runs[0].data["test"]["count"])
 
     def values(self, metric: str) -> list[float]:
         """A metric of each run on test."""

@@ -58,6 +58,7 @@ MORE_METRICS = {
     "accuracy_clean": "without noise",
     "accuracy_noisy": "in noise",
     "cer": "the same of characters",
+    "beam_wer": "words, with a language model",
     "mae": "mean absolute error",
     "nats_per_later_frame": "without first frames",
     "nats_per_decoded_note": "nats a note",
@@ -253,8 +254,10 @@ SECTIONS = (
         "CMU AN4, the official test",
         ("an4",),
         "recordings",
-        "Characters, by greedy decoding without a language model; none of the ten speakers was in training.",
-        "seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel --keep samples",
+        "By greedy decoding, without a language model; none of the ten speakers was in training. With a beam of 50 and "
+        "an n-gram of words from the training texts: "
+        "[recipes/speech_recognition](../recipes/speech_recognition/README.md#a-language-model-beside-it).",
+        "seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel",
         independent=False,
     ),
     Section(
