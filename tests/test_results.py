@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tyro
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import ROOT
 from made_up import frame_store
 from seqaudio.cli import demo
+from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation import results
@@ -119,7 +119,7 @@ def test_every_command_of_the_page_is_understood() -> None:
         else:
             assert words[1] == "demo", line
             module, own = demo, words[2:]
-        config = tyro.cli(module.Config, args=own)
+        config = parse(module.Config, own, "", " ".join(words[:3]))
         assert words[1] == "prepare" or config.seed == 7, line
 
 
