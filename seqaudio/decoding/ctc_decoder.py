@@ -132,9 +132,11 @@ class Beam:
         alpha = chosen.alpha if options.alpha is None else options.alpha
         beta = chosen.beta if options.beta is None else options.beta
         if self.lm is not None and not fitting and options.alpha is None:
+            files = "this language model" + (" with this lexicon" if self.lexicon is not None else "")
+            given = f"--lm {options.lm}" + (f" --lexicon {options.lexicon}" if self.lexicon is not None else "")
             print(
-                f"note: alpha {alpha:g} and beta {beta:g}, as nothing was tuned for this language model; "
-                f"seqaudio evaluate {run.path} --tune --beam {self.width} --lm ... chooses them on validation",
+                f"note: alpha {alpha:g} and beta {beta:g}, as nothing was tuned for {files}; "
+                f"seqaudio evaluate {run.path} --tune --beam {self.width} {given} chooses them on validation",
                 file=sys.stderr,
             )
         return Weights(alpha, beta)
