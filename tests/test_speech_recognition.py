@@ -315,6 +315,8 @@ def test_times_as_json_and_subtitles(command: Command, live_run: Path, sentences
         (("--stream",), ("--stream takes one source, got 0",)),
         (("{word}", "--stream", "--vtt"), ("--vtt is not for --stream",)),
         ((), ("no recordings",)),
+        (("--srt",), ("no recordings",)),
+        (("{word}", "{word}", "--out", "{folder}/texts"), ("two recordings are called s00", "two commands")),
         (("{folder}/none.wav",), ("none.wav: missing",)),
     ],
 )
@@ -332,6 +334,7 @@ def test_a_model_that_needs_whole_recordings_does_not_stream(command: Command, s
     done = command("seqaudio", "transcribe", tmp_path / "run", sound, "--stream")
     assert_refused(done, "needs whole recordings", "--no-bidirectional")
     assert command("seqaudio", "transcribe", tmp_path / "run", sound).returncode == 0
+    assert "state of a stream: none" in command("seqaudio", "info", tmp_path / "run").stdout
 
 
 def test_a_recipe_of_one_file_has_its_defaults(store: Path, tmp_path: Path) -> None:

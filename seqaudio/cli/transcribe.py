@@ -119,7 +119,7 @@ def _outputs(config: Config, files: list[Path]) -> dict[Path, Path]:
     for file in files:
         (place,) = folder_files(config.out, file.stem, [suffix], config.force)
         if place in found.values():
-            raise OptionError(f"two recordings are called {file.stem}; give them to --out folders of their own")
+            raise OptionError(f"two recordings are called {file.stem}; use two commands with different --out folders")
         found[file] = place
     return found
 
