@@ -226,6 +226,8 @@ def test_ngrams_are_written_as_the_recogniser_writes_texts(
     done = command("seqaudio", "ngram", tmp_path / "text.txt", "--like", upper, "--words", "--out", out)
     assert done.returncode == 0, done.stderr
     assert set(read_arpa(out).words[3:]) == {"ONE", "TWO", "THREE"}
+    assert "note:" in done.stderr
+    assert "'E', 'H', 'N', 'O', 'R', 'T', 'W' not among the characters" in done.stderr
 
 
 def test_ngrams_like_something_else_are_refused(command: Command, store: Path, word_run: Path, tmp_path: Path) -> None:
