@@ -123,7 +123,7 @@ def test_a_lexicon_alone_permits_its_words(command: Command, live_run: Path, sen
 
 
 def test_weights_are_tuned_on_validation_and_used_on_the_test(
-    command: Command, run: Path, characters_lm: Path, words_lm: Path
+    command: Command, run: Path, characters_lm: Path, words_lm: Path, tmp_path: Path
 ) -> None:
     options = ("--beam", "10", "--lm", characters_lm)
     done = command(f"{RECIPE}/evaluate.py", "--run", run, *options, "--tune")
@@ -143,7 +143,12 @@ def test_weights_are_tuned_on_validation_and_used_on_the_test(
     assert read_tuned(RunFolder(run)) == [tuned], "the test changes nothing"
 
     other = command(f"{RECIPE}/evaluate.py", "--run", run, "--beam", "10", "--lm", words_lm)
-    assert "nothing was tuned for this language model" in other.stderr, "weights belong to a model's content"
+    assert "nothing was tuned for this language model;" in other.stderr, "weights belong to a model's content"
+    lexicon = tmp_path / "words.txt"
+    lexicon.write_text("one\ntwo\n")
+    other = command(f"{RECIPE}/evaluate.py", "--run", run, *options, "--lexicon", lexicon)
+    assert "nothing was tuned for this language model with this lexicon;" in other.stderr
+    assert f"--lexicon {lexicon} chooses them" in other.stderr
 
 
 def test_texts_in_blocks_are_those_of_whole_recordings(command: Command, live_run: Path) -> None:
@@ -169,6 +174,7 @@ def test_texts_in_blocks_are_those_of_whole_recordings(command: Command, live_ru
         (("--beam", "10", "--lm", "{run}"), ("speech_recognition", "language_modelling")),
         (("--beam", "10", "--lexicon", "{folder}/none.txt"), ("none.txt",)),
         (("--beam", "10", "--lexicon", "{folder}/other.txt"), ("none of its 2 words",)),
+        (("--beam", "10", "--lexicon", "{folder}/blank.txt"), ("blank.txt: has no words",)),
         (("--beam", "-1"), ("--beam -1, expected 0 to",)),
         (("--beam", "10", "--lm", "{words}", "--alpha", "nan"), ("--alpha nan",)),
     ],
@@ -180,6 +186,7 @@ def test_what_does_not_fit_is_one_line(
     (sentences / "other.arpa").write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-1\tSIX\n-1\tTWO\n\n\\end\\\n")
     (sentences / "others.arpa").write_text("\\data\\\nngram 1=2\n\n\\1-grams:\n-1\t<space>\n-1\tn\n\n\\end\\\n")
     (sentences / "other.txt").write_text("SIX\nTWO\n")
+    (sentences / "blank.txt").write_text(" \n")
     before = sorted(live_run.iterdir())
     given = [option.format(words=words_lm, folder=sentences, run=live_run) for option in options]
     assert_refused(command(f"{RECIPE}/evaluate.py", "--run", live_run, *given), *words)
@@ -219,6 +226,8 @@ def test_ngrams_are_written_as_the_recogniser_writes_texts(
     done = command("seqaudio", "ngram", tmp_path / "text.txt", "--like", upper, "--words", "--out", out)
     assert done.returncode == 0, done.stderr
     assert set(read_arpa(out).words[3:]) == {"ONE", "TWO", "THREE"}
+    assert "note:" in done.stderr
+    assert "'E', 'H', 'N', 'O', 'R', 'T', 'W' not among the characters" in done.stderr
 
 
 def test_ngrams_like_something_else_are_refused(command: Command, store: Path, word_run: Path, tmp_path: Path) -> None:

@@ -121,6 +121,8 @@ def test_evaluation_prints_rates_a_table_and_a_picture(command: Command, run: Pa
     errors = data["test_details"]["errors"]["word"]
     assert sum(int(row[1]) for row in rows[1:]) == errors["substitutions"] + errors["deletions"] + errors["insertions"]
     assert data["test"]["wer"] == pytest.approx(sum(int(row[1]) for row in rows[1:]) / errors["units"])
+    assert_refused(command(f"{RECIPE}/evaluate.py", "--run", run, *options), "texts.tsv exists; give --force")
+    assert len((run / "test_reads.tsv").read_text().splitlines()) == 2, "refused before the test is read"
 
 
 def test_evaluation_as_json_is_one_object(command: Command, live_run: Path) -> None:
@@ -315,6 +317,8 @@ def test_times_as_json_and_subtitles(command: Command, live_run: Path, sentences
         (("--stream",), ("--stream takes one source, got 0",)),
         (("{word}", "--stream", "--vtt"), ("--vtt is not for --stream",)),
         ((), ("no recordings",)),
+        (("--srt",), ("no recordings",)),
+        (("{word}", "{word}", "--out", "{folder}/texts"), ("two recordings are called s00", "two commands")),
         (("{folder}/none.wav",), ("none.wav: missing",)),
     ],
 )
@@ -332,6 +336,9 @@ def test_a_model_that_needs_whole_recordings_does_not_stream(command: Command, s
     done = command("seqaudio", "transcribe", tmp_path / "run", sound, "--stream")
     assert_refused(done, "needs whole recordings", "--no-bidirectional")
     assert command("seqaudio", "transcribe", tmp_path / "run", sound).returncode == 0
+    done = command(f"{RECIPE}/evaluate.py", "--run", tmp_path / "run", "--streamed")
+    assert_refused(done, "needs whole recordings", "--streamed")
+    assert "state of a stream: none" in command("seqaudio", "info", tmp_path / "run").stdout
 
 
 def test_a_recipe_of_one_file_has_its_defaults(store: Path, tmp_path: Path) -> None:

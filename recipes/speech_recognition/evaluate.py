@@ -19,6 +19,7 @@ from typing import Any, Literal
 from seqaudio.batching.transcribed import transcribed
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
+from seqaudio.cli.outputs import check_output
 from seqaudio.decoding.beam_options import BeamOptions
 from seqaudio.decoding.ctc_decoder import Beam, keep_tuned
 from seqaudio.decoding.transcription import recogniser_of, spelling_of
@@ -40,7 +41,8 @@ class Config:
     run: Path  # run folder of a training
     store: Path | None = None  # store to evaluate on, with the same features; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
-    texts: Path | None = None  # also write a table of every recording: its id, its text, what was recognised
+    texts: Path | None = None  # also write a table (.tsv) of every recording: its id, its text, what was recognised
+    force: bool = False  # replace the file of --texts
     json: bool = False  # print one JSON object instead of text
     streamed: bool = False  # also block by block, as in a stream: how many texts differ; needs a model of one direction
     tune: bool = False  # choose --alpha and --beta on validation, and keep them in the run; needs --beam
@@ -52,8 +54,12 @@ def main(config: Config) -> None:
     config.search.check()
     if config.tune and (not config.search.beam or config.split != "valid"):
         raise OptionError("--tune needs --beam, such as --beam 50, and --split valid; the test uses what it chose")
+    if config.texts is not None:
+        check_output("--texts", config.texts, ".tsv", config.force)
     folder, store = open_run(config.run, "speech_recognition", ("features", "audio"), config.store)
     spelling, model = spelling_of(folder, with_lexicon=True), recogniser_of(folder)
+    if config.streamed and not model.causal:
+        raise OptionError(f"{config.run}: its model needs whole recordings; leave out --streamed")
     recordings = transcribed(store, store[config.split], spelling)
 
     beam = Beam.opened(spelling, config.search) if config.search.beam else None

@@ -59,7 +59,7 @@ def too_long(path: Path, seconds: float, most: float) -> AudioError:
     """The error for a recording of more seconds than are allowed."""
     detail = (
         f"{seconds:,.1f} s, expected at most {most:,.1f} s; "
-        "--max-seconds of prepare, recognize, listen and info allows more"
+        "--max-seconds of prepare, recognize, transcribe, listen and info allows more"
     )
     return AudioError(path, Reason.TOO_LONG, detail)
 

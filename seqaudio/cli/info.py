@@ -172,8 +172,12 @@ def describe_run(path: Path) -> Iterator[str]:
             if split in scores:
                 yield f"    {name}: {_scores(scores[split])}"
     yield f"  parameters: {data['parameters']:,}, trained for {data['wall_seconds']:,.0f} s on {data['machine']}"
-    size = sum(math.prod(shape) for shape in state_spec(run.model().initial_state(1)).values())
-    yield f"  state of a stream: {size:,} numbers, whatever its length"
+    model = run.model()
+    if getattr(model, "causal", True):
+        size = sum(math.prod(shape) for shape in state_spec(model.initial_state(1)).values())
+        yield f"  state of a stream: {size:,} numbers, whatever its length"
+    else:
+        yield "  state of a stream: none, as the model needs whole recordings"
     yield f"  test split evaluated: {data['test_reads']} times"
     for fingerprint, found in data["tests"].items():
         if fingerprint != run.config["store"]:

@@ -13,6 +13,7 @@ model fits beside it: `seqaudio transcribe RUN FILE --beam 50 --lm words.arpa`.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ import tyro
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import json_text
+from seqaudio.terminal import few
 
 if TYPE_CHECKING:
     from seqaudio.ngrams.lines import Line
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from seqaudio.transcripts import Spelling
 
 SUFFIX = ".arpa"
+NAMED = 10  # characters, in a message
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def main(config: Config) -> None:
     from seqaudio.ngrams.lines import fit_lines
 
     train, valid, held_out = read_lines(config, spelling)
+    if spelling is not None:
+        _note_foreign(config.source, [*train, *valid], spelling)
     fitted = fit_lines(train, valid, config.order, count_valid=held_out)
     with written(config.out):
         write_arpa(fitted.model, config.out)
@@ -79,6 +84,18 @@ def _spelling(run: Path) -> Spelling:
     from seqaudio.run_folder import RunFolder
 
     return spelling_of(RunFolder(run), with_lexicon=True)
+
+
+def _note_foreign(source: Path, lines: list[Line], spelling: Spelling) -> None:
+    """Name the characters of a text that a recogniser of characters cannot write."""
+    if spelling.settings.units != "characters":
+        return
+    if foreign := spelling.unknown({character for line in lines for token in line for character in token}):
+        print(
+            f"note: {source}: {few(map(repr, foreign), NAMED)} not among the characters that the recogniser writes; "
+            "give a text in its case and alphabet",
+            file=sys.stderr,
+        )
 
 
 def read_lines(config: Config, spelling: Spelling | None = None) -> tuple[list[Line], list[Line], bool]:

@@ -100,7 +100,8 @@ def _check(config: Config) -> None:
     if not config.stream:
         if config.sound.microphone is not None or STDIN in config.files:
             raise OptionError("a microphone and stdin are for --stream; give it, or files")
-        if (config.srt or config.vtt) and config.out is None and (len(config.files) > 1 or config.files[0].is_dir()):
+        several = len(config.files) > 1 or any(path.is_dir() for path in config.files)
+        if (config.srt or config.vtt) and config.out is None and several:
             raise OptionError(f"{chosen[0]} of several recordings needs a folder for their files; give --out FOLDER")
         return
     if config.srt or config.vtt or config.out is not None:
@@ -118,7 +119,7 @@ def _outputs(config: Config, files: list[Path]) -> dict[Path, Path]:
     for file in files:
         (place,) = folder_files(config.out, file.stem, [suffix], config.force)
         if place in found.values():
-            raise OptionError(f"two recordings are called {file.stem}; give them to --out folders of their own")
+            raise OptionError(f"two recordings are called {file.stem}; use two commands with different --out folders")
         found[file] = place
     return found
 

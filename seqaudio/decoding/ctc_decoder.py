@@ -132,9 +132,11 @@ class Beam:
         alpha = chosen.alpha if options.alpha is None else options.alpha
         beta = chosen.beta if options.beta is None else options.beta
         if self.lm is not None and not fitting and options.alpha is None:
+            files = "this language model" + (" with this lexicon" if self.lexicon is not None else "")
+            given = f"--lm {options.lm}" + (f" --lexicon {options.lexicon}" if self.lexicon is not None else "")
             print(
-                f"note: alpha {alpha:g} and beta {beta:g}, as nothing was tuned for this language model; "
-                f"seqaudio evaluate {run.path} --tune --beam {self.width} --lm ... chooses them on validation",
+                f"note: alpha {alpha:g} and beta {beta:g}, as nothing was tuned for {files}; "
+                f"seqaudio evaluate {run.path} --tune --beam {self.width} {given} chooses them on validation",
                 file=sys.stderr,
             )
         return Weights(alpha, beta)
@@ -167,7 +169,7 @@ def read_words(path: Path, spelling: Spelling, units: Units) -> list[str]:
     """The words of a lexicon, normalised as the recogniser writes them; a note names those that it cannot write.
 
     A line begins with a word; what follows, such as phones, is not used. Lines that begin with ;;; are comments.
-    Raises SourceError for a file that cannot be read or has no word that the recogniser can write.
+    Raises SourceError for a file that cannot be read or is without a word that the recogniser can write.
     """
     try:
         text = read_plain(path).decode("utf-8-sig")
@@ -175,6 +177,8 @@ def read_words(path: Path, spelling: Spelling, units: Units) -> list[str]:
         raise SourceError(f"{path}: not a readable list of words in UTF-8 ({error})") from None
     lines = (line.split() for line in text.splitlines())
     words = dict.fromkeys(spelling.settings.normalised(line[0]) for line in lines if line and line[0] != ";;;")
+    if not words:
+        raise SourceError(f"{path}: has no words; give a word a line, as the recogniser writes them")
     left_out = [word for word in words if units.spell(word) is None]
     written = [word for word in words if units.spell(word) is not None]
     if not written:

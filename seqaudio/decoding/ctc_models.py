@@ -195,7 +195,8 @@ class WordNgram(PrefixModel):
         if self._spellings.none:
             raise VocabularyError(
                 f"the units {few(map(repr, units.names[1:]), NAMED)} spell none of the words of the n-gram model, such "
-                f"as {few(map(repr, self._spellings.left_out), 3)}; make it by seqaudio ngram TEXT --like RUN --words"
+                f"as {few(map(repr, self._spellings.left_out), 3)}; make it by seqaudio ngram TEXT --like RUN --words, "
+                "of a text in the recogniser's case and alphabet"
             )
         unigrams = model.trie.log_probability[1 : 1 + len(model.words)]
         self._ahead = self._spellings.best(unigrams, otherwise=unigrams[UNKNOWN])
