@@ -271,6 +271,14 @@ SECTIONS = (
     ),
     Section(
         "Language modelling",
+        "Tiny Shakespeare",
+        ("shakespeare",),
+        "characters",
+        "The last twentieth of the text; the one before it is for validation.",
+        'seqaudio prepare text_file --source tinyshakespeare.txt --out stores/shakespeare --name "tiny Shakespeare"',
+    ),
+    Section(
+        "Language modelling",
         "Tiny Shakespeare: the state carried from window to window, or zeroed",
         ("carried_text", "zeroed_text"),
         "characters",
