@@ -1,4 +1,4 @@
-"""Stores made of random numbers, for tests of batching, models and training."""
+"""Stores made of random numbers, for tests of batching, models and training, and a model with random logits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from seqaudio.prepare.engine import Item, Row, build_store
 from seqaudio.store import Store, StoreDescription
@@ -80,3 +82,16 @@ def roll_store(folder: Path, count: int = 50) -> Store:
     settings = {"representation": {"name": "roll", "steps_per_quarter": 1, "repeats": "joined"}}
     description = StoreDescription("roll", settings)
     return build_store(folder / "rolls", items(folder, count), RisingThirds(), description)
+
+
+class Wilful:
+    """Other random logits at every step: it wants anything at any time."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self.size, self.draw = size, np.random.default_rng(seed)
+
+    def initial_state(self, batch_size: int) -> None:
+        return None
+
+    def step(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
+        return torch.from_numpy(self.draw.normal(0, 3, (1, self.size))), None

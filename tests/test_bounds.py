@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
+from made_up import Wilful
 from seqaudio.decoding.kept_wishes import kept_wishes
 from seqaudio.decoding.plan import Plan, Wishes
 from seqaudio.decoding.sampling import sample
@@ -78,19 +78,6 @@ def representation_named(name: str) -> TokenRepresentation:
     made = build_representation(*NAMES[name]) if name in NAMES else build_representation(name)
     assert isinstance(made, TokenRepresentation)
     return made
-
-
-class Wilful:
-    """Other random logits at every step: it wants anything at any time."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.draw = size, np.random.default_rng(seed)
-
-    def initial_state(self, batch_size: int) -> None:
-        return None
-
-    def step(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
-        return torch.from_numpy(self.draw.normal(0, 3, (1, self.size))), None
 
 
 def drawn(plan: Plan, seed: int, most: int | None = None) -> tuple[list[int], Bounds | None, NoteSequence]:

@@ -333,7 +333,7 @@ def test_what_is_asked_for_reaches_the_model(
 
 def test_a_density_that_the_run_was_not_told_is_refused(command: Command, tune_run: Path, tmp_path: Path) -> None:
     done = command("seqaudio", "generate", tune_run, "--out", tmp_path / "x.mid", "--density", "low")
-    assert_refused(done, "--density low", "was not told how dense pieces are", "--conditions density")
+    assert_refused(done, "--density low", "is not conditioned on density", "--conditions density")
     assert not (tmp_path / "x.mid").exists()
 
 

@@ -147,7 +147,7 @@ def test_steps_and_windows_equal_the_whole_while_training_with_one_mask(name: st
 class Watched(MaskedStack):
     """A stack that keeps what its first layer read."""
 
-    def seen(self, inputs: Tensor) -> Tensor:
+    def input_features(self, inputs: Tensor) -> Tensor:
         self.read = inputs
         return inputs
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from conftest import Command, assert_refused
+from made_up import Wilful
 from seqaudio.batching import BarMarks, FilledBatches, FilledRows, Lanes, PaddedBatches, TokenSequences
 from seqaudio.decoding.filling import Stretch, marks_of
 from seqaudio.decoding.sampling import sample
@@ -72,19 +72,6 @@ def rows_of(notes: NoteSequence, scale: int = 1) -> list[tuple[int, ...]]:
         notes.track,
     )
     return sorted(zip(*(column.tolist() for column in columns), strict=True))
-
-
-class Wilful:
-    """Other random logits at every step: it wants anything at any time."""
-
-    def __init__(self, size: int, seed: int) -> None:
-        self.size, self.draw = size, np.random.default_rng(seed)
-
-    def initial_state(self, batch_size: int) -> None:
-        return None
-
-    def step(self, inputs: Tensor, state: None) -> tuple[Tensor, None]:
-        return torch.from_numpy(self.draw.normal(0, 3, (1, self.size))), None
 
 
 def written(stretch: Stretch, seed: int) -> list[int]:

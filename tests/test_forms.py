@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_bounds import Wilful, bars_of, learned, representation_named, tune
+from test_bounds import bars_of, learned, representation_named, tune
 
 from conftest import Command, assert_refused
+from made_up import Wilful
 from seqaudio.cli import generate
 from seqaudio.cli.info import describe
 from seqaudio.decoding.kept_wishes import kept_wishes

@@ -244,7 +244,7 @@ def table(run: RunFolder, paths: Sequence[Path]) -> Iterator[str]:
 
 
 def figures(run: RunFolder, notes: NoteSequence, copies: Copies) -> Iterator[str]:
-    """What a listener would notice of a piece, in the order of COLUMNS."""
+    """The cells of a piece in the table, in the order of COLUMNS, without its seed."""
     heard = Heard.of(notes)
     assert heard is not None  # a piece that was written has notes
     keys = with_key(notes).key_signatures

@@ -25,7 +25,7 @@ UNKNOWN = -1  # the id of a word that the recogniser does not have
 
 @dataclass(frozen=True, kw_only=True)
 class TextOptions:
-    """What the net writes."""
+    """The units of the texts, and how these are normalised."""
 
     GROUP: ClassVar[str] = "text"
 

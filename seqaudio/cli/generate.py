@@ -212,7 +212,7 @@ def write_piece(config: Pieces, notes: NoteSequence, path: Path, seed: int, prov
 
 
 def shortened(form: str) -> str:
-    """The beginning of a form: a long primer is told bar by bar otherwise."""
+    """The beginning of a form; behind a long primer all of it would fill the screen."""
     runs = form.split(" ")
     return " ".join([*runs[:FORM_RUNS], "..."]) if len(runs) > FORM_RUNS else form
 
@@ -260,7 +260,7 @@ def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def stream(config: Config, primer: list[int], seed: int, plan: Plan | None = None) -> tuple[Stream, Bounds | None]:
-    """What is to be sampled for a piece, and its bounds."""
+    """The stream of a seed for `sample_many`, and its bounds; None where nothing is planned."""
     import torch
 
     from seqaudio.decoding.sampling import Stream
@@ -476,13 +476,13 @@ def form_asked(form: str) -> str:
 
 
 def conditions_for(run: RunFolder, config: Config) -> Conditions | None:
-    """The conditions that the model is told; None without. Raises OptionError for a density that it is not told."""
+    """The conditions of the model, or None. Raises OptionError for a density where it is not conditioned on that."""
     from seqaudio.evaluation.music.conditioned import conditions_of
 
     conditions = conditions_of(run)
     if config.density is not None and (conditions is None or "density" not in conditions.names):
         raise OptionError(
-            f"--density {config.density}: {run.path} was not told how dense pieces are; leave it out, or train a run "
+            f"--density {config.density}: {run.path} is not conditioned on density; leave it out, or train a run "
             f"with --conditions density"
         )
     return conditions

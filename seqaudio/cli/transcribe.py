@@ -145,7 +145,7 @@ def _utterances(transcriber: Transcriber, file: Path, max_seconds: float) -> Ite
 
 
 def _written(config: Config, file: Path, utterances: list[Utterance]) -> str:
-    """What is printed or written of a recording."""
+    """The transcript of a recording in the format that the options ask for."""
     spoken = [utterance for utterance in utterances if utterance.words]
     words = [word for utterance in spoken for word in utterance.words]
     if config.srt or config.vtt:

@@ -85,7 +85,7 @@ class Weights(NamedTuple):
 
 @dataclass(frozen=True)
 class Beam:
-    """What a search needs but the weights. `lm_hash` and `lexicon_hash` are empty without these."""
+    """A beam search without its weights: units, width, language model and lexicon, with their content hashes or ''."""
 
     units: Units
     width: int

@@ -149,7 +149,7 @@ class BeamSearch:
         self._weigh()
 
     def _weigh(self) -> None:
-        """What language model and bonus have added to each prefix, [n], and what each further unit adds, [n, V]."""
+        """Weigh language model and word bonus: the score of each prefix [n] and of each further unit [n, V]."""
         self._gains = self.beta * self._outside[:, None] * self._starts_word
         self._fused = self.beta * self._words
         if self.lm is not None:

@@ -7,6 +7,7 @@ the same whether a recording is read at once or streamed.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -158,7 +159,7 @@ def _pieces(blocks: Iterable[np.ndarray], cutter: PauseCutter) -> Iterator[Piece
     yield from cutter.finish()
 
 
-class _Segment:
+class _Segment(ABC):
     """A segment that is being heard."""
 
     def __init__(self, of: Transcriber, start: int) -> None:
@@ -168,13 +169,13 @@ class _Segment:
         apart = APART if of.decode is None else None
         self.words = _WordBuilder(of.spelling, of.step_seconds, self.start, apart)
 
+    @abstractmethod
     def push(self, samples: np.ndarray, tell: Callable[[Word], None]) -> None:
         """Take the next samples [n]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, tell: Callable[[Word], None]) -> _Found:
         """All words of the segment, after its last sample, and the hypotheses of a search."""
-        raise NotImplementedError
 
 
 class _Whole(_Segment):

@@ -60,7 +60,7 @@ def tune(recordings: Transcribed, heard: Heard, beam: Beam) -> Tuning:
 
 
 def tuned_as(tuning: Tuning, beam: Beam, recordings: int) -> Tuned:
-    """What a run keeps of a tuning."""
+    """The entry of a tuning in `decoding.json`."""
     return Tuned(beam.lm_hash, beam.lexicon_hash, beam.width, *tuning.weights, tuning.wer, recordings)
 
 

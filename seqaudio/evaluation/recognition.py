@@ -23,7 +23,7 @@ ROWS = 32  # of a batch
 
 @dataclass(frozen=True)
 class Heard:
-    """What a recogniser makes of each recording of a set, in its order."""
+    """The outputs of a recogniser for a set of recordings, in its order."""
 
     log_probabilities: tuple[np.ndarray, ...]  # [J, V] float32 each
     nats: float  # of all texts that can be aligned
@@ -100,7 +100,7 @@ def metrics_of(recordings: Transcribed, heard: Heard, texts: tuple[str, ...]) ->
 
 
 def selection(spelling: Spelling) -> tuple[str, str, str]:
-    """What chooses the best epoch: errors of words, or of phones where there are no words; among equals, nats."""
+    """The metric that selects the best epoch (word or phone errors), its direction, and the tie-breaker (nats)."""
     return "per" if spelling.settings.units == "phones" else "wer", "min", f"nats_per_{spelling.noun}"
 
 

@@ -112,8 +112,8 @@ class MaskedStack(Stack):
         shares = [input_dropout, *[dropout] * len(layers)]
         self._masked = list(zip(widths, shares, strict=True)) if any(shares) else []
 
-    def seen(self, inputs: Tensor) -> Tensor:
-        """What the first layer reads of inputs [..., F] that were not dropped; the inputs themselves."""
+    def input_features(self, inputs: Tensor) -> Tensor:
+        """Inputs [..., input_size] of the first layer, from inputs [..., F] after dropout; by default the same."""
         return inputs
 
     def initial_state(self, batch_size: int) -> MaskedState:
@@ -126,7 +126,7 @@ class MaskedStack(Stack):
     def run_checked(self, sequences: Sequences) -> tuple[Tensor, MaskedState]:
         before, valid = cast(MaskedState, sequences.state), sequences.valid
         masks, last = self._at_steps(before.masks, sequences.resets)
-        outputs, after = self.seen(self._drop(sequences.inputs, masks, 0)), []
+        outputs, after = self.input_features(self._drop(sequences.inputs, masks, 0)), []
         if valid is not None:  # what is seen of zeros need not be zero
             outputs = torch.where(valid[..., None], outputs, 0)
         for number, (layer, layer_state) in enumerate(zip(self._layers(), before.layers, strict=True), start=1):
@@ -137,7 +137,7 @@ class MaskedStack(Stack):
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, MaskedState]:
         held = cast(MaskedState, state)
-        outputs, after = self.seen(self._drop(inputs, held.masks, 0)), []
+        outputs, after = self.input_features(self._drop(inputs, held.masks, 0)), []
         for number, (layer, layer_state) in enumerate(zip(self._layers(), held.layers, strict=True), start=1):
             outputs, layer_state = layer.step(outputs, layer_state)
             outputs = self._drop(outputs, held.masks, number)

@@ -30,7 +30,7 @@ class Stepper(ABC):
 
     @abstractmethod
     def table(self, inputs: Tensor, first: int = 0, bias: bool = True) -> Tensor:
-        """What a step needs of inputs [N, f] that are columns first .. first + f of the frames, the others zero.
+        """Products of the input weights with inputs [N, f]: columns first .. first + f of frames, zero elsewhere.
 
         [N, P]; the tables of several parts of a frame may be added, if one of them has the bias.
         """

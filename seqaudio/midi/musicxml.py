@@ -352,7 +352,7 @@ def _beam(made: Sequence[Written], bar: Bar) -> None:
 
 
 def _beam_at(flags: Sequence[int], place: int, level: int) -> str:
-    """What a beam of a level does at a note: begin, continue, end, or a hook."""
+    """The value of a MusicXML beam of a level at a note: begin, continue, end, or a hook."""
     left = place > 0 and flags[place - 1] >= level
     right = place + 1 < len(flags) and flags[place + 1] >= level
     if left and right:

@@ -24,7 +24,7 @@ NAMED = 6  # candidates that a message names
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a name stands for."""
+    """A named instrument, a family of them, or drums."""
 
     name: str  # as it is called in General MIDI, such as Acoustic Grand Piano, or Piano for the family
     parts: tuple[int, ...]  # programs, counted from 0, or DRUMS

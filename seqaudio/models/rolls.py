@@ -16,7 +16,7 @@ from seqaudio.state import State
 class PitchClassStack(MaskedStack):
     """A masked stack over frames, which also reads how many notes that were not dropped have each pitch class."""
 
-    def seen(self, inputs: Tensor) -> Tensor:
+    def input_features(self, inputs: Tensor) -> Tensor:
         return torch.cat([inputs, pitch_classes(inputs)], dim=-1)
 
 

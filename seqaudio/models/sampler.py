@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Steps(Protocol):
-    """What has a state and a step: every model."""
+    """Anything that takes steps with a state, as every model does."""
 
     def initial_state(self, batch_size: int) -> Any:
         """The state before the first step."""

@@ -24,7 +24,7 @@ MOST_METRES = 16  # rarer ones are unknown
 
 
 class Traits(NamedTuple):
-    """What conditions are read from; None or UNKNOWN where it is not known."""
+    """The properties of a piece from which conditions are made; None or UNKNOWN for one that is not known."""
 
     key: KeySignature | None = None
     tempo: int = UNKNOWN  # microseconds per quarter
