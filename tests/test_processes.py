@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -91,11 +92,18 @@ def cut(training: Trainer, batches: int) -> None:
 
 def main(store: Path, out: Path) -> None:
     """What torchrun runs: each case whole, and once in two parts."""
+    atexit.register(note_threads, out)  # runs after all that is registered later
     processes = launch(2, "cpu")
     for case in CASES:
         trainer(case, Store(store), out / case, processes).fit()
         cut(trainer(case, Store(store), out / f"{case}-cut", processes), 7)
         trainer(case, Store(store), out / f"{case}-cut", processes, resume=True).fit()
+
+
+def note_threads(out: Path) -> None:
+    """Write the names of this process's threads, at its end."""
+    names = (name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
+    (out / f"threads.{os.environ['RANK']}").write_text("".join(names))
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +164,14 @@ def test_the_lanes_of_each_process_are_in_the_checkpoint(two: Path, store: Store
     *_, last = Lanes(store["train"], 4, 8, seed=1).epoch(2)
     for rank, prefix in enumerate(("", "rank.1.")):
         assert torch.equal(tensors[f"{prefix}carried.again.0.inputs"], last.inputs[:, rank::2])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the names of threads are those in /proc")
+def test_threads_of_the_group_end_before_the_interpreter(two: Path) -> None:
+    for rank in range(2):
+        names = (two / f"threads.{rank}").read_text()
+        assert "python" in names
+        assert "gloo" not in names
 
 
 def test_rows_are_dealt_out_once_each(store: Store) -> None:

@@ -7,6 +7,7 @@ own, which Ctrl-C does not reach. Here the process that the user started is the 
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Sequence
 
 import torch
+import torch.distributed.nn.functional  # before a group exists: its default arguments would hold it, see `_leave`
 from torch import distributed
 from torch._C._distributed_c10d import TCPStore  # where torch's type information has it
 
@@ -50,11 +52,21 @@ def join(kind: str, count: int) -> torch.device:
         store.set(f"arrived.{rank}", "")
     else:
         distributed.init_process_group(backend)  # torchrun has said how, in the environment
-        atexit.register(distributed.destroy_process_group)
+        atexit.register(_leave)
         return device
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
-    atexit.register(distributed.destroy_process_group)  # else its threads outlive the interpreter, which aborts
+    atexit.register(_leave)
     return device
+
+
+def _leave() -> None:
+    """End the group and its threads, one of which may still have to free a tensor.
+
+    A thread that does so after the end of the interpreter aborts the process. The threads end with the last reference
+    to the group, and cycles may hold some.
+    """
+    gc.collect()
+    distributed.destroy_process_group()
 
 
 def _start(count: int) -> TCPStore:
