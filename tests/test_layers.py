@@ -175,6 +175,17 @@ def test_chunks_equal_whole(kind, name, borders):
     assert_states_close(state, final)
 
 
+@pytest.mark.parametrize("name", [name for name in CELLS if CELLS[name] in FUSED])
+def test_a_sequence_too_long_for_one_kernel_call_is_cut(name, monkeypatch):
+    layer, inputs = make("fused", name), random_inputs()
+    state = random_state(layer)
+    whole, final = layer(inputs, state, LENGTHS, RESETS)
+    monkeypatch.setattr("seqaudio.layers.torch_kernels.LARGEST", 4 * B * layer.cell.gates * H * 8)  # of 4 steps
+    outputs, cut_final = layer(inputs, state, LENGTHS, RESETS)
+    torch.testing.assert_close(outputs, whole, atol=1e-10, rtol=0)
+    assert_states_close(cut_final, final)
+
+
 @every(CAUSAL)
 def test_outputs_depend_on_no_later_frame(kind, name):
     layer, inputs = make(kind, name), random_inputs()

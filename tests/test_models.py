@@ -62,6 +62,16 @@ def test_event_windows_equal_the_whole(cell: str) -> None:
     torch.testing.assert_close(sum(loss for loss, _ in parts), total, rtol=0, atol=1e-10)
 
 
+def test_a_long_text_is_evaluated_in_windows_with_the_state_carried(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch = events(), Batch(ids(), LENGTHS, targets=ids(2))
+    ((whole, count),) = model.evaluate(batch).values()
+    monkeypatch.setattr("seqaudio.models.events.AT_ONCE", 3 * B)
+    seen: list[int] = []
+    model.layers.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    assert model.evaluate(batch) == {"nats_per_event": (pytest.approx(whole), count)}
+    assert seen == [3, 3, 3, 2]
+
+
 def test_event_loss_is_the_negative_log_likelihood_of_the_targets() -> None:
     model, targets = events(), ids(2)
     logits, _ = model(ids(), lengths=LENGTHS)

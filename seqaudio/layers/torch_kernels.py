@@ -1,6 +1,7 @@
 """Run Elman, LSTM and GRU cells on torch's own kernels, which support neither resets nor lengths.
 
-- The window is cut at the steps where any row is reset, with one kernel call for each piece.
+- The window is cut at the steps where any row is reset, with one kernel call for each piece. It is also cut where the
+  gates of a piece would take more than 2 GiB, which oneDNN refuses ("could not create a primitive").
 - Rows are padded, never packed: on the CPU torch has no fast kernel for packed sequences. The hidden state at a
   row's length is gathered from the outputs. The LSTM's memory, which the kernel returns only for the last
   frame, is held constant through the padding, see `lstm`.
@@ -23,6 +24,7 @@ from seqaudio.layers.base import Sequences, mask
 from seqaudio.state import State, select
 
 HOLD = 1e4  # sigmoid(HOLD) is exactly 1 in every floating type, and half precision can represent HOLD
+LARGEST = 2**31 - 1  # bytes of the gates of one call
 HELD = (-HOLD, HOLD, 0.0, -HOLD)  # what holds an LSTM: of i, f, g, o
 
 Kernel = Callable[[Any, Tensor, Any, Tensor | None], tuple[Tensor, Any]]
@@ -32,7 +34,9 @@ def run_between_resets(kernel: Kernel, cell: AffineCell[Any], sequences: Sequenc
     """Run a kernel on the pieces between resets; rows that are reset continue from `start`."""
     inputs, state, lengths, _, resets, reset_steps = sequences
     outputs = []
-    for begin, end in pairwise(sorted({0, *reset_steps, len(inputs)})):
+    step_bytes = inputs.shape[1] * len(cell.weight_hh) * inputs.element_size()
+    cuts = range(0, len(inputs), max(1, LARGEST // max(1, step_bytes)))
+    for begin, end in pairwise(sorted({*cuts, *reset_steps, len(inputs)})):
         if resets is not None:
             state = select(resets[begin], start, state)
         in_piece = None if lengths is None else (lengths - begin).clamp(0, end - begin)

@@ -19,6 +19,8 @@ from seqaudio.models.base import MODELS, Model
 from seqaudio.models.sampler import Sampler
 from seqaudio.state import State, map_state
 
+AT_ONCE = 65_536  # padded steps of a window of `evaluate`, whose logits are in memory together
+
 
 @MODELS.register("events")
 class EventModel(Model):
@@ -174,8 +176,12 @@ class EventModel(Model):
 
     @torch.no_grad()
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
-        total, count, _ = self.loss(batch, state)
-        return {"nats_per_event": (float(total), count)}
+        nats, events = 0.0, 0
+        steps = max(1, AT_ONCE // batch.rows)
+        for start in range(0, batch.steps, steps):  # a long text in windows, with the state carried
+            total, count, state = self.loss(batch.slice_time(start, start + steps), state)
+            nats, events = nats + float(total), events + count
+        return {"nats_per_event": (nats, events)}
 
 
 class TiedEmbedding(nn.Embedding):
