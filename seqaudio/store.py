@@ -233,6 +233,15 @@ class Store:
         except ValueError as error:
             raise StoreError(f"{self.path / 'store.json'}: damaged ({error}); {AGAIN}") from None
 
+    def items(self, split: str) -> str:
+        """The SHA-256 of what a split holds: of ids, labels and texts, in any order, whatever the features are.
+
+        A row of a store of text is a part of a text, so the number of its characters or words counts too.
+        """
+        rows, columns = self[split], ("id", "label", "text", *(["length"] if self.kind == "text" else []))
+        lines = sorted(json_text(list(row)) for row in zip(*map(rows.column, columns), strict=True))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
     def verify(self) -> str:
         """Compare every file with its hash, check every value. Returns the result in one line.
 

@@ -544,3 +544,12 @@ def test_what_goes_wrong_while_merging_arrives(tmp_path: Path, monkeypatch: pyte
     build_store(tmp_path / "store", items, NumberToFrames(), FEATURES, chunk=4)
     build_store(tmp_path / "whole", items, NumberToFrames(), FEATURES)
     assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "whole")
+
+
+def test_the_items_of_a_split_are_the_same_whatever_the_features(tmp_path: Path) -> None:
+    items = make_items(tmp_path)
+    narrow, wide = (build_store(tmp_path / f"store{width}", items, NumberToFrames(width), FEATURES) for width in (3, 4))
+    fewer = build_store(tmp_path / "fewer", items[:-10], NumberToFrames(), FEATURES)
+    assert narrow.fingerprint != wide.fingerprint
+    assert narrow.items("test") == wide.items("test")
+    assert len({narrow.items("test"), narrow.items("valid"), fewer.items("test")}) == 3

@@ -92,6 +92,14 @@ def test_published_results_hold_no_place_of_a_machine() -> None:
         assert not words, f"{file.name}: {words}"
 
 
+def test_every_published_run_is_among_the_readings_of_its_test() -> None:
+    listed = {(one.run, one.test): one for one in results_page.read_readings(PUBLISHED / results_page.READINGS)}
+    for file in PUBLISHED.glob("*.json"):
+        data = json.loads(file.read_text(encoding="utf-8"))
+        reading = listed[file.stem, results_page.section_of(file.stem).test_name]  # the latest
+        assert (reading.value, reading.reads) == (data["test"][reading.metric], data["test_reads"]), file.name
+
+
 def test_names_and_commands_of_the_published_runs_make_the_same_groups() -> None:
     published = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in PUBLISHED.glob("*.json")}
     by_name: dict[str, set[str]] = {}
@@ -171,6 +179,30 @@ def test_a_single_seed_has_no_spread(tmp_path: Path) -> None:
 def test_test_reads_are_told_run_by_run_where_they_differ(tmp_path: Path) -> None:
     write(tmp_path, fsdd_gru_1=outcome(0.99), fsdd_gru_2=outcome(0.99, 2, test_reads=4))
     assert cells(results_page.page(tmp_path), "fsdd_gru")["test reads"] == "1, 4"
+
+
+def test_readings_of_a_test_are_counted_over_tables_and_time(tmp_path: Path) -> None:
+    file = tmp_path / results_page.READINGS
+    for name, accuracy, reads in (("fsdd_gru_1", 0.9, 1), ("fsdd_gru_1", 0.9, 2), ("fsdd_streams_1", 0.8, 1)):
+        results_page.note_reading(file, name, outcome(accuracy, test_reads=reads))
+    assert [(one.run, one.value, one.reads) for one in results_page.read_readings(file)] == [
+        ("fsdd_gru_1", 0.9, 2), ("fsdd_streams_1", 0.8, 1),
+    ]  # fmt: skip
+    results_page.note_reading(file, "fsdd_gru_1", outcome(0.95))  # trained again
+    text = results_page.page(write(tmp_path, fsdd_gru_1=outcome(0.95)))
+    assert "have read these test items 4 times" in text
+    file.unlink()
+    assert "have read these" not in results_page.page(tmp_path)
+
+
+def test_runs_that_read_other_items_are_not_in_one_table(tmp_path: Path) -> None:
+    def reading(items: str) -> dict[str, Any]:
+        return {"f": {"items": items, "test": {"accuracy": 0.9, "count": 300}}}
+
+    one, other, early = outcome(0.9, tests=reading("a")), outcome(0.9, 2, tests=reading("b")), outcome(0.9, 3)
+    results_page.page(write(tmp_path, fsdd_gru_1=one, fsdd_gru_2=outcome(0.9, 2, tests=reading("a")), fsdd_gru_3=early))
+    with pytest.raises(RunError, match="fsdd_gru: other runs of its table have read other test items"):
+        results_page.page(write(tmp_path, fsdd_gru_1=one, fsdd_gru_2=other))
 
 
 def test_the_best_mean_comes_first_whichever_way_is_better(tmp_path: Path) -> None:
@@ -391,6 +423,7 @@ def test_only_a_run_whose_test_split_was_read_is_published(tmp_path: Path) -> No
     results.record_test(run, {"accuracy": 0.9, "count": 300}, {"guess": {"accuracy": 0.1}}, store)
     published = json.loads(results.publish(run, "x", tmp_path / "docs").read_text())
     assert published["test"]["accuracy"] == 0.9
+    assert published["tests"][store.fingerprint]["items"] == store.items("test")
     assert published["baselines"]["guess"] == {"valid": {"accuracy": 0.1}, "test": {"accuracy": 0.1}}
 
 

@@ -1,6 +1,7 @@
 """Publish a run's results, and write docs/results.md from all that are published.
 
-python docs/pages/results_page.py publish RUN NAME   copies RUN/results.json to docs/results/NAME.json
+python docs/pages/results_page.py publish RUN NAME   copies RUN/results.json to docs/results/NAME.json, and notes the
+                                                     reading of the test in docs/results/readings.tsv
 python docs/pages/results_page.py page               writes docs/results.md from docs/results/
 
 NAME ends in `_SEED`, and begins as one of SECTIONS does.
@@ -11,7 +12,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from seqaudio.cli.options import exit_status
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.comparison import better_when, is_share
 from seqaudio.evaluation.intervals import wilson
-from seqaudio.evaluation.results import publish
+from seqaudio.evaluation.results import main_metric, publish
 from seqaudio.files import write_bytes
 
 PAGE_HEAD = """# Results
@@ -38,7 +40,8 @@ test set, the best mean first. Each row holds runs that differ by their seed alo
 - **seconds** are the wall time of a training, the mean over the seeds. Where validation chose the learning rate, they
   are those of the chosen training.
 - **test reads** counts how often `evaluate.py` has opened the test split of each run. Training never opens it:
-  validation chooses the epoch.
+  validation chooses the epoch. Below each table stands how often its test was read for anything that was ever
+  published here, in other tables too; [results/readings.tsv](results/readings.tsv) lists these readings.
 
 Single runs are folded away beneath each table; the file of each has its own command, versions and all metrics.
 """
@@ -75,7 +78,29 @@ class Section:
     items: str  # what the test count counts
     note: str = ""  # what a reader has to know of this test set
     store: str = ""  # the command that prepares its store
+    test: str = ""  # name of the test items where another table has the same ones; else the title is the name
     independent: bool = True  # whether errors of items are, so that a share of them has an interval
+
+    @property
+    def test_name(self) -> str:
+        """The name of the test items."""
+        return self.test or self.title
+
+
+READINGS = "readings.tsv"
+READINGS_HEAD = ("date", "test", "run", "metric", "value", "reads")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a training got on a test, and how often it read that test."""
+
+    date: str
+    test: str  # name of the test items
+    run: str
+    metric: str
+    value: float
+    reads: int
 
 
 ROLLS = "The published split of Boulanger-Lewandowski et al. (2012); a frame is an eighth, of JSB a quarter."
@@ -116,6 +141,7 @@ SECTIONS = (
         "The same test, for a model that hears words in longer sound, too "
         "([docs/keywords.md](keywords.md#a-word-within-longer-sound)).",
         f"{FSDD} --features spotting --out stores/fsdd",
+        test="Free Spoken Digit Dataset, the official test",
     ),
     Section(
         "Keyword recognition",
@@ -147,6 +173,7 @@ SECTIONS = (
         "frames",
         ROLLS + " Published results of gated cells leave first frames out.",
         "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+        test="JSB chorales as piano rolls",
     ),
     Section(
         "Polyphonic music",
@@ -155,6 +182,7 @@ SECTIONS = (
         "frames",
         ROLLS + " Published results of whole frames count first frames.",
         "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+        test="JSB chorales as piano rolls",
     ),
     Section(
         "Polyphonic music",
@@ -163,6 +191,7 @@ SECTIONS = (
         "frames",
         ROLLS + " Published results of gated cells leave first frames out.",
         "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
+        test="Nottingham as piano rolls",
     ),
     Section(
         "Polyphonic music",
@@ -171,6 +200,7 @@ SECTIONS = (
         "frames",
         ROLLS + " Published results of whole frames count first frames.",
         "seqaudio prepare polyphonic --set nottingham --source FOLDER --out stores/nottingham",
+        test="Nottingham as piano rolls",
     ),
     *(
         Section(
@@ -190,6 +220,7 @@ SECTIONS = (
         "frames",
         ROLLS + " Equal parameters, epochs, dropouts and learning rates tried; one study trains them all.",
         "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/jsb",
+        test="JSB chorales as piano rolls",
     ),
     *(
         Section(
@@ -241,6 +272,7 @@ SECTIONS = (
         "events",
         "What it means: [docs/bptt.md](bptt.md#what-the-carried-state-is-worth).",
         NOTTINGHAM,
+        test="Nottingham folk tunes",
     ),
     Section(
         "Music generation",
@@ -248,6 +280,7 @@ SECTIONS = (
         ("demo_chorales",),
         "events",
         "Bach's chorales in four voices, from music21.",
+        test="Bach's chorales",
     ),
     Section(
         "Speech recognition",
@@ -284,6 +317,7 @@ SECTIONS = (
         "characters",
         "What it means: [docs/bptt.md](bptt.md#what-the-carried-state-is-worth).",
         'seqaudio prepare text_file --source tinyshakespeare.txt --out stores/shakespeare --name "tiny Shakespeare"',
+        test="Tiny Shakespeare",
     ),
     *(
         Section("Forecasting", f"{title}, {ahead} ahead", (f"{series}_h{horizon}",), "values", SERIES_NOTE, store)
@@ -339,6 +373,7 @@ def page(folder: Path) -> str:
     placed: dict[Section, list[Group]] = {}
     for group in groups:
         placed.setdefault(section_of(group.name), []).append(group)
+    readings = read_readings(folder / READINGS)
     parts = [PAGE_HEAD]
     task = None
     for section in SECTIONS:
@@ -347,7 +382,7 @@ def page(folder: Path) -> str:
         if section.task != task:
             task = section.task
             parts.append(f"## {task}\n")
-        parts.append(_section(section, placed[section]))
+        parts.append(_section(section, placed[section], readings))
     return "\n".join([*parts, *_studies(folder / "studies")])
 
 
@@ -373,7 +408,27 @@ def _read(file: Path) -> dict[str, Any]:
     return data
 
 
-def _section(section: Section, groups: Sequence[Group]) -> str:
+def read_readings(file: Path) -> list[Reading]:
+    """All readings that were ever published; none where the file is missing."""
+    if not file.is_file():
+        return []
+    rows = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+    return [
+        Reading(date, test, run, metric, float(value), int(reads)) for date, test, run, metric, value, reads in rows
+    ]
+
+
+def note_reading(file: Path, name: str, data: dict[str, Any]) -> None:
+    """Add the reading of a published run, or replace its line where it has read the same test again."""
+    metric = main_metric(data["test"])
+    today = date.today().isoformat()
+    new = Reading(today, section_of(name).test_name, name, metric, data["test"][metric], data["test_reads"])
+    kept = [old for old in read_readings(file) if (old.test, old.run, old.value) != (new.test, new.run, new.value)]
+    lines = ["\t".join(READINGS_HEAD), *("\t".join(map(str, astuple(each))) for each in [*kept, new])]
+    write_bytes(file, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def _section(section: Section, groups: Sequence[Group], readings: Sequence[Reading]) -> str:
     first = groups[0]
     for group in groups:
         if (group.metric, group.count) != (first.metric, first.count):
@@ -388,6 +443,8 @@ def _section(section: Section, groups: Sequence[Group]) -> str:
         )
     ordered = sorted(groups, key=lambda group: (_goodness(group), group.name))
     runs = [run for group in ordered for run in group.runs]
+    if len(_items(runs)) > 1:
+        raise RunError(f"{first.name}: other runs of its table have read other test items; add a section")
     scored = METRICS[metric].format(items=f"{first.count:,} {section.items}")
     machines = _each_once(run.data["machine"] for run in runs)
     torch = _each_once(run.data["versions"]["torch"] for run in runs)
@@ -406,10 +463,26 @@ def _section(section: Section, groups: Sequence[Group]) -> str:
             "",
             *_commands(section, ordered),
             "",
+            *_read_in_all(section, runs, readings),
             *_run_table(runs, metric),
             "",
         ]
     )
+
+
+def _items(runs: Sequence[PublishedRun]) -> set[str]:
+    """The test items that runs have read, as far as their results say which."""
+    own = [[test for test in run.data.get("tests", {}).values() if test["test"] == run.data["test"]] for run in runs]
+    return {test["items"] for tests in own for test in tests if "items" in test}
+
+
+def _read_in_all(section: Section, runs: Sequence[PublishedRun], readings: Sequence[Reading]) -> list[str]:
+    """How often the test was read, where others than the runs of this table have read it too."""
+    here = [reading for reading in readings if reading.test == section.test_name]
+    reads = sum(reading.reads for reading in here)
+    if reads <= sum(run.data["test_reads"] for run in runs):
+        return []
+    return [f"All trainings that were ever published have read these test items {reads} times.", ""]
 
 
 def _goodness(group: Group) -> float:
@@ -530,7 +603,9 @@ def main(arguments: list[str]) -> None:
     folder = Path("docs/results")
     if arguments[:1] == ["publish"] and len(arguments) == 3:
         section_of(arguments[2])
-        print(publish(Path(arguments[1]), arguments[2], folder))
+        published = publish(Path(arguments[1]), arguments[2], folder)
+        note_reading(folder / READINGS, arguments[2], _read(published))
+        print(published)
     elif arguments == ["page"]:
         write_bytes(Path("docs/results.md"), page(folder).encode("utf-8"))
         print("docs/results.md")

@@ -20,6 +20,7 @@ from seqaudio.files import json_text, write_json
 from seqaudio.json_files import Count, Metrics, checked, read_json
 from seqaudio.option_groups import flat_defaults, flat_values, groups_of
 from seqaudio.run_folder import RunFolder, TrainedOn
+from seqaudio.store import Store
 
 FORMAT = 1
 LIBRARIES = ("seqaudio", "torch", "numpy")
@@ -135,8 +136,9 @@ def record_test(
 ) -> None:
     """Add a reading of a test split to `test_reads.tsv`, and put its metrics into `results.json`.
 
-    `tests` has the latest reading of each test set, by the fingerprint of its store. `test`, `test_details` and
-    `test_reads` are those of the store that the run was trained on, or of the latest as long as its own was never read.
+    `tests` has the latest reading of each test set, by the fingerprint of its store; `items` there is equal wherever
+    the test items are the same ones, see `Store.items`. `test`, `test_details` and `test_reads` are those of the store
+    that the run was trained on, or of the latest as long as its own was never read.
 
     details: further values of this reading.
     """
@@ -146,8 +148,8 @@ def record_test(
     own = RunFolder(run).config["store"]
     about = {"test": metrics, "test_details": details, "test_reads": read_before.count(data.fingerprint)}
     about = {name: value for name, value in about.items() if value is not None}
-    place = getattr(data, "path", None)
-    kept["tests"][data.fingerprint] = {"store": "" if place is None else Path(place).name} | about
+    where = {"store": data.path.name, "items": data.items("test")} if isinstance(data, Store) else {"store": ""}
+    kept["tests"][data.fingerprint] = where | about
     if data.fingerprint == own or own not in read_before:
         kept.pop("test_details", None)
         kept |= about
