@@ -24,6 +24,7 @@ from seqaudio.evaluation.finishing import (
     finished_run,
     lost_to,
     open_run,
+    still_improving,
 )
 from seqaudio.run_folder import RunFolder
 from seqaudio.tensors import load_tensors
@@ -130,6 +131,23 @@ def test_few_steps_of_a_small_store_are_told_while_the_net_still_learns(steps: i
     words = few_steps(epochs)
     assert told in words
     assert bool(words) == bool(told)
+
+
+@pytest.mark.parametrize(
+    ("best", "settings", "told"),
+    [
+        (24, {}, "still improving: --epochs 48,"),
+        (24, {"minutes": 1.5}, "still improving: --minutes 3,"),
+        (23, {}, ""),
+    ],
+)
+def test_a_net_that_still_improves_is_told(best: int, settings: dict[str, float], told: str) -> None:
+    epochs = [{"best": number <= best, "valid": {"accuracy": 0.9}} for number in range(1, 25)]
+    words = still_improving(epochs, settings)
+    assert told in words
+    assert bool(words) == bool(told)
+    assert still_improving([epochs[0]], settings) == ""
+    assert still_improving([*epochs[1:], {"best": True, "valid": {"accuracy": 1.0}}], settings) == ""
 
 
 def test_what_comes_next_is_a_command_that_works(

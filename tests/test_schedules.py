@@ -88,3 +88,12 @@ def test_every_schedule_has_a_rate_above_zero_from_the_first_step_to_the_last(sc
 def test_settings_that_make_no_sense_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         TrainerSettings(**({"epochs": 3} | given))  # type: ignore[arg-type]  # the point of the test
+
+
+def test_small_data_sets_get_more_epochs_unless_they_are_given() -> None:
+    class Usual(TrainerSettings):
+        USUAL_EPOCHS, LEAST_UPDATES = 24, 450
+
+    assert [Usual(epochs=None).epochs_of(batches) for batches in (1, 6, 19, 1000)] == [450, 75, 24, 24]
+    assert Usual(epochs=None, accumulate=2).epochs_of(6) == 150
+    assert Usual(epochs=3).epochs_of(6) == 3

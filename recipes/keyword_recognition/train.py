@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -36,11 +36,14 @@ from seqaudio.store import Store
 class Config(StoreOptions, KeywordModelOptions, StreamOptions, TrainingOptions):
     """Options of the training."""
 
+    USUAL_EPOCHS: ClassVar[int] = 24
+    LEAST_UPDATES: ClassVar[int] = 450
+
     store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
     examples: Literal["auto", "streams", "clips"] = "auto"  # auto: streams if the features are log-mel energies
     batch_size: int = 64  # streams, or clips, of a batch
     batch_frames: int = MAX_STEPS  # clips: most frames of a batch, padding included, so long ones come in fewer
-    epochs: int = 24  # passes over the training split
+    epochs: int | None = None  # passes over the training split; by default 24, or more until 450 updates are made
     learning_rate: float = 4e-3  # of Adam, at the peak of the schedule
     weight_decay: float = 0.01  # decoupled from the gradient
     average: float = 0.995  # validate and keep a running average of the weights, over some 200 updates; 0 = off

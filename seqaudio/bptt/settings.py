@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -23,7 +24,10 @@ class TrainerSettings:
 
     GROUP: ClassVar[str] = "training"  # in --help
 
-    epochs: int  # passes over the training split
+    USUAL_EPOCHS: ClassVar[int] = 1  # where none are given
+    LEAST_UPDATES: ClassVar[int] = 0  # and then so many more epochs that they make as many updates
+
+    epochs: int | None  # passes over the training split
     learning_rate: float = 1e-3  # of Adam, at the peak of the schedule
     schedule: ScheduleName = "cosine"  # of the learning rate; equations in bptt/schedules.py
     warmup: float | None = None  # share of the training over which the rate rises; default 0.02, or 0.3 for one-cycle
@@ -43,7 +47,7 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise OptionError(f"no schedule is called {self.schedule!r}; {did_you_mean(self.schedule, [*SCHEDULES])}")
-        self._expect("epochs", self.epochs >= 1, "at least 1")
+        self._expect("epochs", self.epochs is None or self.epochs >= 1, "at least 1")
         self._expect("learning_rate", self.learning_rate > 0, "more than 0")
         self._expect("warmup", self.warmup is None or 0 <= self.warmup < 1, "a share of the training, under 1")
         self._expect("clip_norm", self.clip_norm >= 0, "0 (off) or more")
@@ -60,6 +64,15 @@ class TrainerSettings:
                 f"--patience {self.patience} beside --plateau-patience {self.plateau_patience}: the training would end "
                 f"before the rate is halved once; give a larger --patience"
             )
+
+    def epochs_of(self, batches: int) -> int:
+        """Number of epochs; where none are given, small data sets get more of them than the usual number.
+
+        batches: of an epoch.
+        """
+        if self.epochs is not None:
+            return self.epochs
+        return max(self.USUAL_EPOCHS, math.ceil(self.LEAST_UPDATES * self.accumulate / batches))
 
     def _expect(self, name: str, fits: bool, what: str) -> None:
         if not fits:

@@ -70,7 +70,7 @@ class Trainer:
         self.run = run
         self.settings = settings
         self.select = select
-        self.at = Position(epochs=settings.epochs)
+        self.at = Position(epochs=settings.epochs_of(self.batches))
         self.carried: Carried | None = None
         self.updater = Updater(model, settings)
         self.probe = EpochProbe(probe_on, settings.probe_every) if probe_on and settings.probe_every else None

@@ -128,7 +128,7 @@ def finish(
     print(
         f"validation {reached} ({describe_baselines(baselines, metric)}), {trained.parameters:,} parameters, "
         f"{trained.seconds:.0f} s{lost_to(valid or trained.best, baselines, metric)}"
-        f"{'' if 'steps' in folder.settings else few_steps(epochs)}; "
+        f"{'' if 'steps' in folder.settings else few_steps(epochs) or still_improving(epochs, folder.settings)}; "
         f"next: {shlex.join(_following(folder))}"
     )
 
@@ -168,6 +168,18 @@ def few_steps(epochs: Sequence[Mapping[str, Any]]) -> str:
     made = f"{count:,} epoch{'s' if count > 1 else ''} made {steps:,} step{'s' if steps > 1 else ''}"
     remedy = f"try --epochs {enough} or a smaller --batch-size, in another --run"
     return f"; {made} only, as there is little to train on: {remedy}"
+
+
+def still_improving(epochs: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> str:
+    """Words at the end of a closing line where the last epoch was the best of several; none otherwise.
+
+    Args:
+        epochs: as `read_metrics` gives them. settings: of the run.
+    """
+    if len(epochs) < 2 or not epochs[-1]["best"] or epochs[-1]["valid"].get("accuracy") == 1.0:
+        return ""
+    longer = f"--minutes {2 * settings['minutes']:g}" if settings.get("minutes") else f"--epochs {2 * len(epochs)}"
+    return f"; still improving: {longer}, in another --run, may bring more"
 
 
 def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str) -> str:
