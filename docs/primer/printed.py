@@ -1,7 +1,8 @@
 """Check that a program printed what a page says: words to the letter, numbers to the last digit that is shown.
 
 Sums of floating point numbers come in another order on another machine, so the last digit may differ by one, or a
-number by 2 %. Runs of blanks count as one: a number that is a letter longer moves its column.
+number by 2 %. Runs of blanks count as one: a number that is a letter longer moves its column. Turkish pages print
+numbers in Turkish, 1.234,5; they are read as such.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import re
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+TURKISH = re.compile(r"(?<![\w.,=])(\d{1,3}(?:\.\d{3})+|\d+)(,\d+)?")
 RELATIVE = 0.02
 
 
-def difference(expected: str, printed: str) -> str:
-    """The first line in which they differ, in words; empty where they agree."""
+def difference(expected: str, printed: str, language: str = "en") -> str:
+    """The first line in which they differ, in words; empty where they agree. language: of the numbers."""
     wanted, got = expected.rstrip().splitlines(), printed.rstrip().splitlines()
     for number, (left, right) in enumerate(zip(wanted, got, strict=False), 1):
-        if not lines_agree(left, right):
+        if not (lines_agree(_english(left), _english(right)) if language == "tr" else lines_agree(left, right)):
             return f"line {number} is {right!r}, the page says {left!r}"
     if len(wanted) != len(got):
         return f"{len(got)} lines, the page says {len(wanted)}"
@@ -42,6 +44,11 @@ def last_digit(number: str) -> float:
     """The value of one unit in the last written digit: 0.01 of `3.14`, 10.0 of `2.5e2`."""
     mantissa, _, exponent = number.lower().partition("e")
     return 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+def _english(line: str) -> str:
+    """A line with its Turkish numbers, 1.234,5, written in English."""
+    return TURKISH.sub(lambda match: match[1].replace(".", ",") + (match[2] or "").replace(",", "."), line)
 
 
 def _value(number: str) -> float:

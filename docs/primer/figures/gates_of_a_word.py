@@ -91,4 +91,4 @@ def draw(language: str, out: Path) -> None:
     draw_gate(bottom, gates.forget, keeping(gates.forget), words["gates"], words["units"], step)
     bottom.set_xlabel(words["time"].format(word=WORD), fontsize=9, color=INK)
     figure.tight_layout()
-    save_figure(figure, out / "gates_of_a_word.png")
+    save_figure(figure, out / "gates_of_a_word.png", language)

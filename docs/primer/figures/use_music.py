@@ -75,4 +75,4 @@ def draw(language: str, out: Path) -> None:
     bar.set_label(words["share"], fontsize=7.5, color=INK)
     bar.ax.tick_params(labelsize=8, labelcolor=INK)
     figure.tight_layout()
-    save_figure(figure, out / "use_music.png")
+    save_figure(figure, out / "use_music.png", language)
