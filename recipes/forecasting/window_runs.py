@@ -35,7 +35,8 @@ def prepared(config: Any) -> Store:
 
 
 def measured(config: Any, store: Store, window: int, begun: str | None = None) -> dict[str, Any]:
-    """Test error of a net trained on the whole split, and the examples it needs.
+    """Test error of a net trained on the whole split, and the fewest examples from which it learned; None where all of
+    them do not suffice, for then it was luck with fewer.
 
     window: 0 for a recurrent net. begun: its --initialisation; None for that of the cell.
     """
@@ -52,14 +53,13 @@ def measured(config: Any, store: Store, window: int, begun: str | None = None) -
         evaluate.main(evaluate.Config(run=whole.run, split="test", figures=False))
         data = read_results(whole.run)
     all_examples = examples_in(store, steps)
-    if needed is None and relative(data, "valid") <= config.low:
-        needed = all_examples
+    learned = relative(data, "valid") <= config.low
     return {
         "window": window,
         "initialisation": begun,
         "error": relative(data, "test"),
         "parameters": data["parameters"],
-        "examples": needed,
+        "examples": (needed or all_examples) if learned else None,
         "all_examples": all_examples,
         "seconds": data["wall_seconds"],
     }
