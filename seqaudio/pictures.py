@@ -73,13 +73,13 @@ class LocalisedFormatter(Formatter):
     def __call__(self, x: float, pos: int | None = None) -> str:
         return localised(self.formatter(x, pos), self.language)
 
-    def format_ticks(self, values: Sequence[float]) -> list[str]:
+    def format_ticks(self, values: list[float]) -> list[str]:
         return [localised(text, self.language) for text in self.formatter.format_ticks(values)]
 
     def get_offset(self) -> str:
         return localised(self.formatter.get_offset(), self.language)
 
-    def set_locs(self, locs: Sequence[float]) -> None:
+    def set_locs(self, locs: list[float]) -> None:
         self.formatter.set_locs(locs)
 
 
