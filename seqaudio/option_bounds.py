@@ -103,7 +103,7 @@ BOUNDS: dict[str, Bounds] = {
     "window": Bounds(0, 10_000_000),
     "windows": Bounds(1, 10_000_000),
     "horizon": Bounds(1, 10_000_000),
-    "units": Bounds(1, 100_000),
+    "chrono": Bounds(2, 1_000_000_000, above=True),
     # made-up streams
     "stream_seconds": Bounds(0, 100_000, above=True),
     "pause": Bounds(0.1, 10),

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
+from matplotlib.ticker import Formatter
 
 from seqaudio.errors import OptionError
 from seqaudio.files import write_bytes
+from seqaudio.numerals import localised
 
 DPI = 150
 # formats by suffix, each with the metadata that is left out so that equal figures give equal bytes
@@ -61,17 +64,38 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: Path | str) -> None:
+class LocalisedFormatter(Formatter):
+    """Labels of ticks, as another formatter writes them, with the numbers of a language."""
+
+    def __init__(self, formatter: Formatter, language: str) -> None:
+        self.formatter, self.language = formatter, language
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return localised(self.formatter(x, pos), self.language)
+
+    def format_ticks(self, values: list[float]) -> list[str]:
+        return [localised(text, self.language) for text in self.formatter.format_ticks(values)]
+
+    def get_offset(self) -> str:
+        return localised(self.formatter.get_offset(), self.language)
+
+    def set_locs(self, locs: list[float]) -> None:
+        self.formatter.set_locs(locs)
+
+
+def save_figure(figure: Figure, path: Path | str, language: str = "en") -> None:
     """Write a figure atomically, as a PNG of 150 dots an inch, a PDF or an SVG by the suffix of the path.
 
-    Equal figures give equal bytes.
+    Equal figures give equal bytes. language: of the numbers, those of the axes too.
     Raises:
-        OptionError: another suffix.
+        OptionError: another suffix, or a language that `localised` does not know.
         OSError: the folder is missing or not writable.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise OptionError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
+    if language != "en":
+        _localise(figure, language)
     if families := installed_wide_fonts():
         for text in figure.findobj(Text):
             text.set_fontfamily([*text.get_fontfamily(), *families])
@@ -79,6 +103,15 @@ def save_figure(figure: Figure, path: Path | str) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "seqaudio"}):  # otherwise names inside an SVG are random
         figure.savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
     write_bytes(Path(path), content.getvalue())
+
+
+def _localise(figure: Figure, language: str) -> None:
+    for text in figure.findobj(Text):
+        text.set_text(localised(text.get_text(), language))
+    for axis in figure.findobj(Axis):
+        if isinstance(axis.get_major_formatter(), LocalisedFormatter):
+            continue  # shared with an axis before
+        axis.set_major_formatter(LocalisedFormatter(axis.get_major_formatter(), language))
 
 
 def add_title(figure: Figure, title: str) -> None:

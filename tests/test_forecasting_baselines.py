@@ -156,8 +156,10 @@ def study(failing: int) -> dict[str, object]:
         }
         for window in windows
     ]
-    recurrent = {"window": 0, "error": 0.04, "parameters": 977, "examples": 60, "all_examples": 1339}
-    return {"delay": 50, "noise": 0.03, "windows": rows, "recurrent": recurrent}
+    recurrent = {"window": 0, "error": 0.04, "parameters": 3489, "examples": 60, "all_examples": 1339}
+    default = recurrent | {"error": 1.01, "examples": None}
+    study = {"delay": 50, "noise": 0.03, "chrono": 300.0, "windows": rows}
+    return study | {"recurrent": recurrent, "recurrent_default": default}
 
 
 @pytest.mark.parametrize("language", list(window.WORDS))
@@ -166,7 +168,8 @@ def test_the_figure_of_the_study_can_be_read_in_every_language(language: str, fa
     figure = window.window_study_figure(study(failing), window.words_of(language))
     assert_legible(figure)
     seen = set(words(figure))
-    assert {window.WORDS[language][name] for name in ("window", "parameters", "mlp", "recurrent")} <= seen
+    assert {window.WORDS[language][name] for name in ("window", "parameters", "mlp", "recurrent_default")} <= seen
+    assert window.WORDS[language]["recurrent"].format(steps=300) in seen
     assert (window.WORDS[language]["never"].format(count="1,339") in seen) == bool(failing)
 
 

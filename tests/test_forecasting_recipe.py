@@ -212,7 +212,7 @@ def test_the_study_draws_both_problems_and_goes_on_where_it_stopped(
 ) -> None:
     options: dict[str, Any] = {
         "out": folder / "study", "delay": 8, "length": 12_000, "windows": (4, 8, 40), "shares": (4, 1), "updates": 120,
-        "units": 8,
+        "chrono": 48.0,
     }  # fmt: skip
     window_study.main(window_study.Config(**options))
     study = json.loads((folder / "study" / "window_study.json").read_text())
@@ -224,6 +224,7 @@ def test_the_study_draws_both_problems_and_goes_on_where_it_stopped(
     assert needed[8] == pytest.approx(study["windows"][0]["all_examples"] / 4, rel=0.05)
     assert needed[40] > needed[8]
     assert study["recurrent"]["error"] < 0.2
+    assert study["recurrent"]["parameters"] == study["recurrent_default"]["parameters"]
     before = {path: path.stat().st_mtime_ns for path in (folder / "study" / "runs").rglob("*") if path.is_file()}
     capsys.readouterr()
     window_study.main(window_study.Config(**options, language="tr"))

@@ -160,6 +160,13 @@ def test_what_differs_by_more_is_told(expected: str, printed: str, words: str) -
     assert words in difference(expected, printed)
 
 
+def test_turkish_numbers_are_compared_as_numbers() -> None:
+    assert difference("0,99 of 1.234,5 (%9)", "1,00 of 1.235,5 (%9)", "tr") == ""
+    assert "line 1" in difference("1,23", "1,53", "tr")
+    assert "line 1" in difference("3.265", "4.265", "tr")
+    assert "line 1" in difference("1,23", "1.23", "tr")
+
+
 def broken_pages() -> list[tuple[str, str]]:
     """A page with one defect each, and what is said of it."""
     return [
@@ -266,6 +273,13 @@ def test_any_other_difference_of_a_translation_is_found(
     assert old in TRANSLATED
     found = differences(original, page_of(TRANSLATED.replace(old, new), folder, "tr.md"))
     assert any(expected in line for line in found), found
+
+
+def test_a_translation_may_print_numbers_in_its_language_and_import_nothing_else(pair: tuple[Page, Path]) -> None:
+    original, folder = pair
+    for added, found in (("from seqaudio.numerals import turkish_print as print", 0), ("from os import path", 1)):
+        text = TRANSLATED.replace("import math\n", f"import math\n\n{added}\n")
+        assert len(differences(original, page_of(text, folder, "tr.md"))) == found
 
 
 # --- the glossary ---

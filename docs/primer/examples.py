@@ -83,12 +83,13 @@ def faults(outcome: Outcome) -> list[str]:
     """In how far a page does not keep its word, one line each (with the traceback where a block failed)."""
     if outcome.error is not None:
         return [f"{outcome.place}: {outcome.error}"]
-    found = []
-    name = f"{outcome.page.path.parent.name}/{outcome.page.path.name}"
-    for example, printed in zip(outcome.page.examples, outcome.printed, strict=True):
+    found, page = [], outcome.page
+    language = page.path.parent.name
+    name = f"{language}/{page.path.name}"
+    for example, printed in zip(page.examples, outcome.printed, strict=True):
         expected = example.printed.body if example.printed else ""
         if example.printed is None and printed.strip():
             found.append(f"{name}:{example.code.line}: prints {printed.splitlines()[0]!r}, the page shows nothing")
-        elif words := difference(expected, printed):
+        elif words := difference(expected, printed, language):
             found.append(f"{name}:{example.code.line}: {words}")
     return found

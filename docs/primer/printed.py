@@ -1,7 +1,8 @@
 """Check that a program printed what a page says: words to the letter, numbers to the last digit that is shown.
 
 Sums of floating point numbers come in another order on another machine, so the last digit may differ by one, or a
-number by 2 %. Runs of blanks count as one: a number that is a letter longer moves its column.
+number by 2 %. Runs of blanks count as one: a number that is a letter longer moves its column. Turkish pages print
+numbers in Turkish, 1.234,5; they are read as such.
 """
 
 from __future__ import annotations
@@ -9,14 +10,16 @@ from __future__ import annotations
 import re
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+ENGLISH_OF_TURKISH = str.maketrans(".,", ",.")  # Turkish has a comma where English has a point
 RELATIVE = 0.02
 
 
-def difference(expected: str, printed: str) -> str:
-    """The first line in which they differ, in words; empty where they agree."""
+def difference(expected: str, printed: str, language: str = "en") -> str:
+    """The first line in which they differ, in words; empty where they agree. language: of the numbers."""
+    swapped = ENGLISH_OF_TURKISH if language == "tr" else {}
     wanted, got = expected.rstrip().splitlines(), printed.rstrip().splitlines()
     for number, (left, right) in enumerate(zip(wanted, got, strict=False), 1):
-        if not lines_agree(left, right):
+        if not lines_agree(left.translate(swapped), right.translate(swapped)):
             return f"line {number} is {right!r}, the page says {left!r}"
     if len(wanted) != len(got):
         return f"{len(got)} lines, the page says {len(wanted)}"

@@ -23,7 +23,8 @@ WORDS: dict[str, dict[str, str]] = {
         "examples": "examples needed",
         "window": "length of the window (steps)",
         "mlp": "feed-forward net over a window",
-        "recurrent": "recurrent net, no window",
+        "recurrent": "recurrent net, gates begin open (up to {steps:g} steps)",
+        "recurrent_default": "recurrent net, default gates",
         "noise": "noise",
         "short": "too short: what is\nneeded lies outside",
         "long": "longer than needed: more inputs,\nmore weights, more examples",
@@ -42,7 +43,8 @@ WORDS: dict[str, dict[str, str]] = {
         "examples": "gereken örnek sayısı",
         "window": "pencere uzunluğu (adım)",
         "mlp": "pencere üzerinde ileri beslemeli ağ",
-        "recurrent": "yinelemeli ağ, penceresiz",
+        "recurrent": "yinelemeli ağ, kapılar açık başlar ({steps:g} adıma dek)",
+        "recurrent_default": "yinelemeli ağ, varsayılan kapılarla",
         "noise": "gürültü",
         "short": "çok kısa: gereken\ndeğer dışarıda kalır",
         "long": "gereğinden uzun: daha çok girdi,\ndaha çok ağırlık, daha çok örnek",
@@ -58,6 +60,7 @@ WORDS: dict[str, dict[str, str]] = {
 
 SHADE = "#ececec"  # where the window is too short
 NODE = 0.26  # radius of a unit
+RECURRENT = {"recurrent": (INKS[1], "--"), "recurrent_default": (INKS[2], "-.")}  # ink and line
 
 
 def words_of(language: str) -> dict[str, str]:
@@ -69,37 +72,41 @@ def words_of(language: str) -> dict[str, str]:
 
 def draw_window_study(study: Mapping[str, Any], path: Path, language: str = "en") -> None:
     """Write `window_study_figure` as a picture (PNG, PDF or SVG). Raises OSError where the folder is missing."""
-    save_figure(window_study_figure(study, words_of(language)), path)
+    save_figure(window_study_figure(study, words_of(language)), path, language)
 
 
 def window_study_figure(study: Mapping[str, Any], words: Mapping[str, str]) -> Figure:
-    """Error, weights and examples needed against the length of the window; the recurrent net is a line across.
+    """Error, weights and examples needed against the length of the window; the two recurrent nets are lines across.
 
-    Left of the delay the window is shaded: there a net sees nothing of what is asked, and no number of examples helps.
+    Left of the delay the window is shaded: there a net sees nothing of its target, and no number of examples helps.
+    Crosses, and a line at their height, stand for nets that do not learn from all examples either.
 
     Args:
         study: as recipes/forecasting/window_study.py writes it.
     """
     figure = new_figure(8.0, 8.2)
     panels = figure.subplots(3, 1, sharex=True)
-    figure.subplots_adjust(left=0.125, right=0.97, top=0.885, bottom=0.065, hspace=0.09)
+    figure.subplots_adjust(left=0.125, right=0.97, top=0.862, bottom=0.065, hspace=0.09)
     add_title(figure, words["study"])
-    rows, recurrent, delay = study["windows"], study["recurrent"], study["delay"]
+    rows, delay = study["windows"], study["delay"]
     windows = [row["window"] for row in rows]
     low, high = min(windows) / 1.15, max(windows) * 1.15
     for axes, name in zip(panels, ("error", "parameters", "examples"), strict=True):
         axes.axvspan(low, delay - 0.5, color=SHADE, linewidth=0, zorder=0)
-        known = [(row["window"], row[name]) for row in rows if row[name] is not None]
-        axes.plot(*zip(*known, strict=True), "-o", color=INKS[0], linewidth=1.7, markersize=5, label=words["mlp"])
-        if recurrent[name] is not None:
-            axes.axhline(recurrent[name], color=INKS[1], linestyle="--", linewidth=1.9, label=words["recurrent"])
+        known = [row for row in rows if row[name] is not None]
+        known_at, values = [row["window"] for row in known], [row[name] for row in known]
+        axes.plot(known_at, values, "-o", color=INKS[0], linewidth=1.7, markersize=5, label=words["mlp"])
+        for net, (ink, line) in RECURRENT.items():
+            label = words[net].format(steps=study["chrono"])
+            if study[net][name] is not None:
+                axes.axhline(study[net][name], color=ink, linestyle=line, linewidth=1.9, label=label)
         axes.set_ylabel(words[name], fontsize=10, color=INK)
         axes.grid(color=GRID, linewidth=0.5, alpha=0.6)
         axes.tick_params(axis="both", labelsize=9, labelcolor=INK)
     _finish_error(panels[0], study, words, low, high)
     _finish_numbers(panels[1])
     _finish_numbers(panels[2])
-    _mark_failures(panels[2], rows, words)
+    _mark_failures(panels[2], study, words)
     panels[-1].set_xscale("log")
     panels[-1].set_xlim(low, high)
     panels[-1].xaxis.set_major_locator(FixedLocator(_ticks(windows, delay)))
@@ -108,7 +115,7 @@ def window_study_figure(study: Mapping[str, Any], words: Mapping[str, str]) -> F
     panels[-1].set_xlabel(words["window"], fontsize=10, color=INK)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(0.115, 0.942), ncols=3, fontsize=9, frameon=False,
+        handles, labels, loc="upper left", bbox_to_anchor=(0.115, 0.948), ncols=2, fontsize=9, frameon=False,
         handlelength=3, borderpad=0,
     )  # fmt: skip
     return figure
@@ -130,20 +137,24 @@ def _finish_error(axes: Axes, study: Mapping[str, Any], words: Mapping[str, str]
     middle = float(np.sqrt(low * delay)), float(np.sqrt(delay * high))
     box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 2.0}
     axes.text(middle[0], 0.55, words["short"], ha="center", va="center", fontsize=9.5, color=INK, bbox=box)
-    axes.text(middle[1], 0.55, words["long"], ha="center", va="center", fontsize=9.5, color=INK, bbox=box)
+    axes.text(middle[1], 0.8, words["long"], ha="center", va="center", fontsize=9.5, color=INK, bbox=box)
 
 
 def _finish_numbers(axes: Axes) -> None:
-    axes.set_ylim(bottom=0, top=1.12 * max(float(np.max(np.asarray(line.get_ydata()))) for line in axes.lines))
+    values = [float(value) for line in axes.lines for value in np.asarray(line.get_ydata())]
+    axes.set_ylim(bottom=0, top=1.12 * max(values, default=1.0))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _mark_failures(axes: Axes, rows: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> None:
-    """Crosses at the top for windows that no number of examples brings to a low error."""
+def _mark_failures(axes: Axes, study: Mapping[str, Any], words: Mapping[str, str]) -> None:
+    """Crosses at the top for windows that no number of examples brings to a low error, lines for recurrent nets."""
+    rows, top = study["windows"], axes.get_ylim()[1]
+    for net, (ink, line) in RECURRENT.items():
+        if study[net]["examples"] is None:
+            axes.axhline(0.92 * top, color=ink, linestyle=line, linewidth=1.9)
     failed = [row["window"] for row in rows if row["examples"] is None]
     if not failed:
         return
-    top = axes.get_ylim()[1]
     axes.plot(failed, [0.92 * top] * len(failed), "x", color=INKS[0], markersize=7, markeredgewidth=1.8)
     text = words["never"].format(count=f"{max(row['all_examples'] for row in rows):,}")
     axes.text(failed[0], 0.8 * top, text, ha="left", va="center", fontsize=9.5, color=INK)
@@ -151,7 +162,7 @@ def _mark_failures(axes: Axes, rows: Sequence[Mapping[str, Any]], words: Mapping
 
 def draw_window_net(path: Path, language: str = "en", window: int = 5, hidden: int = 4, horizon: int = 2) -> None:
     """Write `window_net_figure` as a picture (PNG, PDF or SVG). Raises OSError where the folder is missing."""
-    save_figure(window_net_figure(words_of(language), window, hidden, horizon), path)
+    save_figure(window_net_figure(words_of(language), window, hidden, horizon), path, language)
 
 
 def window_net_figure(words: Mapping[str, str], window: int = 5, hidden: int = 4, horizon: int = 2) -> Figure:

@@ -34,28 +34,32 @@ def prepared(config: Any) -> Store:
     return store
 
 
-def measured(config: Any, store: Store, window: int) -> dict[str, Any]:
-    """Test error of a net trained on the whole split, and the examples it needs. window: 0 for the recurrent net."""
+def measured(config: Any, store: Store, window: int, begun: str | None = None) -> dict[str, Any]:
+    """Test error of a net trained on the whole split, and the fewest examples from which it learned; None where all of
+    them do not suffice, for then it was luck with fewer.
+
+    window: 0 for a recurrent net. begun: its --initialisation; None for that of the cell.
+    """
     steps = store.counts["train"].steps
     needed = None
     for share in config.shares[:-1]:
         examples = examples_in(store, steps // share)
         if needed is None and examples > 1:
-            part = trained(options_of(config, store, steps // share, window))
+            part = trained(options_of(config, store, steps // share, window, begun))
             needed = examples if relative(part, "valid") <= config.low else None
-    whole = options_of(config, store, steps, window)
+    whole = options_of(config, store, steps, window, begun)
     data = trained(whole)
     if data["test"] is None:
         evaluate.main(evaluate.Config(run=whole.run, split="test", figures=False))
         data = read_results(whole.run)
     all_examples = examples_in(store, steps)
-    if needed is None and relative(data, "valid") <= config.low:
-        needed = all_examples
+    learned = relative(data, "valid") <= config.low
     return {
         "window": window,
+        "initialisation": begun,
         "error": relative(data, "test"),
         "parameters": data["parameters"],
-        "examples": needed,
+        "examples": (needed or all_examples) if learned else None,
         "all_examples": all_examples,
         "seconds": data["wall_seconds"],
     }
@@ -79,9 +83,9 @@ def examples_in(store: Store, limit: int) -> int:
     return sum(len(one.origins(1, 1)) for one in series_of(store, "train", limit))
 
 
-def options_of(config: Any, store: Store, limit: int, window: int) -> Any:
+def options_of(config: Any, store: Store, limit: int, window: int, begun: str | None) -> Any:
     """The options of train.py for one training: a feed-forward net over a window, a recurrent net where that is 0."""
-    name = f"window_{window}" if window else "recurrent"
+    name = f"window_{window}" if window else f"recurrent_{begun.partition('=')[0]}" if begun else "recurrent"
     shared = {
         "store": store.path,
         "run": config.out / "runs" / f"{name}_{limit}",
@@ -91,20 +95,17 @@ def options_of(config: Any, store: Store, limit: int, window: int) -> Any:
         "seed": config.seed,
         "figures": False,
         "device": "cpu",
+        "hidden_size": config.hidden_size,
+        "initialisation": begun,
     }
     if window:
         origins = len(SeriesWindows(series_of(store, "train", limit), window, 1, 1))
         batch = min(32, origins)
-        shared |= {"model": "window_mlp", "hidden_size": config.hidden_size, "batch_size": batch, "learning_rate": 3e-3}
+        shared |= {"model": "window_mlp", "batch_size": batch, "learning_rate": 3e-3}
         return train.Config(**shared, **lasting(config, math.ceil(origins / batch)))
     lanes, advance = max(1, min(LANES, limit // LANE)), 2 * config.delay
-    shared |= {"model": "recurrent", "cell": config.cell, "hidden_size": config.units, "batch_size": lanes}
-    shared |= {
-        "initialisation": f"chrono={config.delay}",
-        "bptt": "truncated",
-        "advance": advance,
-        "learning_rate": 1e-2,
-    }
+    shared |= {"model": "recurrent", "cell": config.cell, "batch_size": lanes}
+    shared |= {"bptt": "truncated", "advance": advance, "learning_rate": 1e-2}
     return train.Config(**shared, **lasting(config, math.ceil(math.ceil(limit / lanes) / advance)))
 
 

@@ -3,11 +3,13 @@
     recipes/forecasting/window_study.py --out runs/windows
     recipes/forecasting/window_study.py --out runs/windows --language tr     (draws the finished study again)
 
-The series is an echo: what is asked depends on one value `--delay` steps back, and on nothing else. Feed-forward nets
-see windows of many lengths; a recurrent net has none, it carries its state. Each is trained on more and more of the
-training split, with the same number of updates, until its error on validation is low; that many examples it needs. All
-of them are trained on the whole split as well, and read the test split once. Stop with Ctrl-C and go on with the same
-command: finished runs are kept. Writes window_study.json and window_study.png (of a language: window_study_tr.png).
+The series is an echo of single marked sounds: the target depends on one value `--delay` steps back, and on nothing
+else. Feed-forward nets see windows of many lengths; a recurrent net has none, it carries its state. Two recurrent nets
+are trained, of as many units: one whose gates begin with memories of up to `--chrono` steps, one with default biases.
+Each net is trained on more and more of the training split, with the same number of updates, until its error on
+validation is low; that many examples it needs. All of them are trained on the whole split as well, and read the test
+split once. Stop with Ctrl-C and go on with the same command: finished runs are kept. Writes window_study.json and
+window_study.png (of a language: window_study_tr.png).
 """
 
 from __future__ import annotations
@@ -39,9 +41,9 @@ class Config:
     windows: tuple[int, ...] = ()  # steps; ten from a fifth of the delay to six times the delay where none are named
     shares: tuple[int, ...] = SHARES  # the training split is divided by these, from the most to 1
     low: float = 0.2  # an error that counts as low: a share of that of the best constant
-    hidden_size: int = 32  # units of the feed-forward nets
-    cell: str = "gru"  # of the recurrent net
-    units: int = 16  # of the recurrent net
+    hidden_size: int = 32  # units of every net
+    cell: str = "gru"  # of the recurrent nets
+    chrono: float = 300.0  # steps of the longest memory that the gates of the first recurrent net begin with
     updates: int = 600  # of the optimiser, for every net, or the next number that fits
     seed: int = 1
     language: Literal["en", "tr"] = "en"  # of the figures
@@ -56,13 +58,15 @@ def main(config: Config) -> None:
         raise OptionError(f"--shares {' '.join(map(str, config.shares))}, expected falling numbers down to 1: 16 4 1")
     store = runs.prepared(config)
     rows = [runs.measured(config, store, window) for window in windows]
-    recurrent = runs.measured(config, store, 0)
+    long_memory, default = (runs.measured(config, store, 0, begun) for begun in (f"chrono={config.chrono:g}", None))
     study = {
         "delay": config.delay,
         "low": config.low,
         "noise": runs.noise_share(config, store),
         "windows": rows,
-        "recurrent": recurrent,
+        "chrono": config.chrono,
+        "recurrent": long_memory,
+        "recurrent_default": default,
         "updates": config.updates,
         "seed": config.seed,
         "command": command_line(),
@@ -72,17 +76,17 @@ def main(config: Config) -> None:
     suffix = "" if config.language == "en" else f"_{config.language}"
     figure.draw_window_study(study, config.out / f"window_study{suffix}.png", config.language)
     figure.draw_window_net(config.out / f"window_net{suffix}.png", config.language)
-    print(table(rows, recurrent))
+    print(table([*rows, long_memory, default]))
     print(f"{config.out / f'window_study{suffix}.png'}")
 
 
-def table(rows: list[dict[str, Any]], recurrent: dict[str, Any]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """The study as lines of equal columns."""
-    lines = [f"{'window':>10}{'error':>8}{'weights':>9}{'examples needed':>17}{'seconds':>9}"]
-    for row in [*rows, recurrent]:
+    lines = [f"{'window':>22}{'error':>8}{'weights':>9}{'examples needed':>17}{'seconds':>9}"]
+    for row in rows:
         needed = f"{row['examples']:,}" if row["examples"] is not None else f"over {row['all_examples']:,}"
-        name = row["window"] or "recurrent"
-        lines.append(f"{name:>10}{row['error']:>8.3f}{row['parameters']:>9,}{needed:>17}{row['seconds']:>9.0f}")
+        name = row["window"] or f"recurrent, {row['initialisation'] or 'default'}"
+        lines.append(f"{name:>22}{row['error']:>8.3f}{row['parameters']:>9,}{needed:>17}{row['seconds']:>9.0f}")
     return "\n".join(lines)
 
 

@@ -98,7 +98,7 @@ DARK = INKS[:4]  # the fifth is too light for a line
 
 def draw_flow(flow: Mapping[str, Any], path: Path | str, language: str = "en", groups: Sequence[str] = GROUPS) -> None:
     """Write `flow_figure` as a picture (PNG, PDF or SVG)."""
-    save_figure(flow_figure(flow, language, groups), path)
+    save_figure(flow_figure(flow, language, groups), path, language)
 
 
 def flow_figure(flow: Mapping[str, Any], language: str = "en", groups: Sequence[str] = GROUPS) -> Figure:
@@ -137,7 +137,7 @@ def flow_figure(flow: Mapping[str, Any], language: str = "en", groups: Sequence[
 
 def draw_maps(flow: Mapping[str, Any], path: Path | str, language: str = "en") -> None:
     """Write `maps_figure` as a picture (PNG, PDF or SVG)."""
-    save_figure(maps_figure(flow, language), path)
+    save_figure(maps_figure(flow, language), path, language)
 
 
 def maps_figure(flow: Mapping[str, Any], language: str = "en") -> Figure:
@@ -172,7 +172,7 @@ def maps_figure(flow: Mapping[str, Any], language: str = "en") -> Figure:
 
 def draw_clipping(result: Mapping[str, Any], path: Path | str, language: str = "en") -> None:
     """Write `clipping_figure` as a picture (PNG, PDF or SVG)."""
-    save_figure(clipping_figure(result, language), path)
+    save_figure(clipping_figure(result, language), path, language)
 
 
 def clipping_figure(result: Mapping[str, Any], language: str = "en") -> Figure:
@@ -208,7 +208,7 @@ def clipping_figure(result: Mapping[str, Any], language: str = "en") -> Figure:
 
 def draw_adding(result: Mapping[str, Any], names: Mapping[str, str], path: Path | str, language: str = "en") -> None:
     """Write `adding_figure` as a picture (PNG, PDF or SVG)."""
-    save_figure(adding_figure(result, names, language), path)
+    save_figure(adding_figure(result, names, language), path, language)
 
 
 def adding_figure(result: Mapping[str, Any], names: Mapping[str, str], language: str = "en") -> Figure:

@@ -34,7 +34,7 @@ WORDS = {
         "pitch": "perde",
         "notes": "ezgi",
         "forget": "ortalama unutma kapısı",
-        "surprise": "şaşkınlık (nat)",
+        "surprise": "şaşırtıcılık (nat)",
         "gates": "her birimin unutma kapısı: beyaz saklar, siyah unutur",
         "units": "birim",
         "time": "zaman (onaltılık)",
@@ -79,7 +79,7 @@ def draw(language: str, out: Path) -> None:
     for axes in (tune, line):
         axes.grid(axis="x", color=GRID, linewidth=0.6)
     figure.tight_layout()
-    save_figure(figure, out / "gates_of_a_melody.png")
+    save_figure(figure, out / "gates_of_a_melody.png", language)
 
 
 def sounding(tokens: np.ndarray) -> list[tuple[int, int, int]]:

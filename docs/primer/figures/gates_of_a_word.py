@@ -55,7 +55,7 @@ def draw(language: str, out: Path) -> None:
         logits, after = model.step(frame, state)
         answers.append(torch.softmax(logits, dim=1)[0])
         # what the layers see: the frame less the mean of what was heard so far
-        heard.append((frame - model.mean) / model.std - after.heard / (after.frames + model.mean_prior))
+        heard.append((frame - model.mean) / model.std - after.frame_sum / (after.frames + model.mean_prior))
         state = after
     gates = gates_of(model.layers, torch.stack(heard))
     time = step * (np.arange(len(frames)) + 0.5)
@@ -91,4 +91,4 @@ def draw(language: str, out: Path) -> None:
     draw_gate(bottom, gates.forget, keeping(gates.forget), words["gates"], words["units"], step)
     bottom.set_xlabel(words["time"].format(word=WORD), fontsize=9, color=INK)
     figure.tight_layout()
-    save_figure(figure, out / "gates_of_a_word.png")
+    save_figure(figure, out / "gates_of_a_word.png", language)

@@ -54,4 +54,4 @@ def draw(language: str, out: Path) -> None:
         axes.tick_params(labelsize=8, labelcolor=INK)
     panels[0].set_ylabel(words["loss"], fontsize=9, color=INK)
     figure.tight_layout()
-    save_figure(figure, out / "truncated_terms.png")
+    save_figure(figure, out / "truncated_terms.png", language)

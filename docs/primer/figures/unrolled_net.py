@@ -50,7 +50,7 @@ def draw(language: str, out: Path) -> None:
     axes.text(middle, 1.2, words["gradient"], fontsize=9, color=INKS[1], ha="center")
     _arrow(axes, (places[-1] - 1.2, 0.12), (places[-1] + 0.4, 0.12), INK)
     axes.text(places[-1] - 1.3, 0.12, words["time"], fontsize=9, color=INK, ha="right", va="center")
-    save_figure(figure, out / "unrolled_net.png")
+    save_figure(figure, out / "unrolled_net.png", language)
 
 
 def _column(axes: Axes, x: float, below: str, state: str, output: str, loss: str) -> None:

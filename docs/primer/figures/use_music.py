@@ -10,6 +10,7 @@ from _runs import made_by
 from gates_of_a_melody import BAR, sounding
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from seqaudio.midi.reading import read_midi
 from seqaudio.models import EventModel
@@ -67,6 +68,7 @@ def draw(language: str, out: Path) -> None:
             )
         )
     axes.set_xticks(range(0, len(tokens) + 1, BAR))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(words["time"], fontsize=9, color=INK)
     axes.set_ylabel(words["pitch"], fontsize=9, color=INK)
     axes.tick_params(labelsize=8, labelcolor=INK)
@@ -75,4 +77,4 @@ def draw(language: str, out: Path) -> None:
     bar.set_label(words["share"], fontsize=7.5, color=INK)
     bar.ax.tick_params(labelsize=8, labelcolor=INK)
     figure.tight_layout()
-    save_figure(figure, out / "use_music.png")
+    save_figure(figure, out / "use_music.png", language)

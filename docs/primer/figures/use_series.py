@@ -77,4 +77,4 @@ def draw(language: str, out: Path) -> None:
         axes.grid(color=GRID, linewidth=0.5, alpha=0.6)
         axes.tick_params(labelsize=8, labelcolor=INK)
     figure.tight_layout(rect=(0, 0, 1, 0.93))
-    save_figure(figure, out / "use_series.png")
+    save_figure(figure, out / "use_series.png", language)

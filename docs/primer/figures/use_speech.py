@@ -51,4 +51,4 @@ def draw(language: str, out: Path) -> None:
     axes.set_xlabel(words["answer"] + " (%)", fontsize=9.5, color=INK)
     axes.set_ylabel(words["true"], fontsize=9.5, color=INK)
     figure.tight_layout()
-    save_figure(figure, out / "use_speech.png")
+    save_figure(figure, out / "use_speech.png", language)

@@ -20,7 +20,7 @@ MOST = 6.0  # nats that are drawn darkest
 WORDS = {
     "en": {"surprise": "surprise (nats)", "mean": "mean {mean:.2f} nats a letter; a line break is shown as ¶"},
     "tr": {
-        "surprise": "şaşkınlık (nat)",
+        "surprise": "şaşırtıcılık (nat)",
         "mean": "karakter başına ortalama {mean:.2f} nat; satır sonu ¶ ile gösterilir",
     },
 }
@@ -62,4 +62,4 @@ def draw(language: str, out: Path) -> None:
     figure.colorbar(ScalarMappable(Normalize(0, MOST), "Oranges"), cax=bar)
     bar.set_ylabel(words["surprise"], fontsize=8.5, color=INK)
     bar.tick_params(labelsize=8, labelcolor=INK)
-    save_figure(figure, out / "use_text.png")
+    save_figure(figure, out / "use_text.png", language)
