@@ -289,8 +289,8 @@ SECTIONS = (
         "recordings",
         "By greedy decoding, without a language model; none of the ten speakers was in training. With a beam of 50 and "
         "an n-gram of words from the training texts: "
-        "[recipes/speech_recognition](../recipes/speech_recognition/README.md#a-language-model-beside-it). Seed 1 was given "
-        "--minutes 24, which made its 85 epochs.",
+        "[recipes/speech_recognition](../recipes/speech_recognition/README.md#a-language-model-beside-it). "
+        "Seed 1 was given --minutes 24, which made its 85 epochs.",
         "seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel",
         independent=False,
     ),
