@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 
 try:
     import fcntl
@@ -29,6 +30,10 @@ RATE = 8000  # hertz, of the made-up recordings
 # what takes longest, so that no process is left with it at the end; kernels first, so that others find them compiled
 FIRST = ("cells", "kernels", "layers", "processes", "wheel", "sweep", "own_process", "trainer")
 
+
+# other programs may be busy: how long an example takes says nothing here
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 gc.disable()  # until all tests are imported: looking for garbage meanwhile takes a third of that time
 

@@ -170,7 +170,7 @@ def test_the_level_is_relative_to_full_scale(samples: list[float], decibels: flo
     assert level(np.array(samples)) == pytest.approx(decibels, abs=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     snr=st.floats(-20, 80),
     gain=st.floats(-40, 10),

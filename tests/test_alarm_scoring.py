@@ -40,7 +40,7 @@ def test_interval_of_a_count_is_that_of_the_table(count: int, low: float, high: 
 
 
 @given(st.integers(1, 30_000), st.floats(0.01, 1000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_interval_of_a_count_is_the_exact_one(count: int, hours: float) -> None:
     low, high = stats.chi2.ppf([0.025, 0.975], [2 * count, 2 * count + 2]) / 2 / hours
     assert poisson(count, hours) == pytest.approx((low, high), rel=1e-7)

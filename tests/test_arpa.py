@@ -54,7 +54,7 @@ def nats(model: BackOff, tokens: list[int]) -> np.ndarray:
     return -model.log_probabilities(tokens)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(token_lists, st.integers(1, 8), any_tokens)
 def test_back_off_has_the_probabilities_of_the_interpolated_model(sequences, order, tokens) -> None:
     model = kneser_ney(order, sequences)
@@ -198,7 +198,7 @@ def test_files_of_anything_else_are_refused(tmp_path: Path, content: bytes, reas
         read_arpa(tmp_path / "lm.arpa")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_file_with_changed_bytes_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data) -> None:
     content = bytearray(BY_HAND.encode())

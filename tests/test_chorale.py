@@ -76,7 +76,7 @@ def rows(notes: NoteSequence) -> list[tuple[int, ...]]:
 @every_variant
 def test_decoding_gives_back_what_was_quantised(representation: ChoraleRepresentation) -> None:
     @given(pieces())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def check(notes: NoteSequence) -> None:
         quantised = representation.quantise(notes)
         encoded = representation.encode(notes)
@@ -92,7 +92,7 @@ def test_decoding_gives_back_what_was_quantised(representation: ChoraleRepresent
 @every_variant
 def test_every_encoded_stream_obeys_the_grammar(representation: ChoraleRepresentation) -> None:
     @given(pieces())
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     def check(notes: NoteSequence) -> None:
         grammar = representation.grammar()
         for token in [*representation.encode(notes).tolist(), EOS]:

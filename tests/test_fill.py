@@ -80,7 +80,7 @@ def written(stretch: Stretch, seed: int) -> list[int]:
     return sample(model, stretch, generator=generator, max_events=None, primer=context)[len(context) :]
 
 
-@settings(max_examples=SAMPLES, deadline=None)
+@settings(max_examples=SAMPLES)
 @given(st.integers(0, 100_000), st.integers(1, 9), st.integers(1, MOST_FILLED))
 def test_everything_outside_stays_whatever_is_drawn(seed: int, first: int, count: int) -> None:
     given_piece = piece(seed)
@@ -114,7 +114,7 @@ def test_everything_outside_stays_whatever_is_drawn(seed: int, first: int, count
         assert [one.name for one in made.time_signatures] == [one.name for one in given_piece.time_signatures]
 
 
-@settings(max_examples=SAMPLES // 2, deadline=None)
+@settings(max_examples=SAMPLES // 2)
 @given(st.integers(0, 100_000), st.sampled_from([(1, 2), (4, 6), (8, 9)]), st.integers(1, 3))
 @example(249, (1, 2), 2)  # no length that the longest note allows
 def test_few_tokens_are_enough(seed: int, asked: tuple[int, int], pitches: int) -> None:
@@ -136,7 +136,7 @@ def test_few_tokens_are_enough(seed: int, asked: tuple[int, int], pitches: int) 
 
 
 @given(st.integers(0, 1_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_shortest_end_is_never_too_long(seed: int) -> None:
     stretch = Stretch.of(BARS, piece(seed), 7, 9)
     grammar = stretch.grammar()
@@ -344,7 +344,7 @@ def test_a_training_that_cannot_fill_is_refused(command: Command, tune_folder: P
 # --- voices that are held ---
 
 
-@settings(max_examples=SAMPLES, deadline=None)
+@settings(max_examples=SAMPLES)
 @given(st.integers(0, 100_000), st.integers(1, 9), st.integers(1, 4), st.integers(0, 1))
 def test_held_tracks_stay_whatever_is_drawn(seed: int, first: int, count: int, track: int) -> None:
     given_piece = piece(seed)

@@ -58,7 +58,7 @@ def drawn(held: HeldVoices, seed: int) -> list[int]:
         ids.append(token)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.sampled_from(HOLDABLE), st.sampled_from([(3, 4), (4, 4), (6, 8)]))
 def test_held_voices_stay_whatever_is_drawn(seed: int, names: tuple[str, ...], metre: tuple[int, int]) -> None:
     piece = four_parts(seed, metre=TimeSignature(0, *metre))

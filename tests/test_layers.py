@@ -341,7 +341,7 @@ def test_reset_stops_the_gradient_of_the_past(kind, name):
     assert gradient[4:, 2].abs().sum() > 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     lengths=st.lists(st.integers(0, T), min_size=B, max_size=B),
     resets=st.lists(st.booleans(), min_size=T * B, max_size=T * B),
@@ -628,7 +628,7 @@ def test_flip_reverses_within_lengths_and_leaves_padding():
     assert torch.equal(flip(rows, None), rows.flip(0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(0, 7), min_size=1, max_size=5), st.integers(0, 2))
 def test_flip_is_its_own_inverse(lengths, extra_axes):
     lengths = torch.tensor(lengths)

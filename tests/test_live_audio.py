@@ -80,7 +80,7 @@ def test_channels_are_averaged_and_those_that_cancel_are_told(monkeypatch: pytes
     assert any("cancel" in remark for remark in sound.remarks)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     sizes=st.lists(st.integers(1, 3000), min_size=1, max_size=5),
     width=st.sampled_from(["16", "24", "float32"]),

@@ -51,19 +51,19 @@ def pieces(draw: st.DrawFn) -> NoteSequence:
 
 
 @given(pieces())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_symusic_objects_and_back_change_nothing(notes: NoteSequence) -> None:
     assert from_symusic(to_symusic(notes)) == notes
 
 
 @given(pieces())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_pretty_midi_objects_and_back_change_nothing(notes: NoteSequence) -> None:
     assert from_pretty_midi(to_pretty_midi(notes)) == notes
 
 
 @given(pieces())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_both_libraries_make_one_piece_of_the_same_objects(notes: NoteSequence) -> None:
     midi, score = to_pretty_midi(notes), to_symusic(notes).to("second")
     for instrument, track in zip(midi.instruments, score.tracks, strict=True):

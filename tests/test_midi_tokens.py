@@ -55,7 +55,7 @@ def test_every_tokeniser_gives_back_what_was_quantised(name: str, programs: bool
     representation = MidiTokRepresentation(name, programs=programs, **SMALL)
 
     @given(ensembles())
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     def check(notes: NoteSequence) -> None:
         quantised, encoded = representation.quantise(notes), representation.encode(notes)
         assert representation.decode(encoded) == quantised

@@ -52,14 +52,14 @@ def pieces(draw: st.DrawFn) -> NoteSequence:
 
 
 @given(pieces())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_what_is_written_is_read_again(notes: NoteSequence) -> None:
     found = read_midi(midi_bytes(notes))
     assert found == notes.rescaled(found.ticks_per_quarter)
 
 
 @given(pieces())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_pretty_midi_reads_the_same_notes(notes: NoteSequence) -> None:
     found = pretty_midi.PrettyMIDI(io.BytesIO(midi_bytes(notes)))
     for track, instrument in enumerate(found.instruments):
@@ -76,13 +76,13 @@ def test_pretty_midi_reads_the_same_notes(notes: NoteSequence) -> None:
 
 
 @given(pieces())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_pretty_midi_objects_and_back_change_nothing(notes: NoteSequence) -> None:
     assert from_pretty_midi(to_pretty_midi(notes)) == notes
 
 
 @given(pieces())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_pretty_midi_file_and_our_reader_agree(notes: NoteSequence) -> None:
     data = midi_bytes(notes)
     theirs = from_pretty_midi(pretty_midi.PrettyMIDI(io.BytesIO(data)))

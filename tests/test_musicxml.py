@@ -79,7 +79,7 @@ def test_parts_keep_their_names_tracks_and_notes(tmp_path: Path) -> None:
         assert rows(made.select(made.track == track)) == rows(notes.select(notes.track == track), PER_TICK)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 100_000), st.sampled_from(METRES))
 def test_voices_fill_their_bars_with_note_values_that_last_as_long(seed: int, metre: tuple[int, int]) -> None:
     values = {"whole": 96, "half": 48, "quarter": 24, "eighth": 12, "16th": 6, "32nd": 3, "64th": 1.5}

@@ -85,7 +85,7 @@ def second_order_chain(draw, K, length):
 # ---- proper distributions
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(token_lists, st.integers(1, 8), st.lists(st.integers(0, 9), max_size=9))
 def test_probabilities_sum_to_one_after_any_context(sequences, order, context):
     model = KneserNey(order).fit(sequences, 10, BOS, EOS)
@@ -95,7 +95,7 @@ def test_probabilities_sum_to_one_after_any_context(sequences, order, context):
     assert abs(probabilities.sum() - 1) < 1e-12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(token_lists, token_lists)
 def test_probabilities_sum_to_one_after_every_seen_context_once_tuned(sequences, valid):
     model = best_kneser_ney(sequences, valid, 10, BOS, EOS, max_order=5)
@@ -116,7 +116,7 @@ def test_tokens_never_seen_have_finite_nats(model):
 # ---- against dictionaries
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(token_lists, token_lists, st.integers(1, 6))
 def test_nats_equal_a_dictionary_implementation(sequences, test, order):
     model = KneserNey(order).fit(sequences, 10, BOS, EOS)
@@ -126,7 +126,7 @@ def test_nats_equal_a_dictionary_implementation(sequences, test, order):
     np.testing.assert_allclose(total, reference.nats(test), rtol=1e-10)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(token_lists, st.lists(st.integers(0, 9), max_size=3))
 def test_probabilities_equal_a_dictionary_implementation(sequences, context):
     model = KneserNey(3).fit(sequences, 10, BOS, EOS)
@@ -229,7 +229,7 @@ def test_tuning_finds_the_best_discounts_on_a_grid():
         assert tuned <= model.nats(valid)[0] + 1e-2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(token_lists, token_lists)
 def test_tuning_never_loses_on_what_it_is_tuned_on(train, valid):
     model = KneserNey(3).fit(train, 10, BOS, EOS)
@@ -268,7 +268,7 @@ def test_orders_that_do_not_exist_are_refused():
         KneserNey(3).fit([np.array([3])], 10, BOS, EOS).shortened(4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(token_lists, token_lists, st.integers(1, 5))
 def test_a_shortened_model_is_that_of_the_lower_order(sequences, test, order):
     shorter, lower = KneserNey(5).fit(sequences, 10, BOS, EOS).shortened(order), KneserNey(order)
@@ -304,7 +304,7 @@ def test_the_lowest_of_equal_orders_is_chosen():
     assert best_kneser_ney([np.array([3])] * 9, [np.array([3])], 5, BOS, EOS).order == 3, "BOS, 3 and EOS"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(token_lists, token_lists)
 def test_the_best_order_is_no_worse_than_any_order_alone(sequences, valid):
     best, count = best_kneser_ney(sequences, valid, 10, BOS, EOS, max_order=4).nats(valid)

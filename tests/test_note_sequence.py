@@ -160,7 +160,7 @@ def test_default_tempo_holds_before_the_first() -> None:
 
 
 @given(TEMPOS, st.lists(st.integers(0, 2**31), max_size=10), st.integers(1, 32767))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_seconds_equal_the_exact_sum(tempos: list[tuple[int, int]], ticks: list[int], resolution: int) -> None:
     notes = NoteSequence.from_columns([0], [1], [60], ticks_per_quarter=resolution, tempos=tempos)
     tempo_of = {0: 500_000} | dict(tempos)  # repeats change no sum
@@ -246,14 +246,14 @@ def test_maps_move_with_the_notes() -> None:
 
 
 @given(pieces(), st.sampled_from([1, 4, 12, 24]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_quantising_twice_changes_nothing_more(notes: NoteSequence, steps: int) -> None:
     once = quantise(notes, steps)
     assert quantise(once, steps) == once
 
 
 @given(pieces())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_on_a_grid_equal_pitches_of_a_part_never_overlap(notes: NoteSequence) -> None:
     on_grid = quantise(notes, 4)
     sounding: dict[tuple[int, ...], int] = {}

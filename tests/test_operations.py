@@ -78,14 +78,14 @@ def test_pitch_0_and_127_are_pitches() -> None:
 
 
 @given(pieces(), st.integers(-12, 12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_transposing_back_gives_the_piece(notes: NoteSequence, semitones: int) -> None:
     notes = notes.select((notes.pitch >= 12) & (notes.pitch <= 115))
     assert transpose(transpose(notes, semitones), -semitones) == notes
 
 
 @given(pieces())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_all_keys_are_twelve_and_hold_the_same_intervals(notes: NoteSequence) -> None:
     notes = notes.select((notes.pitch >= 20) & (notes.pitch <= 100) & ~notes.is_drum)
     keys = in_all_keys(notes)
@@ -138,7 +138,7 @@ def test_without_a_key_a_piece_stays_as_it_is() -> None:
 
 
 @given(pieces(), st.sampled_from([0.5, 0.97, 1.0, 2.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_stretched_piece_lasts_that_many_times_as_long(notes: NoteSequence, factor: float) -> None:
     stretched = stretch(notes, factor)
     np.testing.assert_allclose(stretched.start, notes.start * factor, rtol=5e-6)
@@ -178,7 +178,7 @@ def test_strength_goes_part_of_the_way() -> None:
 
 
 @given(pieces(), st.sampled_from([1, 4, (4, 3), (8, 6)]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_what_is_on_the_grid_stays_there(notes: NoteSequence, grid: Any) -> None:
     notes = replace(notes, ticks_per_quarter=480)
     snapped = snap(notes, grid)
@@ -228,7 +228,7 @@ def test_an_excerpt_has_the_maps_that_hold_in_it() -> None:
 
 
 @given(pieces(), st.integers(0, 2000), st.integers(1, 3000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_notes_of_an_excerpt_sound_as_long_after_its_beginning_as_in_the_piece(
     notes: NoteSequence, start: int, length: int
 ) -> None:
@@ -263,7 +263,7 @@ def test_common_time_holds_before_the_first_signature() -> None:
 
 
 @given(pieces())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_splitting_loses_no_note(notes: NoteSequence) -> None:
     for parts in (split_at_time_signatures(notes), split_at_silence(notes, 0.5)):
         assert sorted(pitch for part in parts for pitch in part.pitch.tolist()) == sorted(notes.pitch.tolist())
@@ -339,7 +339,7 @@ def test_a_repeated_note_stays_apart_and_drums_are_no_melody() -> None:
 
 
 @given(pieces())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_skyline_is_one_voice_and_its_own_skyline(notes: NoteSequence) -> None:
     melody = skyline(notes)
     assert (melody.start_tick[1:] >= melody.end_tick[:-1]).all()

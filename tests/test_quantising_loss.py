@@ -33,7 +33,7 @@ REPRESENTATIONS: list[Representation] = [
 @pytest.mark.parametrize("representation", REPRESENTATIONS, ids=lambda it: f"{it.name} {it.timing}")
 def test_every_note_is_counted_once_and_what_is_kept_is_the_result(representation: Representation) -> None:
     @given(pieces())
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def check(notes: NoteSequence) -> None:
         loss = quantising_loss(representation, notes)
         assert loss.notes == len(notes) == loss.kept + loss.merged + loss.left_out + loss.percussion

@@ -170,7 +170,7 @@ def test_the_fast_count_is_that_of_the_comparison_note_by_note(name: str, option
     representation: Representation = build_representation(name, options)
 
     @given(pieces())
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def check(notes: NoteSequence) -> None:
         exact = quantising_loss(representation, notes)
         fast = representation.loss(notes, representation.encode(notes))

@@ -71,7 +71,7 @@ def test_every_word_is_in_every_split_however_the_files_are_called(name: Callabl
     st.sampled_from([0.0, 5.0, 10.0, 25.0, 50.0]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_split_is_empty_and_no_label_is_missing_where_there_are_enough(
     counts: list[int], valid: float, test: float, draw: random.Random
 ) -> None:
@@ -104,7 +104,7 @@ def corpus(draw: random.Random, speakers: int) -> list[Item]:
 
 
 @given(st.integers(2, 8), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_few_speakers_leave_no_split_empty(speakers: int, draw: random.Random) -> None:
     items = corpus(draw, speakers)
     filled, how = fill_splits(items, 10, 10)
@@ -179,7 +179,7 @@ def test_speakers_with_words_of_their_own_are_not_kept_apart() -> None:
 
 
 @given(st.integers(4, 40), st.integers(0, 1000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_one_more_recording_moves_few_others_and_none_between_validation_and_test(count: int, new: int) -> None:
     before = splits_of(takes(NAMES[4], count))
     after = splits_of([*takes(NAMES[4], count), item(f"two/another {new}.wav", "two")])

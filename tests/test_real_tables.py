@@ -91,7 +91,7 @@ CELL = st.text("ab ,;\t'", max_size=4)
 
 
 @given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=12), st.integers(0, 11), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_one_stray_quote_loses_no_row_untold(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str]], where: int, second: bool
 ) -> None:

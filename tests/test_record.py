@@ -281,7 +281,7 @@ def cut(samples: np.ndarray, sizes: list[int]) -> list[Take]:
 SOUND = stream(*words(3), CLICK, *words(1, word=2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(sizes=st.lists(st.integers(1, 40_000), min_size=1, max_size=4))
 def test_takes_do_not_depend_on_the_blocks(sizes: list[int]) -> None:
     whole, pieces = cut(SOUND, [len(SOUND)]), cut(SOUND, sizes)

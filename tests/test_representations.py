@@ -95,7 +95,7 @@ def rows(notes: NoteSequence) -> list[tuple[int, ...]]:
 @every_variant
 def test_decoding_gives_back_what_was_quantised(representation: TokenRepresentation) -> None:
     @given(pieces())
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def check(notes: NoteSequence) -> None:
         quantised = representation.quantise(notes)
         encoded = representation.encode(notes)
@@ -111,7 +111,7 @@ def test_decoding_gives_back_what_was_quantised(representation: TokenRepresentat
 @every_variant
 def test_every_encoded_stream_obeys_the_grammar(representation: TokenRepresentation) -> None:
     @given(pieces())
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def check(notes: NoteSequence) -> None:
         grammar = representation.grammar()
         for token in [*representation.encode(notes).tolist(), EOS]:

@@ -32,7 +32,7 @@ def struck(*steps: tuple[int, int]) -> NoteSequence:
 @every_variant
 def test_decoding_gives_back_what_was_quantised(roll: RollRepresentation) -> None:
     @given(pieces())
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     def check(notes: NoteSequence) -> None:
         quantised, frames = roll.quantise(notes), roll.encode(notes)
         assert frames.dtype == np.uint8

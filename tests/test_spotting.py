@@ -41,7 +41,7 @@ def pieces(values: np.ndarray, places: list[int]) -> list[np.ndarray]:
 
 
 @given(st.integers(1, 40), st.integers(1, 8), cuts, st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_averages_are_those_over_the_last_frames_whatever_the_chunks(
     count: int, frames: int, places: list[int], seed: int
 ) -> None:
@@ -55,7 +55,7 @@ def test_averages_are_those_over_the_last_frames_whatever_the_chunks(
 
 
 @given(st.integers(1, 90), cuts)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_other_speech_has_to_go_on(count: int, places: list[int]) -> None:
     labels = Vocabulary.from_labels(["unknown", "yes"])
     values = np.random.default_rng(count).random((count, 2))
@@ -94,7 +94,7 @@ def test_a_level_that_stays_high_is_told_within_the_hold() -> None:
 
 
 @given(probabilities, cuts, st.integers(1, 20), st.integers(1, 12), st.sampled_from([0.3, 0.5, 0.75]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_hits_are_those_of_the_whole_above_the_threshold_and_apart(
     values: list[float], places: list[int], refractory: int, hold: int, threshold: float
 ) -> None:
@@ -112,7 +112,7 @@ def test_hits_are_those_of_the_whole_above_the_threshold_and_apart(
 
 
 @given(st.integers(0, 999), st.sets(st.sampled_from(["unknown", "silence"])), st.integers(1, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_probabilities_of_a_clip_are_some(seed: int, reject: set[str], words: int) -> None:
     labels = Vocabulary.from_labels({*"abcd"[:words], *reject})
     draw = np.random.default_rng(seed)

@@ -53,7 +53,7 @@ def streamed(stream: StreamingExtractor, samples: torch.Tensor, chunks: list[int
 
 
 @pytest.mark.parametrize("spec", SPECS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(samples=st.integers(0, 6000), chunks=CHUNKS)
 def test_any_chunks_give_the_frames_of_the_whole(spec: str, samples: int, chunks: list[int]) -> None:
     features, x = feature_settings(spec), sound(samples)
@@ -156,7 +156,7 @@ def test_an_utterance_has_mean_zero_and_deviation_one() -> None:
 
 
 @given(frames=st.integers(1, 150), window=st.integers(2, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_sliding_frame_is_relative_to_those_just_heard(frames: int, window: int) -> None:
     x = np.random.default_rng(frames).normal(size=(frames, 3)) * 5 - 70
     result = normalise_sliding(torch.from_numpy(x), torch.zeros(0, 3).double(), window).numpy()

@@ -85,7 +85,7 @@ def test_off_is_identity_and_a_new_array() -> None:
 
 
 @given(samples=st.integers(200, 6000), epoch=st.integers(0, 10_000), silent=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_clip_stays_finite_within_full_scale_and_of_its_type(samples: int, epoch: int, silent: bool) -> None:
     before = np.zeros(samples, np.float32) if silent else clip(samples)
     after = WaveformAugmenter(ALWAYS, RATE, seed=1)(before, epoch, ROW)

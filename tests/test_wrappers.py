@@ -524,7 +524,7 @@ def test_wrapped_cells_keep_the_contract(name, wrappers):
     check_rows_are_independent(cell)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(list(CELLS)), wrappers=st.lists(st.sampled_from(list(WRAPPERS)), min_size=2, unique=True))
 def test_wrappers_in_any_order_keep_the_contract_or_are_refused(name, wrappers):
     if fits(name, wrappers):
