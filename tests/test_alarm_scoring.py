@@ -75,7 +75,6 @@ made_up_scores = st.lists(st.integers(0, 20).map(lambda value: value / 20), min_
 
 
 @given(made_up_scores)
-@settings(deadline=None)
 def test_each_score_is_an_alarm_or_near_to_a_higher_one(values: list[float]) -> None:
     found = alarms(recorded(values))
     places = np.rint((found.times - STEP) / STEP).astype(int)
@@ -87,7 +86,6 @@ def test_each_score_is_an_alarm_or_near_to_a_higher_one(values: list[float]) -> 
 
 
 @given(made_up_scores, st.integers(0, 20), st.integers(0, 20))
-@settings(deadline=None)
 def test_a_higher_threshold_never_gives_more_hits_or_alarms(values: list[float], one: int, other: int) -> None:
     low, high = sorted((one / 20, other / 20))
     found = alarms(recorded(values))

@@ -60,7 +60,7 @@ def read(folder: Path, content: bytes) -> NoteSequence:
     return read_score(path)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 100_000), st.sampled_from(METRES))
 def test_a_score_is_read_back_note_for_note(tmp_path: Path, seed: int, metre: tuple[int, int]) -> None:
     pytest.importorskip("music21")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -423,7 +423,6 @@ logits_and_options = {
 }
 
 
-@settings(deadline=None)
 @given(**logits_and_options)
 def test_filters_are_those_of_a_direct_computation(logits: list[float], legal: list[bool], **chosen: Any) -> None:
     options = SamplingOptions(**chosen)
@@ -441,7 +440,6 @@ def test_filters_are_those_of_a_direct_computation(logits: list[float], legal: l
         assert both.any() and np.count_nonzero((kept > 0) != (expected > 0)) == 1
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 1000), **logits_and_options)
 def test_what_is_drawn_is_legal_and_repeats(logits: list[float], legal: list[bool], seed: int, **chosen: Any) -> None:
     options, mask, scores = SamplingOptions(**chosen), np.array(legal), torch.tensor(logits)
