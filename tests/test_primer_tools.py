@@ -282,6 +282,16 @@ def test_a_translation_may_print_numbers_in_its_language_and_import_nothing_else
         assert len(differences(original, page_of(text, folder, "tr.md"))) == found
 
 
+def test_commands_that_are_only_shown_are_compared_and_not_run(tmp_path: Path) -> None:
+    text = "# A title\n\n```console\nseqaudio train series \\\n  --run runs/x\n```\n"
+    page = page_of(text, tmp_path)
+    assert (page.commands, page.shown_commands) == ([], ["seqaudio train series    --run runs/x"])
+    assert differences(page, page_of(text.replace("runs/x", "runs/y"), tmp_path, "tr.md")) == [
+        "page.md: commands differ at number 1: 'seqaudio train series    --run runs/x', "
+        "'seqaudio train series    --run runs/y'"
+    ]
+
+
 # --- the glossary ---
 
 

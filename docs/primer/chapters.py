@@ -3,6 +3,7 @@
     ```python     run in order, all blocks of a page in one namespace
     ```text       where it follows a python block with nothing but blank lines between: what that block prints
     ```sh         commands of a shell, one a line
+    ```console    commands that need other data or more time: never run, but parsed like the others
     <details>     a folded solution; its blocks are blocks like all others
 
 The pieces of a page, put together again, are the page to the byte.
@@ -87,9 +88,12 @@ class Page:
     @property
     def commands(self) -> list[str]:
         """Lines of the sh blocks, continued lines joined, comments left out."""
-        blocks = (piece.body.replace("\\\n", " ") for piece in self.pieces if piece.kind == "sh")
-        lines = (line.strip() for block in blocks for line in block.splitlines())
-        return [line for line in lines if line and not line.startswith("#")]
+        return self._command_lines("sh")
+
+    @property
+    def shown_commands(self) -> list[str]:
+        """Those of the console blocks."""
+        return self._command_lines("console")
 
     @property
     def solutions(self) -> list[tuple[str, list[Piece]]]:
@@ -122,6 +126,11 @@ class Page:
             if piece.kind == "python" and (output := next(outputs)):
                 pieces += [Piece(PROSE, "\n", 0), Piece("text", output, 0)]
         return Page(self.path, tuple(take_apart("".join(piece.source for piece in pieces), self.path.name)))
+
+    def _command_lines(self, kind: str) -> list[str]:
+        blocks = (piece.body.replace("\\\n", " ") for piece in self.pieces if piece.kind == kind)
+        lines = (line.strip() for block in blocks for line in block.splitlines())
+        return [line for line in lines if line and not line.startswith("#")]
 
     def _printed_at(self, place: int) -> Piece | None:
         following = self.pieces[place + 1 : place + 3]

@@ -91,7 +91,7 @@ def words_of(page: Page) -> str:
             parts.append(NO_WORDS.sub(" ", piece.body))
         elif piece.kind == "python":
             parts.append(_words_of_code(piece.body))
-        elif piece.kind == "sh":
+        elif piece.kind in ("sh", "console"):
             parts += re.findall(r"^ *#.*", piece.body, re.MULTILINE)
         else:
             parts.append(piece.body)

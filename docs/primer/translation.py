@@ -32,7 +32,7 @@ def differences(original: Page, translated: Page) -> list[str]:
     pictures = [[file.name for _, file in page.pictures] for page in (original, translated)]
     if pictures[0] != pictures[1]:
         found.append(f"{name}: pictures {_first_difference(*pictures)}")
-    commands = [[LANGUAGE_OPTION.sub("", line) for line in page.commands] for page in (original, translated)]
+    commands = [[LANGUAGE_OPTION.sub("", line) for line in _commands(page)] for page in (original, translated)]
     if commands[0] != commands[1]:
         found.append(f"{name}: commands {_first_difference(*commands)}")
     for left, right in zip(original.examples, translated.examples, strict=False):
@@ -58,6 +58,10 @@ class _Wordless(ast.NodeTransformer):
         # how a value is formatted (the 3f of {x:.3f}) is no word, so what stands within a value is left as it is
         values = [part for part in node.values if isinstance(part, ast.FormattedValue)]
         return ast.Tuple(sorted(values, key=ast.dump), ast.Load())
+
+
+def _commands(page: Page) -> list[str]:
+    return [*page.commands, *page.shown_commands]
 
 
 def _outline(page: Page) -> list[str]:
