@@ -32,6 +32,8 @@ VOICES, WORDS = ("ada", "ben", "cem", "deniz"), ("no", "yes")
         (["yes", "no/ada"], "label/speaker", "no yes", "ada", ""),
         (["takes/ada/yes", "takes/ben/no"], "speaker/label", "no yes", "ada ben", ""),
         (["yes/ada", "no/ben"], "label", "no yes", "", ""),
+        (["ada/monday", "ben"], "speaker", "", "ada ben", ""),
+        (["train/ada", "test/ben"], "speaker", "", "ada ben", "test train"),
     ],
 )
 def test_folders_name_speakers(folders: list[str], order: FolderOrder, labels: str, speakers: str, splits: str) -> None:
@@ -48,6 +50,11 @@ def test_folders_within_those_of_the_labels_are_told() -> None:
     assert "--folders speaker/label" in unused[1]
     assert Layout([["ada", "yes"], ["ben", "no"]], "speaker/label").description() == [
         "2 labels by folders; 2 speakers by folders"
+    ]
+    assert Layout([["ada"], ["ben"]], "speaker").description() == ["2 speakers by folders"]
+    assert Layout([["train", "ada"], ["test", "ben", "old"]], "speaker").description() == [
+        "2 speakers in 2 splits by folders: train, test",
+        "folders within those of the speakers are not used: old/ (1 recording)",
     ]
     _, deeper = Layout([["ada", "yes", "old"], ["ben", "no"]], "speaker/label").description()
     assert "old/ (1 recording)" in deeper
