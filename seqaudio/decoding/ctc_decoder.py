@@ -14,7 +14,7 @@ from seqaudio.decoding.beam_options import ALPHA, BETA, BeamOptions
 from seqaudio.decoding.ctc_alignment import align
 from seqaudio.decoding.ctc_models import BLANK, NAMED, Lexicon, PrefixModel, Units, open_language_model
 from seqaudio.decoding.ctc_search import BeamSearch, Hypothesis
-from seqaudio.decoding.greedy import Placed, best_path, collapse
+from seqaudio.decoding.greedy import Placed, best_path, collapse, with_probabilities
 from seqaudio.errors import RunError, SourceError
 from seqaudio.files import read_plain, sha256_of, write_json
 from seqaudio.json_files import Count, Range, checked, read_json
@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
 
 def greedy(log_probabilities: np.ndarray) -> Decoded:
     """The units of the best path."""
-    return Decoded(collapse(best_path(log_probabilities)))
+    return Decoded(with_probabilities(log_probabilities, collapse(best_path(log_probabilities))))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class BeamDecoder:
         units = found[0].units
         on_path = align(log_probabilities, units)
         spans = zip(units, on_path.start.tolist(), on_path.end.tolist(), strict=True)
-        return Decoded([Placed(*span) for span in spans], tuple(found))
+        return Decoded(with_probabilities(log_probabilities, [Placed(*span) for span in spans]), tuple(found))
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,10 @@ class Place(NamedTuple):
 class Layout:
     """Folders of recordings: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
 
-    In place of `label` there may be `speaker`, `label/speaker` or `speaker/label`, where `order` says so; folders further
-    down name nothing. A folder that holds all recordings, such as that of an archive, does not count. The others are splits
-    if all have names of splits; or if two at least have, one of them that of training, hold further folders, and are
-    no fewer than the folders beside them.
+    In place of `label` there may be `speaker`, `label/speaker` or `speaker/label`, where `order` says so; folders
+    further down name nothing. A folder that holds all recordings, such as that of an archive, does not count. The
+    others are splits if all have names of splits; or if two at least have, one of them that of training, hold further
+    folders, and are no fewer than the folders beside them.
 
     Args:
         folders: of each recording, from the source down.
@@ -121,7 +121,11 @@ class Layout:
         return [
             line,
             *([f"left out, as their folder names no split: {strays}"] if strays else []),
-            *([f"folders within those of the {self.order[-1]}s are not used: {unused}{speakers_too}"] if unused else []),
+            *(
+                [f"folders within those of the {self.order[-1]}s are not used: {unused}{speakers_too}"]
+                if unused
+                else []
+            ),
         ]
 
 
