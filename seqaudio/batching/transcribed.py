@@ -138,7 +138,7 @@ def transcribed(
     texts = tuple(spelling.settings.normalised(text) for text in split.column("text"))
     ids = {unit: place for place, unit in enumerate(spelling.vocabulary) if place}  # without the blank
     targets = tuple(
-        np.array([ids.get(unit, UNKNOWN) for unit in spelling.units(text)], dtype=np.int64) for text in texts
+        np.array([ids.get(unit, UNKNOWN) for unit in units], dtype=np.int64) for units in spelling.units_of(texts)
     )
     found = Transcribed(clips, spelling, np.arange(len(split)), targets, texts)
     if spelling.settings.units != "words" and sum(UNKNOWN in row for row in targets) > MOSTLY * len(targets):

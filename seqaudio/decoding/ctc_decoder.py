@@ -24,6 +24,8 @@ from seqaudio.transcripts import Spelling
 
 DECODING_FILE = "decoding.json"  # of a run
 
+FAR_ALPHA, FAR_BETA = 10.0, 20.0  # weights above these are hardly meant
+
 Weight = Annotated[float, Range(0, 1000)]
 Bonus = Annotated[float, Range(-1000, 1000)]
 
@@ -131,6 +133,12 @@ class Beam:
         chosen = Weights(fitting[-1].alpha, fitting[-1].beta) if fitting else Weights(ALPHA, BETA)
         alpha = chosen.alpha if options.alpha is None else options.alpha
         beta = chosen.beta if options.beta is None else options.beta
+        if alpha > FAR_ALPHA or abs(beta) > FAR_BETA:
+            print(
+                f"note: alpha {alpha:g} and beta {beta:g} outweigh the sound, so texts may be empty or made up; "
+                f"usual are 0 to 3 and -1 to 4",
+                file=sys.stderr,
+            )
         if self.lm is not None and not fitting and options.alpha is None:
             files = "this language model" + (" with this lexicon" if self.lexicon is not None else "")
             given = f"--lm {options.lm}" + (f" --lexicon {options.lexicon}" if self.lexicon is not None else "")
