@@ -3,6 +3,7 @@
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/label/*.wav
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/train/label/*.wav, also valid, test
     data_prep/audio_folder.py --source FOLDER --out stores/mine          FOLDER/**/a.wav with its words in a.txt
+    data_prep/audio_folder.py --source FOLDER --out stores/mine --folders speaker    FOLDER/speaker/a.wav and a.txt
     data_prep/audio_folder.py --source table.csv --out stores/mine       files relative to the table's folder
     data_prep/audio_folder.py --source FOLDER --table lists/table.tsv --out stores/mine \\
         --path-column file --label-column word --speaker-column who     files relative to FOLDER
@@ -12,8 +13,8 @@ WebM and videos too. In a folder, links to folders are followed, and files with 
 
 Folders of splits may have any usual name in any case (Train, dev, validation, eval, TEST), above those of the labels or
 within them; a folder beside them is left out and named. Folders of speakers within those of the labels, or above them,
-count with `--folders label/speaker` or `speaker/label`. A line says how folders were understood. A file .txt in UTF-8
-beside a recording, with the same name, is its text.
+count with `--folders label/speaker` or `speaker/label`, folders of speakers alone with `--folders speaker`. A line says
+how folders were understood. A file .txt in UTF-8 beside a recording, with the same name, is its text.
 
 A table is CSV, TSV or JSON, such as a manifest with an object in each line. It has columns `path` or `audio`, `label`,
 `text`, `split`, `speaker` and `condition`, or others that the options name; it needs the first, and a label or a text.
@@ -177,7 +178,10 @@ def list_folder(source: Path, speaker_pattern: str, order: FolderOrder) -> Liste
     items += [Item(key, source / key, encode_field(key)) for key in sorted(listing.unreadable)]
     understood = layout.description()
     if texts:
-        understood.append(f"texts: of {len(texts):,} recordings, from the .txt files beside them")
+        line = f"texts: of {len(texts):,} recordings, from the .txt files beside them"
+        if order == "label" and not speaker_pattern and any(item.label for item in items):
+            line += "; where the folders are those of speakers, give --folders speaker"
+        understood.append(line)
     return Listed(items, understood, others)
 
 

@@ -180,6 +180,7 @@ BOUNDS: dict[str, Bounds] = {
     "strings": Bounds(0, 100_000),
     "beam": Bounds(0, 10_000),
     "nbest": Bounds(1, 10_000),
+    "min_confidence": SHARE,
     "alpha": Bounds(0, 1_000),
     "beta": Bounds(-1_000, 1_000),
     "tries": Bounds(1, 10_000),

@@ -88,7 +88,7 @@ class Spelling:
         Raises VocabularyError where no text has a unit, SourceError for words that a lexicon lacks.
         """
         bare = cls(settings, Vocabulary((BLANK,)), lexicon)
-        found = {unit for text in texts for unit in bare.units(text)} - {BLANK}
+        found = {unit for units in bare.units_of(texts) for unit in units} - {BLANK}
         if not found:
             raise VocabularyError("no recording has a text; prepare the store from a corpus with transcripts")
         return cls(settings, Vocabulary((BLANK, *sorted(found))), lexicon)
@@ -102,6 +102,13 @@ class Spelling:
         if self.settings.units == "words":
             return words
         return self._phones(words)
+
+    def units_of(self, texts: Iterable[str]) -> list[list[str]]:
+        """The units of each text. Raises SourceError for the words of all texts that the lexicon lacks."""
+        texts = list(texts)
+        if self.settings.units == "phones":
+            self.units(SPACE.join(texts))  # an error names the words of all
+        return [self.units(text) for text in texts]
 
     def _phones(self, words: Sequence[str]) -> list[str]:
         lexicon = self.lexicon or {}

@@ -74,6 +74,17 @@ def test_transcribe_writes_the_best_hypothesis_with_its_words_and_the_others(
         assert found["score"] <= first["score"]
 
 
+@pytest.mark.parametrize("weights", [("--alpha", "1000"), ("--beta", "-1000")])
+def test_weights_that_outweigh_the_sound_are_told(
+    command: Command, live_run: Path, sentences: Path, words_lm: Path, weights: tuple[str, str]
+) -> None:
+    options = ("--beam", "10", "--lm", words_lm, "--alpha", "0.5", *weights)
+    done = command("seqaudio", "transcribe", live_run, sentences / "s84.wav", *options)
+    assert (done.returncode, done.stdout) == (0, f"{sentences / 's84.wav'}\t\n"), "an empty text"
+    assert "outweigh the sound" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_wide_beam_without_a_model_never_is_less_likely_than_the_best_path(live_run: Path, store: Path) -> None:
     held = Store(store)
     spelling = spelling_of(RunFolder(live_run))

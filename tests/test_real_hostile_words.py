@@ -329,6 +329,12 @@ def test_options_out_of_bounds_are_one_line(
     assert_refused(command("seqaudio", "sweep", "memory_tasks", "--out", "/"), "--out /")
 
 
+def test_help_of_an_option_that_is_no_number_has_no_bounds(command: Command) -> None:
+    told = " ".join(command("seqaudio", "train", "speech_recognition", "--help").stdout.replace("│", " ").split())
+    assert "of the net; phones need --lexicon (default: characters)" in told
+    assert "frames of a step of the net; a text needs at least as many steps as characters; 1 to 100 (default" in told
+
+
 def test_help_names_the_bounds(command: Command) -> None:
     told = " ".join(command("seqaudio", "generate", "--help").stdout.replace("│", " ").split())
     assert "number of pieces; 1 to 10,000 (default: 1)" in told

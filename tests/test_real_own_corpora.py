@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
-from conftest import Command
-from made_up_speech import RATE, prepare, script, write_word
+from conftest import Command, spoken
+from made_up_speech import RATE, prepare, refused, script, write_word
 from seqaudio.checking import check_store
 from seqaudio.cli import generate
 from seqaudio.errors import OptionError
@@ -32,6 +33,8 @@ VOICES, WORDS = ("ada", "ben", "cem", "deniz"), ("no", "yes")
         (["yes", "no/ada"], "label/speaker", "no yes", "ada", ""),
         (["takes/ada/yes", "takes/ben/no"], "speaker/label", "no yes", "ada ben", ""),
         (["yes/ada", "no/ben"], "label", "no yes", "", ""),
+        (["ada/monday", "ben"], "speaker", "", "ada ben", ""),
+        (["train/ada", "test/ben"], "speaker", "", "ada ben", "test train"),
     ],
 )
 def test_folders_name_speakers(folders: list[str], order: FolderOrder, labels: str, speakers: str, splits: str) -> None:
@@ -48,6 +51,11 @@ def test_folders_within_those_of_the_labels_are_told() -> None:
     assert "--folders speaker/label" in unused[1]
     assert Layout([["ada", "yes"], ["ben", "no"]], "speaker/label").description() == [
         "2 labels by folders; 2 speakers by folders"
+    ]
+    assert Layout([["ada"], ["ben"]], "speaker").description() == ["2 speakers by folders"]
+    assert Layout([["train", "ada"], ["test", "ben", "old"]], "speaker").description() == [
+        "2 speakers in 2 splits by folders: train, test",
+        "folders within those of the speakers are not used: old/ (1 recording)",
     ]
     _, deeper = Layout([["ada", "yes", "old"], ["ben", "no"]], "speaker/label").description()
     assert "old/ (1 recording)" in deeper
@@ -80,6 +88,57 @@ def test_folders_of_speakers_beside_another_source_of_them(command: Command, tmp
     done = command("data_prep/audio_folder.py", *options, "--folders", "label/speaker", *more)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: --folders label/speaker ")
+
+
+# --- sentences: recordings with their texts ---
+
+
+def test_speakers_with_the_texts_of_their_recordings_beside_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, voice in enumerate(VOICES):
+        for take in range(3):
+            name = write_word(tmp_path / "in" / voice / "monday" / f"{take}.wav", number, take=take)
+            name.with_suffix(".txt").write_text(f"{voice} \n said {take}\n")
+    (tmp_path / "in" / "ada" / "monday" / "0.txt").write_text("\n")  # an empty text
+    store = prepare(audio_folder, tmp_path / "in", tmp_path / "out", folders="speaker")
+    told = capsys.readouterr().out
+    assert "4 speakers by folders" in told
+    assert "drawn by speaker, 2 for train, 1 for valid, 1 for test" in told
+    assert list(refused(store)) == ["ada/monday/0.wav"]
+    assert not any(count.labels for count in store.counts.values())
+    for split in store.counts:
+        rows = store[split]
+        assert [text.split()[0] for text in rows.column("text")] == list(rows.column("speaker"))
+    prepare(audio_folder, tmp_path / "in", tmp_path / "labels")
+    assert "where the folders are those of speakers, give --folders speaker" in capsys.readouterr().out
+
+
+def test_segments_of_recordings_have_their_texts_and_lengths(tmp_path: Path) -> None:
+    rows = []
+    for number, voice in enumerate(VOICES):
+        takes = [spoken(word, number, 10 * number + word) for word in range(3)]
+        soundfile.write(tmp_path / f"{voice}.flac", np.concatenate(takes), RATE)
+        ends = np.cumsum([len(samples) for samples in takes]) / RATE
+        rows += [
+            f"{voice}.flac\t{start:.4f}\t{end:.4f}\t{voice}\tword {number}"
+            for number, (start, end) in enumerate(zip((0.0, *ends[:-1]), ends, strict=True))
+        ]
+    (tmp_path / "s.segments.tsv").write_text("\n".join(["file\tstart\tend\tspeaker\ttext", *rows]) + "\n")
+    store = prepare(audio_folder, tmp_path / "s.segments.tsv", tmp_path / "out", keep="samples")
+    expected = {}
+    for row in rows:
+        _, start, end, voice, text = row.split("\t")
+        expected[voice, text] = float(end) - float(start)
+    found = {}
+    voices: list[str] = []
+    for split in store.counts:
+        held = store[split]
+        columns = (held.column(name) for name in ("speaker", "text", "duration"))
+        found |= {(voice, text): seconds for voice, text, seconds in zip(*columns, strict=True)}
+        voices += sorted(set(held.column("speaker")))
+    assert found == pytest.approx(expected, abs=1 / RATE)
+    assert sorted(voices) == sorted(VOICES), "each speaker is in one split"
 
 
 # --- recordings that cannot be read ---

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.batching import Batch
-from seqaudio.decoding.greedy import PathCollapser, best_path, collapse
+from seqaudio.decoding.greedy import PathCollapser, best_path, collapse, with_probabilities
 from seqaudio.errors import OptionError
 from seqaudio.models import Recogniser, RecogniserOptions, build_model
 from seqaudio.models.recogniser import units_to_align
@@ -175,10 +175,12 @@ def test_options_describe_a_causal_model_where_it_is_not_bidirectional() -> None
 
 def test_a_path_collapses_to_units_with_their_steps() -> None:
     path = np.array([0, 3, 3, 0, 3, 1, 1, 0, 0])
-    expected = [(3, 1, 3), (3, 4, 5), (1, 5, 7)]
-    assert collapse(path) == expected
+    spans = [(3, 1, 3), (3, 4, 5), (1, 5, 7)]
+    assert [placed[:3] for placed in collapse(path)] == spans
     assert collapse(path[:0]) == []
-    matrix = np.log(np.eye(5)[path] + 1e-3)
+    matrix = np.log(np.eye(5)[path] + np.linspace(0.1, 0.5, len(path))[:, None])
+    expected = [(*span, pytest.approx(matrix[step, span[0]])) for span, step in zip(spans, (2, 4, 6), strict=True)]
+    assert with_probabilities(matrix, collapse(path)) == expected, "the surest step of a unit"
     assert best_path(matrix).tolist() == path.tolist()
     for cut in range(len(path) + 1):
         parts = PathCollapser()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from seqaudio.cli.scripts import load, recipes
 from seqaudio.decoding.subtitles import cues, srt, vtt
 from seqaudio.decoding.transcription import Transcriber, Word, recogniser_of, spelling_of
 from seqaudio.errors import StoreError, VocabularyError
+from seqaudio.evaluation.error_report import ErrorReport
 from seqaudio.evaluation.recognition import hear, metrics_of
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
-from seqaudio.transcripts import Spelling, TextSettings
+from seqaudio.transcripts import Spelling, TextSettings, Units
 
 RECIPE = "recipes/speech_recognition"
 NAMES = ("one", "two", "three")
@@ -168,20 +170,53 @@ def test_words_are_units_and_phones_too(command: Command, store: Path, tmp_path:
         assert command(f"{RECIPE}/evaluate.py", "--run", tmp_path / units).returncode == 0
 
 
-def test_an_unknown_word_is_an_error_but_no_nats(store: Path, live_run: Path) -> None:
+LEXICON = {"one": ("W", "AH", "N"), "two": ("T", "UW"), "three": ("T", "UW", "IY")}
+
+
+@pytest.mark.parametrize(("units", "rate"), [("words", "wer"), ("characters", "cer"), ("phones", "per")])
+def test_an_unknown_unit_is_an_error_but_no_nats(
+    store: Path, live_run: Path, monkeypatch: pytest.MonkeyPatch, units: Units, rate: str
+) -> None:
+    monkeypatch.setattr("seqaudio.batching.transcribed.MOSTLY", 1.0)
     held = Store(store)
-    spelling = Spelling.of_texts(["one two"], TextSettings("words"))
+    spelling = Spelling.of_texts(["one two"], TextSettings(units), LEXICON)
     recordings = transcribed(held, held["valid"], spelling)
-    assert any(UNKNOWN in ids for ids in recordings.targets)
-    with pytest.raises(VocabularyError, match=r"'h', 'r' in \d+ of 12 texts, such as that of"):
-        transcribed(held, held["valid"], Spelling.of_texts(["one two"], TextSettings()))
+    unknown = [UNKNOWN in ids for ids in recordings.targets]
+    assert unknown == ["three" in text for text in recordings.texts]
+    assert 0 < sum(unknown) < len(unknown)
     torch.manual_seed(0)
     model = recogniser_of(RunFolder(live_run))
-    model.output = torch.nn.Linear(model.output.in_features, 3)
+    model.output = torch.nn.Linear(model.output.in_features, len(spelling.vocabulary))
     heard = hear(model, recordings)
     known = [ids for ids in recordings.targets if UNKNOWN not in ids]
     assert heard.units == sum(map(len, known))
-    assert 0 < metrics_of(recordings, heard, heard.texts)["unknown_words"] < 1
+    # as if everything had been understood but what the recogniser cannot write
+    texts = tuple(spelling.text(ids[ids != UNKNOWN]) for ids in recordings.targets)
+    metrics = metrics_of(recordings, heard, texts)
+    written = [unit for text in recordings.texts for unit in spelling.units(text)]
+    share = sum(unit not in spelling.vocabulary for unit in written) / len(written)
+    assert metrics[f"unknown_{units}"] == pytest.approx(share)
+    assert metrics[rate] == pytest.approx(share)
+    report = ErrorReport.of(recordings, texts)
+    phones = tuple(" ".join(spelling.units(text)) for text in recordings.texts)
+    assert report.texts == (phones if units == "phones" else recordings.texts)
+    told = next(line for line in report.lines() if line.startswith("always errors: "))
+    assert f"in {sum(unknown)} of 12 texts, such as that of {recordings.ids[unknown.index(True)]}" in told
+
+
+def test_texts_that_are_written_otherwise_are_refused(store: Path) -> None:
+    held = Store(store)
+    with pytest.raises(VocabularyError, match=r"'e', 'h', 'n', .* in 12 of 12 texts, such as that of .*; give --case"):
+        transcribed(held, held["valid"], Spelling.of_texts(["ONE TWO"], TextSettings()))
+
+
+def test_a_note_names_what_cannot_be_written(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = Store(store)
+    spelling = Spelling.of_texts(["one two"], TextSettings("words"))
+    alignable(transcribed(held, held["valid"], spelling), 3, skip=False, what="valid")
+    assert capsys.readouterr().err.startswith("note: valid: 'three' in ")
+    alignable(transcribed(held, held["valid"], Spelling.of_texts(NAMES, TextSettings("words"))), 3, False, "valid")
+    assert capsys.readouterr().err == ""
 
 
 def test_recordings_too_short_for_their_text_are_named_and_left_out(
@@ -285,6 +320,9 @@ def test_words_of_a_stream_do_not_depend_on_its_blocks(live_run: Path, long_reco
     expected = list(transcriber.utterances([samples]))
     assert [each.text for each in utterances] == [each.text for each in expected]
     assert [(each.start, each.end) for each in utterances] == [(each.start, each.end) for each in expected]
+    surely = [word.confidence for utterance in expected for word in utterance.words]
+    assert [word.confidence for word in told] == pytest.approx(surely, rel=1e-4)
+    assert all(0 < confidence <= 1 for confidence in surely)
     times = [time for word in told for time in (word.start, word.end)]
     assert times == sorted(times)
     assert times[-1] <= len(samples) / RATE
@@ -308,9 +346,27 @@ def test_times_as_json_and_subtitles(command: Command, live_run: Path, sentences
     )
 
 
+def test_confidence_tells_noise_from_speech(command: Command, live_run: Path, sentences: Path, tmp_path: Path) -> None:
+    noise = 0.3 * np.random.default_rng(0).standard_normal(2 * RATE)
+    soundfile.write(tmp_path / "noise.wav", noise, RATE)
+    shutil.copy(sentences / "s00.wav", tmp_path / "word.wav")
+    lines = command("seqaudio", "transcribe", live_run, tmp_path, "--json", "--words").stdout.splitlines()
+    of_noise, of_word = (json.loads(line)["utterances"] for line in lines)
+    (utterance,) = of_word
+    confidences = [word["confidence"] for word in utterance["words"]]
+    assert utterance["confidence"] == pytest.approx(math.prod(confidences) ** (1 / len(confidences)), abs=1e-3)
+    assert of_noise, "the recogniser writes letters for noise"
+    least = max(each["confidence"] for each in of_noise) + 1e-4
+    assert least < utterance["confidence"]
+    done = command("seqaudio", "transcribe", live_run, tmp_path, "--min-confidence", f"{least:.5f}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"{tmp_path / 'noise.wav'}\t", f"{tmp_path / 'word.wav'}\t{sentence(0)[1]}"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("{word}", "--stream", "--min-confidence", "0.5"), ("--min-confidence", "--json")),
         (("{word}", "--json", "--srt"), ("--json and --srt exclude each other",)),
         (("{word}", "{word}", "--srt"), ("--out FOLDER",)),
         (("-",), ("--stream",)),

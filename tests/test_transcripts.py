@@ -68,6 +68,8 @@ def test_what_a_recogniser_does_not_have_is_named() -> None:
         spelling.encode("wéx")
     with pytest.raises(SourceError, match="no pronunciation of SEVEN; add a line such as SEVEN"):
         Spelling.of_texts(["SIX SEVEN"], TextSettings("phones"), LEXICON)
+    with pytest.raises(SourceError, match="no pronunciation of NINE, SEVEN; add a line such as NINE"):
+        Spelling.of_texts(["SIX SEVEN", "TWO", "SEVEN NINE"], TextSettings("phones"), LEXICON)
 
 
 def test_a_lexicon_gives_the_first_pronunciation(tmp_path: Path) -> None:

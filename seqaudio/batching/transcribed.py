@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +21,8 @@ from seqaudio.store import Store
 from seqaudio.terminal import few
 from seqaudio.transcripts import NAMED, Case, Spelling, TextSettings, Units, read_lexicon
 
-UNKNOWN = -1  # the id of a word that the recogniser does not have
+MOSTLY = 0.5  # share of texts with an unknown character from which on the recogniser writes otherwise than the store
+UNKNOWN = -1  # the id of a unit that the recogniser does not have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ class Transcribed:
     clips: Clips  # of all rows of the split
     spelling: Spelling
     rows: np.ndarray  # [N] int64 rows of the split, in order
-    targets: tuple[np.ndarray, ...]  # N texts, [U] int64 each; UNKNOWN for a word that is not in the vocabulary
+    targets: tuple[np.ndarray, ...]  # N texts, [U] int64 each; UNKNOWN for a unit that is not in the vocabulary
     texts: tuple[str, ...]  # N normalised texts
 
     @cached_property
@@ -86,6 +88,29 @@ class Transcribed:
             texts=tuple(self.texts[place] for place in places),
         )
 
+    def references(self) -> list[list[str]]:
+        """The words of each text, which errors are counted in; phones where these are the units."""
+        if self.spelling.settings.units == "phones":
+            return [self.spelling.units(text) for text in self.texts]
+        return [text.split() for text in self.texts]
+
+    def unknown_share(self) -> float:
+        """The share of the units of all texts that the recogniser does not have."""
+        ids = np.concatenate([np.zeros(0, dtype=np.int64), *self.targets])
+        return float((ids == UNKNOWN).mean()) if len(ids) else 0.0
+
+    def unknown_units(self) -> str:
+        """A line about the units that the recogniser does not have; empty where it has all."""
+        places = [place for place, ids in enumerate(self.targets) if UNKNOWN in ids]
+        if not places:
+            return ""
+        wrong = self.spelling.unknown(unit for place in places for unit in self.spelling.units(self.texts[place]))
+        return (
+            f"{few(map(repr, wrong), NAMED)} in {len(places):,} of {len(self.texts):,} texts, such as that of "
+            f"{self.ids[places[0]]}, not among the {len(self.spelling.vocabulary) - 1:,} "
+            f"{self.spelling.settings.units} of the recogniser"
+        )
+
     def needed(self) -> np.ndarray:
         """Steps that each text needs at least, [N] int64: one a unit, and a blank between equal units."""
         return np.array([len(ids) + int((ids[1:] == ids[:-1]).sum()) for ids in self.targets], dtype=np.int64)
@@ -100,40 +125,42 @@ def transcribed(
 ) -> Transcribed:
     """The rows of a split of a store with the ids of their texts.
 
-    A word that a recogniser of words does not have has the id UNKNOWN: such a recording counts in error rates only.
+    A unit that the recogniser does not have has the id UNKNOWN: such a recording counts in error rates only.
 
     Raises:
         StoreError: the store holds neither features nor samples.
         OptionError: a waveform augmentation for a store that does not keep samples.
-        VocabularyError: characters or phones that the recogniser lacks, with the first recording that has one.
+        VocabularyError: most texts have characters or phones that the recogniser lacks, as where it writes them in
+            another case; with the first recording that has one.
     """
     store.require(("features", "audio"), "speech recognition")
     clips = clips_of(store, split, np.zeros(len(split), dtype=np.int64), waveform_augment, feature_augment)
     texts = tuple(spelling.settings.normalised(text) for text in split.column("text"))
-    units = [spelling.units(text) for text in texts]
-    unknown = [spelling.unknown(of_row) for of_row in units]
-    if any(unknown) and spelling.settings.units != "words":
-        row = next(row for row, found in enumerate(unknown) if found)
-        wrong = sorted({unit for found in unknown for unit in found})
-        names = spelling.vocabulary
+    ids = {unit: place for place, unit in enumerate(spelling.vocabulary) if place}  # without the blank
+    targets = tuple(
+        np.array([ids.get(unit, UNKNOWN) for unit in units], dtype=np.int64) for units in spelling.units_of(texts)
+    )
+    found = Transcribed(clips, spelling, np.arange(len(split)), targets, texts)
+    if spelling.settings.units != "words" and sum(UNKNOWN in row for row in targets) > MOSTLY * len(targets):
         raise VocabularyError(
-            f"{store.path}: {few(map(repr, wrong), NAMED)} in {sum(map(bool, unknown)):,} of {len(texts):,} texts, "
-            f"such as that of {split.ids[row]}, not among the {len(names) - 1:,} {spelling.settings.units} of the "
-            f"recogniser; give --case or --no-punctuation to the training, or leave these recordings out"
+            f"{store.path}: {found.unknown_units()}; give --case or --no-punctuation to the training, or leave these "
+            f"recordings out"
         )
-    ids = {unit: place for place, unit in enumerate(spelling.vocabulary)}
-    targets = tuple(np.array([ids.get(unit, UNKNOWN) for unit in of_row], dtype=np.int64) for of_row in units)
-    return Transcribed(clips, spelling, np.arange(len(split)), targets, texts)
+    return found
 
 
 def alignable(found: Transcribed, subsampling: int, skip: bool, what: str) -> Transcribed:
     """The recordings with a text that fits into their steps; others are an error, or left out with `skip`.
+
+    A note names units that the recogniser does not have.
 
     Args:
         subsampling: frames of a step of the recogniser. what: the split, for messages.
     Raises StoreError that names the first recording without a text, or too short for it, and how many there are;
         also where `skip` would leave none.
     """
+    if unknown := found.unknown_units():
+        print(f"note: {what}: {unknown}, so they count as errors", file=sys.stderr)
     empty = np.array([not len(ids) for ids in found.targets], dtype=bool)
     available, needed = found.lengths // subsampling, found.needed()
     short = (needed > available) & ~empty

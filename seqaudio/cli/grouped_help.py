@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args
 
 from seqaudio.option_bounds import bounds_of, check_bounds
 from seqaudio.option_groups import groups_of, is_nested
@@ -97,12 +97,17 @@ def _registry(config: Any) -> ConstructorRegistry:
 
 
 def _with_bounds(config: type, field: StructFieldSpec) -> StructFieldSpec:
-    """The field with its bounds at the end of its help text."""
+    """The field with its bounds at the end of its help text; one that is not a number as it is."""
     bounds = bounds_of(config, field.name)
-    if bounds is None:
+    if bounds is None or not _of_numbers(field.type):
         return field
     before = field.helptext
     return dataclasses.replace(field, helptext=lambda: f"{(before() if callable(before) else before) or ''}; {bounds}")
+
+
+def _of_numbers(kind: object) -> bool:
+    """Whether a type is a number, or a union or tuple of them: another command's option may have the same name."""
+    return kind in (int, float) or any(map(_of_numbers, get_args(kind)))
 
 
 def _in_boxes(

@@ -49,6 +49,7 @@ class Config:
     force: bool = False  # replace files in --out
     stream: bool = False  # print words as they are heard; needs a model of one direction
     nbest: int = 1  # hypotheses of each utterance in --json, best first, with their scores; needs --beam
+    min_confidence: float = 0.0  # leave out utterances of which the model is less sure, such as those of noise
     max_seconds: float = 36_000.0  # longer recordings are refused
     search: BeamOptions = field(default_factory=BeamOptions)  # by which the text is found
     sound: LiveOptions = field(default_factory=LiveOptions)  # where the sound of --stream comes from
@@ -104,6 +105,8 @@ def _check(config: Config) -> None:
         if (config.srt or config.vtt) and config.out is None and several:
             raise OptionError(f"{chosen[0]} of several recordings needs a folder for their files; give --out FOLDER")
         return
+    if config.min_confidence and not config.json:
+        raise OptionError("--min-confidence judges whole utterances, but words are printed before; add --json")
     if config.srt or config.vtt or config.out is not None:
         raise OptionError(f"{chosen[0] if chosen and not config.json else '--out'} is not for --stream; leave one out")
     sources = len(config.files) + (config.sound.microphone is not None)
@@ -146,7 +149,7 @@ def _utterances(transcriber: Transcriber, file: Path, max_seconds: float) -> Ite
 
 def _written(config: Config, file: Path, utterances: list[Utterance]) -> str:
     """The transcript of a recording in the format that the options ask for."""
-    spoken = [utterance for utterance in utterances if utterance.words]
+    spoken = [utterance for utterance in utterances if _counts(utterance, config)]
     words = [word for utterance in spoken for word in utterance.words]
     if config.srt or config.vtt:
         from seqaudio.decoding import subtitles
@@ -163,6 +166,11 @@ def _written(config: Config, file: Path, utterances: list[Utterance]) -> str:
     return f"{_name(config, file)}{visible(text)}\n"
 
 
+def _counts(utterance: Utterance, config: Config) -> bool:
+    """Whether an utterance has words, and the model is sure enough of them."""
+    return bool(utterance.words) and utterance.confidence >= config.min_confidence
+
+
 def _name(config: Config, file: Path) -> str:
     """The beginning of a line about a recording; a file of its own in --out needs none."""
     return f"{visible(file)}\t" if config.out is None else ""
@@ -175,9 +183,16 @@ def _line(word: Word) -> str:
 def _object(utterance: Utterance, config: Config) -> dict[str, Any]:
     """An utterance as JSON tells it."""
     found: dict[str, Any] = {"start": round(utterance.start, 3), "end": round(utterance.end, 3), "text": utterance.text}
+    found["confidence"] = round(utterance.confidence, 4)
     if config.words:
         found["words"] = [
-            {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)} for word in utterance.words
+            {
+                "word": word.text,
+                "start": round(word.start, 3),
+                "end": round(word.end, 3),
+                "confidence": round(word.confidence, 4),
+            }
+            for word in utterance.words
         ]
     if config.nbest > 1:
         found["hypotheses"] = [
@@ -203,7 +218,7 @@ def _stream(config: Config, transcriber: Transcriber, source: Path | None) -> No
         say(f"listening to {sound.name}{read_as}{'; Ctrl-C ends' if sound.waits else ''}")
         try:
             for utterance in transcriber.utterances(sound, tell):
-                if config.json and utterance.words:
+                if config.json and _counts(utterance, config):
                     print(json_text(_object(utterance, config)), flush=True)
                 elif plain and utterance.words:
                     print(flush=True)

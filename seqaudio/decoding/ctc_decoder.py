@@ -14,7 +14,7 @@ from seqaudio.decoding.beam_options import ALPHA, BETA, BeamOptions
 from seqaudio.decoding.ctc_alignment import align
 from seqaudio.decoding.ctc_models import BLANK, NAMED, Lexicon, PrefixModel, Units, open_language_model
 from seqaudio.decoding.ctc_search import BeamSearch, Hypothesis
-from seqaudio.decoding.greedy import Placed, best_path, collapse
+from seqaudio.decoding.greedy import Placed, best_path, collapse, with_probabilities
 from seqaudio.errors import RunError, SourceError
 from seqaudio.files import read_plain, sha256_of, write_json
 from seqaudio.json_files import Count, Range, checked, read_json
@@ -23,6 +23,8 @@ from seqaudio.terminal import few
 from seqaudio.transcripts import Spelling
 
 DECODING_FILE = "decoding.json"  # of a run
+
+FAR_ALPHA, FAR_BETA = 10.0, 20.0  # weights above these are hardly meant
 
 Weight = Annotated[float, Range(0, 1000)]
 Bonus = Annotated[float, Range(-1000, 1000)]
@@ -37,7 +39,7 @@ class Decoded(NamedTuple):
 
 def greedy(log_probabilities: np.ndarray) -> Decoded:
     """The units of the best path."""
-    return Decoded(collapse(best_path(log_probabilities)))
+    return Decoded(with_probabilities(log_probabilities, collapse(best_path(log_probabilities))))
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class BeamDecoder:
         units = found[0].units
         on_path = align(log_probabilities, units)
         spans = zip(units, on_path.start.tolist(), on_path.end.tolist(), strict=True)
-        return Decoded([Placed(*span) for span in spans], tuple(found))
+        return Decoded(with_probabilities(log_probabilities, [Placed(*span) for span in spans]), tuple(found))
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,12 @@ class Beam:
         chosen = Weights(fitting[-1].alpha, fitting[-1].beta) if fitting else Weights(ALPHA, BETA)
         alpha = chosen.alpha if options.alpha is None else options.alpha
         beta = chosen.beta if options.beta is None else options.beta
+        if alpha > FAR_ALPHA or abs(beta) > FAR_BETA:
+            print(
+                f"note: alpha {alpha:g} and beta {beta:g} outweigh the sound, so texts may be empty or made up; "
+                f"usual are 0 to 3 and -1 to 4",
+                file=sys.stderr,
+            )
         if self.lm is not None and not fitting and options.alpha is None:
             files = "this language model" + (" with this lexicon" if self.lexicon is not None else "")
             given = f"--lm {options.lm}" + (f" --lexicon {options.lexicon}" if self.lexicon is not None else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ class Placed(NamedTuple):
     unit: int
     first: int
     last: int  # exclusive
+    log_probability: float = 0.0  # of the unit, at the step where it is likeliest
 
 
 def best_path(log_probabilities: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
@@ -38,6 +40,14 @@ def collapse(path: npt.NDArray[np.int64], first: int = 0) -> list[Placed]:
     ]
 
 
+def with_probabilities(log_probabilities: npt.NDArray[np.floating], units: Iterable[Placed]) -> list[Placed]:
+    """Units with what log-probabilities [J, V] give them at their likeliest steps."""
+    return [
+        placed._replace(log_probability=float(log_probabilities[placed.first : placed.last, placed.unit].max()))
+        for placed in units
+    ]
+
+
 class PathCollapser:
     """Collapses a path that comes in parts; a unit goes out when the next step has another one."""
 
@@ -47,12 +57,14 @@ class PathCollapser:
     def push(self, log_probabilities: npt.NDArray[np.floating]) -> list[Placed]:
         """Take the log-probabilities [J, V] of the next steps; returns the units that are complete."""
         done: list[Placed] = []
-        for unit in best_path(log_probabilities).tolist():
-            if unit == self._run.unit:
-                self._run = self._run._replace(last=self._run.last + 1)
+        steps = zip(best_path(log_probabilities).tolist(), log_probabilities.max(axis=1).tolist(), strict=True)
+        for unit, probability in steps:
+            run = self._run
+            if unit == run.unit:
+                self._run = Placed(unit, run.first, run.last + 1, max(run.log_probability, probability))
                 continue
             done += self.finish()
-            self._run = Placed(unit, self._run.last, self._run.last + 1)
+            self._run = Placed(unit, run.last, run.last + 1, probability)
         return done
 
     def finish(self) -> list[Placed]:

@@ -7,6 +7,7 @@ the same whether a recording is read at once or streamed.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from seqaudio.transcripts import SPACE, Spelling, TextSettings, read_lexicon
 from seqaudio.units import Seconds
 
 LEAST: Seconds = 15.0  # from which length on a segment is cut at a pause, unless all of the training were shorter
+LEAST_CONFIDENCE = 1e-12  # so that it has a logarithm
 MOST = 2.0  # times that length: a segment without a pause is cut, for a model that takes whole segments
 
 APART: Seconds = 0.6  # two characters so far apart are not of one word, even where no space was recognised
@@ -66,6 +68,7 @@ class Word(NamedTuple):
     text: str
     start: Seconds
     end: Seconds
+    confidence: float = 1.0  # geometric mean of the probabilities of its units, each at its likeliest step
 
 
 class Utterance(NamedTuple):
@@ -79,6 +82,11 @@ class Utterance(NamedTuple):
     @property
     def text(self) -> str:
         return SPACE.join(word.text for word in self.words)
+
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of the confidences of its words; 1 without words."""
+        return math.exp(sum(math.log(word.confidence) for word in self.words) / max(len(self.words), 1))
 
 
 _Found = tuple[Sequence[Word], tuple[Hypothesis, ...]]  # of a segment
@@ -264,6 +272,8 @@ class _WordBuilder:
             return
         text = self.spelling.text(placed.unit for placed in self.word)
         first, last = self.word[0].first, self.word[-1].last
-        self.words.append(Word(text, self.start + first * self.step, self.start + last * self.step))
+        mean = sum(placed.log_probability for placed in self.word) / len(self.word)
+        confidence = max(math.exp(mean), LEAST_CONFIDENCE)
+        self.words.append(Word(text, self.start + first * self.step, self.start + last * self.step, confidence))
         self.word = []
         tell(self.words[-1])

@@ -40,7 +40,7 @@ def tune(recordings: Transcribed, heard: Heard, beam: Beam) -> Tuning:
     Of equal ones, that with fewer character errors, then that with the smaller weights. Without a language model its
     weight is 0. Where the units are phones, these are the words.
     """
-    references = _references(recordings)
+    references = recordings.references()
     letters = [list(" ".join(words)) for words in references]
     errors: dict[Weights, tuple[float, float]] = {}
     alphas = ALPHAS if beam.lm is not None else (0.0,)
@@ -72,13 +72,6 @@ def with_beam(metrics: Mapping[str, float]) -> str:
         for name, noun in of.items()
         if name in metrics
     )
-
-
-def _references(recordings: Transcribed) -> list[list[str]]:
-    spelling = recordings.spelling
-    if spelling.settings.units == "phones":
-        return [[spelling.vocabulary[unit] for unit in ids] for ids in recordings.targets]
-    return [text.split() for text in recordings.texts]
 
 
 def _best(errors: dict[Weights, tuple[float, float]]) -> Weights:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,19 +25,20 @@ class ErrorReport:
     texts: tuple[str, ...]  # what was said, as the recogniser would write it
     heard: tuple[str, ...]  # what was recognised
     tables: dict[str, ErrorTable]  # by the name of their units, those that are reported in detail first
+    unknown: str = ""  # a line about units of the texts that the recogniser does not have
 
     @classmethod
     def of(cls, recordings: Transcribed, heard: tuple[str, ...]) -> ErrorReport:
         """Align the recognised texts with those of the recordings."""
-        spelling = recordings.spelling
-        if spelling.settings.units == "phones":
-            texts = tuple(spelling.text(ids) for ids in recordings.targets)
-            tables = {"phone": ErrorTable.of(*_words(texts, heard))}
+        references = recordings.references()
+        table = ErrorTable.of(references, [text.split() for text in heard])
+        if recordings.spelling.settings.units == "phones":
+            texts, tables = tuple(map(" ".join, references)), {"phone": table}
         else:
             texts = recordings.texts
             letters = ErrorTable.of(list(map(list, texts)), list(map(list, heard)))
-            tables = {"word": ErrorTable.of(*_words(texts, heard)), "character": letters}
-        return cls(tuple(recordings.ids), texts, heard, tables)
+            tables = {"word": table, "character": letters}
+        return cls(tuple(recordings.ids), texts, heard, tables, recordings.unknown_units())
 
     def as_json(self) -> dict[str, Any]:
         """The same as `lines`, for `results.json` and --json."""
@@ -69,6 +69,8 @@ class ErrorReport:
             f"  {right:,} of {len(counts):,} recordings ({100 * right / max(len(counts), 1):.1f} %) without one: "
             f"sentence errors {100 * (1 - right / max(len(counts), 1)):.2f} %"
         )
+        if self.unknown:
+            lines.append(f"always errors: {visible(self.unknown)}")
         if found := first.confusions(COMMONEST):
             lines.append("commonest errors: " + ", ".join(f"{_named(pair)} {count:,}" for pair, count in found))
         for row in first.worst(WORST):
@@ -83,11 +85,6 @@ class ErrorReport:
         for name, edits, text, heard in zip(self.ids, counts, self.texts, self.heard, strict=True):
             rows.append(f"{encode_field(name)}\t{edits.errors}\t{edits.units}\t{text}\t{heard}")
         write_bytes(path, ("\n".join(rows) + "\n").encode())
-
-
-def _words(*texts: Sequence[str]) -> list[list[list[str]]]:
-    """The words of each text of several sets."""
-    return [[text.split() for text in each] for each in texts]
 
 
 def _row(name: str, table: ErrorTable) -> str:

@@ -82,19 +82,18 @@ def recognition_metrics(
 def metrics_of(recordings: Transcribed, heard: Heard, texts: tuple[str, ...]) -> dict[str, float]:
     """Word and character error rates as shares, nats a unit, and the number of recordings.
 
-    Where the units are phones, there are no words: `per` is the error rate of phones. Where they are words, the share
-    of words that the recogniser does not have is `unknown_words`.
+    Where the units are phones, there are no words: `per` is the error rate of phones. `unknown_words` is the share of
+    words that a recogniser of words does not have, `unknown_characters` or `unknown_phones` that of others, if any.
     """
     spelling = recordings.spelling
     nats = {f"nats_per_{spelling.noun}": heard.nats / heard.units if heard.units else float("nan")}
     count = {"count": float(len(texts))}
+    unknown = recordings.unknown_share()
+    if unknown or spelling.settings.units == "words":
+        count[f"unknown_{spelling.settings.units}"] = unknown
+    words = error_rate(recordings.references(), [text.split() for text in texts])
     if spelling.settings.units == "phones":
-        references = [[spelling.vocabulary[unit] for unit in ids] for ids in recordings.targets]
-        return {"per": error_rate(references, [text.split() for text in texts])} | nats | count
-    if spelling.settings.units == "words":
-        written = [word for text in recordings.texts for word in text.split()]
-        count |= {"unknown_words": sum(word not in spelling.vocabulary for word in written) / max(len(written), 1)}
-    words = error_rate([text.split() for text in recordings.texts], [text.split() for text in texts])
+        return {"per": words} | nats | count
     characters = error_rate([list(text) for text in recordings.texts], [list(text) for text in texts])
     return {"wer": words, "cer": characters} | nats | count
 

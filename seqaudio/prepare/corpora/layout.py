@@ -30,7 +30,8 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
 }
 EVALUATION = ("eval", "evaluation")  # valid beside a test split, else test
 SHOWN = 4  # folders that a line names
-FolderOrder = Literal["label", "label/speaker", "speaker/label"]  # of folders that name no splits, from the source down
+# of folders that name no splits, from the source down
+FolderOrder = Literal["label", "speaker", "label/speaker", "speaker/label"]
 SPEAKERS_TOO = "where folders name speakers, too, give --folders label/speaker, or --folders speaker/label"
 
 
@@ -63,10 +64,10 @@ class Place(NamedTuple):
 class Layout:
     """Folders of recordings: `FOLDER/label`, `FOLDER/split/label` or `FOLDER/label/split`.
 
-    In place of `label` there may be `label/speaker` or `speaker/label`, where `order` says so; folders further down
-    name nothing. A folder that holds all recordings, such as that of an archive, does not count. The others are splits
-    if all have names of splits; or if two at least have, one of them that of training, hold further folders, and are
-    no fewer than the folders beside them.
+    In place of `label` there may be `speaker`, `label/speaker` or `speaker/label`, where `order` says so; folders
+    further down name nothing. A folder that holds all recordings, such as that of an archive, does not count. The
+    others are splits if all have names of splits; or if two at least have, one of them that of training, hold further
+    folders, and are no fewer than the folders beside them.
 
     Args:
         folders: of each recording, from the source down.
@@ -98,7 +99,11 @@ class Layout:
     def description(self) -> list[str]:
         """How the folders were understood, in lines."""
         labels = {place.label for place in self.places if place.label}
+        speakers = {place.speaker for place in self.places if place.speaker}
+        of_speakers = f"{len(speakers):,} speaker{'s' if len(speakers) != 1 else ''} by folders"
         line = f"{len(labels):,} label{'s' if len(labels) != 1 else ''} by folders"
+        if "label" not in self.order:
+            line, speakers = of_speakers, set()
         if self.splits:
             order: list[str] = ["train", "valid", "test"]
             pairs = sorted(self.splits.items(), key=lambda pair: (order.index(pair[1]), pair[0]))
@@ -108,15 +113,19 @@ class Layout:
             )
         if self.wrapper:
             line += f"; all in {'/'.join(self.wrapper)}/"
-        if speakers := {place.speaker for place in self.places if place.speaker}:
-            line += f"; {len(speakers):,} speaker{'s' if len(speakers) != 1 else ''} by folders"
+        if speakers:
+            line += f"; {of_speakers}"
         strays = _counted(place.stray for place in self.places)
         unused = _counted(place.unused for place in self.places)
         speakers_too = f"; {SPEAKERS_TOO}" if self.order == ["label"] else ""
         return [
             line,
             *([f"left out, as their folder names no split: {strays}"] if strays else []),
-            *([f"folders within those of the labels are not used: {unused}{speakers_too}"] if unused else []),
+            *(
+                [f"folders within those of the {self.order[-1]}s are not used: {unused}{speakers_too}"]
+                if unused
+                else []
+            ),
         ]
 
 
