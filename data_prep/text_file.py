@@ -3,14 +3,14 @@
     data_prep/text_file.py --source book.txt --out stores/book
     data_prep/text_file.py --source FOLDER --out stores/books --valid-percent 10 --test-percent 10
     data_prep/text_file.py --source book.txt --out stores/book_words --units words --min-count 3
-    data_prep/text_file.py --source wiki.train.tokens --out stores/wiki --units words --tokenised --vocabulary-size 30000
+    data_prep/text_file.py --source ptb.txt --out stores/ptb --units words --tokenised --vocabulary-size 10000
 
 Texts are UTF-8; they are stored in Unicode normal form C, with \\n at line ends. Each text is cut in order into train,
 valid and test. From a folder, every *.txt below it is taken.
 
-Of characters, the vocabulary has every one that occurs, sorted by code point. Words, punctuation marks and line ends are
-units of --units words, as `WordUnit` in seqaudio/text_units.py cuts them; its vocabulary has those of the training part,
-the most frequent first, and <unk> for all others.
+Of characters, the vocabulary has every one that occurs, sorted by code point. With --units words, words, punctuation
+marks and line ends are units, as `WordUnit` in seqaudio/text_units.py cuts them; the vocabulary has those of the
+training part, the most frequent first, and <unk> for all others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluate a trained language model on a split, beside a unigram and Kneser-Ney n-grams of the same characters or words.
+"""Evaluate a trained language model on a split, beside a unigram and Kneser-Ney n-grams of the same units.
 
     recipes/language_modelling/evaluate.py --run runs/book_lstm --split test
 

@@ -85,7 +85,7 @@ class Config(SamplingOptions):
     run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
     out: Path | None = None  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder: 01.mid .. and a page
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    max_events: int | None = None  # most tokens, of a text characters or words; by default 1,000, or none if bars are planned
+    max_events: int | None = None  # most tokens, characters or words; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
@@ -254,7 +254,8 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
             f"--prompt of {len(primer):,} {noun} leaves no room within --max-events {config.max_events:,}; raise it"
         )
     if strangers := tokens.strangers(prompt):
-        print(f"note: --prompt: the model has never seen {few(map(repr, strangers), NAMED)}, and reads <unk>", file=sys.stderr)
+        unseen = few(map(repr, strangers), NAMED)
+        print(f"note: --prompt: the model has never seen {unseen}, and reads <unk>", file=sys.stderr)
     sampler = narrowed(run.model(), len(tokens.tokens)).sampler()
     for seeds in batches([seed for seed, _ in pieces(config)]):
         streams = [stream(config, primer, seed)[0] for seed in seeds]

@@ -96,7 +96,9 @@ def training_vocabulary(
         raise VocabularyError(
             f"the text has the {unit.name}s {few(names, NAMED)}, which mark its beginning and end; leave them out"
         )
-    kept = sorted((name for name, count in counts.items() if count >= min_count), key=lambda name: (-counts[name], name))
+    kept = sorted(
+        (name for name, count in counts.items() if count >= min_count), key=lambda name: (-counts[name], name)
+    )
     if not kept:
         most = counts.most_common(1)
         found = f"the most frequent, {most[0][0]!r}, does {most[0][1]:,} times" if most else f"it has no {unit.name}s"
