@@ -150,6 +150,8 @@ BOUNDS: dict[str, Bounds] = {
     "noisy_percent": PERCENT,
     "noisy_training": PERCENT,
     "percent": PERCENT,
+    "min_count": Bounds(1, 1_000_000_000),
+    "vocabulary_size": Bounds(1, 1_000_000),
     "max_seconds": Bounds(0, 10_000_000, above=True),
     "longest_minutes": Bounds(0, 1_000_000, above=True),
     "steps_per_quarter": Bounds(1, 10_000),

@@ -31,7 +31,7 @@ from seqaudio.folders import Kind
 from seqaudio.json_files import Count, Format, checked, fitted, read_json, shortened
 from seqaudio.ledger import LedgerEntry, read_ledger, refused_most, summarise
 from seqaudio.terminal import visible
-from seqaudio.vocabulary import UNKNOWN, Vocabulary, alike_names
+from seqaudio.vocabulary import UNKNOWN, UNKNOWN_WORD, Vocabulary, alike_names
 
 FORMAT = 1
 KINDS = ("audio", "features", "tokens", "roll", "text", "series")
@@ -345,9 +345,19 @@ def _described(store: Store) -> Iterator[str]:
             yield f"    {name:<16} {', '.join(counts)}"
         for names in alike_names(store.vocabulary) if labelled else ():
             yield f"  labels that differ in case or spaces alone: {', '.join(map(repr, names))}; write them alike"
+    if store.kind == "text" and store.vocabulary is not None and UNKNOWN_WORD in store.vocabulary:
+        yield f"  {UNKNOWN_WORD}: {', '.join(_unknown_words(store, store.vocabulary.index(UNKNOWN_WORD)))}"
     if store.normalisation:
         yield f"  normalisation: mean and standard deviation of {store.normalisation.frames:,} training frames"
     if ledger := store.ledger():
         yield f"  inputs: {summarise(ledger)}"
         if example := refused_most(ledger):
             yield f"    refused, such as {example.path}: {example.detail or example.reason}; the others: {LEDGER}"
+
+
+def _unknown_words(store: Store, unknown: int) -> Iterator[str]:
+    """For each split, the share of its words that are not in the vocabulary."""
+    for split in SPLITS:
+        if split in store.counts:
+            found = sum(int((row == unknown).sum()) for row in store[split])
+            yield f"{100 * found / max(1, store.counts[split].steps):.2f} % of {split}"

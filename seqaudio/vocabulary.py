@@ -22,6 +22,7 @@ MOST_FILLED = 8  # bars that a model of music fills in at once
 FILL_MARKS = (*(f"<gap_{bars}>" for bars in range(1, MOST_FILLED + 1)), "<fill>")
 ConditionName = Literal["key", "tempo", "metre", "density"]  # what a model of music can be told of a piece
 Level = Literal["low", "medium", "high"]  # of a tempo or a density, beside the other training pieces
+UNKNOWN_WORD = "<unk>"  # every word that a model of words does not know
 UNKNOWN, SILENCE = "unknown", "silence"  # reject classes of a keyword recogniser, always last
 
 
@@ -70,20 +71,20 @@ class Vocabulary:
         except KeyError:
             raise VocabularyError(f"{name!r} is not among the {len(self)} names: {few(self.names, NAMED)}") from None
 
-    def encode(self, names: Iterable[str]) -> np.ndarray:
-        """Ids [N] int64 of names; an unknown name gets the id of `unknown` where that class exists.
+    def encode(self, names: Iterable[str], reject: str = UNKNOWN) -> np.ndarray:
+        """Ids [N] int64 of names; an unknown name gets the id of `reject` where that is a name.
 
         Raises:
-            VocabularyError: unknown names without an `unknown` class; each is listed once.
+            VocabularyError: unknown names without such a name for them; each is listed once.
         """
         names = [unicodedata.normalize("NFC", name) for name in names]
         unknown = sorted({name for name in names if name not in self._ids})
-        if unknown and UNKNOWN not in self._ids:
+        if unknown and reject not in self._ids:
             raise VocabularyError(
                 f"label{'s' * (len(unknown) > 1)} {few(unknown, NAMED)} not among the {len(self)} known: "
-                f"{few(self.names, NAMED)}; train with a class {UNKNOWN!r} or leave these items out"
+                f"{few(self.names, NAMED)}; train with a class {reject!r} or leave these items out"
             )
-        return np.array([self._ids.get(name, self._ids.get(UNKNOWN, -1)) for name in names], dtype=np.int64)
+        return np.array([self._ids.get(name, self._ids.get(reject, -1)) for name in names], dtype=np.int64)
 
 
 def alike_names(names: Iterable[str]) -> list[tuple[str, ...]]:

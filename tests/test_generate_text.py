@@ -16,7 +16,7 @@ from seqaudio.batching import Batch
 from seqaudio.cli import generate
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.decoding import sample
-from seqaudio.decoding.text import Characters
+from seqaudio.decoding.text import TextTokens
 from seqaudio.errors import OptionError, RunError, SeqAudioError, VocabularyError
 from seqaudio.models import EventModel
 from seqaudio.run_folder import RunFolder
@@ -64,7 +64,7 @@ def test_a_text_begins_with_its_prompt_and_repeats_with_its_seed(run: Path, tmp_
 
 
 def test_without_a_prompt_a_text_begins_as_the_model_does(run: Path, tmp_path: Path) -> None:
-    model, characters = RunFolder(run).model(), Characters(RunFolder(run).vocabulary)
+    model, characters = RunFolder(run).model(), TextTokens(RunFolder(run).vocabulary)
     with torch.no_grad():
         logits, _ = model.step(torch.tensor([BOS]), model.initial_state(1))
     likeliest = characters.vocabulary[int(logits[0, EOS + 1 :].argmax()) + EOS + 1]
@@ -84,7 +84,7 @@ def test_several_texts_have_the_next_seeds(run: Path, tmp_path: Path, capsys: py
 
 def test_drawn_a_step_at_a_time_is_the_models_whole_distribution(run: Path) -> None:
     """The logits that sampling sees at each step are those of one pass over the whole text."""
-    model, characters = RunFolder(run).model(), Characters(RunFolder(run).vocabulary)
+    model, characters = RunFolder(run).model(), TextTokens(RunFolder(run).vocabulary)
     assert isinstance(model, EventModel)
     seen: list[torch.Tensor] = []
 
@@ -128,7 +128,7 @@ VOCABULARY = Vocabulary((*SPECIAL_TOKENS, *sorted("ae\u0301é \n")))
 
 @pytest.mark.parametrize("token", [PAD, BOS])
 def test_padding_and_the_beginning_are_never_drawn(token: int) -> None:
-    characters = Characters(VOCABULARY)
+    characters = TextTokens(VOCABULARY)
     model = Stubborn(token, len(VOCABULARY))
     ids = sample(model, characters, generator=torch.Generator().manual_seed(1), max_events=50, minimum_events=50)
     assert len(ids) == 50
@@ -136,14 +136,14 @@ def test_padding_and_the_beginning_are_never_drawn(token: int) -> None:
 
 
 def test_a_text_ends_where_the_model_ends_it_but_not_at_once() -> None:
-    characters = Characters(VOCABULARY)
+    characters = TextTokens(VOCABULARY)
     model = Stubborn(EOS, len(VOCABULARY))
     ids = sample(model, characters, generator=torch.Generator().manual_seed(1), max_events=50, minimum_events=32)
     assert len(ids) == 32
 
 
 def test_grammar_of_characters() -> None:
-    grammar = Characters(VOCABULARY).grammar()
+    grammar = TextTokens(VOCABULARY).grammar()
     assert np.flatnonzero(~grammar.legal()).tolist() == [PAD, BOS]
     assert np.flatnonzero(grammar.legal(room=0)).tolist() == [EOS]
     grammar.push(5)
@@ -157,7 +157,7 @@ def test_grammar_of_characters() -> None:
 
 
 def test_texts_are_composed_and_line_ends_are_one_character() -> None:
-    characters = Characters(VOCABULARY)
+    characters = TextTokens(VOCABULARY)
     decomposed = unicodedata.normalize("NFD", "é")
     assert characters.decode(characters.encode(f"a{decomposed}\r\na\r")) == "aé\na\n"
     drawn = [VOCABULARY.index("e"), VOCABULARY.index("\u0301")]
@@ -169,7 +169,7 @@ def test_texts_are_composed_and_line_ends_are_one_character() -> None:
 
 def test_letters_that_the_model_never_saw_are_all_named() -> None:
     with pytest.raises(VocabularyError, match=r"'x', 'ß' not among the 6 characters that the model knows"):
-        Characters(VOCABULARY).encode("aßexa")
+        TextTokens(VOCABULARY).encode("aßexa")
 
 
 @pytest.mark.parametrize(

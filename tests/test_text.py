@@ -14,8 +14,9 @@ import pytest
 from conftest import Command, assert_refused
 from seqaudio.errors import InputFileError
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.text import CharacterPreparation, character_vocabulary, read_text
+from seqaudio.prepare.text import Parts, TextPreparation, character_vocabulary, read_text
 from seqaudio.store import Store
+from seqaudio.text_units import CharacterUnit
 
 RECIPE = "recipes/language_modelling"
 
@@ -108,7 +109,7 @@ def test_no_part_is_made_where_its_share_is_nothing(book: Path) -> None:
     from seqaudio.prepare.engine import Item
 
     vocabulary = character_vocabulary([book])
-    rows = CharacterPreparation(vocabulary, valid_percent=10, test_percent=0)(Item("book.txt", book, "book"))
+    rows = TextPreparation(vocabulary, CharacterUnit(), Parts(10, 0))(Item("book.txt", book, "book"))
     assert [row.split for row in rows] == ["train", "valid"]
     assert np.concatenate([row.sequence for row in rows]).min() >= 3
 

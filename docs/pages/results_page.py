@@ -51,6 +51,7 @@ METRICS = {
     "accuracy": "share of {items} that got the right label",
     "nats_per_event": "negative log-likelihood in nats, the mean over {items}",
     "nats_per_character": "negative log-likelihood in nats, the mean over {items}",
+    "nats_per_word": "negative log-likelihood in nats, the mean over {items}",
     "nats_per_note": "negative log-likelihood in nats of each note, the mean over {items}",
     "nats_per_frame": "negative log-likelihood in nats, the mean over {items}, first frames of pieces included",
     "mse": "squared error, the mean over {items}",
@@ -60,6 +61,7 @@ METRICS = {
 MORE_METRICS = {
     "accuracy_clean": "without noise",
     "accuracy_noisy": "in noise",
+    "perplexity": "perplexity",
     "cer": "the same of characters",
     "beam_wer": "words, with a language model",
     "mae": "mean absolute error",
@@ -310,6 +312,15 @@ SECTIONS = (
         "characters",
         "The last twentieth of the text; the one before it is for validation.",
         'seqaudio prepare text_file --source tinyshakespeare.txt --out stores/shakespeare --name "tiny Shakespeare"',
+    ),
+    Section(
+        "Language modelling",
+        "War and Peace, words",
+        ("war_words",),
+        "words",
+        "Parts of 80, 10 and 10 %. Words that occur less than 5 times in training are `<unk>`, which is a word, too.",
+        'seqaudio prepare text_file --source war_and_peace.txt --out stores/war_words --name "War and Peace" '
+        "--units words --min-count 5 --valid-percent 10 --test-percent 10",
     ),
     Section(
         "Language modelling",

@@ -1,4 +1,4 @@
-"""Evaluate a trained language model on a split, beside a unigram and Kneser-Ney n-grams of the same characters.
+"""Evaluate a trained language model on a split, beside a unigram and Kneser-Ney n-grams of the same units.
 
     recipes/language_modelling/evaluate.py --run runs/book_lstm --split test
 
@@ -7,7 +7,6 @@ Each use of the test split adds a line to the run's `test_reads.tsv`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +15,9 @@ from seqaudio.batching import PaddedBatches, TokenSequences
 from seqaudio.cli.as_json import print_evaluation
 from seqaudio.cli.options import run
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run
-from seqaudio.evaluation.metrics import MAX_STEPS, evaluate, per_character
-from seqaudio.evaluation.ngram import ngram_baselines
+from seqaudio.evaluation.metrics import MAX_STEPS, evaluate
 from seqaudio.evaluation.results import record_test
+from seqaudio.evaluation.text import TextScores
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Config:
     """Options of the evaluation."""
 
     run: Path  # run folder of a training
-    store: Path | None = None  # store to evaluate on, of the same characters; by default that of the training
+    store: Path | None = None  # store to evaluate on, of the same units; by default that of the training
     split: Literal["valid", "test"] = "valid"  # to evaluate on
     json: bool = False  # print one JSON object instead of text
 
@@ -34,20 +33,18 @@ class Config:
 def main(config: Config) -> None:
     """Print the metrics; on the test split, record them in results.json."""
     folder, store = open_run(config.run, "language_modelling", "text", config.store)
-    split = store[config.split]
+    split, scores = store[config.split], TextScores(store)
 
-    metrics = per_character(evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS)))
-    scores = ngram_baselines(store, store["train"], store["valid"], split)
-    baselines = {name: per_character(values) for name, values in scores.items()}
+    metrics = scores.of(evaluate(folder.model(), PaddedBatches(TokenSequences(split), 64, max_steps=MAX_STEPS)))
+    baselines = scores.baselines(store["train"], store["valid"], split)
     if config.split == "test":
         record_test(config.run, metrics, baselines, store)
     if config.json:
         print_evaluation(config.run, config.split, metrics, baselines)
         return
-    nats = metrics["nats_per_character"]
     print(
-        f"{config.split} {nats:.4f} nats a character ({nats / math.log(2):.3f} bits) over {metrics['count']:,}; "
-        f"{describe_baselines(baselines, 'nats_per_character')}{lost_to(metrics, baselines, 'nats_per_character')}"
+        f"{config.split} {scores.described(metrics)} over {metrics['count']:,}; "
+        f"{describe_baselines(baselines, scores.metric)}{lost_to(metrics, baselines, scores.metric)}"
     )
 
 

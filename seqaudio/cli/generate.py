@@ -23,6 +23,7 @@ from seqaudio.cli.outputs import Beside, Engraved, check_output, folder_files, f
 from seqaudio.cli.scripts import recipe_of_run
 from seqaudio.errors import OptionError, RunError, VocabularyError
 from seqaudio.sampling_options import SamplingOptions
+from seqaudio.terminal import few
 from seqaudio.version import __version__
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ OF_FILES = ("out", "without_primer", "max_copied", "wav", "png", "musicxml", "en
 ROLL_BARS = 16  # of four quarters, with the primer, by default
 MOST_GROUPS = 32  # letters of a form
 MAX_EVENTS = 1000  # by default, after a primer or a prompt, where no end is planned
+NAMED = 10  # words in a message
 PREVIEW = 240  # characters of a text that are printed
 FORM_RUNS = 40  # runs of bars of a form that are printed
 AT_ONCE = 64  # pieces that are sampled together; more fill the caches and win nothing
@@ -83,7 +85,7 @@ class Config(SamplingOptions):
     run: tyro.conf.Positional[Path]  # run folder of music_generation, polyphonic_music or language_modelling
     out: Path | None = None  # .mid or .txt; with --count 3: NAME-1.mid and so on; or a folder: 01.mid .. and a page
     seed: int = 1  # of the sampling; equal seeds give equal pieces; with --count each piece has the next seed
-    max_events: int | None = None  # most tokens, of a text characters; by default 1,000, or none if bars are planned
+    max_events: int | None = None  # most tokens, characters or words; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16
     tempo: float | None = None  # of music: quarters a minute; by default that of the primer, or of the training pieces
     metre: str | None = None  # of music: time signature such as 6/8; by default likewise
@@ -219,10 +221,13 @@ def shortened(form: str) -> str:
 
 def write_texts(run: RunFolder, config: Config) -> None:
     """Sample texts, write them, show how they begin."""
+    from seqaudio.decoding.text import unit_of
+
+    unit = unit_of(run)
     for (seed, path), text in zip(pieces(config), texts(run, config), strict=True):
         with written(path):
             path.write_text(text, encoding="utf-8", newline="\n")
-        print(f"{path}: {len(text):,} characters, seed {seed}")
+        print(f"{path}: {len(unit.split(text)):,} {unit.name}s, seed {seed}")
         print(preview(text))
     warn_of_baseline(run)
 
@@ -235,22 +240,27 @@ def preview(text: str) -> str:
 
 def texts(run: RunFolder, config: Config) -> Iterator[str]:
     """Sample the texts one after the other. Raises OptionError for a prompt that the model cannot continue."""
-    from seqaudio.decoding.text import Characters
+    from seqaudio.decoding.text import TextTokens, unit_of
     from seqaudio.models.events import narrowed
 
-    characters = Characters(run.vocabulary)
+    tokens, prompt = TextTokens(run.vocabulary, unit_of(run)), config.prompt or ""
+    noun = f"{tokens.unit.name}s"
     try:
-        prompt = characters.encode(config.prompt or "")
+        primer = tokens.encode(prompt)
     except VocabularyError as error:
         raise OptionError(f"--prompt: {error}") from None
-    if config.max_events is not None and len(prompt) >= config.max_events:
+    if config.max_events is not None and len(primer) >= config.max_events:
         raise OptionError(
-            f"--prompt of {len(prompt):,} characters leaves no room within --max-events {config.max_events:,}; raise it"
+            f"--prompt of {len(primer):,} {noun} leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    sampler = narrowed(run.model(), len(characters.tokens)).sampler()
+    if strangers := tokens.strangers(prompt):
+        unseen = few(map(repr, strangers), NAMED)
+        print(f"note: --prompt: the model has never seen {unseen}, and reads <unk>", file=sys.stderr)
+    sampler = narrowed(run.model(), len(tokens.tokens)).sampler()
     for seeds in batches([seed for seed, _ in pieces(config)]):
-        streams = [stream(config, prompt, seed)[0] for seed in seeds]
-        yield from map(characters.decode, drawn(sampler, config, characters, streams))
+        streams = [stream(config, primer, seed)[0] for seed in seeds]
+        for ids in drawn(sampler, config, tokens, streams):
+            yield tokens.decode(ids, prompt)
 
 
 def batches(seeds: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -4,17 +4,18 @@ Example: seqaudio ngram transcripts.txt --words --out words.arpa
          seqaudio ngram stores/an4 --out characters.arpa
          seqaudio ngram stores/an4 --like runs/an4 --words --out words.arpa
 
-Each line of a text is an utterance; of a store, each recording's text, or each line of its texts. Lines that are held
-out choose the discounts and the order: those of the store's valid split or of --valid, otherwise every tenth line,
-which is counted too in the end. With --like the lines are written as the recogniser of a run writes them, so that the
-model fits beside it: `seqaudio transcribe RUN FILE --beam 50 --lm words.arpa`.
+Each line of a text is an utterance; of a store, each recording's text, or each line of its texts. Of a store of words
+these words are counted, <unk> among them. Lines that are held out choose the discounts and the order: those of the
+store's valid split or of --valid, otherwise every tenth line, which is counted too in the end. With --like the lines
+are written as the recogniser of a run writes them, so that the model fits beside it: `seqaudio transcribe RUN FILE
+--beam 50 --lm words.arpa`.
 """
 
 from __future__ import annotations
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError, SourceError
 from seqaudio.files import json_text
 from seqaudio.terminal import few
+from seqaudio.text_units import UnitSettings, WordUnit
 
 if TYPE_CHECKING:
     from seqaudio.ngrams.lines import Line
@@ -57,6 +59,12 @@ def main(config: Config) -> None:
     from seqaudio.ngrams.back_off import RESERVED
     from seqaudio.ngrams.lines import fit_lines
 
+    if holds_words(config.source):
+        if spelling is not None:
+            raise OptionError(
+                f"--like {config.like}: {config.source} has no rare words any more; give its text instead"
+            )
+        config = replace(config, words=True)
     train, valid, held_out = read_lines(config, spelling)
     if spelling is not None:
         _note_foreign(config.source, [*train, *valid], spelling)
@@ -128,10 +136,21 @@ def read_lines(config: Config, spelling: Spelling | None = None) -> tuple[list[L
     return lines, cut(read_text(config.valid)), False
 
 
+def holds_words(source: Path) -> bool:
+    """Whether a source is a store of text that was cut into words."""
+    from seqaudio.store import Store
+
+    if not source.is_dir():
+        return False
+    store = Store(source)
+    return store.kind == "text" and isinstance(store.setting("text", UnitSettings).built, WordUnit)
+
+
 def text_of(store: Store, split: str) -> str:
-    """The texts of a split, a line each. Raises StoreError for a store of another kind."""
+    """The texts of a split, a line each, words with spaces between them. Raises StoreError for a store of others."""
     store.require(("text", "features", "audio"), "an n-gram model of its texts")
     if store.kind == "text":
-        names = store.names.names
-        return "\n".join("".join(names[token] for token in row.tolist()) for row in store[split])
+        names, settings = store.names.names, store.setting("text", UnitSettings)
+        unit = replace(settings, tokenised=True).built  # so that words can be told apart again
+        return "\n".join(unit.join(names[token] for token in row.tolist()) for row in store[split])
     return "\n".join(" ".join((text or "").split()) for text in store[split].column("text"))

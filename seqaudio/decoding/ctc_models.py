@@ -17,12 +17,14 @@ import numpy.typing as npt
 import torch
 
 from seqaudio.decoding.sampling import StepModel
+from seqaudio.decoding.text import unit_of
 from seqaudio.errors import VocabularyError
 from seqaudio.ngrams import BackOff, read_arpa
 from seqaudio.ngrams.back_off import UNKNOWN
 from seqaudio.run_folder import RunFolder
 from seqaudio.state import map_state
 from seqaudio.terminal import few
+from seqaudio.text_units import WordUnit
 from seqaudio.vocabulary import BOS, EOS, Vocabulary
 
 SPACE = " "  # the unit that separates words
@@ -239,7 +241,7 @@ class WordNgram(PrefixModel):
 
 
 class RecurrentText(PrefixModel):
-    """A recurrent language model over characters: all prefixes of the beam that became longer take one step together.
+    """A recurrent language model over the units: all prefixes of the beam that became longer take one step together.
 
     Args:
         model: in evaluation mode, whose first tokens are PAD, BOS and EOS.
@@ -351,7 +353,7 @@ class Lexicon(PrefixModel):
 
 
 def open_language_model(path: Path, units: Units) -> PrefixModel:
-    """The language model of an ARPA file, over the units or over words, or of a run of language_modelling.
+    """The language model of an ARPA file, over the units or over words, or of a run of language_modelling, over units.
 
     An n-gram model that knows the space is taken for one of units. A net that knows the line end, which is not among
     the units, has learned from a text whose lines are utterances.
@@ -364,6 +366,12 @@ def open_language_model(path: Path, units: Units) -> PrefixModel:
     if path.is_dir():
         run = RunFolder(path)
         run.require("language_modelling", "a language model beside a recogniser")
+        unit = unit_of(run)
+        if isinstance(unit, WordUnit) and units.space is not None:
+            raise VocabularyError(
+                f"{path}: a model of words, and the recogniser writes characters; give a run of a store of "
+                f"--units characters, or n-grams of words by seqaudio ngram TEXT --like RUN --words"
+            )
         mark = "\n" if "\n" in run.vocabulary and "\n" not in units.names else None
         return RecurrentText(run.model().eval(), run.vocabulary, units, mark)
     model = read_arpa(path)

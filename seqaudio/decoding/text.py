@@ -1,28 +1,43 @@
-"""Characters of a run of the recipe language_modelling: text to ids and back, and what may follow what."""
+"""Units of a run of the recipe language_modelling: text to ids and back, and what may follow what."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 
 from seqaudio.errors import VocabularyError
+from seqaudio.run_folder import RunFolder
+from seqaudio.text_units import CharacterUnit, TextUnit, UnitSettings, cleaned
 from seqaudio.tokens.representation import Grammar, refuse_special
-from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
+from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNKNOWN_WORD, Vocabulary
 
 
-class CharacterGrammar(Grammar):
-    """Any character may follow any other, and the text may end everywhere."""
+def unit_of(run: RunFolder) -> TextUnit:
+    """The unit of a run's texts. Raises RunError for settings that say none."""
+    settings: UnitSettings | None = run.input_setting("text", UnitSettings | None)
+    return (settings or UnitSettings()).built
 
-    def __init__(self, size: int) -> None:
+
+class TextGrammar(Grammar):
+    """Any unit may follow any other, and the text may end everywhere; the one for unknown words is never sampled.
+
+    Args:
+        size: of the vocabulary.
+        unknown: the id for unknown words, where there is one.
+    """
+
+    def __init__(self, size: int, unknown: int | None = None) -> None:
         self.size = size
+        self.unknown = unknown
         self.ended = False
 
     def legal(self, room: int | None = None) -> npt.NDArray[np.bool_]:
         permitted = np.full(self.size, not self.ended and (room is None or room > 0))
         permitted[[PAD, BOS, EOS]] = False, False, not self.ended
+        if self.unknown is not None:
+            permitted[self.unknown] = False
         return permitted
 
     def push(self, token: int) -> None:
@@ -35,42 +50,55 @@ class CharacterGrammar(Grammar):
         return 0
 
 
-class Characters:
-    """The characters of a vocabulary, as `sample` takes them; the first three names are PAD, BOS and EOS."""
+class TextTokens:
+    """The units of a vocabulary, as `sample` takes them; the first names are those that the unit reserves."""
 
     name = "text"
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary, unit: TextUnit | None = None) -> None:
         self.vocabulary = vocabulary
+        self.unit = CharacterUnit() if unit is None else unit
+        self.unknown = vocabulary.index(UNKNOWN_WORD) if UNKNOWN_WORD in vocabulary else None
 
     @property
     def tokens(self) -> tuple[str, ...]:
         return self.vocabulary.names
 
-    def grammar(self) -> CharacterGrammar:
+    def grammar(self) -> TextGrammar:
         """A grammar at the beginning of a text."""
-        return CharacterGrammar(len(self.vocabulary))
+        return TextGrammar(len(self.vocabulary), self.unknown)
+
+    def split(self, text: str) -> list[str]:
+        """The units of a text."""
+        return self.unit.split(cleaned(text))
+
+    def strangers(self, text: str) -> list[str]:
+        """The units of a text that the model has never seen, each once."""
+        return sorted(set(self.split(text)) - set(self.vocabulary.names))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text in Unicode normal form C, with line ends as \\n.
+        """Ids of a text, those of words that the model has never seen being that of `<unk>`.
 
-        Raises VocabularyError for characters that the model has never seen; all of them are named.
+        Raises VocabularyError for such characters; all of them are named.
         """
-        characters = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-        strangers = sorted(set(characters) - set(self.vocabulary.names))
-        if strangers:
+        strangers = self.strangers(text)
+        if strangers and self.unknown is None:
             raise VocabularyError(
                 f"{', '.join(map(repr, strangers))} not among the {len(self.vocabulary) - len(SPECIAL_TOKENS):,} "
-                f"characters that the model knows; leave out what it has never seen"
+                f"{self.unit.name}s that the model knows; leave out what it has never seen"
             )
-        return [self.vocabulary.index(character) for character in characters]
+        ids: list[int] = self.vocabulary.encode(self.split(text), UNKNOWN_WORD).tolist()
+        return ids
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids, in normal form C. Raises ValueError for PAD, BOS, EOS and ids outside the vocabulary."""
-        characters = []
-        for token in ids:
+    def decode(self, ids: Iterable[int], prompt: str = "") -> str:
+        """The text of ids, in normal form C. Raises ValueError for PAD, BOS, EOS and ids outside the vocabulary.
+
+        prompt: the text that the first ids encode, with the words that became `<unk>`.
+        """
+        units = self.split(prompt)
+        for token in [*ids][len(units) :]:
             refuse_special(token, len(self.vocabulary))
             if token == EOS:
                 raise ValueError(f"{SPECIAL_TOKENS[EOS]} stands behind a text, not in it")
-            characters.append(self.vocabulary[token])
-        return unicodedata.normalize("NFC", "".join(characters))
+            units.append(self.vocabulary[token])
+        return self.unit.join(units)

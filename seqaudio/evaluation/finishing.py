@@ -39,6 +39,11 @@ def open_run(
     folder = finished_run(run, recipe)
     found = Store(store or folder.setting("store", Path))
     found.require(kind, recipe.replace("_", " "))
+    if found.kind == "text" and found.names != folder.vocabulary:
+        raise RunError(
+            f"{found.path} has another vocabulary ({len(found.names):,} names) than {run} was trained on "
+            f"({len(folder.vocabulary):,}); evaluate on a store of the same text"
+        )
     if not exact:
         folder.check_store(found)
     elif found.fingerprint != folder.config["store"]:
@@ -187,5 +192,6 @@ def describe_baselines(baselines: Mapping[str, Mapping[str, float]], metric: str
     return ", ".join(
         f"{with_order(name, scores)} "
         + (f"{100 * scores[metric]:.2f} %" if is_share(metric) else f"{scores[metric]:.4f}")
+        + (f" (perplexity {scores['perplexity']:.2f})" if "perplexity" in scores else "")
         for name, scores in baselines.items()
     )

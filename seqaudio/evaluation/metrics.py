@@ -20,8 +20,3 @@ def evaluate(model: Model, source: Source, device: torch.device | str = "cpu") -
             held[0] += total
             held[1] += count
     return {name: total / count for name, (total, count) in sums.items()} | {"count": next(iter(sums.values()))[1]}
-
-
-def per_character(metrics: dict[str, float]) -> dict[str, float]:
-    """Rename metrics per event to metrics per character, for a model whose events are characters."""
-    return {name.replace("_per_event", "_per_character"): value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""Predict the next token from all tokens before it: music as events, text as characters."""
+"""Predict the next token from all tokens before it: music as events, text as characters or words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from seqaudio.models.base import MODELS, Model
 from seqaudio.models.sampler import Sampler
 from seqaudio.state import State, map_state
 
-AT_ONCE = 65_536  # padded steps of a window of `evaluate`, whose logits are in memory together
+AT_ONCE = 65_536  # padded steps of a window of `evaluate`
+LOGITS_AT_ONCE = 1 << 26  # in such a window: thousands of words have fewer steps, so that 256 MiB are enough
 
 
 @MODELS.register("events")
@@ -177,7 +178,7 @@ class EventModel(Model):
     @torch.no_grad()
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
         nats, events = 0.0, 0
-        steps = max(1, AT_ONCE // batch.rows)
+        steps = max(1, min(AT_ONCE, LOGITS_AT_ONCE // self.vocabulary_size) // batch.rows)
         for start in range(0, batch.steps, steps):  # a long text in windows, with the state carried
             total, count, state = self.loss(batch.slice_time(start, start + steps), state)
             nats, events = nats + float(total), events + count

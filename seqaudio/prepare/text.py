@@ -1,24 +1,28 @@
-"""Turn a text into rows of character ids, cut in order into train, valid and test."""
+"""Turn a text into rows of ids, of characters or words, cut in order into train, valid and test."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from seqaudio.errors import InputFileError, SourceError
+from seqaudio.errors import InputFileError, SourceError, VocabularyError
 from seqaudio.files import read_plain_text
 from seqaudio.ledger import Reason
 from seqaudio.prepare.corpora.splits import check_percentages
 from seqaudio.prepare.engine import Item, Row
 from seqaudio.store import SPLITS
-from seqaudio.vocabulary import SPECIAL_TOKENS, Vocabulary
+from seqaudio.terminal import few
+from seqaudio.text_units import CharacterUnit, TextUnit
+from seqaudio.vocabulary import UNKNOWN_WORD, Vocabulary
 
 MIN_CHARACTERS = 100  # of a text; a shorter one cannot be split sensibly
+NAMED = 5  # units in a message
 
 
 def read_text(path: Path) -> str:
@@ -39,51 +43,105 @@ def read_text(path: Path) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def character_vocabulary(paths: Iterable[Path]) -> tuple[str, ...]:
-    """PAD, BOS and EOS, then every character of the texts, sorted by code point. Unreadable texts are left out.
-
-    Raises SourceError, with the error of the first text, where none can be read.
-    """
-    characters: set[str] = set()
-    refused: list[InputFileError] = []
-    for path in paths:
-        try:
-            characters.update(read_text(path))
-        except InputFileError as error:
-            refused.append(error)
-    if not characters:
-        raise SourceError(str(refused[0]) if refused else "no text was given; give at least one text file")
-    return (*SPECIAL_TOKENS, *sorted(characters))
-
-
 @dataclass(frozen=True)
-class CharacterPreparation:
-    """A `Process` of `build_store`: one text becomes up to three rows of character ids.
+class Parts:
+    """The shares of a text, from its beginning: training, then validation, then test.
 
-    Raises:
-        OptionError: percentages that leave nothing to train on.
-        InputFileError: when called, as `read_text`.
+    Raises OptionError for percentages that leave nothing to train on.
     """
 
-    vocabulary: tuple[str, ...]
     valid_percent: float
     test_percent: float
 
     def __post_init__(self) -> None:
         check_percentages(self.valid_percent, self.test_percent)
 
+    def ends(self, length: int) -> tuple[int, int]:
+        """Where training ends, and where validation does, of `length` units."""
+        first = round(length * (100 - self.valid_percent - self.test_percent) / 100)
+        return first, round(length * (100 - self.test_percent) / 100)
+
+
+def character_vocabulary(paths: Iterable[Path]) -> tuple[str, ...]:
+    """PAD, BOS and EOS, then every character of the texts, sorted by code point. Unreadable texts are left out.
+
+    Raises SourceError, with the error of the first text, where none can be read.
+    """
+    characters: set[str] = set()
+    for text in _readable(paths):
+        characters.update(text)
+    return (*CharacterUnit.reserved, *sorted(characters))
+
+
+def training_vocabulary(
+    paths: Iterable[Path], unit: TextUnit, parts: Parts, min_count: int = 1, size: int | None = None
+) -> tuple[str, ...]:
+    """The reserved names of a unit, then units of the training parts, the most frequent first, then by code point.
+
+    Unreadable texts are left out.
+
+    Args:
+        min_count: of a unit in all training parts together.
+        size: number of units at most, reserved names not counted.
+    Raises:
+        SourceError: no text can be read, with the error of the first one, or no unit is as frequent as that.
+        VocabularyError: a text has units such as `<eos>`, which are names of another use.
+    """
+    counts: Counter[str] = Counter()
+    for text in _readable(paths):
+        units = unit.split(text)
+        counts.update(units[: parts.ends(len(units))[0]])
+    counts.pop(UNKNOWN_WORD, None)
+    if names := sorted(counts.keys() & set(unit.reserved)):
+        raise VocabularyError(
+            f"the text has the {unit.name}s {few(names, NAMED)}, which mark its beginning and end; leave them out"
+        )
+    kept = sorted(
+        (name for name, count in counts.items() if count >= min_count), key=lambda name: (-counts[name], name)
+    )
+    if not kept:
+        most = counts.most_common(1)
+        found = f"the most frequent, {most[0][0]!r}, does {most[0][1]:,} times" if most else f"it has no {unit.name}s"
+        raise SourceError(
+            f"no {unit.name} occurs at least {min_count:,} times in the training part: {found}; "
+            f"give a lower --min-count or more text"
+        )
+    return (*unit.reserved, *kept[:size])
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[str]:
+    """The texts that can be read. Raises SourceError, with the error of the first, where none can."""
+    refused: list[InputFileError] = []
+    none = True
+    for path in paths:
+        try:
+            yield read_text(path)
+            none = False
+        except InputFileError as error:
+            refused.append(error)
+    if none:
+        raise SourceError(str(refused[0]) if refused else "no text was given; give at least one text file")
+
+
+@dataclass(frozen=True)
+class TextPreparation:
+    """A `Process` of `build_store`: one text becomes up to three rows of ids of its units.
+
+    Raises InputFileError, when called, as `read_text`.
+    """
+
+    vocabulary: tuple[str, ...]  # has every unit, or a name for unknown ones
+    unit: TextUnit
+    parts: Parts
+
     @cached_property
     def _names(self) -> Vocabulary:
         return Vocabulary(self.vocabulary)
 
     def __call__(self, item: Item) -> list[Row]:
-        text = read_text(item.file)
-        ids = self._names.encode(text)
-        first = round(len(ids) * (100 - self.valid_percent - self.test_percent) / 100)
-        second = round(len(ids) * (100 - self.test_percent) / 100)
-        parts = np.split(ids, [first, second])
+        ids = self._names.encode(self.unit.split(read_text(item.file)), UNKNOWN_WORD)
         return [
             Row(id=f"{item.id}#{split}", sequence=part, duration=0.0, split=split)
-            for split, part in zip(SPLITS, parts, strict=True)
+            for split, part in zip(SPLITS, np.split(ids, self.parts.ends(len(ids))), strict=True)
             if len(part)
         ]
