@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from seqaudio.bptt.pace import MEASURED_BATCHES, Pace, affordable
@@ -84,3 +86,11 @@ def test_a_checkpoint_keeps_the_batches_of_a_shorter_epoch_as_rest() -> None:
     assert at.pending.count == 3
     assert not at.shorter_epoch_finished
     assert at.to_dict() == stored
+
+
+def test_error_rates_above_one_are_equal_and_then_nats_choose() -> None:
+    at, select = Position(epochs=9), ("wer", "min", "nats", 1.0)
+    seen = [(1.0, 2.9), (1.06, 1.4), (1.0, 2.0), (0.9, 1.5), (0.9, 1.4), (0.95, 1.0), (math.nan, 1.0)]
+    better = [at.count_validation({"wer": wer, "nats": nats}, select) for wer, nats in seen]
+    assert better == [True, True, False, True, True, False, False]
+    assert at.best_metrics == {"wer": 0.9, "nats": 1.4}

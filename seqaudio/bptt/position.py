@@ -11,8 +11,9 @@ from typing import Any
 from seqaudio.errors import DivergedError
 from seqaudio.json_files import Count, Metrics, Number, checked
 
-# how the best epoch is chosen: a metric, "max" or "min", and for equal values a metric that is better when it is less
-Selection = tuple[str, str] | tuple[str, str, str]
+# how the best epoch is chosen: a metric, "max" or "min", for equal values a metric that is better when it is less, and
+# the value above which all count as equal
+Selection = tuple[str, str] | tuple[str, str, str] | tuple[str, str, str, float]
 
 NON_FINITE_LIMIT = 20  # updates skipped in a row, since their gradient is not finite, that stop the training
 
@@ -123,8 +124,8 @@ class Position:
 
     def count_validation(self, metrics: Mapping[str, float], select: Selection) -> bool:
         """Count a validation; returns whether it is the best so far."""
-        name, direction, *ties = select
-        value = metrics[name]
+        name, direction, ties, most = select[0], select[1], select[2:3], select[3] if len(select) > 3 else math.inf
+        value = min(metrics[name], most) if math.isfinite(metrics[name]) else metrics[name]
         if not math.isfinite(value):
             better = False
         elif self.best is None:
@@ -132,7 +133,7 @@ class Position:
         else:
             better = value > self.best if direction == "max" else value < self.best
             if value == self.best:
-                better = [metrics[tie] for tie in ties] < [self.best_metrics[tie] for tie in ties]
+                better = [metrics[name] for name in ties] < [self.best_metrics[name] for name in ties]
         if better:
             self.best, self.best_metrics, self.stale = value, dict(metrics), 0
         else:

@@ -98,9 +98,12 @@ def metrics_of(recordings: Transcribed, heard: Heard, texts: tuple[str, ...]) ->
     return {"wer": words, "cer": characters} | nats | count
 
 
-def selection(spelling: Spelling) -> tuple[str, str, str]:
-    """The metric that selects the best epoch (word or phone errors), its direction, and the tie-breaker (nats)."""
-    return "per" if spelling.settings.units == "phones" else "wer", "min", f"nats_per_{spelling.noun}"
+def selection(spelling: Spelling) -> tuple[str, str, str, float]:
+    """The metric that selects the best epoch (word or phone errors), its direction, and the tie-breaker (nats).
+
+    Error rates above 1 count as 1, so that a net that writes nothing is no better than one that writes too much.
+    """
+    return "per" if spelling.settings.units == "phones" else "wer", "min", f"nats_per_{spelling.noun}", 1.0
 
 
 def reached(metrics: Mapping[str, float], spelling: Spelling) -> str:
