@@ -315,6 +315,15 @@ SECTIONS = (
     ),
     Section(
         "Language modelling",
+        "War and Peace",
+        ("war_and_peace",),
+        "characters",
+        "The last tenth of the text; the tenth before it is for validation.",
+        'seqaudio prepare text_file --source war_and_peace.txt --out stores/war_and_peace --name "War and Peace" '
+        "--valid-percent 10 --test-percent 10",
+    ),
+    Section(
+        "Language modelling",
         "War and Peace, words",
         ("war_words",),
         "words",
