@@ -81,7 +81,7 @@ def test_initialisation_reaches_the_innermost_cell():
         ("lstm+zoneout=a", "got 'a' in 'zoneout=a', expected a finite number"),
         ("lstm+zoneout=nan", "got 'nan' in 'zoneout=nan', expected a finite number"),
         ("lstm+zoneout=0.1,", "got '' in 'zoneout=0.1,', expected a finite number"),
-        ("lstm+zoneout=1.5", "zoneout got hidden 1.5, expected a probability in 0 <= p < 1"),
+        ("lstm+zoneout=1.5", "zoneout got hidden 1.5, expected a probability in 0 <= p <= 1"),
         ("lstm+zoneout=0.1,0.2,0.3", "zoneout got 3 numbers, expected 0 to 2; write zoneout=HIDDEN,MEMORY"),
         ("lstm+residual=1", "residual got 1 numbers, expected 0; write residual"),
         ("lstm+residual", "LSTMCell with 3 inputs and 5 outputs; make both widths equal"),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.autograd import forward_ad
 
 from pairs import pairs_of
 from seqaudio import jit
@@ -408,8 +409,21 @@ def test_weights_changed_before_the_way_back_are_noticed(name):
 @pytest.mark.parametrize("name", [*STEPS, "min_gru"])
 def test_second_derivatives_are_refused_rather_than_wrong(name):
     layer, inputs = make(name), torch.randn(T, B, F).double().requires_grad_()
-    with pytest.raises(RuntimeError, match="first derivatives only; build with fused=False"):
+    with pytest.raises(RuntimeError, match=r"got create_graph=True.* build with fused=False"):
         torch.autograd.grad(layer(inputs)[0].sum(), inputs, create_graph=True)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:FutureWarning")  # by torch's own forward mode
+@pytest.mark.parametrize("name", [*STEPS, "min_gru"])
+def test_other_ways_to_differentiate_are_refused_in_one_line_with_the_way_out(name):
+    layer, inputs = make(name), torch.randn(T, B, F).double()
+    with pytest.raises(RuntimeError, match=r"got a transform of torch\.func.* build with fused=False"):
+        torch.func.vmap(lambda frames: layer(frames)[0])(inputs[None])
+    with forward_ad.dual_level(), pytest.raises(RuntimeError, match=r"forward-mode.* build with fused=False"):
+        layer(forward_ad.make_dual(inputs, inputs))
+    _, tangents = torch.func.jvp(lambda frames: Unrolled(layer.cell)(frames)[0], (inputs,), (inputs,))
+    ahead, behind = (layer(inputs * (1 + step))[0] for step in (1e-6, -1e-6))
+    torch.testing.assert_close(tangents, (ahead - behind) / 2e-6, atol=1e-7, rtol=0)
 
 
 @pytest.mark.parametrize("name", list(STEPS))

@@ -151,6 +151,26 @@ def test_no_frames_give_no_outputs_and_the_same_state(kind, name):
         assert_states_close(final, state, atol=0)
 
 
+@every(KINDS)
+def test_no_frames_have_zero_gradients(kind, name):
+    layer = make(kind, name)
+    inputs = torch.zeros(0, B, F).double().requires_grad_()
+    state = map_state(Tensor.requires_grad_, random_state(layer))
+    outputs, final = layer(inputs, state)
+    (outputs.sum() + 2 * sum(part.sum() for part in tensors(final))).backward()
+    assert inputs.grad.shape == inputs.shape
+    assert all(torch.equal(part.grad, torch.full_like(part, 2.0)) for part in tensors(state))
+    for parameter_name, parameter in layer.named_parameters():
+        assert torch.equal(parameter.grad, torch.zeros_like(parameter)), parameter_name
+
+
+def test_no_frames_of_what_takes_no_gradient_have_no_graph():
+    layer = build_stack("lstm", F, H).requires_grad_(False)
+    assert not layer(torch.zeros(0, B, F))[0].requires_grad
+    with torch.no_grad():
+        assert not build_stack("lstm", F, H)(torch.zeros(0, B, F))[0].requires_grad
+
+
 @every(CAUSAL)
 def test_steps_equal_whole(kind, name):
     layer, inputs = make(kind, name), random_inputs()
@@ -514,9 +534,28 @@ def test_dropout_is_off_in_evaluation_and_on_in_training_steps():
     assert torch.equal(stack(frame[None])[0], frame[None])
 
 
-@pytest.mark.parametrize("dropout", [-0.1, 1.0, 2.0])
+def test_dropout_of_all_leaves_zeros_between_layers_in_training():
+    inputs = torch.randn(T, B, F).requires_grad_()
+    for input_dropout in (None, 0.0):  # drawn at each step, and once for all
+        stack = build_stack("gru", F, H, layers=2, dropout=1.0, input_dropout=input_dropout)
+        without, _ = stack.layers[1](torch.zeros(T, B, H))
+        outputs, _ = stack(inputs)
+        torch.testing.assert_close(outputs, without if input_dropout is None else torch.zeros_like(outputs))
+        outputs.sum().backward()
+        assert not inputs.grad.any()
+        assert not torch.allclose(stack.eval()(inputs)[0], without)
+
+
+def test_all_recurrent_weights_may_be_dropped():
+    stack = build_stack("elman", F, H, weight_dropout=1.0)
+    cell, inputs = stack.layers[0].cell, torch.randn(T, B, F)
+    expected = torch.tanh(inputs @ cell.weight_ih.t() + cell.bias_ih + cell.bias_hh)
+    torch.testing.assert_close(stack(inputs)[0], expected)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.1, 2.0, float("nan")])
 def test_dropout_is_a_probability(dropout):
-    with pytest.raises(ValueError, match="0 <= p < 1"):
+    with pytest.raises(ValueError, match="0 <= p <= 1"):
         Stack([Unrolled(Echo(4))], dropout)
 
 

@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import seqaudio
@@ -28,7 +29,7 @@ from seqaudio.cli import probe as probe_command
 from seqaudio.errors import OptionError, RunError
 from seqaudio.layers import Stack, Unrolled, build_stack
 from seqaudio.models import EventModel, KeywordModel, Model, build_model
-from seqaudio.probing import EpochProbe, Report, judge, probe, reports_figure
+from seqaudio.probing import EpochProbe, LinearCell, Report, judge, probe, reports_figure, turning_cell
 from seqaudio.run_folder import RunFolder
 
 T, B, F_IN, H = 12, 3, 4, 5  # all different, so that a swapped axis shows
@@ -192,19 +193,64 @@ def test_the_memory_of_an_lstm_carries_what_its_hidden_state_does_not() -> None:
 @pytest.mark.parametrize(
     ("curve", "kind", "reason"),
     [
-        ([1.0, 0.5, 0.011, 0.009], "vanishing", "no gradient beyond 2 steps"),
-        ([1.0, 0.009, 0.009], "vanishing", "no gradient beyond 0 steps"),
-        ([1.0, 0.5, 0.009], "vanishing", "no gradient beyond 1 step"),
-        ([1.0, 0.009, 0.5], "carries", "50 % of the peak left after 2 steps"),
-        ([1.0, 0.5, 0.010], "carries", "1 % of the peak left after 2 steps"),
+        ([1.0, 0.5, 0.0051, 0.0049], "vanishing", "no gradient beyond 2 steps"),
+        ([1.0, 0.5, 0.0051], "carries", "1 % of the peak left after 2 steps"),
+        ([1.0, 0.5, 0.0049], "vanishing", "no gradient beyond 1 step"),
+        ([1.0, 0.009, 0.009], "carries", "100 % of the peak left after 2 steps"),  # lag 0 is the read-out's
+        ([1.0, 0.0, 0.0], "vanishing", "no gradient beyond 0 steps"),
+        ([1.0, 0.0], "vanishing", "no gradient beyond 0 steps"),
+        ([1.0, 0.5], "carries", "100 % of the peak left after 1 step"),
+        ([1.0], "carries", "100 % of the peak left after 0 steps"),
         ([0.0, 0.0], "vanishing", "no gradient reaches the state at all"),
-        ([1.0, 2.0, 9.9], "carries", "100 % of the peak left after 2 steps"),
+        ([1.0, 1.0, 1.0099], "carries", "100 % of the peak left after 2 steps"),
+        ([1.0, 1.0, 1.0101], "exploding", "grows 1.01 times a step over 2 steps"),
+        ([1.0, 0.1, 0.2, 0.3, 0.3, 0.3], "carries", "100 % of the peak left after 5 steps"),  # rises at first alone
         ([1.0, 4.0, 16.0], "exploding", "grows 16 times over 2 steps, 4 a step"),
         ([1.0, 4.0, math.inf], "exploding", "not finite from lag 2 on"),
     ],
 )
 def test_verdicts_at_both_sides_of_every_threshold(curve: list[float], kind: str, reason: str) -> None:
     assert judge(np.array(curve)) == (kind, reason)
+
+
+@pytest.mark.parametrize("lags", [1, 2, 3, 10, 60])
+def test_a_rotation_explodes_above_1_whatever_the_lags(lags: int) -> None:
+    for radius, kind in ((1.02, "exploding"), (1.0, "carries"), (0.98, "carries")):
+        (layer,) = probe(turning_cell(2, 16, radius), torch.randn(64, 2, 2), lags=lags, anchors=2, jacobians=0).layers
+        assert layer.verdict.kind == kind
+
+
+def test_a_net_that_passes_nothing_on_does_not_explode_whatever_its_matrix() -> None:
+    assert judge(np.array([1.0, 0.0, 0.0, 0.0]), growth=1.5).kind == "vanishing"
+
+
+def test_paths_through_the_layer_above_are_no_explosion() -> None:
+    layer = probe(
+        Stack([Unrolled(turning_cell(2, 16, 0.99)), Unrolled(turning_cell(16, 16, 0.99))]),
+        torch.randn(44, 2, 2), lags=40, anchors=2, jacobians=0, double=True,
+    ).layers[0]  # fmt: skip
+    assert layer.slope > 1.01 > layer.growth  # one path more with each lag
+    assert layer.verdict.kind == "carries"
+
+
+@pytest.mark.parametrize("kind", [LSTMCell, LinearCell])
+def test_effective_memory_is_the_time_constant_whatever_the_read_out(kind: Any) -> None:
+    if kind is LSTMCell:
+        cell = LSTMCell(2, 4).double()
+        with torch.no_grad():
+            cell.weight_hh.zero_()
+            cell.weight_ih.zero_()
+            cell.bias_ih[4:8] = 3.0  # f = sigmoid(3)
+        time_constant = -1 / math.log(1 / (1 + math.exp(-3.0)))
+    else:
+        cell = turning_cell(2, 4, 0.95).double()
+        time_constant = -1 / math.log(0.95)
+    (layer,) = probe(cell, torch.randn(124, 2, 2), lags=120, anchors=2, jacobians=0, double=True).layers
+    assert layer.faded == math.floor(time_constant) + 1  # counted from lag 1
+    assert layer.vanished == math.floor(time_constant * math.log(100)) + 1
+    assert layer.verdict == ("vanishing", f"no gradient beyond {layer.vanished} steps")
+    at_least = probe(cell, torch.randn(44, 2, 2), lags=layer.faded, anchors=2, jacobians=0, double=True).layers[0]
+    assert at_least.faded is None
 
 
 def test_saturation_counts_activations_near_their_bounds() -> None:
@@ -322,6 +368,14 @@ def test_a_readers_packed_module_equals_its_recurrent_part_with_the_read_out_in_
     )
     equal(whole, part)
     assert whole.subject == "Tagger"
+
+
+@pytest.mark.parametrize("place", [lambda part: part, nn.Sequential], ids=["alone", "inside"])
+def test_computed_weights_are_refused_with_a_hint(place: Any) -> None:
+    for part in (nn.LSTM(F_IN, H), nn.GRU(F_IN, H)):
+        weight_norm(part, "weight_hh_l0")
+        with pytest.raises(OptionError, match=r"computed from other tensors.*\.remove_parametrizations"):
+            probe(place(part), frames(), double=True)
 
 
 def test_a_loop_over_torchs_cells_equals_our_cell() -> None:
@@ -711,7 +765,7 @@ def test_the_page_draws_its_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "page.py").write_text(drawing)
     reports = runpy.run_path(str(tmp_path / "page.py"))["reports"]
     kinds = {title: report.layers[-1].verdict.kind for title, report in reports.items()}
-    assert kinds == {"tanh": "vanishing", "LSTM, forget bias 4": "carries"}
+    assert kinds == {"tanh": "vanishing", "LSTM, chrono": "carries"}
     assert (tmp_path / "docs" / "pictures" / "probe_tanh_lstm.png").is_file()
     for report in reports.values():
         assert all(str(layer.verdict) in page for layer in report.layers)

@@ -7,11 +7,14 @@ import re
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
+from torch.nn import utils
+from torch.nn.utils import parametrizations, prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqaudio.cells import GRUCell, LSTMCell, LSTMState, PeepholeLSTMCell, ProjectedLSTMCell
 from seqaudio.errors import OptionError
-from seqaudio.layers import Bidirectional, BidirectionalState, FusedLSTM, Stack, Unrolled, build_stack
+from seqaudio.layers import Bidirectional, BidirectionalState, FusedLayer, FusedLSTM, Stack, Unrolled, build_stack
 from seqaudio.layers.torch_weights import from_torch, to_torch
 from seqaudio.state import tensors
 
@@ -143,6 +146,34 @@ def test_biases_that_happen_to_be_zero_are_kept():
     assert to_torch(stack).bias
 
 
+def test_frozen_weights_stay_frozen_both_ways(kind):
+    module = MODULES[kind](num_layers=2, bidirectional=True)
+    for number, parameter in enumerate(module.parameters()):
+        parameter.requires_grad_(number % 3 > 0)
+    stack = from_torch(module)
+    for name, parameter in stack.named_parameters():
+        assert parameter.requires_grad == module.get_parameter(torch_name(name)).requires_grad, name
+    for name, parameter in to_torch(stack).named_parameters():
+        assert parameter.requires_grad == module.get_parameter(name).requires_grad, name
+
+
+def test_unfused_layers_have_second_derivatives(kind, shape):
+    module = MODULES[kind](**shape).double()
+    stack = from_torch(module, fused=False)
+    assert not any(isinstance(part, FusedLayer) for part in stack.modules())
+    inputs = torch.randn(3, 2, F).double()
+    torch.testing.assert_close(stack(inputs)[0], module(inputs)[0], atol=1e-12, rtol=0)
+    if kind != "rnn_relu":  # which is zero nearly everywhere
+        weights = tuple(parameter for parameter in stack.parameters() if parameter.requires_grad)
+        names = [name for name, parameter in stack.named_parameters() if parameter.requires_grad]
+
+        def outputs(frames, *changed):
+            return functional_call(stack, dict(zip(names, changed, strict=True)), frames)[0]
+
+        frames = inputs[:2, :1].clone().requires_grad_()
+        assert torch.autograd.gradgradcheck(outputs, (frames, *weights), fast_mode=True)
+
+
 @pytest.mark.parametrize("make", [from_torch, lambda module: to_torch(from_torch(module))], ids=["from", "to"])
 def test_weights_are_copied_in_type_and_mode_and_no_random_number_is_drawn(make):
     module = nn.LSTM(F, H, 2, dropout=0.5).to(torch.bfloat16).eval()
@@ -167,6 +198,13 @@ def test_converted_layers_are_fused_where_there_is_a_fused_layer():
     assert isinstance(from_torch(nn.LSTM(F, H)).layers[0], FusedLSTM)
 
 
+def test_dropout_of_all_comes_along():
+    module = nn.LSTM(F, H, 2, dropout=1.0)
+    inputs = torch.randn(T, B, F)
+    torch.testing.assert_close(from_torch(module)(inputs)[0], module(inputs)[0])
+    assert to_torch(from_torch(module)).dropout == 1.0
+
+
 def test_dropout_between_layers_comes_along():
     stack = from_torch(nn.GRU(F, H, 2, dropout=0.5))
     inputs = torch.randn(T, B, F)
@@ -182,6 +220,32 @@ class OwnLSTM(nn.LSTM):
 def test_what_is_no_layer_of_torch_is_refused(module):
     with pytest.raises(OptionError, match=rf"got {type(module).__name__}, expected torch\.nn\.RNN, LSTM or GRU"):
         from_torch(module)
+
+
+COMPUTED = {
+    "parametrized weight norm": lambda module: parametrizations.weight_norm(module, "weight_hh_l0"),
+    "weight norm": lambda module: utils.weight_norm(module, "weight_hh_l0"),
+    "parametrized spectral norm": lambda module: parametrizations.spectral_norm(module, "weight_hh_l0"),
+    "spectral norm": lambda module: utils.spectral_norm(module, "weight_hh_l0"),
+    "orthogonal": lambda module: parametrizations.orthogonal(module, "weight_hh_l0"),
+    "pruning": lambda module: prune.random_unstructured(module, "weight_hh_l0", 0.5),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated:FutureWarning")
+@pytest.mark.parametrize("compute", COMPUTED.values(), ids=COMPUTED)
+def test_computed_weights_are_refused_and_the_named_call_mends_it(compute):
+    module = nn.LSTM(F, H)
+    compute(module)
+    module.eval()
+    inputs = torch.randn(T, B, F)
+    expected, _ = module(inputs)
+    with pytest.raises(OptionError, match="got LSTM with weight_hh_l0 computed from other tensors") as caught:
+        from_torch(module)
+    message = str(caught.value)
+    assert "\n" not in message
+    exec(message.partition("first call ")[2], {"torch": torch, "module": module})
+    torch.testing.assert_close(from_torch(module)(inputs)[0], expected)
 
 
 @pytest.mark.parametrize(

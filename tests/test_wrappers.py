@@ -216,6 +216,18 @@ def test_masks_keep_the_mean():
     assert abs(state.hidden_mask.mean() - 1) < 0.2
 
 
+def test_all_may_be_dropped_or_kept():
+    inputs, before = frames(), LSTMCell(F, H).double().initial_state(B)
+    assert not torch.any(VariationalDropout(GRUCell(F, H).double(), 1, 1).initial_state(B).inputs_mask)
+    _, kept = Unrolled(Zoneout(LSTMCell(F, H).double(), 1, 1))(inputs, before)
+    assert all(map(torch.equal, kept, before))
+    dropped = WeightDrop(ElmanCell(F, H).double(), 1)
+    without = nn.Parameter(torch.zeros_like(dropped.cell.weight_hh))
+    outputs, _ = Unrolled(dropped)(inputs)
+    dropped.cell.weight_hh = without
+    torch.testing.assert_close(outputs, Unrolled(dropped.cell)(inputs)[0])
+
+
 def test_nothing_is_dropped_in_evaluation():
     inner = randomised(LSTMCell(F, H))
     cell = VariationalDropout(inner, 0.5, 0.5)
@@ -415,7 +427,7 @@ def test_reset_goes_around_all_others(wrapper):
 # ---- numbers that are no probabilities
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.0, 1.5, float("nan")])
+@pytest.mark.parametrize("value", [-0.1, 1.01, 1.5, float("nan")])
 @pytest.mark.parametrize(
     "make",
     [
@@ -427,7 +439,7 @@ def test_reset_goes_around_all_others(wrapper):
     ],
 )
 def test_number_out_of_range_is_named(make, value):
-    with pytest.raises(OptionError, match=rf"got \w+ {value}, expected a probability in 0 <= p < 1"):
+    with pytest.raises(OptionError, match=rf"got \w+ {value}, expected a probability in 0 <= p <= 1"):
         make(LSTMCell(F, H), value)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from seqaudio.state import State, batch_size, flatten
+from seqaudio.state import State, batch_size, flatten, tensors
 
 
 class Sequences(NamedTuple):
@@ -109,6 +109,17 @@ class Layer(nn.Module, ABC):
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.output_size}"
+
+
+def no_outputs(layer: Layer, sequences: Sequences) -> Tensor:
+    """The outputs [0, B, H] of no steps, whose gradient with respect to inputs, state and weights is zero.
+
+    With a graph, a loss of a window of any length can call backward.
+    """
+    _, B, _ = sequences.inputs.shape
+    parts = (sequences.inputs, *tensors(sequences.state), *layer.parameters())
+    nothing = [part.flatten()[:0].to(sequences.inputs.dtype) for part in parts if part.requires_grad]
+    return torch.cat([sequences.inputs.new_zeros(0), *nothing]).view(0, B, layer.output_size)
 
 
 def effective(resets: Tensor | None) -> tuple[Tensor | None, list[int]]:

@@ -30,7 +30,7 @@ from seqaudio.cells import (
     PeepholeLSTMCell,
 )
 from seqaudio.layers import kernels, torch_kernels
-from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.base import Layer, Sequences, no_outputs
 from seqaudio.layers.kernels import linear_scan
 from seqaudio.state import State, map_state, tensors
 
@@ -62,7 +62,7 @@ class FusedLayer(Layer, Generic[CellT]):
     def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
         T, B, _ = sequences.inputs.shape
         if T == 0:
-            return sequences.inputs.new_zeros(0, B, self.output_size), sequences.state
+            return no_outputs(self, sequences), sequences.state
         start = None if sequences.resets is None else self.initial_state(B)
         return self.run(sequences, start)
 

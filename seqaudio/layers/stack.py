@@ -22,7 +22,7 @@ class Stack(Layer):
 
     Args:
         layers: from the bottom up, at least one; the widths must chain.
-        dropout: probability with which an output between two layers is zeroed in training mode, 0 <= p < 1.
+        dropout: probability with which an output between two layers is zeroed in training mode, 0 <= p <= 1.
         weight_dropout: probability with which each recurrent weight is zeroed in training mode, drawn anew in each call
             of `forward`; the layers keep their fused kernels.
     Raises:
@@ -39,8 +39,8 @@ class Stack(Layer):
                     f"{above.input_size} inputs; make them equal"
                 )
         for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
-            if not 0 <= share < 1:
-                raise ValueError(f"got {name} {share}, expected a probability in 0 <= p < 1")
+            if not 0 <= share <= 1:
+                raise ValueError(f"got {name} {share}, expected a probability in 0 <= p <= 1")
         super().__init__(layers[0].input_size, layers[-1].output_size)
         self.layers = nn.ModuleList(layers)
         self.dropout = nn.Dropout(dropout)

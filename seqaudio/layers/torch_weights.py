@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from seqaudio.cells import ElmanCell, ElmanReLUCell, GRUCell, LSTMCell, ProjectedLSTMCell
 from seqaudio.errors import OptionError
@@ -21,18 +22,28 @@ TorchCell = ElmanCell | ElmanReLUCell | LSTMCell | ProjectedLSTMCell | GRUCell
 
 CELLS_OF_TORCH = (ElmanCell, ElmanReLUCell, LSTMCell, ProjectedLSTMCell, GRUCell)
 SUFFIXES = ("", "_reverse")  # of the names of a direction's parameters
+# what else a module has beside a weight that is computed before each call, and the call that makes it a parameter again
+REMOVERS = {
+    "_g": "torch.nn.utils.remove_weight_norm",
+    "_u": "torch.nn.utils.remove_spectral_norm",
+    "_mask": "torch.nn.utils.prune.remove",
+}
 
 
 @torch.no_grad()
-def from_torch(module: TorchLayers) -> Stack:
+def from_torch(module: TorchLayers, fused: bool = True) -> Stack:
     """A stack that computes the same as a module of torch.nn, on its device, in its dtype and training mode.
 
-    The weights are copied. Sequences are [T, B, F], whatever the module's batch_first. Where the module has no biases
-    (bias=False) those of the stack are zero and take no gradient, so they stay zero in training. No random number is
-    drawn.
+    The weights are copied, and take a gradient where they do in the module. Sequences are [T, B, F], whatever the
+    module's batch_first. Where the module has no biases (bias=False) those of the stack are zero and take no gradient,
+    so they stay zero in training. No random number is drawn.
 
-    Raises OptionError for anything but nn.RNN, nn.LSTM and nn.GRU; a subclass too, since it may compute something else.
+    fused: as for `build_stack`. False runs each step by the cell itself, slower: for second derivatives
+        (create_graph=True), for torch.func (vmap, jvp, hessian), and for hooks that see every step.
+    Raises OptionError for anything but nn.RNN, nn.LSTM and nn.GRU (a subclass too, since it may compute something
+    else), and for weights that are computed from others, as weight_norm does.
     """
+    check_weights(module)
     if type(module) not in (nn.RNN, nn.LSTM, nn.GRU):
         raise OptionError(
             f"got {type(module).__name__}, expected torch.nn.RNN, LSTM or GRU itself; pass the recurrent part of it"
@@ -45,10 +56,10 @@ def from_torch(module: TorchLayers) -> Stack:
             cell = _cell_like(module, width)
             for name, parameter in cell.named_parameters():
                 if module.bias or not _is_bias(name):
-                    parameter.copy_(_parameter(module, name, number, suffix))
+                    _copy(_parameter(module, name, number, suffix), parameter)
                 else:
                     parameter.zero_().requires_grad_(False)
-            layers.append(build_layer(cell))
+            layers.append(build_layer(cell, fused))
         stack.append(Bidirectional(*layers) if module.bidirectional else layers[0])
     return Stack(stack, module.dropout).train(module.training)
 
@@ -57,7 +68,8 @@ def from_torch(module: TorchLayers) -> Stack:
 def to_torch(stack: Stack) -> TorchLayers:
     """The inverse of `from_torch`: the module of torch.nn that computes the same as a stack.
 
-    The weights are copied; batch_first is off. Where no bias takes a gradient and all are zero, bias=False.
+    The weights are copied, and take a gradient where they do in the stack; batch_first is off. Where no bias takes a
+    gradient and all are zero, bias=False.
 
     Raises OptionError where torch.nn has no such module: for wrappers and other cells, for a learned initial state, and
     for layers or directions that differ in cell or width.
@@ -68,18 +80,47 @@ def to_torch(stack: Stack) -> TorchLayers:
         for cell, suffix in zip(cells, SUFFIXES, strict=False):
             for name, parameter in cell.named_parameters():
                 if module.bias or not _is_bias(name):
-                    _parameter(module, name, number, suffix).copy_(parameter)
+                    _copy(parameter, _parameter(module, name, number, suffix))
     return module.train(stack.training)
+
+
+def check_weights(module: nn.Module) -> None:
+    """Raise OptionError where a weight of a module of torch.nn is computed from other tensors, as weight_norm does.
+
+    What is copied from there, or shared with it, would be the result of the latest call rather than what is trained.
+    """
+    if parametrize.is_parametrized(module):
+        names = list(module.parametrizations)  # type: ignore[arg-type]  # a ModuleDict
+        call = f"torch.nn.utils.parametrize.remove_parametrizations(module, {names[0]!r})"
+    else:
+        names = [name for name, part in vars(module).items() if isinstance(part, Tensor) and _is_weight(name)]
+        if not names:
+            return
+        remover = next((call for suffix, call in REMOVERS.items() if hasattr(module, names[0] + suffix)), "")
+        call = f"{remover}(module, {names[0]!r})" if remover else f"module.{names[0]} = torch.nn.Parameter(...)"
+    kind = parametrize.type_before_parametrizations(module).__name__
+    raise OptionError(
+        f"got {kind} with {', '.join(names)} computed from other tensors (weight norm, spectral norm, pruning), "
+        f"expected parameters; first call {call}{', and so for the others' if len(names) > 1 else ''}"
+    )
+
+
+def _is_weight(name: str) -> bool:
+    return name.startswith(("weight", "bias"))
 
 
 def _is_bias(name: str) -> bool:
     return name.startswith("bias")
 
 
-def _parameter(module: TorchLayers, name: str, layer: int, suffix: str) -> Tensor:
+def _parameter(module: TorchLayers, name: str, layer: int, suffix: str) -> nn.Parameter:
     """torch.nn's counterpart of a cell's parameter in one layer and direction."""
-    parameter: Tensor = getattr(module, f"{name}_l{layer}{suffix}")
+    parameter: nn.Parameter = getattr(module, f"{name}_l{layer}{suffix}")
     return parameter
+
+
+def _copy(source: nn.Parameter, target: nn.Parameter) -> None:
+    target.copy_(source).requires_grad_(source.requires_grad)
 
 
 def _cell_like(module: TorchLayers, input_size: int) -> TorchCell:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from seqaudio.cells import Cell
-from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.base import Layer, Sequences, no_outputs
 from seqaudio.state import State, select
 
 
@@ -32,7 +32,7 @@ class Unrolled(Layer):
             state = next_state if valid is None else select(valid[t], next_state, state)
             outputs.append(output)
         if not outputs:
-            return inputs.new_zeros(0, B, self.output_size), state
+            return no_outputs(self, sequences), state
         whole = torch.stack(outputs)
         return whole if valid is None else torch.where(valid[..., None], whole, 0), state
 

@@ -9,11 +9,12 @@ from seqaudio.probing.linear import LinearCell, turning_cell
 from seqaudio.probing.measure import EpochProbe, probe
 from seqaudio.probing.reach import unit_reach
 from seqaudio.probing.report import LayerReport, Report
-from seqaudio.probing.verdict import EXPLODED, FADED, VANISHED, Verdict, judge
+from seqaudio.probing.verdict import EXPLODED, FADED, GROWS, VANISHED, Verdict, judge
 
 __all__ = [
     "EXPLODED",
     "FADED",
+    "GROWS",
     "VANISHED",
     "EpochProbe",
     "LayerReport",

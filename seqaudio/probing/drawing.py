@@ -66,7 +66,7 @@ def pixels(figure: Figure) -> npt.NDArray[np.uint8]:
 def reports_figure(reports: Mapping[str, DrawnReport]) -> Figure:
     """One column for each report, titled by its key: curves g(k) of all layers, under them heat maps, on one scale.
 
-    The lag from which on a curve stays under 1 % of its peak is marked, and named in the legend.
+    The last lag at which a curve is 1 % of its peak or more is marked, and named in the legend.
     """
     if not reports:
         raise ValueError("got no reports, expected at least one")
@@ -116,7 +116,7 @@ def _draw_curves(axes: Axes, report: DrawnReport, low: float, high: float) -> No
     longest = max(len(layer.curve) for layer in report.layers) - 1
     for place, layer in enumerate(report.layers):
         ink, style, marker = INKS[place % 3], LINE_STYLES[place % 4], MARKERS[place % 4]
-        end = "" if layer.vanished is None else f": under 1 % from lag {layer.vanished}"
+        end = "" if layer.vanished is None else f": under 1 % after lag {layer.vanished}"
         drawn = np.where(np.isfinite(layer.curve) & (layer.curve > 0), layer.curve, np.nan)
         marked = [] if layer.vanished is None else [layer.vanished]
         axes.plot(

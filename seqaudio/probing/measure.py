@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from seqaudio.batching import Batch
 from seqaudio.cells import CELLS, WRAPPERS, Cell, Wrapper
 from seqaudio.errors import OptionError
+from seqaudio.layers.torch_weights import check_weights
 from seqaudio.models import Model
 from seqaudio.probing.anchors import Anchors, choose_anchors
 from seqaudio.probing.jacobians import growth, step_radii, weight_radii
 from seqaudio.probing.reach import lag_norms, total_norms
 from seqaudio.probing.recording import Record
 from seqaudio.probing.report import LayerReport, Report
+from seqaudio.probing.step_by_step import TORCH_CELLS, TORCH_LAYERS
 from seqaudio.probing.tracing import Loss, Request, Trace, trace_model, trace_module
 from seqaudio.state import State
 
@@ -76,8 +78,13 @@ def _trace(request: Request) -> Trace:
     """Run a copy of the module, in evaluation mode, and keep the graph.
 
     Neither the given module nor any global random generator changes.
-    Raises OptionError where nothing recurrent is found, or where cells do not run once a step.
+    Raises OptionError where nothing recurrent is found, where cells do not run once a step, or where weights of torch's
+    layers are computed from others.
     """
+    if isinstance(request.module, nn.Module):
+        for part in request.module.modules():
+            if isinstance(part, (*TORCH_LAYERS, *TORCH_CELLS)):
+                check_weights(part)
     with torch.random.fork_rng(devices=_gpus(request.module)), torch.enable_grad():
         module = copy.deepcopy(request.module) if isinstance(request.module, nn.Module) else request.module
         if isinstance(module, nn.Module):

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.files import with_nulls
-from seqaudio.probing.verdict import FADED, VANISHED, Verdict, judge, lag_under, slope
+from seqaudio.probing.verdict import FADED, VANISHED, Verdict, judge, memory, slope
 
 Values = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ class LayerReport:
 
     @property
     def verdict(self) -> Verdict:
-        return judge(self.curve)
+        return judge(self.curve, self.growth)
 
     @property
     def slope(self) -> float:
@@ -51,13 +51,13 @@ class LayerReport:
 
     @property
     def faded(self) -> int | None:
-        """The lag from which on g stays under 1/e of its peak; None where it does not."""
-        return lag_under(self.curve, FADED)
+        """Effective memory: the last lag at which g is 1/e of its peak or more, lag 0 left out; None where g(K) is."""
+        return memory(self.curve, FADED)
 
     @property
     def vanished(self) -> int | None:
-        """The lag from which on g stays under 1 % of its peak; None where it does not."""
-        return lag_under(self.curve, VANISHED)
+        """The last lag at which g is 1 % of its peak or more, lag 0 left out; None where g(K) is."""
+        return memory(self.curve, VANISHED)
 
     def numbers(self) -> dict[str, Any]:
         """The results without the curves, as JSON; None in place of NaN and infinity."""
@@ -103,7 +103,7 @@ class Report:
         )
         width = max(len(layer.name) for layer in self.layers)
         yield (
-            f"  {'layer':<{width}}  {'g(0)':>8}  {'g(K)':>8}  {'K':>4}  {'<1/e':>5}  {'<1 %':>5}  {'slope':>6}  "
+            f"  {'layer':<{width}}  {'g(0)':>8}  {'g(K)':>8}  {'K':>4}  {'>1/e':>5}  {'>1 %':>5}  {'slope':>6}  "
             f"{'growth':>6}  {'radius':>6}  verdict"
         )
         for layer in self.layers:
@@ -170,8 +170,8 @@ class Report:
 
 
 def _scalars(layer: LayerReport) -> Iterator[tuple[str, float]]:
-    """The numbers for TensorBoard; where g does not fall under a share within K lags, K + 1 stands for the lag."""
-    longest = len(layer.curve)
+    """The numbers for TensorBoard; where g does not fall under a share within K lags, K stands for the lag."""
+    longest = len(layer.curve) - 1
     yield "vanished", longest if layer.vanished is None else layer.vanished
     yield "faded", longest if layer.faded is None else layer.faded
     yield "slope", layer.slope

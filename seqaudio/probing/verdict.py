@@ -13,12 +13,16 @@ Curve = npt.NDArray[np.float64]  # [K + 1]: g at the lags 0..K
 FADED = 1 / math.e  # share of the peak below which a gradient has faded
 VANISHED = 0.01  # share of the peak below which a gradient has vanished
 EXPLODED = 10.0  # a gradient explodes where g(K) is more than this times g(0)
+GROWS = 1.01  # or where it grows by more than this a step, which is 10 times in 231 steps
 SMALLEST = float(np.finfo(np.float32).tiny)  # below it single precision loses digits, which would distort a slope
 
 
 class Verdict(NamedTuple):
-    """`vanishing`: from some lag up to K, g stays under VANISHED of its peak. `exploding`: g is not finite, or g(K) is
-    more than EXPLODED times g(0). `carries`: neither, over K lags."""
+    """The kind of a curve g(0..K), and why.
+
+    vanishing: from some lag up to K, g stays under VANISHED of its peak over the lags from 1 on. exploding: g is not
+    finite, g(K) is more than EXPLODED times g(0), or g grows by more than GROWS a step, see `judge`. carries: neither.
+    """
 
     kind: Literal["vanishing", "exploding", "carries"]
     reason: str
@@ -27,8 +31,13 @@ class Verdict(NamedTuple):
         return f"{self.kind}: {self.reason}"
 
 
-def judge(curve: Curve) -> Verdict:
-    """The verdict on a curve g(0..K)."""
+def judge(curve: Curve, growth: float = math.nan) -> Verdict:
+    """The verdict on a curve g(0..K).
+
+    growth: the factor a step of the product of Jacobians; NaN where it is not known. g grows where this factor and its
+    slopes, over all lags and over the later half of them, are more than GROWS: in a lower layer g may rise for a while
+    without it, since ever more paths lead through the layers above.
+    """
     longest = len(curve) - 1
     if not np.isfinite(curve).all():
         first = int(np.argmin(np.isfinite(curve)))
@@ -37,29 +46,46 @@ def judge(curve: Curve) -> Verdict:
         return Verdict("vanishing", "no gradient reaches the state at all")
     if curve[-1] > EXPLODED * curve[0]:
         factor = f"{curve[-1] / curve[0]:.2g} times" if curve[0] > 0 else "from nothing"
-        return Verdict("exploding", f"grows {factor} over {longest} steps, {slope(curve):.3g} a step")
-    if (gone := lag_under(curve, VANISHED)) is not None:
-        return Verdict("vanishing", f"no gradient beyond {gone - 1} step{'s' if gone != 2 else ''}")
-    left = 100 * curve[-1] / curve.max()
-    return Verdict("carries", f"{left:.0f} % of the peak left after {longest} steps")
+        return Verdict("exploding", f"grows {factor} over {_steps(longest)}, {slope(curve):.3g} a step")
+    factors = [factor for factor in (slope(curve), slope(curve, (longest + 1) // 2), growth) if not math.isnan(factor)]
+    if curve[-1] > 0 and min(factors, default=0) > GROWS:
+        return Verdict("exploding", f"grows {factors[0]:.3g} times a step over {_steps(longest)}")
+    if (last := memory(curve, VANISHED)) is not None:
+        return Verdict("vanishing", f"no gradient beyond {_steps(last)}")
+    left = 100 * curve[-1] / _recurrent(curve).max()
+    return Verdict("carries", f"{left:.0f} % of the peak left after {_steps(longest)}")
 
 
-def lag_under(curve: Curve, share: float) -> int | None:
-    """The lag from which on, up to K, g stays under `share` of its peak; None where there is none."""
+def memory(curve: Curve, share: float) -> int | None:
+    """Effective memory: the last lag at which g is at least `share` of its peak; None where g(K) still is.
+
+    Both are over the lags from 1 on. At lag 0 the gradient has gone through the read-out alone, and that of an LSTM's
+    output at lag 0 is several times what its memory passes from step to step. 0 where no gradient reaches lag 1.
+    """
     if not np.isfinite(curve).all():
         return None
-    above = np.flatnonzero(curve >= share * curve.max()) if curve.max() > 0 else np.array([], dtype=np.int64)
-    last = int(above[-1]) if len(above) else -1
-    return last + 1 if last < len(curve) - 1 else None
+    later = _recurrent(curve)
+    above = np.flatnonzero(later >= share * later.max()) if later.max() > 0 else np.array([], dtype=np.int64)
+    last = len(curve) - len(later) + int(above[-1]) if len(above) else 0
+    return last if last < len(curve) - 1 else None
 
 
-def slope(curve: Curve) -> float:
+def _steps(count: int) -> str:
+    return f"{count} step{'s' if count != 1 else ''}"
+
+
+def _recurrent(curve: Curve) -> Curve:
+    """The lags from 1 on; lag 0 where there is no other."""
+    return curve[1:] if len(curve) > 1 else curve
+
+
+def slope(curve: Curve, first: int = 1) -> float:
     """The factor by which g changes a step: exp of the least-squares slope of log g over the lags from 1 on.
 
-    NaN where fewer than two lags have a gradient.
+    first: leaves out the lags before it. NaN where fewer than two lags have a gradient.
     """
     lags = np.arange(len(curve))
-    usable = (lags > 0) & np.isfinite(curve) & (curve > SMALLEST)
+    usable = (lags >= max(first, 1)) & np.isfinite(curve) & (curve > SMALLEST)
     if usable.sum() < 2:
         return math.nan
     x, y = lags[usable] - lags[usable].mean(), np.log(curve[usable])

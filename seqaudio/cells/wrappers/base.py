@@ -78,9 +78,9 @@ def replace_core_state(cell: Cell[Any], state: Any, core: State) -> Any:
 
 
 def check_probability(wrapper: str, meaning: str, value: float) -> None:
-    """Raise OptionError where value is not a probability below one."""
-    if not 0 <= value < 1:
-        raise OptionError(f"{wrapper} got {meaning} {value}, expected a probability in 0 <= p < 1")
+    """Raise OptionError where value is not a probability."""
+    if not 0 <= value <= 1:
+        raise OptionError(f"{wrapper} got {meaning} {value}, expected a probability in 0 <= p <= 1")
 
 
 def state_fields(wrapper: str, cell: Cell[Any]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class VariationalDropout(Wrapper):
 
     Args:
         cell: any cell where only inputs are dropped; an AffineCell for the hidden state.
-        inputs, hidden: probabilities of being dropped, 0 <= p < 1.
+        inputs, hidden: probabilities of being dropped, 0 <= p <= 1.
     Raises:
         OptionError: the state has no field `hidden`, the cell is not an AffineCell, or a number is not a probability.
     """

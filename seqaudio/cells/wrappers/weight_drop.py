@@ -30,7 +30,7 @@ class WeightDrop(Wrapper):
 
     Args:
         cell: its innermost cell has a parameter weight_hh.
-        probability: of being dropped, 0 <= p < 1.
+        probability: of being dropped, 0 <= p <= 1.
     Raises:
         OptionError: there is no weight_hh, or the number is not a probability.
     """

@@ -32,7 +32,7 @@ class Zoneout(Wrapper):
 
     Args:
         cell: its state has a field `hidden`; without a field `memory` the second number has no effect.
-        hidden, memory: probabilities, 0 <= p < 1.
+        hidden, memory: probabilities, 0 <= p <= 1.
     Raises:
         OptionError: the state has no field `hidden`, a residual connection is inside, or a number is not a probability.
     """

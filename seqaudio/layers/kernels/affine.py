@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import apply, backward_once
+from seqaudio.layers.kernels.loop import FirstDerivatives, apply, backward_once
 from seqaudio.layers.kernels.states import allocate
 
 
-class AffineMap(torch.autograd.Function):
+class AffineMap(FirstDerivatives):
     """W x + b; see `affine`."""
 
     @staticmethod

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -52,7 +52,7 @@ class GRUGradients(NamedTuple):
     window: Window
 
 
-class GRURecurrence(torch.autograd.Function):
+class GRURecurrence(FirstDerivatives):
     """Outputs and final state from the products with the inputs.
 
     Args:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, allocate_product_gradients, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.loop import (
+    FirstDerivatives,
+    Steps,
+    allocate_product_gradients,
+    backward_once,
+    run_backward,
+    run_forward,
+)
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -64,7 +70,7 @@ class LayerNormGRUGradients(NamedTuple):
     window: Window
 
 
-class LayerNormGRURecurrence(torch.autograd.Function):
+class LayerNormGRURecurrence(FirstDerivatives):
     """Outputs and final state from the products with the inputs.
 
     Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.

@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, allocate_product_gradients, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.loop import (
+    FirstDerivatives,
+    Steps,
+    allocate_product_gradients,
+    backward_once,
+    run_backward,
+    run_forward,
+)
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -73,7 +80,7 @@ class LayerNormLSTMGradients(NamedTuple):
     window: Window
 
 
-class LayerNormLSTMRecurrence(torch.autograd.Function):
+class LayerNormLSTMRecurrence(FirstDerivatives):
     """Outputs and final states from the products with the inputs.
 
     Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.

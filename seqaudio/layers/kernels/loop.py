@@ -16,6 +16,7 @@ from seqaudio.layers.kernels.states import allocate, as_arrays
 # one row, 16 ms instead of 21 with four
 FEW_ROWS = 4
 STEPS_AT_ONCE = 16  # of the backward pass, summed into the gradient of U by one product
+FIRST_DERIVATIVES = "fused recurrent layers have first derivatives only, by backward(); build with fused=False"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,15 @@ def _transposed_times(products: Tensor, states: Tensor) -> Tensor:
     return products.flatten(0, 1).t() @ states.flatten(0, 1)
 
 
+class FirstDerivatives(torch.autograd.Function):
+    """The base class of autograd functions whose derivatives come from `backward` alone."""
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """Raise RuntimeError: there is no forward mode."""
+        raise RuntimeError(f"got tensors of forward-mode differentiation, but {FIRST_DERIVATIVES}")
+
+
 def backward_once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
     """Decorate the `backward` of an autograd function that has no second derivative; turn autocast off in it.
 
@@ -102,15 +112,15 @@ def backward_once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callabl
     @functools.wraps(backward)
     def first_derivatives(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
-            raise RuntimeError(
-                "got create_graph=True, but fused recurrent layers have first derivatives only; build with fused=False"
-            )
+            raise RuntimeError(f"got create_graph=True, but {FIRST_DERIVATIVES}")
         with torch.autocast(gradients[0].device.type, enabled=False):
             return backward(ctx, *gradients)
 
     return first_derivatives
 
 
-def apply(function: type[torch.autograd.Function], *arguments: Any) -> Any:
-    """function.apply, which torch leaves untyped."""
+def apply(function: type[FirstDerivatives], *arguments: Any) -> Any:
+    """function.apply, which torch leaves untyped. Raises RuntimeError inside a transform of torch.func."""
+    if torch._C._are_functorch_transforms_active():  # there is no public call
+        raise RuntimeError(f"got a transform of torch.func (grad, vmap, ...), but {FIRST_DERIVATIVES}")
     return function.apply(*arguments)

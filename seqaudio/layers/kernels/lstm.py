@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import Steps, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
@@ -52,7 +52,7 @@ class LSTMGradients(NamedTuple):
     window: Window
 
 
-class LSTMRecurrence(torch.autograd.Function):
+class LSTMRecurrence(FirstDerivatives):
     """Outputs and final states from the products with the inputs.
 
     Args:

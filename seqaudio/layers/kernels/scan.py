@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from seqaudio.layers.kernels.choice import compiled_serves
-from seqaudio.layers.kernels.loop import apply, backward_once
+from seqaudio.layers.kernels.loop import FirstDerivatives, apply, backward_once
 from seqaudio.layers.kernels.operations.scan import scan, scan_back
 
 
-class LinearScan(torch.autograd.Function):
+class LinearScan(FirstDerivatives):
     """All h_t at once; see `linear_scan`."""
 
     @staticmethod
