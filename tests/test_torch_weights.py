@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 from torch.nn import utils
-from torch.nn.utils import parametrizations, prune
+from torch.nn.utils import parametrizations, parametrize, prune
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqaudio.cells import GRUCell, LSTMCell, LSTMState, PeepholeLSTMCell, ProjectedLSTMCell
@@ -246,6 +246,15 @@ def test_computed_weights_are_refused_and_the_named_call_mends_it(compute):
     assert "\n" not in message
     exec(message.partition("first call ")[2], {"torch": torch, "module": module})
     torch.testing.assert_close(from_torch(module)(inputs)[0], expected)
+
+
+def test_computed_weights_of_a_stack_are_refused_too():
+    stack = build_stack("lstm", F, H)
+    parametrizations.weight_norm(stack.layers[0].cell, "weight_hh")
+    with pytest.raises(OptionError, match=r"got LSTMCell with weight_hh computed .*remove_parametrizations"):
+        to_torch(stack)
+    parametrize.remove_parametrizations(stack.layers[0].cell, "weight_hh")
+    assert torch.equal(to_torch(stack).weight_hh_l0, stack.layers[0].cell.weight_hh)
 
 
 @pytest.mark.parametrize(

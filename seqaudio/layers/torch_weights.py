@@ -72,7 +72,7 @@ def to_torch(stack: Stack) -> TorchLayers:
     gradient and all are zero, bias=False.
 
     Raises OptionError where torch.nn has no such module: for wrappers and other cells, for a learned initial state, and
-    for layers or directions that differ in cell or width.
+    for layers or directions that differ in cell or width; and for weights that are computed from others.
     """
     layers = [_cells(layer) for layer in stack.layers]
     module = _module_like(layers, stack)
@@ -85,7 +85,7 @@ def to_torch(stack: Stack) -> TorchLayers:
 
 
 def check_weights(module: nn.Module) -> None:
-    """Raise OptionError where a weight of a module of torch.nn is computed from other tensors, as weight_norm does.
+    """Raise OptionError where a weight of a module, torch's or ours, is computed from other tensors, as by weight_norm.
 
     What is copied from there, or shared with it, would be the result of the latest call rather than what is trained.
     """
@@ -148,6 +148,7 @@ def _cells(layer: nn.Module) -> list[TorchCell]:
     cells: list[TorchCell] = []
     for direction in directions:
         part = direction.cell if isinstance(direction, Unrolled | FusedLayer) else direction
+        check_weights(part)
         if type(part) not in CELLS_OF_TORCH:
             known = ", ".join(cell.__name__ for cell in CELLS_OF_TORCH)
             raise OptionError(f"torch.nn has no layer of {type(part).__name__}, only of {known}")
