@@ -117,7 +117,8 @@ def test_every_command_of_the_page_is_understood() -> None:
     commands = [line for line in lines if not line.startswith("#")]
     assert len(commands) > 40
     for line in commands:
-        words = [word for word in shlex.split(line.replace("SEED", "7")) if word != "--quiet"]  # every command takes it
+        line = line.replace("SEED", "7").replace("RATE", "0.01")
+        words = [word for word in shlex.split(line) if word != "--quiet"]  # every command takes it
         if words[0] == "python":
             module, own = load(recipes("train.py")[Path(words[1]).parts[1]]), words[2:]
         elif words[1] == "train":

@@ -354,7 +354,8 @@ SECTIONS = (
         "Adding problem, 600 steps",
         ("adding_600",),
         "sequences",
-        f"Sequences are generated, without a store. {MEMORY_STUDY}",
+        f"Sequences are generated, without a store. {MEMORY_STUDY} Seeds after the first shared their core with other "
+        "trainings, so their seconds are longer.",
     ),
     Section(
         "Memory tasks",
