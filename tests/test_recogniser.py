@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +16,16 @@ from seqaudio.batching import Batch
 from seqaudio.decoding.greedy import PathCollapser, best_path, collapse, with_probabilities
 from seqaudio.errors import OptionError
 from seqaudio.models import Recogniser, RecogniserOptions, build_model
-from seqaudio.models.recogniser import units_to_align
+from seqaudio.models.recogniser import ALIGNED, units_to_align
 from seqaudio.state import tensors
 
 T, B, F, V, K = 25, 4, 5, 6, 3
 LENGTHS = torch.tensor([25, 13, 9, 2])  # 8, 4, 3 and 0 steps
 CAUSAL = [
     {"filters": filters, "centring": centring, "memory": memory}
-    for filters, (centring, memory) in itertools.product((0, 4), (("none", 0.0), ("running", 0.0), ("running", 7.0)))
+    for filters, (centring, memory) in itertools.product(
+        (0, 4), (("none", 0.0), ("running", 0.0), ("running", 7.0), ("loudness", 7.0))
+    )
 ]
 
 
@@ -96,7 +99,13 @@ def test_the_state_is_that_at_each_rows_own_end(options: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("filters", [0, 4])
 @pytest.mark.parametrize(
-    "options", [{"bidirectional": True}, {"bidirectional": False, "centring": "running"}, {"centring": "none"}]
+    "options",
+    [
+        {"bidirectional": True},
+        {"bidirectional": False, "centring": "running"},
+        {"centring": "loudness"},
+        {"centring": "none"},
+    ],
 )
 def test_rows_do_not_see_padding_or_each_other(filters: int, options: dict[str, Any]) -> None:
     model = recogniser(filters=filters, **options)
@@ -120,6 +129,40 @@ def test_padding_does_not_change_the_norm_of_the_filters_in_training() -> None:
 
     longer = torch.cat([frames(), torch.full((30, B, F), float("nan"), dtype=torch.float64)])
     torch.testing.assert_close(statistics(longer), statistics(frames()))
+
+
+def test_quiet_before_leaves_no_trace_in_a_mean_by_loudness() -> None:
+    def centred(centring: str, quiet: int) -> Tensor:
+        model = recogniser(bidirectional=False, centring=centring, mean_prior=1.0)
+        before = frames()[:1].expand(quiet, B, F) - 30.0
+        inputs = torch.cat([before, frames()])
+        valid = torch.ones(len(inputs), B, 1, dtype=torch.bool)
+        return model._centred(inputs, valid, model.initial_state(B))[0][quiet:]
+
+    changes = {name: (centred(name, 60) - centred(name, 0)).abs().max().item() for name in ("running", "loudness")}
+    assert changes["loudness"] < 1e-2
+    assert changes["running"] > 1.0
+
+
+def test_the_loudness_of_cepstra_is_not_known() -> None:
+    options = RecogniserOptions(centring="loudness", hidden_size=8)
+    assert options.description(40, 5, 0.01, "log_mel")["arguments"]["centring"] == "loudness"
+    with pytest.raises(OptionError, match="log-mel"):
+        options.description(13, 5, 0.01, "mfcc")
+
+
+def test_a_known_alignment_adds_the_nats_of_its_steps() -> None:
+    model = recogniser()
+    plain = batch([[1, 2], [1], [2], []])
+    alignment = torch.zeros(T, B, dtype=torch.int64)
+    alignment[K - 1, 0], alignment[4 * K - 1, 0], alignment[2 * K - 1, 2] = 1, 2, 2
+    alignment[0, 1] = 5  # within a step, whose last frame counts
+    log_probabilities, _, _ = model(plain.inputs, LENGTHS)
+    expected = -(log_probabilities[0, 0, 1] + log_probabilities[3, 0, 2] + log_probabilities[1, 2, 2])
+    told, count, _ = model.loss(replace(plain, alignment=alignment))
+    total, same, _ = model.loss(plain)
+    assert (told - total).item() == pytest.approx(ALIGNED * expected.item())
+    assert count == same
 
 
 def test_texts_that_cannot_be_aligned_have_no_loss_and_no_gradient() -> None:

@@ -12,11 +12,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches
 from seqaudio.batching.clips import check_frames
+from seqaudio.batching.text_streams import TextStreamOptions, TextStreams, text_streams
 from seqaudio.batching.transcribed import TextOptions, alignable, transcribed
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
@@ -44,7 +46,7 @@ class SentenceAugmentation(AugmentationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, RecogniserOptions, TextOptions, TrainingOptions):
+class Config(StoreOptions, RecogniserOptions, TextOptions, TextStreamOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with texts, as `seqaudio prepare an4` makes them
@@ -70,14 +72,20 @@ def main(config: Config) -> None:
     training = alignable(training, config.subsampling, config.skip_infeasible, "train")
     valid = transcribed(store, store["valid"], spelling)
     valid = alignable(valid, config.subsampling, config.skip_infeasible, "valid")
-    check_frames(training.clips, config.batch_frames)
-    source = PaddedBatches(training, config.batch_size, seed=config.seed, max_steps=config.batch_frames)
+    source: PaddedBatches | TextStreams
+    if config.words is None:
+        check_frames(training.clips, config.batch_frames)
+        source = PaddedBatches(training, config.batch_size, seed=config.seed, max_steps=config.batch_frames)
+        statistics = store.normalisation and (np.array(store.normalisation.mean), np.array(store.normalisation.std))
+    else:
+        source = text_streams(store, config, spelling, changes, config.batch_size, config.seed, config.limit)
+        statistics = source.statistics()[:2]
 
     torch.manual_seed(config.seed)
-    description = config.description(settings.size, len(spelling.vocabulary), settings.frame_shift)
+    description = config.description(settings.size, len(spelling.vocabulary), settings.frame_shift, settings.kind)
     model = Recogniser(**description["arguments"])
-    if store.normalisation:
-        model.set_normalisation(torch.tensor(store.normalisation.mean), torch.tensor(store.normalisation.std))
+    if statistics is not None:
+        model.set_normalisation(*map(torch.from_numpy, statistics))
 
     trained = train(
         model,

@@ -21,6 +21,7 @@ class Batch:
     target_lengths: Tensor | None = None  # [B] int64 on the CPU
     resets: Tensor | None = None  # [T, B] bool: the state is reset before step t
     weights: Tensor | None = None  # [T, B] float
+    alignment: Tensor | None = None  # [T, B] int64: the unit that was just said in step t, where that is known; else 0
     conditions: Tensor | None = None  # [T, B, C] int64: the value of each condition of the sequence; 0 is unknown
     ids: tuple[str, ...] = ()  # of the rows
 
@@ -52,6 +53,7 @@ class Batch:
             targets=self.targets[start:end] if per_step and self.targets is not None else self.targets,
             resets=None if self.resets is None else self.resets[start:end],
             weights=None if self.weights is None else self.weights[start:end],
+            alignment=None if self.alignment is None else self.alignment[start:end],
             conditions=None if self.conditions is None else self.conditions[start:end],
         )
 

@@ -117,10 +117,15 @@ def joined_clips(store: Store, clips: Clips, others: Sequence[Path], labels: Voc
     parts = [clips]
     for path in others:
         other = Store(path)
-        if other.setting("features", dict) != store.setting("features", dict):
-            raise StoreError(f"{path}: has other features than {store.path}; prepare it with the same --features")
+        check_features(other, store)
         parts.append(labelled_clips(other, other["train"], labels))
     return JoinedClips(tuple(parts))
+
+
+def check_features(other: Store, store: Store) -> None:
+    """Raise StoreError where a store has other features than the one that is trained on."""
+    if other.setting("features", dict) != store.setting("features", dict):
+        raise StoreError(f"{other.path}: has other features than {store.path}; prepare it with the same --features")
 
 
 MOST = 95.0  # percentile of the lengths that counts as the longest, since some recorders were left running

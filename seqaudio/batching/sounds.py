@@ -10,7 +10,7 @@ import numpy as np
 from seqaudio.audio import is_audio_name, read_audio
 from seqaudio.augmentation.acoustics import recorded_response
 from seqaudio.augmentation.spectra import recorded_room
-from seqaudio.batching.streams import Sounds
+from seqaudio.batching.mixing import Sounds
 from seqaudio.errors import AudioError, SourceError
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings

@@ -253,19 +253,25 @@ class RecogniserOptions(RecurrentOptions):
     subsampling: int = 3  # frames of a step of the net; a text needs at least as many steps as characters
     filters: int = 16  # of the convolution in front; 0: none, the frames of a step side by side
     dropout: float = 0.3  # probability, before the net, between its layers and before the softmax
-    # subtract from each frame the mean so far (running, for streams), or that of the recording (utterance); auto: by
-    # --bidirectional
-    centring: Literal["auto", "none", "running", "utterance"] = "auto"
-    memory: Seconds = 10.0  # running: over about this time; 0: from the start
+    # subtract from each frame the mean so far (running, for streams; loudness: louder frames count more in it, so that
+    # pauses leave no trace), or that of the recording (utterance); auto: running or utterance, by --bidirectional
+    centring: Literal["auto", "none", "running", "loudness", "utterance"] = "auto"
+    memory: Seconds = 10.0  # running, loudness: over about this time; 0: from the start
     mean_prior: float = 100.0  # centring: the training mean weighs N frames
 
-    def description(self, input_size: int, classes: int, frame_shift: Seconds) -> Description:
+    def description(
+        self, input_size: int, classes: int, frame_shift: Seconds, features: str = "log_mel"
+    ) -> Description:
         """The model `recogniser` over frames [T, input_size], for a blank and units.
 
-        frame_shift: in seconds, which turns times into numbers of frames.
-        Raises OptionError for a width that is impossible.
+        frame_shift: in seconds, which turns times into numbers of frames. features: their kind.
+        Raises OptionError for a width that is impossible, and where the loudness of frames is not known.
         """
         centring = self.centring
+        if centring == "loudness" and features != "log_mel":
+            raise OptionError(
+                f"--centring loudness needs log-mel energies, got {features}; prepare with --features log_mel"
+            )
         if centring == "auto":
             centring = "utterance" if self.bidirectional else "running"
         return self._described(

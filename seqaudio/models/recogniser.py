@@ -14,13 +14,15 @@ from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
 from seqaudio.models.base import MODELS, Model
+from seqaudio.models.centring import loudness_weights, weighed_mean
 from seqaudio.state import State
 
 BLANK_ID = 0
 KERNEL = 5  # features that a filter covers
 STRIDE = 2  # features between two positions of a filter
+ALIGNED = 0.3  # weight of the nats of a step whose unit is known, beside those of CTC
 
-Centring = Literal["none", "running", "utterance"]
+Centring = Literal["none", "running", "loudness", "utterance"]
 
 
 class RecogniserState(NamedTuple):
@@ -28,8 +30,9 @@ class RecogniserState(NamedTuple):
 
     layers: State
     past: Tensor  # [B, P, F] the centred frames before, which filters cover; P = 0 without filters
-    level: Tensor  # [B, F] decaying sum of the normalised frames
-    frames: Tensor  # [B, 1] decaying number of frames
+    level: Tensor  # [B, F] decaying sum of the normalised frames, weighed
+    frames: Tensor  # [B, 1] decaying sum of their weights, which are 1 unless loudness counts
+    squares: Tensor  # [B, 1] decaying sum of the squares of their weights; where these are 1, it stays 0
 
 
 @MODELS.register("recogniser")
@@ -38,11 +41,13 @@ class Recogniser(Model):
 
         x_t = (input_t - mean) / std                             statistics of the training frames
         z_t = x_t - sum_u a^u x_{t-u} / (sum_u a^u + N)          running: a = 1 - 1/memory; utterance: the whole mean
+            = x_t - n / (n + N) sum_u a^u w x_{t-u} / sum_u a^u w    loudness: louder frames count more, as in `spotter`
         f_j = z_{jK} .. z_{jK+K-1}, side by side                 K frames a step
             = W relu(norm(filters * z around these)) + b         with filters: every K frames, every other feature
         h_j = stack(f_j, h_{j-1})
         y_j = softmax(V h_j + c)                                 id 0 is the blank
         loss = - ln sum over paths that collapse to the text of prod_j y_j[path_j]
+            - 0.3 sum_j ln y_j[u_j]                          over steps j behind a unit u_j, where the batch knows them
 
     A step is K frames; frames behind the last whole step of a recording are not used. The loss is in nats, its count
     the units of the texts, so the mean is nats a unit. A text that cannot be aligned, since it has more units, repeats
@@ -60,8 +65,9 @@ class Recogniser(Model):
         dropout: probability, before the stack, between its layers and before the softmax.
         subsampling: K, frames a step.
         filters: of the convolution in front, whose outputs are projected to the width of the stack; 0: none.
-        centring: what is subtracted from a frame: nothing, a running mean, or the mean of the whole recording.
-        memory: frames of the running mean; 0: all so far. mean_prior: N, frames at the training mean.
+        centring: what is subtracted from a frame: nothing, a running mean, one in which frames count by their
+            loudness, so that pauses leave no trace in it (needs log-mel energies), or the mean of the whole recording.
+        memory: frames of a running mean; 0: all so far. mean_prior: N, frames at the training mean.
     Raises:
         OptionError: a subsampling below 1, or a memory between 0 and 1 frame.
     """
@@ -137,6 +143,7 @@ class Recogniser(Model):
             past=zeros(batch_size, self.before, self.input_size),
             level=zeros(batch_size, self.input_size),
             frames=zeros(batch_size, 1),
+            squares=zeros(batch_size, 1),
         )
 
     def forward(
@@ -158,14 +165,13 @@ class Recogniser(Model):
             )
         before = state if state is not None else self.initial_state(B)
         valid = mask(steps * self.subsampling, whole).to(inputs.device)[..., None]
-        normalised = torch.where(valid, (inputs[:whole] - self.mean) / self.std, 0)
-        centred, level, frames = self._centred(normalised, valid, before)
+        centred, level, frames, squares = self._centred(inputs[:whole], valid, before)
         heard, past = self._subsampled(centred, steps, before.past)
         outputs, layers = self.layers(self.dropout(heard), before.layers, lengths=steps)
         logits = self.output(self.dropout(outputs))
         # sums of exponentials in half precision would be useless; float64 stays
         logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-        return logits.log_softmax(dim=-1), steps, RecogniserState(layers, past, level, frames)
+        return logits.log_softmax(dim=-1), steps, RecogniserState(layers, past, level, frames, squares)
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         """One step: K frames side by side, [B, K F] -> log-probabilities [B, V] and the next state."""
@@ -173,21 +179,36 @@ class Recogniser(Model):
         log_probabilities, _, after = self(frames, None, cast(RecogniserState, state))
         return log_probabilities[0], after
 
-    def _centred(self, normalised: Tensor, valid: Tensor, before: RecogniserState) -> tuple[Tensor, Tensor, Tensor]:
-        """z of x [T, B, F], zero in the padding, and the sums after each row's last frame."""
+    def _centred(self, inputs: Tensor, valid: Tensor, before: RecogniserState) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """z of the inputs [T, B, F], zero in the padding, and the sums after each row's last frame."""
+        normalised = torch.where(valid, (inputs - self.mean) / self.std, 0)
+        kept = before.level, before.frames, before.squares
         if self.centring == "none" or not len(normalised):
-            return normalised, before.level, before.frames
+            return normalised, *kept
         counts = valid.sum(dim=0)  # [B, 1]
         if self.centring == "utterance":
             mean = normalised.sum(dim=0) / (counts + self.mean_prior).clamp(min=1)
-            return torch.where(valid, normalised - mean, 0), before.level, before.frames
-        levels = decayed_sums(normalised, self.decay, before.level)
-        frames = decayed_counts(len(normalised), self.decay, before.frames)
-        centred = torch.where(valid, normalised - levels / (frames + self.mean_prior), 0)
-        last = (counts - 1).clamp(min=0)[None]  # [1, B, 1]
-        ended = counts > 0
-        level = torch.where(ended, levels.gather(0, last.expand(1, -1, levels.shape[2]))[0], before.level)
-        return centred, level, torch.where(ended, frames.expand(-1, len(counts), 1).gather(0, last)[0], before.frames)
+            return torch.where(valid, normalised - mean, 0), *kept
+        if self.centring == "loudness":
+            weights = loudness_weights(inputs.mean(dim=-1, keepdim=True), self.mean.mean())
+            weights = torch.where(valid, weights, 0)
+            levels, frames, squares = (
+                decayed_sums(values, self.decay, last)
+                for values, last in zip((weights * normalised, weights, weights.square()), kept, strict=True)
+            )
+            mean = weighed_mean(levels, frames, squares, self.mean_prior)
+        else:
+            levels = decayed_sums(normalised, self.decay, before.level)
+            frames = decayed_counts(len(normalised), self.decay, before.frames).expand(-1, len(counts), 1)
+            squares = before.squares.expand(len(normalised), -1, -1)
+            mean = levels / (frames + self.mean_prior)
+        centred = torch.where(valid, normalised - mean, 0)
+        last, ended = (counts - 1).clamp(min=0)[None], counts > 0  # [1, B, 1], [B, 1]
+        level, count, square = (
+            torch.where(ended, sums.gather(0, last.expand(1, -1, sums.shape[2]))[0], old)
+            for sums, old in zip((levels, frames, squares), kept, strict=True)
+        )
+        return centred, level, count, square
 
     def _subsampled(self, centred: Tensor, steps: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the stack [J, B, W] of frames [J K, B, F], and the frames that the filters need next [B, P, F]."""
@@ -214,7 +235,18 @@ class Recogniser(Model):
         """Summed nats of the texts, and the number of their units."""
         log_probabilities, steps, after = self(batch.inputs, batch.lengths, cast("RecogniserState | None", state))
         total, count = self.nats(log_probabilities, steps, batch)
+        if batch.alignment is not None:
+            total = total + ALIGNED * self._aligned(log_probabilities, batch.alignment)
         return total, count, after
+
+    def _aligned(self, log_probabilities: Tensor, alignment: Tensor) -> Tensor:
+        """Summed nats of the steps whose unit is known, by the alignment [T, B] of their last frames.
+
+        Without it CTC writes blanks for hundreds of updates. The blank is not told, so that it is not preferred.
+        """
+        units = alignment[self.subsampling - 1 :: self.subsampling][: len(log_probabilities)]
+        nats = log_probabilities.gather(2, units[..., None])[..., 0]
+        return -nats[units != BLANK_ID].sum()
 
     def nats(self, log_probabilities: Tensor, steps: Tensor, batch: Batch) -> tuple[Tensor, int]:
         """Summed nats and units of the texts that can be aligned, from log-probabilities [J, B, V] and steps [B]."""

@@ -14,14 +14,12 @@ from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
 from seqaudio.models.base import MODELS, Model
+from seqaudio.models.centring import loudness_weights, weighed_mean
 from seqaudio.state import State
 
 KERNEL = 5  # frames, and features, that a filter of the convolution covers
 STRIDE = 2  # features between two positions of a filter
 SOUNDING = 2.3  # natural logarithm of energy above the floor, 10 dB, at which a frame counts whole
-LOUDER = 0.5  # power of its energy by which a frame counts: 30 dB above the quiet before a word, 32 times as much
-MOST = 40.0  # natural logarithm of energy beside the training mean, beyond any sound, that would overflow
-LEAST = 1e-12  # far below the square of any weight: digital silence alone has a mean of 0
 FEW_FRAMES = 64  # up to so many, a product of windows is faster than torch's convolution, whose setup takes 50 us
 
 
@@ -162,7 +160,7 @@ class SpotterModel(Model):
             levels = decayed_sums(weights * normalised, self.memory_decay, before.level, resets)
             counts = decayed_sums(weights, self.memory_decay, before.frames, resets)
             squares = decayed_sums(weights.square(), self.memory_decay, before.squares, resets)
-            centred = normalised - self._centre(levels, counts, squares)
+            centred = normalised - weighed_mean(levels, counts, squares, self.mean_prior)
             centred = centred if valid is None else torch.where(valid, centred, 0)
             level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
             squares = _at(squares, last, before.squares)
@@ -182,7 +180,7 @@ class SpotterModel(Model):
             level = self.memory_decay * level + weights * centred
             frames = self.memory_decay * frames + weights
             squares = self.memory_decay * squares + weights.square()
-            centred = centred - self._centre(level, frames, squares)
+            centred = centred - weighed_mean(level, frames, squares, self.mean_prior)
         seen = torch.cat([before.past, centred[:, None]], dim=1)
         heard = self._filtered(seen)[:, 0] if self.reads else centred
         hidden, layers = self.layers.step(heard, before.layers)
@@ -227,12 +225,8 @@ class SpotterModel(Model):
     def _weights(self, inputs: Tensor) -> Tensor:
         """How much frames [..., F] count in the mean that others are centred on, [..., 1]."""
         loudness = torch.maximum(inputs, self.floor).mean(dim=-1, keepdim=True)
-        above_floor, above_mean = loudness - self.floor.mean(), loudness - self.mean.mean()
-        return (above_floor / SOUNDING).clamp(max=1.0) * torch.exp(LOUDER * above_mean.clamp(-MOST, MOST))
-
-    def _centre(self, level: Tensor, frames: Tensor, squares: Tensor) -> Tensor:
-        """The mean [..., F] on which a frame is centred, nearer to 0 the fewer frames count in it."""
-        return level * frames / (frames.square() + self.mean_prior * squares + LEAST)
+        sounds = ((loudness - self.floor.mean()) / SOUNDING).clamp(max=1.0)
+        return sounds * loudness_weights(loudness, self.mean.mean())
 
     def _convolved(
         self, centred: Tensor, past: Tensor, lengths: Tensor | None, resets: Tensor | None
