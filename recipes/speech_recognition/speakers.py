@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.evaluation.results import machine, read_results
 from seqaudio.files import write_json
 
-SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+Speaker = Literal["george", "jackson", "lucas", "nicolas", "theo", "yweweler"]
+SPEAKERS: tuple[Speaker, ...] = get_args(Speaker)
 DETAILS = ("all_right", "streamed_otherwise")  # strings without an error, and with another text block by block
 KINDS = ("substitutions", "deletions", "insertions")
 STRINGS = 100  # of each training speaker; they say which words there are, and training makes up its own
@@ -30,8 +31,8 @@ STRINGS = 100  # of each training speaker; they say which words there are, and t
 CHANGES = AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0)
 OPTIONS = {
     "units": "words", "bidirectional": False, "cell": "gru", "hidden_size": 96, "layers": 2, "filters": 0,
-    "subsampling": 3, "dropout": 0.2, "centring": "loudness", "memory": 3.0, "mean_prior": 10.0, "batch_size": 16,
-    "learning_rate": 8e-3, "without_noise": 1.0, "in_rooms": 0.0,
+    "subsampling": 3, "dropout": 0.1, "centring": "loudness", "memory": 3.0, "mean_prior": 10.0, "batch_size": 16,
+    "learning_rate": 8e-3, "without_noise": 1.0, "in_rooms": 0.0, "more_share": 0.5,
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ class Config:
 
     source: Path  # folder of the corpus
     out: Path  # folder of the stores and runs; the same one goes on with a study
-    speakers: tuple[str, ...] = SPEAKERS  # to leave out
+    speakers: tuple[Speaker, ...] = SPEAKERS  # to leave out
     epochs: int = 30
     seed: int = 1
     more_stores: tuple[Path, ...] = ()  # further words for training, such as those of synthetic voices
@@ -57,7 +58,7 @@ def main(config: Config) -> None:
     print("\n".join(lines(table)))
 
 
-def row_of(config: Config, speaker: str) -> dict[str, Any]:
+def row_of(config: Config, speaker: Speaker) -> dict[str, Any]:
     """The errors of the run without one speaker."""
     results = tested(config, speaker)
     details, errors = results["test_details"], results["test_details"]["errors"]["word"]
@@ -66,7 +67,7 @@ def row_of(config: Config, speaker: str) -> dict[str, Any]:
     return row | {"strings": int(results["test"]["count"])} | {name: details[name] for name in DETAILS}
 
 
-def prepared(config: Config, speaker: str, strings: int) -> Path:
+def prepared(config: Config, speaker: Speaker, strings: int) -> Path:
     """The store of strings, or of single digits, with the speaker as its test and the next one as its validation."""
     out = config.out / f"{'strings' if strings else 'digits'}_{speaker}"
     if not out.is_dir():
@@ -77,7 +78,7 @@ def prepared(config: Config, speaker: str, strings: int) -> Path:
     return out
 
 
-def trained(config: Config, speaker: str) -> Path:
+def trained(config: Config, speaker: Speaker) -> Path:
     """The run of one training, which goes on where it was interrupted."""
     folder = config.out / f"{speaker}_{config.seed}"
     if not (folder / "results.json").is_file():
@@ -91,7 +92,7 @@ def trained(config: Config, speaker: str) -> Path:
     return folder
 
 
-def tested(config: Config, speaker: str) -> dict[str, Any]:
+def tested(config: Config, speaker: Speaker) -> dict[str, Any]:
     """The results of one run, whose test is read once."""
     folder = trained(config, speaker)
     if read_results(folder)["test"] is None:
@@ -105,10 +106,10 @@ def lines(table: dict[str, Any]) -> list[str]:
     names = ("errors", "interval", "replaced", "missed", "added", "strings wrong")
     rows = [f"{'left out':<10}" + "".join(f"{name:>15}" for name in names)]
     for name, row in table["speakers"].items():
-        low, high = row["interval"]
-        wrong = 1 - row["all_right"] / row["strings"]
-        values = f"{100 * row['rate']:.1f} %", f"{100 * low:.1f} .. {100 * high:.1f}", *(row[kind] for kind in KINDS)
-        rows.append(f"{name:<10}" + "".join(f"{value:>15}" for value in (*values, f"{100 * wrong:.1f} %")))
+        wrong, interval = 1 - row["all_right"] / row["strings"], row["interval"]
+        between = f"{100 * interval[0]:.1f} .. {100 * interval[1]:.1f}" if interval else ""
+        values = f"{100 * row['rate']:.1f} %", between, *(row[kind] for kind in KINDS), f"{100 * wrong:.1f} %"
+        rows.append(f"{name:<10}" + "".join(f"{value:>15}" for value in values))
     otherwise = sum(row["streamed_otherwise"] for row in table["speakers"].values())
     means = f"mean {100 * table['mean']:.1f} %, worst {100 * table['worst']:.1f} %"
     return [*rows, f"{means}; streamed, {otherwise} strings have another text"]

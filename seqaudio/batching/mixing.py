@@ -321,7 +321,7 @@ class MixedStreams:
         """
         mels = self.settings.mels
         floor = MICROPHONE[0] / DECIBELS + self._reference - np.log(mels)
-        streams = [self.stream(0, number)[0] for number in range(STATISTICS_STREAMS)]
+        streams = [self.mixed(0, number).frames for number in range(STATISTICS_STREAMS)]
         frames = np.maximum(np.concatenate(streams), floor).astype(np.float64)
         found = frames.mean(axis=0), frames.std(axis=0), np.full(mels, floor)
         mean, std, lowest = (values.astype(np.float32) for values in found)
