@@ -27,12 +27,12 @@ DETAILS = ("all_right", "streamed_otherwise")  # strings without an error, and w
 KINDS = ("substitutions", "deletions", "insertions")
 STRINGS = 100  # of each training speaker; they say which words there are, and training makes up its own
 
-# chosen on the validation speakers; strings are nearly without noise, and so are those of training
-CHANGES = AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0)
+# chosen on validation speakers; strings without noise teach a voice faster, and others less
+CHANGES = AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0, lowest_snr=5.0, highest_snr=40.0)
 OPTIONS = {
     "units": "words", "bidirectional": False, "cell": "gru", "hidden_size": 96, "layers": 2, "filters": 0,
-    "subsampling": 3, "dropout": 0.1, "centring": "loudness", "memory": 3.0, "mean_prior": 10.0, "batch_size": 16,
-    "learning_rate": 8e-3, "without_noise": 1.0, "in_rooms": 0.0, "more_share": 0.5,
+    "subsampling": 3, "dropout": 0.2, "centring": "loudness", "memory": 3.0, "mean_prior": 10.0, "batch_size": 16,
+    "learning_rate": 8e-3,
 }  # fmt: skip
 
 
