@@ -24,8 +24,8 @@ from seqaudio.augmentation.spectra import (
 )
 from seqaudio.batching import Clips, labelled_clips
 from seqaudio.batching.clips import JoinedClips
-from seqaudio.batching.mixing import LEVELS, MICROPHONE, OVERLAP, Sounds, for_streams
-from seqaudio.batching.streams import UNTOLD, StreamOptions, Streams, word_seconds
+from seqaudio.batching.mixing import LEVELS, MICROPHONE, OVERLAP, Sounds
+from seqaudio.batching.streams import UNTOLD, StreamOptions, Streams, for_streams, word_seconds
 from seqaudio.errors import OptionError
 from seqaudio.features import FeatureSettings
 from seqaudio.features.extraction import extract_frames

@@ -18,9 +18,8 @@ import torch
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import PaddedBatches, labelled_clips
 from seqaudio.batching.clips import check_frames, clip_seconds, joined_clips
-from seqaudio.batching.mixing import for_streams
 from seqaudio.batching.sounds import read_sounds
-from seqaudio.batching.streams import StreamOptions, Streams, word_seconds
+from seqaudio.batching.streams import StreamOptions, Streams, for_streams, word_seconds
 from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.decoding.spotting import Spotting, keep_spotting

@@ -46,7 +46,7 @@ class SentenceAugmentation(AugmentationOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(StoreOptions, RecogniserOptions, TextOptions, TextStreamOptions, TrainingOptions):
+class Config(StoreOptions, RecogniserOptions, TextStreamOptions, TextOptions, TrainingOptions):
     """Options of the training."""
 
     store: Path  # features or samples with texts, as `seqaudio prepare an4` makes them

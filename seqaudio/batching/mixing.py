@@ -74,15 +74,6 @@ class MixingOptions:
     more_share: float = 0.5  # share of the words that are taken from --more-stores
 
 
-def for_streams(settings: FeatureSettings) -> bool:
-    """Whether features can be mixed, so that streams can be made of clips."""
-    try:
-        check_energies(settings)
-    except OptionError:
-        return False
-    return True
-
-
 class Sounds(NamedTuple):
     """Sounds besides the words of the store, each as energies [T, M]."""
 

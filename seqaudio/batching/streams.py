@@ -22,10 +22,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from seqaudio.augmentation.spectra import active_frames
+from seqaudio.augmentation.spectra import active_frames, check_energies
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.clips import JoinedClips
 from seqaudio.batching.mixing import MixedStreams, MixingOptions, Word
+from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
@@ -54,6 +55,15 @@ class StreamOptions(MixingOptions):
         """The labels of a model for streams: `silence` is always among them, `unknown` where there is other speech."""
         added = {SILENCE, UNKNOWN} if self.speech_folders else {SILENCE}
         return Vocabulary.from_labels({*names, *added})
+
+
+def for_streams(settings: FeatureSettings) -> bool:
+    """Whether features can be mixed, so that streams can be made of clips."""
+    try:
+        check_energies(settings)
+    except OptionError:
+        return False
+    return True
 
 
 class Streams(MixedStreams):
