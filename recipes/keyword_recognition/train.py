@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 
@@ -36,8 +36,7 @@ from seqaudio.store import Store
 class Config(StoreOptions, KeywordModelOptions, StreamOptions, TrainingOptions):
     """Options of the training."""
 
-    USUAL_EPOCHS: ClassVar[int] = 24
-    LEAST_UPDATES: ClassVar[int] = 450
+    USUAL_EPOCHS, LEAST_UPDATES = 24, 450
 
     store: Path  # features or samples with labels, as `seqaudio prepare audio_folder` makes them
     examples: Literal["auto", "streams", "clips"] = "auto"  # auto: streams if the features are log-mel energies
@@ -65,8 +64,6 @@ def main(config: Config) -> None:
     clips, valid_clips = labelled_clips(store, training, labels), labelled_clips(store, valid, labels)
 
     torch.manual_seed(config.seed)
-    source: Streams | PaddedBatches
-    model: SpotterModel | KeywordModel
     if streams:
         # a target after each frame, so streams may be cut: --bptt truncated carries the state through long ones
         joined = joined_clips(store, clips, config.more_stores, labels)
