@@ -43,7 +43,7 @@ class Config:
     source: Path  # folder of the corpus
     out: Path  # folder of the stores and runs; the same one goes on with a study
     speakers: tuple[Speaker, ...] = SPEAKERS  # to leave out
-    epochs: int = 30
+    epochs: int = 60
     seed: int = 1
     more_stores: tuple[Path, ...] = ()  # further words for training, such as those of synthetic voices
 
