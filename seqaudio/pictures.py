@@ -65,7 +65,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 class LocalisedFormatter(Formatter):
-    """Labels of ticks, as another formatter writes them, with the numbers of a language."""
+    """Tick labels as another formatter writes them, with the numbers of a language."""
 
     def __init__(self, formatter: Formatter, language: str) -> None:
         self.formatter, self.language = formatter, language

@@ -20,9 +20,9 @@ from typing import ClassVar, Literal
 from seqaudio.vocabulary import SPECIAL_TOKENS, UNKNOWN_WORD
 
 LINE_END = "\n"  # a unit of every text
-BEFORE = "#¿¡"  # marks behind which is no space, besides those of Unicode's opening categories and currencies
-AFTER = ".,;:!?%…"  # marks before which is no space, besides those of its closing categories
-QUOTES = "\"'"  # by turns one that opens and one that closes, anew in each paragraph
+BEFORE = "#¿¡"  # marks with no space after them, besides those of Unicode's opening categories and currencies
+AFTER = ".,;:!?%…"  # marks with no space before them, besides those of its closing categories
+QUOTES = "\"'"  # open and close by turns; each paragraph begins with one that opens
 APOSTROPHES = "'\u2019"  # part of a word where letters are on both sides
 JOINERS = "\u200c\u200d"  # within words of Persian and of Indian languages
 GLUED = re.compile(r"@(.+)@")  # a mark between two words, without spaces
@@ -66,13 +66,13 @@ class CharacterUnit(TextUnit):
 class WordUnit(TextUnit):
     """Words, punctuation marks and line ends.
 
-    A word has letters, digits and combining marks, and apostrophes between them (don't). Every other character that is
-    no space is a mark, a run of one (--, ...) is a single mark. One that stands between two words without spaces is
+    A word has letters, digits and combining marks, and apostrophes between them (don't). Every other character but
+    white space is a mark; a run of the same one (--, ...) is a single mark. A mark between two words without spaces is
     written within @, as in WikiText: well-known is `well @-@ known`, and 3.5 is `3 @.@ 5`.
 
-    `join` puts a space between units, but not around marks within @, behind opening marks and before closing ones.
-    Quotes that are alike on both sides open and close by turns. So of a text it loses how many spaces there were, and
-    those that are unusual; its units stay the same.
+    `join` puts a space between units, but not around marks within @, after opening marks and before closing ones.
+    Quotes that are alike on both sides open and close by turns. So the number of spaces in a row is lost, and unusual
+    spaces are; the units of the text stay the same.
 
     Args:
         tokenised: white space separates units, and nothing else does.
@@ -111,7 +111,7 @@ class UnitSettings:
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    """Matches `<unk>`, a word, or a run of one mark, which is in group 1 where it stands between two words."""
+    """Matches `<unk>`, a word, or a run of the same mark, which is in group 1 where it stands between two words."""
     # combining marks beyond the basic plane would make every search ten times as long
     combining = "".join(chr(code) for code in range(0x10000) if unicodedata.category(chr(code))[0] == "M")
     letter = f"(?:[^\\W_]|[{combining}{JOINERS}])"
@@ -155,7 +155,7 @@ def _written(units: Iterable[str]) -> Iterator[str]:
 
 
 def _sides(first: str, opened: set[str]) -> tuple[bool, bool]:
-    """Whether no space stands behind a unit, and whether none stands before it, by its first character."""
+    """Whether no space follows a unit, and whether none precedes it, by its first character."""
     if first in QUOTES:
         return first not in opened, first in opened
     category = unicodedata.category(first)

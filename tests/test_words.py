@@ -313,7 +313,7 @@ def test_rare_words_that_a_store_has_lost_do_not_stand_beside_a_recogniser(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ngram, "_spelling", lambda run: object())
-    with pytest.raises(OptionError, match=r"--like an4: .* has no rare words any more; give its text instead"):
+    with pytest.raises(OptionError, match=r"--like an4: .* has <unk> for rare words; give its text instead"):
         ngram.main(ngram.Config(store, tmp_path / "lm.arpa", like=Path("an4")))
 
 

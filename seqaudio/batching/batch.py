@@ -21,7 +21,7 @@ class Batch:
     target_lengths: Tensor | None = None  # [B] int64 on the CPU
     resets: Tensor | None = None  # [T, B] bool: the state is reset before step t
     weights: Tensor | None = None  # [T, B] float
-    alignment: Tensor | None = None  # [T, B] int64: the unit that was just said in step t, where that is known; else 0
+    alignment: Tensor | None = None  # [T, B] int64: the unit that ended just before step t, where that is known; else 0
     conditions: Tensor | None = None  # [T, B, C] int64: the value of each condition of the sequence; 0 is unknown
     ids: tuple[str, ...] = ()  # of the rows
 

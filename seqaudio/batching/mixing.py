@@ -2,8 +2,8 @@
 
 Clips of a store are placed anywhere in a longer sound, changed by `augmentation/frames.py`, put into rooms and mixed
 with noise as log-mel energies (`augmentation/spectra.py`). Clips of the class `silence` are noise under words, and
-sound between them. A stream depends on (seed, epoch, number) alone. What its targets are, a subclass says: a label a
-frame (`streams.py`), or a text (`text_streams.py`).
+sound between them. A stream depends on (seed, epoch, number) alone. Subclasses add its targets: a label a frame
+(`streams.py`), or a text (`text_streams.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from seqaudio.units import Decibels, Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
 
 OVERLAP: Seconds = 0.1  # of the next word that the target frames of a word may cover
-LEAST_TARGETS = 4  # frames of a word
+LEAST_TARGETS = 4  # target frames of a word, even where they cover more of the next
 LONG_PAUSES = 0.1  # share of the pauses
 LONGEST_PAUSE: Seconds = 8.0
 BETWEEN: tuple[Decibels, Decibels] = (-8.0, 4.0)  # level of a word beside the others of its stream
@@ -47,9 +47,9 @@ LEVELS: tuple[Decibels, Decibels] = (-45.0, -8.0)  # dBFS of the loudest frames 
 NO_SPEECH = 0.15  # share of the sounds that are clips of the class silence, if the store has any
 STOPS = 0.5  # share of the words at which a gated noise stops
 STATISTICS_STREAMS = 256  # from which the mean and deviation of frames are taken
-MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone,
-BELOW_LOUDEST: Decibels = 6.0  # of the mean energy of a word, to which ratios refer
-RANGE: Decibels = 35.0  # which is at least this far below the loudest frames
+MICROPHONE: tuple[Decibels, Decibels] = (-80.0, -45.0)  # dBFS of the noise of a microphone
+RANGE: Decibels = 35.0  # from the loudest frames down to that noise, at least
+BELOW_LOUDEST: Decibels = 6.0  # from a word's loudest frames to its mean energy, to which signal-to-noise ratios refer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +95,9 @@ class Mixed(NamedTuple):
 
     frames: np.ndarray  # [T, M] float32
     words: list[Word]  # in order
-    background: np.ndarray  # [T] int64: the label of what is no word, other speech or silence
-    first: int  # frame at which the sound begins,
-    end: int  # and at which it ends (exclusive); before and behind it there is digital silence
+    background: np.ndarray  # [T] int64: label of each frame outside words: that of other speech or of silence
+    first: int  # frame at which the sound begins
+    end: int  # frame at which it ends (exclusive); before and after it there is digital silence
     talk: bool  # whether other speech lies under the words
 
 
@@ -114,7 +114,7 @@ class MixedStreams:
         OptionError: features that cannot be mixed, or labels without `silence`.
     """
 
-    cut_words = 0.5  # share of the words across the end of a stream that are placed and cut: few begin within a word
+    cut_words = 0.5  # share of the words across the end of a stream that are placed, and cut there
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class MixedStreams:
         return Mixed(self._recorded(power, noise, first, end, draw), words, background, first, end, talk)
 
     def spans(self, words: list[Word]) -> list[tuple[int, int]]:
-        """First frame and end (exclusive) of the frames behind each word in which it counts as just heard."""
+        """First frame and end (exclusive) of the frames after each word in which it counts as just heard."""
         hold, overlap = (round(time / self.settings.frame_shift) for time in (self.options.hold, OVERLAP))
         found = []
         for number, word in enumerate(words):
@@ -212,7 +212,7 @@ class MixedStreams:
         return result
 
     def _sounds(self, epoch: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[Word]]:
-        """Energies [T, M] of words and other speech, targets [T] of what is not a word, and the words."""
+        """Energies [T, M] of words and other speech, labels [T] of what is not a word, and the words."""
         options = self.options
         power = np.zeros((self.frames, self.settings.mels), dtype=np.float32)
         background = np.full(self.frames, self.silence, dtype=np.int64)

@@ -39,7 +39,7 @@ class TextStreamOptions(MixingOptions):
 class TextStreams(MixedStreams):
     """A source of batches of made-up streams with their texts.
 
-    The unit of a word is the alignment of the frames just behind it: the steps in which the net may write it.
+    The alignment has the unit of a word in the frames just after the word, where the net may write it.
 
     Args:
         units: [C] int64, the unit of each label; 0 where it has none, as `silence` and `unknown`.
@@ -48,7 +48,7 @@ class TextStreams(MixedStreams):
     """
 
     continues = False
-    cut_words = 0.0  # a word that is not heard to its end is no word of the text
+    cut_words = 0.0  # a word that is cut off would not be in the text
 
     def __init__(self, *given: Any, units: np.ndarray, **more: Any) -> None:
         super().__init__(*given, **more)

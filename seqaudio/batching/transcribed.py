@@ -21,7 +21,7 @@ from seqaudio.store import Store
 from seqaudio.terminal import few
 from seqaudio.transcripts import NAMED, Case, Spelling, TextSettings, Units, read_lexicon
 
-MOSTLY = 0.5  # share of texts with an unknown character from which on the recogniser writes otherwise than the store
+MOSTLY = 0.5  # where more of the texts have unknown units, they are taken to be in another case or spelling
 UNKNOWN = -1  # the id of a unit that the recogniser does not have
 
 

@@ -24,8 +24,8 @@ class TrainerSettings:
 
     GROUP: ClassVar[str] = "training"  # in --help
 
-    USUAL_EPOCHS: ClassVar[int] = 1  # where none are given
-    LEAST_UPDATES: ClassVar[int] = 0  # and then so many more epochs that they make as many updates
+    USUAL_EPOCHS: ClassVar[int] = 1  # where --epochs is not given
+    LEAST_UPDATES: ClassVar[int] = 0  # then there are more epochs, until they make this many updates
 
     epochs: int | None  # passes over the training split
     learning_rate: float = 1e-3  # of Adam, at the peak of the schedule

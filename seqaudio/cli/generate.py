@@ -253,9 +253,9 @@ def texts(run: RunFolder, config: Config) -> Iterator[str]:
         raise OptionError(
             f"--prompt of {len(primer):,} {noun} leaves no room within --max-events {config.max_events:,}; raise it"
         )
-    if strangers := tokens.strangers(prompt):
-        unseen = few(map(repr, strangers), NAMED)
-        print(f"note: --prompt: the model has never seen {unseen}, and reads <unk>", file=sys.stderr)
+    if unseen := tokens.unseen(prompt):
+        named = few(map(repr, unseen), NAMED)
+        print(f"note: --prompt: the model has never seen {named}, and reads <unk>", file=sys.stderr)
     sampler = narrowed(run.model(), len(tokens.tokens)).sampler()
     for seeds in batches([seed for seed, _ in pieces(config)]):
         streams = [stream(config, primer, seed)[0] for seed in seeds]

@@ -97,7 +97,7 @@ def _registry(config: Any) -> ConstructorRegistry:
 
 
 def _with_bounds(config: type, field: StructFieldSpec) -> StructFieldSpec:
-    """The field with its bounds at the end of its help text; one that is not a number as it is."""
+    """The field with its bounds at the end of its help text; a field that is not a number stays as it is."""
     bounds = bounds_of(config, field.name)
     if bounds is None or not _of_numbers(field.type):
         return field

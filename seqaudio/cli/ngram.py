@@ -4,11 +4,11 @@ Example: seqaudio ngram transcripts.txt --words --out words.arpa
          seqaudio ngram stores/an4 --out characters.arpa
          seqaudio ngram stores/an4 --like runs/an4 --words --out words.arpa
 
-Each line of a text is an utterance; of a store, each recording's text, or each line of its texts. Of a store of words
-these words are counted, <unk> among them. Lines that are held out choose the discounts and the order: those of the
-store's valid split or of --valid, otherwise every tenth line, which is counted too in the end. With --like the lines
-are written as the recogniser of a run writes them, so that the model fits beside it: `seqaudio transcribe RUN FILE
---beam 50 --lm words.arpa`.
+An utterance is a line of a text; in a store, the text of a recording, or a line of its texts. From a store of words its
+words are counted, with <unk> among them. Held-out lines choose the discounts and the order: those of the store's valid
+split or of --valid, otherwise every tenth line, which is counted too in the end. With --like the lines are written as
+the recogniser of a run writes them, so that the model fits beside it: `seqaudio transcribe RUN FILE --beam 50 --lm
+words.arpa`.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def main(config: Config) -> None:
 
     if holds_words(config.source):
         if spelling is not None:
-            raise OptionError(
-                f"--like {config.like}: {config.source} has no rare words any more; give its text instead"
-            )
+            raise OptionError(f"--like {config.like}: {config.source} has <unk> for rare words; give its text instead")
         config = replace(config, words=True)
     train, valid, held_out = read_lines(config, spelling)
     if spelling is not None:
@@ -147,7 +145,7 @@ def holds_words(source: Path) -> bool:
 
 
 def text_of(store: Store, split: str) -> str:
-    """The texts of a split, a line each, words with spaces between them. Raises StoreError for a store of others."""
+    """The texts of a split, a line each, words separated by spaces. Raises StoreError for a store without texts."""
     store.require(("text", "features", "audio"), "an n-gram model of its texts")
     if store.kind == "text":
         names, settings = store.names.names, store.setting("text", UnitSettings)

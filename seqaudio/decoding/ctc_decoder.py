@@ -24,7 +24,7 @@ from seqaudio.transcripts import Spelling
 
 DECODING_FILE = "decoding.json"  # of a run
 
-FAR_ALPHA, FAR_BETA = 10.0, 20.0  # weights above these are hardly meant
+FAR_ALPHA, FAR_BETA = 10.0, 20.0  # larger weights outweigh the sound, so a note is printed
 
 Weight = Annotated[float, Range(0, 1000)]
 Bonus = Annotated[float, Range(-1000, 1000)]

@@ -41,7 +41,7 @@ def collapse(path: npt.NDArray[np.int64], first: int = 0) -> list[Placed]:
 
 
 def with_probabilities(log_probabilities: npt.NDArray[np.floating], units: Iterable[Placed]) -> list[Placed]:
-    """Units with what log-probabilities [J, V] give them at their likeliest steps."""
+    """Units with their log-probabilities, each at its likeliest step. log_probabilities: [J, V]."""
     return [
         placed._replace(log_probability=float(log_probabilities[placed.first : placed.last, placed.unit].max()))
         for placed in units

@@ -15,7 +15,7 @@ from seqaudio.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNKNOWN_WORD, Voc
 
 
 def unit_of(run: RunFolder) -> TextUnit:
-    """The unit of a run's texts. Raises RunError for settings that say none."""
+    """The unit of a run's texts. Raises RunError for settings that are damaged."""
     settings: UnitSettings | None = run.input_setting("text", UnitSettings | None)
     return (settings or UnitSettings()).built
 
@@ -51,7 +51,7 @@ class TextGrammar(Grammar):
 
 
 class TextTokens:
-    """The units of a vocabulary, as `sample` takes them; the first names are those that the unit reserves."""
+    """The units of a vocabulary, as `sample` takes them; the names that the unit reserves are first."""
 
     name = "text"
 
@@ -72,19 +72,19 @@ class TextTokens:
         """The units of a text."""
         return self.unit.split(cleaned(text))
 
-    def strangers(self, text: str) -> list[str]:
+    def unseen(self, text: str) -> list[str]:
         """The units of a text that the model has never seen, each once."""
         return sorted(set(self.split(text)) - set(self.vocabulary.names))
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, those of words that the model has never seen being that of `<unk>`.
+        """Ids of a text; words that the model has never seen have the id of `<unk>`.
 
-        Raises VocabularyError for such characters; all of them are named.
+        Raises VocabularyError for characters that it has never seen; all of them are named.
         """
-        strangers = self.strangers(text)
-        if strangers and self.unknown is None:
+        unseen = self.unseen(text)
+        if unseen and self.unknown is None:
             raise VocabularyError(
-                f"{', '.join(map(repr, strangers))} not among the {len(self.vocabulary) - len(SPECIAL_TOKENS):,} "
+                f"{', '.join(map(repr, unseen))} not among the {len(self.vocabulary) - len(SPECIAL_TOKENS):,} "
                 f"{self.unit.name}s that the model knows; leave out what it has never seen"
             )
         ids: list[int] = self.vocabulary.encode(self.split(text), UNKNOWN_WORD).tolist()
@@ -93,7 +93,7 @@ class TextTokens:
     def decode(self, ids: Iterable[int], prompt: str = "") -> str:
         """The text of ids, in normal form C. Raises ValueError for PAD, BOS, EOS and ids outside the vocabulary.
 
-        prompt: the text that the first ids encode, with the words that became `<unk>`.
+        prompt: the text that the first ids encode; its words stay, also those that became `<unk>`.
         """
         units = self.split(prompt)
         for token in [*ids][len(units) :]:

@@ -9,16 +9,16 @@ from seqaudio.evaluation.ngram import ngram_baselines
 from seqaudio.store import Store
 from seqaudio.text_units import TextUnit, UnitSettings
 
-MAX_NATS = 700.0  # whose perplexity is still a number
+MAX_NATS = 700.0  # above it the perplexity would overflow
 
 
 class TextScores:
-    """Names the scores of models of a store's texts by the unit of these: `nats_per_character` or `nats_per_word`.
+    """Names the scores of models of a store's texts by their unit: `nats_per_character` or `nats_per_word`.
 
         perplexity = exp(nats_per_word)
 
-    An end of a text is a unit, too, as in the batches that models are trained on. There are no nats a character of
-    words: what is spelled behind `<unk>` has no probability.
+    The end of a text is a unit too, as in the batches that models are trained on. Words have no nats a character, since
+    the spelling of an `<unk>` has no probability.
 
     Raises StoreError for a store without a unit of texts.
     """

@@ -22,7 +22,7 @@ TorchCell = ElmanCell | ElmanReLUCell | LSTMCell | ProjectedLSTMCell | GRUCell
 
 CELLS_OF_TORCH = (ElmanCell, ElmanReLUCell, LSTMCell, ProjectedLSTMCell, GRUCell)
 SUFFIXES = ("", "_reverse")  # of the names of a direction's parameters
-# what else a module has beside a weight that is computed before each call, and the call that makes it a parameter again
+# suffix of a tensor from which a module computes a weight before each call: what makes the weight a parameter again
 REMOVERS = {
     "_g": "torch.nn.utils.remove_weight_norm",
     "_u": "torch.nn.utils.remove_spectral_norm",
@@ -87,7 +87,7 @@ def to_torch(stack: Stack) -> TorchLayers:
 def check_weights(module: nn.Module) -> None:
     """Raise OptionError where a weight of a module, torch's or ours, is computed from other tensors, as by weight_norm.
 
-    What is copied from there, or shared with it, would be the result of the latest call rather than what is trained.
+    Such a weight, copied or shared, would be the result of the latest call rather than what is trained.
     """
     if parametrize.is_parametrized(module):
         names = list(module.parametrizations)  # type: ignore[arg-type]  # a ModuleDict

@@ -14,7 +14,7 @@ from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
 from seqaudio.models.base import MODELS, Model
-from seqaudio.models.centring import loudness_weights, weighed_mean
+from seqaudio.models.centring import loudness_weights, weighted_mean
 from seqaudio.state import State
 
 BLANK_ID = 0
@@ -30,7 +30,7 @@ class RecogniserState(NamedTuple):
 
     layers: State
     past: Tensor  # [B, P, F] the centred frames before, which filters cover; P = 0 without filters
-    level: Tensor  # [B, F] decaying sum of the normalised frames, weighed
+    level: Tensor  # [B, F] decaying sum of the normalised frames, weighted
     frames: Tensor  # [B, 1] decaying sum of their weights, which are 1 unless loudness counts
     squares: Tensor  # [B, 1] decaying sum of the squares of their weights; where these are 1, it stays 0
 
@@ -47,7 +47,7 @@ class Recogniser(Model):
         h_j = stack(f_j, h_{j-1})
         y_j = softmax(V h_j + c)                                 id 0 is the blank
         loss = - ln sum over paths that collapse to the text of prod_j y_j[path_j]
-            - 0.3 sum_j ln y_j[u_j]                          over steps j behind a unit u_j, where the batch knows them
+            - 0.3 sum_j ln y_j[u_j]                          over steps j just after a unit u_j, if the batch has them
 
     A step is K frames; frames behind the last whole step of a recording are not used. The loss is in nats, its count
     the units of the texts, so the mean is nats a unit. A text that cannot be aligned, since it has more units, repeats
@@ -196,7 +196,7 @@ class Recogniser(Model):
                 decayed_sums(values, self.decay, last)
                 for values, last in zip((weights * normalised, weights, weights.square()), kept, strict=True)
             )
-            mean = weighed_mean(levels, frames, squares, self.mean_prior)
+            mean = weighted_mean(levels, frames, squares, self.mean_prior)
         else:
             levels = decayed_sums(normalised, self.decay, before.level)
             frames = decayed_counts(len(normalised), self.decay, before.frames).expand(-1, len(counts), 1)
@@ -242,7 +242,7 @@ class Recogniser(Model):
     def _aligned(self, log_probabilities: Tensor, alignment: Tensor) -> Tensor:
         """Summed nats of the steps whose unit is known, by the alignment [T, B] of their last frames.
 
-        Without it CTC writes blanks for hundreds of updates. The blank is not told, so that it is not preferred.
+        With CTC alone the net writes blanks for hundreds of updates. Blanks are no targets here, so none is preferred.
         """
         units = alignment[self.subsampling - 1 :: self.subsampling][: len(log_probabilities)]
         nats = log_probabilities.gather(2, units[..., None])[..., 0]

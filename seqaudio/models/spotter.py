@@ -14,7 +14,7 @@ from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
 from seqaudio.models.base import MODELS, Model
-from seqaudio.models.centring import loudness_weights, weighed_mean
+from seqaudio.models.centring import loudness_weights, weighted_mean
 from seqaudio.state import State
 
 KERNEL = 5  # frames, and features, that a filter of the convolution covers
@@ -160,7 +160,7 @@ class SpotterModel(Model):
             levels = decayed_sums(weights * normalised, self.memory_decay, before.level, resets)
             counts = decayed_sums(weights, self.memory_decay, before.frames, resets)
             squares = decayed_sums(weights.square(), self.memory_decay, before.squares, resets)
-            centred = normalised - weighed_mean(levels, counts, squares, self.mean_prior)
+            centred = normalised - weighted_mean(levels, counts, squares, self.mean_prior)
             centred = centred if valid is None else torch.where(valid, centred, 0)
             level, frames = _at(levels, last, before.level), _at(counts, last, before.frames)
             squares = _at(squares, last, before.squares)
@@ -180,7 +180,7 @@ class SpotterModel(Model):
             level = self.memory_decay * level + weights * centred
             frames = self.memory_decay * frames + weights
             squares = self.memory_decay * squares + weights.square()
-            centred = centred - weighed_mean(level, frames, squares, self.mean_prior)
+            centred = centred - weighted_mean(level, frames, squares, self.mean_prior)
         seen = torch.cat([before.past, centred[:, None]], dim=1)
         heard = self._filtered(seen)[:, 0] if self.reads else centred
         hidden, layers = self.layers.step(heard, before.layers)

@@ -84,8 +84,8 @@ def training_vocabulary(
         min_count: of a unit in all training parts together.
         size: number of units at most, reserved names not counted.
     Raises:
-        SourceError: no text can be read, with the error of the first one, or no unit is as frequent as that.
-        VocabularyError: a text has units such as `<eos>`, which are names of another use.
+        SourceError: no text can be read, with the error of the first one, or no unit has `min_count`.
+        VocabularyError: a text has units such as `<eos>`, which are reserved names.
     """
     counts: Counter[str] = Counter()
     for text in _readable(paths):
