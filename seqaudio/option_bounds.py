@@ -69,6 +69,7 @@ BOUNDS: dict[str, Bounds] = {
     "check_every": Bounds(1, 1_000_000_000),
     "updates": Bounds(1, 1_000_000_000),
     "passes": Bounds(1, 1_000_000),
+    "drop_last": Bounds(0, 1_000_000),
     "thin": Bounds(1, 1_000_000_000),
     "shares": Bounds(1, 1_000_000),
     # truncated BPTT

@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from conftest import Command
+from seqaudio.batching import series_of
 from seqaudio.cli.scripts import load, preparations, recipes
 from seqaudio.errors import OptionError, RunError, StoreError
+from seqaudio.evaluation.forecasts.forecasts import predict
+from seqaudio.evaluation.forecasts.splits import forecast_source
 from seqaudio.models import ForecastModel
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
@@ -132,6 +135,31 @@ def test_counts_are_the_windows_of_the_protocol(gru: Path) -> None:
     known = ~np.isnan(test)
     windows = range(len(test) - 6 + 1)
     assert results(gru)["test"]["count"] == sum(int(known[t : t + 6].sum()) for t in windows)
+
+
+def test_a_loader_that_drops_its_last_batch_scores_the_first_windows(
+    gru: Path, sines: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunFolder(gru)
+    model = run.model()
+    assert isinstance(model, ForecastModel)
+    window, horizon = run.settings["window"], run.settings["horizon"]
+    every = predict(model, forecast_source(series_of(Store(sines), "valid"), window, horizon), horizon)
+    windows = len(every.values)
+    assert windows % 32
+    kept = windows // 32 * 32
+    errors = every.errors[:kept][~np.isnan(every.truth[:kept])]
+
+    evaluate.main(evaluate.Config(run=gru, drop_last=32, json=True, figures=False))
+    data = json.loads(capsys.readouterr().out)
+    assert data["metrics"]["mse"] == pytest.approx(every.metrics()["mse"])
+    assert data["metrics"]["mse_in_batches_of_32"] == pytest.approx(np.square(errors).mean())
+    assert data["metrics"]["mae_in_batches_of_32"] == pytest.approx(np.abs(errors).mean())
+    assert all("mse_in_batches_of_32" in found for found in data["baselines"].values())
+    evaluate.main(evaluate.Config(run=gru, drop_last=32, figures=False))
+    assert f"in whole batches of 32, the first {kept:,} of {windows:,} windows: mse " in capsys.readouterr().out
+    with pytest.raises(OptionError, match="not one batch is whole"):
+        evaluate.main(evaluate.Config(run=gru, drop_last=windows + 1))
 
 
 def test_a_run_forecasts_in_the_units_of_the_series_without_its_store(gru: Path, sines: Path) -> None:

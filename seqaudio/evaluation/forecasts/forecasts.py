@@ -42,6 +42,18 @@ class Forecasts:
             found |= {"mse_first": steps[0], "mse_last": steps[-1]}
         return found | {"count": len(errors)}
 
+    def whole_batches(self, size: int) -> Forecasts:
+        """The first forecasts, as many as fill whole batches: what a loader scores that drops the last, smaller one.
+
+        Published figures of ETTh1 are often such ones: Informer's loader reads batches of 32, 2,848 of 2,857 windows.
+        Raises OptionError where not one batch is filled.
+        """
+        kept = len(self.values) // size * size
+        if not kept:
+            raise OptionError(f"--drop-last {size} with {len(self.values):,} forecasts: not one batch is whole; "
+                              f"give {len(self.values)} at most, or leave --drop-last out")  # fmt: skip
+        return Forecasts(self.values[:kept], self.truth[:kept])
+
     def by_step(self) -> list[float]:
         """Mean squared error at each step ahead, [H]; NaN where no value is known."""
         return self._means((0, 2))
