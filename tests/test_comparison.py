@@ -16,6 +16,7 @@ from seqaudio.cli import compare
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.comparison import NO_DIFFERENCE, difference, smallest_step, student_t, verdict
 from seqaudio.evaluation.comparison_figure import MAX_GROUPS, comparison_figure, draw_comparison
+from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.run_groups import group_runs, read_run, run_folders
 
 STORE, OTHER_STORE = "a" * 64, "b" * 64
@@ -122,13 +123,16 @@ def make_run(
     name: str,
     *,
     seed: int = 1,
-    valid: float = 0.9,
+    valid: float | dict[str, float] = 0.9,
     test: dict[str, float] | None = None,
     recipe: str = "keyword_recognition",
     store: str = STORE,
     **settings: Any,
 ) -> Path:
-    """A finished run as a recipe leaves it, without weights. test: accuracy by the fingerprint of the store read."""
+    """A finished run as a recipe leaves it, without weights.
+
+    valid: the accuracy of 1,000 clips, or all metrics. test: accuracy by the fingerprint of the store read.
+    """
     run = folder / name
     run.mkdir(parents=True)
     chosen = {"store": f"stores/{name}", "cell": "gru", "hidden_size": None, "seed": seed} | settings
@@ -146,7 +150,7 @@ def make_run(
         "use": [],
         "parent": None,
     }
-    figures = {"accuracy": valid, "nats_per_clip": 1 - valid, "count": 1000}
+    figures = valid if isinstance(valid, dict) else {"accuracy": valid, "nats_per_clip": 1 - valid, "count": 1000}
     results = {"seed": seed, "valid": figures, "parameters": 5000, "wall_seconds": 12.0, "machine": "2 cores"}
     lines = [
         {"epoch": n, "step": 10 * n, "train_loss": 2 / n, "valid": figures | {"nats_per_clip": 1 / n}, "best": n < 3}
@@ -254,6 +258,39 @@ def test_the_table_holds_the_figures_and_a_verdict_a_pair(tmp_path: Path, capsys
     )
     assert sum(NO_DIFFERENCE in line for line in verdicts) == 1
     assert "each pair is tested by itself" in lines[-1]
+
+
+def test_equal_runs_have_no_spread_but_errors_with_an_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one_of_300 = {"accuracy": 299 / 300, "nats_per_clip": 0.1, "count": 300}
+    for seed in (1, 2, 3):
+        make_run(tmp_path, f"gru_{seed}", seed=seed, valid=one_of_300)
+    compare.main(compare.Config((tmp_path,)))
+    out = capsys.readouterr().out
+    assert "99.67 %" in out and "0.00 %" in out
+    heading, line = out.splitlines()[3:5]
+    assert heading == "errors on validation by seed, 95 % interval of one reading:"
+    assert line.split() == ["all", "runs", "1,", "1,", "1", "of", "300,", "98.14", "..", "99.94", "%"]
+    compare.main(compare.Config((tmp_path,), json=True))
+    errors = json.loads(capsys.readouterr().out)["groups"][0]["errors"]
+    assert errors["valid"] | {"interval": None} == {
+        "items": 300, "by_seed": {"1": 1, "2": 1, "3": 1}, "interval": None,
+    }  # fmt: skip
+    assert errors["valid"]["interval"] == pytest.approx(wilson(299 / 300, 300))
+    assert errors["test"] is None
+
+
+def test_symbols_of_one_sequence_are_counted_without_an_interval(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, "copy", valid={"accuracy": 0.995, "nats_per_symbol": 0.1, "count": 2000})
+    compare.main(compare.Config((tmp_path,)))
+    heading, line = capsys.readouterr().out.splitlines()[3:5]
+    assert heading == "errors on validation by seed:"
+    assert line.split()[2:] == ["10", "of", "2,000"]
+    compare.main(compare.Config((tmp_path,), metric="nats_per_symbol"))
+    assert "errors on" not in capsys.readouterr().out
 
 
 def test_test_figures_are_compared_where_all_runs_were_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

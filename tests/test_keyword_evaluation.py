@@ -86,6 +86,7 @@ def test_calibration_error_is_the_mean_gap_of_confidence_and_accuracy() -> None:
 def test_intervals_hold_the_shares_and_narrow_with_clips() -> None:
     scores = ClipScores.of(TRUTH, PROBABILITIES, ["no", "yes", "maybe", "never"])
     assert scores.accuracy == wilson(4 / 6, 6)
+    assert scores.summary(0.5)[0].startswith("  2 errors of 6 clips, 95 % interval")
     low, high = mean_interval([(0.9, 50), (0.7, 50)])
     assert 0.7 < low < 0.8 < high < 0.9
     lower, higher = mean_interval([(0.9, 5000), (0.7, 5000)])

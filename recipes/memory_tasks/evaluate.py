@@ -43,6 +43,8 @@ def main(config: Config) -> None:
         print_evaluation(config.run, config.split, metrics, {"constant guess": guess})
         return
     figures = ", ".join(f"{name} {metrics[name]:.5f} (constant guess {guess[name]:.4f})" for name in guess)
+    if "accuracy" in guess:
+        figures += f", {round((1 - metrics['accuracy']) * metrics['count']):,} errors of {metrics['count']:,} symbols"
     what = f"{task.name} over {task.length:,} steps, {sequences.sequences:,} sequences"
     print(f"{config.split} {figures}; {what}{lost_to(metrics, {'the constant guess': guess}, task.metric)}")
 

@@ -114,6 +114,8 @@ def described(groups: Sequence[RunGroup], metric: str, found: Sequence[Compariso
         cells = [*_cells(group, metric, "valid"), *_cells(group, metric, "test"), *_costs(group)]
         yield f"  {group.name:<{width}} {len(group.runs):>3}" + "".join(f" {cell:>11}" for cell in cells)
     for split, what in (("valid", "validation"), ("test", "test")):
+        yield from _errors(groups, metric, split, what, width)
+    for split, what in (("valid", "validation"), ("test", "test")):
         here = [comparison for comparison in found if comparison.split == split]
         if not here:
             continue
@@ -136,6 +138,24 @@ def _cells(group: RunGroup, metric: str, split: str) -> tuple[str, str]:
         return "not read", "-"
     spread = summary["sd"]
     return format_value(metric, summary["mean"]), "-" if spread is None else format_value(metric, spread)
+
+
+def _errors(groups: Sequence[RunGroup], metric: str, split: str, what: str, width: int) -> Iterator[str]:
+    """Lines with the items that each run missed, where the metric is a share of items."""
+    from seqaudio.evaluation.comparison import format_gap, format_value
+
+    found = {group.name: errors for group in groups if (errors := group.errors(metric, split)) is not None}
+    if not found:
+        return
+    intervals = ", 95 % interval of one reading" if any(errors.interval for errors in found.values()) else ""
+    yield f"errors on {what} by seed{intervals}:"
+    for name, errors in found.items():
+        missed = ", ".join(f"{count:,}" for count in errors.by_seed.values())
+        line = f"  {name:<{width}} {missed} of {errors.items:,}"
+        if errors.interval is not None:
+            low, high = errors.interval
+            line += f", {format_gap(metric, low)} .. {format_value(metric, high)}"
+        yield line
 
 
 def _costs(group: RunGroup) -> tuple[str, str, str]:
@@ -162,6 +182,7 @@ def as_json(groups: Sequence[RunGroup], metric: str, found: Sequence[Comparison]
                 "runs": [str(run.path) for run in group.runs],
                 "valid": group.summary(metric, "valid"),
                 "test": group.summary(metric, "test"),
+                "errors": {split: _errors_as_json(group, metric, split) for split in ("valid", "test")},
                 "test_reads": [run.test_reads for run in group.runs],
                 "parameters": [run.parameters for run in group.runs],
                 "seconds": [run.seconds for run in group.runs],
@@ -182,6 +203,11 @@ def as_json(groups: Sequence[RunGroup], metric: str, found: Sequence[Comparison]
             for comparison in found
         ],
     }
+
+
+def _errors_as_json(group: RunGroup, metric: str, split: str) -> dict[str, Any] | None:
+    errors = group.errors(metric, split)
+    return None if errors is None else errors._asdict()
 
 
 def draw(groups: Sequence[RunGroup], path: Path) -> None:

@@ -72,11 +72,14 @@ class ClipScores(NamedTuple):
         }
 
     def summary(self, balanced_accuracy: float) -> list[str]:
-        """Lines with the intervals, balanced accuracy and calibration."""
+        """Lines with the errors, the intervals, balanced accuracy and calibration."""
         low, high = self.accuracy
         lowest, highest = self.balanced_accuracy
+        clips = sum(part.answers for part in self.bins)
+        wrong = round(sum(part.answers * (1 - part.accuracy) for part in self.bins))
         return [
-            f"  95 % interval of the accuracy {100 * low:.2f} to {100 * high:.2f} %",
+            f"  {wrong:,} error{'s' * (wrong != 1)} of {clips:,} clips, 95 % interval of the accuracy "
+            f"{100 * low:.2f} to {100 * high:.2f} %",
             f"  balanced accuracy {100 * balanced_accuracy:.2f} %, {100 * lowest:.2f} to {100 * highest:.2f} %",
             f"  expected calibration error {self.calibration_error:.3f}",
         ]

@@ -132,6 +132,11 @@ def smallest_step(metric: str, count: int) -> float:
     return 1 / count if is_share(metric) and not metric.startswith("balanced") and count else 0.0
 
 
+def has_independent_items(metrics: Mapping[str, float]) -> bool:
+    """Whether the items of a run's accuracy are independent: clips are; symbols of one sequence and frames are not."""
+    return "nats_per_clip" in metrics
+
+
 def format_value(metric: str, value: float) -> str:
     """`98.67 %` for a share, else four digits."""
     return f"{100 * value:.2f} %" if is_share(metric) else f"{value:.4g}"

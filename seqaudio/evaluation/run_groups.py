@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqaudio.errors import OptionError, RunError
+from seqaudio.evaluation.comparison import has_independent_items, smallest_step
+from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.results import read_results
 from seqaudio.extensions import listed
 from seqaudio.json_files import Metrics, fitted, parse_json, read_text
@@ -39,6 +41,14 @@ class FinishedRun:
     machine: str
 
 
+class Errors(NamedTuple):
+    """The items that the runs of a group missed. A deviation over seeds says nothing where it is less than one item."""
+
+    items: int
+    by_seed: dict[int, int]
+    interval: tuple[float, float] | None  # of the share, 95 % (Wilson), of one reading; None for dependent items
+
+
 @dataclass(frozen=True)
 class RunGroup:
     """Runs that differ only in their seed."""
@@ -59,6 +69,18 @@ class RunGroup:
             return None
         spread = statistics.stdev(values.values()) if len(values) > 1 else None
         return {"mean": statistics.mean(values.values()), "sd": spread, "by_seed": values}
+
+    def errors(self, metric: str, split: str) -> Errors | None:
+        """The items that each run missed; None for a metric that is no share of items, or was not measured there."""
+        values, first = self.values(metric, split), self.runs[0]
+        figures = first.valid if split == "valid" else first.test
+        if values is None or figures is None or not smallest_step(metric, int(figures.get("count", 0))):
+            return None
+        count = int(figures["count"])
+        by_seed = {seed: round((1 - value) * count) for seed, value in values.items()}
+        independent = metric == "accuracy" and has_independent_items(figures)
+        interval = wilson(statistics.mean(values.values()), count) if independent else None
+        return Errors(count, by_seed, interval)
 
 
 def run_folders(paths: Iterable[Path]) -> list[Path]:
