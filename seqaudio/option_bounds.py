@@ -214,7 +214,10 @@ def bounds_of(config: type, name: str) -> Bounds | None:
 
 
 def check_bounds(config: Any) -> None:
-    """Raise OptionError for the first option, nested ones included, whose number or path is out of bounds."""
+    """Raise OptionError for the first option, nested ones included, whose number or path is out of bounds.
+
+    Options of several values that have some by default need at least one.
+    """
     for kind, name, value in _values(config):
         option = f"--{name.replace('_', '-')}"
         bounds = bounds_of(kind, name)
@@ -225,14 +228,16 @@ def check_bounds(config: Any) -> None:
                 raise OptionError(f"{option} {value} has a NUL character, expected the name of a file or folder")
         elif isinstance(value, (int, float)) and bounds is not None and not bounds.holds(value):
             raise OptionError(f"{option} {value}, expected {bounds}")
+        elif value == () and getattr(kind, name, None):
+            raise OptionError(f"{option} without a value, expected at least one; leave it out for the usual ones")
 
 
 def _values(config: Any) -> Iterator[tuple[type, str, object]]:
-    """The class, the name and the value of each option; of an option with several values, each of them."""
+    """The class, the name and the value of each option; of several values, each of them, or () of none."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if is_nested(field):
             yield from _values(value)
         else:
-            parts = value if isinstance(value, tuple) else (value,)
+            parts = value if isinstance(value, tuple) and value else (value,)
             yield from ((type(config), field.name, part) for part in parts)

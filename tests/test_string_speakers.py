@@ -36,6 +36,15 @@ def study(command: Command, corpus: Path, tmp_path_factory: pytest.TempPathFacto
     return out, done.stdout
 
 
+def test_no_speakers_are_refused(command: Command, corpus: Path, tmp_path: Path) -> None:
+    done = command(SCRIPT, "--source", corpus, "--out", tmp_path / "none", "--speakers")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: --speakers without a value, expected at least one; leave it out for the usual ones"
+    ]
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_voice_is_in_one_split_alone(study: tuple[Path, str]) -> None:
     for kind in ("strings", "digits"):
         store = Store(study[0] / f"{kind}_theo")

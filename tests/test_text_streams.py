@@ -104,5 +104,13 @@ def test_words_need_the_features_of_the_store(command: Command, words: Path, wor
         text_streams(Store(words), TextStreamOptions(words=other), SPELLING, AugmentationOptions(), 4, 1)
 
 
+def test_a_text_is_no_store_of_words(command: Command, words: Path, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("one two three\n" * 20, encoding="utf-8")
+    done = command("seqaudio", "prepare", "text_file", "--source", tmp_path / "book.txt", "--out", tmp_path / "text")
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(StoreError, match="kind 'text'"):
+        text_streams(Store(words), TextStreamOptions(words=tmp_path / "text"), SPELLING, AugmentationOptions(), 4, 1)
+
+
 def test_a_trial_uses_the_first_words_alone(words: Path) -> None:
     assert len(made(words, limit=12)) < len(made(words))

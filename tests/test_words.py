@@ -176,7 +176,7 @@ def test_the_store_says_its_unit_and_how_many_words_are_unknown(command: Command
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"units": "words", "min_count": 100_000}, ("no word occurs at least 100,000 times", "does", "--min-count")),
+        ({"units": "words", "min_count": 100_000}, ("no word occurs at least 100,000 times", "occurs", "--min-count")),
         ({"min_count": 3}, ("--min-count is for words", "--units words")),
         ({"vocabulary_size": 3}, ("--vocabulary-size is for words",)),
         ({"tokenised": True}, ("--tokenised is for words",)),
@@ -191,6 +191,13 @@ def test_what_leaves_no_words_is_one_line(options: dict[str, Any], words: tuple[
         assert word in str(refusal.value)
     assert "\n" not in str(refusal.value)
     assert not (book.parent / "refused").exists()
+
+
+def test_a_long_word_is_cut_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("a" * 10_000, encoding="utf-8")
+    with pytest.raises(SourceError, match="aaa\\.\\.\\., occurs once") as refusal:
+        training_vocabulary([tmp_path / "long.txt"], WORDS, Parts(0, 0), min_count=2)
+    assert len(str(refusal.value)) < 1_500
 
 
 def test_names_of_another_use_are_no_words(tmp_path: Path) -> None:

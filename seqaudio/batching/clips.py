@@ -123,7 +123,8 @@ def joined_clips(store: Store, clips: Clips, others: Sequence[Path], labels: Voc
 
 
 def check_features(other: Store, store: Store) -> None:
-    """Raise StoreError where a store has other features than the one that is trained on."""
+    """Raise StoreError for a store without sound, or with other features than the one that is trained on."""
+    other.require(("features", "audio"), "a set of labelled clips")
     if other.setting("features", dict) != store.setting("features", dict):
         raise StoreError(f"{other.path}: has other features than {store.path}; prepare it with the same --features")
 

@@ -101,7 +101,10 @@ def training_vocabulary(
     )
     if not kept:
         most = counts.most_common(1)
-        found = f"the most frequent, {most[0][0]!r}, does {most[0][1]:,} times" if most else f"it has no {unit.name}s"
+        found = f"it has no {unit.name}s"
+        if most:
+            often = "once" if most[0][1] == 1 else f"{most[0][1]:,} times"
+            found = f"the most frequent, {few([repr(most[0][0])], NAMED)}, occurs {often}"
         raise SourceError(
             f"no {unit.name} occurs at least {min_count:,} times in the training part: {found}; "
             f"give a lower --min-count or more text"
