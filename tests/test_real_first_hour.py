@@ -171,7 +171,7 @@ def test_info_evaluate_and_doctor_print_one_json_object(
     evaluation = printed("evaluate", word_run)
     assert evaluation["split"] == "valid"
     assert evaluation["metrics"]["count"] == store["splits"]["valid"]["rows"]
-    assert set(evaluation["baselines"]) == {"5-nearest-neighbours"}
+    assert set(evaluation["baselines"]) == {"5-nearest-neighbours", "5-nearest-neighbours, centred"}
     doctor = printed("doctor")
     assert doctor["works"] is True
     assert {"part", "status", "found"} == set(doctor["checks"][0])

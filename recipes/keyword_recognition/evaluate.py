@@ -21,7 +21,7 @@ from seqaudio.evaluation import noisy_clips, padded_clips, streamed
 from seqaudio.evaluation.clip_scores import ClipScores, reliability_figure
 from seqaudio.evaluation.figures import draw_confusion
 from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
-from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_accuracy
+from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_baselines
 from seqaudio.evaluation.ratios import parsed_ratios, ratio_name
 from seqaudio.evaluation.results import record_test
 from seqaudio.features.settings import FeatureSettings
@@ -80,8 +80,7 @@ def main(config: Config) -> None:
 
     baselines = {}
     if (known := store_of_baselines(folder, store)) is not None:
-        neighbours = neighbour_accuracy(labelled_clips(known, known["train"], labels), clips)
-        baselines["5-nearest-neighbours"] = {"accuracy": neighbours}
+        baselines = neighbour_baselines(labelled_clips(known, known["train"], labels), clips)
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
     confusion, reliability = folder.figure("confusion"), folder.figure("reliability")
     draw_confusion(guesses.truth, guesses.guess, labels.names, confusion, title)

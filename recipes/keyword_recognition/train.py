@@ -24,7 +24,7 @@ from seqaudio.bptt import StoreOptions, TrainingOptions, train
 from seqaudio.cli.options import run
 from seqaudio.decoding.spotting import Spotting, keep_spotting
 from seqaudio.evaluation.finishing import finish
-from seqaudio.evaluation.keywords import chosen_thresholds, clip_metrics, highest_probabilities, neighbour_accuracy
+from seqaudio.evaluation.keywords import chosen_thresholds, clip_metrics, highest_probabilities, neighbour_baselines
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import KeywordModel, KeywordModelOptions, SpotterModel
@@ -107,12 +107,11 @@ def main(config: Config) -> None:
         thresholds = chosen_thresholds(highest, valid_clips.labels, labels)
         seconds = word_seconds(joined, labels, settings)
         keep_spotting(trained.folder.path, Spotting(seconds=seconds, added=added, clip_thresholds=thresholds))
-    neighbours = neighbour_accuracy(clips, valid_clips)
     finish(
         trained,
         reached=f"accuracy {100 * trained.best['accuracy']:.2f} % of {trained.best['count']:,} clips",
         metric="accuracy",
-        baselines={"5-nearest-neighbours": {"accuracy": neighbours}},
+        baselines=neighbour_baselines(clips, valid_clips),
     )
 
 

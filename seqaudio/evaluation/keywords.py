@@ -28,6 +28,7 @@ Label = TypeVar("Label", str, int)
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5)  # clips have no hours of other sound, on which lower ones could be judged
 F1_SLACK = 0.002
 CLIPS = 256  # of a batch
+NEIGHBOURS = "5-nearest-neighbours"
 LEAST = 1e-7  # probability that counts in nats at least: a mean over clips is not ruined by one of them
 CHUNK = 512  # rows compared at a time, so that the distances of a large set fit into memory
 
@@ -237,6 +238,14 @@ def metrics_of(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]
         "balanced_accuracy": float(np.mean([hits[truth == label].mean() for label in np.unique(truth)])),
         "nats_per_clip": float(nats.mean()),
         "count": len(truth),
+    }
+
+
+def neighbour_baselines(training: Clips, clips: Clips) -> dict[str, dict[str, float]]:
+    """The accuracy of 5 nearest neighbours, as they are and centred: which is the stronger one differs by corpus."""
+    return {
+        f"{NEIGHBOURS}{', centred' if centred else ''}": {"accuracy": neighbour_accuracy(training, clips, centred)}
+        for centred in (False, True)
     }
 
 
