@@ -34,7 +34,7 @@ def cleaned(text: str) -> str:
 
 
 class TextUnit(ABC):
-    """What a text is cut into. Texts are in Unicode normal form C, with \\n at line ends."""
+    """Tokenisation of texts, which are in Unicode normal form C, with \\n at line ends."""
 
     name: ClassVar[Literal["character", "word"]]  # of one: in stores, messages, and metrics such as nats_per_word
     reserved: ClassVar[tuple[str, ...]] = SPECIAL_TOKENS  # first names of a vocabulary

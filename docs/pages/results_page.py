@@ -95,7 +95,7 @@ READINGS_HEAD = ("date", "test", "run", "metric", "value", "reads")
 
 @dataclass(frozen=True)
 class Reading:
-    """What a training got on a test, and how often it read that test."""
+    """The score of a run on a test set, and how often the run was evaluated on it."""
 
     date: str
     test: str  # name of the test items

@@ -78,7 +78,8 @@ def draw_window_study(study: Mapping[str, Any], path: Path, language: str = "en"
 def window_study_figure(study: Mapping[str, Any], words: Mapping[str, str]) -> Figure:
     """Error, weights and examples needed against the length of the window; the two recurrent nets are lines across.
 
-    Left of the delay the window is shaded: there a net sees nothing of its target, and no number of examples helps.
+    Left of the delay the window is shaded: there the inputs tell nothing about the target, however much there is to
+    train on.
     Crosses, and a line at their height, stand for nets that do not learn from all examples either.
 
     Args:
@@ -147,7 +148,7 @@ def _finish_numbers(axes: Axes) -> None:
 
 
 def _mark_failures(axes: Axes, study: Mapping[str, Any], words: Mapping[str, str]) -> None:
-    """Crosses at the top for windows that no number of examples brings to a low error, lines for recurrent nets."""
+    """Crosses at the top for windows whose error stays high on all training data, lines for such recurrent nets."""
     rows, top = study["windows"], axes.get_ylim()[1]
     for net, (ink, line) in RECURRENT.items():
         if study[net]["examples"] is None:

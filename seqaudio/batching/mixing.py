@@ -54,7 +54,7 @@ BELOW_LOUDEST: Decibels = 6.0  # from a word's loudest frames to its mean energy
 
 @dataclass(frozen=True, kw_only=True)
 class MixingOptions:
-    """What made-up streams are mixed of."""
+    """Composition of made-up streams: words, pauses, other speech, noise, rooms."""
 
     GROUP: ClassVar[str] = "streams"
 
