@@ -84,7 +84,7 @@ class Panels:
     """The affine map W x + b of rows [B, K] to [B, M], W and b padded to a whole number of panels."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        from seqaudio.layers.kernels.compiled.single_steps import PANEL
+        from seqaudio.layers.kernels.compiled.panels import PANEL
 
         M, K = weight.shape
         self.width = -(-M // PANEL) * PANEL  # the width of sums
@@ -109,10 +109,10 @@ class Panels:
 
     def __call__(self, rows: Rows) -> Rows:
         """[B, width] of rows [B, K], in `room`."""
-        from seqaudio.layers.kernels.compiled import single_steps
+        from seqaudio.layers.kernels.compiled.panels import add_products
 
         sums = self.starting(len(rows))
-        single_steps.add_products(rows, self.weight, sums)
+        add_products(rows, self.weight, sums)
         return sums
 
 
