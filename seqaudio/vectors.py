@@ -4,6 +4,9 @@
     a + b, a - b, a * b             elementwise; a * b + c is a fused multiply-add where the processor has one
     spread(x)                       x eight times; spread_wide: sixteen times
     store(array, place, a)
+    strip(array), narrow(array)     zeros in the two widths of a matrix product: two of the processor's own vectors, 8 numbers
+    load_as(a, array, place)        a vector, or a number, in the type of a; spread_as(a, x): x repeated to that type
+    number(array, place)            array.flat[place]
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
@@ -20,11 +23,12 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 SIZE, WIDE = 8, 16
+STRIP_BYTES = 128 if binding.get_host_cpu_features().get("avx512f") else 64
 CONTRACT = ("contract",)
 
 _instruction: Callable[[Any], Any] = intrinsic  # annotated, since numba's own type for it is wrong
@@ -66,17 +70,20 @@ def _loading(size: int) -> Any:
     return load
 
 
+def _spread(builder: Any, kind: Any, size: int, value: Any) -> Any:
+    """A vector of a kind that repeats a value."""
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    same = ir.Constant(ir.VectorType(ir.IntType(32), size), [0] * size)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
+
+
 def _spreading(size: int) -> Any:
     @_instruction
     def spread(typing: Any, number: Any) -> Any:
         """A vector that repeats one number."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            kind = context.get_value_type(signature.return_type)
-            first = ir.Constant(ir.IntType(32), 0)
-            one = builder.insert_element(ir.Constant(kind, ir.Undefined), arguments[0], first)
-            same = ir.Constant(ir.VectorType(ir.IntType(32), size), [0] * size)
-            return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
+            return _spread(builder, context.get_value_type(signature.return_type), size, arguments[0])
 
         return Vector(number, size)(number), generate
 
@@ -128,6 +135,59 @@ def store_across(
     return types.none(array, types.intp, *(a,) * SIZE), generate
 
 
+def _zeros(size_of: Callable[[Any], int]) -> Any:
+    @_instruction
+    def zeros(typing: Any, array: Any) -> Any:
+        """A vector of zeros for an array's type."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return ir.Constant(context.get_value_type(signature.return_type), None)
+
+        return Vector(array.dtype, size_of(array.dtype))(array), generate
+
+    return zeros
+
+
+strip, narrow = _zeros(lambda kind: STRIP_BYTES * 8 // kind.bitwidth), _zeros(lambda kind: SIZE)
+
+
+@_instruction
+def load_as(typing: Any, like: Any, array: Any, place: Any) -> Any:
+    """Read a vector or a number, as `like` is one, from an array at a place."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointers = signature.args[1:]
+        data = context.make_array(pointers[0])(context, builder, arguments[1]).data
+        place = builder.gep(data, [arguments[2]])
+        pointer = builder.bitcast(place, context.get_value_type(like).as_pointer())
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return like(like, array, types.intp), generate
+
+
+@_instruction
+def spread_as(typing: Any, like: Any, value: Any) -> Any:
+    """A vector that repeats a number, or the number itself, as `like` is one."""
+    number = like.dtype if isinstance(like, Vector) else like
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        one = context.cast(builder, arguments[1], signature.args[1], number)
+        return _spread(builder, context.get_value_type(like), like.size, one) if isinstance(like, Vector) else one
+
+    return like(like, value), generate
+
+
+@_instruction
+def number(typing: Any, array: Any, place: Any) -> Any:
+    """The number at a place of an array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.load(builder.gep(data, [arguments[1]]), align=array.dtype.bitwidth // 8)
+
+    return array.dtype(array, types.intp), generate
+
+
 def _define(operation: Callable[..., Any], instruction: str) -> None:
     """Make a Python operator an elementwise LLVM instruction, for two vectors of one type."""
 
@@ -146,5 +206,13 @@ def _define(operation: Callable[..., Any], instruction: str) -> None:
 
 
 _define(operator.add, "fadd")
+_define(operator.iadd, "fadd")
 _define(operator.sub, "fsub")
 _define(operator.mul, "fmul")
+_define(operator.truediv, "fdiv")
+
+
+def bits_of(builder: Any, kind: Any, values: Any) -> tuple[Any, Any]:
+    """Values of a vector type as integers of as many bits, and the type of those."""
+    whole = ir.VectorType(ir.IntType(32 if kind.element == ir.FloatType() else 64), kind.count)
+    return builder.bitcast(values, whole), whole

@@ -18,7 +18,7 @@ from pairs import pairs_of
 from seqaudio import jit
 from seqaudio.cells import CELLS
 from seqaudio.layers import FUSED, Unrolled, build_layer
-from seqaudio.layers.kernels import choice, compiled_serves, loop
+from seqaudio.layers.kernels import choice, compiled_serves
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.state import flatten, map_state, tensors
 
@@ -63,6 +63,12 @@ def without_numba(monkeypatch):
 
 
 @pytest.fixture
+def products_by_torch(monkeypatch):
+    """No recurrence is small."""
+    monkeypatch.setattr(choice, "SMALL", 0)
+
+
+@pytest.fixture
 def steps_run(monkeypatch):
     """Counts calls into the steps of every room: `compiled.lstm.step` and so on."""
     counts = Counter()
@@ -77,9 +83,9 @@ def steps_run(monkeypatch):
     for room in ("compiled", "operations"):
         for name in set(STEPS.values()):
             module = importlib.import_module(f"seqaudio.layers.kernels.{room}.{name}")
-            parts = {part: work for part, work in dataclasses.asdict(module.STEPS).items() if work is not None}
+            parts = {part: work for part, work in dataclasses.asdict(module.STEPS).items() if callable(work)}
             wrapped = {part: counted(f"{room}.{name}.{part}", work) for part, work in parts.items()}
-            monkeypatch.setattr(module, "STEPS", loop.Steps(**wrapped))
+            monkeypatch.setattr(module, "STEPS", dataclasses.replace(module.STEPS, **wrapped))
     return counts
 
 
@@ -158,14 +164,14 @@ def test_compiled_steps_run_in_float64(steps_run, name, rows, situation):
     lengths, resets = (None if given is None else given[..., :rows] for given in situation)
     results(layer, torch.randn(T, rows, F).double(), None, lengths, resets)
     kernel = f"compiled.{STEPS[name]}"
-    if rows <= loop.FEW_ROWS:
+    if T * rows >= choice.FEW_FRAMES:
         assert steps_run == {f"{kernel}.sequence": 1, f"{kernel}.sequence_back": 1}
     else:
         assert steps_run == {f"{kernel}.step": T, f"{kernel}.step_back": T}
 
 
 @pytest.mark.parametrize("name", [name for name in STEPS if name != "lstm"])
-def test_compiled_steps_run_in_float32(steps_run, name):
+def test_compiled_steps_run_between_products_of_large_weights(steps_run, products_by_torch, name):
     results(make(name, torch.float32), torch.randn(T, B, F))
     assert steps_run.keys() == {f"compiled.{STEPS[name]}.step", f"compiled.{STEPS[name]}.step_back"}
 
@@ -178,7 +184,7 @@ def profiled(layer, *arguments):
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["plain", "ragged"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["f32", "bf16"])
-def test_lstm_is_one_call_of_torch_and_reaches_its_fast_library(steps_run, lengths, dtype):
+def test_large_lstm_is_one_call_of_torch_and_reaches_its_fast_library(steps_run, products_by_torch, lengths, dtype):
     calls = profiled(make("lstm", dtype), torch.randn(T, B, F, dtype=dtype), None, lengths)
     assert calls["aten::lstm"] == 1
     if torch.backends.mkldnn.is_available() and (
@@ -191,7 +197,7 @@ def test_lstm_is_one_call_of_torch_and_reaches_its_fast_library(steps_run, lengt
 def test_lstm_with_resets_is_not_cut_into_pieces(steps_run):
     calls = profiled(make("lstm", torch.float32), torch.randn(T, B, F), None, LENGTHS, RESETS)
     assert "aten::lstm" not in calls
-    assert steps_run == {"compiled.lstm.step": T}
+    assert steps_run == {"compiled.lstm.sequence": 1}
 
 
 def test_elman_is_torchs_kernel():
@@ -212,7 +218,7 @@ def test_the_few_frames_of_a_stream_take_one_call_of_the_gru(steps_run, dtype, r
     torch.testing.assert_close(state.hidden, after.hidden)
     with torch.no_grad():  # another kernel where rows have lengths
         layer(inputs, lengths=torch.full((rows,), T - 1))
-    assert steps_run == {"compiled.gru.stream": 1, "compiled.gru.sequence": 1}
+    assert steps_run == {"compiled.gru.stream": 1, "compiled.gru.step": T}
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
@@ -300,7 +306,7 @@ def test_torch_operations_equal_the_loop(without_numba, name, precision, situati
 @pytest.mark.parametrize("name", list(STEPS))
 @pytest.mark.parametrize(("lengths", "resets"), SITUATIONS.values(), ids=SITUATIONS)
 def test_one_row_at_a_time_equals_many(name, lengths, resets):
-    """Few rows take their products in compiled code, many in torch."""
+    """A single row is a few frames, whose products are torch's; those of many are made inside the loop."""
     layer, inputs = make(name), torch.randn(T, B, F).double()
     outputs, final = layer(inputs, None, lengths, resets)
     for row in range(B):
@@ -316,13 +322,29 @@ def test_one_row_at_a_time_equals_many(name, lengths, resets):
             torch.testing.assert_close(got, wanted[only], atol=1e-12, rtol=0)
 
 
-@pytest.mark.parametrize("name", list(STEPS))
-@pytest.mark.parametrize("rows", [1, 3])
-def test_few_rows_equal_the_loop(name, rows):
-    layer, inputs = make(name), torch.randn(T, rows, F).double()
-    lengths, resets = LENGTHS[2 : 2 + rows], RESETS[:, 2 : 2 + rows]
-    expected = results(Unrolled(layer.cell), inputs, None, lengths, resets)
-    assert_same(results(layer, inputs, None, lengths, resets), expected, 1e-10)
+@pairs_of(
+    name=list(STEPS),
+    inside={"inside the loop": True, "by torch": False},
+    rows=[1, 3, 10],
+    size=[5, 40, 77],
+    precision={"f64": (torch.float64, 1e-10), "f32": (torch.float32, 2e-5)},
+    situation=SITUATIONS,
+)
+def test_products_inside_the_loop_and_by_torch_equal_the_loop_of_cells(
+    monkeypatch, name, inside, rows, size, precision, situation
+):
+    """Sizes have columns in strips, in eights and single ones; rows come in sixes, fours and single ones."""
+    monkeypatch.setattr(choice, "FEW_FRAMES", 0)
+    monkeypatch.setattr(choice, "SMALL", choice.SMALL if inside else 0)
+    (dtype, atol), generator = precision, torch.Generator().manual_seed(8)
+    layer = build_layer(CELLS[name](F, size)).to(dtype)
+    lengths, resets = situation
+    lengths = None if lengths is None else torch.randint(0, T + 1, (rows,), generator=generator)
+    resets = None if resets is None else torch.rand(T, rows, generator=generator) < 0.3
+    inputs = torch.randn(T, rows, F, dtype=dtype)
+    state = map_state(lambda tensor: torch.randn_like(tensor).requires_grad_(), layer.initial_state(rows))
+    expected = results(Unrolled(layer.cell), inputs, state, lengths, resets)
+    assert_same(results(layer, inputs, state, lengths, resets), expected, atol)
 
 
 @pairs_of(name=FUSED_NAMES, numba={"numba": True, "no numba": False}, situation=SITUATIONS)

@@ -111,7 +111,7 @@ class FusedLSTM(RecurrenceLayer[LSTMCell]):
     cells = (LSTMCell,)
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-        if kernels.torch_serves_lstm(self.cell.weight_hh, sequences.resets):
+        if kernels.torch_serves_lstm(self.cell.weight_hh, _frames(sequences), sequences.resets):
             return torch_kernels.run_between_resets(torch_kernels.lstm, self.cell, sequences, start)
         return super().run(sequences, start)
 
@@ -129,7 +129,7 @@ def both_ways(forward: Layer, backward: Layer, sequences: Sequences) -> tuple[Te
     if not (isinstance(forward, FusedLSTM) and isinstance(backward, FusedLSTM) and len(inputs)):
         return None
     weight, other = forward.cell.weight_hh, backward.cell.weight_hh
-    if resets is not None or weight.shape != other.shape or not kernels.torch_serves_lstm(weight, resets):
+    if resets is not None or weight.shape != other.shape or not kernels.torch_serves_lstm(weight, _frames(sequences), resets):
         return None
     hidden = states[1].hidden  # type: ignore[union-attr]  # of an LSTM
     if lengths is not None and (hidden.requires_grad or bool(hidden.any())):
@@ -158,7 +158,7 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
         hidden: Tensor = state[0]  # type: ignore[assignment]  # of the cell's state
         if lengths is None and resets is None and kernels.stream_serves_gru(cell.weight_hh, inputs, hidden):
             weights = (cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh)
-            outputs, hidden = kernels.gru_stream(kernels.steps("gru", inputs), inputs, *weights, hidden)
+            outputs, hidden = kernels.gru_stream(kernels.steps("gru", cell.weight_hh, _frames(sequences)), inputs, *weights, hidden)
             return outputs, GRUState(hidden)
         return super().run(sequences, start)
 
@@ -168,9 +168,9 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
         (b_rz, b_n), (c_rz, c_n) = cell.bias_ih.tensor_split([gates]), cell.bias_hh.tensor_split([gates])
         outputs, hidden = kernels.apply(
             kernels.GRURecurrence,
-            kernels.steps("gru", cell.weight_hh),
-            kernels.affine(inputs, cell.weight_ih, torch.cat([b_rz + c_rz, b_n]), first=gates),
-            *(cell.weight_hh, c_n, *state, *_parts(start, state), lengths, resets),
+            kernels.steps("gru", cell.weight_hh, _frames(sequences)),
+            kernels.affine(inputs, cell.weight_ih, torch.cat([b_n, b_rz + c_rz, c_n]), first=gates),
+            *(cell.weight_hh, *state, *_parts(start, state), lengths, resets),
         )
         return outputs, GRUState(hidden)
 
@@ -184,7 +184,7 @@ class FusedLayerNormLSTM(RecurrenceLayer[LayerNormLSTMCell]):
         cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
         outputs, *final = kernels.apply(
             kernels.LayerNormLSTMRecurrence,
-            kernels.steps("layer_norm_lstm", cell.weight_hh),
+            kernels.steps("layer_norm_lstm", cell.weight_hh, _frames(sequences)),
             kernels.affine(inputs, cell.weight_ih),
             *(cell.weight_hh, cell.gain_ih, cell.gain_hh, cell.bias_ih + cell.bias_hh),
             *(cell.gain_memory, cell.bias_memory, *state, *_parts(start, state), lengths, resets),
@@ -201,7 +201,7 @@ class FusedLayerNormGRU(RecurrenceLayer[LayerNormGRUCell]):
         cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
         outputs, hidden = kernels.apply(
             kernels.LayerNormGRURecurrence,
-            kernels.steps("layer_norm_gru", cell.weight_hh),
+            kernels.steps("layer_norm_gru", cell.weight_hh, _frames(sequences)),
             kernels.affine(inputs, cell.weight_ih),
             *(cell.weight_hh, cell.gain_ih, cell.bias_ih, cell.gain_hh, cell.bias_hh),
             *(*state, *_parts(start, state), lengths, resets),
@@ -254,11 +254,16 @@ def _lstm(cell: LSTMCell, peephole: Tensor | None, sequences: Sequences, start: 
     inputs, state, lengths, _, resets, _ = sequences
     outputs, *final = kernels.apply(
         kernels.LSTMRecurrence,
-        kernels.steps("lstm", cell.weight_hh),
+        kernels.steps("lstm", cell.weight_hh, _frames(sequences)),
         kernels.affine(inputs, cell.weight_ih, cell.bias_ih + cell.bias_hh),
         *(cell.weight_hh, peephole, *state, *_parts(start, state), lengths, resets),
     )
     return outputs, LSTMState(*final)
+
+
+def _frames(sequences: Sequences) -> int:
+    """Frames of all rows of a window."""
+    return len(sequences.inputs) * sequences.inputs.shape[1]
 
 
 def _parts(start: Any, state: State) -> tuple[Tensor | None, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seqaudio.layers.kernels.choice import compiled_serves_products
 from seqaudio.layers.kernels.loop import FirstDerivatives, apply, backward_once
 from seqaudio.layers.kernels.states import allocate
 
@@ -17,32 +18,76 @@ class AffineMap(FirstDerivatives):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight: Tensor, bias: Tensor | None, first: int) -> Tensor:
         T, B, F = inputs.shape
-        G = len(weight)
-        frames = inputs.reshape(T * B, F)
-        products = allocate(T * B, G, like=inputs)
-        # in two parts: a copy of the weights in another order costs a short window more than its products
-        for start, stop, place in ((first, G, 0), (0, first, G - first)) if first else ((0, G, 0),):
-            transposed, out = weight[start:stop].t(), products[:, place : place + stop - start]
-            if bias is None:
-                torch.mm(frames, transposed, out=out)
-            else:
-                torch.addmm(bias[start:stop], frames, transposed, out=out)
+        G = len(weight) if bias is None else len(bias)
+        frames = inputs.detach().reshape(T * B, F)
+        sums = allocate(T * B, G, like=inputs)
+        if compiled_serves_products(inputs, weight):
+            _compiled(frames, _turned(weight.detach(), first), bias, sums)
+        else:
+            _by_torch(frames, weight, bias, first, sums)
         ctx.save_for_backward(inputs, weight)
         ctx.first = first
-        return products.view(T, B, G)
+        return sums.view(T, B, G)
 
     @staticmethod
     @backward_once
-    def backward(ctx: Any, d_products: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_sums: Tensor) -> tuple[Tensor | None, ...]:
         inputs, weight = ctx.saved_tensors
         needs_inputs, needs_weight, needs_bias, _ = ctx.needs_input_grad
-        gradient, back = d_products.flatten(0, 1), len(weight) - ctx.first
+        gradient, frames = d_sums.flatten(0, 1), inputs.flatten(0, 1)
+        turned, back = _turned(weight, ctx.first), len(weight) - ctx.first
+        d_frames = d_weight = None
+        if compiled_serves_products(inputs, weight):
+            d_frames, d_weight = _compiled_back(gradient, frames, turned, needs_inputs, needs_weight)
+        else:
+            of_products = gradient[:, : len(weight)]
+            d_frames = of_products @ turned if needs_inputs else None
+            d_weight = of_products.t() @ frames if needs_weight else None
         return (
-            (gradient @ _turned(weight, ctx.first)).view_as(inputs) if needs_inputs else None,
-            _turned(gradient.t() @ inputs.flatten(0, 1), back) if needs_weight else None,
-            _turned(gradient.sum(0), back) if needs_bias else None,
+            None if d_frames is None else d_frames.view_as(inputs),
+            None if d_weight is None else _turned(d_weight, back),
+            gradient.sum(0) if needs_bias else None,
             None,
         )
+
+
+def _by_torch(frames: Tensor, weight: Tensor, bias: Tensor | None, first: int, sums: Tensor) -> None:
+    M, place = len(weight), 0
+    # in two parts: a copy of the weights in another order costs a short window more than its products
+    for rows in (weight[first:], weight[:first]):
+        out = sums[:, place : place + len(rows)]
+        if bias is None:
+            torch.mm(frames, rows.t(), out=out)
+        else:
+            torch.addmm(bias[place : place + len(rows)], frames, rows.t(), out=out)
+        place += len(rows)
+    if bias is not None:
+        sums[:, M:] = bias[M:]
+
+
+def _compiled(frames: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor) -> None:
+    from seqaudio.layers.kernels.compiled import products
+
+    start = sums.new_zeros(sums.shape[1]) if bias is None else bias.detach().contiguous()
+    strips = products.in_strips(weight.t().numpy())
+    products.affine(frames.contiguous().numpy(), strips, start.numpy(), len(weight), sums.numpy())
+
+
+def _compiled_back(
+    gradient: Tensor, frames: Tensor, weight: Tensor, needs_inputs: bool, needs_weight: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """The gradients of the frames and of the weight."""
+    from seqaudio.layers.kernels.compiled import products
+
+    gradient, frames = gradient.contiguous(), frames.contiguous()
+    d_frames = allocate(*frames.shape, like=frames) if needs_inputs else None
+    if d_frames is not None:
+        strips = products.in_strips(weight.detach().contiguous().numpy())
+        products.affine_back(gradient.numpy(), strips, len(weight), d_frames.numpy())
+    d_weight = torch.zeros_like(weight) if needs_weight else None
+    if d_weight is not None:
+        products.affine_weight_back(gradient.numpy(), frames.detach().numpy(), d_weight.numpy())
+    return d_frames, d_weight
 
 
 def _turned(rows: Tensor, first: int) -> Tensor:
@@ -51,9 +96,10 @@ def _turned(rows: Tensor, first: int) -> Tensor:
 
 
 def affine(inputs: Tensor, weight: Tensor, bias: Tensor | None = None, first: int = 0) -> Tensor:
-    """W x + b [T, B, G] of inputs [T, B, F], weight [G, F] and bias [G], in memory that a kernel may overwrite.
+    """W x + b [T, B, G] of inputs [T, B, F] and weight [M, F], in memory that a kernel may overwrite.
 
-    first: the row of weight and bias that the products begin with; the rows before it come last.
+    bias: [G], G >= M, in the order of the result, whose columns from M on are the bias alone; None: zero, and G = M.
+    first: the row of the weight that the result begins with; the rows before it come last.
     """
     products: Tensor = apply(AffineMap, inputs, weight, bias, first)
     return products

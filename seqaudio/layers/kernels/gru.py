@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
@@ -14,6 +13,7 @@ from seqaudio.layers.kernels.states import (
     StateTape,
     Window,
     allocate,
+    allocate_gradient,
     allocate_outputs,
     initial_gradients,
     make_window,
@@ -23,13 +23,10 @@ from seqaudio.layers.kernels.states import (
 
 
 class GRUTape(NamedTuple):
-    """The tensors that the steps read and write."""
+    """The tensors that the steps read and write; `recalled` is U h + b' of n."""
 
-    gates: Array  # [T, B, 3 H], in: W x + b, plus b' in r and z; out: n, r, z
-    products: Array  # [B, 3 H], U h of the current step: r, z, n
-    recalled: Array  # [T, B, H], out: U h + b' of n
+    gates: Array  # [T, B, 4 H], in: W x + b, plus b' in r and z, and b' of n; then plus U h; out: n, r, z, recalled
     weight: Array  # U [3 H, H], stacked r, z, n
-    bias: Array  # b' of n [H]
     hidden: StateTape
     outputs: Array  # [T, B, H]
     window: Window
@@ -38,16 +35,15 @@ class GRUTape(NamedTuple):
 class GRUGradients(NamedTuple):
     """The tensors that the backward steps read and write; d_ is a gradient.
 
-    d_gates holds n, r, z and recalled side by side, so that its first three are the gradient of the products with the
-    inputs and its last three the gradient of the products with the state.
+    The first three parts of d_gates are the gradient of the products with the inputs, its last three that of the
+    products with the state.
     """
 
-    gates: Array  # [T, B, 3 H], n, r, z
-    recalled: Array  # [T, B, H]
+    gates: Array  # [T, B, 4 H], n, r, z, recalled
     weight: Array
     before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
-    d_gates: Array  # [T, B, 4 H]
+    d_gates: Array  # [T, B, 4 H]; may share the memory of gates
     hidden: StateGradient
     window: Window
 
@@ -57,9 +53,8 @@ class GRURecurrence(FirstDerivatives):
 
     Args:
         steps: those of `compiled.gru` or `operations.gru`.
-        gates: [T, B, 3 H], stacked n, r, z: W x + b, plus b' in r and z; its memory is overwritten.
+        gates: [T, B, 4 H]: W x + b of n, r and z, plus b' in r and z, then b' of n; its memory is overwritten.
         weight: U [3 H, H], stacked r, z, n.
-        bias: b' of n [H].
         hidden: [B, H] before the first step.
         start: [B, H], the initial state, to which rows are reset; None where there are no resets.
         lengths: [B] int64, resets: [T, B] bool; None as in a layer.
@@ -73,44 +68,38 @@ class GRURecurrence(FirstDerivatives):
         steps: Steps,
         gates: Tensor,
         weight: Tensor,
-        bias: Tensor,
         hidden: Tensor,
         start: Tensor | None,
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        T, B, _ = gates.shape
         window = make_window(lengths, resets, gates)
-        gates, weight, bias = gates.detach(), weight.detach().contiguous(), bias.detach().contiguous()
+        gates, weight = gates.detach(), weight.detach().contiguous()
         tape = state_tape(hidden, start, window)
-        products, recalled = torch.empty_like(gates[0]), allocate(T, B, hidden.shape[1], like=gates)
         outputs = allocate_outputs(tape, window)
-        whole = GRUTape(gates, products, recalled, weight, bias, tape, outputs, window)
-        run_forward(steps, whole, tape.before, weight, [products] * T)
+        whole = GRUTape(gates, weight, tape, outputs, window)
+        run_forward(steps, whole, tape.before, weight, gates[:, :, hidden.shape[1] :], adds=True)
         ctx.steps, ctx.flags = steps, window[2:]
-        ctx.save_for_backward(gates, recalled, weight, tape.before, *window[:2])
+        ctx.save_for_backward(gates, weight, tape.before, *window[:2])
         return outputs, tape.final
 
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
-        gates, recalled, weight, before, *window = ctx.saved_tensors
-        T, B, H = recalled.shape
+        gates, weight, before, *window = ctx.saved_tensors
         gradients = GRUGradients(
             gates=gates,
-            recalled=recalled,
             weight=weight,
             before=before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=allocate(T, B, 4 * H, like=gates),
+            d_gates=allocate_gradient(gates),
             hidden=state_gradient(d_hidden),
             window=Window(*window, *ctx.flags),
         )
-        d_products = gradients.d_gates[:, :, H:]
+        d_products = gradients.d_gates[:, :, d_hidden.shape[1] :]
         d_weight = run_backward(ctx.steps, gradients, d_products, weight, gradients.hidden.grad_carry, before)
-        d_bias = d_products[:, :, 2 * H :].sum((0, 1))
         d_hidden, d_start = initial_gradients(gradients.hidden, gradients.window)
-        return None, gradients.d_gates[:, :, : 3 * H], d_weight, d_bias, d_hidden, d_start, None, None
+        return None, gradients.d_gates, d_weight, d_hidden, d_start, None, None
 
 
 def gru_stream(

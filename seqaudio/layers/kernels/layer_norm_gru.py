@@ -122,7 +122,7 @@ class LayerNormGRURecurrence(FirstDerivatives):
             gates=from_inputs.new_empty(4 * hidden.shape[1]),
             window=window,
         )
-        run_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        run_forward(steps, tape, hidden_tape.before, weight, tape.products, adds=False)
         ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
             *(from_inputs, tape.products, tape.scales, hidden_tape.before),

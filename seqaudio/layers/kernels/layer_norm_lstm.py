@@ -139,7 +139,7 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
             read=torch.empty_like(bias_memory),
             window=window,
         )
-        run_forward(steps, tape, hidden_tape.before, weight, tape.products)
+        run_forward(steps, tape, hidden_tape.before, weight, tape.products, adds=False)
         ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
             *(from_inputs, tape.products, tape.scales, hidden_tape.before, tape.memory.before),

@@ -12,10 +12,7 @@ from torch import Tensor
 
 from seqaudio.layers.kernels.states import allocate, as_arrays
 
-# up to this batch size compiled products are faster than torch's: at H = 256, 100 steps take 5.5 ms instead of 10 with
-# one row, 16 ms instead of 21 with four
-FEW_ROWS = 4
-STEPS_AT_ONCE = 16  # of the backward pass, summed into the gradient of U by one product
+STEPS_AT_ONCE = 32  # of the backward pass, summed into the gradient of U by one product
 FIRST_DERIVATIVES = "fused recurrent layers have first derivatives only, by backward(); build with fused=False"
 
 
@@ -26,38 +23,43 @@ class Steps:
 
     step(t, tape): everything in step t after the product U h.
     step_back(t, gradients): the backward of `step`; writes into `grad_carry` the gradient of h by paths other than U h.
-    sequence(tape), sequence_back(gradients): all steps with their products in one call; only where compiled.
+    sequence(tape, U^T in strips), sequence_back(gradients, U in strips, h, gradient of U): all steps with their products
+    in one call; only where compiled, and where that is faster than a call of torch's product at each step.
     stream(...): a short window with its products with the inputs too, without gradients; of the compiled GRU alone.
     """
 
     step: Callable[[int, Any], None]
     step_back: Callable[[int, Any], None]
-    sequence: Callable[[Any], None] | None = None
-    sequence_back: Callable[[Any], None] | None = None
+    sequence: Callable[..., None] | None = None
+    sequence_back: Callable[..., None] | None = None
     stream: Callable[..., None] | None = None
+    is_compiled: bool = False
 
 
-def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, products: Sequence[Tensor]) -> None:
-    """Run the steps in order: products[t] = before[t] U^T, [B, G H] from h [B, H] before step t; then the step."""
-    if steps.sequence is not None:
+def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, products: Tensor, adds: bool) -> None:
+    """Run the steps in order: products[t] += before[t] U^T, [B, G H] from h [B, H] before step t; then the step.
+
+    adds: whether the products are added to what is there, or replace it.
+    """
+    if steps.is_compiled:
         tape = as_arrays(tape)
-        if before.shape[1] <= FEW_ROWS:
-            steps.sequence(tape)
-            return
+    if steps.sequence is not None:
+        steps.sequence(tape, _in_strips(weight.t()))
+        return
     transposed = weight.t()
-    for t, (h, product) in enumerate(zip(before, products, strict=False)):  # `before` may hold the last state too
-        torch.mm(h, transposed, out=product)
+    for t, (h, product) in enumerate(zip(before, products, strict=False)):  # `before` holds the last state too
+        product.addmm_(h, transposed, beta=float(adds))
         steps.step(t, tape)
 
 
 def allocate_product_gradients(products: Tensor) -> Tensor:
     """Memory for the gradients of products [T, B, G H]; `run_backward` keeps step t at index t modulo its length.
 
-    They are needed only until they are summed into the gradients of U and h, so with more than FEW_ROWS rows there is
-    room for a few steps, which stay in the cache; with fewer rows, for all T.
+    They are needed only until they are summed into the gradients of U and h, so there is room for a few steps, which stay
+    in the cache.
     """
-    T, B, _ = products.shape
-    return allocate(T if B <= FEW_ROWS else min(T, STEPS_AT_ONCE), *products.shape[1:], like=products)
+    T = len(products)
+    return allocate(min(T, STEPS_AT_ONCE), *products.shape[1:], like=products)
 
 
 def run_backward(
@@ -73,12 +75,12 @@ def run_backward(
         The gradient of U [G H, H].
     """
     T, slots = len(before) - 1, len(products)
-    if steps.sequence_back is not None:
-        gradients = as_arrays(gradients)
-        if len(grad_carry) <= FEW_ROWS:
-            steps.sequence_back(gradients)
-            return _transposed_times(products, before[:-1])
     d_weight = torch.zeros_like(weight)
+    if steps.is_compiled:
+        gradients = as_arrays(gradients)
+    if steps.sequence_back is not None:
+        steps.sequence_back(gradients, _in_strips(weight), before.numpy(), d_weight.numpy())
+        return d_weight
     for t in reversed(range(T)):
         steps.step_back(t, gradients)
         grad_carry.addmm_(products[t % slots], weight)
@@ -86,6 +88,12 @@ def run_backward(
             stop = min(t + STEPS_AT_ONCE, T)
             d_weight += _transposed_times(products[t % slots :][: stop - t], before[t:stop])
     return d_weight
+
+
+def _in_strips(matrix: Tensor) -> Any:
+    from seqaudio.layers.kernels.compiled.products import in_strips
+
+    return in_strips(matrix.numpy())
 
 
 def _transposed_times(products: Tensor, states: Tensor) -> Tensor:

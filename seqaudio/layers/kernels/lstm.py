@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
@@ -26,10 +25,9 @@ from seqaudio.layers.kernels.states import (
 class LSTMTape(NamedTuple):
     """The tensors that the steps read and write."""
 
-    gates: Array  # [T, B, 4 H], in: W x + b + b'; out: i, f, g, o
-    products: Array  # [B, 4 H], U h of the current step
+    gates: Array  # [T, B, 4 H], in: W x + b + b', then plus U h; out: i, f, g, o
     weight: Array  # U [4 H, H]
-    peephole: Array  # [3, H], zero in a plain LSTM
+    peephole: Array | None  # [3, H], None in a plain LSTM
     hidden: StateTape
     memory: StateTape
     outputs: Array  # [T, B, H]
@@ -41,14 +39,14 @@ class LSTMGradients(NamedTuple):
 
     gates: Array  # [T, B, 4 H], i, f, g, o
     weight: Array
-    peephole: Array
+    peephole: Array | None
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
     d_gates: Array  # [T, B, 4 H], of the gates before their activations; may share the memory of gates
-    d_peephole: Array  # [3, H], a sum over rows and steps
+    d_peephole: Array | None  # [3, H], a sum over rows and steps
     hidden: StateGradient
     memory: StateGradient
-    scratch: Array  # [6, H], d_gates, c' and tanh(c') of the current row
+    scratch: Array  # [H], c' of the current row
     window: Window
 
 
@@ -83,13 +81,12 @@ class LSTMRecurrence(FirstDerivatives):
     ) -> tuple[Tensor, Tensor, Tensor]:
         window = make_window(lengths, resets, gates)
         gates, weight = gates.detach(), weight.detach().contiguous()
-        peephole = weight.new_zeros(3, weight.shape[1]) if peephole is None else peephole.detach().contiguous()
+        peephole = None if peephole is None else peephole.detach().contiguous()
         hidden_tape = state_tape(hidden, start_hidden, window)
         memory_tape = state_tape(memory, start_memory, window)
         outputs = allocate_outputs(hidden_tape, window)
-        products = torch.empty_like(gates[0])
-        tape = LSTMTape(gates, products, weight, peephole, hidden_tape, memory_tape, outputs, window)
-        run_forward(steps, tape, hidden_tape.before, weight, [products] * len(gates))
+        tape = LSTMTape(gates, weight, peephole, hidden_tape, memory_tape, outputs, window)
+        run_forward(steps, tape, hidden_tape.before, weight, gates, adds=True)
         ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(gates, weight, peephole, hidden_tape.before, memory_tape.before, *window[:2])
         return outputs, hidden_tape.final, memory_tape.final
@@ -105,10 +102,10 @@ class LSTMRecurrence(FirstDerivatives):
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
             d_gates=allocate_gradient(gates),
-            d_peephole=sums(*peephole.shape, like=peephole),
+            d_peephole=None if peephole is None else sums(*peephole.shape, like=peephole),
             hidden=state_gradient(d_hidden),
             memory=state_gradient(d_memory),
-            scratch=gates.new_empty(6, d_hidden.shape[1]),
+            scratch=gates.new_empty(d_hidden.shape[1]),
             window=Window(*window, *ctx.flags),
         )
         d_gates, grad_carry = gradients.d_gates, gradients.hidden.grad_carry

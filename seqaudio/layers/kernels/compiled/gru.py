@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from seqaudio.jit import compiled
+from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
+from seqaudio.layers.kernels.compiled.products import NARROW, STRIP_BYTES, Array, hand_back, multiply
 from seqaudio.layers.kernels.compiled.rows import (
     Matrix,
     Row,
     add,
-    add_multiplied,
     add_product,
     carry,
-    copy,
     fill,
-    multiply,
     receive,
-    set_product,
+    row_products,
     sigmoid_row,
     skip,
     tanh_row,
-    times,
-    times_sigmoid_slope,
-    times_tanh_slope,
 )
 from seqaudio.layers.kernels.gru import GRUGradients, GRUTape
 from seqaudio.layers.kernels.loop import Steps
+from seqaudio.vectors import load_as, narrow, spread_as, store, strip
 
 
 @compiled
@@ -36,70 +35,101 @@ def blend(output: Row, n: Row, z: Row, h: Row) -> None:
 
 
 @compiled
-def blend_back(d_n: Row, d_z: Row, d_h: Row, n: Row, z: Row, h: Row) -> None:
-    """Backward of `blend`: from d_h to d_n and d_z, before their activations; d_h becomes the gradient of h."""
-    for k in range(len(d_h)):
-        d_z[k] = d_h[k] * (h[k] - n[k])
-    for k in range(len(d_h)):
-        d_n[k] = d_h[k] - d_h[k] * z[k]
-    times(d_h, z)
+def _open(like: Any, gates: Array, g: int, H: int, before: Array, h: int, outputs: Array, y: int) -> None:
+    """Gates and output of as many units as `like` has numbers, from the gates' sums."""
+    r, z = sigmoid(load_as(like, gates, g + H)), sigmoid(load_as(like, gates, g + 2 * H))
+    n = tanh(load_as(like, gates, g) + r * load_as(like, gates, g + 3 * H))
+    store(gates, g, n)
+    store(gates, g + H, r)
+    store(gates, g + 2 * H, z)
+    store(outputs, y, n + z * (load_as(like, before, h) - n))
+
+
+@compiled
+def _open_back(
+    like: Any, gates: Array, d_gates: Array, g: int, H: int, before: Array, d_outputs: Array, h: int,
+    grad_carry: Array, c: int,
+) -> None:  # fmt: skip
+    """Backward of `_open`; grad_carry becomes the gradient of h by other paths than U h."""
+    one = spread_as(like, 1)
+    n, r = load_as(like, gates, g), load_as(like, gates, g + H)
+    z, recalled = load_as(like, gates, g + 2 * H), load_as(like, gates, g + 3 * H)
+    d_h = load_as(like, grad_carry, c) + load_as(like, d_outputs, h)
+    carried = d_h * z
+    d_z = d_h * (load_as(like, before, h) - n) * (z * (one - z))
+    d_n = (d_h - carried) * (one - n * n)
+    store(d_gates, g, d_n)
+    store(d_gates, g + H, d_n * recalled * (r * (one - r)))
+    store(d_gates, g + 2 * H, d_z)
+    store(d_gates, g + 3 * H, d_n * r)
+    store(grad_carry, c, carried)
 
 
 @compiled
 def step(t: int, tape: GRUTape) -> None:
-    _, B, H = tape.outputs.shape
+    T, B, H = tape.outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
+    gates, before, outputs = tape.gates, tape.hidden.before, tape.outputs
     for b in range(B):
-        output = tape.outputs[t, b]
-        if t >= tape.window.lengths[b]:
-            fill(output, 0)
+        if varied and t >= lengths[b]:
+            fill(outputs[t, b], 0)
             skip(t, b, tape.hidden)
             continue
-        gates, products, recalled = tape.gates[t, b], tape.products[b], tape.recalled[t, b]
-        n, r, z = gates[:H], gates[H : 2 * H], gates[2 * H :]
-        add(gates[H:], products[: 2 * H])
-        sigmoid_row(gates[H:])
-        copy(recalled, products[2 * H :])
-        add(recalled, tape.bias)
-        add_product(n, r, recalled)
-        tanh_row(n)
-        blend(output, n, z, tape.hidden.before[t, b])
-        carry(t, b, output, tape.hidden, tape.window)
+        h, k, wide = (t * B + b) * H, 0, STRIP_BYTES // outputs.itemsize
+        g = 4 * h
+        while H - k >= wide:
+            _open(strip(outputs), gates, g + k, H, before, h + k, outputs, h + k)
+            k += wide
+        while H - k >= NARROW:
+            _open(narrow(outputs), gates, g + k, H, before, h + k, outputs, h + k)
+            k += NARROW
+        while k < H:
+            _open(outputs.dtype.type(0), gates, g + k, H, before, h + k, outputs, h + k)
+            k += 1
+        if varied or t + 1 == T:
+            carry(t, b, outputs[t, b], tape.hidden, tape.window)
 
 
 @compiled
 def step_back(t: int, tape: GRUGradients) -> None:
-    _, B, H = tape.d_outputs.shape
+    T, B, H = tape.d_outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
+    gates, d_gates, before, d_outputs = tape.gates, tape.d_gates, tape.before, tape.d_outputs
+    grad_carry = tape.hidden.grad_carry
     for b in range(B):
-        d_gates = tape.d_gates[t, b]
-        if t >= tape.window.lengths[b]:
-            fill(d_gates, 0)
+        if varied and t >= lengths[b]:
+            fill(d_gates[t, b], 0)
             continue
-        receive(t, b, tape.hidden, tape.window)
-        gates, d_h = tape.gates[t, b], tape.hidden.grad_carry[b]
-        n, r, z = gates[:H], gates[H : 2 * H], gates[2 * H :]
-        d_n, d_r, d_z, d_recalled = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
-        add(d_h, tape.d_outputs[t, b])
-        blend_back(d_n, d_z, d_h, n, z, tape.before[t, b])
-        times_sigmoid_slope(d_z, z)
-        times_tanh_slope(d_n, n)
-        set_product(d_recalled, d_n, r)
-        set_product(d_r, d_n, tape.recalled[t, b])
-        times_sigmoid_slope(d_r, r)
+        if varied or t + 1 == T:
+            receive(t, b, tape.hidden, tape.window)
+        h, c, k, wide = (t * B + b) * H, b * H, 0, STRIP_BYTES // gates.itemsize
+        g = 4 * h
+        while H - k >= wide:
+            _open_back(strip(gates), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            k += wide
+        while H - k >= NARROW:
+            _open_back(narrow(gates), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            k += NARROW
+        while k < H:
+            _open_back(gates.dtype.type(0), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            k += 1
 
 
 @compiled
-def sequence(tape: GRUTape) -> None:
-    for t in range(len(tape.outputs)):
-        multiply(tape.hidden.before[t], tape.weight, tape.products)
+def sequence(tape: GRUTape, strips: Row) -> None:
+    T, B, H = tape.outputs.shape
+    for t in range(T):
+        h = t * B * H
+        multiply(tape.hidden.before, h, H, B, strips, H, 3 * H, tape.gates, 4 * h + H, 4 * H, True)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: GRUGradients) -> None:
-    H = tape.d_outputs.shape[2]
-    for t in range(len(tape.d_outputs) - 1, -1, -1):
+def sequence_back(tape: GRUGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
+    T, _, H = tape.d_outputs.shape
+    for t in range(T - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_gates[t, :, H:], tape.weight, tape.hidden.grad_carry)
+        hand_back(t, tape.d_gates, H, strips, before, tape.hidden.grad_carry, d_weight)
 
 
 @compiled
@@ -109,10 +139,10 @@ def stream(
     """Outputs [T, B, H] of inputs [T, B, F] and hidden [B, H]; weights and biases are stacked r, z, n."""
     T, B, H = outputs.shape
     gates, products = np.empty((T * B, 3 * H), inputs.dtype), np.empty((B, 3 * H), inputs.dtype)
-    multiply(inputs.reshape(T * B, inputs.shape[2]), weight_ih, gates)
+    row_products(inputs.reshape(T * B, inputs.shape[2]), weight_ih, gates)
     before = hidden
     for t in range(T):
-        multiply(before, weight_hh, products)
+        row_products(before, weight_hh, products)
         for b in range(B):
             gate, product = gates[t * B + b], products[b]
             add(gate, bias_ih)
@@ -126,4 +156,4 @@ def stream(
         before = outputs[t]
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back, stream)
+STEPS = Steps(step, step_back, sequence, sequence_back, stream, is_compiled=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from seqaudio.jit import compiled
-from seqaudio.layers.kernels.compiled.gru import blend, blend_back
+from seqaudio.layers.kernels.compiled.gru import blend
+from seqaudio.layers.kernels.compiled.products import Array, hand_back, multiply
 from seqaudio.layers.kernels.compiled.rows import (
+    Matrix,
     Row,
     add,
-    add_multiplied,
     add_product,
     carry,
     copy,
     fill,
-    multiply,
     normalise,
     normalise_gradient,
     receive,
@@ -26,6 +26,16 @@ from seqaudio.layers.kernels.compiled.rows import (
 )
 from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRUGradients, LayerNormGRUTape
 from seqaudio.layers.kernels.loop import Steps
+
+
+@compiled
+def blend_back(d_n: Row, d_z: Row, d_h: Row, n: Row, z: Row, h: Row) -> None:
+    """Backward of `blend`: from d_h to d_n and d_z, before their activations; d_h becomes the gradient of h."""
+    for k in range(len(d_h)):
+        d_z[k] = d_h[k] * (h[k] - n[k])
+    for k in range(len(d_h)):
+        d_n[k] = d_h[k] - d_h[k] * z[k]
+    times(d_h, z)
 
 
 @compiled
@@ -105,17 +115,19 @@ def step_back(t: int, tape: LayerNormGRUGradients) -> None:
 
 
 @compiled
-def sequence(tape: LayerNormGRUTape) -> None:
-    for t in range(len(tape.outputs)):
-        multiply(tape.hidden.before[t], tape.weight, tape.products[t])
+def sequence(tape: LayerNormGRUTape, strips: Row) -> None:
+    T, B, H = tape.outputs.shape
+    for t in range(T):
+        h = t * B * H
+        multiply(tape.hidden.before, h, H, B, strips, H, 3 * H, tape.products, 3 * h, 3 * H, False)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LayerNormGRUGradients) -> None:
+def sequence_back(tape: LayerNormGRUGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.grad_carry)
+        hand_back(t, tape.d_products, 0, strips, before, tape.hidden.grad_carry, d_weight)
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back)
+STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import tanh
 from seqaudio.layers.kernels.compiled.lstm import remember
+from seqaudio.layers.kernels.compiled.products import Array, hand_back, multiply
 from seqaudio.layers.kernels.compiled.rows import (
+    Matrix,
     Row,
     add,
-    add_multiplied,
     add_product,
     carry,
     copy,
     fill,
-    multiply,
     normalise,
     normalise_gradient,
     receive,
@@ -142,17 +142,19 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
 
 
 @compiled
-def sequence(tape: LayerNormLSTMTape) -> None:
-    for t in range(len(tape.outputs)):
-        multiply(tape.hidden.before[t], tape.weight, tape.products[t])
+def sequence(tape: LayerNormLSTMTape, strips: Row) -> None:
+    T, B, H = tape.outputs.shape
+    for t in range(T):
+        h = t * B * H
+        multiply(tape.hidden.before, h, H, B, strips, H, 4 * H, tape.products, 4 * h, 4 * H, False)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LayerNormLSTMGradients) -> None:
+def sequence_back(tape: LayerNormLSTMGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_products[t], tape.weight, tape.hidden.grad_carry)
+        hand_back(t, tape.d_products, 0, strips, before, tape.hidden.grad_carry, d_weight)
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back)
+STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from seqaudio.jit import compiled
-from seqaudio.layers.kernels.compiled.elementwise import tanh
-from seqaudio.layers.kernels.compiled.rows import (
-    Row,
-    add,
-    add_multiplied,
-    add_product,
-    carry,
-    copy,
-    fill,
-    multiply,
-    receive,
-    set_product,
-    sigmoid_row,
-    skip,
-    tanh_row,
-    times,
-    times_sigmoid_slope,
-    times_tanh_slope,
-)
+from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
+from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add_product, carry, fill, receive, skip
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.layers.kernels.lstm import LSTMGradients, LSTMTape
+from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
 
 @compiled
@@ -34,87 +21,146 @@ def remember(c_next: Row, i: Row, f: Row, g: Row, c: Row) -> None:
 
 
 @compiled
+def _open(
+    like: Any, gates: Array, q: int, H: int, memory: Array, c: int, next_c: int, outputs: Array,
+    peephole: Array | None, p: int,
+) -> None:  # fmt: skip
+    """Gates, memory and output of as many units as `like` has numbers, from the gates' sums; places of the first unit."""
+    before = load_as(like, memory, c)
+    i, f, o = load_as(like, gates, q), load_as(like, gates, q + H), load_as(like, gates, q + 3 * H)
+    if peephole is not None:  # compiled apart from a plain LSTM
+        i += load_as(like, peephole, p) * before
+        f += load_as(like, peephole, p + H) * before
+    i, f, g = sigmoid(i), sigmoid(f), tanh(load_as(like, gates, q + 2 * H))
+    after = f * before + i * g
+    if peephole is not None:
+        o += load_as(like, peephole, p + 2 * H) * after
+    o = sigmoid(o)
+    store(gates, q, i)
+    store(gates, q + H, f)
+    store(gates, q + 2 * H, g)
+    store(gates, q + 3 * H, o)
+    store(memory, next_c, after)
+    store(outputs, c, o * tanh(after))
+
+
+@compiled
+def _open_back(
+    like: Any, gates: Array, d_gates: Array, q: int, H: int, memory: Array, d_outputs: Array, c: int, carry_h: Array,
+    carry_c: Array, r: int, peephole: Array | None, scratch: Array, p: int,
+) -> None:  # fmt: skip
+    """Backward of `_open`; the carried gradients become those of paths other than U h."""
+    one = spread_as(like, 1)
+    i, f = load_as(like, gates, q), load_as(like, gates, q + H)
+    g, o = load_as(like, gates, q + 2 * H), load_as(like, gates, q + 3 * H)
+    before = load_as(like, memory, c)
+    after = f * before + i * g
+    read = tanh(after)
+    d_h = load_as(like, carry_h, r) + load_as(like, d_outputs, c)
+    d_o = d_h * read * (o * (one - o))
+    d_c = load_as(like, carry_c, r) + d_h * o * (one - read * read)
+    if peephole is not None:
+        d_c += load_as(like, peephole, p + 2 * H) * d_o
+    d_i, d_f, d_g = d_c * g * (i * (one - i)), d_c * before * (f * (one - f)), d_c * i * (one - g * g)
+    d_c = d_c * f
+    if peephole is not None:
+        d_c += load_as(like, peephole, p) * d_i + load_as(like, peephole, p + H) * d_f
+        store(scratch, p, after)
+    store(d_gates, q, d_i)
+    store(d_gates, q + H, d_f)
+    store(d_gates, q + 2 * H, d_g)
+    store(d_gates, q + 3 * H, d_o)
+    store(carry_c, r, d_c)
+    store(carry_h, r, spread_as(like, 0))
+
+
+@compiled
+def _add_to_peepholes(sums: Array | None, d_gates: Array, memory: Array, t: int, b: int, after: Row) -> None:
+    """Add to the gradients [3, H] of the peepholes those of a row's step."""
+    if sums is not None:
+        H = len(after)
+        add_product(sums[0], d_gates[t, b, :H], memory[t, b])
+        add_product(sums[1], d_gates[t, b, H : 2 * H], memory[t, b])
+        add_product(sums[2], d_gates[t, b, 3 * H :], after)
+
+
+@compiled
 def step(t: int, tape: LSTMTape) -> None:
-    _, B, H = tape.outputs.shape
+    T, B, H = tape.outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
+    gates, memory, outputs, peephole = tape.gates, tape.memory.before, tape.outputs, tape.peephole
     for b in range(B):
-        output = tape.outputs[t, b]
-        if t >= tape.window.lengths[b]:
-            fill(output, 0)
+        if varied and t >= lengths[b]:
+            fill(outputs[t, b], 0)
             skip(t, b, tape.hidden)
             skip(t, b, tape.memory)
             continue
-        gates, c, c_next = tape.gates[t, b], tape.memory.before[t, b], tape.memory.before[t + 1, b]
-        i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-        add(gates, tape.products[b])
-        add_product(i, tape.peephole[0], c)
-        add_product(f, tape.peephole[1], c)
-        sigmoid_row(gates[: 2 * H])
-        tanh_row(g)
-        remember(c_next, i, f, g, c)
-        add_product(o, tape.peephole[2], c_next)
-        sigmoid_row(o)
-        for k in range(H):
-            output[k] = o[k] * tanh(c_next[k])
-        carry(t, b, output, tape.hidden, tape.window)
-        carry(t, b, c_next, tape.memory, tape.window)
+        c, k, wide = (t * B + b) * H, 0, STRIP_BYTES // gates.itemsize
+        q, after = 4 * c, c + B * H
+        while H - k >= wide:
+            _open(strip(gates), gates, q + k, H, memory, c + k, after + k, outputs, peephole, k)
+            k += wide
+        while H - k >= NARROW:
+            _open(narrow(gates), gates, q + k, H, memory, c + k, after + k, outputs, peephole, k)
+            k += NARROW
+        while k < H:
+            _open(gates.dtype.type(0), gates, q + k, H, memory, c + k, after + k, outputs, peephole, k)
+            k += 1
+        if varied or t + 1 == T:
+            carry(t, b, outputs[t, b], tape.hidden, tape.window)
+            carry(t, b, memory[t + 1, b], tape.memory, tape.window)
 
 
 @compiled
 def step_back(t: int, tape: LSTMGradients) -> None:
-    _, B, H = tape.d_outputs.shape
-    scratch = tape.scratch.reshape(-1)
-    d_gates, c_next, read = scratch[: 4 * H], scratch[4 * H : 5 * H], scratch[5 * H :]
-    d_i, d_f, d_g, d_o = d_gates[:H], d_gates[H : 2 * H], d_gates[2 * H : 3 * H], d_gates[3 * H :]
+    T, B, H = tape.d_outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
+    gates, d_gates, memory, d_outputs = tape.gates, tape.d_gates, tape.memory_before, tape.d_outputs
+    carry_h, carry_c = tape.hidden.grad_carry, tape.memory.grad_carry
+    peephole, scratch = tape.peephole, tape.scratch
     for b in range(B):
-        if t >= tape.window.lengths[b]:
-            fill(tape.d_gates[t, b], 0)
+        if varied and t >= lengths[b]:
+            fill(d_gates[t, b], 0)
             continue
-        receive(t, b, tape.hidden, tape.window)
-        receive(t, b, tape.memory, tape.window)
-        gates, c = tape.gates[t, b], tape.memory_before[t, b]
-        i, f, g, o = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
-        d_h, d_c = tape.hidden.grad_carry[b], tape.memory.grad_carry[b]
-        remember(c_next, i, f, g, c)
-        for k in range(H):
-            read[k] = tanh(c_next[k])
-
-        add(d_h, tape.d_outputs[t, b])
-        set_product(d_o, d_h, read)
-        times_sigmoid_slope(d_o, o)
-        times(d_h, o)
-        times_tanh_slope(d_h, read)
-        add(d_c, d_h)
-        add_product(d_c, tape.peephole[2], d_o)
-
-        set_product(d_i, d_c, g)
-        times_sigmoid_slope(d_i, i)
-        set_product(d_f, d_c, c)
-        times_sigmoid_slope(d_f, f)
-        set_product(d_g, d_c, i)
-        times_tanh_slope(d_g, g)
-        add_product(tape.d_peephole[0], d_i, c)
-        add_product(tape.d_peephole[1], d_f, c)
-        add_product(tape.d_peephole[2], d_o, c_next)
-
-        times(d_c, f)
-        add_product(d_c, tape.peephole[0], d_i)
-        add_product(d_c, tape.peephole[1], d_f)
-        fill(d_h, 0)
-        copy(tape.d_gates[t, b], d_gates)
+        if varied or t + 1 == T:
+            receive(t, b, tape.hidden, tape.window)
+            receive(t, b, tape.memory, tape.window)
+        c, r, k, wide = (t * B + b) * H, b * H, 0, STRIP_BYTES // gates.itemsize
+        q = 4 * c
+        while H - k >= wide:
+            _open_back(
+                strip(gates), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k, peephole,
+                scratch, k,
+            )  # fmt: skip
+            k += wide
+        while H - k >= NARROW:
+            _open_back(
+                narrow(gates), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k, peephole,
+                scratch, k,
+            )  # fmt: skip
+            k += NARROW
+        while k < H:
+            _open_back(
+                gates.dtype.type(0), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k,
+                peephole, scratch, k,
+            )  # fmt: skip
+            k += 1
+        _add_to_peepholes(tape.d_peephole, d_gates, memory, t, b, scratch)
 
 
 @compiled
-def sequence(tape: LSTMTape) -> None:
-    for t in range(len(tape.outputs)):
-        multiply(tape.hidden.before[t], tape.weight, tape.products)
+def sequence(tape: LSTMTape, strips: Row) -> None:
+    T, B, H = tape.outputs.shape
+    for t in range(T):
+        multiply(tape.hidden.before, t * B * H, H, B, strips, H, 4 * H, tape.gates, t * B * 4 * H, 4 * H, True)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LSTMGradients) -> None:
+def sequence_back(tape: LSTMGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
-        add_multiplied(tape.d_gates[t], tape.weight, tape.hidden.grad_carry)
+        hand_back(t, tape.d_gates, 0, strips, before, tape.hidden.grad_carry, d_weight)
 
 
-STEPS = Steps(step, step_back, sequence, sequence_back)
+STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

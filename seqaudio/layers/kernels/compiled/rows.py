@@ -115,12 +115,9 @@ def normalise_gradient(gradient: Row, normalised: Row, scale: float) -> None:
         gradient[k] = (gradient[k] - total - normalised[k] * along) * scale
 
 
-# ---- products for batches so small that torch's would be mostly overhead: the matrix passes through the cache once
-
-
 @compiled
-def multiply(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
-    """products [B, M] = rows [B, N] times the transpose of matrix [M, N]."""
+def row_products(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
+    """products [B, M] = rows [B, N] times the transpose of matrix [M, N], which passes through the cache once."""
     for m in range(len(matrix)):
         weights = matrix[m]
         for b in range(len(rows)):
@@ -131,33 +128,14 @@ def multiply(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
             products[b, m] = total
 
 
-@compiled
-def add_multiplied(rows: Matrix, matrix: Matrix, products: Matrix) -> None:
-    """products [B, N] += rows [B, M] times matrix [M, N], four rows of the matrix at a time."""
-    M = len(matrix)
-    fours = M - M % 4
-    for m in range(0, fours, 4):
-        w0, w1, w2, w3 = matrix[m], matrix[m + 1], matrix[m + 2], matrix[m + 3]
-        for b in range(len(rows)):
-            r0, r1, r2, r3 = rows[b, m], rows[b, m + 1], rows[b, m + 2], rows[b, m + 3]
-            product = products[b]
-            for k in range(len(product)):
-                product[k] += r0 * w0[k] + r1 * w1[k] + r2 * w2[k] + r3 * w3[k]
-    for m in range(fours, M):
-        weights = matrix[m]
-        for b in range(len(rows)):
-            product = products[b]
-            for k in range(len(product)):
-                product[k] += rows[b, m] * weights[k]
-
-
 # ---- states between steps
 
 
 @compiled
 def carry(t: int, b: int, value: Row, state: StateTape, window: Window) -> None:
     """Pass on the state of row b after step t: to step t + 1, and after the row's last frame to `final`."""
-    copy(state.before[t + 1, b], state.start[b] if window.resets[t + 1, b] else value)
+    if window.has_resets:  # otherwise the value is there already
+        copy(state.before[t + 1, b], state.start[b] if window.resets[t + 1, b] else value)
     if t + 1 == window.lengths[b]:
         copy(state.final[b], value)
 

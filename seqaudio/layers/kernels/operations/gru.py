@@ -13,10 +13,9 @@ aten = torch.ops.aten
 
 def step(t: int, tape: GRUTape) -> None:
     H = tape.outputs.shape[2]
-    gates, h, recalled = tape.gates[t], tape.hidden.before[t], tape.recalled[t]
-    n, r, z = gates.chunk(3, dim=1)
-    gates[:, H:].add_(tape.products[:, : 2 * H]).sigmoid_()
-    torch.add(tape.products[:, 2 * H :], tape.bias, out=recalled)
+    gates, h = tape.gates[t], tape.hidden.before[t]
+    n, r, z, recalled = gates.chunk(4, dim=1)
+    gates[:, H : 3 * H].sigmoid_()
     n.addcmul_(r, recalled).tanh_()
     output = torch.lerp(n, h, z)
     tape.outputs[t].copy_(real(t, output, tape.window))
@@ -26,14 +25,14 @@ def step(t: int, tape: GRUTape) -> None:
 def step_back(t: int, tape: GRUGradients) -> None:
     receive(t, tape.hidden, tape.window)
     h, d_h = tape.before[t], tape.hidden.grad_carry
-    n, r, z = tape.gates[t].chunk(3, dim=1)
+    n, r, z, recalled = tape.gates[t].clone().chunk(4, dim=1)  # d_gates may be the same memory
     d_n, d_r, d_z, d_recalled = tape.d_gates[t].chunk(4, dim=1)
     d_h.add_(real(t, tape.d_outputs[t], tape.window))
     aten.sigmoid_backward.grad_input(d_h * (h - n), z, grad_input=d_z)
     carried = d_h * z
     aten.tanh_backward.grad_input(d_h.sub_(carried), n, grad_input=d_n)
     torch.mul(d_n, r, out=d_recalled)
-    aten.sigmoid_backward.grad_input(d_n * tape.recalled[t], r, grad_input=d_r)
+    aten.sigmoid_backward.grad_input(d_n * recalled, r, grad_input=d_r)
     d_h.copy_(carried)
 
 

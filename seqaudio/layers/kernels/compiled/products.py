@@ -1,0 +1,235 @@
+"""Matrix products inside the loop over time, compiled: the sums of a few rows and columns stay in registers.
+
+    out[i, j] += sum over k of  a[i, k] * b[k, j]        or =, where `adds` is false
+
+Columns j are taken in strips of two of the processor's vectors, rows i six or four at a time. Places are those of the
+flattened arrays, which are C-contiguous; each matrix is a place of its first number and the distances between numbers
+that follow each other along i, j and k. Each sum runs over k in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from seqaudio.jit import compiled
+from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, spread_as, store, strip
+
+Array: TypeAlias = npt.NDArray[Any]
+ROWS_AT_ONCE = 32  # at least, of sums over frames, while they are still in the cache
+NARROW = 8  # columns of what is left after whole strips
+
+
+def in_strips(matrix: Array) -> Array:
+    """A matrix [K, M] as `multiply` reads it, flat: whole strips of columns [K, width], then eight, then single ones.
+
+    A column begins at K times its number, as the columns before it have K numbers each.
+    """
+    K, M = matrix.shape
+    whole = STRIP_BYTES // matrix.itemsize
+    packed, place = np.empty(K * M, matrix.dtype), 0
+    for width in (whole, NARROW, 1):
+        count = (M - place) // width
+        part = matrix[:, place : place + count * width].reshape(K, count, width)
+        packed[K * place : K * (place + count * width)].reshape(count, K, width)[...] = part.transpose(1, 0, 2)
+        place += count * width
+    return packed
+
+
+@compiled
+def _six(
+    like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
+    out: Array, o0: int, oi: int, adds: bool,
+) -> None:  # fmt: skip
+    """Six rows of a strip of columns, of the type of `like`."""
+    a1, a2, a3, a4, a5 = a0 + ai, a0 + 2 * ai, a0 + 3 * ai, a0 + 4 * ai, a0 + 5 * ai
+    o1, o2, o3, o4, o5 = o0 + oi, o0 + 2 * oi, o0 + 3 * oi, o0 + 4 * oi, o0 + 5 * oi
+    s0, s1, s2, s3, s4, s5 = like, like, like, like, like, like
+    if adds:
+        s0, s1, s2 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2)
+        s3, s4, s5 = load_as(like, out, o3), load_as(like, out, o4), load_as(like, out, o5)
+    for k in range(K):
+        w, p = load_as(like, b, b0 + k * bk), k * ak
+        s0 += spread_as(like, number(a, a0 + p)) * w
+        s1 += spread_as(like, number(a, a1 + p)) * w
+        s2 += spread_as(like, number(a, a2 + p)) * w
+        s3 += spread_as(like, number(a, a3 + p)) * w
+        s4 += spread_as(like, number(a, a4 + p)) * w
+        s5 += spread_as(like, number(a, a5 + p)) * w
+    store(out, o0, s0)
+    store(out, o1, s1)
+    store(out, o2, s2)
+    store(out, o3, s3)
+    store(out, o4, s4)
+    store(out, o5, s5)
+
+
+@compiled
+def _four(
+    like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
+    out: Array, o0: int, oi: int, adds: bool,
+) -> None:  # fmt: skip
+    """Four rows."""
+    a1, a2, a3 = a0 + ai, a0 + 2 * ai, a0 + 3 * ai
+    o1, o2, o3 = o0 + oi, o0 + 2 * oi, o0 + 3 * oi
+    s0, s1, s2, s3 = like, like, like, like
+    if adds:
+        s0, s1, s2, s3 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2), load_as(like, out, o3)
+    for k in range(K):
+        w, p = load_as(like, b, b0 + k * bk), k * ak
+        s0 += spread_as(like, number(a, a0 + p)) * w
+        s1 += spread_as(like, number(a, a1 + p)) * w
+        s2 += spread_as(like, number(a, a2 + p)) * w
+        s3 += spread_as(like, number(a, a3 + p)) * w
+    store(out, o0, s0)
+    store(out, o1, s1)
+    store(out, o2, s2)
+    store(out, o3, s3)
+
+
+@compiled
+def _one(
+    like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, out: Array, o0: int, adds: bool
+) -> None:
+    """One row."""
+    total = like
+    if adds:
+        total = load_as(like, out, o0)
+    for k in range(K):
+        total += spread_as(like, number(a, a0 + k * ak)) * load_as(like, b, b0 + k * bk)
+    store(out, o0, total)
+
+
+@compiled
+def _one_in_four(
+    like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, bj: int,
+    out: Array, o0: int, oj: int, adds: bool,
+) -> None:  # fmt: skip
+    """One row of four strips, since a sum waits for the one before it; bj and oj: distances between strips."""
+    b1, b2, b3 = b0 + bj, b0 + 2 * bj, b0 + 3 * bj
+    o1, o2, o3 = o0 + oj, o0 + 2 * oj, o0 + 3 * oj
+    s0, s1, s2, s3 = like, like, like, like
+    if adds:
+        s0, s1, s2, s3 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2), load_as(like, out, o3)
+    for k in range(K):
+        x, p = spread_as(like, number(a, a0 + k * ak)), k * bk
+        s0 += x * load_as(like, b, b0 + p)
+        s1 += x * load_as(like, b, b1 + p)
+        s2 += x * load_as(like, b, b2 + p)
+        s3 += x * load_as(like, b, b3 + p)
+    store(out, o0, s0)
+    store(out, o1, s1)
+    store(out, o2, s2)
+    store(out, o3, s3)
+
+
+@compiled
+def _strip(
+    like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
+    out: Array, o0: int, oi: int, adds: bool,
+) -> None:  # fmt: skip
+    """All rows of a strip of columns."""
+    i = 0
+    while rows - i >= 6 and rows - i != 8:
+        _six(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
+        i += 6
+    while rows - i >= 4:
+        _four(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
+        i += 4
+    while i < rows:
+        _one(like, a, a0 + i * ai, ak, K, b, b0, bk, out, o0 + i * oi, adds)
+        i += 1
+
+
+@compiled
+def multiply(
+    a: Array, a0: int, ai: int, rows: int, strips: Array, K: int, M: int, out: Array, o0: int, oi: int, adds: bool
+) -> None:
+    """out [rows, M] += a [rows, K] times a matrix [K, M], which comes as `in_strips` makes it."""
+    wide = STRIP_BYTES // out.itemsize
+    j = 0
+    if rows == 1:
+        while M - j >= 4 * wide:
+            _one_in_four(strip(out), a, a0, 1, K, strips, j * K, wide, wide * K, out, o0 + j, wide, adds)
+            j += 4 * wide
+    while M - j >= wide:
+        _strip(strip(out), a, a0, ai, 1, rows, K, strips, j * K, wide, out, o0 + j, oi, adds)
+        j += wide
+    while M - j >= NARROW:
+        _strip(narrow(out), a, a0, ai, 1, rows, K, strips, j * K, NARROW, out, o0 + j, oi, adds)
+        j += NARROW
+    while j < M:
+        _strip(out.dtype.type(0), a, a0, ai, 1, rows, K, strips, j * K, 1, out, o0 + j, oi, adds)
+        j += 1
+
+
+@compiled
+def add_transposed_times(
+    a: Array, a0: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int, M: int, out: Array
+) -> None:
+    """out [rows, M] += the transpose of a [K, rows] times b [K, M]; ak and bk are the distances of their rows."""
+    wide = STRIP_BYTES // out.itemsize
+    j = 0
+    while M - j >= wide:
+        _strip(strip(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
+        j += wide
+    while M - j >= NARROW:
+        _strip(narrow(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
+        j += NARROW
+    while j < M:
+        _strip(out.dtype.type(0), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
+        j += 1
+
+
+@compiled
+def hand_back(
+    t: int, products: Array, first: int, strips: Array, before: Array, grad_carry: Array, d_weight: Array
+) -> None:
+    """The way back through U h, from step t: adds to grad_carry [B, H] and, some steps at once, to d_weight [M, H].
+
+    products: gradients of U h, in the columns `first` to `first` + M of [slots, B, P]; step t is in slot t modulo slots.
+    strips: U [M, H] as `in_strips` makes it. before: h [T + 1, B, H].
+    """
+    slots, B, P = products.shape
+    M, H = d_weight.shape
+    at = t % slots * B * P + first
+    multiply(products, at, P, B, strips, M, H, grad_carry, 0, H, True)
+    together = 1  # a power of two, so that it divides the slots
+    while together * B < ROWS_AT_ONCE:
+        together *= 2
+    if t % together == 0:
+        last = min(t + together, len(before) - 1)
+        add_transposed_times(products, at, P, M, (last - t) * B, before, t * B * H, H, H, d_weight)
+
+
+@compiled
+def affine(frames: Array, strips: Array, bias: Array, M: int, sums: Array) -> None:
+    """sums [N, G] = bias [G] plus, in the first M columns, frames [N, F] times a matrix [F, M] in strips."""
+    N, F = frames.shape
+    G = sums.shape[1]
+    for n in range(0, N, ROWS_AT_ONCE):
+        rows = min(ROWS_AT_ONCE, N - n)
+        for row in range(n, n + rows):
+            for k in range(G):
+                sums[row, k] = bias[k]
+        multiply(frames, n * F, F, rows, strips, F, M, sums, n * G, G, True)
+
+
+@compiled
+def affine_back(d_sums: Array, strips: Array, M: int, d_frames: Array) -> None:
+    """d_frames [N, F] = the first M columns of d_sums [N, G] times a matrix [M, F] in strips."""
+    N, F = d_frames.shape
+    G = d_sums.shape[1]
+    for n in range(0, N, ROWS_AT_ONCE):
+        multiply(d_sums, n * G, G, min(ROWS_AT_ONCE, N - n), strips, M, F, d_frames, n * F, F, False)
+
+
+@compiled
+def affine_weight_back(d_sums: Array, frames: Array, d_weight: Array) -> None:
+    """d_weight [M, F] += the transpose of the first M columns of d_sums [N, G] times frames [N, F]."""
+    N, G = d_sums.shape
+    M, F = d_weight.shape
+    for n in range(0, N, ROWS_AT_ONCE):
+        add_transposed_times(d_sums, n * G, G, M, min(ROWS_AT_ONCE, N - n), frames, n * F, F, F, d_weight)
