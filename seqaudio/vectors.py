@@ -7,6 +7,7 @@
     strip(array), narrow(array)     zeros in the two widths of a matrix product: two of the processor's own vectors, 8 numbers
     load_as(a, array, place)        a vector, or a number, in the type of a; spread_as(a, x): x repeated to that type
     number(array, place)            array.flat[place]
+    total(a)                        the sum of its numbers
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
@@ -186,6 +187,22 @@ def number(typing: Any, array: Any, place: Any) -> Any:
         return builder.load(builder.gep(data, [arguments[1]]), align=array.dtype.bitwidth // 8)
 
     return array.dtype(array, types.intp), generate
+
+
+@_instruction
+def total(typing: Any, vector: Any) -> Any:
+    """The sum of a vector's numbers, in any order, or the number itself."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        if not isinstance(vector, Vector):
+            return arguments[0]
+        kind = context.get_value_type(vector)
+        function = ir.FunctionType(kind.element, [kind.element, kind])
+        name = f"llvm.vector.reduce.fadd.v{vector.size}f{vector.dtype.bitwidth}"
+        reduced = builder.module.declare_intrinsic(name, (), function)
+        return builder.call(reduced, [ir.Constant(kind.element, 0.0), arguments[0]], fastmath=("reassoc",))
+
+    return (vector.dtype if isinstance(vector, Vector) else vector)(vector), generate
 
 
 def _define(operation: Callable[..., Any], instruction: str) -> None:

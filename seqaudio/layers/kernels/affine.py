@@ -36,17 +36,17 @@ class AffineMap(FirstDerivatives):
         needs_inputs, needs_weight, needs_bias, _ = ctx.needs_input_grad
         gradient, frames = d_sums.flatten(0, 1), inputs.flatten(0, 1)
         turned, back = _turned(weight, ctx.first), len(weight) - ctx.first
-        d_frames = d_weight = None
         if compiled_serves_products(inputs, weight):
-            d_frames, d_weight = _compiled_back(gradient, frames, turned, needs_inputs, needs_weight)
+            d_frames, d_weight, d_bias = _compiled_back(gradient, frames, turned, needs_inputs, needs_weight or needs_bias)
         else:
             of_products = gradient[:, : len(weight)]
             d_frames = of_products @ turned if needs_inputs else None
             d_weight = of_products.t() @ frames if needs_weight else None
+            d_bias = gradient.sum(0) if needs_bias else None
         return (
             None if d_frames is None else d_frames.view_as(inputs),
-            None if d_weight is None else _turned(d_weight, back),
-            gradient.sum(0) if needs_bias else None,
+            _turned(d_weight, back) if needs_weight else None,
+            d_bias if needs_bias else None,
             None,
         )
 
@@ -69,25 +69,25 @@ def _compiled(frames: Tensor, weight: Tensor, bias: Tensor | None, sums: Tensor)
     from seqaudio.layers.kernels.compiled import products
 
     start = sums.new_zeros(sums.shape[1]) if bias is None else bias.detach().contiguous()
-    strips = products.in_strips(weight.t().numpy())
+    strips = products.in_strips(weight.contiguous().numpy(), transposed=True)
     products.affine(frames.contiguous().numpy(), strips, start.numpy(), len(weight), sums.numpy())
 
 
 def _compiled_back(
-    gradient: Tensor, frames: Tensor, weight: Tensor, needs_inputs: bool, needs_weight: bool
-) -> tuple[Tensor | None, Tensor | None]:
-    """The gradients of the frames and of the weight."""
+    gradient: Tensor, frames: Tensor, weight: Tensor, needs_inputs: bool, needs_others: bool
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the frames, and of the weight and the bias."""
     from seqaudio.layers.kernels.compiled import products
 
-    gradient, frames = gradient.contiguous(), frames.contiguous()
-    d_frames = allocate(*frames.shape, like=frames) if needs_inputs else None
-    if d_frames is not None:
-        strips = products.in_strips(weight.detach().contiguous().numpy())
-        products.affine_back(gradient.numpy(), strips, len(weight), d_frames.numpy())
-    d_weight = torch.zeros_like(weight) if needs_weight else None
-    if d_weight is not None:
-        products.affine_weight_back(gradient.numpy(), frames.detach().numpy(), d_weight.numpy())
-    return d_frames, d_weight
+    gradient, frames, weight = gradient.contiguous(), frames.detach().contiguous(), weight.detach().contiguous()
+    d_frames = d_weight = d_bias = None
+    if needs_inputs:
+        d_frames = allocate(*frames.shape, like=frames)
+        products.affine_back(gradient.numpy(), products.in_strips(weight.numpy()), len(weight), d_frames.numpy())
+    if needs_others:
+        d_weight, d_bias = torch.zeros_like(weight), gradient.new_zeros(gradient.shape[1])
+        products.affine_weight_back(gradient.numpy(), frames.numpy(), d_weight.numpy(), d_bias.numpy())
+    return d_frames, d_weight, d_bias
 
 
 def _turned(rows: Tensor, first: int) -> Tensor:

@@ -44,7 +44,7 @@ def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, product
     if steps.is_compiled:
         tape = as_arrays(tape)
     if steps.sequence is not None:
-        steps.sequence(tape, _in_strips(weight.t()))
+        steps.sequence(tape, _in_strips(weight, transposed=True))
         return
     transposed = weight.t()
     for t, (h, product) in enumerate(zip(before, products, strict=False)):  # `before` holds the last state too
@@ -90,10 +90,10 @@ def run_backward(
     return d_weight
 
 
-def _in_strips(matrix: Tensor) -> Any:
+def _in_strips(matrix: Tensor, transposed: bool = False) -> Any:
     from seqaudio.layers.kernels.compiled.products import in_strips
 
-    return in_strips(matrix.numpy())
+    return in_strips(matrix.numpy(), transposed)
 
 
 def _transposed_times(products: Tensor, states: Tensor) -> Tensor:

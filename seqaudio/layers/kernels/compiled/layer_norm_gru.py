@@ -61,12 +61,13 @@ def open_gates(gates: Row, x: Row, gain_x: Row, bias_x: Row, h: Row, gain_h: Row
 
 @compiled
 def step(t: int, tape: LayerNormGRUTape) -> None:
-    _, B, H = tape.outputs.shape
+    T, B, H = tape.outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
     gates = tape.gates
     z, n = gates[H : 2 * H], gates[2 * H : 3 * H]
     for b in range(B):
         output = tape.outputs[t, b]
-        if t >= tape.window.lengths[b]:
+        if varied and t >= lengths[b]:
             fill(output, 0)
             skip(t, b, tape.hidden)
             continue
@@ -75,22 +76,25 @@ def step(t: int, tape: LayerNormGRUTape) -> None:
         tape.scales[t, 1, b] = normalise(h)
         open_gates(gates, x, tape.gain_inputs, tape.bias_inputs, h, tape.gain_hidden, tape.bias_hidden)
         blend(output, n, z, tape.hidden.before[t, b])
-        carry(t, b, output, tape.hidden, tape.window)
+        if varied or t + 1 == T:
+            carry(t, b, output, tape.hidden, tape.window)
 
 
 @compiled
 def step_back(t: int, tape: LayerNormGRUGradients) -> None:
-    _, B, H = tape.d_outputs.shape
+    T, B, H = tape.d_outputs.shape
+    lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
     products = tape.d_products[t % len(tape.d_products)]
     gates = tape.gates
     r, z, n, recalled = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     for b in range(B):
         d_x, d_product = tape.d_from_inputs[t, b], products[b]
-        if t >= tape.window.lengths[b]:
+        if varied and t >= lengths[b]:
             fill(d_x, 0)
             fill(d_product, 0)
             continue
-        receive(t, b, tape.hidden, tape.window)
+        if varied or t + 1 == T:
+            receive(t, b, tape.hidden, tape.window)
         x, h, d_h = tape.from_inputs[t, b], tape.products[t, b], tape.hidden.grad_carry[b]
         d_r, d_z, d_n = d_x[:H], d_x[H : 2 * H], d_x[2 * H :]
         open_gates(gates, x, tape.gain_inputs, tape.bias_inputs, h, tape.gain_hidden, tape.bias_hidden)

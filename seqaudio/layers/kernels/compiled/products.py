@@ -22,20 +22,30 @@ ROWS_AT_ONCE = 32  # at least, of sums over frames, while they are still in the 
 NARROW = 8  # columns of what is left after whole strips
 
 
-def in_strips(matrix: Array) -> Array:
+@compiled
+def _pack(matrix: Array, K: int, M: int, along: int, across: int, strips: Array) -> None:
+    """`strips` of a matrix [K, M] whose numbers lie `along` apart along K and `across` apart along M."""
+    j = 0
+    for width in (STRIP_BYTES // strips.itemsize, NARROW, 1):
+        while M - j >= width:
+            for k in range(K):
+                for column in range(width):
+                    strips[j * K + k * width + column] = number(matrix, k * along + (j + column) * across)
+            j += width
+
+
+def in_strips(matrix: Array, transposed: bool = False) -> Array:
     """A matrix [K, M] as `multiply` reads it, flat: whole strips of columns [K, width], then eight, then single ones.
 
     A column begins at K times its number, as the columns before it have K numbers each.
+    transposed: the matrix comes as [M, K].
     """
-    K, M = matrix.shape
-    whole = STRIP_BYTES // matrix.itemsize
-    packed, place = np.empty(K * M, matrix.dtype), 0
-    for width in (whole, NARROW, 1):
-        count = (M - place) // width
-        part = matrix[:, place : place + count * width].reshape(K, count, width)
-        packed[K * place : K * (place + count * width)].reshape(count, K, width)[...] = part.transpose(1, 0, 2)
-        place += count * width
-    return packed
+    (K, M), along, across = matrix.shape, matrix.shape[1], 1
+    if transposed:
+        (M, K), along, across = matrix.shape, 1, matrix.shape[1]
+    strips = np.empty(matrix.size, matrix.dtype)
+    _pack(matrix, K, M, along, across, strips)
+    return strips
 
 
 @compiled
@@ -227,9 +237,21 @@ def affine_back(d_sums: Array, strips: Array, M: int, d_frames: Array) -> None:
 
 
 @compiled
-def affine_weight_back(d_sums: Array, frames: Array, d_weight: Array) -> None:
-    """d_weight [M, F] += the transpose of the first M columns of d_sums [N, G] times frames [N, F]."""
+def affine_weight_back(d_sums: Array, frames: Array, d_weight: Array, d_bias: Array) -> None:
+    """d_weight [M, F] += the transpose of the first M columns of d_sums [N, G] times frames [N, F].
+
+    d_bias [G] += the sum of d_sums over its rows, some at once, which is more precise than one after the other.
+    """
     N, G = d_sums.shape
     M, F = d_weight.shape
+    part = np.empty(G, d_sums.dtype)
     for n in range(0, N, ROWS_AT_ONCE):
-        add_transposed_times(d_sums, n * G, G, M, min(ROWS_AT_ONCE, N - n), frames, n * F, F, F, d_weight)
+        rows = min(ROWS_AT_ONCE, N - n)
+        add_transposed_times(d_sums, n * G, G, M, rows, frames, n * F, F, F, d_weight)
+        for k in range(G):
+            part[k] = d_sums[n, k]
+        for row in range(n + 1, n + rows):
+            for k in range(G):
+                part[k] += d_sums[row, k]
+        for k in range(G):
+            d_bias[k] += part[k]
