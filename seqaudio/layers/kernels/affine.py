@@ -37,7 +37,9 @@ class AffineMap(FirstDerivatives):
         gradient, frames = d_sums.flatten(0, 1), inputs.flatten(0, 1)
         turned, back = _turned(weight, ctx.first), len(weight) - ctx.first
         if compiled_serves_products(inputs, weight):
-            d_frames, d_weight, d_bias = _compiled_back(gradient, frames, turned, needs_inputs, needs_weight or needs_bias)
+            d_frames, d_weight, d_bias = _compiled_back(
+                gradient, frames, turned, needs_inputs, needs_weight or needs_bias
+            )
         else:
             of_products = gradient[:, : len(weight)]
             d_frames = of_products @ turned if needs_inputs else None
@@ -45,7 +47,7 @@ class AffineMap(FirstDerivatives):
             d_bias = gradient.sum(0) if needs_bias else None
         return (
             None if d_frames is None else d_frames.view_as(inputs),
-            _turned(d_weight, back) if needs_weight else None,
+            None if d_weight is None or not needs_weight else _turned(d_weight, back),
             d_bias if needs_bias else None,
             None,
         )

@@ -2,9 +2,9 @@
 
     Elman                      torch's kernel
     LSTM, GRU                  torch's kernel on every device but the CPU (cuDNN on CUDA) and in half precision
-    LSTM on the CPU            ours up to SMALL recurrent weights; torch's kernel (oneDNN's) beyond and for a few frames
-                               of a stream, but not where rows are reset, since torch's would be called for each piece
-                               between resets, nor in float64, which oneDNN does not support
+    LSTM on the CPU            ours to train small ones, where rows are reset, since torch's would be called for each piece
+                               between resets, and in float64, which oneDNN does not support; torch's kernel (oneDNN's)
+                               otherwise
     GRU on the CPU             ours: torch has no fused GRU there; one compiled call for the few frames of a stream
     peephole, layer norm       ours
     minGRU, minLSTM            our scan
@@ -28,11 +28,14 @@ from seqaudio.progress import say
 # up to so many frames what surrounds the kernel takes longer than its arithmetic: 4 frames of 200 units take 90 us in
 # one call and 280 us otherwise; beyond, torch's product with the inputs is faster
 STREAMED_FRAMES, STREAMED_ROWS = 16, 4
-# up to so many recurrent weights the products of a step run inside the compiled loop: they stay in the second cache, and
-# a call of torch's product at each step costs as much as the product
-SMALL = 2**18
+# up to so many recurrent weights the products of a step run inside the compiled loop, on one thread: where torch has two
+# threads at most, and where it has more; beyond, torch's products share the work among threads
+INSIDE, INSIDE_OF_MANY_THREADS = 2**20, 2**18
 # below so many frames of all rows the copy of the weights into another order costs more than it saves
-FEW_FRAMES = 32
+FEW_FRAMES = 8
+# our LSTM trains faster than oneDNN's up to so many recurrent weights and from so many frames of all rows on: 64 rows of
+# 128 units take 0.6 of its time, one row of 64 units 0.9; 16 rows of 300 units take as long, without gradients longer
+LSTM_WEIGHTS, LSTM_FRAMES = 2**18, 64
 
 
 @functools.cache
@@ -51,16 +54,19 @@ def compiled_serves(like: Tensor) -> bool:
     return jit.takes(like) and numba_is_there()
 
 
-def small(weight: Tensor, frames: int) -> bool:
-    """Whether a recurrence of these weights [G H, H] over so many frames of all rows has its products inside its loop."""
-    return weight.numel() <= SMALL and frames >= FEW_FRAMES
+def inside(weight: Tensor, frames: int) -> bool:
+    """Whether the products with recurrent weights, over so many frames of all rows, run inside the compiled loop."""
+    most = INSIDE if torch.get_num_threads() <= 2 else INSIDE_OF_MANY_THREADS
+    return weight.numel() <= most and frames >= FEW_FRAMES
 
 
-def torch_serves_lstm(weight: Tensor, frames: int, resets: Tensor | None) -> bool:
-    """Whether torch's own kernel runs an LSTM without peepholes, of recurrent weights, over so many frames."""
-    return not compiled_serves(weight) or (
-        weight.dtype == torch.float32 and resets is None and not small(weight, frames)
-    )
+def torch_serves_lstm(weight: Tensor, inputs: Tensor, resets: Tensor | None) -> bool:
+    """Whether torch's own kernel runs an LSTM without peepholes, of recurrent weights, over inputs [T, B, F]."""
+    if not compiled_serves(weight):
+        return True
+    frames = len(inputs) * inputs.shape[1]
+    ours_is_faster = torch.is_grad_enabled() and weight.numel() <= LSTM_WEIGHTS and frames >= LSTM_FRAMES
+    return weight.dtype == torch.float32 and resets is None and not (ours_is_faster and inside(weight, frames))
 
 
 def torch_serves_gru(like: Tensor) -> bool:
@@ -84,9 +90,14 @@ def steps(name: str, weight: Tensor, frames: int) -> Steps:
     """The steps of `lstm`, `gru`, `layer_norm_lstm` or `layer_norm_gru` for recurrent weights and so many frames."""
     folder = "compiled" if compiled_serves(weight) else "operations"
     found: Steps = importlib.import_module(f"seqaudio.layers.kernels.{folder}.{name}").STEPS
-    return found if small(weight, frames) else dataclasses.replace(found, sequence=None, sequence_back=None)
+    return found if inside(weight, frames) else dataclasses.replace(found, sequence=None, sequence_back=None)
 
 
-def compiled_serves_products(like: Tensor, weight: Tensor) -> bool:
-    """Whether our products run those of a small recurrence with its inputs; torch's use more than two threads well."""
-    return weight.numel() <= SMALL and torch.get_num_threads() <= 2 and compiled_serves(like)
+def compiled_serves_products(inputs: Tensor, weight: Tensor) -> bool:
+    """Whether our products run those with the inputs [T, B, F]; torch's use more than two threads well."""
+    return (
+        weight.numel() <= INSIDE
+        and len(inputs) * inputs.shape[1] >= FEW_FRAMES
+        and torch.get_num_threads() <= 2
+        and compiled_serves(inputs)
+    )

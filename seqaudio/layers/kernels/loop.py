@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,8 @@ class Steps:
 
     step(t, tape): everything in step t after the product U h.
     step_back(t, gradients): the backward of `step`; writes into `grad_carry` the gradient of h by paths other than U h.
-    sequence(tape, U^T in strips), sequence_back(gradients, U in strips, h, gradient of U): all steps with their products
-    in one call; only where compiled, and where that is faster than a call of torch's product at each step.
+    sequence(tape, U^T in strips), sequence_back(gradients, U in strips, h, gradient of U): all steps with their
+    products in one call; only where compiled, and where that is faster than a call of torch's product at each step.
     stream(...): a short window with its products with the inputs too, without gradients; of the compiled GRU alone.
     """
 
@@ -55,8 +56,8 @@ def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, product
 def allocate_product_gradients(products: Tensor) -> Tensor:
     """Memory for the gradients of products [T, B, G H]; `run_backward` keeps step t at index t modulo its length.
 
-    They are needed only until they are summed into the gradients of U and h, so there is room for a few steps, which stay
-    in the cache.
+    They are needed only until they are summed into the gradients of U and h, so there is room for a few steps, which
+    stay in the cache.
     """
     T = len(products)
     return allocate(min(T, STEPS_AT_ONCE), *products.shape[1:], like=products)
@@ -110,6 +111,12 @@ class FirstDerivatives(torch.autograd.Function):
         raise RuntimeError(f"got tensors of forward-mode differentiation, but {FIRST_DERIVATIVES}")
 
 
+def without_autocast(like: Tensor) -> AbstractContextManager[Any]:
+    """A context in which autocast is off on the device of a tensor; where it is off already, entering costs nothing."""
+    device = like.device.type
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
+
+
 def backward_once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
     """Decorate the `backward` of an autograd function that has no second derivative; turn autocast off in it.
 
@@ -121,7 +128,7 @@ def backward_once(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callabl
     def first_derivatives(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError(f"got create_graph=True, but {FIRST_DERIVATIVES}")
-        with torch.autocast(gradients[0].device.type, enabled=False):
+        with without_autocast(gradients[0]):
             return backward(ctx, *gradients)
 
     return first_derivatives

@@ -112,5 +112,5 @@ class LSTMRecurrence(FirstDerivatives):
         d_weight = run_backward(ctx.steps, gradients, d_gates, weight, grad_carry, hidden_before)
         d_hidden, d_start_hidden = initial_gradients(gradients.hidden, gradients.window)
         d_memory, d_start_memory = initial_gradients(gradients.memory, gradients.window)
-        d_peephole = gradients.d_peephole.to(peephole.dtype) if ctx.needs_input_grad[3] else None
+        d_peephole = None if gradients.d_peephole is None else gradients.d_peephole.to(peephole.dtype)
         return None, d_gates, d_weight, d_peephole, d_hidden, d_memory, d_start_hidden, d_start_memory, None, None

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
-from seqaudio.layers.kernels.compiled.products import NARROW, STRIP_BYTES, Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply
 from seqaudio.layers.kernels.compiled.rows import (
     Matrix,
     Row,
@@ -24,7 +24,7 @@ from seqaudio.layers.kernels.compiled.rows import (
 )
 from seqaudio.layers.kernels.gru import GRUGradients, GRUTape
 from seqaudio.layers.kernels.loop import Steps
-from seqaudio.vectors import load_as, narrow, spread_as, store, strip
+from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
 
 @compiled

@@ -88,8 +88,8 @@ def _open(
 
 @compiled
 def _read(
-    like: Any, memory: Array, next_c: int, mean: Any, scale: Any, gain: Array, bias: Array, gates: Array, outputs: Array,
-    y: int, k: int,
+    like: Any, memory: Array, next_c: int, mean: Any, scale: Any, gain: Array, bias: Array, gates: Array,
+    outputs: Array, y: int, k: int,
 ) -> None:  # fmt: skip
     """o * tanh(LN(c'))"""
     shifted = _normalised(like, memory, next_c, mean, scale) * load_as(like, gain, k) + load_as(like, bias, k)
@@ -214,7 +214,23 @@ def step(t: int, tape: LayerNormLSTMTape) -> None:
             k += wide
         while H - k >= NARROW:
             _open(
-                narrow(outputs), x, mx, sx, gain_x, h, mh, sh, gain_h, bias, q + k, H, memory, c + k, after + k, gates, k
+                narrow(outputs),
+                x,
+                mx,
+                sx,
+                gain_x,
+                h,
+                mh,
+                sh,
+                gain_h,
+                bias,
+                q + k,
+                H,
+                memory,
+                c + k,
+                after + k,
+                gates,
+                k,
             )
             k += NARROW
         while k < H:
@@ -245,7 +261,12 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
     x, h, gain_x, gain_h, bias = tape.from_inputs, tape.products, tape.gain_inputs, tape.gain_hidden, tape.bias
     gates, scratch, scales = tape.gates, tape.scratch, tape.scales
     gain_c, bias_c, memory, d_outputs = tape.gain_memory, tape.bias_memory, tape.memory_before, tape.d_outputs
-    carry_h, carry_c, d_x, d_products = tape.hidden.grad_carry, tape.memory.grad_carry, tape.d_from_inputs, tape.d_products
+    carry_h, carry_c, d_x, d_products = (
+        tape.hidden.grad_carry,
+        tape.memory.grad_carry,
+        tape.d_from_inputs,
+        tape.d_products,
+    )
     slot, real, wide = t % len(d_products), x.dtype.type, STRIP_BYTES // x.itemsize
     none, H4 = real(0), 4 * H
     # rows are summed in their own dtype, steps in float64: mixing dtypes in a row's loop would halve its speed

@@ -25,7 +25,7 @@ def _open(
     like: Any, gates: Array, q: int, H: int, memory: Array, c: int, next_c: int, outputs: Array,
     peephole: Array | None, p: int,
 ) -> None:  # fmt: skip
-    """Gates, memory and output of as many units as `like` has numbers, from the gates' sums; places of the first unit."""
+    """Gates, memory and output of as many units as `like` has numbers, from the gates' sums."""
     before = load_as(like, memory, c)
     i, f, o = load_as(like, gates, q), load_as(like, gates, q + H), load_as(like, gates, q + 3 * H)
     if peephole is not None:  # compiled apart from a plain LSTM

@@ -199,7 +199,7 @@ def hand_back(
 ) -> None:
     """The way back through U h, from step t: adds to grad_carry [B, H] and, some steps at once, to d_weight [M, H].
 
-    products: gradients of U h, in the columns `first` to `first` + M of [slots, B, P]; step t is in slot t modulo slots.
+    products: gradients of U h, in columns `first` to `first` + M of [slots, B, P]; step t is in slot t modulo slots.
     strips: U [M, H] as `in_strips` makes it. before: h [T + 1, B, H].
     """
     slots, B, P = products.shape

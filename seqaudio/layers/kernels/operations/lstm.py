@@ -46,7 +46,7 @@ def step_back(t: int, tape: LSTMGradients) -> None:
     aten.sigmoid_backward.grad_input(d_c * c, f, grad_input=d_f)
     aten.tanh_backward.grad_input(d_c * i, g, grad_input=d_g)
     d_c.mul_(f)
-    if p is not None:
+    if p is not None and tape.d_peephole is not None:
         for row, products in zip(tape.d_peephole, (d_i * c, d_f * c, d_o * c_next), strict=True):
             row.add_(products.sum(0))
         d_c.addcmul_(p[0], d_i).addcmul_(p[1], d_f)
