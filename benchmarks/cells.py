@@ -15,8 +15,8 @@ Ratios are ours / torch's (medians of 15 rounds): 1 is equal, below 1 is faster.
 LSTM kinds are measured against nn.LSTM, GRU kinds against nn.GRU, Elman against nn.RNN. `ragged_vs_plain` is a ragged
 batch (mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence
 against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM with the state of
-one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps. The small ones run
-on one thread, with the outputs' gradient given.
+one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps. Small shapes run
+on one thread, with the gradient of the outputs given.
 """
 
 from __future__ import annotations

@@ -167,11 +167,12 @@ class FusedGRU(RecurrenceLayer[GRUCell]):
     def recur(self, sequences: Sequences, start: Any) -> tuple[Tensor, State]:
         cell, (inputs, state, lengths, _, resets, _) = self.cell, sequences
         gates = 2 * cell.hidden_size  # r and z, which the kernel has behind n
+        W_rz, W_n = cell.weight_ih.tensor_split([gates])
         (b_rz, b_n), (c_rz, c_n) = cell.bias_ih.tensor_split([gates]), cell.bias_hh.tensor_split([gates])
         outputs, hidden = kernels.apply(
             kernels.GRURecurrence,
             kernels.steps("gru", cell.weight_hh, _frames(sequences)),
-            kernels.affine(inputs, cell.weight_ih, torch.cat([b_n, b_rz + c_rz, c_n]), first=gates),
+            *(inputs, torch.cat([W_n, W_rz]), torch.cat([b_n, b_rz + c_rz, c_n])),
             *(cell.weight_hh, *state, *_parts(start, state), lengths, resets),
         )
         return outputs, GRUState(hidden)
@@ -187,7 +188,7 @@ class FusedLayerNormLSTM(RecurrenceLayer[LayerNormLSTMCell]):
         outputs, *final = kernels.apply(
             kernels.LayerNormLSTMRecurrence,
             kernels.steps("layer_norm_lstm", cell.weight_hh, _frames(sequences)),
-            kernels.affine(inputs, cell.weight_ih),
+            *(inputs, cell.weight_ih),
             *(cell.weight_hh, cell.gain_ih, cell.gain_hh, cell.bias_ih + cell.bias_hh),
             *(cell.gain_memory, cell.bias_memory, *state, *_parts(start, state), lengths, resets),
         )
@@ -204,7 +205,7 @@ class FusedLayerNormGRU(RecurrenceLayer[LayerNormGRUCell]):
         outputs, hidden = kernels.apply(
             kernels.LayerNormGRURecurrence,
             kernels.steps("layer_norm_gru", cell.weight_hh, _frames(sequences)),
-            kernels.affine(inputs, cell.weight_ih),
+            *(inputs, cell.weight_ih),
             *(cell.weight_hh, cell.gain_ih, cell.bias_ih, cell.gain_hh, cell.bias_hh),
             *(*state, *_parts(start, state), lengths, resets),
         )
@@ -257,7 +258,7 @@ def _lstm(cell: LSTMCell, peephole: Tensor | None, sequences: Sequences, start: 
     outputs, *final = kernels.apply(
         kernels.LSTMRecurrence,
         kernels.steps("lstm", cell.weight_hh, _frames(sequences)),
-        kernels.affine(inputs, cell.weight_ih, cell.bias_ih + cell.bias_hh),
+        *(inputs, cell.weight_ih, cell.bias_ih + cell.bias_hh),
         *(cell.weight_hh, peephole, *state, *_parts(start, state), lengths, resets),
     )
     return outputs, LSTMState(*final)

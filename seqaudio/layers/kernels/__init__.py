@@ -1,6 +1,5 @@
 """Kernels: recurrences over whole windows, each forward and backward in one call, and the choice of what runs where."""
 
-from seqaudio.layers.kernels.affine import affine
 from seqaudio.layers.kernels.choice import (
     compiled_serves,
     steps,
@@ -20,7 +19,6 @@ __all__ = [
     "LSTMRecurrence",
     "LayerNormGRURecurrence",
     "LayerNormLSTMRecurrence",
-    "affine",
     "apply",
     "compiled_serves",
     "gru_stream",

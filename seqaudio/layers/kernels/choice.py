@@ -2,9 +2,9 @@
 
     Elman                      torch's kernel
     LSTM, GRU                  torch's kernel on every device but the CPU (cuDNN on CUDA) and in half precision
-    LSTM on the CPU            ours to train small ones, where rows are reset, since torch's would be called for each piece
-                               between resets, and in float64, which oneDNN does not support; torch's kernel (oneDNN's)
-                               otherwise
+    LSTM on the CPU            ours to train small ones, where rows are reset, since torch's would be called for each
+                               piece between resets, and in float64, which oneDNN does not support; torch's kernel
+                               (oneDNN's) otherwise
     GRU on the CPU             ours: torch has no fused GRU there; one compiled call for the few frames of a stream
     peephole, layer norm       ours
     minGRU, minLSTM            our scan
@@ -28,13 +28,13 @@ from seqaudio.progress import say
 # up to so many frames what surrounds the kernel takes longer than its arithmetic: 4 frames of 200 units take 90 us in
 # one call and 280 us otherwise; beyond, torch's product with the inputs is faster
 STREAMED_FRAMES, STREAMED_ROWS = 16, 4
-# up to so many recurrent weights the products of a step run inside the compiled loop, on one thread: where torch has two
-# threads at most, and where it has more; beyond, torch's products share the work among threads
+# up to so many recurrent weights the products of a step run inside the compiled loop, on one thread: where torch has
+# two threads at most, and where it has more; beyond, torch's products share the work among threads
 INSIDE, INSIDE_OF_MANY_THREADS = 2**20, 2**18
 # below so many frames of all rows the copy of the weights into another order costs more than it saves
 FEW_FRAMES = 8
-# our LSTM trains faster than oneDNN's up to so many recurrent weights and from so many frames of all rows on: 64 rows of
-# 128 units take 0.6 of its time, one row of 64 units 0.9; 16 rows of 300 units take as long, without gradients longer
+# our LSTM trains faster than oneDNN's up to so many recurrent weights and from so many frames of all rows on: 64 rows
+# of 128 units take 0.6 of its time, 32 rows of 64 units as long; without gradients ours takes longer
 LSTM_WEIGHTS, LSTM_FRAMES = 2**18, 64
 
 
@@ -91,13 +91,3 @@ def steps(name: str, weight: Tensor, frames: int) -> Steps:
     folder = "compiled" if compiled_serves(weight) else "operations"
     found: Steps = importlib.import_module(f"seqaudio.layers.kernels.{folder}.{name}").STEPS
     return found if inside(weight, frames) else dataclasses.replace(found, sequence=None, sequence_back=None)
-
-
-def compiled_serves_products(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether our products run those with the inputs [T, B, F]; torch's use more than two threads well."""
-    return (
-        weight.numel() <= INSIDE
-        and len(inputs) * inputs.shape[1] >= FEW_FRAMES
-        and torch.get_num_threads() <= 2
-        and compiled_serves(inputs)
-    )

@@ -6,14 +6,21 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.inputs import projection
+from seqaudio.layers.kernels.loop import (
+    FirstDerivatives,
+    Steps,
+    allocate_gradients,
+    backward_once,
+    run_backward,
+    run_forward,
+)
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
     allocate,
-    allocate_gradient,
     allocate_outputs,
     initial_gradients,
     make_window,
@@ -43,17 +50,19 @@ class GRUGradients(NamedTuple):
     weight: Array
     before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
-    d_gates: Array  # [T, B, 4 H]; may share the memory of gates
+    d_gates: Array  # [T, B, 4 H] or fewer steps, see `allocate_gradients`
     hidden: StateGradient
     window: Window
 
 
 class GRURecurrence(FirstDerivatives):
-    """Outputs and final state from the products with the inputs.
+    """Outputs and final state.
 
     Args:
         steps: those of `compiled.gru` or `operations.gru`.
-        gates: [T, B, 4 H]: W x + b of n, r and z, plus b' in r and z, then b' of n; its memory is overwritten.
+        inputs: x [T, B, F].
+        weight_ih: W [3 H, F], stacked n, r, z.
+        bias: [4 H]: b of n, b + b' of r and z, b' of n.
         weight: U [3 H, H], stacked r, z, n.
         hidden: [B, H] before the first step.
         start: [B, H], the initial state, to which rows are reset; None where there are no resets.
@@ -66,40 +75,47 @@ class GRURecurrence(FirstDerivatives):
     def forward(
         ctx: Any,
         steps: Steps,
-        gates: Tensor,
+        inputs: Tensor,
+        weight_ih: Tensor,
+        bias: Tensor,
         weight: Tensor,
         hidden: Tensor,
         start: Tensor | None,
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        window = make_window(lengths, resets, gates)
-        gates, weight = gates.detach(), weight.detach().contiguous()
+        window = make_window(lengths, resets, inputs)
+        given, weight = projection(inputs, weight_ih, bias), weight.detach().contiguous()
+        gates = allocate(*inputs.shape[:2], len(bias), like=weight)
         tape = state_tape(hidden, start, window)
         outputs = allocate_outputs(tape, window)
         whole = GRUTape(gates, weight, tape, outputs, window)
-        run_forward(steps, whole, tape.before, weight, gates[:, :, hidden.shape[1] :], adds=True)
+        run_forward(steps, whole, given, gates, tape.before, weight, gates[:, :, hidden.shape[1] :], adds=True)
         ctx.steps, ctx.flags = steps, window[2:]
-        ctx.save_for_backward(gates, weight, tape.before, *window[:2])
+        ctx.save_for_backward(inputs, weight_ih, bias, gates, weight, tape.before, *window[:2])
         return outputs, tape.final
 
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
-        gates, weight, before, *window = ctx.saved_tensors
+        inputs, weight_ih, bias, gates, weight, before, *window = ctx.saved_tensors
         gradients = GRUGradients(
             gates=gates,
             weight=weight,
             before=before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=allocate_gradient(gates),
+            d_gates=allocate_gradients(ctx.steps, gates),
             hidden=state_gradient(d_hidden),
             window=Window(*window, *ctx.flags),
         )
-        d_products = gradients.d_gates[:, :, d_hidden.shape[1] :]
-        d_weight = run_backward(ctx.steps, gradients, d_products, weight, gradients.hidden.grad_carry, before)
+        given, needs_frames = projection(inputs, weight_ih, bias), ctx.needs_input_grad[1]
+        d_gates, grad_carry = gradients.d_gates, gradients.hidden.grad_carry
+        d_products = d_gates[:, :, d_hidden.shape[1] :]
+        d_weight, d_projection = run_backward(
+            ctx.steps, gradients, given, needs_frames, d_gates, d_products, weight, grad_carry, before
+        )
         d_hidden, d_start = initial_gradients(gradients.hidden, gradients.window)
-        return None, gradients.d_gates, d_weight, d_hidden, d_start, None, None
+        return None, *d_projection, d_weight, d_hidden, d_start, None, None
 
 
 def gru_stream(

@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from seqaudio.layers.kernels.inputs import projection
 from seqaudio.layers.kernels.loop import (
     FirstDerivatives,
     Steps,
+    allocate_gradients,
     allocate_product_gradients,
     backward_once,
     run_backward,
@@ -59,7 +61,7 @@ class LayerNormGRUGradients(NamedTuple):
     bias_hidden: Array
     before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
-    d_from_inputs: Array  # [T, B, 3 H]
+    d_from_inputs: Array  # [T, B, 3 H], or fewer steps, see `allocate_gradients`
     d_products: Array  # [T, B, 3 H], or fewer steps, see `allocate_product_gradients`
     d_gain_inputs: Array  # [3 H], and the next three: sums over rows and steps
     d_bias_inputs: Array  # [3 H]
@@ -71,13 +73,14 @@ class LayerNormGRUGradients(NamedTuple):
 
 
 class LayerNormGRURecurrence(FirstDerivatives):
-    """Outputs and final state from the products with the inputs.
+    """Outputs and final state.
 
     Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.
 
     Args:
         steps: those of `compiled.layer_norm_gru` or `operations.layer_norm_gru`.
-        from_inputs: W x [T, B, 3 H], stacked r, z, n; its memory is overwritten.
+        inputs: x [T, B, F].
+        weight_ih: W [3 H, F], stacked r, z, n.
         weight: U [3 H, H].
         gain_inputs, bias_inputs: [3 H], of LN(W x). gain_hidden, bias_hidden: [3 H], of LN(U h).
         hidden: [B, H] before the first step.
@@ -91,7 +94,8 @@ class LayerNormGRURecurrence(FirstDerivatives):
     def forward(
         ctx: Any,
         steps: Steps,
-        from_inputs: Tensor,
+        inputs: Tensor,
+        weight_ih: Tensor,
         weight: Tensor,
         gain_inputs: Tensor,
         bias_inputs: Tensor,
@@ -102,9 +106,9 @@ class LayerNormGRURecurrence(FirstDerivatives):
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        T, B, _ = from_inputs.shape
-        window = make_window(lengths, resets, from_inputs)
-        from_inputs = from_inputs.detach()
+        T, B, _ = inputs.shape
+        window = make_window(lengths, resets, inputs)
+        given, from_inputs = projection(inputs, weight_ih, None), allocate(T, B, len(weight_ih), like=inputs)
         parameters = (weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden)
         weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden = (p.detach().contiguous() for p in parameters)
         hidden_tape = state_tape(hidden, start, window)
@@ -122,10 +126,10 @@ class LayerNormGRURecurrence(FirstDerivatives):
             gates=from_inputs.new_empty(4 * hidden.shape[1]),
             window=window,
         )
-        run_forward(steps, tape, hidden_tape.before, weight, tape.products, adds=False)
+        run_forward(steps, tape, given, from_inputs, hidden_tape.before, weight, tape.products, adds=False)
         ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
-            *(from_inputs, tape.products, tape.scales, hidden_tape.before),
+            *(inputs, weight_ih, from_inputs, tape.products, tape.scales, hidden_tape.before),
             *(weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *window[:2]),
         )
         return tape.outputs, tape.hidden.final
@@ -133,7 +137,7 @@ class LayerNormGRURecurrence(FirstDerivatives):
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor) -> tuple[Tensor | None, ...]:
-        from_inputs, products, scales, before, *others = ctx.saved_tensors
+        inputs, weight_ih, from_inputs, products, scales, before, *others = ctx.saved_tensors
         weight, gain_inputs, bias_inputs, gain_hidden, bias_hidden, *window = others
         H = d_hidden.shape[1]
         tape = LayerNormGRUGradients(
@@ -147,7 +151,7 @@ class LayerNormGRURecurrence(FirstDerivatives):
             bias_hidden=bias_hidden,
             before=before,
             d_outputs=d_outputs.contiguous(),
-            d_from_inputs=allocate(*products.shape, like=weight),
+            d_from_inputs=allocate_gradients(ctx.steps, from_inputs, may_share=False),
             d_products=allocate_product_gradients(products),
             d_gain_inputs=sums(3 * H, like=weight),
             d_bias_inputs=sums(3 * H, like=weight),
@@ -157,8 +161,12 @@ class LayerNormGRURecurrence(FirstDerivatives):
             gates=weight.new_empty(4 * H),
             window=Window(*window, *ctx.flags),
         )
-        d_weight = run_backward(ctx.steps, tape, tape.d_products, weight, tape.hidden.grad_carry, before)
+        given, needs_frames = projection(inputs, weight_ih, None), ctx.needs_input_grad[1]
+        d_weight, (d_inputs, d_weight_ih, _) = run_backward(
+            *(ctx.steps, tape, given, needs_frames, tape.d_from_inputs, tape.d_products),
+            *(weight, tape.hidden.grad_carry, before),
+        )
         d_hidden, d_start = initial_gradients(tape.hidden, tape.window)
         summed = (tape.d_gain_inputs, tape.d_bias_inputs, tape.d_gain_hidden, tape.d_bias_hidden)
         d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
-        return None, tape.d_from_inputs, *d_parameters, d_hidden, d_start, None, None
+        return None, d_inputs, d_weight_ih, *d_parameters, d_hidden, d_start, None, None

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from seqaudio.layers.kernels.inputs import projection
 from seqaudio.layers.kernels.loop import (
     FirstDerivatives,
     Steps,
+    allocate_gradients,
     allocate_product_gradients,
     backward_once,
     run_backward,
@@ -21,7 +23,6 @@ from seqaudio.layers.kernels.states import (
     StateTape,
     Window,
     allocate,
-    allocate_gradient,
     allocate_outputs,
     initial_gradients,
     make_window,
@@ -65,7 +66,7 @@ class LayerNormLSTMGradients(NamedTuple):
     bias_memory: Array
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
-    d_from_inputs: Array  # [T, B, 4 H], may share the memory of from_inputs
+    d_from_inputs: Array  # [T, B, 4 H], or fewer steps, see `allocate_gradients`
     d_products: Array  # [T, B, 4 H], or fewer steps, see `allocate_product_gradients`
     d_gain_inputs: Array  # [4 H], and the next four: sums over rows and steps
     d_gain_hidden: Array  # [4 H]
@@ -81,13 +82,14 @@ class LayerNormLSTMGradients(NamedTuple):
 
 
 class LayerNormLSTMRecurrence(FirstDerivatives):
-    """Outputs and final states from the products with the inputs.
+    """Outputs and final states.
 
     Fresh memory costs more than arithmetic here, so the gates are not stored but recomputed in the backward pass.
 
     Args:
         steps: those of `compiled.layer_norm_lstm` or `operations.layer_norm_lstm`.
-        from_inputs: W x [T, B, 4 H], stacked i, f, g, o; its memory is overwritten.
+        inputs: x [T, B, F].
+        weight_ih: W [4 H, F], stacked i, f, g, o.
         weight: U [4 H, H].
         gain_inputs, gain_hidden, bias: [4 H], of LN(W x), of LN(U h), and the sum of both maps' biases.
         gain_memory, bias_memory: [H].
@@ -102,7 +104,8 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
     def forward(
         ctx: Any,
         steps: Steps,
-        from_inputs: Tensor,
+        inputs: Tensor,
+        weight_ih: Tensor,
         weight: Tensor,
         gain_inputs: Tensor,
         gain_hidden: Tensor,
@@ -116,9 +119,9 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        T, B, _ = from_inputs.shape
-        window = make_window(lengths, resets, from_inputs)
-        from_inputs = from_inputs.detach()
+        T, B, _ = inputs.shape
+        window = make_window(lengths, resets, inputs)
+        given, from_inputs = projection(inputs, weight_ih, None), allocate(T, B, len(weight_ih), like=inputs)
         parameters = (weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory)
         weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory = (p.detach().contiguous() for p in parameters)
         hidden_tape = state_tape(hidden, start_hidden, window)
@@ -139,10 +142,10 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
             read=torch.empty_like(bias_memory),
             window=window,
         )
-        run_forward(steps, tape, hidden_tape.before, weight, tape.products, adds=False)
+        run_forward(steps, tape, given, from_inputs, hidden_tape.before, weight, tape.products, adds=False)
         ctx.steps, ctx.flags = steps, window[2:]
         ctx.save_for_backward(
-            *(from_inputs, tape.products, tape.scales, hidden_tape.before, tape.memory.before),
+            *(inputs, weight_ih, from_inputs, tape.products, tape.scales, hidden_tape.before, tape.memory.before),
             *(weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *window[:2]),
         )
         return tape.outputs, tape.hidden.final, tape.memory.final
@@ -150,7 +153,7 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor, d_memory: Tensor) -> tuple[Tensor | None, ...]:
-        from_inputs, products, scales, hidden_before, memory_before, *others = ctx.saved_tensors
+        inputs, weight_ih, from_inputs, products, scales, hidden_before, memory_before, *others = ctx.saved_tensors
         weight, gain_inputs, gain_hidden, bias, gain_memory, bias_memory, *window = others
         H = d_hidden.shape[1]
         tape = LayerNormLSTMGradients(
@@ -165,7 +168,7 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
             bias_memory=bias_memory,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_from_inputs=allocate_gradient(from_inputs),
+            d_from_inputs=allocate_gradients(ctx.steps, from_inputs),
             d_products=allocate_product_gradients(products),
             d_gain_inputs=sums(4 * H, like=weight),
             d_gain_hidden=sums(4 * H, like=weight),
@@ -179,10 +182,14 @@ class LayerNormLSTMRecurrence(FirstDerivatives):
             step_sums=weight.new_empty(14, H),
             window=Window(*window, *ctx.flags),
         )
-        d_weight = run_backward(ctx.steps, tape, tape.d_products, weight, tape.hidden.grad_carry, hidden_before)
+        given, needs_frames = projection(inputs, weight_ih, None), ctx.needs_input_grad[1]
+        d_weight, (d_inputs, d_weight_ih, _) = run_backward(
+            *(ctx.steps, tape, given, needs_frames, tape.d_from_inputs, tape.d_products),
+            *(weight, tape.hidden.grad_carry, hidden_before),
+        )
         d_hidden, d_start_hidden = initial_gradients(tape.hidden, tape.window)
         d_memory, d_start_memory = initial_gradients(tape.memory, tape.window)
         summed = (tape.d_gain_inputs, tape.d_gain_hidden, tape.d_bias, tape.d_gain_memory, tape.d_bias_memory)
         d_parameters = (d_weight, *(gradient.to(weight.dtype) for gradient in summed))
         d_states = (d_hidden, d_memory, d_start_hidden, d_start_memory)
-        return None, tape.d_from_inputs, *d_parameters, *d_states, None, None
+        return None, d_inputs, d_weight_ih, *d_parameters, *d_states, None, None

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.states import allocate, as_arrays
+from seqaudio.layers.kernels.inputs import Projection, input_gradients, input_tape, project, project_back
+from seqaudio.layers.kernels.states import allocate, allocate_gradient, as_arrays
 
 STEPS_AT_ONCE = 32  # of the backward pass, summed into the gradient of U by one product
 FIRST_DERIVATIVES = "fused recurrent layers have first derivatives only, by backward(); build with fused=False"
@@ -24,8 +25,9 @@ class Steps:
 
     step(t, tape): everything in step t after the product U h.
     step_back(t, gradients): the backward of `step`; writes into `grad_carry` the gradient of h by paths other than U h.
-    sequence(tape, U^T in strips), sequence_back(gradients, U in strips, h, gradient of U): all steps with their
-    products in one call; only where compiled, and where that is faster than a call of torch's product at each step.
+    sequence(tape, U^T in strips, inputs), sequence_back(gradients, U in strips, h, gradient of U, inputs): all steps
+    with their products, those with the inputs too, in one call; only where compiled, and where that is faster than
+    calls of torch's products.
     stream(...): a short window with its products with the inputs too, without gradients; of the compiled GRU alone.
     """
 
@@ -37,58 +39,84 @@ class Steps:
     is_compiled: bool = False
 
 
-def run_forward(steps: Steps, tape: Any, before: Tensor, weight: Tensor, products: Tensor, adds: bool) -> None:
-    """Run the steps in order: products[t] += before[t] U^T, [B, G H] from h [B, H] before step t; then the step.
+def run_forward(
+    steps: Steps,
+    tape: Any,
+    inputs: Projection,
+    sums: Tensor,
+    before: Tensor,
+    weight: Tensor,
+    products: Tensor,
+    adds: bool,
+) -> None:
+    """W x + b into sums; then the steps in order: products[t] += before[t] U^T, and the rest of the step.
 
-    adds: whether the products are added to what is there, or replace it.
+    products: [T, B, G H], from h [B, H] before step t. adds: whether they are added to what is there, or replace it.
     """
     if steps.is_compiled:
         tape = as_arrays(tape)
     if steps.sequence is not None:
-        steps.sequence(tape, _in_strips(weight, transposed=True))
+        steps.sequence(tape, _in_strips(weight, transposed=True), input_tape(inputs))
         return
+    project(inputs, sums)
     transposed = weight.t()
     for t, (h, product) in enumerate(zip(before, products, strict=False)):  # `before` holds the last state too
         product.addmm_(h, transposed, beta=float(adds))
         steps.step(t, tape)
 
 
-def allocate_product_gradients(products: Tensor) -> Tensor:
-    """Memory for the gradients of products [T, B, G H]; `run_backward` keeps step t at index t modulo its length.
+def allocate_gradients(steps: Steps, sums: Tensor, may_share: bool = True) -> Tensor:
+    """Memory for the gradients of sums [T, B, G]; step t is at index t modulo its length.
 
-    They are needed only until they are summed into the gradients of U and h, so there is room for a few steps, which
-    stay in the cache.
+    They are needed only until they are summed into the gradients of the weights, so where that happens inside the loop
+    there is room for a few steps, which stay in the cache. may_share: whether it may be the memory of the sums.
     """
-    T = len(products)
-    return allocate(min(T, STEPS_AT_ONCE), *products.shape[1:], like=products)
+    if steps.sequence_back is not None:
+        return allocate(min(len(sums), STEPS_AT_ONCE), *sums.shape[1:], like=sums)
+    return allocate_gradient(sums) if may_share else allocate(*sums.shape, like=sums)
+
+
+def allocate_product_gradients(products: Tensor) -> Tensor:
+    """The same for products with the state, which are always summed inside the loop."""
+    return allocate(min(len(products), STEPS_AT_ONCE), *products.shape[1:], like=products)
 
 
 def run_backward(
-    steps: Steps, gradients: Any, products: Tensor, weight: Tensor, grad_carry: Tensor, before: Tensor
-) -> Tensor:
+    steps: Steps,
+    gradients: Any,
+    inputs: Projection,
+    needs_frames: bool,
+    d_sums: Tensor,
+    products: Tensor,
+    weight: Tensor,
+    grad_carry: Tensor,
+    before: Tensor,
+) -> tuple[Tensor, tuple[Tensor | None, ...]]:
     """Run the steps backward, from the last to the first: `step_back`, then grad_carry += products[t] U.
 
     Args:
-        products: memory for the gradients of U h, as `allocate_product_gradients` makes it, or for all T steps.
+        d_sums: memory for the gradients of W x + b, as `allocate_gradients` makes it.
+        products: memory for the gradients of U h, which may be a part of d_sums.
         grad_carry: [B, H], the gradient of h that goes to the step before.
         before: h [T + 1, B, H], row t is the input of step t.
     Returns:
-        The gradient of U [G H, H].
+        The gradient of U [G H, H], and those of x, W and b.
     """
     T, slots = len(before) - 1, len(products)
     d_weight = torch.zeros_like(weight)
     if steps.is_compiled:
         gradients = as_arrays(gradients)
     if steps.sequence_back is not None:
-        steps.sequence_back(gradients, _in_strips(weight), before.numpy(), d_weight.numpy())
-        return d_weight
+        arrays, found = input_gradients(inputs, needs_frames)
+        steps.sequence_back(gradients, _in_strips(weight), before.numpy(), d_weight.numpy(), arrays)
+        return d_weight, found
     for t in reversed(range(T)):
         steps.step_back(t, gradients)
         grad_carry.addmm_(products[t % slots], weight)
         if t % STEPS_AT_ONCE == 0:  # while these steps are still in the cache
             stop = min(t + STEPS_AT_ONCE, T)
             d_weight += _transposed_times(products[t % slots :][: stop - t], before[t:stop])
-    return d_weight
+    return d_weight, project_back(inputs, d_sums, needs_frames)
 
 
 def _in_strips(matrix: Tensor, transposed: bool = False) -> Any:

@@ -6,13 +6,21 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from seqaudio.layers.kernels.loop import FirstDerivatives, Steps, backward_once, run_backward, run_forward
+from seqaudio.layers.kernels.inputs import projection
+from seqaudio.layers.kernels.loop import (
+    FirstDerivatives,
+    Steps,
+    allocate_gradients,
+    backward_once,
+    run_backward,
+    run_forward,
+)
 from seqaudio.layers.kernels.states import (
     Array,
     StateGradient,
     StateTape,
     Window,
-    allocate_gradient,
+    allocate,
     allocate_outputs,
     initial_gradients,
     make_window,
@@ -42,7 +50,7 @@ class LSTMGradients(NamedTuple):
     peephole: Array | None
     memory_before: Array  # [T + 1, B, H]
     d_outputs: Array  # [T, B, H], given
-    d_gates: Array  # [T, B, 4 H], of the gates before their activations; may share the memory of gates
+    d_gates: Array  # [T, B, 4 H] or fewer steps, see `allocate_gradients`; of the gates before their activations
     d_peephole: Array | None  # [3, H], a sum over rows and steps
     hidden: StateGradient
     memory: StateGradient
@@ -51,11 +59,12 @@ class LSTMGradients(NamedTuple):
 
 
 class LSTMRecurrence(FirstDerivatives):
-    """Outputs and final states from the products with the inputs.
+    """Outputs and final states.
 
     Args:
         steps: those of `compiled.lstm` or `operations.lstm`.
-        gates: W x + b + b' [T, B, 4 H], stacked i, f, g, o; its memory is overwritten.
+        inputs: x [T, B, F].
+        weight_ih: W [4 H, F], stacked i, f, g, o; bias: b + b' [4 H].
         weight: U [4 H, H].
         peephole: [3, H], to i, f and o; None in a plain LSTM.
         hidden, memory: [B, H] before the first step.
@@ -69,7 +78,9 @@ class LSTMRecurrence(FirstDerivatives):
     def forward(
         ctx: Any,
         steps: Steps,
-        gates: Tensor,
+        inputs: Tensor,
+        weight_ih: Tensor,
+        bias: Tensor,
         weight: Tensor,
         peephole: Tensor | None,
         hidden: Tensor,
@@ -79,29 +90,31 @@ class LSTMRecurrence(FirstDerivatives):
         lengths: Tensor | None,
         resets: Tensor | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        window = make_window(lengths, resets, gates)
-        gates, weight = gates.detach(), weight.detach().contiguous()
+        window = make_window(lengths, resets, inputs)
+        given, weight = projection(inputs, weight_ih, bias), weight.detach().contiguous()
+        gates = allocate(*inputs.shape[:2], len(bias), like=weight)
         peephole = None if peephole is None else peephole.detach().contiguous()
         hidden_tape = state_tape(hidden, start_hidden, window)
         memory_tape = state_tape(memory, start_memory, window)
         outputs = allocate_outputs(hidden_tape, window)
         tape = LSTMTape(gates, weight, peephole, hidden_tape, memory_tape, outputs, window)
-        run_forward(steps, tape, hidden_tape.before, weight, gates, adds=True)
+        run_forward(steps, tape, given, gates, hidden_tape.before, weight, gates, adds=True)
         ctx.steps, ctx.flags = steps, window[2:]
-        ctx.save_for_backward(gates, weight, peephole, hidden_tape.before, memory_tape.before, *window[:2])
+        states = (hidden_tape.before, memory_tape.before)
+        ctx.save_for_backward(inputs, weight_ih, bias, gates, weight, peephole, *states, *window[:2])
         return outputs, hidden_tape.final, memory_tape.final
 
     @staticmethod
     @backward_once
     def backward(ctx: Any, d_outputs: Tensor, d_hidden: Tensor, d_memory: Tensor) -> tuple[Tensor | None, ...]:
-        gates, weight, peephole, hidden_before, memory_before, *window = ctx.saved_tensors
+        inputs, weight_ih, bias, gates, weight, peephole, hidden_before, memory_before, *window = ctx.saved_tensors
         gradients = LSTMGradients(
             gates=gates,
             weight=weight,
             peephole=peephole,
             memory_before=memory_before,
             d_outputs=d_outputs.contiguous(),
-            d_gates=allocate_gradient(gates),
+            d_gates=allocate_gradients(ctx.steps, gates),
             d_peephole=None if peephole is None else sums(*peephole.shape, like=peephole),
             hidden=state_gradient(d_hidden),
             memory=state_gradient(d_memory),
@@ -109,8 +122,12 @@ class LSTMRecurrence(FirstDerivatives):
             window=Window(*window, *ctx.flags),
         )
         d_gates, grad_carry = gradients.d_gates, gradients.hidden.grad_carry
-        d_weight = run_backward(ctx.steps, gradients, d_gates, weight, grad_carry, hidden_before)
+        given, needs_frames = projection(inputs, weight_ih, bias), ctx.needs_input_grad[1]
+        d_weight, d_projection = run_backward(
+            ctx.steps, gradients, given, needs_frames, d_gates, d_gates, weight, grad_carry, hidden_before
+        )
         d_hidden, d_start_hidden = initial_gradients(gradients.hidden, gradients.window)
         d_memory, d_start_memory = initial_gradients(gradients.memory, gradients.window)
         d_peephole = None if gradients.d_peephole is None else gradients.d_peephole.to(peephole.dtype)
-        return None, d_gates, d_weight, d_peephole, d_hidden, d_memory, d_start_hidden, d_start_memory, None, None
+        d_states = (d_hidden, d_memory, d_start_hidden, d_start_memory)
+        return None, *d_projection, d_weight, d_peephole, *d_states, None, None

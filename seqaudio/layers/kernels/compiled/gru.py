@@ -8,7 +8,7 @@ import numpy as np
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
-from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import (
     Matrix,
     Row,
@@ -23,6 +23,7 @@ from seqaudio.layers.kernels.compiled.rows import (
     tanh_row,
 )
 from seqaudio.layers.kernels.gru import GRUGradients, GRUTape
+from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
@@ -47,7 +48,7 @@ def _open(like: Any, gates: Array, g: int, H: int, before: Array, h: int, output
 
 @compiled
 def _open_back(
-    like: Any, gates: Array, d_gates: Array, g: int, H: int, before: Array, d_outputs: Array, h: int,
+    like: Any, gates: Array, g: int, d_gates: Array, d: int, H: int, before: Array, d_outputs: Array, h: int,
     grad_carry: Array, c: int,
 ) -> None:  # fmt: skip
     """Backward of `_open`; grad_carry becomes the gradient of h by other paths than U h."""
@@ -58,10 +59,10 @@ def _open_back(
     carried = d_h * z
     d_z = d_h * (load_as(like, before, h) - n) * (z * (one - z))
     d_n = (d_h - carried) * (one - n * n)
-    store(d_gates, g, d_n)
-    store(d_gates, g + H, d_n * recalled * (r * (one - r)))
-    store(d_gates, g + 2 * H, d_z)
-    store(d_gates, g + 3 * H, d_n * r)
+    store(d_gates, d, d_n)
+    store(d_gates, d + H, d_n * recalled * (r * (one - r)))
+    store(d_gates, d + 2 * H, d_z)
+    store(d_gates, d + 3 * H, d_n * r)
     store(grad_carry, c, carried)
 
 
@@ -95,41 +96,45 @@ def step_back(t: int, tape: GRUGradients) -> None:
     T, B, H = tape.d_outputs.shape
     lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
     gates, d_gates, before, d_outputs = tape.gates, tape.d_gates, tape.before, tape.d_outputs
-    grad_carry = tape.hidden.grad_carry
+    grad_carry, slot = tape.hidden.grad_carry, t % len(tape.d_gates)
     for b in range(B):
         if varied and t >= lengths[b]:
-            fill(d_gates[t, b], 0)
+            fill(d_gates[slot, b], 0)
             continue
         if varied or t + 1 == T:
             receive(t, b, tape.hidden, tape.window)
         h, c, k, wide = (t * B + b) * H, b * H, 0, STRIP_BYTES // gates.itemsize
-        g = 4 * h
+        g, d = 4 * h, (slot * B + b) * 4 * H
         while H - k >= wide:
-            _open_back(strip(gates), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            _open_back(strip(gates), gates, g + k, d_gates, d + k, H, before, d_outputs, h + k, grad_carry, c + k)
             k += wide
         while H - k >= NARROW:
-            _open_back(narrow(gates), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            _open_back(narrow(gates), gates, g + k, d_gates, d + k, H, before, d_outputs, h + k, grad_carry, c + k)
             k += NARROW
         while k < H:
-            _open_back(gates.dtype.type(0), gates, d_gates, g + k, H, before, d_outputs, h + k, grad_carry, c + k)
+            _open_back(
+                gates.dtype.type(0), gates, g + k, d_gates, d + k, H, before, d_outputs, h + k, grad_carry, c + k
+            )
             k += 1
 
 
 @compiled
-def sequence(tape: GRUTape, strips: Row) -> None:
+def sequence(tape: GRUTape, strips: Row, inputs: InputTape) -> None:
     T, B, H = tape.outputs.shape
     for t in range(T):
         h = t * B * H
+        project(t, inputs, tape.gates)
         multiply(tape.hidden.before, h, H, B, strips, H, 3 * H, tape.gates, 4 * h + H, 4 * H, True)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: GRUGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
+def sequence_back(tape: GRUGradients, strips: Row, before: Array, d_weight: Matrix, inputs: InputGradients) -> None:
     T, _, H = tape.d_outputs.shape
     for t in range(T - 1, -1, -1):
         step_back(t, tape)
         hand_back(t, tape.d_gates, H, strips, before, tape.hidden.grad_carry, d_weight)
+        project_back(t, tape.d_gates, inputs)
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.gru import blend
-from seqaudio.layers.kernels.compiled.products import Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.products import Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import (
     Matrix,
     Row,
@@ -24,6 +24,7 @@ from seqaudio.layers.kernels.compiled.rows import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
+from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRUGradients, LayerNormGRUTape
 from seqaudio.layers.kernels.loop import Steps
 
@@ -88,7 +89,7 @@ def step_back(t: int, tape: LayerNormGRUGradients) -> None:
     gates = tape.gates
     r, z, n, recalled = gates[:H], gates[H : 2 * H], gates[2 * H : 3 * H], gates[3 * H :]
     for b in range(B):
-        d_x, d_product = tape.d_from_inputs[t, b], products[b]
+        d_x, d_product = tape.d_from_inputs[t % len(tape.d_from_inputs), b], products[b]
         if varied and t >= lengths[b]:
             fill(d_x, 0)
             fill(d_product, 0)
@@ -119,19 +120,23 @@ def step_back(t: int, tape: LayerNormGRUGradients) -> None:
 
 
 @compiled
-def sequence(tape: LayerNormGRUTape, strips: Row) -> None:
+def sequence(tape: LayerNormGRUTape, strips: Row, inputs: InputTape) -> None:
     T, B, H = tape.outputs.shape
     for t in range(T):
         h = t * B * H
+        project(t, inputs, tape.from_inputs)
         multiply(tape.hidden.before, h, H, B, strips, H, 3 * H, tape.products, 3 * h, 3 * H, False)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LayerNormGRUGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
+def sequence_back(
+    tape: LayerNormGRUGradients, strips: Row, before: Array, d_weight: Matrix, inputs: InputGradients
+) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
         hand_back(t, tape.d_products, 0, strips, before, tape.hidden.grad_carry, d_weight)
+        project_back(t, tape.d_from_inputs, inputs)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

@@ -12,8 +12,9 @@ from typing import Any
 from seqaudio.cells.layer_norm import EPSILON
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
-from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add, carry, fill, receive, skip
+from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMGradients, LayerNormLSTMTape
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip, total
@@ -267,21 +268,21 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         tape.d_from_inputs,
         tape.d_products,
     )
-    slot, real, wide = t % len(d_products), x.dtype.type, STRIP_BYTES // x.itemsize
+    slot_x, slot, real, wide = t % len(d_x), t % len(d_products), x.dtype.type, STRIP_BYTES // x.itemsize
     none, H4 = real(0), 4 * H
     # rows are summed in their own dtype, steps in float64: mixing dtypes in a row's loop would halve its speed
     sums = tape.step_sums.reshape(-1)
     fill(sums, 0)
     for b in range(B):
         if varied and t >= lengths[b]:
-            fill(d_x[t, b], 0)
+            fill(d_x[slot_x, b], 0)
             fill(d_products[slot, b], 0)
             continue
         if varied or t + 1 == T:
             receive(t, b, tape.hidden, tape.window)
             receive(t, b, tape.memory, tape.window)
         c, r, k = (t * B + b) * H, b * H, 0
-        q, d = 4 * c, (slot * B + b) * H4
+        q, d, e = 4 * c, (slot * B + b) * H4, (slot_x * B + b) * H4
         while H - k >= wide:
             _open_again(strip(x), x, gain_x, h, gain_h, bias, q + k, H, memory, c + k, gates, scratch, k)
             k += wide
@@ -317,11 +318,11 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
         x0, x1, h0, h1, k = x0 / real(H4), x1 / real(H4), h0 / real(H4), h1 / real(H4), 0
         sx, sh = scales[t, 0, b], scales[t, 1, b]
         while H4 - k >= wide:
-            _normalise_back(strip(x), gates, k, x, q + k, x0, x1, sx, d_x, q + k)
+            _normalise_back(strip(x), gates, k, x, q + k, x0, x1, sx, d_x, e + k)
             _normalise_back(strip(x), d_products, d + k, h, q + k, h0, h1, sh, d_products, d + k)
             k += wide
         while k < H4:
-            _normalise_back(none, gates, k, x, q + k, x0, x1, sx, d_x, q + k)
+            _normalise_back(none, gates, k, x, q + k, x0, x1, sx, d_x, e + k)
             _normalise_back(none, d_products, d + k, h, q + k, h0, h1, sh, d_products, d + k)
             k += 1
     add(tape.d_bias, sums[:H4])
@@ -332,19 +333,23 @@ def step_back(t: int, tape: LayerNormLSTMGradients) -> None:
 
 
 @compiled
-def sequence(tape: LayerNormLSTMTape, strips: Row) -> None:
+def sequence(tape: LayerNormLSTMTape, strips: Row, inputs: InputTape) -> None:
     T, B, H = tape.outputs.shape
     for t in range(T):
         h = t * B * H
+        project(t, inputs, tape.from_inputs)
         multiply(tape.hidden.before, h, H, B, strips, H, 4 * H, tape.products, 4 * h, 4 * H, False)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LayerNormLSTMGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
+def sequence_back(
+    tape: LayerNormLSTMGradients, strips: Row, before: Array, d_weight: Matrix, inputs: InputGradients
+) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
         hand_back(t, tape.d_products, 0, strips, before, tape.hidden.grad_carry, d_weight)
+        project_back(t, tape.d_from_inputs, inputs)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
-from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply
+from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add_product, carry, fill, receive, skip
+from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.loop import Steps
 from seqaudio.layers.kernels.lstm import LSTMGradients, LSTMTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
@@ -46,8 +47,8 @@ def _open(
 
 @compiled
 def _open_back(
-    like: Any, gates: Array, d_gates: Array, q: int, H: int, memory: Array, d_outputs: Array, c: int, carry_h: Array,
-    carry_c: Array, r: int, peephole: Array | None, scratch: Array, p: int,
+    like: Any, gates: Array, q: int, d_gates: Array, d: int, H: int, memory: Array, d_outputs: Array, c: int,
+    carry_h: Array, carry_c: Array, r: int, peephole: Array | None, scratch: Array, p: int,
 ) -> None:  # fmt: skip
     """Backward of `_open`; the carried gradients become those of paths other than U h."""
     one = spread_as(like, 1)
@@ -66,22 +67,22 @@ def _open_back(
     if peephole is not None:
         d_c += load_as(like, peephole, p) * d_i + load_as(like, peephole, p + H) * d_f
         store(scratch, p, after)
-    store(d_gates, q, d_i)
-    store(d_gates, q + H, d_f)
-    store(d_gates, q + 2 * H, d_g)
-    store(d_gates, q + 3 * H, d_o)
+    store(d_gates, d, d_i)
+    store(d_gates, d + H, d_f)
+    store(d_gates, d + 2 * H, d_g)
+    store(d_gates, d + 3 * H, d_o)
     store(carry_c, r, d_c)
     store(carry_h, r, spread_as(like, 0))
 
 
 @compiled
-def _add_to_peepholes(sums: Array | None, d_gates: Array, memory: Array, t: int, b: int, after: Row) -> None:
+def _add_to_peepholes(sums: Array | None, d_gates: Row, memory: Array, t: int, b: int, after: Row) -> None:
     """Add to the gradients [3, H] of the peepholes those of a row's step."""
     if sums is not None:
         H = len(after)
-        add_product(sums[0], d_gates[t, b, :H], memory[t, b])
-        add_product(sums[1], d_gates[t, b, H : 2 * H], memory[t, b])
-        add_product(sums[2], d_gates[t, b, 3 * H :], after)
+        add_product(sums[0], d_gates[:H], memory[t, b])
+        add_product(sums[1], d_gates[H : 2 * H], memory[t, b])
+        add_product(sums[2], d_gates[3 * H :], after)
 
 
 @compiled
@@ -117,50 +118,52 @@ def step_back(t: int, tape: LSTMGradients) -> None:
     lengths, varied = tape.window.lengths, tape.window.ragged or tape.window.has_resets
     gates, d_gates, memory, d_outputs = tape.gates, tape.d_gates, tape.memory_before, tape.d_outputs
     carry_h, carry_c = tape.hidden.grad_carry, tape.memory.grad_carry
-    peephole, scratch = tape.peephole, tape.scratch
+    peephole, scratch, slot = tape.peephole, tape.scratch, t % len(tape.d_gates)
     for b in range(B):
         if varied and t >= lengths[b]:
-            fill(d_gates[t, b], 0)
+            fill(d_gates[slot, b], 0)
             continue
         if varied or t + 1 == T:
             receive(t, b, tape.hidden, tape.window)
             receive(t, b, tape.memory, tape.window)
         c, r, k, wide = (t * B + b) * H, b * H, 0, STRIP_BYTES // gates.itemsize
-        q = 4 * c
+        q, d = 4 * c, (slot * B + b) * 4 * H
         while H - k >= wide:
             _open_back(
-                strip(gates), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k, peephole,
-                scratch, k,
+                strip(gates), gates, q + k, d_gates, d + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k,
+                peephole, scratch, k,
             )  # fmt: skip
             k += wide
         while H - k >= NARROW:
             _open_back(
-                narrow(gates), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k, peephole,
-                scratch, k,
+                narrow(gates), gates, q + k, d_gates, d + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k,
+                peephole, scratch, k,
             )  # fmt: skip
             k += NARROW
         while k < H:
             _open_back(
-                gates.dtype.type(0), gates, d_gates, q + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k,
+                gates.dtype.type(0), gates, q + k, d_gates, d + k, H, memory, d_outputs, c + k, carry_h, carry_c, r + k,
                 peephole, scratch, k,
             )  # fmt: skip
             k += 1
-        _add_to_peepholes(tape.d_peephole, d_gates, memory, t, b, scratch)
+        _add_to_peepholes(tape.d_peephole, d_gates[slot, b], memory, t, b, scratch)
 
 
 @compiled
-def sequence(tape: LSTMTape, strips: Row) -> None:
+def sequence(tape: LSTMTape, strips: Row, inputs: InputTape) -> None:
     T, B, H = tape.outputs.shape
     for t in range(T):
+        project(t, inputs, tape.gates)
         multiply(tape.hidden.before, t * B * H, H, B, strips, H, 4 * H, tape.gates, t * B * 4 * H, 4 * H, True)
         step(t, tape)
 
 
 @compiled
-def sequence_back(tape: LSTMGradients, strips: Row, before: Array, d_weight: Matrix) -> None:
+def sequence_back(tape: LSTMGradients, strips: Row, before: Array, d_weight: Matrix, inputs: InputGradients) -> None:
     for t in range(len(tape.d_outputs) - 1, -1, -1):
         step_back(t, tape)
         hand_back(t, tape.d_gates, 0, strips, before, tape.hidden.grad_carry, d_weight)
+        project_back(t, tape.d_gates, inputs)
 
 
 STEPS = Steps(step, step_back, sequence, sequence_back, is_compiled=True)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.jit import compiled
+from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, spread_as, store, strip
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -194,6 +195,80 @@ def add_transposed_times(
 
 
 @compiled
+def steps_together(rows: int) -> int:
+    """Steps whose frames are projected, or whose gradients are summed, at once: a power of two."""
+    steps = 1
+    while steps * rows < ROWS_AT_ONCE:
+        steps *= 2
+    return steps
+
+
+@compiled
+def project(t: int, inputs: InputTape, sums: Array) -> None:
+    """W x + b into sums [T, B, G], for this step and those together with it; nothing where that is done already."""
+    T, B, F = inputs.frames.shape
+    G = sums.shape[2]
+    together = steps_together(B)
+    if t % together == 0:
+        rows = (min(t + together, T) - t) * B
+        start, bias = t * B * G, inputs.bias
+        for row in range(rows):
+            _start_with(strip(sums), bias, sums, start + row * G, G)
+        M = len(inputs.strips) // F if F else 0
+        multiply(inputs.frames, t * B * F, F, rows, inputs.strips, F, M, sums, start, G, True)
+
+
+@compiled
+def _start_with(like: Any, bias: Array, sums: Array, place: int, G: int) -> None:
+    """Write a bias [G] to a place."""
+    k, wide = 0, STRIP_BYTES // sums.itemsize
+    while G - k >= wide:
+        store(sums, place + k, load_as(like, bias, k))
+        k += wide
+    while k < G:
+        store(sums, place + k, number(bias, k))
+        k += 1
+
+
+@compiled
+def project_back(t: int, d_sums: Array, inputs: InputGradients) -> None:
+    """The way back through W x + b, from step t and those together with it once all of them are there.
+
+    d_sums: [slots, B, G]; step t is in slot t modulo slots.
+    """
+    T, B, F = inputs.frames.shape
+    slots, _, G = d_sums.shape
+    M = len(inputs.d_weight)
+    together = steps_together(B)
+    if t % together == 0:
+        rows, at, frame = (min(t + together, T) - t) * B, t % slots * B * G, t * B * F
+        add_transposed_times(d_sums, at, G, M, rows, inputs.frames, frame, F, F, inputs.d_weight)
+        _add_sum_of_rows(d_sums, at, rows, G, inputs.d_bias)
+        if len(inputs.d_frames):
+            multiply(d_sums, at, G, rows, inputs.strips, M, F, inputs.d_frames, frame, F, False)
+
+
+@compiled
+def _add_column_sums(like: Any, rows: Array, place: int, N: int, G: int, sums: Array, k: int) -> None:
+    column = like
+    for n in range(N):
+        column += load_as(like, rows, place + n * G + k)
+    store(sums, k, load_as(like, sums, k) + column)
+
+
+@compiled
+def _add_sum_of_rows(rows: Array, place: int, N: int, G: int, sums: Array) -> None:
+    """sums [G] += the sum of N rows."""
+    k, wide = 0, STRIP_BYTES // sums.itemsize
+    while G - k >= wide:
+        _add_column_sums(strip(sums), rows, place, N, G, sums, k)
+        k += wide
+    while k < G:
+        _add_column_sums(sums.dtype.type(0), rows, place, N, G, sums, k)
+        k += 1
+
+
+@compiled
 def hand_back(
     t: int, products: Array, first: int, strips: Array, before: Array, grad_carry: Array, d_weight: Array
 ) -> None:
@@ -206,52 +281,7 @@ def hand_back(
     M, H = d_weight.shape
     at = t % slots * B * P + first
     multiply(products, at, P, B, strips, M, H, grad_carry, 0, H, True)
-    together = 1  # a power of two, so that it divides the slots
-    while together * B < ROWS_AT_ONCE:
-        together *= 2
+    together = steps_together(B)
     if t % together == 0:
         last = min(t + together, len(before) - 1)
         add_transposed_times(products, at, P, M, (last - t) * B, before, t * B * H, H, H, d_weight)
-
-
-@compiled
-def affine(frames: Array, strips: Array, bias: Array, M: int, sums: Array) -> None:
-    """sums [N, G] = bias [G] plus, in the first M columns, frames [N, F] times a matrix [F, M] in strips."""
-    N, F = frames.shape
-    G = sums.shape[1]
-    for n in range(0, N, ROWS_AT_ONCE):
-        rows = min(ROWS_AT_ONCE, N - n)
-        for row in range(n, n + rows):
-            for k in range(G):
-                sums[row, k] = bias[k]
-        multiply(frames, n * F, F, rows, strips, F, M, sums, n * G, G, True)
-
-
-@compiled
-def affine_back(d_sums: Array, strips: Array, M: int, d_frames: Array) -> None:
-    """d_frames [N, F] = the first M columns of d_sums [N, G] times a matrix [M, F] in strips."""
-    N, F = d_frames.shape
-    G = d_sums.shape[1]
-    for n in range(0, N, ROWS_AT_ONCE):
-        multiply(d_sums, n * G, G, min(ROWS_AT_ONCE, N - n), strips, M, F, d_frames, n * F, F, False)
-
-
-@compiled
-def affine_weight_back(d_sums: Array, frames: Array, d_weight: Array, d_bias: Array) -> None:
-    """d_weight [M, F] += the transpose of the first M columns of d_sums [N, G] times frames [N, F].
-
-    d_bias [G] += the sum of d_sums over its rows, some at once, which is more precise than one after the other.
-    """
-    N, G = d_sums.shape
-    M, F = d_weight.shape
-    part = np.empty(G, d_sums.dtype)
-    for n in range(0, N, ROWS_AT_ONCE):
-        rows = min(ROWS_AT_ONCE, N - n)
-        add_transposed_times(d_sums, n * G, G, M, rows, frames, n * F, F, F, d_weight)
-        for k in range(G):
-            part[k] = d_sums[n, k]
-        for row in range(n + 1, n + rows):
-            for k in range(G):
-                part[k] += d_sums[row, k]
-        for k in range(G):
-            d_bias[k] += part[k]
