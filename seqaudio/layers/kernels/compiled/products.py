@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.jit import compiled
+from seqaudio.jit import compiled, inner
 from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, spread_as, store, strip
 
@@ -49,7 +49,7 @@ def in_strips(matrix: Array, transposed: bool = False) -> Array:
     return strips
 
 
-@compiled
+@inner
 def _six(
     like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
     out: Array, o0: int, oi: int, adds: bool,
@@ -77,7 +77,7 @@ def _six(
     store(out, o5, s5)
 
 
-@compiled
+@inner
 def _four(
     like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
     out: Array, o0: int, oi: int, adds: bool,
@@ -100,7 +100,7 @@ def _four(
     store(out, o3, s3)
 
 
-@compiled
+@inner
 def _one(
     like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, out: Array, o0: int, adds: bool
 ) -> None:
@@ -113,7 +113,7 @@ def _one(
     store(out, o0, total)
 
 
-@compiled
+@inner
 def _one_in_four(
     like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, bj: int,
     out: Array, o0: int, oj: int, adds: bool,
@@ -136,7 +136,7 @@ def _one_in_four(
     store(out, o3, s3)
 
 
-@compiled
+@inner
 def _strip(
     like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
     out: Array, o0: int, oi: int, adds: bool,
@@ -146,6 +146,15 @@ def _strip(
     while rows - i >= 6 and rows - i != 8:
         _six(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
         i += 6
+    _rest(like, a, a0, ai, ak, rows, K, b, b0, bk, out, o0, oi, adds, i)
+
+
+@inner
+def _rest(
+    like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
+    out: Array, o0: int, oi: int, adds: bool, i: int,
+) -> None:  # fmt: skip
+    """The rows from i on."""
     while rows - i >= 4:
         _four(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
         i += 4
@@ -154,7 +163,7 @@ def _strip(
         i += 1
 
 
-@compiled
+@inner
 def multiply(
     a: Array, a0: int, ai: int, rows: int, strips: Array, K: int, M: int, out: Array, o0: int, oi: int, adds: bool
 ) -> None:
@@ -169,14 +178,14 @@ def multiply(
         _strip(strip(out), a, a0, ai, 1, rows, K, strips, j * K, wide, out, o0 + j, oi, adds)
         j += wide
     while M - j >= NARROW:
-        _strip(narrow(out), a, a0, ai, 1, rows, K, strips, j * K, NARROW, out, o0 + j, oi, adds)
+        _rest(narrow(out), a, a0, ai, 1, rows, K, strips, j * K, NARROW, out, o0 + j, oi, adds, 0)
         j += NARROW
     while j < M:
-        _strip(out.dtype.type(0), a, a0, ai, 1, rows, K, strips, j * K, 1, out, o0 + j, oi, adds)
+        _rest(out.dtype.type(0), a, a0, ai, 1, rows, K, strips, j * K, 1, out, o0 + j, oi, adds, 0)
         j += 1
 
 
-@compiled
+@inner
 def add_transposed_times(
     a: Array, a0: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int, M: int, out: Array
 ) -> None:
@@ -187,14 +196,14 @@ def add_transposed_times(
         _strip(strip(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
         j += wide
     while M - j >= NARROW:
-        _strip(narrow(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
+        _rest(narrow(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True, 0)
         j += NARROW
     while j < M:
-        _strip(out.dtype.type(0), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
+        _rest(out.dtype.type(0), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True, 0)
         j += 1
 
 
-@compiled
+@inner
 def steps_together(rows: int) -> int:
     """Steps whose frames are projected, or whose gradients are summed, at once: a power of two."""
     steps = 1
@@ -203,7 +212,7 @@ def steps_together(rows: int) -> int:
     return steps
 
 
-@compiled
+@inner
 def project(t: int, inputs: InputTape, sums: Array) -> None:
     """W x + b into sums [T, B, G], for this step and those together with it; nothing where that is done already."""
     T, B, F = inputs.frames.shape
@@ -218,7 +227,7 @@ def project(t: int, inputs: InputTape, sums: Array) -> None:
         multiply(inputs.frames, t * B * F, F, rows, inputs.strips, F, M, sums, start, G, True)
 
 
-@compiled
+@inner
 def _start_with(like: Any, bias: Array, sums: Array, place: int, G: int) -> None:
     """Write a bias [G] to a place."""
     k, wide = 0, STRIP_BYTES // sums.itemsize
@@ -230,7 +239,7 @@ def _start_with(like: Any, bias: Array, sums: Array, place: int, G: int) -> None
         k += 1
 
 
-@compiled
+@inner
 def project_back(t: int, d_sums: Array, inputs: InputGradients) -> None:
     """The way back through W x + b, from step t and those together with it once all of them are there.
 
@@ -248,7 +257,7 @@ def project_back(t: int, d_sums: Array, inputs: InputGradients) -> None:
             multiply(d_sums, at, G, rows, inputs.strips, M, F, inputs.d_frames, frame, F, False)
 
 
-@compiled
+@inner
 def _add_column_sums(like: Any, rows: Array, place: int, N: int, G: int, sums: Array, k: int) -> None:
     column = like
     for n in range(N):
@@ -256,7 +265,7 @@ def _add_column_sums(like: Any, rows: Array, place: int, N: int, G: int, sums: A
     store(sums, k, load_as(like, sums, k) + column)
 
 
-@compiled
+@inner
 def _add_sum_of_rows(rows: Array, place: int, N: int, G: int, sums: Array) -> None:
     """sums [G] += the sum of N rows."""
     k, wide = 0, STRIP_BYTES // sums.itemsize
@@ -268,7 +277,7 @@ def _add_sum_of_rows(rows: Array, place: int, N: int, G: int, sums: Array) -> No
         k += 1
 
 
-@compiled
+@inner
 def hand_back(
     t: int, products: Array, first: int, strips: Array, before: Array, grad_carry: Array, d_weight: Array
 ) -> None:
