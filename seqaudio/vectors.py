@@ -9,6 +9,8 @@
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
+    product_block(rows, panels, vectors, read)  products of a few rows with a matrix, their sums in registers
+    pointer_at(address, array)      a pointer to numbers like those of an array
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
 two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
@@ -26,6 +28,7 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 SIZE, WIDE = 8, 16
@@ -33,6 +36,7 @@ STRIP_BYTES = 128 if binding.get_host_cpu_features().get("avx512f") else 64
 CONTRACT = ("contract",)
 
 _instruction: Callable[[Any], Any] = intrinsic  # annotated, since numba's own type for it is wrong
+_code: Any = cgutils  # without types
 
 
 class Vector(types.Type):
@@ -71,20 +75,13 @@ def _loading(size: int) -> Any:
     return load
 
 
-def _spread(builder: Any, kind: Any, size: int, value: Any) -> Any:
-    """A vector of a kind that repeats a value."""
-    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-    same = ir.Constant(ir.VectorType(ir.IntType(32), size), [0] * size)
-    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)
-
-
 def _spreading(size: int) -> Any:
     @_instruction
     def spread(typing: Any, number: Any) -> Any:
         """A vector that repeats one number."""
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return _spread(builder, context.get_value_type(signature.return_type), size, arguments[0])
+            return _repeated(builder, arguments[0], context.get_value_type(signature.return_type))
 
         return Vector(number, size)(number), generate
 
@@ -173,7 +170,7 @@ def spread_as(typing: Any, like: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         one = context.cast(builder, arguments[1], signature.args[1], number)
-        return _spread(builder, context.get_value_type(like), like.size, one) if isinstance(like, Vector) else one
+        return _repeated(builder, one, context.get_value_type(like)) if isinstance(like, Vector) else one
 
     return like(like, value), generate
 
@@ -233,3 +230,95 @@ def bits_of(builder: Any, kind: Any, values: Any) -> tuple[Any, Any]:
     """Values of a vector type as integers of as many bits, and the type of those."""
     whole = ir.VectorType(ir.IntType(32 if kind.element == ir.FloatType() else 64), kind.count)
     return builder.bitcast(values, whole), whole
+
+
+def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
+    """An instruction that adds the products of so many rows with so many panels of a matrix, its sums in registers.
+
+        block(matrix, row, weights, start, scales, first, sums, place)
+
+    matrix: [B, K], of which rows from `row` on. weights: panels [K, P] one after the other, P = WIDE * vectors columns
+    each, of which WIDE * read are used, from `start` on. sums: [B, M], of which columns from `place` on, the flat index
+    of the first. Each sum begins with what is there, and runs over k in order. All are contiguous.
+    Weights of int8 are widened as they are read: then a sum begins with 0, and is added at the end times the number of
+    `scales` of its column, those from `first` on. Others have no scales; any array stands for them.
+    """
+
+    @_instruction
+    def block(
+        typing: Any, matrix: Any, row: Any, weights: Any, start: Any, scales: Any, first: Any, sums: Any, place: Any
+    ) -> Any:
+        scaled = isinstance(weights.dtype, types.Integer)
+        size = sums.dtype.bitwidth // 8
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            def array(number: int) -> Any:
+                return context.make_array(signature.args[number])(context, builder, arguments[number])
+
+            def index(number: int) -> Any:
+                return ir.Constant(ir.IntType(64), number)
+
+            def pointer(data: Any, place: Any, kind: Any) -> Any:
+                return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
+
+            row, start, first, place = (arguments[number] for number in (1, 3, 5, 7))
+            matrix, weights, scales, sums = (array(number) for number in (0, 2, 4, 6))
+            K, M = _code.unpack_tuple(builder, matrix.shape)[1], _code.unpack_tuple(builder, sums.shape)[1]
+            wide = ir.VectorType(context.get_value_type(signature.args[6].dtype), WIDE)
+            stored = ir.VectorType(context.get_value_type(signature.args[2].dtype), WIDE)
+            columns = [index(WIDE * (p * vectors + v)) for p in range(panels) for v in range(read)]
+
+            places = [
+                pointer(sums.data, builder.add(place, builder.add(builder.mul(M, index(r)), column)), wide)
+                for r in range(rows)
+                for column in columns
+            ]
+            totals = [_code.alloca_once(builder, wide) for _ in places]
+            for there, total in zip(places, totals, strict=True):
+                builder.store(ir.Constant(wide, None) if scaled else builder.load(there, align=size), total)
+            lines = [builder.gep(matrix.data, [builder.mul(builder.add(row, index(r)), K)]) for r in range(rows)]
+            begins = [builder.add(start, builder.mul(K, index(WIDE * vectors * p))) for p in range(panels)]
+            with _code.for_range(builder, K) as loop:
+                seen = []
+                for begin in begins:
+                    for v in range(read):
+                        at = builder.add(builder.mul(loop.index, index(WIDE * vectors)), index(WIDE * v))
+                        source = pointer(weights.data, builder.add(begin, at), stored)
+                        vector = builder.load(source, align=1 if scaled else size)
+                        seen.append(builder.sitofp(vector, wide) if scaled else vector)
+                for r, line in enumerate(lines):
+                    x = _repeated(builder, builder.load(builder.gep(line, [loop.index])), wide)
+                    for vector, total in zip(seen, totals[r * len(seen) : (r + 1) * len(seen)], strict=True):
+                        product = builder.fmul(x, vector, flags=CONTRACT)
+                        builder.store(builder.fadd(builder.load(total), product, flags=CONTRACT), total)
+            for number, (there, total) in enumerate(zip(places, totals, strict=True)):
+                value = builder.load(total)
+                if scaled:
+                    scale = pointer(scales.data, builder.add(first, columns[number % len(columns)]), wide)
+                    value = builder.fmul(value, builder.load(scale, align=size), flags=CONTRACT)
+                    value = builder.fadd(builder.load(there, align=size), value, flags=CONTRACT)
+                builder.store(value, there, align=size)
+            return context.get_dummy_value()
+
+        signature = types.none(matrix, types.intp, weights, types.intp, scales, types.intp, sums, types.intp)
+        return signature, generate
+
+    return block
+
+
+@_instruction
+def pointer_at(typing: Any, address: Any, like: Any) -> Any:
+    """A pointer to numbers of an array's type at an address, for `numba.carray`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    pointer: Any = types.CPointer  # without types
+    return pointer(like.dtype)(types.intp, like), generate
+
+
+def _repeated(builder: Any, number: Any, kind: Any) -> Any:
+    """A vector that repeats one number."""
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.Constant(ir.IntType(32), 0))
+    same = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), same)

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.stepping import CompiledStepper, Stepper, stepper_of
 from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
+
+STREAMED_LINES = 64  # frames times rows of a window up to which a stepper is faster than kernels for sequences
 
 
 class Stack(Layer):
@@ -68,6 +72,43 @@ class Stack(Layer):
             inputs, layer_state = layer.step(below, layer_state)
             next_state.append(layer_state)
         return inputs, tuple(next_state)
+
+    def stepper(self, rows: int = 1, output: tuple[Tensor, Tensor] | None = None, int8: bool = False) -> Stepper:
+        """Steps at inference with a copy of the weights: one compiled call a step for LSTM and GRU layers.
+
+        Each row has the bits that it has alone, whatever the number of rows. Any other layers take each row's step
+        alone, by torch.
+
+        Args:
+            rows: at once, as a rule; memory for more is taken when they come.
+            output: weights [V, H] and biases [V] of an output layer, for scores in place of outputs.
+            int8: keep weights as int8 with a scale for each row of a matrix, which a single stream's steps read in less
+                time: a weight is off by 1/254 of the greatest of its row at most. Sums are float.
+        Raises:
+            OptionError: int8 for other layers, devices or types; a layer that is not causal.
+        """
+        if not self.causal:
+            raise OptionError(
+                "got a stack that needs whole sequences, which has no single steps; use one trained with bidirectional "
+                "off"
+            )
+        return stepper_of(self, self._chain(), output, int8, rows, self.layer_states)
+
+    def for_streams(self) -> Layer:
+        """This stack in evaluation mode, with a few frames of a stream in one compiled call; itself where that is none.
+
+        The calls keep a copy of the weights as they are now.
+        """
+        stepper = self.stepper() if self.causal else None
+        return StreamedStack(self, stepper) if isinstance(stepper, CompiledStepper) else self
+
+    def layer_states(self, state: State) -> State:
+        """The states of the layers, from the bottom up."""
+        return state
+
+    def _chain(self) -> Sequence[Layer]:
+        """The layers if each reads the outputs of the one below in evaluation mode, the first the frames; else none."""
+        return self._layers() if type(self).step is Stack.step else []
 
     def _layers(self) -> Sequence[Layer]:
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList of layers
@@ -144,6 +185,13 @@ class MaskedStack(Stack):
             after.append(layer_state)
         return outputs, MaskedState(tuple(after), held.masks)
 
+    def layer_states(self, state: State) -> State:
+        return cast(MaskedState, state).layers
+
+    def _chain(self) -> Sequence[Layer]:
+        plain = type(self).step is MaskedStack.step and type(self).input_features is MaskedStack.input_features
+        return self._layers() if plain else []
+
     def _at_steps(
         self, held: tuple[Tensor, ...], resets: Tensor | None
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -162,3 +210,34 @@ class MaskedStack(Stack):
 
     def _drop(self, values: Tensor, masks: tuple[Tensor, ...], number: int) -> Tensor:
         return values * masks[number] if self.training and masks else values
+
+
+class StreamedStack(Layer):
+    """A stack whose steps, and windows of a few frames, are taken by a stepper where there are no gradients.
+
+    Longer windows, padding and resets are run by the stack itself, with weights as they are then.
+    """
+
+    def __init__(self, stack: Stack, stepper: CompiledStepper) -> None:
+        super().__init__(stack.input_size, stack.output_size)
+        self.stack = stack
+        self._stepper = stepper
+
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        T, B, _ = sequences.inputs.shape
+        whole = sequences.lengths is None and sequences.resets is None
+        if whole and 0 < T * B <= STREAMED_LINES and self._serves(sequences.inputs):
+            return self._stepper.steps(sequences.inputs, sequences.state)
+        return self.stack.run_checked(sequences)
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.stack.initial_state(batch_size)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self._serves(inputs):
+            return self.stack.step(inputs, state)
+        outputs, state = self._stepper.steps(inputs[None], state)
+        return outputs[0], state
+
+    def _serves(self, inputs: Tensor) -> bool:
+        return not torch.is_grad_enabled() and not self.training and inputs.dtype == self._stepper.dtype
