@@ -5,11 +5,12 @@
     spread(x)                       x eight times; spread_wide: sixteen times
     store(array, place, a)
     strip(array), narrow(array)     zeros for a matrix product's columns: two vectors of the processor, eight numbers
+    half(array), panel(array)       zeros for sixteen and thirty-two columns
     load_as(a, array, place)        a vector, or a number, in the type of a; spread_as(a, x): x repeated to that type
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
-    product_block(rows, panels, vectors, read)  products of a few rows with a matrix, their sums in registers
+    product_block(rows, strips)     products of a few rows with strips of a matrix, their sums in registers
     pointer_at(address, array)      a pointer to numbers like those of an array
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
@@ -147,6 +148,7 @@ def _zeros(size_of: Callable[[Any], int]) -> Any:
 
 
 strip, narrow = _zeros(lambda kind: STRIP_BYTES * 8 // kind.bitwidth), _zeros(lambda kind: SIZE)
+half, panel = _zeros(lambda kind: WIDE), _zeros(lambda kind: 2 * WIDE)
 
 
 @_instruction
@@ -232,28 +234,31 @@ def bits_of(builder: Any, kind: Any, values: Any) -> tuple[Any, Any]:
     return builder.bitcast(values, whole), whole
 
 
-def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
-    """An instruction that adds the products of so many rows with so many panels of a matrix, its sums in registers.
+def product_block(rows: int, strips: int) -> Any:
+    """An instruction for the products of so many rows with so many strips of a matrix, its sums in registers.
 
-        block(matrix, row, weights, start, scales, first, sums, place)
+        block(like, a, a0, ai, ak, K, b, b0, bk, bj, scales, s0, out, o0, oi, adds)
 
-    matrix: [B, K], of which rows from `row` on. weights: panels [K, P] one after the other, P = WIDE * vectors columns
-    each, of which WIDE * read are used, from `start` on. sums: [B, M], of which columns from `place` on, the flat index
-    of the first. Each sum begins with what is there, and runs over k in order. All are contiguous.
-    Weights of int8 are widened as they are read: then a sum begins with 0, and is added at the end times the number of
-    `scales` of its column, those from `first` on. Others have no scales; any array stands for them.
+        out[i, j] += sum over k of  a[i, k] * b[k, j]        or =, where `adds` is false
+
+    A strip has as many columns j as `like` has numbers. a0, b0, o0: flat places of the first numbers; ai, ak, bk, oi:
+    the distances of numbers that follow each other along i and k; bj: that of strips in b, which lie side by side in
+    out. Each sum runs over k in order.
+    Where b is of int8 it is widened as it is read: then a sum begins with 0, and is added at the end times the number
+    of `scales` of its column, those from s0 on. Otherwise there are no scales; any array stands for them.
     """
 
     @_instruction
     def block(
-        typing: Any, matrix: Any, row: Any, weights: Any, start: Any, scales: Any, first: Any, sums: Any, place: Any
-    ) -> Any:
-        scaled = isinstance(weights.dtype, types.Integer)
-        size = sums.dtype.bitwidth // 8
+        typing: Any, like: Any, a: Any, a0: Any, ai: Any, ak: Any, K: Any, b: Any, b0: Any, bk: Any, bj: Any,
+        scales: Any, s0: Any, out: Any, o0: Any, oi: Any, adds: Any,
+    ) -> Any:  # fmt: skip
+        scaled = isinstance(b.dtype, types.Integer)
+        size, width = out.dtype.bitwidth // 8, like.size if isinstance(like, Vector) else 1
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            def array(number: int) -> Any:
-                return context.make_array(signature.args[number])(context, builder, arguments[number])
+            def data(number: int) -> Any:
+                return context.make_array(signature.args[number])(context, builder, arguments[number]).data
 
             def index(number: int) -> Any:
                 return ir.Constant(ir.IntType(64), number)
@@ -261,46 +266,52 @@ def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
             def pointer(data: Any, place: Any, kind: Any) -> Any:
                 return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
 
-            row, start, first, place = (arguments[number] for number in (1, 3, 5, 7))
-            matrix, weights, scales, sums = (array(number) for number in (0, 2, 4, 6))
-            K, M = _code.unpack_tuple(builder, matrix.shape)[1], _code.unpack_tuple(builder, sums.shape)[1]
-            wide = ir.VectorType(context.get_value_type(signature.args[6].dtype), WIDE)
-            stored = ir.VectorType(context.get_value_type(signature.args[2].dtype), WIDE)
-            columns = [index(WIDE * (p * vectors + v)) for p in range(panels) for v in range(read)]
+            a0, ai, ak, K = arguments[2:6]
+            b0, bk, bj = arguments[7:10]
+            s0, (o0, oi, adds) = arguments[11], arguments[13:16]
+            a, b, scales, out = (data(number) for number in (1, 6, 10, 12))
+            kind = context.get_value_type(like)
+            stored = context.get_value_type(signature.args[6].dtype)
+            stored = ir.VectorType(stored, width) if isinstance(like, Vector) else stored
 
             places = [
-                pointer(sums.data, builder.add(place, builder.add(builder.mul(M, index(r)), column)), wide)
+                pointer(out, builder.add(o0, builder.add(builder.mul(oi, index(r)), index(width * p))), kind)
                 for r in range(rows)
-                for column in columns
+                for p in range(strips)
             ]
-            totals = [_code.alloca_once(builder, wide) for _ in places]
+            totals = [_code.alloca_once(builder, kind) for _ in places]
+            nothing = ir.Constant(kind, None if isinstance(like, Vector) else 0.0)
             for there, total in zip(places, totals, strict=True):
-                builder.store(ir.Constant(wide, None) if scaled else builder.load(there, align=size), total)
-            lines = [builder.gep(matrix.data, [builder.mul(builder.add(row, index(r)), K)]) for r in range(rows)]
-            begins = [builder.add(start, builder.mul(K, index(WIDE * vectors * p))) for p in range(panels)]
+                start = nothing if scaled else builder.select(adds, builder.load(there, align=size), nothing)
+                builder.store(start, total)
+            lines = [builder.gep(a, [builder.add(a0, builder.mul(ai, index(r)))]) for r in range(rows)]
+            begins = [builder.add(b0, builder.mul(bj, index(p))) for p in range(strips)]
             with _code.for_range(builder, K) as loop:
+                along, down = builder.mul(loop.index, ak), builder.mul(loop.index, bk)
                 seen = []
                 for begin in begins:
-                    for v in range(read):
-                        at = builder.add(builder.mul(loop.index, index(WIDE * vectors)), index(WIDE * v))
-                        source = pointer(weights.data, builder.add(begin, at), stored)
-                        vector = builder.load(source, align=1 if scaled else size)
-                        seen.append(builder.sitofp(vector, wide) if scaled else vector)
+                    vector = builder.load(pointer(b, builder.add(begin, down), stored), align=1 if scaled else size)
+                    seen.append(builder.sitofp(vector, kind) if scaled else vector)
                 for r, line in enumerate(lines):
-                    x = _repeated(builder, builder.load(builder.gep(line, [loop.index])), wide)
-                    for vector, total in zip(seen, totals[r * len(seen) : (r + 1) * len(seen)], strict=True):
+                    x = builder.load(builder.gep(line, [along]))
+                    x = _repeated(builder, x, kind) if isinstance(like, Vector) else x
+                    for vector, total in zip(seen, totals[r * strips : (r + 1) * strips], strict=True):
                         product = builder.fmul(x, vector, flags=CONTRACT)
                         builder.store(builder.fadd(builder.load(total), product, flags=CONTRACT), total)
             for number, (there, total) in enumerate(zip(places, totals, strict=True)):
                 value = builder.load(total)
                 if scaled:
-                    scale = pointer(scales.data, builder.add(first, columns[number % len(columns)]), wide)
-                    value = builder.fmul(value, builder.load(scale, align=size), flags=CONTRACT)
-                    value = builder.fadd(builder.load(there, align=size), value, flags=CONTRACT)
+                    column = builder.add(s0, index(width * (number % strips)))
+                    scale = builder.load(pointer(scales, column, kind), align=size)
+                    before = builder.select(adds, builder.load(there, align=size), nothing)
+                    value = builder.fadd(before, builder.fmul(value, scale, flags=CONTRACT), flags=CONTRACT)
                 builder.store(value, there, align=size)
             return context.get_dummy_value()
 
-        signature = types.none(matrix, types.intp, weights, types.intp, scales, types.intp, sums, types.intp)
+        whole = types.intp
+        signature = types.none(
+            like, a, whole, whole, whole, whole, b, whole, whole, whole, scales, whole, out, whole, whole, types.boolean
+        )
         return signature, generate
 
     return block

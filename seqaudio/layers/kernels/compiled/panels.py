@@ -12,18 +12,18 @@ from llvmlite import binding
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row
-from seqaudio.vectors import WIDE, product_block
+from seqaudio.vectors import WIDE, half, panel, product_block
 
 PANEL = 2 * WIDE
 # sixteen sums of sixteen numbers fill half the registers of AVX-512; others have half as many, of half the size
 MANY_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f"))
 GROUP = 8 * PANEL  # columns whose panels stay in the cache while all rows pass by
 
-# rows x panels; of a few registers, rows x halves of a panel
-_8x1, _4x2, _4x1 = (product_block(*shape, 2, 2) for shape in ((8, 1), (4, 2), (4, 1)))
-_2x4, _2x1 = (product_block(2, panels, 2, 2) for panels in (4, 1))
-_1x8, _1x4, _1x2, _1x1 = (product_block(1, panels, 2, 2) for panels in (8, 4, 2, 1))
-_6_halves, _3_halves = (product_block(rows, 1, 2, 1) for rows in (6, 3))
+# rows x panels, or halves of panels
+_8x1, _6x1, _4x2, _4x1, _3x1, _2x4, _2x1, _1x8, _1x4, _1x2, _1x1 = (
+    product_block(*shape)
+    for shape in ((8, 1), (6, 1), (4, 2), (4, 1), (3, 1), (2, 4), (2, 1), (1, 8), (1, 4), (1, 2), (1, 1))
+)
 
 
 @compiled
@@ -32,42 +32,69 @@ def _add_group_wide(
 ) -> None:
     """`add_scaled` for the columns from begin to end, with 32 registers of sixteen float32."""
     B, K = rows.shape
-    M = sums.shape[1]
+    M, apart = sums.shape[1], PANEL * K
     eights = B - B % 8
     for c in range(begin, end, PANEL):
         for b in range(0, eights, 8):
-            _8x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _8x1(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
     b = eights
     if B - b >= 4:
         c = begin
         while c + 2 * PANEL <= end:
-            _4x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _4x2(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 2 * PANEL
         if c < end:
-            _4x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _4x1(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
         b += 4
     if B - b >= 2:
         c = begin
         while c + 4 * PANEL <= end:
-            _2x4(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _2x4(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 4 * PANEL
         while c < end:
-            _2x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _2x1(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += PANEL
         b += 2
     if B - b >= 1:
         c = begin
         if c + 8 * PANEL <= end:
-            _1x8(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x8(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 8 * PANEL
         if c + 4 * PANEL <= end:
-            _1x4(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x4(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 4 * PANEL
         if c + 2 * PANEL <= end:
-            _1x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x2(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 2 * PANEL
         if c < end:
-            _1x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x1(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
 
 
 @compiled
@@ -76,21 +103,27 @@ def _add_group_narrow(
 ) -> None:
     """The same for processors with sixteen registers of eight float32."""
     B, K = rows.shape
-    M = sums.shape[1]
+    M, apart = sums.shape[1], PANEL * K
     for c in range(begin, end, WIDE):
         start, b = offset + c // PANEL * PANEL * K + c % PANEL, 0
         while b + 6 <= B:
-            _6_halves(rows, b, panels, start, scales, first + c, sums, b * M + c)
+            _6x1(half(sums), rows, b * K, K, 1, K, panels, start, PANEL, 0, scales, first + c, sums, b * M + c, M, True)
             b += 6
         if b + 3 <= B:
-            _3_halves(rows, b, panels, start, scales, first + c, sums, b * M + c)
+            _3x1(half(sums), rows, b * K, K, 1, K, panels, start, PANEL, 0, scales, first + c, sums, b * M + c, M, True)
     for b in range(B - B % 3, B):
         c = begin
         while c + 2 * PANEL <= end:
-            _1x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x2(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
             c += 2 * PANEL
         if c < end:
-            _1x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            _1x1(
+                panel(sums), rows, b * K, K, 1, K, panels, offset + c * K, PANEL,
+                apart, scales, first + c, sums, b * M + c, M, True,
+            )  # fmt: skip
 
 
 _add_group = _add_group_wide if MANY_REGISTERS else _add_group_narrow

@@ -2,9 +2,8 @@
 
     out[i, j] += sum over k of  a[i, k] * b[k, j]        or =, where `adds` is false
 
-Columns j are taken in strips of two of the processor's vectors, rows i six or four at a time. Places are those of the
-flattened arrays, which are C-contiguous; each matrix is a place of its first number and the distances between numbers
-that follow each other along i, j and k. Each sum runs over k in order.
+Columns j are taken in strips of two of the processor's vectors, rows i six or four at a time; see
+`seqaudio.vectors.product_block` for the places and distances by which a matrix is given.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy.typing as npt
 
 from seqaudio.jit import compiled, inner
 from seqaudio.layers.kernels.inputs import InputGradients, InputTape
-from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, spread_as, store, strip
+from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, product_block, store, strip
 
 Array: TypeAlias = npt.NDArray[Any]
 ROWS_AT_ONCE = 32  # at least, of sums over frames, while they are still in the cache
@@ -49,91 +48,7 @@ def in_strips(matrix: Array, transposed: bool = False) -> Array:
     return strips
 
 
-@inner
-def _six(
-    like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
-    out: Array, o0: int, oi: int, adds: bool,
-) -> None:  # fmt: skip
-    """Six rows of a strip of columns, of the type of `like`."""
-    a1, a2, a3, a4, a5 = a0 + ai, a0 + 2 * ai, a0 + 3 * ai, a0 + 4 * ai, a0 + 5 * ai
-    o1, o2, o3, o4, o5 = o0 + oi, o0 + 2 * oi, o0 + 3 * oi, o0 + 4 * oi, o0 + 5 * oi
-    s0, s1, s2, s3, s4, s5 = like, like, like, like, like, like
-    if adds:
-        s0, s1, s2 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2)
-        s3, s4, s5 = load_as(like, out, o3), load_as(like, out, o4), load_as(like, out, o5)
-    for k in range(K):
-        w, p = load_as(like, b, b0 + k * bk), k * ak
-        s0 += spread_as(like, number(a, a0 + p)) * w
-        s1 += spread_as(like, number(a, a1 + p)) * w
-        s2 += spread_as(like, number(a, a2 + p)) * w
-        s3 += spread_as(like, number(a, a3 + p)) * w
-        s4 += spread_as(like, number(a, a4 + p)) * w
-        s5 += spread_as(like, number(a, a5 + p)) * w
-    store(out, o0, s0)
-    store(out, o1, s1)
-    store(out, o2, s2)
-    store(out, o3, s3)
-    store(out, o4, s4)
-    store(out, o5, s5)
-
-
-@inner
-def _four(
-    like: Any, a: Array, a0: int, ai: int, ak: int, K: int, b: Array, b0: int, bk: int,
-    out: Array, o0: int, oi: int, adds: bool,
-) -> None:  # fmt: skip
-    """Four rows."""
-    a1, a2, a3 = a0 + ai, a0 + 2 * ai, a0 + 3 * ai
-    o1, o2, o3 = o0 + oi, o0 + 2 * oi, o0 + 3 * oi
-    s0, s1, s2, s3 = like, like, like, like
-    if adds:
-        s0, s1, s2, s3 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2), load_as(like, out, o3)
-    for k in range(K):
-        w, p = load_as(like, b, b0 + k * bk), k * ak
-        s0 += spread_as(like, number(a, a0 + p)) * w
-        s1 += spread_as(like, number(a, a1 + p)) * w
-        s2 += spread_as(like, number(a, a2 + p)) * w
-        s3 += spread_as(like, number(a, a3 + p)) * w
-    store(out, o0, s0)
-    store(out, o1, s1)
-    store(out, o2, s2)
-    store(out, o3, s3)
-
-
-@inner
-def _one(
-    like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, out: Array, o0: int, adds: bool
-) -> None:
-    """One row."""
-    total = like
-    if adds:
-        total = load_as(like, out, o0)
-    for k in range(K):
-        total += spread_as(like, number(a, a0 + k * ak)) * load_as(like, b, b0 + k * bk)
-    store(out, o0, total)
-
-
-@inner
-def _one_in_four(
-    like: Any, a: Array, a0: int, ak: int, K: int, b: Array, b0: int, bk: int, bj: int,
-    out: Array, o0: int, oj: int, adds: bool,
-) -> None:  # fmt: skip
-    """One row of four strips, since a sum waits for the one before it; bj and oj: distances between strips."""
-    b1, b2, b3 = b0 + bj, b0 + 2 * bj, b0 + 3 * bj
-    o1, o2, o3 = o0 + oj, o0 + 2 * oj, o0 + 3 * oj
-    s0, s1, s2, s3 = like, like, like, like
-    if adds:
-        s0, s1, s2, s3 = load_as(like, out, o0), load_as(like, out, o1), load_as(like, out, o2), load_as(like, out, o3)
-    for k in range(K):
-        x, p = spread_as(like, number(a, a0 + k * ak)), k * bk
-        s0 += x * load_as(like, b, b0 + p)
-        s1 += x * load_as(like, b, b1 + p)
-        s2 += x * load_as(like, b, b2 + p)
-        s3 += x * load_as(like, b, b3 + p)
-    store(out, o0, s0)
-    store(out, o1, s1)
-    store(out, o2, s2)
-    store(out, o3, s3)
+_six, _four, _one, _one_in_four = (product_block(*shape) for shape in ((6, 1), (4, 1), (1, 1), (1, 4)))
 
 
 @inner
@@ -141,25 +56,16 @@ def _strip(
     like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
     out: Array, o0: int, oi: int, adds: bool,
 ) -> None:  # fmt: skip
-    """All rows of a strip of columns."""
+    """All rows of a strip of as many columns as `like` has numbers."""
     i = 0
     while rows - i >= 6 and rows - i != 8:
-        _six(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
+        _six(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, 0, b, 0, out, o0 + i * oi, oi, adds)
         i += 6
-    _rest(like, a, a0, ai, ak, rows, K, b, b0, bk, out, o0, oi, adds, i)
-
-
-@inner
-def _rest(
-    like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
-    out: Array, o0: int, oi: int, adds: bool, i: int,
-) -> None:  # fmt: skip
-    """The rows from i on."""
     while rows - i >= 4:
-        _four(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, out, o0 + i * oi, oi, adds)
+        _four(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, 0, b, 0, out, o0 + i * oi, oi, adds)
         i += 4
     while i < rows:
-        _one(like, a, a0 + i * ai, ak, K, b, b0, bk, out, o0 + i * oi, adds)
+        _one(like, a, a0 + i * ai, ai, ak, K, b, b0, bk, 0, b, 0, out, o0 + i * oi, oi, adds)
         i += 1
 
 
@@ -172,16 +78,16 @@ def multiply(
     j = 0
     if rows == 1:
         while M - j >= 4 * wide:
-            _one_in_four(strip(out), a, a0, 1, K, strips, j * K, wide, wide * K, out, o0 + j, wide, adds)
+            _one_in_four(strip(out), a, a0, ai, 1, K, strips, j * K, wide, wide * K, strips, 0, out, o0 + j, oi, adds)
             j += 4 * wide
     while M - j >= wide:
         _strip(strip(out), a, a0, ai, 1, rows, K, strips, j * K, wide, out, o0 + j, oi, adds)
         j += wide
     while M - j >= NARROW:
-        _rest(narrow(out), a, a0, ai, 1, rows, K, strips, j * K, NARROW, out, o0 + j, oi, adds, 0)
+        _strip(narrow(out), a, a0, ai, 1, rows, K, strips, j * K, NARROW, out, o0 + j, oi, adds)
         j += NARROW
     while j < M:
-        _rest(out.dtype.type(0), a, a0, ai, 1, rows, K, strips, j * K, 1, out, o0 + j, oi, adds, 0)
+        _strip(out.dtype.type(0), a, a0, ai, 1, rows, K, strips, j * K, 1, out, o0 + j, oi, adds)
         j += 1
 
 
@@ -196,10 +102,10 @@ def add_transposed_times(
         _strip(strip(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
         j += wide
     while M - j >= NARROW:
-        _rest(narrow(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True, 0)
+        _strip(narrow(out), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
         j += NARROW
     while j < M:
-        _rest(out.dtype.type(0), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True, 0)
+        _strip(out.dtype.type(0), a, a0, 1, ak, rows, K, b, b0 + j, bk, out, j, M, True)
         j += 1
 
 
