@@ -73,18 +73,9 @@ def compiled(function: Function) -> Function:
     (NUMBA_CACHE_DIR names another). Where neither is writable, the disk is full or the cache is damaged, each process
     compiles again. A kernel is compiled again when its own file changes, but not when a file that it imports from does.
     """
-    return _compiled(function)
-
-
-def inner(function: Function) -> Function:
-    """Compile a function that kernels alone call, never Python: without the code that converts Python's objects."""
-    return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
-
-def _compiled(function: Function, **more: bool) -> Function:
     from numba import njit
 
-    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
     kernel: Any
     try:
         kernel = njit(cache=True, **options)(function)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from seqaudio.jit import compiled, inner
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import (
@@ -28,14 +28,14 @@ from seqaudio.layers.kernels.loop import Steps
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
 
-@inner
+@compiled
 def blend(output: Row, n: Row, z: Row, h: Row) -> None:
     """h' = (1 - z) * n + z * h"""
     for k in range(len(output)):
         output[k] = n[k] + z[k] * (h[k] - n[k])
 
 
-@inner
+@compiled
 def _open(like: Any, gates: Array, g: int, H: int, before: Array, h: int, outputs: Array, y: int) -> None:
     """Gates and output of as many units as `like` has numbers, from the gates' sums."""
     r, z = sigmoid(load_as(like, gates, g + H)), sigmoid(load_as(like, gates, g + 2 * H))
@@ -46,7 +46,7 @@ def _open(like: Any, gates: Array, g: int, H: int, before: Array, h: int, output
     store(outputs, y, n + z * (load_as(like, before, h) - n))
 
 
-@inner
+@compiled
 def _open_back(
     like: Any, gates: Array, g: int, d_gates: Array, d: int, H: int, before: Array, d_outputs: Array, h: int,
     grad_carry: Array, c: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seqaudio.jit import compiled, inner
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.gru import blend
 from seqaudio.layers.kernels.compiled.products import Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import (
@@ -29,7 +29,7 @@ from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRUGradients, LayerN
 from seqaudio.layers.kernels.loop import Steps
 
 
-@inner
+@compiled
 def blend_back(d_n: Row, d_z: Row, d_h: Row, n: Row, z: Row, h: Row) -> None:
     """Backward of `blend`: from d_h to d_n and d_z, before their activations; d_h becomes the gradient of h."""
     for k in range(len(d_h)):
@@ -39,14 +39,14 @@ def blend_back(d_n: Row, d_z: Row, d_h: Row, n: Row, z: Row, h: Row) -> None:
     times(d_h, z)
 
 
-@inner
+@compiled
 def scale_and_shift(target: Row, normalised: Row, gain: Row, bias: Row) -> None:
     """normalised * gain + bias"""
     for k in range(len(target)):
         target[k] = normalised[k] * gain[k] + bias[k]
 
 
-@inner
+@compiled
 def open_gates(gates: Row, x: Row, gain_x: Row, bias_x: Row, h: Row, gain_h: Row, bias_h: Row) -> None:
     """r, z, n, and the hidden part of n before r scales it, side by side, from both normalised maps."""
     H = len(gates) // 4

@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from seqaudio.cells.layer_norm import EPSILON
-from seqaudio.jit import compiled, inner
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add, carry, fill, receive, skip
@@ -20,14 +20,14 @@ from seqaudio.layers.kernels.loop import Steps
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip, total
 
 
-@inner
+@compiled
 def _squares(like: Any, values: Array, place: int, mean: Any) -> Any:
     """The sum of squared deviations from a mean."""
     deviation = load_as(like, values, place) - spread_as(like, mean)
     return total(deviation * deviation)
 
 
-@inner
+@compiled
 def moments(values: Array, place: int, count: int) -> tuple[Any, Any]:
     """The mean and 1 / sqrt(variance + epsilon) of so many numbers."""
     real, wide, k = values.dtype.type, STRIP_BYTES // values.itemsize, 0
@@ -48,12 +48,12 @@ def moments(values: Array, place: int, count: int) -> tuple[Any, Any]:
     return mean, real(1) / math.sqrt(squares / real(count) + real(EPSILON))
 
 
-@inner
+@compiled
 def _normalised(like: Any, values: Array, place: int, mean: Any, scale: Any) -> Any:
     return (load_as(like, values, place) - spread_as(like, mean)) * spread_as(like, scale)
 
 
-@inner
+@compiled
 def _sum(
     like: Any, x: Any, gain_x: Array, h: Any, gain_h: Array, bias: Array, place: int
 ) -> Any:  # fmt: skip
@@ -61,7 +61,7 @@ def _sum(
     return x * load_as(like, gain_x, place) + h * load_as(like, gain_h, place) + load_as(like, bias, place)
 
 
-@inner
+@compiled
 def _gate(
     like: Any, x: Array, mean_x: Any, scale_x: Any, gain_x: Array, h: Array, mean_h: Any, scale_h: Any, gain_h: Array,
     bias: Array, place: int, k: int,
@@ -73,7 +73,7 @@ def _gate(
     return _sum(like, x_n, gain_x, h_n, gain_h, bias, k)
 
 
-@inner
+@compiled
 def _open(
     like: Any, x: Array, mean_x: Any, scale_x: Any, gain_x: Array, h: Array, mean_h: Any, scale_h: Any, gain_h: Array,
     bias: Array, q: int, H: int, memory: Array, c: int, next_c: int, gates: Array, k: int,
@@ -87,7 +87,7 @@ def _open(
     store(gates, k, sigmoid(o))
 
 
-@inner
+@compiled
 def _read(
     like: Any, memory: Array, next_c: int, mean: Any, scale: Any, gain: Array, bias: Array, gates: Array,
     outputs: Array, y: int, k: int,
@@ -97,7 +97,7 @@ def _read(
     store(outputs, y, load_as(like, gates, k) * tanh(shifted))
 
 
-@inner
+@compiled
 def _open_again(
     like: Any, x: Array, gain_x: Array, h: Array, gain_h: Array, bias: Array, q: int, H: int, memory: Array, c: int,
     gates: Array, scratch: Array, k: int,
@@ -117,7 +117,7 @@ def _open_again(
     store(scratch, k, f * load_as(like, memory, c) + i * g)
 
 
-@inner
+@compiled
 def _read_back(
     like: Any, scratch: Array, H: int, mean: Any, scale: Any, gain: Array, bias: Array, gates: Array, carry_h: Array,
     r: int, d_outputs: Array, y: int, sums: Array, k: int,
@@ -138,7 +138,7 @@ def _read_back(
     return total(gradient), total(gradient * normalised)
 
 
-@inner
+@compiled
 def _map_back(
     like: Any, d_gate: Any, x: Array, gain_x: Array, h: Array, gain_h: Array, q: int, H: int, gates: Array,
     d_products: Array, d: int, sums: Array, k: int,
@@ -154,7 +154,7 @@ def _map_back(
     return total(d_x), total(d_x * x_n), total(d_h), total(d_h * h_n)
 
 
-@inner
+@compiled
 def _open_back(
     like: Any, x: Array, gain_x: Array, h: Array, gain_h: Array, q: int, H: int, memory: Array, c: int, carry_c: Array,
     r: int, gates: Array, scratch: Array, mean: Any, along: Any, scale: Any, d_products: Array, d: int, sums: Array,
@@ -181,7 +181,7 @@ def _open_back(
     return a0 + b0 + c0 + d0, a1 + b1 + c1 + d1, a2 + b2 + c2 + d2, a3 + b3 + c3 + d3
 
 
-@inner
+@compiled
 def _normalise_back(
     like: Any, gradient: Array, g: int, normalised: Array, n: int, mean: Any, along: Any, scale: Any, out: Array, o: int
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seqaudio.jit import compiled, inner
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add_product, carry, fill, receive, skip
@@ -14,14 +14,14 @@ from seqaudio.layers.kernels.lstm import LSTMGradients, LSTMTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
 
-@inner
+@compiled
 def remember(c_next: Row, i: Row, f: Row, g: Row, c: Row) -> None:
     """c' = f * c + i * g"""
     for k in range(len(c)):
         c_next[k] = f[k] * c[k] + i[k] * g[k]
 
 
-@inner
+@compiled
 def _open(
     like: Any, gates: Array, q: int, H: int, memory: Array, c: int, next_c: int, outputs: Array,
     peephole: Array | None, p: int,
@@ -45,7 +45,7 @@ def _open(
     store(outputs, c, o * tanh(after))
 
 
-@inner
+@compiled
 def _open_back(
     like: Any, gates: Array, q: int, d_gates: Array, d: int, H: int, memory: Array, d_outputs: Array, c: int,
     carry_h: Array, carry_c: Array, r: int, peephole: Array | None, scratch: Array, p: int,
@@ -75,7 +75,7 @@ def _open_back(
     store(carry_h, r, spread_as(like, 0))
 
 
-@inner
+@compiled
 def _add_to_peepholes(sums: Array | None, d_gates: Row, memory: Array, t: int, b: int, after: Row) -> None:
     """Add to the gradients [3, H] of the peepholes those of a row's step."""
     if sums is not None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from seqaudio.jit import compiled, inner
+from seqaudio.jit import compiled
 from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, product_block, store, strip
 
@@ -51,7 +51,7 @@ def in_strips(matrix: Array, transposed: bool = False) -> Array:
 _six, _four, _one, _one_in_four = (product_block(*shape) for shape in ((6, 1), (4, 1), (1, 1), (1, 4)))
 
 
-@inner
+@compiled
 def _strip(
     like: Any, a: Array, a0: int, ai: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int,
     out: Array, o0: int, oi: int, adds: bool,
@@ -69,7 +69,7 @@ def _strip(
         i += 1
 
 
-@inner
+@compiled
 def multiply(
     a: Array, a0: int, ai: int, rows: int, strips: Array, K: int, M: int, out: Array, o0: int, oi: int, adds: bool
 ) -> None:
@@ -91,7 +91,7 @@ def multiply(
         j += 1
 
 
-@inner
+@compiled
 def add_transposed_times(
     a: Array, a0: int, ak: int, rows: int, K: int, b: Array, b0: int, bk: int, M: int, out: Array
 ) -> None:
@@ -109,7 +109,7 @@ def add_transposed_times(
         j += 1
 
 
-@inner
+@compiled
 def steps_together(rows: int) -> int:
     """Steps whose frames are projected, or whose gradients are summed, at once: a power of two."""
     steps = 1
@@ -118,7 +118,7 @@ def steps_together(rows: int) -> int:
     return steps
 
 
-@inner
+@compiled
 def project(t: int, inputs: InputTape, sums: Array) -> None:
     """W x + b into sums [T, B, G], for this step and those together with it; nothing where that is done already."""
     T, B, F = inputs.frames.shape
@@ -133,7 +133,7 @@ def project(t: int, inputs: InputTape, sums: Array) -> None:
         multiply(inputs.frames, t * B * F, F, rows, inputs.strips, F, M, sums, start, G, True)
 
 
-@inner
+@compiled
 def _start_with(like: Any, bias: Array, sums: Array, place: int, G: int) -> None:
     """Write a bias [G] to a place."""
     k, wide = 0, STRIP_BYTES // sums.itemsize
@@ -145,7 +145,7 @@ def _start_with(like: Any, bias: Array, sums: Array, place: int, G: int) -> None
         k += 1
 
 
-@inner
+@compiled
 def project_back(t: int, d_sums: Array, inputs: InputGradients) -> None:
     """The way back through W x + b, from step t and those together with it once all of them are there.
 
@@ -163,7 +163,7 @@ def project_back(t: int, d_sums: Array, inputs: InputGradients) -> None:
             multiply(d_sums, at, G, rows, inputs.strips, M, F, inputs.d_frames, frame, F, False)
 
 
-@inner
+@compiled
 def _add_column_sums(like: Any, rows: Array, place: int, N: int, G: int, sums: Array, k: int) -> None:
     column = like
     for n in range(N):
@@ -171,7 +171,7 @@ def _add_column_sums(like: Any, rows: Array, place: int, N: int, G: int, sums: A
     store(sums, k, load_as(like, sums, k) + column)
 
 
-@inner
+@compiled
 def _add_sum_of_rows(rows: Array, place: int, N: int, G: int, sums: Array) -> None:
     """sums [G] += the sum of N rows."""
     k, wide = 0, STRIP_BYTES // sums.itemsize
@@ -183,7 +183,7 @@ def _add_sum_of_rows(rows: Array, place: int, N: int, G: int, sums: Array) -> No
         k += 1
 
 
-@inner
+@compiled
 def hand_back(
     t: int, products: Array, first: int, strips: Array, before: Array, grad_carry: Array, d_weight: Array
 ) -> None:
