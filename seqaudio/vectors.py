@@ -9,6 +9,7 @@
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
+    product_block(rows, panels, vectors, read)  products of a few rows with a matrix, their sums in registers
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
 two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
@@ -26,6 +27,7 @@ from typing import Any
 
 from llvmlite import binding, ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
 
 SIZE, WIDE = 8, 16
@@ -233,3 +235,78 @@ def bits_of(builder: Any, kind: Any, values: Any) -> tuple[Any, Any]:
     """Values of a vector type as integers of as many bits, and the type of those."""
     whole = ir.VectorType(ir.IntType(32 if kind.element == ir.FloatType() else 64), kind.count)
     return builder.bitcast(values, whole), whole
+
+
+
+def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
+    """An instruction that adds the products of so many rows with so many panels of a matrix, its sums in registers.
+
+        block(matrix, row, weights, start, scales, first, sums, place)
+
+    matrix: [B, K], of which rows from `row` on. weights: panels [K, P] one after the other, P = WIDE * vectors columns
+    each, of which WIDE * read are used, from `start` on. sums: [B, M], of which columns from `place` on, the flat index
+    of the first. Each sum begins with what is there, and runs over k in order. All are contiguous.
+    Weights of int8 are widened as they are read: then a sum begins with 0, and is added at the end times the number of
+    `scales` of its column, those from `first` on. Others have no scales; any array stands for them.
+    """
+
+    @_instruction
+    def block(
+        typing: Any, matrix: Any, row: Any, weights: Any, start: Any, scales: Any, first: Any, sums: Any, place: Any
+    ) -> Any:
+        scaled = isinstance(weights.dtype, types.Integer)
+        size = sums.dtype.bitwidth // 8
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            def array(number: int) -> Any:
+                return context.make_array(signature.args[number])(context, builder, arguments[number])
+
+            def index(number: int) -> Any:
+                return ir.Constant(ir.IntType(64), number)
+
+            def pointer(data: Any, place: Any, kind: Any) -> Any:
+                return builder.bitcast(builder.gep(data, [place]), kind.as_pointer())
+
+            row, start, first, place = (arguments[number] for number in (1, 3, 5, 7))
+            matrix, weights, scales, sums = (array(number) for number in (0, 2, 4, 6))
+            K, M = cgutils.unpack_tuple(builder, matrix.shape)[1], cgutils.unpack_tuple(builder, sums.shape)[1]
+            wide = ir.VectorType(context.get_value_type(signature.args[6].dtype), WIDE)
+            stored = ir.VectorType(context.get_value_type(signature.args[2].dtype), WIDE)
+            columns = [index(WIDE * (p * vectors + v)) for p in range(panels) for v in range(read)]
+
+            places = [
+                pointer(sums.data, builder.add(place, builder.add(builder.mul(M, index(r)), column)), wide)
+                for r in range(rows)
+                for column in columns
+            ]
+            totals = [cgutils.alloca_once(builder, wide) for _ in places]
+            for there, total in zip(places, totals, strict=True):
+                builder.store(ir.Constant(wide, None) if scaled else builder.load(there, align=size), total)
+            lines = [builder.gep(matrix.data, [builder.mul(builder.add(row, index(r)), K)]) for r in range(rows)]
+            begins = [builder.add(start, builder.mul(K, index(WIDE * vectors * p))) for p in range(panels)]
+            with cgutils.for_range(builder, K) as loop:
+                seen = []
+                for begin in begins:
+                    for v in range(read):
+                        at = builder.add(builder.mul(loop.index, index(WIDE * vectors)), index(WIDE * v))
+                        source = pointer(weights.data, builder.add(begin, at), stored)
+                        vector = builder.load(source, align=1 if scaled else size)
+                        seen.append(builder.sitofp(vector, wide) if scaled else vector)
+                for r, line in enumerate(lines):
+                    x = _spread(builder, wide, WIDE, builder.load(builder.gep(line, [loop.index])))
+                    for vector, total in zip(seen, totals[r * len(seen) : (r + 1) * len(seen)], strict=True):
+                        product = builder.fmul(x, vector, flags=CONTRACT)
+                        builder.store(builder.fadd(builder.load(total), product, flags=CONTRACT), total)
+            for number, (there, total) in enumerate(zip(places, totals, strict=True)):
+                value = builder.load(total)
+                if scaled:
+                    scale = pointer(scales.data, builder.add(first, columns[number % len(columns)]), wide)
+                    value = builder.fmul(value, builder.load(scale, align=size), flags=CONTRACT)
+                    value = builder.fadd(builder.load(there, align=size), value, flags=CONTRACT)
+                builder.store(value, there, align=size)
+            return context.get_dummy_value()
+
+        signature = types.none(matrix, types.intp, weights, types.intp, scales, types.intp, sums, types.intp)
+        return signature, generate
+
+    return block

@@ -2,7 +2,8 @@
 does not promise.
 
 Panels are the transpose of a matrix [M, K], cut into PANEL columns each, [M / PANEL, K, PANEL], so that the sums of a
-few rows stay in registers while a panel passes by once. Each sum runs over k in order, whatever the number of rows.
+few rows stay in registers while panels pass by once. Each sum runs over k in order, whatever the number of rows, so
+how rows and panels are gathered into blocks of registers is a matter of speed alone.
 """
 
 from __future__ import annotations
@@ -11,96 +12,103 @@ from llvmlite import binding
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row
-from seqaudio.vectors import WIDE, load_wide, spread_wide, store
+from seqaudio.vectors import WIDE, product_block
 
 PANEL = 2 * WIDE
-# sums of six rows fill the registers of AVX-512; others have half as many, of half the size
+# sixteen sums of sixteen numbers fill half the registers of AVX-512; others have half as many, of half the size
 MANY_REGISTERS = bool(binding.get_host_cpu_features().get("avx512f"))
+GROUP = 8 * PANEL  # columns whose panels stay in the cache while all rows pass by
+
+# rows x panels; of a few registers, rows x halves of a panel
+_8x1, _4x2, _4x1 = (product_block(*shape, 2, 2) for shape in ((8, 1), (4, 2), (4, 1)))
+_2x4, _2x1 = (product_block(2, panels, 2, 2) for panels in (4, 1))
+_1x8, _1x4, _1x2, _1x1 = (product_block(1, panels, 2, 2) for panels in (8, 4, 2, 1))
+_6_halves, _3_halves = (product_block(rows, 1, 2, 1) for rows in (6, 3))
 
 
 @compiled
-def _one(rows: Matrix, b: int, panels: Row, start: int, sums: Matrix, place: int) -> None:
-    """Add the products of row b with the panel at `start` to the sums at `place`."""
-    a0, a1 = load_wide(sums, place), load_wide(sums, place + WIDE)
-    for k in range(rows.shape[1]):
-        w0, w1 = load_wide(panels, start + k * PANEL), load_wide(panels, start + k * PANEL + WIDE)
-        x = spread_wide(rows[b, k])
-        a0, a1 = a0 + x * w0, a1 + x * w1
-    store(sums, place, a0)
-    store(sums, place + WIDE, a1)
-
-
-@compiled
-def _three(rows: Matrix, b: int, panels: Row, start: int, sums: Matrix, place: int) -> None:
-    """The same for rows b to b + 2."""
-    p1 = place + sums.shape[1]
-    p2 = p1 + sums.shape[1]
-    a0, a1 = load_wide(sums, place), load_wide(sums, place + WIDE)
-    b0, b1 = load_wide(sums, p1), load_wide(sums, p1 + WIDE)
-    c0, c1 = load_wide(sums, p2), load_wide(sums, p2 + WIDE)
-    for k in range(rows.shape[1]):
-        w0, w1 = load_wide(panels, start + k * PANEL), load_wide(panels, start + k * PANEL + WIDE)
-        x, y, z = spread_wide(rows[b, k]), spread_wide(rows[b + 1, k]), spread_wide(rows[b + 2, k])
-        a0, a1 = a0 + x * w0, a1 + x * w1
-        b0, b1 = b0 + y * w0, b1 + y * w1
-        c0, c1 = c0 + z * w0, c1 + z * w1
-    store(sums, place, a0)
-    store(sums, place + WIDE, a1)
-    store(sums, p1, b0)
-    store(sums, p1 + WIDE, b1)
-    store(sums, p2, c0)
-    store(sums, p2 + WIDE, c1)
-
-
-@compiled
-def _six(rows: Matrix, b: int, panels: Row, start: int, sums: Matrix, place: int) -> None:
-    """The same for rows b to b + 5."""
+def _add_group_wide(
+    rows: Matrix, panels: Row, offset: int, scales: Row, first: int, sums: Matrix, begin: int, end: int
+) -> None:
+    """`add_scaled` for the columns from begin to end, with 32 registers of sixteen float32."""
+    B, K = rows.shape
     M = sums.shape[1]
-    p1, p2, p3, p4, p5 = place + M, place + 2 * M, place + 3 * M, place + 4 * M, place + 5 * M
-    a0, a1 = load_wide(sums, place), load_wide(sums, place + WIDE)
-    b0, b1 = load_wide(sums, p1), load_wide(sums, p1 + WIDE)
-    c0, c1 = load_wide(sums, p2), load_wide(sums, p2 + WIDE)
-    d0, d1 = load_wide(sums, p3), load_wide(sums, p3 + WIDE)
-    e0, e1 = load_wide(sums, p4), load_wide(sums, p4 + WIDE)
-    f0, f1 = load_wide(sums, p5), load_wide(sums, p5 + WIDE)
-    for k in range(rows.shape[1]):
-        w0, w1 = load_wide(panels, start + k * PANEL), load_wide(panels, start + k * PANEL + WIDE)
-        x, y, z = spread_wide(rows[b, k]), spread_wide(rows[b + 1, k]), spread_wide(rows[b + 2, k])
-        a0, a1 = a0 + x * w0, a1 + x * w1
-        b0, b1 = b0 + y * w0, b1 + y * w1
-        c0, c1 = c0 + z * w0, c1 + z * w1
-        x, y, z = spread_wide(rows[b + 3, k]), spread_wide(rows[b + 4, k]), spread_wide(rows[b + 5, k])
-        d0, d1 = d0 + x * w0, d1 + x * w1
-        e0, e1 = e0 + y * w0, e1 + y * w1
-        f0, f1 = f0 + z * w0, f1 + z * w1
-    store(sums, place, a0)
-    store(sums, place + WIDE, a1)
-    store(sums, p1, b0)
-    store(sums, p1 + WIDE, b1)
-    store(sums, p2, c0)
-    store(sums, p2 + WIDE, c1)
-    store(sums, p3, d0)
-    store(sums, p3 + WIDE, d1)
-    store(sums, p4, e0)
-    store(sums, p4 + WIDE, e1)
-    store(sums, p5, f0)
-    store(sums, p5 + WIDE, f1)
+    eights = B - B % 8
+    for c in range(begin, end, PANEL):
+        for b in range(0, eights, 8):
+            _8x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+    b = eights
+    if B - b >= 4:
+        c = begin
+        while c + 2 * PANEL <= end:
+            _4x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 2 * PANEL
+        if c < end:
+            _4x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+        b += 4
+    if B - b >= 2:
+        c = begin
+        while c + 4 * PANEL <= end:
+            _2x4(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 4 * PANEL
+        while c < end:
+            _2x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += PANEL
+        b += 2
+    if B - b >= 1:
+        c = begin
+        if c + 8 * PANEL <= end:
+            _1x8(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 8 * PANEL
+        if c + 4 * PANEL <= end:
+            _1x4(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 4 * PANEL
+        if c + 2 * PANEL <= end:
+            _1x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 2 * PANEL
+        if c < end:
+            _1x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+
+
+@compiled
+def _add_group_narrow(
+    rows: Matrix, panels: Row, offset: int, scales: Row, first: int, sums: Matrix, begin: int, end: int
+) -> None:
+    """The same for processors with sixteen registers of eight float32."""
+    B, K = rows.shape
+    M = sums.shape[1]
+    for c in range(begin, end, WIDE):
+        start, b = offset + c // PANEL * PANEL * K + c % PANEL, 0
+        while b + 6 <= B:
+            _6_halves(rows, b, panels, start, scales, first + c, sums, b * M + c)
+            b += 6
+        if b + 3 <= B:
+            _3_halves(rows, b, panels, start, scales, first + c, sums, b * M + c)
+    for b in range(B - B % 3, B):
+        c = begin
+        while c + 2 * PANEL <= end:
+            _1x2(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+            c += 2 * PANEL
+        if c < end:
+            _1x1(rows, b, panels, offset + c * K, scales, first + c, sums, b * M + c)
+
+
+_add_group = _add_group_wide if MANY_REGISTERS else _add_group_narrow
+
+
+@compiled
+def add_scaled(rows: Matrix, panels: Row, offset: int, scales: Row, first: int, sums: Matrix) -> None:
+    """sums [B, M] += rows [B, K] times the matrix in panels that begin at an offset.
+
+    Panels of int8 are multiplied by scales[first : first + M], one for each column; others have none.
+    """
+    M = sums.shape[1]
+    for begin in range(0, M, GROUP):
+        end = min(begin + GROUP, M)
+        _add_group(rows, panels, offset, scales, first, sums, begin, end)
 
 
 @compiled
 def add_products(rows: Matrix, panels: Row, sums: Matrix) -> None:
     """sums [B, M] += rows [B, K] times the matrix in panels; M is a multiple of PANEL. All are contiguous."""
-    B, K = rows.shape
-    M = sums.shape[1]
-    for column in range(0, M, PANEL):
-        start, b = column * K, 0
-        if MANY_REGISTERS:
-            while b + 6 <= B:
-                _six(rows, b, panels, start, sums, b * M + column)
-                b += 6
-        while b + 3 <= B:
-            _three(rows, b, panels, start, sums, b * M + column)
-            b += 3
-        while b < B:
-            _one(rows, b, panels, start, sums, b * M + column)
-            b += 1
+    add_scaled(rows, panels, 0, panels, 0, sums)
