@@ -10,6 +10,7 @@
     total(a)                        the sum of its numbers
     store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
     product_block(rows, panels, vectors, read)  products of a few rows with a matrix, their sums in registers
+    pointer_at(address, array)      a pointer to numbers like those of an array
 
 LLVM maps them to vectors of the processor's own width: eight are one of AVX-512 for float64, one of AVX for float32,
 two or four of NEON or SSE. Its automatic vectorisation fails on a Fourier transform, since it cannot prove that reads
@@ -35,6 +36,7 @@ STRIP_BYTES = 128 if binding.get_host_cpu_features().get("avx512f") else 64
 CONTRACT = ("contract",)
 
 _instruction: Callable[[Any], Any] = intrinsic  # annotated, since numba's own type for it is wrong
+_code: Any = cgutils  # without types
 
 
 class Vector(types.Type):
@@ -269,7 +271,7 @@ def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
 
             row, start, first, place = (arguments[number] for number in (1, 3, 5, 7))
             matrix, weights, scales, sums = (array(number) for number in (0, 2, 4, 6))
-            K, M = cgutils.unpack_tuple(builder, matrix.shape)[1], cgutils.unpack_tuple(builder, sums.shape)[1]
+            K, M = _code.unpack_tuple(builder, matrix.shape)[1], _code.unpack_tuple(builder, sums.shape)[1]
             wide = ir.VectorType(context.get_value_type(signature.args[6].dtype), WIDE)
             stored = ir.VectorType(context.get_value_type(signature.args[2].dtype), WIDE)
             columns = [index(WIDE * (p * vectors + v)) for p in range(panels) for v in range(read)]
@@ -279,12 +281,12 @@ def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
                 for r in range(rows)
                 for column in columns
             ]
-            totals = [cgutils.alloca_once(builder, wide) for _ in places]
+            totals = [_code.alloca_once(builder, wide) for _ in places]
             for there, total in zip(places, totals, strict=True):
                 builder.store(ir.Constant(wide, None) if scaled else builder.load(there, align=size), total)
             lines = [builder.gep(matrix.data, [builder.mul(builder.add(row, index(r)), K)]) for r in range(rows)]
             begins = [builder.add(start, builder.mul(K, index(WIDE * vectors * p))) for p in range(panels)]
-            with cgutils.for_range(builder, K) as loop:
+            with _code.for_range(builder, K) as loop:
                 seen = []
                 for begin in begins:
                     for v in range(read):
@@ -310,3 +312,13 @@ def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
         return signature, generate
 
     return block
+
+
+@_instruction
+def pointer_at(typing: Any, address: Any, like: Any) -> Any:
+    """A pointer to numbers of an array's type at an address, for `numba.carray`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(like.dtype)(types.intp, like), generate

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.stepping import Stepper, stepper_of
 from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
 
@@ -68,6 +70,37 @@ class Stack(Layer):
             inputs, layer_state = layer.step(below, layer_state)
             next_state.append(layer_state)
         return inputs, tuple(next_state)
+
+    def stepper(
+        self, rows: int = 1, output: tuple[Tensor, Tensor] | None = None, int8: bool = False
+    ) -> Stepper:
+        """Steps at inference with a copy of the weights: one compiled call a step for LSTM and GRU layers.
+
+        Each row has the bits that it has alone, whatever the number of rows. Any other layers take each row's step
+        alone, by torch.
+
+        Args:
+            rows: at once, as a rule; memory for more is taken when they come.
+            output: weights [V, H] and biases [V] of an output layer, for scores in place of outputs.
+            int8: keep weights as int8 with a scale for each row of a matrix, which a single stream's steps read in less
+                time: a weight is off by 1/254 of the greatest of its row at most. Sums are float.
+        Raises:
+            OptionError: int8 for other layers, devices or types; a layer that is not causal.
+        """
+        if not self.causal:
+            raise OptionError(
+                "got a stack that needs whole sequences, which has no single steps; use one trained with bidirectional "
+                "off"
+            )
+        return stepper_of(self, self._chain(), output, int8, rows, self.layer_states)
+
+    def layer_states(self, state: State) -> State:
+        """The states of the layers, from the bottom up."""
+        return state
+
+    def _chain(self) -> Sequence[Layer]:
+        """The layers if each reads the outputs of the one below in evaluation mode, the first the frames; else none."""
+        return self._layers() if type(self).step is Stack.step else []
 
     def _layers(self) -> Sequence[Layer]:
         return list(self.layers)  # type: ignore[arg-type]  # a ModuleList of layers
@@ -143,6 +176,13 @@ class MaskedStack(Stack):
             outputs = self._drop(outputs, held.masks, number)
             after.append(layer_state)
         return outputs, MaskedState(tuple(after), held.masks)
+
+    def layer_states(self, state: State) -> State:
+        return cast(MaskedState, state).layers
+
+    def _chain(self) -> Sequence[Layer]:
+        plain = type(self).step is MaskedStack.step and type(self).input_features is MaskedStack.input_features
+        return self._layers() if plain else []
 
     def _at_steps(
         self, held: tuple[Tensor, ...], resets: Tensor | None

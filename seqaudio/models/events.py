@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
-from seqaudio.layers import Layer, MaskedState, build_stack
+from seqaudio.layers import build_stack
 from seqaudio.layers.kernels import compiled_serves
-from seqaudio.layers.stepping import Panels, Rows, Stepper, stepper_of
+from seqaudio.layers.stepping import Stepper
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.sampler import Sampler
 from seqaudio.state import State, map_state
@@ -213,45 +213,22 @@ class EventSampler(Sampler):
 
     @torch.no_grad()
     def __init__(self, model: EventModel) -> None:
-        self.vocabulary_size = model.vocabulary_size
-        self._initial_state = model.initial_state
-        layers: list[Layer] = list(model.layers.layers)  # type: ignore[arg-type]  # a ModuleList of layers
-        self._steppers = [stepper_of(layer) for layer in layers]
-        self._table: Rows = self.tables(self._steppers[0], model).numpy()
-        self._output = self.outputs(model)
+        self._stepper = model.layers.stepper(output=self.outputs(model))
+        self._table = self.tables(self._stepper, model)
 
     def tables(self, below: Stepper, model: EventModel) -> Tensor:
         """[N, P] what the first layer needs, which the rows `looked_up` add up to."""
         return below.table(model.vectors())
 
-    def outputs(self, model: EventModel) -> Panels:
-        """The map from the outputs of the last layer to logits."""
-        return Panels(*model.logit_map())
+    def outputs(self, model: EventModel) -> tuple[Tensor, Tensor]:
+        """Weights and biases of the map from the outputs of the last layer to logits."""
+        return model.logit_map()
 
-    @torch.no_grad()
     def initial_state(self, batch_size: int) -> State:
-        return map_state(
-            lambda part: part.clone(memory_format=torch.contiguous_format), self._initial_state(batch_size)
-        )
+        return self._stepper.initial_state(batch_size)
 
-    @torch.no_grad()
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:
-        logits, state = self.run(inputs.numpy()[:, None], state)
-        return torch.from_numpy(logits[:, : self.vocabulary_size]), state
-
-    def run(self, looked_up: Rows, state: Any) -> tuple[Rows, State]:
-        """Outputs [B, ..] for rows [B, N] of the table that are added up, and the next state of the layers."""
-        from seqaudio.layers.kernels.compiled.single_steps import gather
-
-        rows = self._steppers[0].room(len(looked_up))
-        gather(self._table, looked_up, rows)
-        masked = isinstance(state, MaskedState)  # that of a net with variational dropout, whose masks drop nothing here
-        after = []
-        for number, (stepper, before) in enumerate(zip(self._steppers, state.layers if masked else state, strict=True)):
-            rows, last = stepper.step(stepper.prepared(rows) if number else rows, before)
-            after.append(last)
-        reached = MaskedState(tuple(after), state.masks) if masked else tuple(after)
-        return self._output(rows).copy(), reached  # a caller may keep logits
+        return self._stepper.step_of(self._table, inputs.numpy()[:, None], state)
 
     def keep(self, state: Any, rows: list[int]) -> State:
         kept: State = map_state(lambda part: part[rows], state)

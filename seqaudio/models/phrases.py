@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from seqaudio.layers.kernels import compiled_serves
-from seqaudio.layers.stepping import Panels, Stepper
+from seqaudio.layers.stepping import Stepper
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.events import EventModel, EventSampler
 from seqaudio.models.places import OFFSETS
@@ -108,11 +108,15 @@ class PhraseModel(EventModel):
         self._slots = (self.steps + 1) * OFFSETS
 
     def initial_state(self, batch_size: int) -> PhraseState:
+        return PhraseState(self.layers.initial_state(batch_size), self.nothing_written(batch_size))
+
+    def nothing_written(self, batch_size: int) -> Written:
+        """What is written before the first token."""
         device = self.output.weight.device
         tokens = torch.zeros(batch_size, self._rows * self._slots, dtype=torch.int64, device=device)
         place = torch.zeros(batch_size, 4, dtype=torch.int64, device=device)
         place[:, :2] = 1
-        return PhraseState(self.layers.initial_state(batch_size), Written(tokens, place))
+        return Written(tokens, place)
 
     def forward(
         self,
@@ -199,7 +203,7 @@ class PhraseSampler(EventSampler):
 
     def __init__(self, model: PhraseModel) -> None:
         super().__init__(model)
-        self._lags = np.array(model.lags)
+        self._written, self._lags = model.nothing_written, np.array(model.lags)
         self._tokens = np.array([model.bar, model.first_step, model.steps, model.vocabulary_size])
 
     def tables(self, below: Stepper, model: EventModel) -> Tensor:
@@ -209,22 +213,23 @@ class PhraseSampler(EventSampler):
         own = below.table(model.vectors())
         return torch.cat([own, *(below.table(earlier, start, bias=False) for start in starts)])
 
-    def outputs(self, model: EventModel) -> Panels:
+    def outputs(self, model: EventModel) -> tuple[Tensor, Tensor]:
         assert isinstance(model, PhraseModel)
         (weight, bias), worth = model.logit_map(), model.worth
-        joined = torch.cat([weight, worth.weight]), torch.cat([bias, worth.bias])
-        return Panels(*(part.detach() for part in joined))
+        return torch.cat([weight, worth.weight]).detach(), torch.cat([bias, worth.bias]).detach()
 
-    @torch.no_grad()
+    def initial_state(self, batch_size: int) -> PhraseState:
+        return PhraseState(super().initial_state(batch_size), self._written(batch_size))
+
     def step(self, inputs: Tensor, state: Any) -> tuple[Tensor, State]:
         from seqaudio.models.compiled import look_back, point
 
         layers, written = PhraseState(*state)
-        V, K = self.vocabulary_size, len(self._lags)
+        V, K = int(self._tokens[3]), len(self._lags)
         looked_up = np.empty((len(inputs), 1 + K), dtype=np.int64)
         looked_up[:, 0] = inputs.numpy()
         earlier = looked_up[:, 1:]
         look_back(looked_up, self._tokens, self._lags, written.tokens.numpy(), written.place.numpy())
-        outputs, layers = self.run(looked_up + V * np.arange(1 + K), layers)
-        point(earlier, outputs, V)
-        return torch.from_numpy(outputs[:, :V]), PhraseState(layers, written)
+        outputs, layers = self._stepper.step_of(self._table, looked_up + V * np.arange(1 + K), layers)
+        point(earlier, outputs.numpy(), V)
+        return outputs[:, :V], PhraseState(layers, written)

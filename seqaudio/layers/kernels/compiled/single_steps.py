@@ -1,18 +1,23 @@
-"""Single steps for many rows, compiled: a row's bits depend on that row alone. Weights come in panels."""
+"""Steps of a whole stack in one call, compiled: a row's bits depend on that row alone. Weights come in panels."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from numba import carray
+
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import tanh
-from seqaudio.layers.kernels.compiled.panels import add_products
+from seqaudio.layers.kernels.compiled.panels import PANEL, add_scaled
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add, copy, sigmoid_row, tanh_row
+from seqaudio.vectors import pointer_at
+
+LSTM, GRU, AFFINE = 0, 1, 2  # kinds of a part of a stack
 
 
 @compiled
-def gather(table: Matrix, ids: Any, sums: Matrix) -> None:
-    """sums [B, M] = the sum of the rows ids [B, N], N > 0, of a table [V, M]."""
+def _gather(table: Matrix, ids: Any, sums: Matrix) -> None:
+    """sums [N, M] = the sum of the rows ids [N, K], K > 0, of a table [V, M]."""
     for b in range(len(ids)):
         copy(sums[b], table[ids[b, 0]])
         for n in range(1, ids.shape[1]):
@@ -20,17 +25,16 @@ def gather(table: Matrix, ids: Any, sums: Matrix) -> None:
 
 
 @compiled
-def repeat(row: Row, sums: Matrix) -> None:
+def _repeat(row: Row, sums: Matrix) -> None:
     """sums [B, M] = row [M] in each row."""
     for b in range(len(sums)):
         copy(sums[b], row)
 
 
 @compiled
-def lstm_step(gates: Matrix, weight: Row, hidden: Matrix, memory: Matrix) -> None:
-    """A step of an LSTM, in place. gates: W x + b + b' [B, 4 H or more]; weight: U in panels."""
+def _lstm_step(gates: Matrix, hidden: Matrix, memory: Matrix) -> None:
+    """A step of an LSTM, in place, from W x + U h + b + b' [B, 4 H or more]."""
     B, H = hidden.shape
-    add_products(hidden, weight, gates)
     for b in range(B):
         h, c = hidden[b], memory[b]
         i, f, g, o = gates[b, :H], gates[b, H : 2 * H], gates[b, 2 * H : 3 * H], gates[b, 3 * H : 4 * H]
@@ -44,11 +48,10 @@ def lstm_step(gates: Matrix, weight: Row, hidden: Matrix, memory: Matrix) -> Non
 
 
 @compiled
-def gru_step(gates: Matrix, weight: Row, products: Matrix, hidden: Matrix) -> None:
-    """A step of a GRU, in place. gates: W x + b [B, 3 H or more]; products: b' in each row; weight: U in panels."""
+def _gru_step(gates: Matrix, products: Matrix, hidden: Matrix) -> None:
+    """A step of a GRU, in place, from W x + b and U h + b' [B, 3 H or more]."""
     B, H = hidden.shape
     one = hidden.dtype.type(1)
-    add_products(hidden, weight, products)
     for b in range(B):
         h, z, n = hidden[b], gates[b, H : 2 * H], gates[b, 2 * H : 3 * H]
         add(gates[b, : 2 * H], products[b, : 2 * H])
@@ -59,3 +62,90 @@ def gru_step(gates: Matrix, weight: Row, products: Matrix, hidden: Matrix) -> No
         tanh_row(n)
         for k in range(H):
             h[k] = (one - z[k]) * n[k] + z[k] * h[k]
+
+
+@compiled
+def _affine(part: Any, inputs: Matrix, weights: Row, vectors: Row, sums: Matrix) -> None:
+    """sums [N, M] = W x + b of inputs [N, F], as a part of a plan says."""
+    _repeat(vectors[part[5] : part[5] + sums.shape[1]], sums)
+    add_scaled(inputs, weights, part[4], vectors, part[6], sums)
+
+
+@compiled
+def _recur(
+    part: Any, gates: Matrix, weights: Row, vectors: Row, places: Any, place: int, room: Row, outputs: Matrix
+) -> int:
+    """All steps of one layer: gates [T B, P] of its inputs -> outputs [T B, H]; the place of the next layer's state."""
+    kind, H, P, recurrent, bias, scales = part[0], part[2], part[3], part[7], part[8], part[9]
+    B = places[0]
+    hidden = carray(pointer_at(places[place], vectors), (B, H))
+    if kind == LSTM:
+        memory = carray(pointer_at(places[place + 1], vectors), (B, H))
+        for start in range(0, len(gates), B):
+            now = gates[start : start + B]
+            add_scaled(hidden, weights, recurrent, vectors, scales, now)
+            _lstm_step(now, hidden, memory)
+            for b in range(B):
+                copy(outputs[start + b], hidden[b])
+        return place + 2
+    products = room[: B * P].reshape((B, P))
+    for start in range(0, len(gates), B):
+        _repeat(vectors[bias : bias + P], products)
+        add_scaled(hidden, weights, recurrent, vectors, scales, products)
+        _gru_step(gates[start : start + B], products, hidden)
+        for b in range(B):
+            copy(outputs[start + b], hidden[b])
+    return place + 1
+
+
+@compiled
+def _run(
+    inputs: Matrix, begun: bool, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
+) -> None:
+    """`steps_of_frames`; or begun: inputs are the gates of the first layer [T B, P], at the start of the scratch."""
+    N, place, last = len(inputs), 1, len(plan) - 1
+    H, P = 0, 0  # the widest
+    for number in range(last):
+        H, P = max(H, -(-plan[number, 2] // PANEL) * PANEL), max(P, plan[number, 3])
+    room = scratch[N * (P + H) :]
+    for number in range(last):
+        part = plan[number]
+        gates = scratch[: N * part[3]].reshape((N, part[3]))
+        if not (begun and number == 0):
+            _affine(part, inputs, weights, vectors, gates)
+        outputs = scratch[N * P : N * (P + part[2])].reshape((N, part[2]))
+        place = _recur(part, gates, weights, vectors, places, place, room, outputs)
+        inputs = outputs
+    if plan[last, 3]:
+        _affine(plan[last], inputs, weights, vectors, results)
+    else:
+        for n in range(N):
+            copy(results[n], inputs[n])
+
+
+@compiled
+def steps_of_frames(
+    frames: Matrix, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
+) -> None:
+    """Steps of a stack, whose state changes in place.
+
+    Args:
+        frames: [T B, F], the rows of each step together.
+        plan: [layers + 1, 10] int64, a part each, the output layer last: kind; F; H; P, the width of sums, 0 where
+            there is no output layer; places of its weights, biases and scales of them; for the state the same.
+        weights: of all parts, in panels, of the type of the frames or int8. vectors: biases and scales of all parts.
+        places: B, and the addresses of the parts of the state [B, H], the hidden state of each layer first.
+        scratch: memory for (T + 1) B widest sums and T B widest outputs.
+        results: [T B, P of the output layer], or the outputs [T B, H] of the last layer.
+    """
+    _run(frames, False, plan, weights, vectors, places, scratch, results)
+
+
+@compiled
+def steps_of_ids(
+    table: Matrix, ids: Any, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
+) -> None:
+    """The same for ids [T B, K] of rows of a table [V, P], whose sums are W x + b of the first layer."""
+    gates = scratch[: len(ids) * table.shape[1]].reshape((len(ids), table.shape[1]))
+    _gather(table, ids, gates)
+    _run(gates, True, plan, weights, vectors, places, scratch, results)
