@@ -443,8 +443,8 @@ def test_filters_are_those_of_a_direct_computation(logits: list[float], legal: l
 @given(seed=st.integers(0, 1000), **logits_and_options)
 def test_what_is_drawn_is_legal_and_repeats(logits: list[float], legal: list[bool], seed: int, **chosen: Any) -> None:
     options, mask, scores = SamplingOptions(**chosen), np.array(legal), torch.tensor(logits)
-    token = _draw(scores, mask, options, seeded(seed))
-    assert mask[token] and token == _draw(scores, mask, options, seeded(seed))
+    (token,) = _draw(scores[None], mask[None], options, [seeded(seed)])
+    assert mask[token] and [token] == _draw(scores[None], mask[None], options, [seeded(seed)])
     if options.top_k == 1:
         assert token == int(np.where(mask, scores.numpy(), -np.inf).argmax())
 
@@ -476,7 +476,7 @@ def test_defaults_draw_as_before() -> None:
         legal[seed % 20] = True
         before = torch.softmax(logits.masked_fill(torch.from_numpy(~legal), -torch.inf) / 0.9, dim=0)
         expected = int(torch.multinomial(before, 1, generator=seeded(seed)))
-        assert _draw(logits, legal, SamplingOptions(temperature=0.9), seeded(seed)) == expected
+        assert _draw(logits[None], legal[None], SamplingOptions(temperature=0.9), [seeded(seed)]) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -157,17 +158,18 @@ def events_of(
         logits, state = steps.step(torch.tensor(inputs, device=device), state)
         if logits.shape != (len(rows), size):
             raise ValueError(f"got logits {list(logits.shape)}, {representation.name} expects [{len(rows)}, {size}]")
+        drawing = [number for number in rows if counts[number] >= len(given[number])]
+        if drawing:
+            some = logits if len(drawing) == len(rows) else logits[[rows.index(number) for number in drawing]]
+            legal = np.stack([_legal(grammars[number], streams[number], counts[number]) for number in drawing])
+            drawn = iter(_draw(some, legal, options, [streams[number].generator for number in drawing]))
         inputs, places = [], []
         for place, number in enumerate(rows):
-            count, stream, grammar = counts[number], streams[number], grammars[number]
-            if count < len(given[number]):
-                token = given[number][count]
+            if counts[number] < len(given[number]):
+                token = given[number][counts[number]]
             else:
-                legal = grammar.legal(None if stream.max_events is None else stream.max_events - count)
-                if count < stream.minimum_events and np.count_nonzero(legal) > 1:
-                    legal[EOS] = False
-                token = _draw(logits[place], legal, options, stream.generator)
-                grammar.push(token)
+                token = next(drawn)
+                grammars[number].push(token)
                 yield number, token
             if token != EOS:
                 counts[number] += 1
@@ -276,14 +278,32 @@ def filtered(
     return probabilities
 
 
-def _draw(logits: Tensor, legal: np.ndarray, options: SamplingOptions, generator: torch.Generator) -> int:
-    """A token drawn from logits [V] among the legal ones [V]."""
-    masked = logits.float().masked_fill(torch.from_numpy(~legal).to(logits.device), -torch.inf)
-    probabilities = torch.softmax(masked / options.temperature, dim=0)
-    if not probabilities.isfinite().all():
+def _legal(grammar: Grammar, stream: Stream, count: int) -> np.ndarray:
+    """Which tokens [V] may be drawn when a stream has so many."""
+    legal = grammar.legal(None if stream.max_events is None else stream.max_events - count)
+    if count < stream.minimum_events and np.count_nonzero(legal) > 1:
+        legal[EOS] = False
+    return legal
+
+
+def _draw(
+    logits: Tensor, legal: np.ndarray, options: SamplingOptions, generators: Sequence[torch.Generator]
+) -> list[int]:
+    """A token for each row, drawn from logits [B, V] among the legal ones [B, V] by the row's generator."""
+    masked = torch.where(torch.from_numpy(legal).to(logits.device), logits.float(), -torch.inf)
+    probabilities = torch.softmax(masked.div_(options.temperature), dim=1)
+    # one logit that is not finite makes its whole row NaN
+    if not all(map(math.isfinite, probabilities[:, 0].tolist())):
         raise ValueError("the model's logits contain NaN or infinity; check its training, or raise the temperature")
-    kept = filtered(probabilities, options.top_k, options.top_p, options.min_p)
-    return int(torch.multinomial(kept, 1, generator=generator))
+    limits = options.top_k, options.top_p, options.min_p
+    if limits != (None, None, None):
+        probabilities = torch.stack([filtered(row, *limits) for row in probabilities])
+    # as torch.multinomial draws one token of a row: the least of exponential times, token v at rate p_v
+    times = torch.empty_like(probabilities)
+    for row, generator in enumerate(generators):
+        times[row].exponential_(generator=generator)
+    tokens: list[int] = torch.div(probabilities, times, out=times).argmax(dim=1).tolist()
+    return tokens
 
 
 def _prime(grammar: Grammar, representation: Tokens, primer: Sequence[int] | None, max_events: int | None) -> list[int]:
