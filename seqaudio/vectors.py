@@ -321,4 +321,5 @@ def pointer_at(typing: Any, address: Any, like: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(like.dtype)(types.intp, like), generate
+    pointer: Any = types.CPointer  # without types
+    return pointer(like.dtype)(types.intp, like), generate

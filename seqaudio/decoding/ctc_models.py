@@ -19,6 +19,8 @@ import torch
 from seqaudio.decoding.sampling import StepModel
 from seqaudio.decoding.text import unit_of
 from seqaudio.errors import VocabularyError
+from seqaudio.models.base import Model
+from seqaudio.models.sampler import RowSampler
 from seqaudio.ngrams import BackOff, read_arpa
 from seqaudio.ngrams.back_off import UNKNOWN
 from seqaudio.run_folder import RunFolder
@@ -252,7 +254,9 @@ class RecurrentText(PrefixModel):
     """
 
     def __init__(self, model: StepModel, vocabulary: Vocabulary, units: Units, mark: str | None = None) -> None:
-        self.model = model
+        sampler = model.sampler() if isinstance(model, Model) else None
+        # steps of many prefixes at once; those of a sampler that takes each row's alone are no gain
+        self.model = model if sampler is None or isinstance(sampler, RowSampler) else sampler
         self._tokens = torch.tensor([EOS, *_known(units, vocabulary, "the language model")])  # the blank's is not read
         self._mark = None if mark is None else vocabulary.index(mark)
         self.start()

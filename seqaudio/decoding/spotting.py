@@ -178,7 +178,7 @@ class Spotter:
         model = run.model()
         if not isinstance(model, SpotterModel):
             raise RunError(f"{run.path}: was trained on whole clips, spotting needs --examples streams; train it again")
-        self.model = model.eval()
+        self.model = model.eval().for_streams()
         self.labels = run.vocabulary
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
         sizes, expected = (model.input_size, model.output.out_features), (self.settings.size, len(self.labels))

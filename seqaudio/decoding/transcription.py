@@ -107,7 +107,7 @@ class Transcriber:
 
     def __init__(self, run: RunFolder, streaming: bool = False, decode: Decoder | None = None) -> None:
         self.spelling = spelling_of(run)
-        self.model = recogniser_of(run)
+        self.model = recogniser_of(run).eval().for_streams()
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
         if self.settings.size != self.model.input_size:
             raise RunError(

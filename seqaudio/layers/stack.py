@@ -12,9 +12,11 @@ from torch.nn import functional as F
 
 from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer, Sequences
-from seqaudio.layers.stepping import Stepper, stepper_of
+from seqaudio.layers.stepping import CompiledStepper, Stepper, stepper_of
 from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
+
+STREAMED_LINES = 64  # frames times rows of a window up to which a stepper is faster than kernels for sequences
 
 
 class Stack(Layer):
@@ -71,9 +73,7 @@ class Stack(Layer):
             next_state.append(layer_state)
         return inputs, tuple(next_state)
 
-    def stepper(
-        self, rows: int = 1, output: tuple[Tensor, Tensor] | None = None, int8: bool = False
-    ) -> Stepper:
+    def stepper(self, rows: int = 1, output: tuple[Tensor, Tensor] | None = None, int8: bool = False) -> Stepper:
         """Steps at inference with a copy of the weights: one compiled call a step for LSTM and GRU layers.
 
         Each row has the bits that it has alone, whatever the number of rows. Any other layers take each row's step
@@ -93,6 +93,14 @@ class Stack(Layer):
                 "off"
             )
         return stepper_of(self, self._chain(), output, int8, rows, self.layer_states)
+
+    def for_streams(self) -> Layer:
+        """This stack in evaluation mode, with a few frames of a stream in one compiled call; itself where that is none.
+
+        The calls keep a copy of the weights as they are now.
+        """
+        stepper = self.stepper() if self.causal else None
+        return StreamedStack(self, stepper) if isinstance(stepper, CompiledStepper) else self
 
     def layer_states(self, state: State) -> State:
         """The states of the layers, from the bottom up."""
@@ -202,3 +210,34 @@ class MaskedStack(Stack):
 
     def _drop(self, values: Tensor, masks: tuple[Tensor, ...], number: int) -> Tensor:
         return values * masks[number] if self.training and masks else values
+
+
+class StreamedStack(Layer):
+    """A stack whose steps, and windows of a few frames, are taken by a stepper where there are no gradients.
+
+    Longer windows, padding and resets are run by the stack itself, with weights as they are then.
+    """
+
+    def __init__(self, stack: Stack, stepper: CompiledStepper) -> None:
+        super().__init__(stack.input_size, stack.output_size)
+        self.stack = stack
+        self._stepper = stepper
+
+    def run_checked(self, sequences: Sequences) -> tuple[Tensor, State]:
+        T, B, _ = sequences.inputs.shape
+        whole = sequences.lengths is None and sequences.resets is None
+        if whole and 0 < T * B <= STREAMED_LINES and self._serves(sequences.inputs):
+            return self._stepper.steps(sequences.inputs, sequences.state)
+        return self.stack.run_checked(sequences)
+
+    def initial_state(self, batch_size: int) -> State:
+        return self.stack.initial_state(batch_size)
+
+    def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
+        if not self._serves(inputs):
+            return self.stack.step(inputs, state)
+        outputs, state = self._stepper.steps(inputs[None], state)
+        return outputs[0], state
+
+    def _serves(self, inputs: Tensor) -> bool:
+        return not torch.is_grad_enabled() and not self.training and inputs.dtype == self._stepper.dtype

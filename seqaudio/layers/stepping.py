@@ -149,6 +149,7 @@ class CompiledStepper(Stepper):
         packed.add_output(output)
         self._plan, weights, self._vectors = packed.arrays()
         self._parts = self._plan, weights, self._vectors
+        self.dtype = torch.from_numpy(self._vectors).dtype
         if cells:
             self._weight_ih, self._bias_ih = cells[0].weight_ih.detach().clone(), _biases(cells[0])[0]
         self._input_size, self._width = int(self._plan[0, 1]), stack.output_size if output is None else len(output[1])
@@ -166,7 +167,7 @@ class CompiledStepper(Stepper):
         return products + F.pad(self._bias_ih, (0, products.shape[1] - len(self._bias_ih))) if bias else products
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
-        rows = len(inputs)
+        rows = inputs.shape[0]
         state, results = self._begin(rows, rows, state)
         self._of_frames(self._frames(inputs), *self._parts, self._places, self._scratch, results)
         return torch.from_numpy(results[:, : self._width]), state
@@ -183,7 +184,7 @@ class CompiledStepper(Stepper):
         state, results = self._begin(T * B, B, state)
         self._of_frames(self._frames(inputs.flatten(0, 1)), *self._parts, self._places, self._scratch, results)
         self._bound = None
-        return torch.from_numpy(results[:, : self._width]).unflatten(0, (T, B)), state
+        return torch.from_numpy(results.reshape(T, B, -1)[..., : self._width]), state
 
     def _frames(self, inputs: Tensor) -> Numbers:
         frames: Numbers = inputs.contiguous().numpy()
@@ -208,7 +209,9 @@ class CompiledStepper(Stepper):
         parts = list(tensors(self._states_of(state)))
         dtypes = {part.numpy().dtype for part in parts}
         if len(parts) != len(self._places) - 1 or dtypes - {self._vectors.dtype}:
-            raise ValueError(f"got a state of {len(parts)} parts, expected {len(self._places) - 1} of the weights' type")
+            raise ValueError(
+                f"got a state of {len(parts)} parts, expected {len(self._places) - 1} of the weights' type"
+            )
         if parts and batch_size(state) != rows:
             raise ValueError(f"got a state of {batch_size(state)} rows for inputs of {rows} rows")
         self._places[:] = [rows, *(part.data_ptr() for part in parts)]
@@ -217,11 +220,13 @@ class CompiledStepper(Stepper):
 
     def _room(self, lines: int) -> Numbers:
         """Memory for so many lines of sums and outputs, kept between steps: new memory costs as much as arithmetic."""
-        return _aligned(lines * self._room_of_row, self._vectors.dtype)
+        # torch's begins where a line of the cache does
+        numbers: Numbers = torch.empty(lines * self._room_of_row, dtype=self.dtype).numpy()
+        return numbers
 
 
 class _Packed:
-    """The plan of a stack as `steps_of_frames` reads it, with weights in panels, biases and scales in one array each."""
+    """The plan of a stack as `steps_of_frames` reads it; weights in panels in one array, biases and scales in another."""
 
     def __init__(self, int8: bool) -> None:
         self._int8 = int8
@@ -254,7 +259,7 @@ class _Packed:
         """Places of weights [M, K], biases [M], and scales of the weights; of whole panels."""
         from seqaudio.layers.kernels.compiled.panels import PANEL
 
-        (M, K), more = weight.shape, _padded(len(bias)) - len(bias)
+        K, more = weight.shape[1], _padded(len(bias)) - len(bias)
         whole, scales = F.pad(weight.detach(), (0, 0, 0, more)), torch.empty(0)
         if self._int8:
             scales = whole.abs().amax(dim=1) / MOST
@@ -284,11 +289,6 @@ def _padded(width: int) -> int:
     from seqaudio.layers.kernels.compiled.panels import PANEL
 
     return -(-width // PANEL) * PANEL
-
-
-def _aligned(size: int, dtype: Any) -> Numbers:
-    """Memory that begins where a line of the cache does, as torch's."""
-    return torch.empty(size, dtype=torch.from_numpy(np.empty(0, dtype=dtype)).dtype).numpy()
 
 
 def _joined(parts: list[Tensor]) -> Numbers:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
+from typing import Self
 
 from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
+from seqaudio.errors import OptionError
+from seqaudio.layers import Stack
 from seqaudio.models.sampler import RowSampler, Sampler
 from seqaudio.registry import Registry
 from seqaudio.state import State
@@ -33,10 +37,30 @@ class Model(nn.Module):
     def evaluate(self, batch: Batch, state: State | None = None) -> dict[str, tuple[float, int]]:
         """Sum and count of each metric over a batch, without gradients."""
 
-    def sampler(self) -> Sampler:
-        """Steps for sampling, with the weights as they are now. Raises ValueError in training mode."""
+    def sampler(self, int8: bool = False) -> Sampler:
+        """Steps for sampling, with the weights as they are now; int8: with those weights, see `Stack.stepper`.
+
+        Raises ValueError in training mode, OptionError where there are no steps with int8.
+        """
         self.refuse_training()
+        if int8:
+            raise OptionError(f"got int8 for a {type(self).__name__}, expected a model of events; sample without it")
         return RowSampler(self)
+
+    def for_streams(self) -> Self:
+        """This model in evaluation mode for a stream, whose recurrent layers take a few frames in one compiled call.
+
+        They keep a copy of the weights as they are now; all other parts are shared. Itself where nothing is faster.
+        """
+        layers = getattr(self, "layers", None)
+        if self.training or not isinstance(layers, Stack):
+            return self
+        faster = layers.for_streams()
+        if faster is layers:
+            return self
+        streamed = copy.copy(self)
+        streamed._modules = {**self._modules, "layers": faster.eval()}
+        return streamed
 
     def refuse_training(self) -> None:
         """Raise ValueError in training mode."""

@@ -158,11 +158,11 @@ class EventModel(Model):
         """Of each condition, the vectors of its values."""
         return list(self.conditions)  # type: ignore[arg-type]  # a ModuleList of embeddings
 
-    def sampler(self) -> Sampler:
+    def sampler(self, int8: bool = False) -> Sampler:
         # a subclass with other steps has a sampler of its own, or that of any model
         as_here = type(self).step is EventModel.step and compiled_serves(self.output.weight)
         self.refuse_training()
-        return EventSampler(self) if as_here else super().sampler()
+        return EventSampler(self, int8) if as_here else super().sampler(int8)
 
     def loss(self, batch: Batch, state: State | None = None) -> tuple[Tensor, int, State]:
         if batch.targets is None:
@@ -212,8 +212,8 @@ class EventSampler(Sampler):
     """Compiled steps of an `EventModel`: what the first layer needs of each token is a row of a table [V, P]."""
 
     @torch.no_grad()
-    def __init__(self, model: EventModel) -> None:
-        self._stepper = model.layers.stepper(output=self.outputs(model))
+    def __init__(self, model: EventModel, int8: bool = False) -> None:
+        self._stepper = model.layers.stepper(output=self.outputs(model), int8=int8)
         self._table = self.tables(self._stepper, model)
 
     def tables(self, below: Stepper, model: EventModel) -> Tensor:

@@ -137,10 +137,10 @@ class PhraseModel(EventModel):
         outputs, layers = self.layers.step(self._inputs(inputs, earlier[0]), layers)
         return self._logits(outputs, earlier[0]), PhraseState(layers, written)
 
-    def sampler(self) -> Sampler:
+    def sampler(self, int8: bool = False) -> Sampler:
         as_here = type(self).step is PhraseModel.step and compiled_serves(self.output.weight)
         self.refuse_training()
-        return PhraseSampler(self) if as_here else Model.sampler(self)
+        return PhraseSampler(self, int8) if as_here else Model.sampler(self, int8)
 
     def _inputs(self, ids: Tensor, earlier: Tensor, conditions: Tensor | None = None) -> Tensor:
         vectors = [self.embedded(ids, conditions), self.earlier(earlier).flatten(-2)]
@@ -201,8 +201,8 @@ class PhraseModel(EventModel):
 class PhraseSampler(EventSampler):
     """Compiled steps of a `PhraseModel`: the table has the rows of tokens, then those of tokens at each lag."""
 
-    def __init__(self, model: PhraseModel) -> None:
-        super().__init__(model)
+    def __init__(self, model: PhraseModel, int8: bool = False) -> None:
+        super().__init__(model, int8)
         self._written, self._lags = model.nothing_written, np.array(model.lags)
         self._tokens = np.array([model.bar, model.first_step, model.steps, model.vocabulary_size])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
+from numba import carray  # type: ignore[attr-defined]  # of a package without types
 
 from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import tanh
