@@ -4,11 +4,11 @@
 
 All sides have the same weights, and are compared to within rounding before they are timed.
 
-    step_b1_128, step_b1_64     time of a loop over nn.LSTMCell / `Stack.stepper`: a step of 2 layers of 128 units, or of one
-                                of 64, on one frame as wide
-    generate_b1, generate_b64   time of a loop over nn.LSTM / the model's sampler: 2 layers of 512 units over 300 tokens, one
-                                piece or 64 at once; both embed the last token, take a step, and draw the next token from
-                                the softmax by the same generator, so they must draw the same tokens
+    step_b1_128, step_b1_64     time of a loop over nn.LSTMCell / `Stack.stepper`: a step of 2 layers of 128 units, or
+                                of one of 64, on one frame as wide
+    generate_b1, generate_b64   time of a loop over nn.LSTM / the model's sampler: 2 layers of 512 units over 300
+                                tokens, one piece or 64 at once; both embed the last token, take a step, and draw the
+                                next token from the softmax by the same generator, so they must draw the same tokens
     ..._vs_onnx                 beside a graph of one step in onnxruntime, in place of nn.LSTM
     ..._int8                    with weights of int8 on our side alone; how much logits are off is printed
 

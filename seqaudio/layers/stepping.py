@@ -226,7 +226,7 @@ class CompiledStepper(Stepper):
 
 
 class _Packed:
-    """The plan of a stack as `steps_of_frames` reads it; weights in panels in one array, biases and scales in another."""
+    """The plan of a stack as `steps_of_frames` reads it; weights in panels in one array, biases and scales in one."""
 
     def __init__(self, int8: bool) -> None:
         self._int8 = int8
