@@ -181,12 +181,10 @@ def test_a_stack_with_dropout_masks_in_its_state() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 3, 5, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_int8_is_the_product_with_weights_rounded_to_255_steps_a_row(rows: int, dtype: torch.dtype) -> None:
-    weight, bias = (
-        torch.randn(45, 20, dtype=dtype) * torch.logspace(-3, 3, 45, dtype=dtype)[:, None],
-        torch.randn(45, dtype=dtype),
-    )
+    sizes = torch.logspace(-3, 3, 45, dtype=dtype)
+    weight, bias = torch.randn(45, 20, dtype=dtype) * sizes[:, None], torch.randn(45, dtype=dtype)
     weight[3] = 0
-    net = Stack([build_layer_of(dtype)]).eval()
+    net = build_stack("lstm", 20, 45)
     inputs = torch.randn(rows, 20, dtype=dtype)
     scores, _ = CompiledStepper(net, [], (weight, bias), int8=True).step(inputs, ())
     scales = weight.abs().amax(dim=1) / 127

@@ -141,7 +141,7 @@ class CompiledStepper(Stepper):
         from seqaudio.layers.kernels.compiled import single_steps
 
         super().__init__(stack)
-        self._of_frames, self._of_ids = single_steps.steps_of_frames, single_steps.steps_of_ids
+        self._take_steps = single_steps.take_steps
         self._states_of = states_of
         packed = _Packed(int8)
         for cell in cells:
@@ -158,6 +158,8 @@ class CompiledStepper(Stepper):
         widest, sums = (int(width) for width in np.max(widths, axis=0))
         self._room_of_row = 2 * sums + _padded(widest)
         self._scratch = self._room(rows)
+        self._no_frames = self._vectors[:0, None]
+        self._no_ids = self._no_frames, np.empty((0, 1), dtype=np.int64)
         self._places = np.zeros(1 + sum(2 if type(cell) is LSTMCell else 1 for cell in cells), dtype=np.int64)
         self._bound: State | None = None  # in whose memory steps take place
 
@@ -169,20 +171,22 @@ class CompiledStepper(Stepper):
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         rows = inputs.shape[0]
         state, results = self._begin(rows, rows, state)
-        self._of_frames(self._frames(inputs), *self._parts, self._places, self._scratch, results)
+        self._take_steps(self._frames(inputs), *self._no_ids, *self._parts, self._places, self._scratch, results)
         return torch.from_numpy(results[:, : self._width]), state
 
     def step_of(self, table: Tensor, ids: Numbers, state: State) -> tuple[Tensor, State]:
         rows = len(ids)
         state, results = self._begin(rows, rows, state)
-        self._of_ids(table.numpy(), ids, *self._parts, self._places, self._scratch, results)
+        self._take_steps(self._no_frames, table.numpy(), ids, *self._parts, self._places, self._scratch, results)
         return torch.from_numpy(results[:, : self._width]), state
 
     def steps(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         T, B, _ = inputs.shape
         self._bound = None
         state, results = self._begin(T * B, B, state)
-        self._of_frames(self._frames(inputs.flatten(0, 1)), *self._parts, self._places, self._scratch, results)
+        self._take_steps(
+            self._frames(inputs.flatten(0, 1)), *self._no_ids, *self._parts, self._places, self._scratch, results
+        )
         self._bound = None
         return torch.from_numpy(results.reshape(T, B, -1)[..., : self._width]), state
 
@@ -226,7 +230,7 @@ class CompiledStepper(Stepper):
 
 
 class _Packed:
-    """The plan of a stack as `steps_of_frames` reads it; weights in panels in one array, biases and scales in one."""
+    """The plan of a stack as `take_steps` reads it; weights in panels in one array, biases and scales in one."""
 
     def __init__(self, int8: bool) -> None:
         self._int8 = int8

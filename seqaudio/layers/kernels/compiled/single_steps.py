@@ -65,72 +65,25 @@ def _gru_step(gates: Matrix, products: Matrix, hidden: Matrix) -> None:
 
 
 @compiled
-def _affine(part: Any, inputs: Matrix, weights: Row, vectors: Row, sums: Matrix) -> None:
-    """sums [N, M] = W x + b of inputs [N, F], as a part of a plan says."""
-    _repeat(vectors[part[5] : part[5] + sums.shape[1]], sums)
-    add_scaled(inputs, weights, part[4], vectors, part[6], sums)
-
-
-@compiled
-def _recur(
-    part: Any, gates: Matrix, weights: Row, vectors: Row, places: Any, place: int, room: Row, outputs: Matrix
-) -> int:
-    """All steps of one layer: gates [T B, P] of its inputs -> outputs [T B, H]; the place of the next layer's state."""
-    kind, H, P, recurrent, bias, scales = part[0], part[2], part[3], part[7], part[8], part[9]
-    B = places[0]
-    hidden = carray(pointer_at(places[place], vectors), (B, H))
-    if kind == LSTM:
-        memory = carray(pointer_at(places[place + 1], vectors), (B, H))
-        for start in range(0, len(gates), B):
-            now = gates[start : start + B]
-            add_scaled(hidden, weights, recurrent, vectors, scales, now)
-            _lstm_step(now, hidden, memory)
-            for b in range(B):
-                copy(outputs[start + b], hidden[b])
-        return place + 2
-    products = room[: B * P].reshape((B, P))
-    for start in range(0, len(gates), B):
-        _repeat(vectors[bias : bias + P], products)
-        add_scaled(hidden, weights, recurrent, vectors, scales, products)
-        _gru_step(gates[start : start + B], products, hidden)
-        for b in range(B):
-            copy(outputs[start + b], hidden[b])
-    return place + 1
-
-
-@compiled
-def _run(
-    inputs: Matrix, begun: bool, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
-) -> None:
-    """`steps_of_frames`; or begun: inputs are the gates of the first layer [T B, P], at the start of the scratch."""
-    N, place, last = len(inputs), 1, len(plan) - 1
-    H, P = 0, 0  # the widest
-    for number in range(last):
-        H, P = max(H, -(-plan[number, 2] // PANEL) * PANEL), max(P, plan[number, 3])
-    room = scratch[N * (P + H) :]
-    for number in range(last):
-        part = plan[number]
-        gates = scratch[: N * part[3]].reshape((N, part[3]))
-        if not (begun and number == 0):
-            _affine(part, inputs, weights, vectors, gates)
-        outputs = scratch[N * P : N * (P + part[2])].reshape((N, part[2]))
-        place = _recur(part, gates, weights, vectors, places, place, room, outputs)
-        inputs = outputs
-    if plan[last, 3]:
-        _affine(plan[last], inputs, weights, vectors, results)
-    else:
-        for n in range(N):
-            copy(results[n], inputs[n])
-
-
-@compiled
-def steps_of_frames(
-    frames: Matrix, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
+def take_steps(
+    frames: Matrix,
+    table: Matrix,
+    ids: Any,
+    plan: Any,
+    weights: Row,
+    vectors: Row,
+    places: Any,
+    scratch: Row,
+    results: Matrix,
 ) -> None:
     """Steps of a stack, whose state changes in place.
 
+    One function for frames and ids, with one place for each product: LLVM compiles a kernel anew wherever it is called.
+
     Args:
         frames: [T B, F], the rows of each step together.
+        table, ids: [V, P], and [T B, K] of rows of it, whose sums are W x + b of the first layer; no ids where frames
+            are given.
         plan: [layers + 1, 10] int64, a part each, the output layer last: kind; F; H; P, the width of sums, 0 where
             there is no output layer; places of its weights, biases and scales of them; for the state the same.
         weights: of all parts, in panels, of the type of the frames or int8. vectors: biases and scales of all parts.
@@ -138,14 +91,43 @@ def steps_of_frames(
         scratch: memory for (T + 1) B widest sums and T B widest outputs.
         results: [T B, P of the output layer], or the outputs [T B, H] of the last layer.
     """
-    _run(frames, False, plan, weights, vectors, places, scratch, results)
-
-
-@compiled
-def steps_of_ids(
-    table: Matrix, ids: Any, plan: Any, weights: Row, vectors: Row, places: Any, scratch: Row, results: Matrix
-) -> None:
-    """The same for ids [T B, K] of rows of a table [V, P], whose sums are W x + b of the first layer."""
-    gates = scratch[: len(ids) * table.shape[1]].reshape((len(ids), table.shape[1]))
-    _gather(table, ids, gates)
-    _run(gates, True, plan, weights, vectors, places, scratch, results)
+    N, last, place = len(results), len(plan) - 1, 1
+    H, P = 0, 0  # the widest
+    for number in range(last):
+        H, P = max(H, -(-plan[number, 2] // PANEL) * PANEL), max(P, plan[number, 3])
+    B, room, inputs = places[0], scratch[N * (P + H) :], frames
+    for number in range(len(plan)):
+        part = plan[number]
+        kind, height, width, bias = part[0], part[2], part[3], part[5]
+        if not width:
+            for n in range(N):
+                copy(results[n], inputs[n])
+            break
+        sums = results if number == last else scratch[: N * width].reshape((N, width))
+        if number == 0 and len(ids):
+            _gather(table, ids, sums)
+        else:
+            _repeat(vectors[bias : bias + width], sums)
+            add_scaled(inputs, weights, part[4], vectors, part[6], sums)
+        if number == last:
+            break
+        outputs = scratch[N * P : N * (P + height)].reshape((N, height))
+        hidden = carray(pointer_at(places[place], vectors), (B, height))
+        memory = hidden
+        if kind == LSTM:
+            memory = carray(pointer_at(places[place + 1], vectors), (B, height))
+        place += 2 if kind == LSTM else 1
+        for start in range(0, N, B):
+            gates = sums[start : start + B]
+            products = gates
+            if kind == GRU:
+                products = room[: B * width].reshape((B, width))
+                _repeat(vectors[part[8] : part[8] + width], products)
+            add_scaled(hidden, weights, part[7], vectors, part[9], products)
+            if kind == GRU:
+                _gru_step(gates, products, hidden)
+            else:
+                _lstm_step(gates, hidden, memory)
+            for b in range(B):
+                copy(outputs[start + b], hidden[b])
+        inputs = outputs
