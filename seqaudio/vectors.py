@@ -239,7 +239,6 @@ def bits_of(builder: Any, kind: Any, values: Any) -> tuple[Any, Any]:
     return builder.bitcast(values, whole), whole
 
 
-
 def product_block(rows: int, panels: int, vectors: int, read: int) -> Any:
     """An instruction that adds the products of so many rows with so many panels of a matrix, its sums in registers.
 
