@@ -2,6 +2,7 @@
 
 python docs/pages/results_page.py publish RUN NAME   copies RUN/results.json to docs/results/NAME.json, and notes the
                                                      reading of the test in docs/results/readings.tsv
+python docs/pages/results_page.py study NAME         notes the readings of docs/results/studies/NAME.json, of speakers
 python docs/pages/results_page.py page               writes docs/results.md from docs/results/
 
 NAME ends in `_SEED`, and begins as one of SECTIONS does.
@@ -10,8 +11,9 @@ NAME ends in `_SEED`, and begins as one of SECTIONS does.
 from __future__ import annotations
 
 import json
+import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
@@ -383,6 +385,16 @@ SECTIONS = (
     ),
 )
 
+LEFT_OUT = "Free Spoken Digit Dataset, {} left out"  # name of the test items that are the clips of one speaker
+# studies whose table stands on this page too: title, what a reader has to know, command
+SPEAKER_STUDIES = {
+    "fsdd_speakers": (
+        "Free Spoken Digit Dataset, each of the six speakers left out",
+        "Four of the others train, the next one in the alphabet chooses the epoch. The model learns from streams. The "
+        "last line is of all six together; it has no interval, since clips of one speaker are missed for like reasons.",
+        "python recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers",
+    )
+}
 # studies are no runs: each has a table and a story of its own
 STUDIES = {
     "fsdd_speakers": (
@@ -420,7 +432,7 @@ def page(folder: Path) -> str:
             task = section.task
             parts.append(f"## {task}\n")
         parts.append(_section(section, placed[section], readings))
-    return "\n".join([*parts, *_studies(folder / "studies")])
+    return "\n".join([*parts, *_studies(folder / "studies", readings)])
 
 
 def section_of(name: str) -> Section:
@@ -458,11 +470,24 @@ def read_readings(file: Path) -> list[Reading]:
 def note_reading(file: Path, name: str, data: dict[str, Any]) -> None:
     """Add the reading of a published run, or replace its line where it has read the same test again."""
     metric = main_metric(data["test"])
-    today = date.today().isoformat()
-    new = Reading(today, section_of(name).test_name, name, metric, data["test"][metric], data["test_reads"])
+    today, test = date.today().isoformat(), section_of(name).test_name
+    _add_reading(file, Reading(today, test, name, metric, data["test"][metric], data["test_reads"]))
+
+
+def _add_reading(file: Path, new: Reading) -> None:
     kept = [old for old in read_readings(file) if (old.test, old.run, old.value) != (new.test, new.run, new.value)]
     lines = ["\t".join(READINGS_HEAD), *("\t".join(map(str, astuple(each))) for each in [*kept, new])]
     write_bytes(file, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def note_study(file: Path, name: str, study: Mapping[str, Any]) -> None:
+    """Add the readings of a published study of speakers left out: one for each speaker and seed."""
+    for speaker, row in study["speakers"].items():
+        for seed, accuracy, reads in zip(study["seeds"], row["accuracy"], row["test_reads"], strict=True):
+            run = f"{name}_{speaker}_{seed}"
+            _add_reading(
+                file, Reading(date.today().isoformat(), LEFT_OUT.format(speaker), run, "accuracy", accuracy, reads)
+            )
 
 
 def _section(section: Section, groups: Sequence[Group], readings: Sequence[Reading]) -> str:
@@ -599,14 +624,65 @@ def _run_table(runs: Sequence[PublishedRun], metric: str) -> list[str]:
     return ["<details>", f"<summary>{title}</summary>", "", *lines, "", "</details>"]
 
 
-def _studies(folder: Path) -> list[str]:
-    lines = []
+def _studies(folder: Path, readings: Sequence[Reading]) -> list[str]:
+    lines, tables = [], []
     for file in sorted(folder.glob("*.json")):
         if file.stem not in STUDIES:
             raise RunError(f"{file}: the page has no title for it; add it to STUDIES in docs/pages/results_page.py")
         title, story = STUDIES[file.stem]
         lines.append(f"- {title}: table and command in {story}, figures in [{file.name}](results/studies/{file.name}).")
-    return ["## Studies", "", *lines, ""] if lines else []
+        if file.stem in SPEAKER_STUDIES:
+            tables += ["", *_speakers(*SPEAKER_STUDIES[file.stem], _read(file), readings)]
+    return ["## Studies", "", *lines, *tables, ""] if lines else []
+
+
+def _speakers(title: str, note: str, command: str, study: Mapping[str, Any], readings: Sequence[Reading]) -> list[str]:
+    """A row for each speaker who was left out, and their mean."""
+    rows = study["speakers"]
+    counts = [row["count"] for row in rows.values()]
+    head = ["left out", "seeds", "mean", "sd, points", "range", f"errors of {counts[0]:,}", "95 % interval"]
+    head += ["*5-nearest-neighbours, centred*", "parameters", "seconds", "test reads", "of all trainings"]
+    table = [_row(head), _row(["---", *["---:"] * (len(head) - 1)])]
+    for speaker, row in rows.items():
+        reads = sum(reading.reads for reading in readings if reading.test == LEFT_OUT.format(speaker))
+        cells = [speaker, str(len(row["accuracy"])), *_shares(row["accuracy"])]
+        cells += [_mean_of(row["errors"]), _interval("accuracy", *row["interval"])]
+        cells += [_number("accuracy", row["neighbours"]), f"{row['parameters']:,}", _mean_of(row["seconds"], 0)]
+        table.append(_row([*cells, ", ".join(map(str, row["test_reads"])), str(reads)]))
+    seeds = [statistics.mean(each) for each in zip(*(row["accuracy"] for row in rows.values()), strict=True)]
+    errors = [sum(each) for each in zip(*(row["errors"] for row in rows.values()), strict=True)]
+    neighbours = statistics.mean(row["neighbours"] for row in rows.values())
+    cells = ["all", str(len(seeds)), *_shares(seeds), f"{_mean_of(errors)} of {sum(counts):,}", "-"]
+    table.append(_row([*cells, _number("accuracy", neighbours), "", "", "", ""]))
+    worst = min(rows, key=lambda speaker: rows[speaker]["mean"])
+    accuracies = f"{METRICS['accuracy'].format(items=f'{counts[0]:,} clips of each speaker')}; higher is better."
+    return [
+        f"### {title}",
+        "",
+        f"`accuracy`: {accuracies} {note} Trained on {study['machine']}.",
+        "",
+        *table,
+        "",
+        f"The worst is {worst}: {_number('accuracy', rows[worst]['mean'])}.",
+        "",
+        "```sh",
+        command,
+        "```",
+    ]
+
+
+def _shares(accuracies: Sequence[float]) -> list[str]:
+    """The mean, standard deviation and range of accuracies over seeds, as cells."""
+    figure = summary(accuracies)
+    mean = f"**{_number('accuracy', figure.mean)}**"
+    if figure.deviation is None:
+        return [mean, "-", "-"]
+    deviation = _number("accuracy", figure.deviation).removesuffix(" %")
+    return [mean, deviation, _interval("accuracy", figure.low, figure.high)]
+
+
+def _mean_of(values: Sequence[float], decimals: int = 1) -> str:
+    return f"{statistics.mean(values):,.{decimals}f}".removesuffix(".0")
 
 
 def _each_once(names: Iterable[str]) -> str:
@@ -636,18 +712,20 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Run one of the two commands of this module."""
+    """Run one of the commands of this module."""
     folder = Path("docs/results")
     if arguments[:1] == ["publish"] and len(arguments) == 3:
         section_of(arguments[2])
         published = publish(Path(arguments[1]), arguments[2], folder)
         note_reading(folder / READINGS, arguments[2], _read(published))
         print(published)
+    elif arguments[:1] == ["study"] and len(arguments) == 2 and arguments[1] in SPEAKER_STUDIES:
+        note_study(folder / READINGS, arguments[1], _read(folder / "studies" / f"{arguments[1]}.json"))
     elif arguments == ["page"]:
         write_bytes(Path("docs/results.md"), page(folder).encode("utf-8"))
         print("docs/results.md")
     else:
-        raise OptionError(f"got {arguments}, expected `publish RUN NAME` or `page`")
+        raise OptionError(f"got {arguments}, expected `publish RUN NAME`, `study NAME` or `page`")
 
 
 if __name__ == "__main__":

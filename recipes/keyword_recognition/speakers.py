@@ -4,7 +4,7 @@
     recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers_spoken --more-stores stores/digits
 
 Each run trains on four speakers, chooses its epoch on a fifth, and is read once on the sixth. Beside it stand 5 nearest
-neighbours on the same five speakers, with each clip's mean and deviation taken out, which removes most of a voice.
+neighbours on the same four speakers, with each clip's mean and deviation taken out, which removes most of a voice.
 Stop with Ctrl-C and go on with the same command: finished runs are kept.
 """
 
