@@ -169,8 +169,8 @@ SECTIONS = (
         "The demo's words",
         ("demo_keywords",),
         "clips",
-        "Ten words, near misses and silence; espeak-ng speaks them, with voices that training never had. These were drawn "
-        "anew (--test-draw 2) after the first ones had been read eight times, and were read once, with --around.",
+        "Ten words, near misses and silence; espeak-ng speaks them, with voices that training never had. These were "
+        "drawn anew (--test-draw 2) after the first ones had been read eight times, and were read once, with --around.",
         test="The demo's words, second draw of test voices",
     ),
     Section(
