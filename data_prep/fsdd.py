@@ -2,7 +2,7 @@
 
     data_prep/fsdd.py --source FOLDER --out stores/fsdd
     data_prep/fsdd.py --source FOLDER --out stores/fsdd_theo --leave-out theo
-    data_prep/fsdd.py --source FOLDER --out stores/strings --leave-out theo --validate-on lucas --strings 400
+    data_prep/fsdd.py --source FOLDER --out stores/strings --leave-out theo --strings 400
     data_prep/fsdd.py --source NEW_FOLDER --out stores/fsdd --download
     data_prep/fsdd.py --source NEW_FOLDER --out stores/fsdd --archive free-spoken-digit-dataset-1.0.10.zip
 
@@ -14,12 +14,10 @@
 Splits, in recordings of train / valid / test:
 
     official          2,400 / 300 / 300    takes 0-4 are the test, as the corpus defines it; takes 5-9 are validation
-    --leave-out S     2,250 / 250 / 500    speaker S is the test; takes 5-9 of the others are validation
+    --leave-out S     2,000 / 500 / 500    speaker S is the test, the next one in the alphabet is validation
 
-    ... --validate-on V   2,000 / 500 / 500    speaker V is validation: neither V nor S is in training
-
-In the first two, the validation speakers are also training speakers: only the test of --leave-out measures an unknown
-voice. With --validate-on V the epoch, too, is chosen on a voice that training has not heard.
+In the first the speakers of validation and test are those of training. In the second they are not, so the epoch too is
+chosen on a voice that training has not heard; --validate-on names another one.
 
 --strings N makes sentences for the recipe speech_recognition: N strings of each training speaker, 1 to 7 digits one
 after the other with gaps of 0.02 to 0.6 s, in faint noise. In validation and test each recording is in one string.
@@ -52,8 +50,7 @@ SAMPLES_SHA256 = "349ae062749a285dbc0386a3f91ea06e19f0d189ea1b2ec8f2bbabf6ec26c1
 NAME = r"([0-9])_([a-z]+)_([0-9]+)"  # digit, speaker, take
 TEST_TAKES, VALID_TAKES = range(5), range(5, 10)
 EXPECTED = {"train": 2400, "valid": 300, "test": 300}
-EXPECTED_LEFT_OUT = {"train": 2250, "valid": 250, "test": 500}
-EXPECTED_UNHEARD = {"train": 2000, "valid": 500, "test": 500}
+EXPECTED_LEFT_OUT = {"train": 2000, "valid": 500, "test": 500}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +58,9 @@ class Config(DownloadOptions):
     """Options of the preparation."""
 
     leave_out: str = ""  # speaker to use as the test; empty: the official split
-    validate_on: str = ""  # with --leave-out: another speaker to validate on, who is not in training either
+    validate_on: str = (
+        ""  # with --leave-out: who is validation, and not in training either; by default the next speaker
+    )
     strings: int = 0  # of digits, of each training speaker, in place of single digits; 0: none
     seed: int = 0  # of the strings
     sample_rate: int = 8000  # hertz
@@ -96,47 +95,52 @@ def main(config: Config) -> None:
     print("\n".join(describe_store(store)))
     if config.strings:
         return
-    expected = EXPECTED_UNHEARD if config.validate_on else EXPECTED_LEFT_OUT if config.leave_out else EXPECTED
-    expect_counts(store, expected, config.limit)
+    expect_counts(store, EXPECTED_LEFT_OUT if config.leave_out else EXPECTED, config.limit)
 
 
 def list_items(source: Path, leave_out: str, validate_on: str = "") -> list[Item]:
     """Every recording with its split. A file with another name has no split, and the preparation refuses it.
 
     Raises:
-        SourceError: no folder, or no recordings in it. OptionError: a speaker who does not exist, or is given twice.
+        SourceError: no folder, or no recordings in it. OptionError: a speaker who does not exist, or is given twice;
+            too few to leave one out.
     """
     if validate_on and (not leave_out or validate_on == leave_out):
         raise OptionError(f"--validate-on {validate_on} --leave-out {leave_out or 'nobody'}, expected two speakers")
     folder = source / "recordings" if (source / "recordings").is_dir() else source
     if not folder.is_dir():
         raise SourceError(f"{source}: no such folder; give the folder of the corpus, or add --download")
-    items = []
-    speakers = set()
-    for path in sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.name):
-        match = re.fullmatch(NAME, path.stem)
-        if match is None:
-            items.append(Item(path.name, path, path.name))
-            continue
-        digit, speaker, take = match.groups()
-        speakers.add(speaker)
-        split = split_of(speaker, int(take), leave_out, validate_on)
-        items.append(Item(path.name, path, path.stem, split, label=digit, speaker=speaker))
+    paths = sorted(filter(is_audio_name, folder.iterdir()), key=lambda path: path.name)
+    named = {path: match.groups() for path in paths if (match := re.fullmatch(NAME, path.stem))}
+    speakers = sorted({speaker for _, speaker, _ in named.values()})
     if not speakers:
         raise SourceError(f"{folder}: has no recordings, expected names such as 3_theo_12.wav")
     for option, name in (("--leave-out", leave_out), ("--validate-on", validate_on)):
         if name and name not in speakers:
-            raise OptionError(f"{option} {name}: no such speaker; the speakers are {', '.join(sorted(speakers))}")
+            raise OptionError(f"{option} {name}: no such speaker; the speakers are {', '.join(speakers)}")
+    if leave_out and len(speakers) < 3:
+        raise OptionError(
+            f"--leave-out {leave_out}: of {' and '.join(speakers)} nobody would be left to train on; "
+            f"expected three speakers or more"
+        )
+    if leave_out and not validate_on:
+        validate_on = speakers[(speakers.index(leave_out) + 1) % len(speakers)]
+    items = []
+    for path in paths:
+        if path not in named:
+            items.append(Item(path.name, path, path.name))
+            continue
+        digit, speaker, take = named[path]
+        split = split_of(speaker, int(take), leave_out, validate_on)
+        items.append(Item(path.name, path, path.stem, split, label=digit, speaker=speaker))
     return items
 
 
-def split_of(speaker: str, take: int, leave_out: str, validate_on: str = "") -> str:
-    """The split of one recording; `leave_out` and `validate_on` are speakers or empty."""
-    if validate_on:
+def split_of(speaker: str, take: int, leave_out: str, validate_on: str) -> str:
+    """The split of one recording: by speaker where one is left out, otherwise by take."""
+    if leave_out:
         return {leave_out: "test", validate_on: "valid"}.get(speaker, "train")
-    if speaker == leave_out or (not leave_out and take in TEST_TAKES):
-        return "test"
-    return "valid" if take in VALID_TAKES else "train"
+    return "test" if take in TEST_TAKES else "valid" if take in VALID_TAKES else "train"
 
 
 if __name__ == "__main__":

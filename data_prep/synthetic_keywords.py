@@ -16,9 +16,10 @@
 Noisy clips are 0 to 20 dB above white, pink or brown noise, babble or hum; the others are 40 to 60 dB above it. The
 column `condition` tells which. All clips of a store are as long as the longest word needs.
 
-Splits are by voice: the voices of validation and test are not in training. There all classes have equally many clips,
-and so have clean and noisy; training has three times as many near misses as clips of a word, and three noisy clips for
-each clean one. Ten words with the defaults give
+Splits are by voice: the voices of validation and test are not in training. --test-draw 2 makes others of training the
+test, whose voices train instead, for a test that no choice has seen; validation stays. In validation and test all
+classes have equally many clips, and so have clean and noisy; training has three times as many near misses as clips of a
+word, and three noisy clips for each clean one. Ten words with the defaults give
 
     train 14,392 clips by 838 voices, valid 432 by 6, test 432 by 6, of 0.8 s each
 
@@ -35,7 +36,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -101,6 +102,7 @@ class Config(StoreOptions):
     silence: int = 1  # background clips for each clip of a word in training (1 in the other splits); 0: no such class
     valid_percent: float = 12.0  # of the voices
     test_percent: float = 12.0  # of the voices
+    test_draw: int = 1  # which voices are the test; with another number others, that no model was read on
     features: str = "keywords"  # feature preset: keywords (20 MFCC of 40 ms), default (13 MFCC of 25 ms), log_mel
     seed: int = 1  # of everything that is drawn at random
 
@@ -203,7 +205,7 @@ def check_words(given: Sequence[str], accent: str) -> dict[str, list[str]]:
 def split_voices(config: Config) -> dict[str, str]:
     """The split of each voice variant by its name, chosen by a hash of the names in the configured shares.
 
-    Women and men are split separately, so that every split has both.
+    Women and men are split separately, so that every split has both. `test_draw` changes places of training and test.
 
     Raises:
         OptionError: more voices than there are, or too few for the splits.
@@ -216,14 +218,26 @@ def split_voices(config: Config) -> dict[str, str]:
     shares = {"valid": config.valid_percent / 100, "test": config.test_percent / 100}
     counts = {"train": 0, "valid": 0, "test": 0}
     splits = {}
-    for number, variant in enumerate(sorted(chosen, key=lambda each: (each.gender, _hash(each)))):
+    ordered = sorted(chosen, key=lambda each: (each.gender, _hash(each)))
+    for number, variant in enumerate(ordered):
         split = next((name for name, share in shares.items() if counts[name] < share * (number + 1)), "train")
         counts[split] += 1
         splits[variant.name] = split
     empty = [name for name in counts if not counts[name] and shares.get(name, 1)]
     if empty:
         raise OptionError(f"--voices {count} leaves none for {' and '.join(empty)}; give more, such as 20")
+    for gender in {variant.gender for variant in ordered}:
+        splits |= redrawn([v.name for v in ordered if v.gender == gender], splits, config.test_draw)
     return splits
+
+
+def redrawn(names: Sequence[str], splits: Mapping[str, str], draw: int) -> dict[str, str]:
+    """The splits of one gender's voices with another test of equal size; a voice returns once all others had a turn."""
+    first, others = ([name for name in names if splits[name] == split] for split in ("test", "train"))
+    ring = first + others
+    start = (draw - 1) * len(first)
+    chosen = {ring[(start + place) % len(ring)] for place in range(len(first))}
+    return {name: "test" if name in chosen else "train" for name in ring}
 
 
 def list_items(

@@ -162,6 +162,7 @@ BOUNDS: dict[str, Bounds] = {
     "speak_takes": Bounds(1, 1_000_000),
     "spoken_takes": Bounds(1, 1_000_000),
     "random_voices": Bounds(0, 1_000_000),
+    "test_draw": Bounds(1, 1_000_000),
     "voices": Bounds(1, 1_000_000),
     "takes": Bounds(1, 1_000_000),
     "rows": Bounds(0, 10_000_000_000),

@@ -296,12 +296,14 @@ def test_a_test_set_of_its_own_is_evaluated_with_the_statistics_of_the_run(
     assert set(details["streamed"]) == {"whole", "streamed", "hour"}
     assert details["streamed"]["hour"]["seconds"] >= HOUR
     assert details["streamed"]["whole"]["accuracy"] == metrics["accuracy"]
-    assert (run / "figures" / "reliability.png").stat().st_size > 5000
+    assert (run / "figures" / f"reliability_{alone.path.name}.png").stat().st_size > 5000
     found = read_results(run)
     assert (found["test"], found["test_details"], found["test_reads"]) == (metrics, details, 1)
 
     assert command(EVALUATE, "--run", run, "--split", "test").returncode == 0
+    figures = {path.name: path.read_bytes() for path in (run / "figures").iterdir()}
     assert command(EVALUATE, "--run", run, "--store", alone.path, "--split", "test").returncode == 0
+    assert {path.name: path.read_bytes() for path in (run / "figures").iterdir()} == figures, "its own figures stay"
     found = read_results(run)
     own = RunFolder(run).config["store"]
     assert {name: one["test_reads"] for name, one in found["tests"].items()} == {own: 1, alone.fingerprint: 2}

@@ -100,17 +100,33 @@ def test_a_string_with_a_recording_that_cannot_be_read_is_refused_by_its_name(di
     store = prepare_fsdd(source, tmp_path / "out", leave_out="ben", strings=10)
     gone = refused(store)
     assert gone
-    assert store.counts["train"].rows == 20 - len([name for name in gone if "/train/" in name])
+    assert store.counts["train"].rows == 10 - len([name for name in gone if "/train/" in name])
 
 
-def test_a_left_out_speaker_is_only_in_the_test(digits: Path, tmp_path: Path) -> None:
-    store = prepare_fsdd(digits, tmp_path / "out", leave_out="ben")
-    speakers = {split: Counter(store[split].column("speaker")) for split in store.counts}
-    assert speakers == {
-        "train": {"ada": 14, "cleo": 14},
-        "valid": {"ada": 10, "cleo": 10},
-        "test": {"ben": 24},
+def test_a_speaker_is_left_out_for_the_test_and_another_for_validation(digits: Path, tmp_path: Path) -> None:
+    options = {
+        "next": {"leave_out": "ben"},
+        "last": {"leave_out": "cleo"},
+        "given": {"leave_out": "ben", "validate_on": "ada"},
     }
+    stores = {name: prepare_fsdd(digits, tmp_path / name, **given) for name, given in options.items()}
+    speakers = {
+        name: {split: set(each[split].column("speaker")) for split in each.counts} for name, each in stores.items()
+    }
+    assert speakers == {
+        "next": {"train": {"ada"}, "valid": {"cleo"}, "test": {"ben"}},
+        "last": {"train": {"ben"}, "valid": {"ada"}, "test": {"cleo"}},
+        "given": {"train": {"cleo"}, "valid": {"ada"}, "test": {"ben"}},
+    }
+    assert {count.rows for count in stores["next"].counts.values()} == {24}
+
+
+def test_of_two_speakers_none_can_be_left_out(digits: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(digits, tmp_path / "in"))
+    for path in (source / "recordings").glob("*_cleo_*"):
+        path.unlink()
+    with pytest.raises(OptionError, match=r"--leave-out ben: of ada and ben nobody .*expected three speakers"):
+        prepare_fsdd(source, tmp_path / "out", leave_out="ben")
 
 
 def test_the_store_tells_its_features(digits: Path, tmp_path: Path) -> None:

@@ -117,6 +117,24 @@ def test_every_split_has_women_and_men() -> None:
         assert {genders[name] for name, of in splits.items() if of == split} == {"female", "male"}
 
 
+def test_another_draw_of_the_test_changes_places_with_training_and_leaves_validation() -> None:
+    genders = {variant.name: variant.gender for variant in variants()}
+    draws = [synthetic_keywords.split_voices(config(test_draw=draw)) for draw in (1, 2, 3)]
+    held = [{split: {name for name, of in splits.items() if of == split} for split in SPLITS} for splits in draws]
+    assert all(list(splits) == list(draws[0]) for splits in draws)
+    assert held[0]["valid"] == held[1]["valid"] == held[2]["valid"]
+    assert len(held[0]["test"] | held[1]["test"] | held[2]["test"]) == 18  # no voice twice
+    assert held[0]["train"] - held[1]["train"] == held[1]["test"]
+    assert all(Counter(map(genders.get, each["test"])) == {"female": 2, "male": 4} for each in held)
+
+
+def test_a_voice_is_in_the_test_again_once_all_others_were() -> None:
+    splits = dict.fromkeys("abcde", "train") | {"b": "test", "d": "valid"}
+    drawn = [synthetic_keywords.redrawn("abce", splits, draw) for draw in range(1, 6)]
+    tests = [[name for name, of in each.items() if of == "test"] for each in drawn]
+    assert tests == [["b"], ["a"], ["c"], ["e"], ["b"]]
+
+
 def test_variations_of_a_voice_do_not_come_beside_it() -> None:
     names = set(synthetic_keywords.split_voices(config()))
     assert {"klatt", "iven", "Diogo", "f3", "m3"} <= names

@@ -20,7 +20,7 @@ from seqaudio.errors import OptionError
 from seqaudio.evaluation import noisy_clips, padded_clips, streamed
 from seqaudio.evaluation.clip_scores import ClipScores, reliability_figure
 from seqaudio.evaluation.figures import draw_confusion
-from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
+from seqaudio.evaluation.finishing import describe_baselines, figure_of, lost_to, open_run, store_of_baselines
 from seqaudio.evaluation.keywords import Guesses, label_probabilities, metrics_of, neighbour_baselines
 from seqaudio.evaluation.ratios import parsed_ratios, ratio_name
 from seqaudio.evaluation.results import record_test
@@ -82,7 +82,7 @@ def main(config: Config) -> None:
     if (known := store_of_baselines(folder, store)) is not None:
         baselines = neighbour_baselines(labelled_clips(known, known["train"], labels), clips)
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
-    confusion, reliability = folder.figure("confusion"), folder.figure("reliability")
+    confusion, reliability = (figure_of(folder, store, name) for name in ("confusion", "reliability"))
     draw_confusion(guesses.truth, guesses.guess, labels.names, confusion, title)
     save_figure(reliability_figure(scores, title), reliability)
     if config.split == "test":

@@ -4,7 +4,7 @@
     recipes/keyword_recognition/speakers.py --source FSDD --out runs/speakers_spoken --more-stores stores/digits
 
 Each run trains on four speakers, chooses its epoch on a fifth, and is read once on the sixth. Beside it stand 5 nearest
-neighbours on the same five speakers, with each clip's mean and deviation taken out, which removes most of a voice.
+neighbours on the same four speakers, with each clip's mean and deviation taken out, which removes most of a voice.
 Stop with Ctrl-C and go on with the same command: finished runs are kept.
 """
 
@@ -20,6 +20,7 @@ from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching import labelled_clips
 from seqaudio.cli.options import run
 from seqaudio.cli.scripts import load, preparations, recipes
+from seqaudio.evaluation.intervals import wilson
 from seqaudio.evaluation.keywords import neighbour_accuracy
 from seqaudio.evaluation.results import machine, read_results
 from seqaudio.files import write_json
@@ -42,7 +43,7 @@ class Config:
     preset: Literal["tiny", "small", "base"] = "small"
     epochs: int = 36
     more_stores: tuple[Path, ...] = ()  # further training clips, such as those of synthetic voices
-    publish: Path | None = None  # file for a copy of the table: docs/results/keywords/fsdd_speakers.json
+    publish: Path | None = None  # file for a copy of the table: docs/results/studies/fsdd_speakers.json
 
 
 def main(config: Config) -> None:
@@ -75,10 +76,14 @@ def row_of(config: Config, speaker: str) -> dict[str, Any]:
     neighbours = neighbour_accuracy(
         labelled_clips(store, store["train"], labels), labelled_clips(store, store["test"], labels), centred=True
     )
+    count = int(found[0]["test"]["count"])
     return {
         "accuracy": accuracies,
         "mean": float(np.mean(accuracies)),
-        "count": int(found[0]["test"]["count"]),
+        "count": count,
+        "errors": [round((1 - accuracy) * count) for accuracy in accuracies],
+        "interval": wilson(float(np.mean(accuracies)), count),  # of one reading with the mean of these errors
+        "test_reads": [results["test_reads"] for results in found],
         "neighbours": neighbours,
         "seconds": [results["wall_seconds"] for results in found],
         "parameters": found[0]["parameters"],
@@ -86,13 +91,11 @@ def row_of(config: Config, speaker: str) -> dict[str, Any]:
 
 
 def prepared(config: Config, speaker: str) -> Store:
-    """The store that has the speaker as its test and the next one as its validation."""
+    """The store that has the speaker as its test and another one as its validation."""
     out = config.out / f"store_{speaker}"
     if not out.is_dir():
         module = load(preparations()["fsdd"])
-        following = SPEAKERS[(SPEAKERS.index(speaker) + 1) % len(SPEAKERS)]
-        options = {"leave_out": speaker, "validate_on": following, "features": "spotting"}
-        module.main(module.Config(source=config.source, out=out, **options))
+        module.main(module.Config(source=config.source, out=out, leave_out=speaker, features="spotting"))
     return Store(out)
 
 
@@ -114,11 +117,15 @@ def tested(config: Config, store: Store, speaker: str, seed: int) -> dict[str, A
 
 def lines(table: dict[str, Any]) -> list[str]:
     """The table as text."""
-    rows = [f"{'left out':<10} {'mean':>6} {'range':>14} {'5-NN':>6}"]
+    rows = [f"{'left out':<10} {'mean':>6} {'range':>14} {'errors':>20} {'95 %':>14} {'5-NN':>6}"]
     for name, row in table["speakers"].items():
-        low, high = min(row["accuracy"]), max(row["accuracy"])
-        spread = f"{100 * low:.1f} .. {100 * high:.1f}"
-        rows.append(f"{name:<10} {100 * row['mean']:6.1f} {spread:>14} {100 * row['neighbours']:6.1f}")
+        errors = f"{', '.join(map(str, row['errors']))} of {row['count']}"
+        range_of, interval = (
+            f"{100 * low:.1f} .. {100 * high:.1f}"
+            for low, high in ((min(row["accuracy"]), max(row["accuracy"])), row["interval"])
+        )
+        figures = f"{range_of:>14} {errors:>20} {interval:>14} {100 * row['neighbours']:6.1f}"
+        rows.append(f"{name:<10} {100 * row['mean']:6.1f} {figures}")
     return [*rows, f"mean {100 * table['mean']:.1f} %, worst {100 * table['worst']:.1f} %"]
 
 

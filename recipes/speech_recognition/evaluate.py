@@ -26,7 +26,7 @@ from seqaudio.decoding.transcription import recogniser_of, spelling_of
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.beam import beam_texts, tune, tuned_as, with_beam
 from seqaudio.evaluation.error_report import ErrorReport
-from seqaudio.evaluation.finishing import describe_baselines, lost_to, open_run, store_of_baselines
+from seqaudio.evaluation.finishing import describe_baselines, figure_of, lost_to, open_run, store_of_baselines
 from seqaudio.evaluation.recognition import hear, hear_in_blocks, metrics_of, reached, text_baselines
 from seqaudio.evaluation.recognition_figure import alignment_figure
 from seqaudio.evaluation.results import record_test
@@ -86,7 +86,7 @@ def main(config: Config) -> None:
         training, valid = (transcribed(known, known[split], spelling) for split in ("train", "valid"))
         baselines = text_baselines(training, valid, recordings)
     settings = FeatureSettings.from_dict(store.setting("features", dict))
-    picture = folder.figure("alignment")
+    picture = figure_of(folder, store, "alignment")
     save_figure(alignment_figure(recordings, heard, settings, model.subsampling), picture)
     if config.texts is not None:
         report.write_texts(config.texts)

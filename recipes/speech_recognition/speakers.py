@@ -68,13 +68,12 @@ def row_of(config: Config, speaker: Speaker) -> dict[str, Any]:
 
 
 def prepared(config: Config, speaker: Speaker, strings: int) -> Path:
-    """The store of strings, or of single digits, with the speaker as its test and the next one as its validation."""
+    """The store of strings, or of single digits, with the speaker as its test and another one as its validation."""
     out = config.out / f"{'strings' if strings else 'digits'}_{speaker}"
     if not out.is_dir():
         module = load(preparations()["fsdd"])
-        following = SPEAKERS[(SPEAKERS.index(speaker) + 1) % len(SPEAKERS)]
-        voices = {"leave_out": speaker, "validate_on": following}
-        module.main(module.Config(source=config.source, out=out, features="spotting", strings=strings, **voices))
+        options = {"leave_out": speaker, "features": "spotting", "strings": strings}
+        module.main(module.Config(source=config.source, out=out, **options))
     return out
 
 

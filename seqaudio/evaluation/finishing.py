@@ -62,6 +62,15 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
     return folder
 
 
+def figure_of(folder: RunFolder, store: Store, name: str) -> Path:
+    """The file of a figure about a store; another one than that of the training has its name there too.
+
+    So a figure of the run's own clips stays when the run is evaluated elsewhere.
+    """
+    own = store.fingerprint == folder.config["store"]
+    return folder.figure(name if own else f"{name}_{store.path.resolve().name}")
+
+
 def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
     """The store whose training rows baselines learn from: the one that is evaluated, or else that of the run.
 
