@@ -46,18 +46,19 @@ def prepare_chunk(
     fingerprint = process_fingerprint(process, description)
     writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description, late)
     ledger, inputs, identities = [], [], []
+    splits = ("",) if late else SPLITS
     for place, (item, entry, rows) in enumerate(_prepared(chunk, process)):
-        counts = dict.fromkeys(("",) if late else SPLITS, 0)
-        for row in rows:
-            counts[writer.add(row, item, place)] += 1
+        chosen = [writer.add(row, item, place) for row in rows]
         if rows:
-            split = ",".join(name for name, count in counts.items() if count)
+            split = chosen[0] if len(rows) == 1 else ",".join(name for name in splits if name in chosen)
             entry = LedgerEntry(
                 item.key, Status.KEPT, Reason.NONE, entry.detail, entry.seconds, split, len(rows), entry.sha256
             )
         ledger.append(ledger_line(entry))
-        inputs.append("\t".join((input_fingerprint(item, fingerprint), *map(str, counts.values()))) + "\n")
-        identities.append((rows[0].identity if rows else b"").hex() + "\n")
+        counts = [str(chosen.count(name)) for name in splits]
+        inputs.append("\t".join((input_fingerprint(item, fingerprint), *counts)) + "\n")
+        if late:
+            identities.append((rows[0].identity if rows else b"").hex() + "\n")
     files = writer.close()
     kept = {LEDGER_LINES: ledger, INPUT_LINES: inputs} | ({IDENTITIES: identities} if late else {})
     for suffix, lines in kept.items():
