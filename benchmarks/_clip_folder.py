@@ -6,11 +6,17 @@
                         Start-up (imports, the first extraction, starting the workers) is excluded on both sides.
                         They take turns: a fifth of the files by the loop, then all of them by ours, five times. The
                         result is the median of the five ratios, which other load on the machine affects little.
+    folder_vs_reading   files a second of ours / of a loop that reads each file's bytes (`Path.read_bytes`) and does
+                        nothing else, in one process: below 1, as ours does that too. The files were just written or
+                        read, so they come from the system's memory and not from the disk.
     memory_flat         peak memory of a preparation of 20,000 files / that of 2,000, each in its own process, minus the
                         memory before it: after the imports, with the list of inputs. 1 means that memory does not
                         depend on the number of files.
 
 Every measurement runs in a fresh process. Linux only, for the memory.
+
+    python benchmarks/_clip_folder.py parts FILES    microseconds of processor time a file in each part of a preparation,
+                                                     in one process; timing itself takes some of it
 """
 
 from __future__ import annotations
@@ -54,21 +60,26 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
         make_clips(folder / "clips", count)
         loop = Child("librosa", folder)
         ours = Child("seqaudio", folder)
-        seconds: dict[str, list[float]] = {"loop": [], "ours": []}
+        reading = Child("reading", folder)
+        seconds: dict[str, list[float]] = {"loop": [], "ours": [], "reading": []}
         for turn in range(TURNS):
             first, last = (count * part // TURNS for part in (turn, turn + 1))
             seconds["loop"].append(TURNS * loop.ask(first, last))
             os.sync()  # ours waits for the disk, and should not wait for the files of the loop
             seconds["ours"].append(ours.ask(0, count))
-        loop.end()
-        ours.end()
+            seconds["reading"].append(reading.ask(0, count))
+        for child in (loop, ours, reading):
+            child.end()
         memory = {files: peak_of(folder, files) for files in (count // 10, count)}
     ratios = {
         "folder_vs_librosa": ratio(seconds, "loop", "ours"),
+        "folder_vs_reading": ratio(seconds, "reading", "ours"),
         "memory_flat": memory[count] / memory[count // 10],
     }
-    names = {"ours": "folder_seqaudio", "loop": "folder_librosa"}
-    absolute = {name: 1000 * statistics.median(seconds[rival]) for rival, name in names.items()}
+    names = {"ours": "seqaudio", "loop": "librosa", "reading": "reading"}
+    absolute = {
+        f"{name}_files_a_second": count / statistics.median(seconds[rival]) for rival, name in names.items()
+    }
     absolute |= {f"memory_{files}_files_MiB": peak for files, peak in memory.items()}
     return ratios, absolute
 
@@ -181,6 +192,20 @@ def serve_librosa(folder: Path) -> None:
     answer(loop)
 
 
+def serve_reading(folder: Path) -> None:
+    """Read the bytes of each file, one after the other."""
+    paths = sorted((folder / "clips").iterdir())
+
+    def loop(start: int, end: int) -> float:
+        begun = time.perf_counter()
+        for path in paths[start:end]:
+            path.read_bytes()
+        return time.perf_counter() - begun
+
+    loop(0, WARM_UP)
+    answer(loop)
+
+
 def answer(work: Callable[[int, int], float]) -> None:
     """Print 0 when everything is loaded, then the seconds for each range of files that stdin gives."""
     print(0.0, flush=True)
@@ -213,4 +238,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "memory":
         memory(Path(sys.argv[2]), int(sys.argv[3]))
     else:
-        {"seqaudio": serve_seqaudio, "librosa": serve_librosa}[sys.argv[1]](Path(sys.argv[2]))
+        serve = {"seqaudio": serve_seqaudio, "librosa": serve_librosa, "reading": serve_reading}
+        serve[sys.argv[1]](Path(sys.argv[2]))
