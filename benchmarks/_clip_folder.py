@@ -15,8 +15,8 @@
 
 Every measurement runs in a fresh process. Linux only, for the memory.
 
-    python benchmarks/_clip_folder.py parts FILES    microseconds of processor time a file in each part of a preparation,
-                                                     in one process; timing itself takes some of it
+    python benchmarks/_clip_folder.py parts FILES    microseconds of processor time a file in each part of a
+                                                     preparation, in one process; timing itself takes some of it
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
         "memory_flat": memory[count] / memory[count // 10],
     }
     names = {"ours": "seqaudio", "loop": "librosa", "reading": "reading"}
-    absolute = {
-        f"{name}_files_a_second": count / statistics.median(seconds[rival]) for rival, name in names.items()
-    }
+    absolute = {f"{name}_files_a_second": count / statistics.median(seconds[rival]) for rival, name in names.items()}
     absolute |= {f"memory_{files}_files_MiB": peak for files, peak in memory.items()}
     return ratios, absolute
 

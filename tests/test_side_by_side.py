@@ -1,4 +1,4 @@
-"""Work side by side: results, whose lines are whose, errors in one line, Ctrl-C once for all, a parent that is killed."""
+"""Work side by side: results, whose lines are whose, errors in one line, Ctrl-C once for all, a killed parent."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from seqaudio import extensions, progress, terminal
 from seqaudio.errors import SeqAudioError
-from seqaudio.interruption import Interrupted, ctrl_c_later, sigterm_as_ctrl_c
+from seqaudio.interruption import ctrl_c_later, sigterm_as_ctrl_c
 from seqaudio.prepare.engine.pool import safe_path
 
 Result = TypeVar("Result")
@@ -115,6 +115,7 @@ def _work(answer: Connection, name: str, work: Callable[[], Any], quiet: bool, f
     progress.quiet = quiet
     with terminal.shown_streams(), _labelled(name):
         _end_with_parent()
+        outcome: tuple[Any, BaseException | None]
         try:
             with sigterm_as_ctrl_c(), _ctrl_c():
                 for file in files:

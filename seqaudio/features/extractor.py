@@ -168,7 +168,7 @@ class FeatureExtractor(nn.Module):
         from seqaudio.features.compiled.products import row_products
 
         rows = logarithms.contiguous().flatten(0, 1).numpy()
-        return torch.from_numpy(row_products(rows, self.dct.numpy())).unflatten(0, logarithms.shape[:2])
+        return torch.from_numpy(row_products(rows, self.dct.numpy())).view(*logarithms.shape[:2], -1)
 
     def _centred(self, frames: Tensor) -> Tensor:
         return frames - frames.mean(dim=-1, keepdim=True) if self.settings.remove_mean else frames
