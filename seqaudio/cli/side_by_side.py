@@ -79,7 +79,7 @@ def side_by_side(works: Mapping[str, Callable[[], Result]]) -> dict[str, Result]
         raise
     for child in children.values():
         child.process.join()
-    return results
+    return {name: results[name] for name in works}
 
 
 def _start(name: str, work: Callable[[], Any]) -> _Child:
