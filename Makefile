@@ -31,12 +31,17 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(INSTALL) --no-build-isolation --editable '.[test,lint]'
 	touch $@
 
+# the build of torch without CUDA is a tenth of the download: for Linux without a GPU of NVIDIA, where it can be reached
+CPU_TORCH   = https://download.pytorch.org/whl/cpu
+WITHOUT_GPU = test "$$(uname -s)" = Linux && ! test -e /proc/driver/nvidia && $(PYTHON) -c \
+  'import urllib.request; urllib.request.urlopen("$(CPU_TORCH)/torch/", timeout=5)' 2>/dev/null
+
 # lighter than what the tests need, and timed, so that the demo can tell the whole time
 $(VENV)/ready-demo: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
 	@echo "installing into $(VENV); most of the download is torch"
 	@start=$$(date +%s) && $(PYTHON) -m venv $(VENV) && $(INSTALL) hatchling editables && \
-	  $(INSTALL) --no-build-isolation --editable '.[demo]' && \
+	  $(INSTALL) --no-build-isolation --editable '.[demo]' $$($(WITHOUT_GPU) && echo --extra-index-url $(CPU_TORCH)) && \
 	  echo $$(($$(date +%s) - start)) > $(VENV)/install-seconds
 	@touch $@
 

@@ -6,15 +6,23 @@
                         Start-up (imports, the first extraction, starting the workers) is excluded on both sides.
                         They take turns: a fifth of the files by the loop, then all of them by ours, five times. The
                         result is the median of the five ratios, which other load on the machine affects little.
+    folder_vs_reading   files a second of ours / of a loop that reads each file's bytes (`Path.read_bytes`) and does
+                        nothing else, in one process: below 1, as ours does that too. The files were just written or
+                        read, so they come from the system's memory and not from the disk.
     memory_flat         peak memory of a preparation of 20,000 files / that of 2,000, each in its own process, minus the
                         memory before it: after the imports, with the list of inputs. 1 means that memory does not
                         depend on the number of files.
 
 Every measurement runs in a fresh process. Linux only, for the memory.
+
+    python benchmarks/_clip_folder.py parts FILES    microseconds of processor time a file in each part of a
+                                                     preparation, in one process; timing itself takes some of it
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import importlib
 import json
 import multiprocessing
@@ -24,10 +32,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import types
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -54,21 +65,24 @@ def folder_ratios(small: bool) -> tuple[dict[str, float], dict[str, float]]:
         make_clips(folder / "clips", count)
         loop = Child("librosa", folder)
         ours = Child("seqaudio", folder)
-        seconds: dict[str, list[float]] = {"loop": [], "ours": []}
+        reading = Child("reading", folder)
+        seconds: dict[str, list[float]] = {"loop": [], "ours": [], "reading": []}
         for turn in range(TURNS):
             first, last = (count * part // TURNS for part in (turn, turn + 1))
             seconds["loop"].append(TURNS * loop.ask(first, last))
             os.sync()  # ours waits for the disk, and should not wait for the files of the loop
             seconds["ours"].append(ours.ask(0, count))
-        loop.end()
-        ours.end()
+            seconds["reading"].append(reading.ask(0, count))
+        for child in (loop, ours, reading):
+            child.end()
         memory = {files: peak_of(folder, files) for files in (count // 10, count)}
     ratios = {
         "folder_vs_librosa": ratio(seconds, "loop", "ours"),
+        "folder_vs_reading": ratio(seconds, "reading", "ours"),
         "memory_flat": memory[count] / memory[count // 10],
     }
-    names = {"ours": "folder_seqaudio", "loop": "folder_librosa"}
-    absolute = {name: 1000 * statistics.median(seconds[rival]) for rival, name in names.items()}
+    names = {"ours": "seqaudio", "loop": "librosa", "reading": "reading"}
+    absolute = {f"{name}_files_a_second": count / statistics.median(seconds[rival]) for rival, name in names.items()}
     absolute |= {f"memory_{files}_files_MiB": peak for files, peak in memory.items()}
     return ratios, absolute
 
@@ -181,6 +195,92 @@ def serve_librosa(folder: Path) -> None:
     answer(loop)
 
 
+def serve_reading(folder: Path) -> None:
+    """Read the bytes of each file, one after the other."""
+    paths = sorted((folder / "clips").iterdir())
+
+    def loop(start: int, end: int) -> float:
+        begun = time.perf_counter()
+        for path in paths[start:end]:
+            path.read_bytes()
+        return time.perf_counter() - begun
+
+    loop(0, WARM_UP)
+    answer(loop)
+
+
+class Parts:
+    """Processor time of the parts of a preparation: of each call, without the calls of other parts within it."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.local = threading.local()  # the parts that a thread is in, each with the time when it went on
+
+    def time(self, part: str, owner: Any, *names: str) -> None:
+        """Count the functions of these names, of a module or a class, as a part."""
+        for name in names:
+            setattr(owner, name, self.timed(part, getattr(owner, name)))
+
+    def timed(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*arguments: Any, **named: Any) -> Any:
+            inside = self.local.__dict__.setdefault("inside", [])
+            self.stop(inside)
+            inside.append([part, time.thread_time()])
+            try:
+                return function(*arguments, **named)
+            finally:
+                self.stop(inside)
+                inside.pop()
+                if inside:
+                    inside[-1][1] = time.thread_time()
+
+        return call
+
+    def stop(self, inside: list[list[Any]]) -> None:
+        if inside:
+            part, since = inside[-1]
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.thread_time() - since
+
+
+def parts(count: int) -> None:
+    """Print where the processor time of a preparation in this process goes."""
+    from seqaudio.prepare.engine import build, chunks, merge, partial, rows
+    from seqaudio.prepare.speech import recordings
+
+    timed = Parts()
+    timed.time("list and cut into chunks", build, "_check_ids", "make_plan", "_chunks")
+    timed.time("read", chunks, "read_small")
+    chunks.hashlib = types.SimpleNamespace(sha256=timed.timed("hash", hashlib.sha256))  # type: ignore[assignment]
+    timed.time("decode", recordings, "read_item")
+    timed.time("check", recordings, "require_full_scale", "sound_faults")
+    timed.time("extract", recordings, "extract_batch")
+    timed.time("sums for normalisation", recordings, "statistics_of_each")
+    timed.time("rows to Arrow", rows.RowWriter, "add")
+    timed.time("write chunks", rows.RowWriter, "_write", "close")
+    timed.time("write chunks", chunks, "put", "write_journal")
+    timed.time("ledger, fingerprints", chunks, "ledger_line", "input_fingerprint", "_entered")
+    timed.time("merge", merge.Merge, "add", "close")
+    timed.time("hash and sync the store", merge._Shard, "_hash_and_sync")
+    timed.time("hash and sync the store", merge.GrowingDigest, "close")
+    timed.time("hash and sync the store", build, "sync")
+    timed.time("move, remove chunks", partial.PartialStore, "move")
+    process, description = ExtractFeatures(SETTINGS), speech_description(SETTINGS)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_clips(folder / "clips", count)
+        items = items_of(folder, count)
+        build_store(folder / "store", items[:WARM_UP], process, description, force=True)
+        timed.seconds.clear()
+        work = timed.timed("the rest", build_store)
+        begun = time.process_time()
+        work(folder / "store", items, process, description, force=True)
+        whole = time.process_time() - begun
+    for part, seconds in sorted(timed.seconds.items(), key=lambda pair: -pair[1]):
+        print(f"{part:<26} {1e6 * seconds / count:6.1f}")
+    print(f"{'in all':<26} {1e6 * whole / count:6.1f} microseconds a file")
+
+
 def answer(work: Callable[[int, int], float]) -> None:
     """Print 0 when everything is loaded, then the seconds for each range of files that stdin gives."""
     print(0.0, flush=True)
@@ -212,5 +312,8 @@ if __name__ == "__main__":
     progress.quiet = True
     if sys.argv[1] == "memory":
         memory(Path(sys.argv[2]), int(sys.argv[3]))
+    elif sys.argv[1] == "parts":
+        parts(int(sys.argv[2]))
     else:
-        {"seqaudio": serve_seqaudio, "librosa": serve_librosa}[sys.argv[1]](Path(sys.argv[2]))
+        serve = {"seqaudio": serve_seqaudio, "librosa": serve_librosa, "reading": serve_reading}
+        serve[sys.argv[1]](Path(sys.argv[2]))

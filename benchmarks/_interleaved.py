@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+UNITS = ("MiB", "files_a_second")
+
 
 def interleave(
     rivals: Mapping[str, Callable[[], object]], rounds: int = 15, clock: Callable[[], float] = time.perf_counter
@@ -30,12 +32,16 @@ def ratio(seconds: Mapping[str, list[float]], ours: str, rival: str) -> float:
 
 
 def report(title: str, ratios: dict[str, float], absolute: dict[str, float]) -> None:
-    """Print a table, or with --json one object {"ratios": ..., "absolute": ...} (milliseconds)."""
+    """Print a table, or with --json one object {"ratios": ..., "absolute": ...}.
+
+    Absolute values are milliseconds, unless the name ends with another of UNITS.
+    """
     if "--json" in sys.argv:
         print(json.dumps({"ratios": ratios, "absolute": absolute}))
         return
     print(title)
     for name, value in absolute.items():
-        print(f"  {name:<28} {value:9.2f} ms")
+        unit = next((unit for unit in UNITS if name.endswith(unit)), "ms")
+        print(f"  {name:<28} {value:9,.2f} {unit.replace('_', ' ')}")
     for name, value in ratios.items():
         print(f"  {name:<28} {value:9.2f}")

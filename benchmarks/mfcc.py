@@ -1,4 +1,4 @@
-"""Time cepstra of one-second clips in memory against torchaudio and librosa; they take turns in one process.
+"""Time cepstra of one-second clips in memory against other libraries; they take turns in one process.
 
     python benchmarks/mfcc.py [--json] [--threads N] [--no-folder] [--small]
 
@@ -9,10 +9,14 @@ filters, 13 cepstra), with 64 clips at a time.
     mfcc_vs_torchaudio          torchaudio.transforms.MelSpectrogram of the batch, logarithm, DCT
     mfcc_vs_librosa             a loop of librosa.feature.melspectrogram, logarithm, librosa.feature.mfcc
     mfcc_vs_librosa_defaults    a loop of librosa.feature.mfcc(y=clip, sr=16000), ours with the preset `librosa`
-    folder_vs_librosa           WAV files to a store on two cores, see _clip_folder.py; left out with --no-folder
-    memory_flat                 peak memory with many files / that with few
+    mfcc_vs_asrfront            asrfront.sensevoice.fbank_batch, C with SIMD over eight frames
+    mfcc_vs_kaldi_native_fbank  a loop of kaldi_native_fbank.OnlineFbank, Kaldi's C++ without Kaldi
+    folder_vs_librosa, folder_vs_reading, memory_flat    WAV files to a store on two cores, see _clip_folder.py; left
+                                                         out with --no-folder
 
-`--threads` is for torch and for the libraries under NumPy; `--small` takes fewer files.
+asrfront and kaldi-native-fbank have no cepstra: there all compute Kaldi's 80 log-mel energies, of samples of 16 bits,
+with a Hamming window and without dither. They are compared where they are installed: pip install asrfront
+kaldi-native-fbank. `--threads` is for torch and for the libraries under NumPy; `--small` takes fewer files.
 """
 
 from __future__ import annotations
@@ -20,21 +24,32 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
-parser = argparse.ArgumentParser(description="Time cepstra against torchaudio and librosa")
+parser = argparse.ArgumentParser(description="Time cepstra against other libraries")
 parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
 parser.add_argument("--threads", type=int, default=1, help="threads of each library (default 1)")
 parser.add_argument("--no-folder", dest="folder", action="store_false", help="leave out the folder of files")
 parser.add_argument("--small", action="store_true", help="fewer files in the folder, for a trial")
 
 CLIPS, RATE = 64, 16000
+AS_KALDI = "kaldi+kind=log_mel+mels=80+window=hamming_symmetric+lifter=0+edges=none"
 MAX_DIFFERENCE = 1e-3  # of values, from rounding
-COMPARED = {"torchaudio": "ours", "librosa": "ours", "librosa_defaults": "ours_as_librosa"}
+COMPARED = {
+    "torchaudio": "ours",
+    "librosa": "ours",
+    "librosa_defaults": "ours_as_librosa",
+    "asrfront": "ours_as_kaldi",
+    "kaldi_native_fbank": "ours_as_kaldi",
+}
+MAY_LACK = {"asrfront": "asrfront", "kaldi_native_fbank": "kaldi-native-fbank"}  # modules and their packages
 
 
 def main(options: argparse.Namespace) -> None:
@@ -44,15 +59,19 @@ def main(options: argparse.Namespace) -> None:
 
     torch.set_num_threads(options.threads)
     rivals = extractors()
+    compared = {name: ours for name, ours in COMPARED.items() if name in rivals}
+    for name, package in MAY_LACK.items():
+        if name not in compared:
+            print(f"{name} is not installed and is skipped; pip install {package}", file=sys.stderr)
     with torch.inference_mode():
-        for name, ours in COMPARED.items():
+        for name, ours in compared.items():
             difference = float((rivals[name]() - rivals[ours]()).abs().max())
             if difference > MAX_DIFFERENCE:
                 raise SystemExit(
                     f"{name} differs by {difference:.2g}, expected at most {MAX_DIFFERENCE}; nothing was timed"
                 )
         seconds = interleave(rivals)
-    ratios = {f"mfcc_vs_{name}": ratio(seconds, name, ours) for name, ours in COMPARED.items()}
+    ratios = {f"mfcc_vs_{name}": ratio(seconds, name, ours) for name, ours in compared.items()}
     absolute = {f"{name}_{CLIPS}_clips": 1000 * statistics.median(times) for name, times in seconds.items()}
     if options.folder:
         from _clip_folder import folder_ratios
@@ -75,7 +94,7 @@ def extractors() -> dict[str, Callable[[], Tensor]]:
     settings = feature_settings("default")
     draw = np.random.default_rng(1)
     level = 10 ** draw.uniform(-2, -0.5, size=(CLIPS, 1))
-    clips = (level * draw.standard_normal((CLIPS, RATE))).astype(np.float32)
+    clips = np.rint(32768 * level * draw.standard_normal((CLIPS, RATE))).clip(-32768, 32767).astype(np.float32) / 32768
     samples = torch.from_numpy(clips)
     # both libraries centre the window in the points of the FFT: this padding gives them the same frames as ours
     spare = (settings.fft_size - settings.window_samples) // 2
@@ -130,7 +149,52 @@ def extractors() -> dict[str, Callable[[], Tensor]]:
         "librosa": of_librosa,
         "ours_as_librosa": lambda: as_librosa(samples),
         "librosa_defaults": of_librosas_defaults,
+        **kaldis(clips),
     }
+
+
+def kaldis(clips: np.ndarray) -> Mapping[str, Callable[[], Tensor]]:
+    """The same for Kaldi's log-mel energies [T, B, 80], by ours and by what is installed."""
+    import numpy as np
+    import torch
+
+    from seqaudio.features import FeatureExtractor, feature_settings
+
+    settings = feature_settings(AS_KALDI)
+    samples, scaled = torch.from_numpy(clips), clips * np.float32(settings.full_scale)
+    extractor = FeatureExtractor(settings)
+    found: dict[str, Callable[[], Tensor]] = {"ours_as_kaldi": lambda: extractor(samples)}
+    if find_spec("asrfront"):
+        from asrfront import sensevoice
+
+        def of_asrfront() -> Tensor:
+            # lfr_m, lfr_n: frames as they are, not stacked
+            frames, _ = sensevoice.fbank_batch(clips, n_mels=settings.mels, lfr_m=1, lfr_n=1, n_threads=1)
+            return torch.from_numpy(frames).transpose(0, 1)
+
+        found["asrfront"] = of_asrfront
+    if find_spec("kaldi_native_fbank"):
+        import kaldi_native_fbank
+
+        options = kaldi_native_fbank.FbankOptions()
+        options.frame_opts.samp_freq = RATE
+        options.frame_opts.dither = 0.0
+        options.frame_opts.window_type = "hamming"
+        options.mel_opts.num_bins = settings.mels
+        options.mel_opts.high_freq = 0.0  # half the rate
+        options.energy_floor = 0.0
+
+        def of_kaldi_native_fbank() -> Tensor:
+            recordings = []
+            for clip in scaled:
+                fbank = kaldi_native_fbank.OnlineFbank(options)
+                fbank.accept_waveform(RATE, clip)
+                fbank.input_finished()
+                recordings.append(np.stack([fbank.get_frame(t) for t in range(fbank.num_frames_ready)]))
+            return torch.from_numpy(np.stack(recordings, axis=1))
+
+        found["kaldi_native_fbank"] = of_kaldi_native_fbank
+    return found
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@
     strip(array), narrow(array)     zeros for a matrix product's columns: two vectors of the processor, eight numbers
     half(array), panel(array)       zeros for sixteen and thirty-two columns
     load_as(a, array, place)        a vector, or a number, in the type of a; spread_as(a, x): x repeated to that type
+    lanes(a)                        how many numbers a vector has
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers
-    store_across(array, place, a, b, ..., h)    the transpose: the first number of each vector, then the second ...
+    store_across(array, place, step, a, b, ..., h)  the transpose: at `place` the first number of each vector, the second
+                                    of each `step` further, and so on
     product_block(rows, strips)     products of a few rows with strips of a matrix, their sums in registers
     pointer_at(address, array)      a pointer to numbers like those of an array
 
@@ -107,9 +109,9 @@ def store(typing: Any, array: Any, place: Any, vector: Any) -> Any:
 
 @_instruction
 def store_across(
-    typing: Any, array: Any, place: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
+    typing: Any, array: Any, place: Any, step: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any
 ) -> Any:
-    """Write eight vectors transposed: the first number of each, then the second of each, and so on."""
+    """Write eight vectors transposed: the first number of each, `step` further the second of each, and so on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         def woven(first: Any, second: Any, part: int, run: int) -> Any:
@@ -119,19 +121,19 @@ def store_across(
                 places += [*range(start, start + run), *range(SIZE + start, SIZE + start + run)]
             return builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(ir.IntType(32), SIZE), places))
 
-        rows = list(arguments[2:])
+        rows = list(arguments[3:])
         for run in (4, 2, 1):
             for k in range(SIZE):
                 if not k & run:
                     first, second = rows[k], rows[k + run]
                     rows[k], rows[k + run] = woven(first, second, 0, run), woven(first, second, 1, run)
         for k, row in enumerate(rows):
-            there = builder.add(arguments[1], ir.Constant(arguments[1].type, SIZE * k))
+            there = builder.add(arguments[1], builder.mul(arguments[2], ir.Constant(arguments[2].type, k)))
             pointer = _pointer(context, builder, signature, a, arguments[0], there)
             builder.store(row, pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.none(array, types.intp, *(a,) * SIZE), generate
+    return types.none(array, types.intp, types.intp, *(a,) * SIZE), generate
 
 
 def _zeros(size_of: Callable[[Any], int]) -> Any:
@@ -175,6 +177,16 @@ def spread_as(typing: Any, like: Any, value: Any) -> Any:
         return _repeated(builder, one, context.get_value_type(like)) if isinstance(like, Vector) else one
 
     return like(like, value), generate
+
+
+@_instruction
+def lanes(typing: Any, like: Any) -> Any:
+    """How many numbers a vector has."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(types.intp), like.size)
+
+    return types.intp(like), generate
 
 
 @_instruction

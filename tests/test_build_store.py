@@ -20,7 +20,7 @@ import pytest
 from seqaudio.errors import AudioError, InputFileError, OptionError, SourceError, StoreError
 from seqaudio.ledger import Reason, Status, read_ledger
 from seqaudio.prepare.engine import Item, Process, Row, build_store
-from seqaudio.prepare.engine.plan import CHUNK_BYTES, make_plan
+from seqaudio.prepare.engine.plan import CHUNK_BYTES, chunk_size, make_plan
 from seqaudio.prepare.engine.statistics import statistics_of, statistics_of_each
 from seqaudio.store import SPLITS, Store, StoreDescription
 
@@ -523,12 +523,16 @@ def test_a_sequence_of_another_width_is_refused(tmp_path: Path) -> None:
         build_store(tmp_path / "store", items, growing, FEATURES)
 
 
+def test_few_inputs_are_cut_into_enough_chunks_for_all_workers() -> None:
+    assert [chunk_size(inputs) for inputs in (1, 100, 400, 2048, 20_000)] == [16, 16, 50, 256, 256]
+
+
 def test_a_chunk_of_large_files_ends_sooner(tmp_path: Path) -> None:
     items = make_items(tmp_path / "in", 6)
     for item, size in zip(items, (0, CHUNK_BYTES, 5, CHUNK_BYTES - 5, 1, 1), strict=True):
         with item.file.open("wb") as file:
             file.truncate(size)  # takes no room on the disk
-    assert make_plan(items, "process").ends == [2, 4, 6]
+    assert make_plan(items, "process", 256).ends == [2, 4, 6]
     assert make_plan(items, "process", 1).ends == [1, 2, 3, 4, 5, 6]
 
 

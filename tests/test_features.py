@@ -759,6 +759,36 @@ def test_compiled_spectra_are_those_of_numpy(points: int, spectrum: Spectrum) ->
     np.testing.assert_allclose(every_bin(frames), expected.reshape(21, -1), rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("points", [16, 512])
+def test_sixteen_frames_at_once_give_the_bits_of_eight(points: int) -> None:
+    from seqaudio.features.compiled import energies
+
+    settings = FeatureSettings(
+        mels=3, coefficients=3, frame_length=13 / 16000, frame_shift=13 / 16000, fft_points=points
+    )
+    draw = np.random.default_rng(points)
+    filters = draw.uniform(size=(points // 2 + 1, 3)).astype(np.float32)
+    compute = energies.FilterEnergies(settings, draw.uniform(size=13).astype(np.float32), filters)
+    frames = draw.normal(size=(3, 7, 13)).astype(np.float32)
+    results = []
+    for kernel in (energies._eight_at_once, energies._sixteen_at_once):
+        compute._compute = kernel
+        results.append(compute(frames).tobytes())
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("columns", [1, 13, 16, 33])
+def test_a_product_of_frames_sums_in_order_and_row_by_row(columns: int) -> None:
+    from seqaudio.features.compiled.products import row_products
+
+    draw = np.random.default_rng(columns)
+    rows, matrix = draw.normal(size=(7, 40)), draw.normal(size=(40, columns))
+    together = row_products(rows, matrix)
+    np.testing.assert_allclose(together, rows @ matrix, rtol=1e-12, atol=1e-12)
+    for n in range(7):
+        assert row_products(rows[n : n + 1], matrix).tobytes() == together[n : n + 1].tobytes()
+
+
 def test_a_frame_is_worked_on_alike_in_any_company() -> None:
     settings = feature_settings("kaldi")
     samples = torch.from_numpy(made_up_sound(32000)).float()

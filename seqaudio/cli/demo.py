@@ -5,17 +5,19 @@ Example: seqaudio demo --out demo
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from seqaudio.cli.side_by_side import side_by_side
 from seqaudio.errors import OptionError, RunError
 from seqaudio.files import write_json
 from seqaudio.folders import Kind, check_contents, real_path, remove
@@ -38,7 +40,7 @@ class Config:
     """The folder of the demo, and how long to train."""
 
     out: Path = Path("demo")  # folder for the results; an interrupted demo continues where it stopped
-    workers: int = min(os.cpu_count() or 1, 4)  # processes for the preparation
+    workers: int = min(os.cpu_count() or 1, 4)  # processes of a preparation; with 1 nothing goes on side by side
     keyword_epochs: int = 16  # of training on the spoken words
     chorale_epochs: int = 8  # of training on the chorales
     seed: int = 1  # of the sounds, the trainings and the chorale
@@ -60,20 +62,22 @@ def demonstrate(config: Config) -> None:
     """Do what `main` says, in a folder that no other process writes to."""
     open_folder(config)
     clock = Clock()
-    with clock.part("preparing"):
-        prepare(config)
-    with clock.part("training"):
-        train(config)
-    with clock.part("evaluating"):
-        words = evaluate(config, "keyword_recognition", config.out / "keywords-run")
-        music = evaluate(config, "music_generation", config.out / "chorales-run")
-    with clock.part("generating"):
-        piece = compose(config)
+    with clock.part("speaking"):
+        prepare_words(config)  # by all workers, before anything else takes a core
+    # the longer one first
+    works: dict[str, Callable[[], Any]] = {
+        "words": functools.partial(learn_words, config),
+        "chorales": functools.partial(learn_chorales, config),
+    }
+    with clock.part("learning"):
+        finished = side_by_side(works) if config.workers > 1 else {name: work() for name, work in works.items()}
+    words: Learned = finished["words"]
+    chorales: Composed = finished["chorales"]
     draw(config)
-    (config.out / "README.txt").write_text(readme(words, music, piece), encoding="utf-8")
+    (config.out / "README.txt").write_text(readme(words.results, chorales.results, chorales.piece), encoding="utf-8")
     say("")
     print((config.out / "README.txt").read_text(encoding="utf-8"))
-    print(clock.table())
+    print(clock.table({name: work.seconds for name, work in finished.items()}))
 
 
 class Clock:
@@ -92,10 +96,13 @@ class Clock:
         yield
         self.seconds[name] = time.monotonic() - start
 
-    def table(self) -> str:
-        """A line for each part, and the sum."""
+    def table(self, of_learning: dict[str, float]) -> str:
+        """A line for each part, and the sum; beside the learning, the seconds of what it consists of."""
+        details = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in of_learning.items())
         rows = self.seconds | {"in all": sum(self.seconds.values())}
-        return "\n".join(f"{name:<11} {seconds:6.0f} s" for name, seconds in rows.items())
+        return "\n".join(
+            f"{name:<11} {seconds:6.0f} s{f'   ({details})' * (name == 'learning')}" for name, seconds in rows.items()
+        )
 
 
 def options_of(config: Config) -> dict[str, Any]:
@@ -168,47 +175,15 @@ def recipe(name: str, file: str) -> ModuleType:
     return load(recipes(file)[name])
 
 
-def prepare(config: Config) -> None:
-    """Synthesise the words and read the chorales, unless their stores exist."""
-    keywords, chorales = config.out / "keywords-store", config.out / "chorales-store"
-    if not keywords.is_dir():
+def prepare_words(config: Config) -> None:
+    """Synthesise the words, unless their store exists."""
+    store = config.out / "keywords-store"
+    if not store.is_dir():
         module = script("synthetic_keywords")
         # clean clips of frames that can be mixed: training makes streams of them, with noise and rooms anew each epoch
         # test_draw: the voices of the first draw were read while the demo was built
         spoken = {"features": "spotting", "noisy_training": 0.0, "accents": ("all",), "test_draw": 2}
-        module.main(module.Config(words=WORDS, out=keywords, workers=config.workers, seed=config.seed, **spoken))
-    if not chorales.is_dir():
-        module = script("bach_chorales")
-        module.main(module.Config(out=chorales, workers=config.workers))
-
-
-def train(config: Config) -> None:
-    """Train both recipes, or resume their trainings."""
-    from seqaudio.augmentation.options import AugmentationOptions
-
-    augmentation = AugmentationOptions(gain=0.0, noise=0.2, offset=0.3, tilt=10.0, time_masks=0)
-    plans: tuple[tuple[str, str, dict[str, Any]], ...] = (
-        ("keyword_recognition", "keywords", {"epochs": config.keyword_epochs, "augmentation": augmentation} | SHARES),
-        ("music_generation", "chorales", {"epochs": config.chorale_epochs, "batch_size": 16}),
-    )
-    for name, stem, options in plans:
-        run = config.out / f"{stem}-run"
-        if (run / "results.json").is_file():
-            continue
-        module = recipe(name, "train.py")
-        given = {"store": config.out / f"{stem}-store", "run": run, "seed": config.seed}
-        given["resume"] = (run / "config.json").is_file()
-        module.main(module.Config(**given, **options))
-
-
-def evaluate(config: Config, name: str, run: Path) -> dict[str, Any]:
-    """Evaluate a run on the test split, once, and return its results."""
-    from seqaudio.evaluation.results import read_results
-
-    if read_results(run)["test"] is None:
-        module = recipe(name, "evaluate.py")
-        module.main(module.Config(run=run, split="test"))
-    return read_results(run)
+        module.main(module.Config(words=WORDS, out=store, workers=config.workers, seed=config.seed, **spoken))
 
 
 @dataclass(frozen=True)
@@ -219,6 +194,67 @@ class Piece:
     beats: float
     voices: int
     copied_beats: float  # length of the longest passage that is also in a training piece, in any key
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The results of a run, and the seconds that it took with its test."""
+
+    results: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Composed(Learned):
+    """The same of a model of music, and the piece that it composed."""
+
+    piece: Piece
+
+
+def learn_words(config: Config) -> Learned:
+    """Train on the words, and test."""
+    from seqaudio.augmentation.options import AugmentationOptions
+
+    start = time.monotonic()
+    augmentation = AugmentationOptions(gain=0.0, noise=0.2, offset=0.3, tilt=10.0, time_masks=0)
+    options = {"epochs": config.keyword_epochs, "augmentation": augmentation} | SHARES
+    train(config, "keyword_recognition", "keywords", options)
+    results = evaluate("keyword_recognition", config.out / "keywords-run")
+    return Learned(results, time.monotonic() - start)
+
+
+def learn_chorales(config: Config) -> Composed:
+    """Read the chorales, train on them, test, and compose one."""
+    start = time.monotonic()
+    store = config.out / "chorales-store"
+    if not store.is_dir():
+        module = script("bach_chorales")
+        module.main(module.Config(out=store, workers=config.workers))
+    train(config, "music_generation", "chorales", {"epochs": config.chorale_epochs, "batch_size": 16})
+    results = evaluate("music_generation", config.out / "chorales-run")
+    piece = compose(config)
+    return Composed(results, time.monotonic() - start, piece)
+
+
+def train(config: Config, name: str, stem: str, options: dict[str, Any]) -> None:
+    """Train by a recipe, or resume its training."""
+    run = config.out / f"{stem}-run"
+    if (run / "results.json").is_file():
+        return
+    module = recipe(name, "train.py")
+    given = {"store": config.out / f"{stem}-store", "run": run, "seed": config.seed}
+    given["resume"] = (run / "config.json").is_file()
+    module.main(module.Config(**given, **options))
+
+
+def evaluate(name: str, run: Path) -> dict[str, Any]:
+    """Evaluate a run on the test split, once, and return its results."""
+    from seqaudio.evaluation.results import read_results
+
+    if read_results(run)["test"] is None:
+        module = recipe(name, "evaluate.py")
+        module.main(module.Config(run=run, split="test"))
+    return read_results(run)
 
 
 def compose(config: Config) -> Piece:

@@ -167,10 +167,8 @@ class FeatureExtractor(nn.Module):
         """Log-mel energies [B, T, M] -> cepstra [B, T, C], a frame by itself."""
         from seqaudio.features.compiled.products import row_products
 
-        cepstra = logarithms.new_empty(*logarithms.shape[:2], self.settings.coefficients)
         rows = logarithms.contiguous().flatten(0, 1).numpy()
-        row_products(rows, np.ascontiguousarray(self.dct.numpy()), cepstra.flatten(0, 1).numpy())
-        return cepstra
+        return torch.from_numpy(row_products(rows, self.dct.numpy())).view(*logarithms.shape[:2], -1)
 
     def _centred(self, frames: Tensor) -> Tensor:
         return frames - frames.mean(dim=-1, keepdim=True) if self.settings.remove_mean else frames

@@ -80,13 +80,15 @@ class NearMisses:
     seed: int
 
     @classmethod
-    def of(cls, words: dict[str, list[str]], accent: str, seed: int) -> NearMisses:
+    def of(cls, words: dict[str, list[str]], accent: str, seed: int, inventory: Inventory | None = None) -> NearMisses:
         """Near misses of words, given with their phonemes.
+
+        inventory: of the accent and these words, where it is known; to find it takes half a second.
 
         Raises:
             OptionError: the accent reads every word in another language, so none can be spoken from its phonemes.
         """
-        inventory = Inventory.of(accent, tuple(words))
+        inventory = inventory or Inventory.of(accent, tuple(words))
         native = tuple(tuple(word) for word in words.values() if is_native(word))
         if not native:
             raise OptionError(

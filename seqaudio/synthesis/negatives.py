@@ -41,7 +41,10 @@ class Negatives:
 
     def near_misses(self) -> dict[str, NearMisses]:
         """Near misses by accent. Raises OptionError as `NearMisses.of`."""
-        found = {accent: NearMisses.of(spoken, accent, self.seed) for accent, spoken in self.words.items()}
+        found = {
+            accent: NearMisses.of(spoken, accent, self.seed, self.inventories[accent])
+            for accent, spoken in self.words.items()
+        }
         return {accent: replace(misses, keyword_sounds=self.keyword_sounds) for accent, misses in found.items()}
 
     def speech(self) -> dict[str, RandomSpeech]:

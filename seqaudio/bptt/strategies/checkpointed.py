@@ -54,19 +54,22 @@ class CheckpointedBPTT(Strategy):
     def backward(self, model: Model, window: Batch, carried: Carried | None) -> tuple[float, int, Carried]:
         device = window.inputs.device
         segments = self.cut(window)
-        states: list[State | None] = [carried.state if carried else None]
-        generators = []
+        start = carried.state if carried else None
+        states, generators = _Kept(len(segments) - 1), _Kept(len(segments) - 1)
         with torch.no_grad():
-            for segment in segments[:-1]:
-                generators.append(_generators(device))
-                _, _, state = model.loss(segment, states[-1])
-                states.append(map_state(torch.clone, state))  # a state may be a view that keeps all outputs alive
+            for border, segment in enumerate(segments[:-1]):
+                generators.put(border, _generators(device))
+                _, _, state = model.loss(segment, states.get(border - 1) if border else start)
+                states.put(border, state)
         # the last segment was not in the first run, so its generators need not be set back
-        total, count, last, gradient = _backward(model, segments[-1], states.pop(), None)
+        number = len(segments) - 1
+        before = states.get(number - 1) if number else start
+        total, count, last, gradient = _backward(model, segments[-1], before, None)
         after = _generators(device)
-        for segment, generator in zip(reversed(segments[:-1]), reversed(generators), strict=True):
-            _set_generators(device, generator)
-            more, counted, _, gradient = _backward(model, segment, states.pop(), gradient)
+        for border in reversed(range(number)):
+            _set_generators(device, generators.get(border))
+            before = states.get(border - 1) if border else start
+            more, counted, _, gradient = _backward(model, segments[border], before, gradient)
             total, count = total + more, count + counted
         _set_generators(device, after)
         return total, count, Carried(last)
@@ -77,6 +80,29 @@ class CheckpointedBPTT(Strategy):
         number = max(1, min(self.segments or math.ceil(math.sqrt(T)), T))
         borders = [T * border // number for border in range(number + 1)]
         return [window.slice_time(start, end) for start, end in pairwise(borders)]
+
+
+class _Kept:
+    """States of the same shapes, kept in one block for each of their tensors.
+
+    As blocks of their own they would lie between the blocks of graphs, which malloc could then not join again.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.blocks: State | None = None
+
+    def put(self, place: int, state: State) -> None:
+        """Copy a state to one of the places."""
+        if self.blocks is None:
+            self.blocks = map_state(lambda tensor: tensor.new_empty((self.number, *tensor.shape)), state)
+        for block, tensor in zip(tensors(self.blocks), tensors(state), strict=True):
+            block[place].copy_(tensor)
+
+    def get(self, place: int) -> State:
+        """The state at a place, as views. Something must have been put."""
+        assert self.blocks is not None
+        return map_state(lambda block: block[place], self.blocks)
 
 
 def _backward(
@@ -101,15 +127,14 @@ def _leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().requires_grad_(tensor.is_floating_point())
 
 
-def _generators(device: torch.device) -> list[Tensor]:
+def _generators(device: torch.device) -> tuple[Tensor, ...]:
     """The states of torch's generators: the CPU's, and the device's where it has its own."""
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    return states
+    of_device = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+    return torch.get_rng_state(), *of_device
 
 
-def _set_generators(device: torch.device, states: list[Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(states[1], device)
+def _set_generators(device: torch.device, states: State) -> None:
+    of_cpu, *of_device = map(torch.clone, tensors(states))  # torch 2.14 crashes on views
+    torch.set_rng_state(of_cpu)
+    for state in of_device:
+        torch.cuda.set_rng_state(state, device)

@@ -24,7 +24,7 @@ from seqaudio.prepare.engine.chunks import Chunk, prepare_chunk
 from seqaudio.prepare.engine.items import Item, Process, SplitChoice
 from seqaudio.prepare.engine.merge import Merge
 from seqaudio.prepare.engine.partial import LEDGER_LINES, PartialStore, chunk_file, read_identities
-from seqaudio.prepare.engine.plan import CHUNK, Plan, make_plan, process_fingerprint
+from seqaudio.prepare.engine.plan import Plan, chunk_size, make_plan, process_fingerprint
 from seqaudio.prepare.engine.pool import completed
 from seqaudio.prepare.engine.previous_store import previous_inputs
 from seqaudio.progress import progress, say
@@ -40,7 +40,7 @@ def build_store(
     workers: int = 1,
     force: bool = False,
     update: bool = False,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
     executor: Executor | None = None,
     splits: SplitChoice | None = None,
 ) -> Store:
@@ -52,7 +52,7 @@ def build_store(
         force: replace an existing store.
         update: replace an existing store, but reuse the rows of unchanged inputs: the same item, the same bytes of its
             file, the same process. The result equals a fresh preparation, byte for byte.
-        chunk: inputs in a chunk, at most; a chunk of large files has fewer.
+        chunk: inputs in a chunk, at most, by default as many as `chunk_size` says; a chunk of large files has fewer.
         splits: chooses the splits of all items once their rows exist, from the identities that rows have; None:
             items and rows have their splits. An update then reads all inputs again, since any of them may change a
             split.
@@ -75,7 +75,7 @@ def build_store(
     _check_ids(items)
     out = real_path(out)  # absolute, since workers may run in another folder; a link is followed
     fingerprint = process_fingerprint(process, description)
-    plan = make_plan(items, fingerprint, chunk, late=splits is not None)
+    plan = make_plan(items, fingerprint, chunk or chunk_size(len(items)), late=splits is not None)
     with locked(out.with_name(f"{out.name}.lock"), "store", out):
         partial = PartialStore(out)
         partial.check()

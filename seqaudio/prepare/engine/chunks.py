@@ -6,11 +6,11 @@ import functools
 import hashlib
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.errors import InputFileError, LeftOutError
-from seqaudio.files import open_plain, sha256_of
+from seqaudio.files import read_small, sha256_of
 from seqaudio.ledger import LedgerEntry, Reason, Status, ledger_line
 from seqaudio.prepare.engine.items import Item, Process, Row, outcomes
 from seqaudio.prepare.engine.partial import IDENTITIES, INPUT_LINES, LEDGER_LINES, chunk_file, put, write_journal
@@ -46,18 +46,19 @@ def prepare_chunk(
     fingerprint = process_fingerprint(process, description)
     writer = RowWriter(chunk_file(folder, chunk.index, ".arrow"), description, late)
     ledger, inputs, identities = [], [], []
+    splits = ("",) if late else SPLITS
     for place, (item, entry, rows) in enumerate(_prepared(chunk, process)):
-        counts = dict.fromkeys(("",) if late else SPLITS, 0)
-        for row in rows:
-            counts[writer.add(row, item, place)] += 1
+        chosen = [writer.add(row, item, place) for row in rows]
         if rows:
-            split = ",".join(name for name, count in counts.items() if count)
+            split = chosen[0] if len(rows) == 1 else ",".join(name for name in splits if name in chosen)
             entry = LedgerEntry(
                 item.key, Status.KEPT, Reason.NONE, entry.detail, entry.seconds, split, len(rows), entry.sha256
             )
         ledger.append(ledger_line(entry))
-        inputs.append("\t".join((input_fingerprint(item, fingerprint), *map(str, counts.values()))) + "\n")
-        identities.append((rows[0].identity if rows else b"").hex() + "\n")
+        counts = [str(chosen.count(name)) for name in splits]
+        inputs.append("\t".join((input_fingerprint(item, fingerprint), *counts)) + "\n")
+        if late:
+            identities.append((rows[0].identity if rows else b"").hex() + "\n")
     files = writer.close()
     kept = {LEDGER_LINES: ledger, INPUT_LINES: inputs} | ({IDENTITIES: identities} if late else {})
     for suffix, lines in kept.items():
@@ -80,7 +81,7 @@ def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntr
         for digest, known in zip(digests, chunk.previous, strict=True)
     ]
     fresh = [
-        item if content is None else replace(item, content=content)
+        item if content is None else item.with_content(content)
         for item, digest, content, same in zip(chunk.items, digests, contents, unchanged, strict=True)
         if isinstance(digest, str) and not same
     ]
@@ -103,22 +104,29 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
     if item.path is None:
         return "", None
     try:
-        status = item.path.stat()
-        if stat.S_ISREG(status.st_mode):  # reading a pipe would block, reading a device might never end
-            if status.st_size > SMALL:
-                return _digest_of_large(item.path, status.st_size, status.st_mtime_ns), None
-            with open_plain(item.path, buffering=0) as file:
-                content = file.readall()
+        content = read_small(item.path, SMALL)
+        if content is not None:
             return hashlib.sha256(content).hexdigest(), content
-        if stat.S_ISDIR(status.st_mode):
-            next(item.path.iterdir(), None)  # an unreadable folder raises, with the system's reason
-        detail = "is a folder, a pipe or a device, expected a file"
-        return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
+        status = item.path.stat()
+        return _digest_of_large(item.path, status.st_size, status.st_mtime_ns), None
     except FileNotFoundError:
         return LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split), None
     except OSError as error:
-        detail = error.strerror or type(error).__name__
+        detail = _not_a_file(item.path) or error.strerror or type(error).__name__
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
+
+
+def _not_a_file(path: Path) -> str:
+    """For a ledger: that a path is something else, or the system's reason why a folder cannot be read; else empty."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return ""
+        if stat.S_ISDIR(mode):
+            next(path.iterdir(), None)
+    except OSError as error:
+        return error.strerror or ""
+    return "is a folder, a pipe or a device, expected a file"
 
 
 @functools.lru_cache(maxsize=1)

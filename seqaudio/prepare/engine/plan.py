@@ -12,7 +12,8 @@ from seqaudio.prepare.engine.items import Item, Process
 from seqaudio.store import StoreDescription
 from seqaudio.version import __version__
 
-CHUNK = 128  # inputs: few enough to lose little in a kill, enough to outweigh the cost of a chunk's files
+CHUNK = 256  # inputs, at most: few enough to lose little in a kill, enough to outweigh the cost of a chunk's files
+MIN_CHUNK, CHUNKS = 16, 8  # few inputs are cut into so many chunks, so that all workers end together
 CHUNK_BYTES = 1 << 25  # 32 MiB, a quarter of an hour of sound at 16 kHz: spreads long recordings over the workers
 
 
@@ -40,7 +41,12 @@ def input_fingerprint(item: Item, process: str) -> str:
     return _sha256(process, _identity(item))[:24]
 
 
-def make_plan(items: Sequence[Item], process: str, chunk: int = CHUNK, late: bool = False) -> Plan:
+def chunk_size(inputs: int) -> int:
+    """The usual number of inputs in a chunk, of so many inputs in all."""
+    return min(CHUNK, max(MIN_CHUNK, -(-inputs // CHUNKS)))
+
+
+def make_plan(items: Sequence[Item], process: str, chunk: int, late: bool = False) -> Plan:
     """The plan for items, with their files as they are now, and a process (given as its fingerprint).
 
     A chunk ends after `chunk` inputs, or sooner with the file that brings it to CHUNK_BYTES.

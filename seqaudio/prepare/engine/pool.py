@@ -75,12 +75,18 @@ class _Workers(ProcessPoolExecutor):
 @contextmanager
 def own_workers(workers: int) -> Iterator[Executor]:
     """Processes that end with this one, and import nothing from the current folder, such as a `pickle.py` there."""
+    # spawn, since a forked child of a process with running torch threads can hang
+    with safe_path(), _Workers(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
+        yield pool
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """Let the processes that start meanwhile import nothing from the current folder."""
     before = os.environ.get(SAFE_PATH)
     os.environ[SAFE_PATH] = "1"
     try:
-        # spawn, since a forked child of a process with running torch threads can hang
-        with _Workers(workers, mp_context=get_context("spawn"), initializer=_begin_worker) as pool:
-            yield pool
+        yield
     finally:
         if before is None:
             del os.environ[SAFE_PATH]

@@ -36,39 +36,32 @@ class _Columns:
     def __init__(self, kind: pa.DataType) -> None:
         self.kind = kind
         self.sequences = SequenceBuffer(kind, 2 * HELD_BYTES)
-        self.values: dict[str, list[str | int | float | np.ndarray | None]] = {name: [] for name in (*COLUMNS, ITEM)}
+        self.rows: list[tuple[str | int | float | np.ndarray | None, ...]] = []  # values of COLUMNS and ITEM
 
     def add(self, row: Row, item: Item, place: int, statistics: np.ndarray | None) -> None:
-        self.sequences.add(row.sequence, [len(row.sequence)])
-        values = self.values
-        values["id"].append(row.id)
-        values["length"].append(len(row.sequence))
-        values["label"].append(row.label or item.label)
-        values["text"].append(row.text or item.text)
-        values["speaker"].append(row.speaker or item.speaker)
-        values["condition"].append(row.condition or item.condition)
-        values["duration"].append(row.duration)
-        for name, time in zip(WORD_TIMES, _word_times(row, item), strict=True):
-            values[name].append(time)
-        values[STATISTICS].append(statistics)
-        values[ITEM].append(place)
+        length = len(row.sequence)
+        self.sequences.add(row.sequence, [length])
+        texts = (row.label or item.label, row.text or item.text, row.speaker or item.speaker)
+        condition = row.condition or item.condition
+        times = _word_times(row, item)
+        self.rows.append((row.id, length, *texts, condition, row.duration, *times, statistics, place))
 
     def batch(self, split: str, description: StoreDescription) -> pa.RecordBatch:
         """The buffered rows: a view, to be written before the next row is added."""
         fields = schema(self.kind, description.normalise, description.keeps_word_times)
+        values = dict(zip((*COLUMNS, ITEM), zip(*self.rows, strict=True), strict=True))
         arrays = [
-            self.sequences.column() if field.name == "sequence" else _column(self.values[field.name], field.type)
+            self.sequences.column() if field.name == "sequence" else _column(values[field.name], field.type)
             for field in fields
         ]
         arrays.append(pa.array([split] * len(self.sequences), pa.string()))
-        arrays.append(pa.array(self.values[ITEM], pa.int32()))
+        arrays.append(pa.array(values[ITEM], pa.int32()))
         fields = fields.append(pa.field(SPLIT, pa.string())).append(pa.field(ITEM, pa.int32()))
         return pa.record_batch(arrays, schema=fields)
 
     def clear(self) -> None:
         self.sequences.clear()
-        for values in self.values.values():
-            values.clear()
+        self.rows.clear()
 
 
 class RowWriter:
@@ -145,7 +138,7 @@ def _word_times(row: Row, item: Item) -> tuple[Seconds | None, Seconds | None]:
     return timed.word_start, timed.word_end
 
 
-def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+def _column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """A column of a chunk; bytes of names that are not UTF-8 are percent-encoded, as in the ledger."""
     try:
         return pa.array(values, kind)

@@ -19,7 +19,10 @@ class FrameStatistics(NamedTuple):
 
     def flat(self) -> np.ndarray:
         """One vector [1 + 2 F] float64, as in the column of a store."""
-        return np.concatenate([[float(self.frames)], self.sums.reshape(-1)])
+        values = np.empty(1 + self.sums.size)
+        values[0] = self.frames
+        values[1:] = self.sums.reshape(-1)
+        return values
 
     @classmethod
     def from_flat(cls, values: np.ndarray) -> FrameStatistics:
@@ -40,9 +43,8 @@ def statistics_of(frames: np.ndarray) -> FrameStatistics:
 
 def statistics_of_each(frames: np.ndarray) -> list[FrameStatistics]:
     """Statistics of several rows at once, [B, T, F], each bit for bit as `statistics_of` gives it alone."""
-    values = frames.astype(np.float64)
-    sums = values.sum(axis=1)
-    squares = np.square(values, out=values).sum(axis=1)
+    sums = np.add.reduce(frames, axis=1, dtype=np.float64)
+    squares = np.multiply(frames, frames, dtype=np.float64).sum(axis=1)
     return [FrameStatistics(frames.shape[1], row_sums) for row_sums in np.stack([sums, squares], axis=1)]
 
 

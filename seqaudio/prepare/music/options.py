@@ -19,7 +19,6 @@ from seqaudio.prepare.corpora.listing import list_below, skipped_files
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.engine import build_store
 from seqaudio.prepare.engine.items import Item, Process
-from seqaudio.prepare.engine.plan import CHUNK
 from seqaudio.prepare.music.midi_rows import MidiPreparation
 from seqaudio.prepare.music.near_duplicates import SplitsByContent
 from seqaudio.prepare.music.piece_facts import repertoire_of
@@ -106,7 +105,7 @@ def build_note_store(
     representation: Representation,
     process: Process | None = None,
     splits: SplitsByContent | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Store:
     """Prepare a store from pieces of music as the options say.
 

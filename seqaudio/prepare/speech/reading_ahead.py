@@ -22,7 +22,10 @@ Decoded = tuple[Item, Recording | InputFileError]  # or the error that reading r
 
 
 def decoded_ahead(items: Sequence[Item], read: Callable[[Item], Recording]) -> Iterator[Decoded]:
-    """Each item in order with the recording or the error of `read`; the next compressed files are decoded meanwhile."""
+    """Each item in order with the recording or the error of `read`; the next compressed files are decoded meanwhile.
+
+    Reading a WAV takes less time than handing it to the thread.
+    """
 
     def recording_or_error(item: Item) -> Recording | InputFileError:
         try:
@@ -30,13 +33,15 @@ def decoded_ahead(items: Sequence[Item], read: Callable[[Item], Recording]) -> I
         except InputFileError as error:
             return error
 
+    if all(item.content is not None and item.content[:4] == b"RIFF" for item in items):  # most often
+        yield from ((item, recording_or_error(item)) for item in items)
+        return
     with ThreadPoolExecutor(1, "decode") as decoder:
         ahead = deque[Callable[[], Recording | InputFileError]]()
         waiting = iter(items)
         for item in items:
             for following in itertools.islice(waiting, DECODED_AHEAD - len(ahead)):
                 if following.path is not None and following.path.suffix.lower() == ".wav":
-                    # reading a WAV takes less time than handing it to the thread
                     ahead.append(functools.partial(recording_or_error, following))
                 else:
                     ahead.append(decoder.submit(recording_or_error, following).result)
