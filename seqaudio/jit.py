@@ -76,6 +76,11 @@ def compiled(function: Function) -> Function:
     return _compiled(function)
 
 
+def compiled_exactly(function: Function) -> Function:
+    """As `compiled`, with every operation rounded on its own and in order, as by NumPy."""
+    return _compiled(function, fastmath=False)
+
+
 def inner(function: Function) -> Function:
     """Compile a function that kernels alone call, never Python: without the code that converts Python's objects."""
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
