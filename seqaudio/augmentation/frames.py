@@ -252,7 +252,7 @@ def _reading_matrix(places: np.ndarray) -> np.ndarray:
 def _log_mel_shift(decibels: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """The change of the features [F], without deltas, for a change of each mel filter's energy [M] in decibels."""
     shift: np.ndarray = decibels * (1.0 if settings.decibels else NEPERS_PER_DECIBEL)
-    energy = shift.mean()
+    energy = shift.mean() if settings.kind == "mfcc" else 0.0
     if settings.spectrum == "magnitude":
         shift = shift / 2
     if settings.kind == "mfcc":

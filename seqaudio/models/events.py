@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import Layer, MaskedState, build_stack
 from seqaudio.layers.kernels import compiled_serves
+from seqaudio.layers.products import Linear
 from seqaudio.layers.stepping import Panels, Rows, Stepper, stepper_of
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.sampler import Sampler
@@ -201,11 +202,11 @@ class TiedEmbedding(nn.Embedding):
 def output_layers(width: int, embedding: nn.Embedding) -> tuple[nn.Module, nn.Linear]:
     """Two maps, one after the other, from outputs [..., width] to logits; of a tied embedding the second is its own."""
     if not isinstance(embedding, TiedEmbedding):
-        return nn.Identity(), nn.Linear(width, embedding.num_embeddings)
+        return nn.Identity(), Linear(width, embedding.num_embeddings)
     size = embedding.embedding_dim
-    output = nn.Linear(size, embedding.num_embeddings)
+    output = Linear(size, embedding.num_embeddings)
     output.weight = embedding.weight
-    return nn.Identity() if width == size else nn.Linear(width, size, bias=False), output
+    return nn.Identity() if width == size else Linear(width, size, bias=False), output
 
 
 class EventSampler(Sampler):
