@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import Layer, MaskedState, build_stack
+from seqaudio.layers.dropout import Dropout
 from seqaudio.layers.kernels import compiled_serves
 from seqaudio.layers.products import Linear
 from seqaudio.layers.stepping import Panels, Rows, Stepper, stepper_of
@@ -78,7 +79,7 @@ class EventModel(Model):
         self.vocabulary_size = vocabulary_size
         self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.embedding_dropout = embedding_dropout
-        self.dropout = nn.Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
+        self.dropout = Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
         self.layers = build_stack(
             cell,
             embedding_size + more_inputs,

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seqaudio.layers.kernels import apply, compiled_serves
 from seqaudio.layers.kernels.loop import FirstDerivatives, backward_once
+from seqaudio.layers.kernels.states import allocate
 from seqaudio.models.filter_sizes import EIGHT
 
 
@@ -51,7 +52,7 @@ class _FilteredMaps(FirstDerivatives):
 
         (F, _, K, _), (N, T, M) = weight.shape, frames.shape
         frames = frames.detach().contiguous()
-        filtered = frames.new_empty(N, T - K + 1, -(-M // kernels.STRIDE), F)
+        filtered = allocate(N, T - K + 1, -(-M // kernels.STRIDE), F, like=frames)
         by_filter = weight.detach()[:, 0].permute(1, 2, 0).contiguous()  # [K, K, F]
         kernels.convolve(frames.numpy(), by_filter.numpy(), bias.detach().numpy(), filtered.numpy())
         mean, variance = torch.empty(2, F, dtype=torch.float64)
@@ -59,7 +60,7 @@ class _FilteredMaps(FirstDerivatives):
         inverse = (variance + eps).rsqrt()
         scale = (gain.detach() * inverse).to(frames)
         offset = (shift.detach() - mean * gain.detach() * inverse).to(frames)
-        result = torch.empty_like(filtered)
+        result = allocate(*filtered.shape, like=filtered)
         kernels.rectify(filtered.flatten(0, 1).numpy(), scale.numpy(), offset.numpy(), result.flatten(0, 1).numpy())
         ctx.save_for_backward(frames, filtered, mean.to(frames), inverse.to(frames), scale, offset)
         ctx.mark_non_differentiable(mean, variance)

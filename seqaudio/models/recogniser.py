@@ -13,6 +13,7 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
+from seqaudio.layers.dropout import Dropout
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.centring import loudness_weights, weighted_mean
 from seqaudio.state import State
@@ -125,7 +126,7 @@ class Recogniser(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(self.layers.output_size, classes)
 
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:

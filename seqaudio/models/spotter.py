@@ -13,6 +13,7 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
+from seqaudio.layers.dropout import Dropout
 from seqaudio.layers.products import Linear, linear
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.centring import loudness_weights, weighted_mean
@@ -115,7 +116,7 @@ class SpotterModel(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = Linear(self.layers.output_size, classes)
 
     def set_normalisation(self, mean: Tensor, std: Tensor, floor: Tensor | None = None) -> None:
