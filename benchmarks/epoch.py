@@ -2,9 +2,9 @@
 
     python benchmarks/epoch.py --speech FSDD --music NOTTINGHAM [--before FOLDER] [--rounds N] [--limit N] [--json]
 
-FSDD and NOTTINGHAM are the folders of those corpora, which are prepared once, into a temporary folder. FOLDER is a clone
-or a worktree of older code: a process for each side runs `train.py` of its own folder as a user would, with the same
-options, and stops before each epoch until it is its turn. The first epoch is left out. Ratios are medians over the
+FSDD and NOTTINGHAM are the folders of those corpora, which are prepared once, into a temporary folder. FOLDER is a
+clone or a worktree of older code: a process for each side runs `train.py` of its own folder as a user would, with the
+same options, and stops before each epoch until it is its turn. The first epoch is left out. Ratios are medians over the
 rounds of the time of this code / that of FOLDER: below 1 this code is faster.
 
     keyword_epoch, music_epoch              by the clock
@@ -14,7 +14,7 @@ rounds of the time of this code / that of FOLDER: below 1 this code is faster.
 Losses of training and validation of both sides are printed, and the largest relative difference between them. A table
 says where the time of an epoch goes, in processor time of the thread that trains, in milliseconds a batch:
 
-    batch          waiting for the next batch, or making it
+    batch          making it, unless another thread does
     recurrence     the recurrent stack alone, forward and backward
     model          the rest of the model and the loss, forward; `model back`: backward
     update         clipping, the step of the optimiser, the average of the weights
@@ -33,6 +33,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -92,11 +93,14 @@ def main(options: argparse.Namespace) -> None:
                 pairs = list(zip(epochs["now"], epochs["before"], strict=True))
                 for ratio, key in ((f"{name}_epoch", "seconds"), (f"{name}_processor", "processor")):
                     ratios[ratio] = statistics.median(now[key] / then[key] for now, then in pairs)
-                ratios[f"{name}_loss_difference"] = max(
+                difference = max(
                     abs(a - b) / abs(b)
                     for now, then in pairs
                     for a, b in zip(now["losses"].values(), then["losses"].values(), strict=True)
                 )
+                if not options.json:
+                    print(f"  largest relative difference of a loss {difference:.2g}")
+                ratios[f"{name}_loss_difference"] = difference
     report(f"an epoch, {options.threads} threads of torch", ratios, absolute)
 
 
@@ -122,8 +126,9 @@ class Side:
         raise SystemExit(f"{self.name} ended with status {self._process.wait()}")
 
     def end(self) -> None:
-        """Wait for the end of the training."""
-        self._process.communicate()
+        """Leave out what follows the last epoch."""
+        self._process.kill()
+        self._process.wait()
 
 
 def environment(folder: Path, threads: int) -> dict[str, str]:
@@ -159,11 +164,12 @@ def print_parts(name: str, epochs: dict[str, list[dict[str, Any]]]) -> None:
 
 
 class Clock:
-    """Processor time of this thread by part; parts may lie within each other."""
+    """Processor time of the thread that trains, by part; parts may lie within each other."""
 
     def __init__(self) -> None:
         self.parts: dict[str, float] = {}
         self._open: list[list[float]] = []  # of each open part: time of the parts within it
+        self._thread = threading.current_thread()
 
     def begin(self) -> None:
         """Forget everything: an epoch begins."""
@@ -185,6 +191,8 @@ class Clock:
         """The function, whose time without that of parts within it counts for a part."""
 
         def call(*given: Any, **named: Any) -> Any:
+            if threading.current_thread() is not self._thread:
+                return function(*given, **named)
             inside = [0.0]
             self._open.append(inside)
             start = time.thread_time()
@@ -195,15 +203,14 @@ class Clock:
                 self._open.pop()
                 if self._open:
                     self._open[-1][0] += taken
-                within = self._open and part == "within validation"
-                if not within and self.parts:
+                if self.parts:
                     self.parts[part] += taken - inside[0]
 
         return call
 
 
-class InTurn:
-    """A source whose epochs begin when a line arrives."""
+class Counted:
+    """A source whose batches are timed and counted."""
 
     def __init__(self, source: Any, clock: Clock) -> None:
         self._source, self._clock = source, clock
@@ -213,8 +220,6 @@ class InTurn:
         return len(self._source)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Any]:
-        sys.stdin.readline()
-        self._clock.begin()
         batches = iter(self._source.epoch(epoch, start))
         following = self._clock.timed("batch", lambda: next(batches, None))
         while (batch := following()) is not None:
@@ -235,12 +240,17 @@ def one_side(folder: Path, recipe: str, training: list[str]) -> None:
 
     def begin(self: Any, model: Any, *given: Any, **named: Any) -> None:
         begun(self, model, *given, **named)
-        self.source = InTurn(self.source, clock)
+        self.source = Counted(self.source, clock)
         self.updater.update = clock.timed("update", self.updater.update)
         model.loss = clock.timed("model", model.loss)
         model.layers.forward = clock.timed("recurrence", model.layers.forward)
         self._validated = of_all("validation", self._validated, model)
-        save = clock.timed("checkpoint", self._save)
+        save, bar = clock.timed("checkpoint", self._save), self._bar
+
+        def in_turn() -> Any:  # called where an epoch begins
+            sys.stdin.readline()
+            clock.begin()
+            return bar()
 
         def saved() -> None:
             save()
@@ -250,7 +260,7 @@ def one_side(folder: Path, recipe: str, training: list[str]) -> None:
                 losses |= {name: value for name, value in last["valid"].items() if name.startswith("nats")}
                 print(json.dumps(clock.seen() | {"losses": losses}), flush=True)
 
-        self._save = saved
+        self._save, self._bar = saved, in_turn
 
     def of_all(part: str, function: Callable[[], Any], model: Any) -> Callable[[], Any]:
         """The function as one part, without those within it."""
@@ -265,7 +275,7 @@ def one_side(folder: Path, recipe: str, training: list[str]) -> None:
         return call
 
     trainer.Trainer.__init__ = begin  # type: ignore[method-assign]
-    torch.Tensor.backward = clock.timed("model back", torch.Tensor.backward)  # type: ignore[method-assign]
+    setattr(torch.Tensor, "backward", clock.timed("model back", torch.Tensor.backward))  # noqa: B010
     for function in loop.FirstDerivatives.__subclasses__():
         if function.__module__.startswith("seqaudio.layers.kernels"):
             function.backward = staticmethod(clock.timed("recurrence back", function.backward))

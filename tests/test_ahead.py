@@ -73,8 +73,7 @@ def test_an_error_is_raised_behind_the_items_before_it() -> None:
 
     found = []
     with pytest.raises(StoreError, match="row 7 has no frames"), made_ahead(items()) as ahead:
-        for item in ahead:
-            found.append(item)
+        found.extend(ahead)
     assert found == [1, 2]
     assert not threads()
 

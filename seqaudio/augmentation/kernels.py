@@ -1,7 +1,7 @@
 """Augmentation of many clips and streams at once, compiled by numba. Importing this module imports numba.
 
-Arithmetic is that of `frames.py` and `spectra.py`, in the same types and the same order where rounding shows, so results
-differ from those by no more than the last bits of float64.
+Arithmetic is that of `frames.py` and `spectra.py`, in the same types and order where rounding shows, so results differ
+from those in few last bits.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def change(frames: Any, lengths: Any, peaks: Any, drawn: Any, noise: Any, result
     Args:
         frames: [sum of T, M] float32. lengths: [N, 2], T of each clip before and after.
         peaks: [M], hertz, of the filters.
-        drawn: of each clip, the factor of all frequencies [N], added values [N, M] float32 twice, first frame and end of
-            each mask [N, K, 2], and whether a filter is masked [N, M].
+        drawn: of each clip, the factor of all frequencies [N], added values [N, M] float32 twice, first frame and end
+            of each mask [N, K, 2], and whether a filter is masked [N, M].
         noise: [sum of T', M] float32; without rows where there is none.
         result: [sum of T', M] float32, out.
     """
@@ -132,8 +132,8 @@ def put(power: Any, lengths: Any, places: Any, levels: Any, loud_frames: int, st
             total = 0.0
             for m in range(M):
                 total += power[t, m]
-            k = loudest.argmin()
-            loudest[k] = max(total, loudest[k])
+            least = loudest.argmin()
+            loudest[least] = max(total, loudest[least])
         count = min(loud_frames, end - begin)
         mean = 0.0
         for k in range(loud_frames):

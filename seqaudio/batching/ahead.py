@@ -33,9 +33,10 @@ def made_ahead(items: Iterable[Item], count: int = AHEAD) -> Iterator[Iterator[I
     def put(kind: str, value: Item | BaseException | None) -> None:
         while not stopped.is_set():
             try:
-                return made.put((kind, value), timeout=WAIT)
+                made.put((kind, value), timeout=WAIT)
             except queue.Full:
                 continue
+            return
 
     def make() -> None:
         torch.set_num_threads(1)  # of this thread; the others have work

@@ -14,7 +14,8 @@ from seqaudio.layers import kernels
 from seqaudio.layers.kernels.loop import FirstDerivatives, backward_once
 from seqaudio.layers.kernels.states import allocate
 
-BLOCK = 256  # without compiled code: steps computed as one product; a longer one costs more operations, a shorter one more calls
+# without compiled code: steps computed as one product; a longer one costs more operations, a shorter one more calls
+BLOCK = 256
 KEPT = 32  # tables of powers, of one number of steps each, that are kept for the next call
 
 
@@ -51,8 +52,7 @@ class _CompiledSums(FirstDerivatives):
     def forward(ctx: Any, values: Tensor, decay: float, before: Tensor, resets: Tensor | None) -> Tensor:
         from seqaudio.layers import decayed_kernel
 
-        T, B, _ = values.shape
-        begun = np.zeros((0, B), dtype=np.bool_) if resets is None else resets.contiguous().numpy()
+        begun = np.zeros((0, values.shape[1]), dtype=np.bool_) if resets is None else resets.contiguous().numpy()
         values, before = values.detach().contiguous(), before.detach().expand(values.shape[1:]).contiguous()
         result = allocate(*values.shape, like=values)
         decayed_kernel.sums(values.numpy(), decay, before.numpy(), begun, result.numpy())

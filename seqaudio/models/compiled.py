@@ -33,7 +33,7 @@ def _read(b: int, lag: int, marks: Any, tokens: Any, place: Any) -> int:
     other = bar - lag
     entry = tokens[b, other % (tokens.shape[1] // slots) * slots + step * OFFSETS + offset]
     known = other > first and entry // size == other
-    return entry % size if known else 0  # type: ignore[no-any-return]  # an integer of numba
+    return entry % size if known else 0
 
 
 @compiled

@@ -170,11 +170,15 @@ class EventModel(Model):
         if batch.targets is None:
             raise ValueError("an event batch needs targets [T, B]")
         logits, state = self(batch.inputs, state, batch.lengths, batch.resets, batch.conditions)
-        mask = batch.mask()
-        # selecting before the softmax keeps padding out of the loss and of the gradient
-        losses = F.cross_entropy(logits[mask], batch.targets[mask], reduction="none")
+        # selecting before the softmax keeps padding out of the loss and of the gradient; a full window needs no copy
+        inside = None if bool((batch.lengths == batch.steps).all()) else batch.mask()
+
+        def real(values: Tensor) -> Tensor:
+            return values.flatten(0, 1) if inside is None else values[inside]
+
+        losses = F.cross_entropy(real(logits), real(batch.targets), reduction="none")
         if batch.weights is not None:
-            losses = losses * batch.weights[mask]
+            losses = losses * real(batch.weights)
         return losses.sum(), int(batch.lengths.sum()), state
 
     @torch.no_grad()

@@ -107,9 +107,9 @@ def rectify(filtered: Any, scale: Any, shift: Any, result: Any) -> None:
 
 @compiled
 def normal_gradients(filtered: Any, gradient: Any, mean: Any, inverse: Any, scale: Any, shift: Any, sums: Any) -> None:
-    """sums [2, F] float64 of the gradient of y, where y > 0: alone, and times the normalised z. All [F] but z, [K, P, F].
+    """sums [2, F] float64 of the gradient of y, where y > 0: alone, and times the normalised z.
 
-    inverse: 1 / deviation. scale, shift: as for `rectify`.
+    filtered: z [K, P, F], as is the gradient. inverse: 1 / deviation. scale, shift: as for `rectify`; all are [F].
     """
     K, P, F = filtered.shape
     alone, times = np.empty(F, filtered.dtype), np.empty(F, filtered.dtype)

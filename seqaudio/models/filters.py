@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from seqaudio.layers.kernels import apply, compiled_serves
 from seqaudio.layers.kernels.loop import FirstDerivatives, backward_once
 from seqaudio.layers.kernels.states import allocate
-from seqaudio.models.filter_sizes import EIGHT
+from seqaudio.models.filter_sizes import EIGHT, KERNEL, STRIDE
 
 
 def compiled_filters_serve(frames: Tensor, filters: nn.Conv2d, norm: nn.BatchNorm2d) -> bool:
@@ -32,11 +32,12 @@ def filtered_maps(frames: Tensor, filters: nn.Conv2d, norm: nn.BatchNorm2d) -> T
     """
     maps, mean, variance = apply(_FilteredMaps, frames, filters.weight, filters.bias, norm.weight, norm.bias, norm.eps)
     count = maps.numel() // filters.out_channels
+    seen, share = norm.num_batches_tracked, norm.momentum
+    assert norm.running_mean is not None and norm.running_var is not None and seen is not None and share is not None
     with torch.no_grad():
-        norm.num_batches_tracked += 1  # type: ignore[operator]  # a tensor in a norm that keeps statistics
-        share = norm.momentum
-        norm.running_mean.lerp_(mean.to(norm.running_mean), share)  # type: ignore[union-attr, arg-type]
-        norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)  # type: ignore[union-attr, arg-type]
+        seen.add_(1)
+        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+        norm.running_var.lerp_((variance * (count / max(count - 1, 1))).to(norm.running_var), share)
     result: Tensor = maps
     return result
 
@@ -52,7 +53,7 @@ class _FilteredMaps(FirstDerivatives):
 
         (F, _, K, _), (N, T, M) = weight.shape, frames.shape
         frames = frames.detach().contiguous()
-        filtered = allocate(N, T - K + 1, -(-M // kernels.STRIDE), F, like=frames)
+        filtered = allocate(N, T - K + 1, -(-M // STRIDE), F, like=frames)
         by_filter = weight.detach()[:, 0].permute(1, 2, 0).contiguous()  # [K, K, F]
         kernels.convolve(frames.numpy(), by_filter.numpy(), bias.detach().numpy(), filtered.numpy())
         mean, variance = torch.empty(2, F, dtype=torch.float64)
@@ -71,14 +72,14 @@ class _FilteredMaps(FirstDerivatives):
     def backward(ctx: Any, gradient: Tensor, _mean: Tensor, _variance: Tensor) -> tuple[Tensor | None, ...]:
         from seqaudio.models import filter_kernels as kernels
 
-        frames, filtered, *about = (tensor.numpy() for tensor in ctx.saved_tensors)
+        frames, filtered, mean, inverse, scale, offset = (tensor.numpy() for tensor in ctx.saved_tensors)
+        about = (mean, inverse, scale, offset)
         gradients = gradient.contiguous().numpy()
         N, T, P, F = filtered.shape
         sums = torch.empty(2, F, dtype=torch.float64)
         rows = (filtered.reshape(N * T, P, F), gradients.reshape(N * T, P, F))
         kernels.normal_gradients(*rows, *about, sums.numpy())
-        K = kernels.KERNEL
-        d_weight, d_bias = torch.empty(K, K, F, dtype=torch.float64), torch.empty(F, dtype=torch.float64)
+        d_weight, d_bias = torch.empty(KERNEL, KERNEL, F, dtype=torch.float64), torch.empty(F, dtype=torch.float64)
         means = (sums / (N * T * P)).to(gradient)
         kernels.weight_gradients(frames, filtered, gradients, *about, means.numpy(), d_weight.numpy(), d_bias.numpy())
         return (

@@ -257,7 +257,7 @@ class SpotterModel(Model):
         B, t = len(seen), seen.shape[1] - KERNEL + 1
         if B * t > FEW_FRAMES and compiled_filters_serve(seen, self.filters, self.filter_norm):
             by_position = filtered_maps(seen, self.filters, self.filter_norm)  # [B, t, positions, filters]
-            weight = self.projection.weight.unflatten(1, (len(self.filters.weight), -1)).transpose(1, 2)
+            weight = self.projection.weight.view(-1, *by_position.shape[:1:-1]).transpose(1, 2)
             return linear(by_position.flatten(2), weight.flatten(1), self.projection.bias)
         if B * t > FEW_FRAMES or not B:
             maps = F.relu(self.filter_norm(self.filters(seen[:, None]))).transpose(1, 2)  # [B, t, filters, positions]
