@@ -61,6 +61,11 @@ def _product(rows: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
     return result
 
 
+def _transposed_product(a: Tensor, b: Tensor) -> Tensor:
+    """The transpose of a [N, M] times b [N, K]; fewer columns are faster as those of the result."""
+    return _product(a.t(), b.t()) if a.shape[1] <= b.shape[1] else _product(b.t(), a.t()).t()
+
+
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -76,5 +81,5 @@ class _Product(torch.autograd.Function):
             d_rows, d_weight = gradient @ weight, gradient.t() @ rows
         else:
             d_rows = _product(gradient, weight.t()) if needs_rows else None
-            d_weight = _product(gradient.t(), rows.t()) if needs_weight else None
+            d_weight = _transposed_product(gradient, rows) if needs_weight else None
         return d_rows, d_weight, gradient.sum(0) if needs_bias else None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
 from seqaudio.layers.dropout import Dropout
+from seqaudio.layers.products import Linear
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.events import TiedEmbedding, output_layers
 from seqaudio.state import State, select
@@ -100,7 +101,7 @@ class VoicesModel(Model):
             input_dropout=dropout if variational else None,
         )
         wide = self.layers.output_size + features
-        self.seen = nn.ModuleList(nn.Linear(wide, hidden_size) for _ in range(step_tokens))
+        self.seen = nn.ModuleList(Linear(wide, hidden_size) for _ in range(step_tokens))
         before = embedding_size + 1
         self.before = nn.ModuleList(
             nn.Linear(place * before, hidden_size, bias=False) for place in range(1, step_tokens)
