@@ -185,7 +185,7 @@ class MixedStreams:
         factors, gates, loudness = np.empty(len(numbers)), np.empty(shape[:2], dtype=np.float32), np.empty(len(numbers))
         rooms: dict[int, np.ndarray] = {}
         clips: list[_Clip] = []
-        streams = []
+        about = []
         for b, number in enumerate(numbers):
             draw = keyed_generator((self.seed, epoch, f"stream {number}"))
             background, words, own = self._sounds(epoch, draw, sounds[b])
@@ -197,12 +197,13 @@ class MixedStreams:
             if draw.random() < self.options.in_rooms:
                 rooms[b] = self._room(draw)
             loudness[b] = self._microphone(draw, hiss[b])
-            streams.append(Mixed(noise[b], words, background, first, end, talk))
+            about.append((words, background, first, end, talk))
         self._put(clips, sounds)
         frames = self._recorded(sounds, rooms, noise, factors, gates, loudness, hiss)
-        for stream, recorded in zip(streams, frames, strict=True):
-            recorded[: stream.first] = recorded[stream.end :] = np.log(self.settings.floor)
-        return [stream._replace(frames=recorded) for stream, recorded in zip(streams, frames, strict=True)]
+        streams = [Mixed(recorded, *rest) for recorded, rest in zip(frames, about, strict=True)]
+        for stream in streams:
+            stream.frames[: stream.first] = stream.frames[stream.end :] = np.log(self.settings.floor)
+        return streams
 
     def spans(self, words: list[Word]) -> list[tuple[int, int]]:
         """First frame and end (exclusive) of the frames after each word in which it counts as just heard."""
