@@ -73,9 +73,18 @@ def compiled(function: Function) -> Function:
     (NUMBA_CACHE_DIR names another). Where neither is writable, the disk is full or the cache is damaged, each process
     compiles again. A kernel is compiled again when its own file changes, but not when a file that it imports from does.
     """
+    return _compiled(function)
+
+
+def compiled_exactly(function: Function) -> Function:
+    """As `compiled`, with every operation rounded on its own and in order, as by NumPy."""
+    return _compiled(function, fastmath=False)
+
+
+def _compiled(function: Function, **more: bool) -> Function:
     from numba import njit
 
-    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True}
+    options: dict[str, Any] = {"fastmath": FASTMATH, "error_model": "numpy", "nogil": True, **more}
     kernel: Any
     try:
         kernel = njit(cache=True, **options)(function)

@@ -10,8 +10,8 @@
     lanes(a)                        how many numbers a vector has
     number(array, place)            array.flat[place]
     total(a)                        the sum of its numbers
-    store_across(array, place, step, a, b, ..., h)  the transpose: at `place` the first number of each vector, the second
-                                    of each `step` further, and so on
+    store_across(array, place, step, a, b, ..., h)  the transpose: at `place` the first number of each vector, `step`
+                                    further the second of each, and so on
     product_block(rows, strips)     products of a few rows with strips of a matrix, their sums in registers
     pointer_at(address, array)      a pointer to numbers like those of an array
 

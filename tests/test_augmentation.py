@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from seqaudio.augmentation import Augmentation, augment
 from seqaudio.augmentation.draws import keyed_generator
-from seqaudio.augmentation.frames import stretch_time, warp_vocal_tract
+from seqaudio.augmentation.frames import FeatureAugmenter, changed_clips, stretch_time, warp_vocal_tract
 from seqaudio.errors import OptionError
 from seqaudio.features import FeatureExtractor, FeatureSettings, feature_settings
 from seqaudio.features.deltas import with_deltas
@@ -314,3 +314,20 @@ def test_frequency_masks_of_cepstra_are_those_of_their_smooth_spectrum() -> None
 def test_normalised_features_are_refused(normalise: str) -> None:
     with pytest.raises(OptionError, match=f"features with normalise={normalise} cannot be augmented"):
         augment(made_up_features(), feature_settings(f"default+normalise={normalise}"), Augmentation(), KEY)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.0], ids=["all changes", "none"])
+def test_many_clips_changed_at_once_equal_each_by_itself(strength: float) -> None:
+    settings = replace(LOG_MEL, deltas=0)
+    every = {"noise": 0.4, "frequency_masks": 2, "vocal_tract_warp": 0.2, "time_stretch": 0.25}
+    augmenter = FeatureAugmenter(settings, Augmentation(**every) if strength else OFF, seed=5)
+    clips = [made_up_features(frames, settings.size) for frames in (1, 2, 7, 40, 61, 33)]
+    names = [f"row {number}" for number in range(len(clips))]
+    many = changed_clips(
+        clips, [augmenter.drawn(len(clip), 3, name) for clip, name in zip(clips, names, strict=True)], settings
+    )
+    alone = np.concatenate([augmenter(clip, 3, name) for clip, name in zip(clips, names, strict=True)])
+    assert many.dtype == np.float32
+    np.testing.assert_allclose(many, alone, rtol=1e-6, atol=1e-5)
+    if not strength:
+        np.testing.assert_array_equal(many, np.concatenate(clips))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seqaudio.errors import OptionError
 from seqaudio.models import EventModel, MusicModelOptions, PhraseModel, build_model
+from seqaudio.models.phrases import Written
 from seqaudio.notes import NoteSequence, TimeSignature
 from seqaudio.state import detach
 from seqaudio.tokens import TokenRepresentation, build_representation
@@ -75,6 +76,31 @@ def test_steps_and_windows_equal_the_whole() -> None:
     for t in range(T):
         logits, state = net.step(tokens[t, :1], state)
         torch.testing.assert_close(logits, whole[t, :1], rtol=0, atol=1e-12)
+
+
+def test_the_compiled_memory_equals_operations_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, tokens = model(lags=[1, 2, 3]), ids()
+    resets = torch.zeros(T, B, dtype=torch.bool)
+    resets[5, 0] = resets[17, 1] = resets[18, 1] = resets[0, 2] = resets[35, 1] = True
+    lengths = torch.tensor([T, 31, 0])
+
+    def found() -> list[Tensor]:
+        first, written = net.look_back(tokens, net.initial_state(B).written, lengths, resets)
+        second, written = net.look_back(tokens.flip(0), written)
+        return [first, second, *written]
+
+    compiled = found()
+    monkeypatch.setattr("seqaudio.models.phrases.compiled_serves", lambda like: False)
+    for one, other in zip(compiled, found(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_memory_of_another_shape_is_refused() -> None:
+    net = model()
+    tokens, place = net.initial_state(1).written
+    for bad in (Written(tokens[:, 1:], place), Written(tokens, place + V)):
+        with pytest.raises(ValueError, match="outside the memory"):
+            net.look_back(torch.tensor([[BAR]]), bad)
 
 
 def test_padding_leaves_the_memory_as_it_is() -> None:

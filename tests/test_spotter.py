@@ -140,8 +140,11 @@ def test_the_gradient_of_the_loss_is_that_of_differences(resets: Tensor | None) 
     assert torch.autograd.gradcheck(loss, (frames(6).requires_grad_(), *weights), fast_mode=True)
 
 
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "not compiled"])
 @pytest.mark.parametrize("decay", [0.0, 0.5, 0.99, 1.0])
-def test_decaying_sums_are_those_of_the_loop(decay: float) -> None:
+def test_decaying_sums_are_those_of_the_loop(decay: float, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not compiled:
+        monkeypatch.setattr("seqaudio.layers.kernels.compiled_serves", lambda like: False)
     steps = BLOCK + 5
     values, before = frames(steps, 2), frames(1, 2, seed=2)[0]
     resets = torch.zeros(steps, 2, dtype=torch.bool)
@@ -162,7 +165,11 @@ def test_decaying_sums_have_the_gradient_of_differences_also_after_use_in_infere
     with torch.inference_mode():
         decayed_sums(frames(5, 2), 0.8125, torch.zeros(2, F).double())
     inputs = (frames(5, 2).requires_grad_(), frames(1, 2, seed=2)[0].requires_grad_())
-    assert torch.autograd.gradcheck(lambda values, before: decayed_sums(values, 0.8125, before), inputs)
+    resets = torch.zeros(5, 2, dtype=torch.bool)
+    for reset in ((), (3, 1), (0, 0)):
+        if reset:
+            resets[reset] = True
+        assert torch.autograd.gradcheck(lambda values, before: decayed_sums(values, 0.8125, before, resets), inputs)
     counts = inputs[1][:, :1].detach().requires_grad_()
     assert torch.autograd.gradcheck(lambda before: decayed_counts(5, 0.8125, before), (counts,))
 

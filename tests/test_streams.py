@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from conftest import RATE, Command, spoken
+from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.augmentation.spectra import (
     DECIBELS,
     active_frames,
@@ -20,11 +21,12 @@ from seqaudio.augmentation.spectra import (
     level,
     made_up_noise,
     made_up_room,
+    random_colour,
     recorded_room,
 )
 from seqaudio.batching import Clips, labelled_clips
 from seqaudio.batching.clips import JoinedClips
-from seqaudio.batching.mixing import LEVELS, MICROPHONE, OVERLAP, Sounds
+from seqaudio.batching.mixing import BETWEEN, LEVELS, MICROPHONE, OVERLAP, Sounds, Word
 from seqaudio.batching.streams import UNTOLD, StreamOptions, Streams, for_streams, word_seconds
 from seqaudio.errors import OptionError
 from seqaudio.features import FeatureSettings
@@ -56,6 +58,14 @@ def streams(clips: tuple[Clips, Vocabulary], seed: int = 3, **changes: object) -
     options = {name: value for name, value in changes.items() if hasattr(OPTIONS, name)}
     arguments |= {name: value for name, value in changes.items() if name not in options}
     return Streams(JoinedClips((clips[0],)), clips[1], SETTINGS, replace(OPTIONS, **options), **arguments)  # type: ignore[arg-type]
+
+
+def sounds_of(source: Streams, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[Word]]:
+    """Energies [T, M] of a stream without room and noise, its background and its words."""
+    power = np.zeros((1, source.frames, SETTINGS.mels), dtype=np.float32)
+    background, words, placed = source._sounds(0, draw, power[0])
+    source._put(placed, power)
+    return power[0], background, words
 
 
 def test_a_stream_depends_on_seed_epoch_and_number_alone(clips: tuple[Clips, Vocabulary]) -> None:
@@ -96,7 +106,7 @@ def test_the_label_of_a_word_is_the_target_behind_it_and_its_inside_is_none(
     margin, overlap = (round(time / SETTINGS.frame_shift) for time in (UNTOLD, OVERLAP))
     found = 0
     for number in range(4):
-        _, _, words = source._sounds(0, np.random.default_rng(number))
+        _, _, words = sounds_of(source, np.random.default_rng(number))
         background = np.full(source.frames, source.silence)
         targets, weights = source._targets(words, background.copy())
         for word in words:
@@ -117,7 +127,7 @@ def test_the_label_of_a_word_is_the_target_behind_it_and_its_inside_is_none(
 
 def test_a_word_sounds_where_the_stream_says(clips: tuple[Clips, Vocabulary]) -> None:
     source = streams(clips, stream_seconds=8.0, joined=0.0, pause=1.0)
-    power, _, words = source._sounds(0, np.random.default_rng(1))
+    power, _, words = sounds_of(source, np.random.default_rng(1))
     energies = power.sum(axis=1)
     following = [word.first for word in words[1:]] + [len(energies)]
     for word, after in zip(words, following, strict=True):
@@ -133,7 +143,7 @@ def test_keywords_come_equally_often_however_many_clips_they_have(clips: tuple[C
     hidden = everything.labels.copy()
     hidden[np.flatnonzero(hidden == rare)[2:]] = labels.index("one")
     source = streams((replace(everything, labels=hidden), labels), stream_seconds=20.0)
-    words = [word.label for number in range(15) for word in source._sounds(0, np.random.default_rng(number))[2]]
+    words = [word.label for number in range(15) for word in sounds_of(source, np.random.default_rng(number))[2]]
     counts = np.bincount(words, minlength=len(labels))
     names = [labels.index(name) for name in ("one", "two", "three")]
     assert counts[source.silence] == 0
@@ -196,7 +206,7 @@ def test_a_gated_noise_stops_at_words_and_nowhere_else(clips: tuple[Clips, Vocab
     stopped = total = 0
     for number in range(20):
         draw = np.random.default_rng(number)
-        _, _, words = source._sounds(0, draw)
+        _, _, words = sounds_of(source, draw)
         gate = source._gate(words, draw)
         near = np.zeros(source.frames, dtype=bool)
         for word in words:
@@ -223,7 +233,7 @@ def test_clips_of_silence_sound_and_are_no_word(command: Command, word_folder: P
     no_words = 0
     for number in range(40):
         draw = np.random.default_rng(number)
-        power, background, words = streams(with_silence, pause=0.1)._sounds(0, draw)
+        power, background, words = sounds_of(streams(with_silence, pause=0.1), draw)
         assert (background == silence).all()
         assert all(word.label != silence for word in words)
         outside = np.ones(len(power), dtype=bool)
@@ -351,3 +361,32 @@ def test_made_up_noise_has_a_mean_energy_of_one() -> None:
         noise = made_up_noise(100, SETTINGS.mels, np.random.default_rng(number))
         assert (noise > 0).all()
         assert noise.sum(axis=1).mean() == pytest.approx(1.0)
+
+
+def test_streams_of_a_batch_are_those_made_one_by_one(clips: tuple[Clips, Vocabulary]) -> None:
+    augment = AugmentationOptions(frequency_masks=1).of_features(SETTINGS, 4)
+    source = streams(clips, in_rooms=0.5, gated=0.5, augment=augment, batch_size=6)
+    batch = next(iter(source.epoch(1, start=1)))
+    assert batch.targets is not None and batch.weights is not None
+    for row in range(6):
+        frames, targets, weights = source.stream(1, 6 + row)
+        np.testing.assert_array_equal(batch.inputs[:, row], frames)
+        np.testing.assert_array_equal(batch.targets[:, row], targets)
+        np.testing.assert_array_equal(batch.weights[:, row], weights)
+
+
+def test_a_clip_of_a_stream_is_the_clip_changed_by_itself(clips: tuple[Clips, Vocabulary]) -> None:
+    # one long clip without room, noise or gate: the stream is the clip as `augment` changes it, at a level
+    augmenter = AugmentationOptions().of_features(SETTINGS, 4)
+    assert augmenter is not None
+    source = streams(clips, in_rooms=0.0, augment=augmenter)
+    draw = np.random.default_rng(1)
+    clip = source._word(3, 2, 0, draw)
+    power = np.zeros((1, 200, SETTINGS.mels), dtype=np.float32)
+    source._put([clip], power)
+    draw = np.random.default_rng(1)
+    name = f"{source.clips.name(3)} {draw.integers(1 << 32)}"
+    energies = np.exp(augmenter(source.clips.frames(3), 0, name) + random_colour(SETTINGS.mels, 6.0, draw))
+    energies *= np.exp(draw.uniform(*BETWEEN) / DECIBELS - level(energies[clip.first : clip.end]))
+    np.testing.assert_allclose(power[0, 2 : 2 + len(energies)], energies, rtol=1e-4)
+    assert not power[0, :2].any() and not power[0, 2 + len(energies) :].any()

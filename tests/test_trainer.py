@@ -26,6 +26,7 @@ from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
 from seqaudio.bptt.pace import Pace
 from seqaudio.bptt.precision import BFloat16Mixed
 from seqaudio.bptt.processes import take_rows
+from seqaudio.bptt.updater import Updater
 from seqaudio.errors import OptionError, RunError
 from seqaudio.evaluation.metrics import evaluate
 from seqaudio.models import EventModel, KeywordModel, build_model
@@ -412,6 +413,51 @@ def test_what_is_not_finite_is_not_carried_on(store: Store, tmp_path: Path) -> N
     training._train_on(batches[2])
     assert (training.at.step, training.at.skipped, training.at.skipped_in_a_row) == (2, 1, 0)
     assert math.isfinite(training.at.total)
+
+
+def test_the_optimiser_of_one_pass_steps_as_the_plain_one_and_goes_on_from_its_checkpoint() -> None:
+    gradients = [torch.Generator().manual_seed(seed) for seed in range(6)]
+
+    def model() -> EventModel:
+        torch.manual_seed(1)
+        return EventModel(10, 6, hidden_size=8)
+
+    def steps(updater: Updater, draws: list[torch.Generator], number: int) -> None:
+        for draw in draws:
+            for value in updater.model.parameters():
+                value.grad = torch.randn(value.shape, generator=draw)
+            number += 1
+            updater.update(3, 1e-2, number)
+
+    settings = TrainerSettings(1, learning_rate=1e-2, weight_decay=0.1)
+    ours, plain = (Updater(model(), settings) for _ in range(2))
+    assert ours.optimiser.defaults["fused"]
+    plain.optimiser = torch.optim.AdamW(plain.model.parameters(), lr=1e-2, weight_decay=0.1, foreach=False)
+    steps(plain, gradients[:3], 0)
+    kept = {name: value.clone() for name, value in plain.tensors().items()}
+    ours.load(kept)  # the checkpoint of a training before there was the one of one pass
+    ours.model.load_state_dict(plain.model.state_dict())
+    for updater in (ours, plain):
+        steps(updater, [torch.Generator().manual_seed(seed) for seed in (7, 8, 9)], 3)
+    for one, other in zip(ours.model.parameters(), plain.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert ours.tensors().keys() == plain.tensors().keys()
+
+
+def test_a_failure_of_the_source_ends_the_training_with_its_own_message(store: Store, tmp_path: Path) -> None:
+    class Failing(Lanes):
+        def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+            for number, batch in enumerate(super().epoch(epoch, start)):
+                if number == 2:
+                    raise RunError("train.arrow: row 7 is damaged, expected 40 tokens; prepare again")
+                yield batch
+
+    training = trainer(store, tmp_path / "run")
+    training.source = Failing(store["train"], 4, 8, seed=1)
+    with pytest.raises(RunError, match="row 7 is damaged"):
+        training.fit()
+    assert training.at.batch == 2
+    assert not [thread for thread in threading.enumerate() if thread.name == "batches-ahead"]
 
 
 def test_the_gradients_elements_are_bounded_before_the_step(store: Store, tmp_path: Path) -> None:

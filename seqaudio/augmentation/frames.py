@@ -7,7 +7,9 @@ order of the rows, and a resumed training continues with the same changes.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -77,34 +79,137 @@ def augment(features: np.ndarray, settings: FeatureSettings, augmentation: Augme
             f"features with normalise={settings.normalise} cannot be augmented, since the spectrum cannot be recovered "
             "from them; prepare with --keep samples and augment those, or without normalise"
         )
-    generator = keyed_generator(key)
-    pace, warp, level, slope = generator.uniform(-1.0, 1.0, size=4)
+    drawn = draw_changes(len(features), settings, augmentation, key)
     result = features[:, : settings.static_size].copy()
     if augmentation.time_stretch:
-        result = stretch_time(result, 1.0 + augmentation.time_stretch * pace)
+        result = stretch_time(result, drawn.stretch)
     if augmentation.vocal_tract_warp:
-        result = warp_vocal_tract(result, settings, 1.0 + augmentation.vocal_tract_warp * warp)
+        result = warp_vocal_tract(result, settings, drawn.warp)
+    for values in (drawn.shift, drawn.offset, drawn.noise):
+        if values is not None:
+            result += values.astype(result.dtype)
+    mean = result.mean(axis=0) if drawn.hidden_frames else 0.0
+    for start, end in drawn.hidden_frames:
+        result[start:end] = mean
+    if drawn.hidden_filters is not None:
+        result += _frequency_masks(result, settings, drawn.hidden_filters).astype(result.dtype)
+    return _with_deltas(result, settings)
+
+
+class Changes(NamedTuple):
+    """The changes of a recording that were drawn; None for those that are off. They are made in this order."""
+
+    frames: int  # T' of the recording behind its stretch
+    stretch: float = 1.0  # factor of its duration
+    warp: float = 1.0  # factor of all frequencies
+    shift: np.ndarray | None = None  # [S] of features without deltas, by gain and tilt
+    offset: np.ndarray | None = None  # [S]
+    noise: np.ndarray | None = None  # [T', S]
+    hidden_frames: tuple[tuple[int, int], ...] = ()  # first frame and end of each mask
+    hidden_filters: np.ndarray | None = None  # [M], 1 where a filter is masked, else 0
+
+
+def draw_changes(frames: int, settings: FeatureSettings, augmentation: Augmentation, key: Key) -> Changes:
+    """Draw the changes of a recording of T frames."""
+    generator = keyed_generator(key)
+    pace, warp, level, slope = generator.uniform(-1.0, 1.0, size=4).tolist()
+    stretch = 1.0 + augmentation.time_stretch * pace
+    T = stretched_frames(frames, stretch)
+    shift = offset = noise = hidden_filters = None
+    hidden_frames: tuple[tuple[int, int], ...] = ()
     if augmentation.gain or augmentation.tilt:
-        across = np.linspace(-0.5, 0.5, settings.mels)  # from the lowest filter to the highest
-        decibels = augmentation.gain * level + augmentation.tilt * slope * across
-        result += _log_mel_shift(decibels, settings).astype(result.dtype)
+        decibels = augmentation.gain * level + augmentation.tilt * slope * _across(settings.mels)
+        shift = _log_mel_shift(decibels, settings)
     if augmentation.offset:
         offset = augmentation.offset * generator.standard_normal(settings.static_size)
-        result += offset.astype(result.dtype)
     if augmentation.noise:
-        noise = augmentation.noise * generator.standard_normal(result.shape)
-        result += noise.astype(result.dtype)
+        noise = generator.standard_normal((T, settings.static_size))
+        noise *= augmentation.noise
     if augmentation.time_masks and augmentation.time_mask_frames:
-        _mask_time(result, augmentation, generator)
+        longest = min(augmentation.time_mask_frames, int(MAX_MASKED * T))
+        hidden_frames = tuple(_drawn_mask(longest, T, generator) for _ in range(augmentation.time_masks))
     if augmentation.frequency_masks and augmentation.frequency_mask_filters:
-        result += _frequency_masks(result, settings, augmentation, generator).astype(result.dtype)
-    return _with_deltas(result, settings)
+        widest = min(augmentation.frequency_mask_filters, int(MAX_MASKED * settings.mels))
+        hidden_filters = np.zeros(settings.mels)
+        for _ in range(augmentation.frequency_masks):
+            start, end = _drawn_mask(widest, settings.mels, generator)
+            hidden_filters[start:end] = 1.0
+    warped = 1.0 + augmentation.vocal_tract_warp * warp
+    return Changes(T, stretch, warped, shift, offset, noise, hidden_frames, hidden_filters)
+
+
+def _drawn_mask(longest: int, length: int, generator: np.random.Generator) -> tuple[int, int]:
+    """First place and end of a mask. Source: Park et al. (2019)."""
+    width = int(generator.integers(longest + 1))
+    start = int(generator.integers(length - width + 1))
+    return start, start + width
+
+
+@functools.lru_cache(maxsize=16)
+def _across(mels: int) -> np.ndarray:
+    """From -0.5 for the lowest filter to 0.5 for the highest, [M]."""
+    return np.linspace(-0.5, 0.5, mels)
+
+
+@dataclass(frozen=True)
+class FeatureAugmenter:
+    """Augments the features of recordings, each as drawn from (seed, epoch, row id).
+
+    settings: of the features. augmentation: strength of each change.
+    """
+
+    settings: FeatureSettings
+    augmentation: Augmentation
+    seed: int
+
+    def __call__(self, features: np.ndarray, epoch: int, name: str) -> np.ndarray:
+        """Features [T, F] of a recording, changed, [T', F]. Raises as `augment`."""
+        return augment(features, self.settings, self.augmentation, (self.seed, epoch, name))
+
+    def drawn(self, frames: int, epoch: int, name: str) -> Changes:
+        """The changes of a recording of T frames in an epoch."""
+        return draw_changes(frames, self.settings, self.augmentation, (self.seed, epoch, name))
+
+
+def changed_clips(clips: Sequence[np.ndarray], changes: Sequence[Changes], settings: FeatureSettings) -> np.ndarray:
+    """Log-mel frames [T, M] float32 of several clips, without deltas, changed at once; clip behind clip [sum of T', M].
+
+    Equals `augment` of each clip, compiled.
+    """
+    from seqaudio.augmentation import kernels
+
+    N, M = len(clips), settings.mels
+    lengths = np.array([(len(clip), change.frames) for clip, change in zip(clips, changes, strict=True)])
+    added = np.zeros((2, N, M), dtype=np.float32)
+    masks = np.zeros((N, max(len(change.hidden_frames) for change in changes), 2), dtype=np.int64)
+    hidden = np.zeros((N, M), dtype=np.bool_)
+    for n, change in enumerate(changes):
+        for values, kept in zip((change.shift, change.offset, change.hidden_filters), (*added, hidden), strict=True):
+            if values is not None:
+                kept[n] = values
+        masks[n, : len(change.hidden_frames)] = change.hidden_frames or 0
+    result = np.empty((int(lengths[:, 1].sum()), M), dtype=np.float32)
+    noise = [change.noise for change in changes if change.noise is not None]
+    kernels.change(
+        np.concatenate(clips),
+        lengths,
+        _peaks(settings),
+        (np.array([change.warp for change in changes]), *added, masks, hidden),
+        np.concatenate(noise, dtype=np.float32, casting="same_kind") if noise else result[:0],
+        result,
+    )
+    return result
+
+
+def stretched_frames(frames: int, factor: float) -> int:
+    """T' of a recording of T frames at `factor` times its duration."""
+    return max(1, round(factor * frames))
 
 
 def stretch_time(features: np.ndarray, factor: float) -> np.ndarray:
     """Features [T, F] at `factor` times their duration, [max(1, round(factor T)), F], by linear interpolation."""
     T = len(features)
-    positions = np.linspace(0.0, T - 1.0, max(1, round(factor * T)))
+    positions = np.linspace(0.0, T - 1.0, stretched_frames(T, factor))
     before = positions.astype(np.int64)
     after = np.minimum(before + 1, T - 1)
     weights = (positions - before).astype(features.dtype)[:, None]
@@ -147,7 +252,7 @@ def _reading_matrix(places: np.ndarray) -> np.ndarray:
 def _log_mel_shift(decibels: np.ndarray, settings: FeatureSettings) -> np.ndarray:
     """The change of the features [F], without deltas, for a change of each mel filter's energy [M] in decibels."""
     shift: np.ndarray = decibels * (1.0 if settings.decibels else NEPERS_PER_DECIBEL)
-    energy = shift.mean()
+    energy = shift.mean() if settings.kind == "mfcc" else 0.0
     if settings.spectrum == "magnitude":
         shift = shift / 2
     if settings.kind == "mfcc":
@@ -157,33 +262,13 @@ def _log_mel_shift(decibels: np.ndarray, settings: FeatureSettings) -> np.ndarra
     return shift
 
 
-def _mask_time(features: np.ndarray, augmentation: Augmentation, generator: np.random.Generator) -> None:
-    """Replace runs of frames by the mean frame, in place. Source: Park et al. (2019)."""
-    T = len(features)
-    longest = min(augmentation.time_mask_frames, int(MAX_MASKED * T))
-    mean = features.mean(axis=0)
-    for _ in range(augmentation.time_masks):
-        width = int(generator.integers(longest + 1))
-        start = int(generator.integers(T - width + 1))
-        features[start : start + width] = mean
-
-
-def _frequency_masks(
-    features: np.ndarray, settings: FeatureSettings, augmentation: Augmentation, generator: np.random.Generator
-) -> np.ndarray:
-    """The change of the features where runs of filters are masked: their deviation from the mean is removed.
+def _frequency_masks(features: np.ndarray, settings: FeatureSettings, hidden: np.ndarray) -> np.ndarray:
+    """The change of the features where filters are hidden [M]: their deviation from the mean is removed.
 
     For cepstra it is computed on the smoothed log-mel spectrum that they describe.
 
     Source: Park et al. (2019).
     """
-    M = settings.mels
-    widest = min(augmentation.frequency_mask_filters, int(MAX_MASKED * M))
-    hidden = np.zeros(M)
-    for _ in range(augmentation.frequency_masks):
-        width = int(generator.integers(widest + 1))
-        start = int(generator.integers(M - width + 1))
-        hidden[start : start + width] = 1.0
     deviation = features - features.mean(axis=0)
     if settings.kind == "log_mel":
         masked: np.ndarray = -deviation * hidden

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from seqaudio.augmentation.frames import Augmentation, augment
+from seqaudio.augmentation.frames import Augmentation, FeatureAugmenter
 from seqaudio.augmentation.waveforms import WaveformAugmentation, WaveformAugmenter
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
@@ -42,7 +42,7 @@ class AugmentationOptions:
     highest_snr: Decibels = 25.0  # highest of them
     telephone: float = 0.0  # samples: share of clips limited to 300 to 3400 Hz
 
-    def of_features(self, settings: FeatureSettings, seed: int) -> Change | None:
+    def of_features(self, settings: FeatureSettings, seed: int) -> FeatureAugmenter | None:
         """The augmentation of frames, None with --no-augment. Raises OptionError for normalised features."""
         if not self.augment:
             return None
@@ -63,7 +63,7 @@ class AugmentationOptions:
             frequency_masks=self.frequency_masks,
             frequency_mask_filters=self.frequency_mask,
         )
-        return lambda frames, epoch, name: augment(frames, settings, augmentation, (seed, epoch, name))
+        return FeatureAugmenter(settings, augmentation, seed)
 
     def of_samples(self, settings: FeatureSettings, seed: int) -> Change | None:
         """The augmentation of samples [N]; None where all changes of samples are off."""

@@ -22,6 +22,7 @@ from seqaudio.units import Decibels, Seconds
 
 DECIBELS = 10.0 / np.log(10.0)  # of one unit of the natural logarithm of energy
 WAVES = 5  # cosines over the filters that make up a random colour
+_ORDERS = np.arange(1, WAVES + 1)
 LOUD_FRAMES = 3  # whose mean energy is the level of a word
 LONGEST: Seconds = 0.8  # of a room's response; later energy is lost
 BELOW_LOUDEST: Decibels = 35.0  # a frame less than this below the loudest belongs to the word,
@@ -56,18 +57,12 @@ def level(power: np.ndarray) -> float:
 
 def active_frames(frames: np.ndarray, settings: FeatureSettings) -> tuple[int, int]:
     """First and last frame, exclusive, of the word in log-mel frames [T, M]: the loudest stretch that sounds."""
+    from seqaudio.augmentation import kernels
+
     energies = np.log(np.exp(frames).sum(axis=1)) * DECIBELS
-    if len(energies) > LOUD_FRAMES:
-        energies = np.convolve(np.pad(energies, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    ordered = np.sort(energies)
-    loudest, floor = ordered[-LOUD_FRAMES:].mean(), ordered[int(FLOOR_SHARE * (len(ordered) - 1))]
-    quiet = max(loudest - BELOW_LOUDEST, min(floor + ABOVE_FLOOR, loudest - LEAST_RANGE))
-    loud = np.flatnonzero(energies >= quiet)
-    breaks = np.flatnonzero(np.diff(loud) > GAP / settings.frame_shift)
-    firsts, ends = loud[np.r_[0, breaks + 1]], loud[np.r_[breaks, len(loud) - 1]] + 1
-    sums = [np.exp(energies[first:end] / DECIBELS).sum() for first, end in zip(firsts, ends, strict=True)]
-    best = int(np.argmax(sums))
-    return int(firsts[best]), int(ends[best])
+    limits = (LOUD_FRAMES, FLOOR_SHARE, BELOW_LOUDEST, ABOVE_FLOOR, LEAST_RANGE, GAP / settings.frame_shift)
+    first, end = kernels.loudest_stretch(energies, *limits, DECIBELS)
+    return first, end
 
 
 def word_level(frames: np.ndarray, settings: FeatureSettings) -> float:
@@ -78,9 +73,26 @@ def word_level(frames: np.ndarray, settings: FeatureSettings) -> float:
 
 def random_colour(mels: int, strength: Decibels, draw: np.random.Generator) -> np.ndarray:
     """A smooth random gain of each filter, [M] in natural logarithms: another microphone, another voice."""
-    waves = np.cos(np.pi * np.outer(np.arange(1, WAVES + 1), np.arange(mels)) / max(1, mels - 1))
-    colour: np.ndarray = (strength / DECIBELS) * (draw.standard_normal(WAVES) / np.arange(1, WAVES + 1)) @ waves
+    colour: np.ndarray = drawn_colour(strength, draw) @ colour_waves(mels)
     return colour
+
+
+def drawn_colour(strength: Decibels, draw: np.random.Generator) -> np.ndarray:
+    """How strong each wave of a random colour is, [WAVES]."""
+    strengths: np.ndarray = (strength / DECIBELS) * (draw.standard_normal(WAVES) / _ORDERS)
+    return strengths
+
+
+@functools.lru_cache(maxsize=8)
+def colour_waves(mels: int) -> np.ndarray:
+    """Cosines over the filters, [WAVES, M]."""
+    return np.cos(np.pi * np.outer(_ORDERS, np.arange(mels)) / max(1, mels - 1))
+
+
+@functools.lru_cache(maxsize=8)
+def _across(mels: int) -> np.ndarray:
+    """From -1 for the lowest filter to 1 for the highest, [M]."""
+    return np.linspace(-1.0, 1.0, mels)
 
 
 def made_up_noise(frames: int, mels: int, draw: np.random.Generator) -> np.ndarray:
@@ -90,7 +102,7 @@ def made_up_noise(frames: int, mels: int, draw: np.random.Generator) -> np.ndarr
     """
     shape = draw.uniform(3.0, 12.0)
     power = draw.gamma(shape, 1.0 / shape, size=(frames, mels))
-    slope = draw.uniform(-15.0, 5.0) / DECIBELS * np.linspace(-1.0, 1.0, mels)
+    slope = draw.uniform(-15.0, 5.0) / DECIBELS * _across(mels)
     power *= np.exp(random_colour(mels, 8.0, draw) + slope)
     if draw.random() < 0.3:
         swell = np.cumsum(draw.standard_normal(frames)) * 0.15
@@ -126,15 +138,21 @@ def recorded_room(response: np.ndarray, settings: FeatureSettings) -> np.ndarray
 
 
 def in_room(power: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """Energies [T, M] in a room [R, M], [T, M]: energy spreads over the frames that follow."""
-    spread: np.ndarray = room[0] * power
-    for age in range(1, min(len(room), len(power))):
-        spread[age:] += room[age] * power[:-age]
+    """Energies [T, M] in a room [R, M], [T, M] float64: energy spreads over the frames that follow."""
+    from seqaudio.augmentation import kernels
+
+    spread = np.empty(power.shape)
+    kernels.reverberate(power, room.astype(np.float64, copy=False), spread)
     return spread
 
 
 def at_snr(snr: Decibels, speech: float, noise: np.ndarray) -> np.ndarray:
     """Noise energies [T, M] so that their mean frame lies `snr` decibels below the speech, given as its `level`."""
-    mean = max(float(noise.sum(axis=1).mean()), 1e-30)
-    scaled: np.ndarray = noise * (np.exp(speech - snr / DECIBELS) / mean)
+    scaled: np.ndarray = noise * snr_factor(snr, speech, noise)
     return scaled
+
+
+def snr_factor(snr: Decibels, speech: float, noise: np.ndarray) -> float:
+    """The factor of noise energies [T, M] for `at_snr`."""
+    mean = max(float(noise.sum(axis=1).mean()), 1e-30)
+    return float(np.exp(speech - snr / DECIBELS)) / mean

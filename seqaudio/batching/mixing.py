@@ -8,7 +8,8 @@ sound between them. A stream depends on (seed, epoch, number) alone. Subclasses 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import bisect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -16,20 +17,23 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from seqaudio.augmentation.draws import keyed_generator
+from seqaudio.augmentation.frames import Changes, FeatureAugmenter, changed_clips
 from seqaudio.augmentation.spectra import (
     DECIBELS,
+    LOUD_FRAMES,
     active_frames,
-    at_snr,
     check_energies,
+    colour_waves,
+    drawn_colour,
     full_scale,
     in_room,
     level,
     made_up_noise,
     made_up_room,
     random_colour,
+    snr_factor,
 )
 from seqaudio.batching.clips import JoinedClips
-from seqaudio.batching.padded import Augmenter
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.units import Decibels, Seconds
@@ -90,6 +94,19 @@ class Word(NamedTuple):
     label: int
 
 
+class _Clip(NamedTuple):
+    """A clip of a word, and what was drawn for it."""
+
+    frames: np.ndarray  # [T, M] as in its store
+    changes: Changes
+    colour: np.ndarray  # strengths of the waves of its random colour
+    level: float  # natural logarithm of the energy of the word's loudest frames
+    place: int  # its first frame in its stream
+    first: int  # of the word within the clip, changed
+    end: int
+    stream: int = 0
+
+
 class Mixed(NamedTuple):
     """A made-up stream without targets."""
 
@@ -126,7 +143,7 @@ class MixedStreams:
         batch_size: int,
         seed: int,
         sounds: Sounds = Sounds(),  # noqa: B008  # immutable
-        augment: Augmenter | None = None,
+        augment: FeatureAugmenter | None = None,
         snr: tuple[Decibels, Decibels] = (0.0, 25.0),
     ) -> None:
         check_energies(settings)
@@ -146,8 +163,8 @@ class MixedStreams:
         self.frames = max(1, round(options.stream_seconds / settings.frame_shift))
         self._reference = full_scale(settings)
         self._rows = [np.flatnonzero(clips.labels == label) for label in range(len(labels))]
-        self._store_chances = _store_chances(clips, options.more_share)
-        self._chances = self._label_chances()
+        self._label_bounds = _bounds(self._label_chances())
+        self._rows_of_stores = [self._by_store(rows) for rows in self._rows]
         self._places: dict[int, tuple[int, int]] = {}
 
     def __len__(self) -> int:
@@ -159,12 +176,34 @@ class MixedStreams:
 
     def mixed(self, epoch: int, number: int) -> Mixed:
         """One stream, without its targets."""
-        draw = keyed_generator((self.seed, epoch, f"stream {number}"))
-        power, background, words = self._sounds(epoch, draw)
-        first, end = self._recording(words, draw)
-        noise, snr, talk = self._noise(draw)
-        noise = at_snr(snr + BELOW_LOUDEST, 0.0, noise) * self._gate(words, draw)[:, None]
-        return Mixed(self._recorded(power, noise, first, end, draw), words, background, first, end, talk)
+        return self.mixed_streams(epoch, [number])[0]
+
+    def mixed_streams(self, epoch: int, numbers: Sequence[int]) -> list[Mixed]:
+        """Several streams, without their targets: all is drawn in turn, then all are computed at once."""
+        shape = (len(numbers), self.frames, self.settings.mels)
+        sounds, noise, hiss = np.zeros(shape, dtype=np.float32), np.empty(shape), np.empty(shape)
+        factors, gates, loudness = np.empty(len(numbers)), np.empty(shape[:2], dtype=np.float32), np.empty(len(numbers))
+        rooms: dict[int, np.ndarray] = {}
+        clips: list[_Clip] = []
+        about = []
+        for b, number in enumerate(numbers):
+            draw = keyed_generator((self.seed, epoch, f"stream {number}"))
+            background, words, own = self._sounds(epoch, draw, sounds[b])
+            clips += [clip._replace(stream=b) for clip in own]
+            first, end = self._recording(words, draw)
+            noise[b], snr, talk = self._noise(draw)
+            factors[b] = snr_factor(snr + BELOW_LOUDEST, 0.0, noise[b])
+            gates[b] = self._gate(words, draw)
+            if draw.random() < self.options.in_rooms:
+                rooms[b] = self._room(draw)
+            loudness[b] = self._microphone(draw, hiss[b])
+            about.append((words, background, first, end, talk))
+        self._put(clips, sounds)
+        frames = self._recorded(sounds, rooms, noise, factors, gates, loudness, hiss)
+        streams = [Mixed(recorded, *rest) for recorded, rest in zip(frames, about, strict=True)]
+        for stream in streams:
+            stream.frames[: stream.first] = stream.frames[stream.end :] = np.log(self.settings.floor)
+        return streams
 
     def spans(self, words: list[Word]) -> list[tuple[int, int]]:
         """First frame and end (exclusive) of the frames after each word in which it counts as just heard."""
@@ -211,12 +250,14 @@ class MixedStreams:
         result: np.ndarray = chances / chances.sum()
         return result
 
-    def _sounds(self, epoch: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray, list[Word]]:
-        """Energies [T, M] of words and other speech, labels [T] of what is not a word, and the words."""
+    def _sounds(
+        self, epoch: int, draw: np.random.Generator, power: np.ndarray
+    ) -> tuple[np.ndarray, list[Word], list[_Clip]]:
+        """Labels [T] of what is not a word, the words, and their clips; writes other sounds into `power` [T, M]."""
         options = self.options
-        power = np.zeros((self.frames, self.settings.mels), dtype=np.float32)
         background = np.full(self.frames, self.silence, dtype=np.int64)
         words: list[Word] = []
+        clips: list[_Clip] = []
         place = self._pause(draw)
         while place < self.frames:
             if self.sounds.speech and draw.random() < options.other_speech:
@@ -224,20 +265,32 @@ class MixedStreams:
                 energies = sound.sum(axis=1)
                 heard = energies > energies.max(initial=0.0) * 10.0 ** (-25.0 / 10)
                 background[place : place + len(sound)][heard] = self.reject
+                power[place : place + len(sound)] = sound
+                length = len(sound)
             elif len(self._rows[self.silence]) and draw.random() < NO_SPEECH:
                 sound = self._silence(draw)[: self.frames - place]
-                sound = sound * np.exp(draw.uniform(*SPEECH_LEVEL) / DECIBELS - level(sound))
+                power[place : place + len(sound)] = sound * np.exp(
+                    draw.uniform(*SPEECH_LEVEL) / DECIBELS - level(sound)
+                )
+                length = len(sound)
             else:
-                label = int(draw.choice(len(self.labels), p=self._chances))
-                row = self._row(label, draw)
-                sound, first, end = self._word(row, epoch, draw)
-                if place + end > self.frames and draw.random() < 1.0 - self.cut_words:
+                label = bisect.bisect_right(self._label_bounds, draw.random())
+                clip = self._word(self._row(label, draw), place, epoch, draw)
+                if place + clip.end > self.frames and draw.random() < 1.0 - self.cut_words:
                     break
-                words.append(Word(place + first, place + end, label))
-            part = sound[: self.frames - place]
-            power[place : place + len(part)] += part
-            place += len(sound) + (0 if draw.random() < options.joined else self._pause(draw))
-        return power, background, words
+                words.append(Word(place + clip.first, place + clip.end, label))
+                clips.append(clip)
+                length = clip.changes.frames
+            place += length + (0 if draw.random() < options.joined else self._pause(draw))
+        return background, words, clips
+
+    def _by_store(self, rows: np.ndarray) -> tuple[list[float], list[np.ndarray]]:
+        """The rows of each store, and the bounds of the shares with which the stores are drawn, for `_row`."""
+        stores = range(len(self.clips.parts))
+        of_stores = [rows[self.clips.store[rows] == store] for store in stores]
+        shares = _store_chances(self.clips, self.options.more_share)
+        chances = np.where([len(part) > 0 for part in of_stores], shares, 0.0)
+        return _bounds(chances / max(chances.sum(), 1e-300)), of_stores
 
     def _silence(self, draw: np.random.Generator) -> np.ndarray:
         """Energies [T, M] of a clip of the class silence: background, which may be loud."""
@@ -254,25 +307,38 @@ class MixedStreams:
 
     def _row(self, label: int, draw: np.random.Generator) -> int:
         """A row of a label, of a store that is drawn first."""
-        rows = self._rows[label]
-        stores = self.clips.store[rows]
-        chances = np.where(np.isin(np.arange(len(self.clips.parts)), stores), self._store_chances, 0.0)
-        store = draw.choice(len(chances), p=chances / chances.sum())
-        return int(draw.choice(rows[stores == store]))
+        bounds, rows = self._rows_of_stores[label]
+        chosen = rows[bisect.bisect_right(bounds, draw.random())]
+        return int(chosen[draw.integers(len(chosen))])
 
-    def _word(self, row: int, epoch: int, draw: np.random.Generator) -> tuple[np.ndarray, int, int]:
-        """Energies [T, M] of a clip at its level in the stream, with the first frame and the end of its word."""
+    def _word(self, row: int, place: int, epoch: int, draw: np.random.Generator) -> _Clip:
+        """A clip, and what is drawn for it."""
         frames = self.clips.frames(row)
         if row not in self._places:
             self._places[row] = active_frames(frames, self.settings)
         first, end = self._places[row]
         count = len(frames)
+        changes = Changes(count)
         if self.augment is not None:
-            frames = self.augment(frames, epoch, f"{self.clips.name(row)} {draw.integers(1 << 32)}")
-            first, end = first * len(frames) // count, -(-end * len(frames) // count)
-        power = np.exp(frames + random_colour(self.settings.mels, 6.0, draw))
-        loud = level(power[first:end])
-        return power * np.exp(draw.uniform(*BETWEEN) / DECIBELS - loud), first, end
+            changes = self.augment.drawn(count, epoch, f"{self.clips.name(row)} {draw.integers(1 << 32)}")
+            first, end = first * changes.frames // count, -(-end * changes.frames // count)
+        colour = drawn_colour(6.0, draw)
+        return _Clip(frames, changes, colour, draw.uniform(*BETWEEN) / DECIBELS, place, first, end)
+
+    def _put(self, clips: Sequence[_Clip], power: np.ndarray) -> None:
+        """Write the energies of clips into those of their streams, [B, T, M] float32."""
+        from seqaudio.augmentation import kernels
+
+        if not clips:
+            return
+        lengths = np.array([clip.changes.frames for clip in clips])
+        frames = changed_clips([clip.frames for clip in clips], [clip.changes for clip in clips], self.settings)
+        energies = np.empty(frames.shape)
+        strengths = np.stack([clip.colour for clip in clips])
+        kernels.colour(frames, lengths, colour_waves(self.settings.mels), strengths, energies)
+        np.exp(energies, out=energies)
+        places = np.array([(clip.stream, clip.place, clip.first, clip.end) for clip in clips])
+        kernels.put(energies, lengths, places, np.array([clip.level for clip in clips]), LOUD_FRAMES, power)
 
     def _speech(self, draw: np.random.Generator) -> np.ndarray:
         """Energies [T, M] of a piece of other speech at its level in the stream."""
@@ -283,26 +349,42 @@ class MixedStreams:
         scaled: np.ndarray = part * np.exp(draw.uniform(*SPEECH_LEVEL) / DECIBELS - level(part))
         return scaled
 
-    def _recorded(
-        self, power: np.ndarray, noise: np.ndarray, first: int, end: int, draw: np.random.Generator
-    ) -> np.ndarray:
-        """Log-mel frames [T, M] of a stream's energies: in a room, in noise, at a level, with a microphone's noise.
+    def _room(self, draw: np.random.Generator) -> np.ndarray:
+        rooms = self.sounds.rooms
+        return rooms[int(draw.integers(len(rooms)))] if rooms else made_up_room(self.settings, draw)
 
-        first, end: the frames that sound; the others are digital silence.
-        """
-        options, sounds, mels = self.options, self.sounds, self.settings.mels
-        if draw.random() < options.in_rooms:
-            room = sounds.rooms[int(draw.integers(len(sounds.rooms)))] if sounds.rooms else None
-            power = in_room(power, made_up_room(self.settings, draw) if room is None else room)
-        power = power + noise
+    def _microphone(self, draw: np.random.Generator, hiss: np.ndarray) -> float:
+        """The natural logarithm of a stream's level; writes that of a microphone's noise into `hiss` [T, M]."""
         loudest = draw.uniform(*LEVELS)
-        loudness = self._reference + loudest / DECIBELS
-        own = (
-            draw.uniform(MICROPHONE[0], min(MICROPHONE[1], loudest - RANGE)) / DECIBELS + self._reference - np.log(mels)
-        )
-        floor = np.exp(own + 0.3 * draw.standard_normal(power.shape))
-        frames: np.ndarray = np.log(power * np.exp(loudness) + floor).astype(np.float32)
-        frames[:first], frames[end:] = np.log(self.settings.floor), np.log(self.settings.floor)
+        own = draw.uniform(MICROPHONE[0], min(MICROPHONE[1], loudest - RANGE)) / DECIBELS
+        draw.standard_normal(out=hiss)
+        hiss *= 0.3
+        hiss += own + self._reference - np.log(self.settings.mels)
+        return float(self._reference + loudest / DECIBELS)
+
+    def _recorded(
+        self,
+        sounds: np.ndarray,
+        rooms: Mapping[int, np.ndarray],
+        noise: np.ndarray,
+        factors: np.ndarray,
+        gates: np.ndarray,
+        loudness: np.ndarray,
+        hiss: np.ndarray,
+    ) -> np.ndarray:
+        """Log-mel frames [B, T, M] float32 of energies of sounds: in rooms, in noise, at a level, with a microphone's
+        noise.
+
+        rooms: of some of the streams. factors: [B], of their noise, which sounds where gates [B, T] are 1.
+        """
+        from seqaudio.augmentation import kernels
+
+        heard = sounds.astype(np.float64)
+        for b, room in rooms.items():
+            heard[b] = in_room(sounds[b], room)
+        kernels.mix(heard, noise, factors, gates, np.exp(loudness), heard)
+        heard += np.exp(hiss, out=hiss)
+        frames: np.ndarray = np.log(heard, out=heard).astype(np.float32)
         return frames
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -312,7 +394,7 @@ class MixedStreams:
         """
         mels = self.settings.mels
         floor = MICROPHONE[0] / DECIBELS + self._reference - np.log(mels)
-        streams = [self.mixed(0, number).frames for number in range(STATISTICS_STREAMS)]
+        streams = [stream.frames for stream in self.mixed_streams(0, range(STATISTICS_STREAMS))]
         frames = np.maximum(np.concatenate(streams), floor).astype(np.float64)
         found = frames.mean(axis=0), frames.std(axis=0), np.full(mels, floor)
         mean, std, lowest = (values.astype(np.float32) for values in found)
@@ -351,6 +433,13 @@ class MixedStreams:
             noise = np.resize(noise, (self.frames, noise.shape[1]))
         start = int(draw.integers(len(noise) - self.frames + 1))
         return noise[start : start + self.frames]
+
+
+def _bounds(chances: np.ndarray) -> list[float]:
+    """The bounds between which a uniform draw takes each of several, as by `Generator.choice` with these chances."""
+    bounds = np.cumsum(chances)
+    found: list[float] = (bounds / max(bounds[-1], 1e-300)).tolist()
+    return found
 
 
 def _store_chances(clips: JoinedClips, more_share: float) -> np.ndarray:

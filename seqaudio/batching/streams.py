@@ -25,7 +25,7 @@ import torch
 from seqaudio.augmentation.spectra import active_frames, check_energies
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.clips import JoinedClips
-from seqaudio.batching.mixing import MixedStreams, MixingOptions, Word
+from seqaudio.batching.mixing import Mixed, MixedStreams, MixingOptions, Word
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.units import Seconds
@@ -93,7 +93,8 @@ class Streams(MixedStreams):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         for number in range(start, len(self)):
-            streams = [self.stream(epoch, number * self.batch_size + row) for row in range(self.batch_size)]
+            rows = range(number * self.batch_size, (number + 1) * self.batch_size)
+            streams = [self._with_targets(mixed) for mixed in self.mixed_streams(epoch, rows)]
             inputs, targets, weights = (np.stack(part, axis=1) for part in zip(*streams, strict=True))
             yield Batch(
                 torch.from_numpy(inputs),
@@ -104,7 +105,9 @@ class Streams(MixedStreams):
 
     def stream(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frames [T, M] float32, targets [T] int64 and weights [T] float32 of one stream."""
-        mixed = self.mixed(epoch, number)
+        return self._with_targets(self.mixed(epoch, number))
+
+    def _with_targets(self, mixed: Mixed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         targets, weights = self._targets(mixed.words, mixed.background)
         outside = np.ones(self.frames, dtype=bool)
         outside[mixed.first : mixed.end] = False

@@ -13,7 +13,7 @@ import torch
 from seqaudio.augmentation.options import AugmentationOptions
 from seqaudio.batching.batch import Batch
 from seqaudio.batching.clips import check_features, joined_clips, labelled_clips
-from seqaudio.batching.mixing import MixedStreams, MixingOptions
+from seqaudio.batching.mixing import Mixed, MixedStreams, MixingOptions
 from seqaudio.batching.sounds import read_sounds
 from seqaudio.errors import OptionError
 from seqaudio.features.settings import FeatureSettings
@@ -56,7 +56,8 @@ class TextStreams(MixedStreams):
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         for number in range(start, len(self)):
-            streams = [self.stream(epoch, number * self.batch_size + row) for row in range(self.batch_size)]
+            rows = range(number * self.batch_size, (number + 1) * self.batch_size)
+            streams = [self._with_text(mixed) for mixed in self.mixed_streams(epoch, rows)]
             lengths = [len(text) for _, text, _ in streams]
             targets = np.zeros((max(lengths), len(streams)), dtype=np.int64)
             for column, (_, text, _) in enumerate(streams):
@@ -71,7 +72,9 @@ class TextStreams(MixedStreams):
 
     def stream(self, epoch: int, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Frames [T, M] float32, the units of the text [U] int64, and the alignment [T] int64 of one stream."""
-        mixed = self.mixed(epoch, number)
+        return self._with_text(self.mixed(epoch, number))
+
+    def _with_text(self, mixed: Mixed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         units = self.units[[word.label for word in mixed.words]] if mixed.words else np.zeros(0, dtype=np.int64)
         alignment = np.zeros(self.frames, dtype=np.int64)
         for unit, (first, end) in zip(units.tolist(), self.spans(mixed.words), strict=True):

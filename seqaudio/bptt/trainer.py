@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from seqaudio.batching import Batch, Source
+from seqaudio.batching.ahead import made_ahead
 from seqaudio.bptt.checkpoint import load_checkpoint, save_checkpoint
 from seqaudio.bptt.logs import Log, epoch_line, logs
 from seqaudio.bptt.pace import Pace
@@ -90,8 +91,8 @@ class Trainer:
                 self.model.train()
                 if self._pace:
                     self._pace.begin()
-                with self._bar() as advance:
-                    for batch in self.source.epoch(self.at.epoch, self.at.batch):
+                with self._bar() as advance, made_ahead(self.source.epoch(self.at.epoch, self.at.batch)) as batches:
+                    for batch in batches:
                         if self.at.shorter_epoch_finished:
                             break
                         self._train_on(batch.to(self.device))

@@ -32,8 +32,10 @@ class Updater:
     def __init__(self, model: Model, settings: TrainerSettings) -> None:
         self.model = model
         self.settings = settings
+        # one pass over the memory of each parameter, where torch would choose several
+        in_one_pass = True if all(value.device.type == "cpu" for value in model.parameters()) else None
         self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=in_one_pass
         )
         self.average = WeightAverage(model, settings.average) if settings.average else None
 

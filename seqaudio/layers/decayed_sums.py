@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import functools
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 256  # steps computed as one product; a longer one costs more operations, a shorter one more calls
+from seqaudio.layers import kernels
+from seqaudio.layers.kernels.loop import FirstDerivatives, backward_once
+from seqaudio.layers.kernels.states import allocate
+
+# without compiled code: steps computed as one product; a longer one costs more operations, a shorter one more calls
+BLOCK = 256
 KEPT = 32  # tables of powers, of one number of steps each, that are kept for the next call
 
 
@@ -22,10 +29,14 @@ def decayed_sums(values: Tensor, decay: float, before: Tensor, resets: Tensor | 
         before: s_{-1}, [B, F], the sum before the first step.
         resets: [T, B] bool; where true, the sum is 0 before step t.
     Returns:
-        [T, B, F]; blocks of steps are products with powers of the decay, so each differs in rounding from the loop.
+        [T, B, F]; where they are not compiled, blocks of steps are products with powers of the decay, which round
+        otherwise than the loop.
     """
     if not len(values):
         return values.clone()
+    if values.dtype == before.dtype and kernels.compiled_serves(values):
+        result: Tensor = kernels.apply(_CompiledSums, values, decay, before, resets)
+        return result
     if resets is not None and bool(resets.any()):
         return _with_resets(values, decay, before, resets)
     sums, last = [], before
@@ -34,6 +45,29 @@ def decayed_sums(values: Tensor, decay: float, before: Tensor, resets: Tensor | 
         sums.append((_weights(len(part), decay, known.dtype, known.device) @ known.flatten(1)).view_as(part))
         last = sums[-1][-1]
     return sums[0] if len(sums) == 1 else torch.cat(sums)
+
+
+class _CompiledSums(FirstDerivatives):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, decay: float, before: Tensor, resets: Tensor | None) -> Tensor:
+        from seqaudio.layers import decayed_kernel
+
+        begun = np.zeros((0, values.shape[1]), dtype=np.bool_) if resets is None else resets.contiguous().numpy()
+        values, before = values.detach().contiguous(), before.detach().expand(values.shape[1:]).contiguous()
+        result = allocate(*values.shape, like=values)
+        decayed_kernel.sums(values.numpy(), decay, before.numpy(), begun, result.numpy())
+        ctx.decay, ctx.resets = decay, begun
+        return result
+
+    @staticmethod
+    @backward_once
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        from seqaudio.layers import decayed_kernel
+
+        d_values, d_before = allocate(*gradient.shape, like=gradient), torch.empty_like(gradient[0])
+        given = gradient.contiguous().numpy(), ctx.decay, ctx.resets
+        decayed_kernel.sums_back(*given, d_values.numpy(), d_before.numpy())
+        return d_values, None, d_before, None
 
 
 def decayed_counts(steps: int, decay: float, before: Tensor, resets: Tensor | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from seqaudio.errors import OptionError
 from seqaudio.layers.base import Layer, Sequences
+from seqaudio.layers.dropout import Dropout
 from seqaudio.layers.stepping import CompiledStepper, Stepper, stepper_of
 from seqaudio.layers.weight_dropout import recurrent_weight, with_dropped_weights
 from seqaudio.state import State
@@ -47,7 +48,7 @@ class Stack(Layer):
                 raise ValueError(f"got {name} {share}, expected a probability in 0 <= p <= 1")
         super().__init__(layers[0].input_size, layers[-1].output_size)
         self.layers = nn.ModuleList(layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.weight_dropout = weight_dropout
         self.causal = all(layer.causal for layer in layers)
         if weight_dropout:

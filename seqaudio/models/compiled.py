@@ -9,6 +9,34 @@ from seqaudio.models.places import OFFSETS
 
 
 @compiled
+def _write(b: int, token: int, marks: Any, tokens: Any, place: Any) -> None:
+    """Write the token of row b to the place where the row is, and move on to the next one."""
+    begins, first_step, steps, size = marks
+    slots = (steps + 1) * OFFSETS
+    bar, step, offset = place[b, 1], place[b, 2], place[b, 3]
+    tokens[b, bar % (tokens.shape[1] // slots) * slots + step * OFFSETS + offset] = bar * size + token
+    if token == begins:
+        bar, step, offset = bar + 1, 0, 0
+    elif first_step <= token < first_step + steps:
+        step, offset = token - first_step + 1, 0
+    else:
+        offset = min(offset + 1, OFFSETS - 1)
+    place[b, 1], place[b, 2], place[b, 3] = bar, step, offset
+
+
+@compiled
+def _read(b: int, lag: int, marks: Any, tokens: Any, place: Any) -> int:
+    """The token that stood at the place of row b some bars earlier, 0 for nothing."""
+    steps, size = marks[2], marks[3]
+    slots = (steps + 1) * OFFSETS
+    first, bar, step, offset = place[b]
+    other = bar - lag
+    entry = tokens[b, other % (tokens.shape[1] // slots) * slots + step * OFFSETS + offset]
+    known = other > first and entry // size == other
+    return entry % size if known else 0
+
+
+@compiled
 def look_back(looked_up: Any, marks: Any, lags: Any, tokens: Any, place: Any) -> None:
     """One step of `PhraseModel.look_back`, in place.
 
@@ -17,24 +45,35 @@ def look_back(looked_up: Any, marks: Any, lags: Any, tokens: Any, place: Any) ->
         marks: [4], id of the token that begins a bar, first id and number of steps, V.
         lags: [K]. tokens, place: [B, ...], as in `Written`.
     """
-    begins, first_step, steps, size = marks
-    slots = (steps + 1) * OFFSETS
-    rows = tokens.shape[1] // slots
     for b in range(len(looked_up)):
-        token, (first, bar, step, offset) = looked_up[b, 0], place[b]
-        tokens[b, bar % rows * slots + step * OFFSETS + offset] = bar * size + token
-        if token == begins:
-            bar, step, offset = bar + 1, 0, 0
-        elif first_step <= token < first_step + steps:
-            step, offset = token - first_step + 1, 0
-        else:
-            offset = min(offset + 1, OFFSETS - 1)
-        place[b, 1], place[b, 2], place[b, 3] = bar, step, offset
+        _write(b, looked_up[b, 0], marks, tokens, place)
         for k in range(len(lags)):
-            other = bar - lags[k]
-            entry = tokens[b, other % rows * slots + step * OFFSETS + offset]
-            known = other > first and entry // size == other
-            looked_up[b, 1 + k] = entry % size if known else 0
+            looked_up[b, 1 + k] = _read(b, lags[k], marks, tokens, place)
+
+
+@compiled
+def look_back_over(
+    ids: Any, lengths: Any, resets: Any, marks: Any, lags: Any, tokens: Any, place: Any, found: Any
+) -> None:
+    """All steps of `PhraseModel.look_back`; tokens and place change in place.
+
+    Args:
+        ids: [T, B]. lengths: [B]. resets: [T, B], or without rows where no piece begins.
+        marks, lags, tokens, place: as for a step.
+        found: [T, B, K], out: the tokens that were seen.
+    """
+    T, B = ids.shape
+    steps = marks[2]
+    rows = tokens.shape[1] // ((steps + 1) * OFFSETS)
+    for b in range(B):
+        for t in range(T):
+            if len(resets) and resets[t, b]:
+                place[b, 1] += rows  # so far beyond the last piece's bars that none of them is found
+                place[b, 0], place[b, 2], place[b, 3] = place[b, 1], 0, 0
+            if t < lengths[b]:
+                _write(b, ids[t, b], marks, tokens, place)
+            for k in range(len(lags)):
+                found[t, b, k] = _read(b, lags[k], marks, tokens, place)
 
 
 @compiled

@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
+from seqaudio.layers.dropout import Dropout
 from seqaudio.layers.kernels import compiled_serves
+from seqaudio.layers.products import Linear
 from seqaudio.layers.stepping import Stepper
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.sampler import Sampler
@@ -77,7 +79,7 @@ class EventModel(Model):
         self.vocabulary_size = vocabulary_size
         self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.embedding_dropout = embedding_dropout
-        self.dropout = nn.Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
+        self.dropout = Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
         self.layers = build_stack(
             cell,
             embedding_size + more_inputs,
@@ -168,11 +170,15 @@ class EventModel(Model):
         if batch.targets is None:
             raise ValueError("an event batch needs targets [T, B]")
         logits, state = self(batch.inputs, state, batch.lengths, batch.resets, batch.conditions)
-        mask = batch.mask()
-        # selecting before the softmax keeps padding out of the loss and of the gradient
-        losses = F.cross_entropy(logits[mask], batch.targets[mask], reduction="none")
+        # selecting before the softmax keeps padding out of the loss and of the gradient; a full window needs no copy
+        inside = None if bool((batch.lengths == batch.steps).all()) else batch.mask()
+
+        def real(values: Tensor) -> Tensor:
+            return values.flatten(0, 1) if inside is None else values[inside]
+
+        losses = F.cross_entropy(real(logits), real(batch.targets), reduction="none")
         if batch.weights is not None:
-            losses = losses * batch.weights[mask]
+            losses = losses * real(batch.weights)
         return losses.sum(), int(batch.lengths.sum()), state
 
     @torch.no_grad()
@@ -201,11 +207,11 @@ class TiedEmbedding(nn.Embedding):
 def output_layers(width: int, embedding: nn.Embedding) -> tuple[nn.Module, nn.Linear]:
     """Two maps, one after the other, from outputs [..., width] to logits; of a tied embedding the second is its own."""
     if not isinstance(embedding, TiedEmbedding):
-        return nn.Identity(), nn.Linear(width, embedding.num_embeddings)
+        return nn.Identity(), Linear(width, embedding.num_embeddings)
     size = embedding.embedding_dim
-    output = nn.Linear(size, embedding.num_embeddings)
+    output = Linear(size, embedding.num_embeddings)
     output.weight = embedding.weight
-    return nn.Identity() if width == size else nn.Linear(width, size, bias=False), output
+    return nn.Identity() if width == size else Linear(width, size, bias=False), output
 
 
 class EventSampler(Sampler):

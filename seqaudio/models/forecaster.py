@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from seqaudio.layers import build_stack
+from seqaudio.layers.dropout import Dropout
 from seqaudio.models.base import MODELS
 from seqaudio.models.forecaster_base import ForecastModel, WindowNormalisation
 from seqaudio.state import State
@@ -54,7 +55,7 @@ class Forecaster(ForecastModel):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.readout = nn.Linear(self.layers.output_size, self.values)
 
     def read(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
+from seqaudio.layers.dropout import Dropout
 from seqaudio.models.base import MODELS, Model
 from seqaudio.state import State
 
@@ -86,7 +87,7 @@ class KeywordModel(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         if pooling == "attention":
             self.attention = nn.Linear(self.layers.output_size, 1, bias=False)
         self.output = nn.Linear(self.layers.output_size, classes)

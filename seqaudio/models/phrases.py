@@ -164,6 +164,8 @@ class PhraseModel(EventModel):
         Returns:
             [T, B, K] ids, 0 where nothing stood there, and what is written now.
         """
+        if compiled_serves(self.output.weight):
+            return self._look_back_compiled(ids, written, lengths, resets)
         size, rows, slots = self.vocabulary_size, self._rows, self._slots
         lags = torch.tensor(self.lags, device=ids.device)
         tokens = written.tokens.clone()
@@ -196,6 +198,29 @@ class PhraseModel(EventModel):
             known = (other > first[:, None]) & (entries // size == other)
             found[t] = torch.where(known, entries % size, 0)
         return found, Written(tokens, torch.stack([first, bar, step, offset], dim=1))
+
+    def _look_back_compiled(
+        self, ids: Tensor, written: Written, lengths: Tensor | None, resets: Tensor | None
+    ) -> tuple[Tensor, Written]:
+        from seqaudio.models.compiled import look_back_over
+
+        (T, B), K = ids.shape, len(self.lags)
+        tokens, place = (part.clone(memory_format=torch.contiguous_format) for part in written)
+        limits = torch.tensor([self.steps + 1, OFFSETS])
+        if tokens.shape[1] != self._rows * self._slots or ((place[:, 2:] < 0) | (place[:, 2:] >= limits)).any():
+            raise ValueError("got a place outside the memory of bars, expected one that this model has made")
+        found = np.empty((T, B, K), dtype=np.int64)
+        look_back_over(
+            ids.contiguous().numpy(),
+            np.full(B, T) if lengths is None else lengths.numpy(),
+            np.zeros((0, B), dtype=np.bool_) if resets is None else resets.contiguous().numpy(),
+            np.array([self.bar, self.first_step, self.steps, self.vocabulary_size]),
+            np.array(self.lags),
+            tokens.numpy(),
+            place.numpy(),
+            found,
+        )
+        return torch.from_numpy(found), Written(tokens, place)
 
 
 class PhraseSampler(EventSampler):

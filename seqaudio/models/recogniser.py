@@ -13,6 +13,8 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
+from seqaudio.layers.dropout import Dropout
+from seqaudio.layers.products import Linear
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.centring import loudness_weights, weighted_mean
 from seqaudio.state import State
@@ -111,7 +113,7 @@ class Recogniser(Model):
                 1, filters, (subsampling + around, KERNEL), stride=(subsampling, STRIDE), padding=(0, KERNEL // 2)
             )
             self.filter_norm = nn.BatchNorm1d(filters)
-            self.projection = nn.Linear(filters * ((input_size - 1) // STRIDE + 1), hidden_size)
+            self.projection = Linear(filters * ((input_size - 1) // STRIDE + 1), hidden_size)
             width = hidden_size
         self.before = around if self.causal else around // 2  # frames before those of a step
         self.behind = around - self.before
@@ -125,8 +127,8 @@ class Recogniser(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(self.layers.output_size, classes)
+        self.dropout = Dropout(dropout)
+        self.output = Linear(self.layers.output_size, classes)
 
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
         """Set the statistics of the training frames, [F] each; they are buffers and saved with the weights."""

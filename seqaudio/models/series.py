@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
+from seqaudio.layers.dropout import Dropout
 from seqaudio.models.base import MODELS, Model
 from seqaudio.state import State
 
@@ -52,7 +53,7 @@ class SeriesModel(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = nn.Linear(self.layers.output_size, output_size)
 
     def initial_state(self, batch_size: int) -> State:

@@ -13,12 +13,14 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import build_stack
 from seqaudio.layers.base import mask
 from seqaudio.layers.decayed_sums import decayed_counts, decayed_sums, memory_decay
+from seqaudio.layers.dropout import Dropout
+from seqaudio.layers.products import Linear, linear
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.centring import loudness_weights, weighted_mean
+from seqaudio.models.filter_sizes import KERNEL, STRIDE
+from seqaudio.models.filters import compiled_filters_serve, filtered_maps
 from seqaudio.state import State
 
-KERNEL = 5  # frames, and features, that a filter of the convolution covers
-STRIDE = 2  # features between two positions of a filter
 SOUNDING = 2.3  # natural logarithm of energy above the floor, 10 dB, at which a frame counts whole
 FEW_FRAMES = 64  # up to so many, a product of windows is faster than torch's convolution, whose setup takes 50 us
 
@@ -103,7 +105,7 @@ class SpotterModel(Model):
             self.filters = nn.Conv2d(1, filters, KERNEL, stride=(1, STRIDE), padding=(0, KERNEL // 2))
             self.filter_norm = nn.BatchNorm2d(filters)
             positions = (input_size - 1) // STRIDE + 1
-            self.projection = nn.Linear(filters * positions, hidden_size)
+            self.projection = Linear(filters * positions, hidden_size)
             width = hidden_size
         self.layers = build_stack(
             cell,
@@ -114,8 +116,8 @@ class SpotterModel(Model):
             initialisation=initialisation,
             learned_state=learned_state,
         )
-        self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(self.layers.output_size, classes)
+        self.dropout = Dropout(dropout)
+        self.output = Linear(self.layers.output_size, classes)
 
     def set_normalisation(self, mean: Tensor, std: Tensor, floor: Tensor | None = None) -> None:
         """Set the statistics of training frames, [F] each; quieter values than `floor` count as `floor`."""
@@ -253,6 +255,10 @@ class SpotterModel(Model):
     def _filtered(self, seen: Tensor) -> Tensor:
         """Frames [B, t + KERNEL - 1, F] -> [B, t, H]."""
         B, t = len(seen), seen.shape[1] - KERNEL + 1
+        if B * t > FEW_FRAMES and compiled_filters_serve(seen, self.filters, self.filter_norm):
+            by_position = filtered_maps(seen, self.filters, self.filter_norm)  # [B, t, positions, filters]
+            weight = self.projection.weight.view(-1, *by_position.shape[:1:-1]).transpose(1, 2)
+            return linear(by_position.flatten(2), weight.flatten(1), self.projection.bias)
         if B * t > FEW_FRAMES or not B:
             maps = F.relu(self.filter_norm(self.filters(seen[:, None]))).transpose(1, 2)  # [B, t, filters, positions]
         else:

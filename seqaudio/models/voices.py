@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from seqaudio.batching.batch import Batch
 from seqaudio.layers import build_stack
+from seqaudio.layers.dropout import Dropout
+from seqaudio.layers.products import Linear
 from seqaudio.models.base import MODELS, Model
 from seqaudio.models.events import TiedEmbedding, output_layers
 from seqaudio.state import State, select
@@ -84,8 +86,8 @@ class VoicesModel(Model):
         self.embedding = (TiedEmbedding if tied else nn.Embedding)(vocabulary_size, embedding_size)
         self.held = nn.Embedding(LONGEST, HELD_SIZE)
         self.position = nn.Embedding(POSITIONS, POSITION_SIZE)
-        self.dropout = nn.Dropout(dropout)
-        self.around_stack = nn.Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
+        self.dropout = Dropout(dropout)
+        self.around_stack = Dropout(0.0 if variational else dropout)  # else the stack drops its inputs and outputs
         features = step_tokens * (embedding_size + HELD_SIZE) + POSITION_SIZE
         self.layers = build_stack(
             cell,
@@ -99,7 +101,7 @@ class VoicesModel(Model):
             input_dropout=dropout if variational else None,
         )
         wide = self.layers.output_size + features
-        self.seen = nn.ModuleList(nn.Linear(wide, hidden_size) for _ in range(step_tokens))
+        self.seen = nn.ModuleList(Linear(wide, hidden_size) for _ in range(step_tokens))
         before = embedding_size + 1
         self.before = nn.ModuleList(
             nn.Linear(place * before, hidden_size, bias=False) for place in range(1, step_tokens)
