@@ -16,13 +16,16 @@ LSTM kinds are measured against nn.LSTM, GRU kinds against nn.GRU, Elman against
 batch (mean length 0.75 T) against plain nn.LSTM on the padded tensor; `packed_vs_ragged` is pack_padded_sequence
 against ours on the same batch: 2 means that packing takes twice as long. `resets_vs_plain` is an LSTM with the state of
 one row reset at every other step, against plain nn.LSTM; `unrolled_lstm` is the loop of single steps. Small shapes run
-on one thread, with the gradient of the outputs given.
+on one thread, with the gradient of the outputs given; `small_gru_vs_torchrl` is our GRU / TorchRL's, if that is there.
 """
 
 from __future__ import annotations
 
+import functools
 import statistics
+import sys
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from _interleaved import interleave, ratio, report
@@ -89,6 +92,27 @@ def both_passes(call: Callable[[Tensor], Tensor], inputs: Tensor, gradient: Tens
     return work
 
 
+@functools.cache
+def torchrl_gru() -> Any:
+    """TorchRL's GRU in torch operations over time, [T, B, F] to [T, B, H]; None, and a line, where it is missing."""
+    try:
+        from torchrl.modules import GRU
+    except ImportError as error:
+        print(f"TorchRL is skipped: {error}; pip install torchrl", file=sys.stderr)
+        return None
+
+    class TimeMajor(nn.Module):
+        def __init__(self, inputs: int, units: int) -> None:
+            super().__init__()
+            self.gru = GRU(inputs, units)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            outputs, hidden = self.gru(x.transpose(0, 1))
+            return outputs.transpose(0, 1), hidden
+
+    return TimeMajor
+
+
 def small_layers(shape: tuple[int, ...]) -> Rivals:
     """Torch's LSTM and GRU and ours, with and without layer normalisation."""
     T, rows, F, H = shape
@@ -96,6 +120,8 @@ def small_layers(shape: tuple[int, ...]) -> Rivals:
     layers: dict[str, nn.Module] = {f"small_torch_{name}": TORCH_LAYERS[name](F, H) for name in ("lstm", "gru")}
     names = ("lstm", "gru", "layer_norm_lstm", "layer_norm_gru")
     layers |= {f"small_{name}": build_layer(CELLS[name](F, H)) for name in names}
+    if torchrl_gru() is not None:
+        layers["small_torchrl_gru"] = torchrl_gru()(F, H)
     return {name: both_passes(lambda x, layer=layer: layer(x)[0], x, gradient) for name, layer in layers.items()}  # type: ignore[misc]
 
 
@@ -146,6 +172,8 @@ def main() -> None:
     for suffix, shape in SMALL.items():
         rivals = small_layers(shape)
         compared = {name: (name, f"small_torch_{name.split('_')[-1]}") for name in rivals if "torch" not in name}
+        if "small_torchrl_gru" in rivals:
+            compared["small_gru_vs_torchrl"] = ("small_gru", "small_torchrl_gru")
         measure(rivals, suffix, compared)
     torch.set_num_threads(threads)
     report(f"{torch.get_num_threads()} threads, torch {torch.__version__}", ratios, absolute)
