@@ -58,9 +58,7 @@ class Config(DownloadOptions):
     """Options of the preparation."""
 
     leave_out: str = ""  # speaker to use as the test; empty: the official split
-    validate_on: str = (
-        ""  # with --leave-out: who is validation, and not in training either; by default the next speaker
-    )
+    validate_on: str = ""  # with --leave-out: who is validation and not in training; by default the next speaker
     strings: int = 0  # of digits, of each training speaker, in place of single digits; 0: none
     seed: int = 0  # of the strings
     sample_rate: int = 8000  # hertz

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from seqaudio.layers.kernels.states import Array, allocate
+from seqaudio.layers.kernels.states import InputGradients, InputTape, allocate
 
 
 class Projection(NamedTuple):
@@ -16,24 +16,6 @@ class Projection(NamedTuple):
     frames: Tensor  # x [T, B, F]
     weight: Tensor  # W [M, F]
     bias: Tensor  # b [G], G >= M; columns from M on are the bias alone
-
-
-class InputTape(NamedTuple):
-    """A projection as compiled loops read it."""
-
-    frames: Array
-    strips: Array  # W transposed, in strips
-    bias: Array
-
-
-class InputGradients(NamedTuple):
-    """What compiled loops read and write on the way back through a projection."""
-
-    frames: Array
-    strips: Array  # W, in strips
-    d_frames: Array  # [T, B, F], or [0, B, F] where nobody asks
-    d_weight: Array  # [M, F]
-    d_bias: Array  # [G]
 
 
 def projection(inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Projection:

@@ -42,6 +42,24 @@ class StateGradient(NamedTuple):
     final: Array  # [B, H], of the state after each row's last frame, given
 
 
+class InputTape(NamedTuple):
+    """A projection as compiled loops read it."""
+
+    frames: Array
+    strips: Array  # W transposed, in strips
+    bias: Array
+
+
+class InputGradients(NamedTuple):
+    """What compiled loops read and write on the way back through a projection."""
+
+    frames: Array
+    strips: Array  # W, in strips
+    d_frames: Array  # [T, B, F], or [0, B, F] where nobody asks
+    d_weight: Array  # [M, F]
+    d_bias: Array  # [G]
+
+
 def allocate(*size: int, like: Tensor) -> Tensor:
     """Uninitialised memory for a whole window, in the dtype and on the device of `like`.
 

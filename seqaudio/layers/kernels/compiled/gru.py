@@ -23,8 +23,8 @@ from seqaudio.layers.kernels.compiled.rows import (
     tanh_row,
 )
 from seqaudio.layers.kernels.gru import GRUGradients, GRUTape
-from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.loop import Steps
+from seqaudio.layers.kernels.states import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip
 
 

@@ -24,9 +24,9 @@ from seqaudio.layers.kernels.compiled.rows import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
-from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.layer_norm_gru import LayerNormGRUGradients, LayerNormGRUTape
 from seqaudio.layers.kernels.loop import Steps
+from seqaudio.layers.kernels.states import InputGradients, InputTape
 
 
 @compiled

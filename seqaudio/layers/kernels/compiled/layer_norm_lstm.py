@@ -14,9 +14,9 @@ from seqaudio.jit import compiled
 from seqaudio.layers.kernels.compiled.elementwise import sigmoid, tanh
 from seqaudio.layers.kernels.compiled.products import NARROW, Array, hand_back, multiply, project, project_back
 from seqaudio.layers.kernels.compiled.rows import Matrix, Row, add, carry, fill, receive, skip
-from seqaudio.layers.kernels.inputs import InputGradients, InputTape
 from seqaudio.layers.kernels.layer_norm_lstm import LayerNormLSTMGradients, LayerNormLSTMTape
 from seqaudio.layers.kernels.loop import Steps
+from seqaudio.layers.kernels.states import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, spread_as, store, strip, total
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqaudio.jit import compiled
-from seqaudio.layers.kernels.inputs import InputGradients, InputTape
+from seqaudio.layers.kernels.states import InputGradients, InputTape
 from seqaudio.vectors import STRIP_BYTES, load_as, narrow, number, product_block, store, strip
 
 Array: TypeAlias = npt.NDArray[Any]
