@@ -140,22 +140,25 @@ def weight_gradients(
     N, T, P, F = filtered.shape
     padded = np.zeros((frames.shape[1], frames.shape[2] + KERNEL - 1), frames.dtype)
     d_filtered = np.empty(P * F, filtered.dtype)
-    part = np.empty((KERNEL, KERNEL, F), filtered.dtype)
+    part, row = np.empty((KERNEL, KERNEL, F), filtered.dtype), np.empty(F, filtered.dtype)
     d_weight[:] = 0.0
     d_bias[:] = 0.0
     nothing = spread(filtered.dtype.type(0))
     for n in range(N):
         _padded(frames[n], padded)
         part[:] = 0
+        row[:] = 0
         for t in range(T):
             for p in range(P):
                 for f in range(F):
                     z = filtered[n, t, p, f]
                     g = gradient[n, t, p, f] if scale[f] * z + shift[f] > 0 else filtered.dtype.type(0)
-                    d_filtered[p * F + f] = scale[f] * (g - means[0, f] - (z - mean[f]) * inverse[f] * means[1, f])
+                    d = scale[f] * (g - means[0, f] - (z - mean[f]) * inverse[f] * means[1, f])
+                    d_filtered[p * F + f] = d
+                    row[f] += d
             for f in range(0, F, SIZE):
                 for i in range(KERNEL):
-                    a, b, c, d, e = nothing, nothing, nothing, nothing, nothing
+                    a, b, c, h, e = nothing, nothing, nothing, nothing, nothing
                     x = padded[t + i]
                     for p in range(P):
                         g = load(d_filtered, p * F + f)
@@ -163,15 +166,13 @@ def weight_gradients(
                         a = a + spread(x[q]) * g
                         b = b + spread(x[q + 1]) * g
                         c = c + spread(x[q + 2]) * g
-                        d = d + spread(x[q + 3]) * g
+                        h = h + spread(x[q + 3]) * g
                         e = e + spread(x[q + 4]) * g
                     place = i * KERNEL * F + f
                     store(part, place, load(part, place) + a)
                     store(part, place + F, load(part, place + F) + b)
                     store(part, place + 2 * F, load(part, place + 2 * F) + c)
-                    store(part, place + 3 * F, load(part, place + 3 * F) + d)
+                    store(part, place + 3 * F, load(part, place + 3 * F) + h)
                     store(part, place + 4 * F, load(part, place + 4 * F) + e)
-            for p in range(P):
-                for f in range(F):
-                    d_bias[f] += d_filtered[p * F + f]
         d_weight += part
+        d_bias += row
