@@ -3,9 +3,8 @@
     python benchmarks/mfcc.py [--json] [--threads N] [--no-folder] [--small]
 
 Ratios are the library's time / ours (medians of 15 rounds): 2 means that we are twice as fast; with one thread it is
-processor time. All compute in float32,
-and values are compared before they are timed. The first two use the preset `default` (25/10 ms at 16 kHz, 40 HTK
-filters, 13 cepstra), with 64 clips at a time.
+processor time. All compute in float32, and values are compared before they are timed. The first two use the preset
+`default` (25/10 ms at 16 kHz, 40 HTK filters, 13 cepstra), with 64 clips at a time.
 
     mfcc_vs_torchaudio          torchaudio.transforms.MelSpectrogram of the batch, logarithm, DCT
     mfcc_vs_librosa             a loop of librosa.feature.melspectrogram, logarithm, librosa.feature.mfcc
