@@ -322,7 +322,7 @@ def test_what_a_first_pass_keeps_is_no_view_of_its_outputs(monkeypatch: pytest.M
 
     monkeypatch.setattr(net, "loss", watched)
     CheckpointedBPTT(4).backward(net, batch(lengths=torch.tensor([T] * B)), None)
-    assert set(sizes) == {3 * B * 6}  # one block for the states between four segments
+    assert set(sizes) == {3 * B * 6}  # one block of the states between the four segments
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 100, 101])
