@@ -82,7 +82,7 @@ def main(config: Config) -> None:
     if (known := store_of_baselines(folder, store)) is not None:
         baselines = neighbour_baselines(labelled_clips(known, known["train"], labels), clips)
     title = f"{config.split}: {100 * metrics['accuracy']:.1f} % of {metrics['count']:,} clips"
-    confusion, reliability = (figure_of(folder, store, name) for name in ("confusion", "reliability"))
+    confusion, reliability = (figure_of(folder, store, config.split, name) for name in ("confusion", "reliability"))
     draw_confusion(guesses.truth, guesses.guess, labels.names, confusion, title)
     save_figure(reliability_figure(scores, title), reliability)
     if config.split == "test":

@@ -86,7 +86,7 @@ def main(config: Config) -> None:
         training, valid = (transcribed(known, known[split], spelling) for split in ("train", "valid"))
         baselines = text_baselines(training, valid, recordings)
     settings = FeatureSettings.from_dict(store.setting("features", dict))
-    picture = figure_of(folder, store, "alignment")
+    picture = figure_of(folder, store, config.split, "alignment")
     save_figure(alignment_figure(recordings, heard, settings, model.subsampling), picture)
     if config.texts is not None:
         report.write_texts(config.texts)

@@ -62,13 +62,13 @@ def finished_run(run: Path, recipe: str) -> RunFolder:
     return folder
 
 
-def figure_of(folder: RunFolder, store: Store, name: str) -> Path:
-    """The file of a figure about a store; another one than that of the training has its name there too.
+def figure_of(folder: RunFolder, store: Store, split: str, name: str) -> Path:
+    """The file of a figure about a split of a store; what is not the test of the run's own store is in its name.
 
-    So a figure of the run's own clips stays when the run is evaluated elsewhere.
+    So a figure of the run's own test stays when the run is evaluated elsewhere.
     """
-    own = store.fingerprint == folder.config["store"]
-    return folder.figure(name if own else f"{name}_{store.path.resolve().name}")
+    other = [] if store.fingerprint == folder.config["store"] else [store.path.resolve().name]
+    return folder.figure("_".join([name, *other, *([] if split == "test" else [split])]))
 
 
 def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
