@@ -57,7 +57,12 @@ class ExportStep(nn.Module):
     """
 
     def __init__(
-        self, model: Model, about: About, example: Tensor, state: State, front_end: FrontEnd | None = None
+        self,
+        model: Model,
+        about: About,
+        example: Tensor,
+        state: State,
+        front_end: FrontEnd | None = None,
     ) -> None:
         super().__init__()
         self.model = unrolled(model)
