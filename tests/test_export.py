@@ -55,7 +55,9 @@ def made(name: str, features: str = "", **arguments: Any) -> ExportStep:
         model.std.fill_(4.0)
     size = arguments.get("classes", arguments.get("vocabulary_size", 3))
     labels = tuple(f"label{number}" for number in range(size))
-    kind = {"spotter": "keywords", "keyword": "keywords", "recogniser": "text", "events": "tokens"}.get(name, "forecast")
+    kind = {"spotter": "keywords", "keyword": "keywords", "recogniser": "text", "events": "tokens"}.get(
+        name, "forecast"
+    )
     about = About(kind, "logits", labels, model=name, thresholds=dict.fromkeys(labels, 0.5))
     if front_end is None:
         example = torch.zeros(1, dtype=torch.int64) if kind == "tokens" else torch.zeros(1, model.input_size)
@@ -124,7 +126,7 @@ def test_eight_bits_stay_near_and_are_smaller() -> None:
     assert 0 < largest_difference(OnnxRunner(eight), step) < 0.1
     # the front end stays as it was: no table of it is an integer matrix
     matrices = [t for t in onnx.load_from_string(eight).graph.initializer if t.data_type == onnx.TensorProto.INT8]
-    assert sorted(tuple(t.dims) for t in matrices) == [(40, 64), *[(64, 192)] * 4]
+    assert sorted(tuple(t.dims) for t in matrices) == [*[(64, 192)] * 4, (160, 64)]
 
 
 @needs_gcc
@@ -223,7 +225,7 @@ def hey(command: Command, spotting_run: Path, tmp_path_factory: pytest.TempPathF
 
 def test_the_metadata_says_what_a_user_needs(hey: Path) -> None:
     about = {entry.key: entry.value for entry in onnx.load(hey / "kws.onnx").metadata_props}
-    assert json.loads(about["labels"]) == ["one", "three", "two", "unknown", "silence"]
+    assert json.loads(about["labels"]) == ["one", "three", "two", "silence"]
     assert (about["sample_rate"], about["hop"], about["window"], about["warm_up"]) == ("8000", "160", "320", "1")
     assert set(json.loads(about["thresholds"])) == {"one", "two", "three"}
     parts = sorted(json.loads(about["state"]).values())
@@ -254,6 +256,14 @@ def test_wrong_options_are_one_line(
 ) -> None:
     assert_refused(command("seqaudio", "export", word_run, *options, folder=tmp_path), words)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_extra_is_named(
+    command: Command, word_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqaudio.export.onnx_file.find_spec", lambda name: None if name == "onnxruntime" else True)
+    done = command("seqaudio", "export", word_run, "--out", tmp_path / "kws.onnx")
+    assert_refused(done, "onnxruntime not installed; pip install 'seqaudio[export]'")
 
 
 def bidirectional(run: Path, place: Path) -> Path:

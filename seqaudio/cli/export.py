@@ -4,8 +4,9 @@ Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
          seqaudio export runs/hey --c hey.c
 
-Keyword models take the samples of one hop, and their features are inside; models of music and text take a token, forecasters
-the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to use it.
+Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
+forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
+use it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,13 @@ COMMANDS = {
 }
 
 # commands that share a line: the map fits a screen of 24 lines
-AT_THE_END = (("sweep", "compare"), ("export", "probe"), ("check", "ngram"), ("render", "show"), ("doctor", "completion"))
+AT_THE_END = (
+    ("sweep", "compare"),
+    ("export", "probe"),
+    ("check", "ngram"),
+    ("render", "show"),
+    ("doctor", "completion"),
+)
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options

@@ -55,7 +55,9 @@ def write_c(step: ExportStep, graph: Graph, path: Path, int8: bool = False) -> s
     if shutil.which("gcc") is not None:
         with tempfile.TemporaryDirectory() as folder:
             program = compiled(source.text, Path(folder))
-            found = max(difference(run_program(program, step, part), torch_answers(step, part)) for part in examples(step))
+            found = max(
+                difference(run_program(program, step, part), torch_answers(step, part)) for part in examples(step)
+            )
         if not int8 and not found <= TOLERANCE:
             raise RunError(
                 f"{path}: compiled, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; "
@@ -85,7 +87,7 @@ def c_source(step: ExportStep, graph: Graph, stem: str, int8: bool = False) -> S
     start = "".join(f"    net->state[{place}] = {_number(initial[place])};\n" for place in places)
     output = graph.results["output"]
     shown = str(about.licence or "unknown").replace("*/", "* /")
-    text = f"""/* {about.model} of seqaudio {about.seqaudio}: one call takes {name}_INPUT values and gives {about.output}.
+    text = f"""/* {about.model} of seqaudio {about.seqaudio}: a call takes {name}_INPUT values and gives {about.output}.
    Licence of the training data: {shown}
 
    static {name} net;
@@ -163,7 +165,8 @@ def torch_answers(step: ExportStep, inputs: np.ndarray) -> np.ndarray:
 
 def to_pcm(samples: np.ndarray) -> np.ndarray:
     """Samples as little-endian int16."""
-    return np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
+    pcm: np.ndarray = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
+    return pcm
 
 
 class _Writer:
@@ -417,5 +420,3 @@ def _quoted(text: str) -> str:
         chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\?' else f"\\{byte:03o}" for byte in text.encode()
     )
     return f'"{plain}"'
-
-

@@ -57,14 +57,15 @@ class MatrixExtractor(FeatureExtractor):
         T, R, C = windowed.shape[-2], self.rows, self.width
         frames = nn.functional.pad(windowed.reshape(T, -1), (0, self.padding)).view(T, self.height, C)
         inner = frames.transpose(1, 2).reshape(T * C, self.height) @ self.first
-        real, imaginary = (part.reshape(T, C, R) for part in inner.split(R, dim=1))
+        real, imaginary = (part.reshape(T, C, R) for part in torch.split(inner, R, dim=1))
         turned = [real * self.cosines - imaginary * self.sines, real * self.sines + imaginary * self.cosines]
         outer = torch.cat(turned, dim=1).transpose(1, 2).reshape(T * R, 2 * C) @ self.second
-        real, imaginary = outer.split(self.columns, dim=1)
+        real, imaginary = torch.split(outer, self.columns, dim=1)
         power = real * real + imaginary * imaginary  # [T R, j]
         power = power.reshape(T, R, self.columns).transpose(1, 2).reshape(T, -1)
         power = power.sqrt() if self.settings.spectrum == "magnitude" else power
-        return (power @ self.bins).view(1, T, -1)
+        energies: Tensor = (power @ self.bins).view(1, T, -1)
+        return energies
 
 
 class FrontEndState(NamedTuple):

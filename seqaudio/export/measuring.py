@@ -48,7 +48,9 @@ def compare_int8(step: ExportStep, store: Store) -> str:
             np.mean([_label(step, labels, found) == name for found, name in zip(outputs, truth, strict=False)])
             for outputs in answers
         ]
-        return f"accuracy {100 * shares[0]:.2f} % in float, {100 * shares[1]:.2f} % in int8, of {len(sequences):,} clips"
+        return (
+            f"accuracy {100 * shares[0]:.2f} % in float, {100 * shares[1]:.2f} % in int8, of {len(sequences):,} clips"
+        )
     if step.about.kind == "tokens":
         nats = [
             float(np.mean(np.concatenate([_nats(found, ids) for found, ids in zip(outputs, sequences, strict=True)])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8  # of onnx 1.12, the first with this opset
-MISSING = "ONNX needs the extra export; pip install 'seqaudio[export]'"
 SPARSE = 4  # a table with fewer than one value in so many that is not 0 is kept as places and values
 UNARY = {"sigmoid": "Sigmoid", "tanh": "Tanh", "relu": "Relu", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "neg": "Neg",
          "abs": "Abs", "logical_not": "Not"}  # fmt: skip
@@ -31,11 +31,8 @@ REDUCED = {"mean": "ReduceMean", "max": "ReduceMax"}  # their axes are an attrib
 
 def check_extra() -> None:
     """Raise OptionError where onnx or onnxruntime are missing."""
-    try:
-        import onnx
-        import onnxruntime  # noqa: F401
-    except ImportError as error:
-        raise OptionError(f"{MISSING} ({error})") from None
+    if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
+        raise OptionError(f"{' and '.join(missing)} not installed; pip install 'seqaudio[export]'")
 
 
 def onnx_bytes(step: ExportStep, graph: Graph, int8: bool = False) -> bytes:

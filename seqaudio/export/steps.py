@@ -90,7 +90,7 @@ class ExportStep(nn.Module):
 
     def forward(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         sizes = [torch.Size(shape).numel() for _, shape in self.layout.values()]
-        parts = zip(self.layout.items(), state.split(sizes, dim=1), strict=True)
+        parts = zip(self.layout.items(), torch.split(state, sizes, dim=1), strict=True)
         named = {name: part.view(shape) for (name, (_, shape)), part in parts}
         before = unflatten(self._start, self._fixed | named)
         output, after = self._call(inputs, before)
@@ -181,7 +181,7 @@ def _chosen(condition: Tensor, one: Any, other: Any) -> Any:
     """`one` where the condition [1, 1] holds; as one selection of all tensors."""
     flat = flatten(other)
     both = torch.where(condition, _flat(list(flatten(one).values())), _flat(list(flat.values())))
-    parts = both.split([tensor.numel() for tensor in flat.values()], dim=1)
+    parts = torch.split(both, [tensor.numel() for tensor in flat.values()], dim=1)
     return unflatten(
         other, {name: part.view(tensor.shape) for (name, tensor), part in zip(flat.items(), parts, strict=True)}
     )

@@ -1,7 +1,7 @@
 """Record the operations of torch that a step makes, as a `Graph`.
 
-The step runs once on real tensors, and every operation of it is translated. What depends on no input is computed here and
-becomes a constant, such as transposed weights; whatever moves values is found out by moving numbers 0, 1, 2, ..
+The step runs once on real tensors, and every operation of it is translated. What depends on no input is computed here
+and becomes a constant, such as transposed weights; whatever moves values is found out by moving numbers 0, 1, 2, ..
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def trace(
     return Graph({name: recorder.value(tensor) for name, tensor in inputs.items()}, values)
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # its __init_subclass__
     """Translates each operation as it happens."""
 
     def __init__(self, inputs: dict[str, Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # of torch
         self._values: dict[int, Value] = {}
         self._kept: list[Tensor] = []  # so that no other tensor has the identity of one that was seen
         for name, tensor in inputs.items():
@@ -218,8 +218,20 @@ class _Recorder(TorchDispatchMode):
     def _reciprocal(self, shape: tuple[int, ...], source: Tensor) -> Value:
         return self._binary("div", self.value(1.0), self.value(source), shape)
 
+    def _rsqrt(self, shape: tuple[int, ...], source: Tensor) -> Value:
+        root = new_node("elementwise", [self.value(source)], shape, function="sqrt")
+        return self._binary("div", self.value(1.0), root, shape)
+
+    def _log_sigmoid_forward(self, shape: tuple[int, ...], source: Tensor) -> Value:
+        """min(x, 0) - ln(1 + exp(-|x|)), which never overflows."""
+        value, zero, one = self.value(source), self.value(0.0), self.value(1.0)
+        for function in ("abs", "neg", "exp"):
+            value = new_node("elementwise", [value], shape, function=function)
+        nats = new_node("elementwise", [self._binary("add", value, one, shape)], shape, function="log")
+        return self._binary("sub", self._binary("min", self.value(source), zero, shape), nats, shape)
+
     def _addcmul(self, shape: tuple[int, ...], base: Tensor, one: Tensor, other: Tensor, value: float = 1) -> Value:
-        parts = torch.broadcast_shapes(one.shape, other.shape)
+        parts = np.broadcast_shapes(one.shape, other.shape)
         product = self._binary("mul", self.value(one), self.value(other), parts)
         return self._binary("add", self.value(base), self._scaled(product, value), shape)
 

@@ -27,7 +27,8 @@ def write_onnx(step: ExportStep, graph: Graph, path: Path, int8: bool = False) -
     found = largest_difference(runner, step)
     if not found <= TOLERANCE:
         raise RunError(
-            f"{path}: onnxruntime differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; nothing was written"
+            f"{path}: onnxruntime differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; nothing was "
+            f"written"
         )
     size = f"{len(content):,} bytes"
     if int8:
@@ -51,5 +52,3 @@ def microseconds(runner: Runner, step: ExportStep) -> float:
         _, state = runner(parts[number % len(parts)], state)
         times.append(time.perf_counter() - start)
     return float(np.median(times)) * 1e6
-
-

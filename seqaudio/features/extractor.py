@@ -154,7 +154,8 @@ class FeatureExtractor(nn.Module):
         """Windowed frames [B, T, W] -> [B, T, M] sums of the spectrum under the filters."""
         spectrum = torch.fft.rfft(windowed, n=self.settings.fft_size)
         power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
-        return (power.sqrt() if self.settings.spectrum == "magnitude" else power) @ self.filters
+        energies: Tensor = (power.sqrt() if self.settings.spectrum == "magnitude" else power) @ self.filters
+        return energies
 
     def _logarithms_by_numba(self, frames: Tensor) -> Tensor:
         """The same, in one pass over the frames."""
