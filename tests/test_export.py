@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ import pytest
 import torch
 from torch import nn
 
-from conftest import ROOT, Command, assert_refused
+from conftest import RATE, ROOT, Command, assert_refused, spoken
 from seqaudio.cells import CELLS
+from seqaudio.decoding.spotting import Spotter
 from seqaudio.errors import OptionError, RunError
 from seqaudio.export import ExportStep
 from seqaudio.export import writing as writing_module
@@ -30,6 +32,7 @@ from seqaudio.export.trace import trace
 from seqaudio.export.writing import write_onnx
 from seqaudio.features import StreamingExtractor, feature_settings
 from seqaudio.models import build_model
+from seqaudio.run_folder import RunFolder
 
 SPOTTING = "log_mel+frame_length=0.04+frame_shift=0.02+sample_rate=8000+mels=20"
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
@@ -285,6 +288,31 @@ def test_a_bidirectional_model_is_refused(command: Command, word_run: Path, tmp_
     assert not (tmp_path / "kws.onnx").exists()
 
 
+@needs_gcc
+@pytest.mark.parametrize("options", [(), ("--int8",)])
+def test_the_c_program_hears_the_words_that_listen_hears(
+    command: Command, spotting_run: Path, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    samples = 1e-3 * np.random.default_rng(0).standard_normal(7 * RATE)
+    for place, word in enumerate((1, 0, 2)):
+        part = spoken(word, 1, 2)
+        samples[(1 + 2 * place) * RATE :][: len(part)] += part
+    pcm = to_pcm(samples)
+    done = command("seqaudio", "export", spotting_run, "--c", tmp_path / "kws.c", *options)
+    assert done.returncode == 0, done.stderr
+    program = compiled((tmp_path / "kws.c").read_text(), tmp_path)
+    said = subprocess.run([str(program)], input=pcm.tobytes(), capture_output=True, check=True)
+    spotter = Spotter(RunFolder(spotting_run))
+    hits = [*spotter.push((pcm / 32768).astype(np.float32)), *spotter.finish()]
+    rows = [line.split("\t") for line in said.stdout.decode().splitlines()]
+    assert [row[1] for row in rows] == [hit.keyword for hit in hits] == ["two", "one", "three"]
+    for row, hit in zip(rows, hits, strict=True):
+        assert float(row[2]) == pytest.approx(hit.confidence, abs=0.02 if options else 0.002)
+        assert abs(float(row[0]) - hit.at) < 0.5
+    half = subprocess.run([str(program)], input=pcm.tobytes()[:333], capture_output=True, check=True)
+    assert half.stdout == b"", "two hops and a part of one: too few for a word"
+
+
 # --- docs/deploying.md ---
 
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "deploying.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -312,15 +340,13 @@ def test_the_python_of_the_page_runs(deployed: Path, capsys: pytest.CaptureFixtu
     (code,) = (text for kind, text in BLOCKS if kind == "python")
     assert len(code.splitlines()) <= 40
     assert set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) == {
-        "json", "numpy", "onnxruntime", "soundfile"}  # fmt: skip
+        "base64", "json", "numpy", "onnxruntime", "soundfile"}  # fmt: skip
     exec(compile(code, "deploying.md", "exec"), {})
     assert "one" in capsys.readouterr().out
 
 
 @needs_gcc
 def test_the_c_of_the_page_compiles(deployed: Path) -> None:
-    import subprocess
-
     (code,) = (text for kind, text in BLOCKS if kind == "c")
     (deployed / "own.c").write_text(code)
     command = ["gcc", "-O2", "-Wall", "-Werror", "-std=c99", "own.c", "-o", "own", "-lm"]
