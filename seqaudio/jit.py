@@ -20,8 +20,12 @@ ORDERED = FASTMATH - {"reassoc"}
 
 
 def takes(tensor: Tensor) -> bool:
-    """Whether kernels can take a tensor: float32 or float64 on the CPU, and not while tracing, which misses them."""
+    """Whether kernels can take a tensor: float32 or float64 on the CPU, and not while tracing, which misses them.
+
+    A mode that sees torch's operations, as the export's does, is tracing too.
+    """
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    traced = traced or torch._C._len_torch_dispatch_stack() > 0
     return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64) and not traced
 
 

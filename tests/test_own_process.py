@@ -2,7 +2,7 @@
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
 listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
-test_fill.py, transcribe in test_speech_recognition.py, the demo among the long checks.
+test_fill.py, transcribe in test_speech_recognition.py, export in test_export.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize", "fill", "transcribe",
+    "wake", "score", "harmonize", "fill", "transcribe", "export",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -57,6 +57,7 @@ BAD = {
     "probe": ("{word_run} {new}", "no such folder"),
     "ngram": ("{words} --out {new}.arpa", "has no texts in the train split"),
     "demo": ("--out {tunes}", "not a demo"),
+    "export": ("{word_run} --out {new}.pb", "expected a name that ends in .onnx"),
 }
 BAD_OPTIONS = {"doctor": "--repair", "completion": "csh"}  # all that these can be given
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "judge": "judge generated music beside held-out music, with a check for copies",
     "score": "measure how surprising pieces of music are to a model, event by event",
     "forecast": "continue a series beyond its end, as a table and a picture",
+    "export": "write a model for other programs, as ONNX or C",
     "ngram": "make an n-gram language model of a text",
     "render": "turn MIDI into sound and a piano roll",
     "show": "draw a recording's waveform and features",
@@ -45,7 +46,13 @@ COMMANDS = {
 }
 
 # commands that share a line: the map fits a screen of 24 lines
-AT_THE_END = (("sweep", "compare"), ("probe", "ngram"), ("render", "show"), ("doctor", "completion"))
+AT_THE_END = (
+    ("sweep", "compare"),
+    ("export", "probe"),
+    ("check", "ngram"),
+    ("render", "show"),
+    ("doctor", "completion"),
+)
 
 PACKAGE = Path(__file__).parents[1]
 MAP = """seqaudio {version}: recurrent networks for speech and music; seqaudio COMMAND --help lists options

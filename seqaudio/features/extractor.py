@@ -144,13 +144,18 @@ class FeatureExtractor(nn.Module):
         blocks = []
         for block in torch.split(frames, BLOCK, dim=1):
             centred = self._centred(block)
-            spectrum = torch.fft.rfft(self._emphasised(centred) * self.window, n=self.settings.fft_size)
-            power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
-            sums = (power.sqrt() if self.settings.spectrum == "magnitude" else power) @ self.filters
+            sums = self._mel_energies(self._emphasised(centred) * self.window)
             if self.settings.energy:
                 sums = torch.cat([sums, self._energy(centred)[..., None]], dim=-1)
             blocks.append(sums.clamp(min=self.settings.floor).log())
         return torch.cat(blocks, dim=1)
+
+    def _mel_energies(self, windowed: Tensor) -> Tensor:
+        """Windowed frames [B, T, W] -> [B, T, M] sums of the spectrum under the filters."""
+        spectrum = torch.fft.rfft(windowed, n=self.settings.fft_size)
+        power = spectrum.real.square() + spectrum.imag.square()  # abs() would take a root only to square it again
+        energies: Tensor = (power.sqrt() if self.settings.spectrum == "magnitude" else power) @ self.filters
+        return energies
 
     def _logarithms_by_numba(self, frames: Tensor) -> Tensor:
         """The same, in one pass over the frames."""
