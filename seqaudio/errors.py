@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "microphone": "sounddevice",
     "ports": "python-rtmidi",
+    "export": "onnx onnxruntime",
     "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 

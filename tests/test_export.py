@@ -266,7 +266,7 @@ def test_a_missing_extra_is_named(
 ) -> None:
     monkeypatch.setattr("seqaudio.export.onnx_file.find_spec", lambda name: None if name == "onnxruntime" else True)
     done = command("seqaudio", "export", word_run, "--out", tmp_path / "kws.onnx")
-    assert_refused(done, "onnxruntime not installed; pip install 'seqaudio[export]'")
+    assert_refused(done, "onnxruntime not installed; pip install onnx onnxruntime (in a clone: ")
 
 
 def bidirectional(run: Path, place: Path) -> Path:

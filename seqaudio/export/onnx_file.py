@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqaudio.errors import OptionError
+from seqaudio.errors import OptionError, how_to_install
 from seqaudio.export.graph import Graph, Node, Value
 from seqaudio.export.quantising import Quantised, is_quantised, quantised
 from seqaudio.export.steps import ExportStep
@@ -33,7 +33,7 @@ REDUCED = {"mean": "ReduceMean", "max": "ReduceMax"}  # their axes are an attrib
 def check_extra() -> None:
     """Raise OptionError where onnx or onnxruntime are missing."""
     if missing := [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]:
-        raise OptionError(f"{' and '.join(missing)} not installed; pip install 'seqaudio[export]'")
+        raise OptionError(f"{' and '.join(missing)} not installed; {how_to_install('export')}")
 
 
 def onnx_bytes(step: ExportStep, graph: Graph, int8: bool = False) -> bytes:
