@@ -6,7 +6,7 @@ trace.py      the operations of a step, recorded from torch -> graph.py, a graph
 onnx_file.py  the graph as ONNX, in float or with weights of 8 bits
 code.py       the statements of a graph that C and JavaScript share
 c_file.py     the graph as one C99 file
-js_file.py    the graph as one JavaScript module
+js_file.py    the graph as one JavaScript module, with js_listener.py
 checking.py   what is written must compute what torch does
 """
 

@@ -26,7 +26,7 @@ UNARY = {
     "exp": "Math.exp({0})", "log": "Math.log({0})", "sqrt": "Math.sqrt({0})", "neg": "-{0}", "abs": "Math.abs({0})",
     "logical_not": "({0} === 0 ? 1 : 0)",
 }  # fmt: skip
-MODULE = """/* One step of a model of seqaudio: {call}
+MODULE = """/* One step of a model of seqaudio, and what it hears where it takes sound.
    The outputs of the first about.warm_up calls do not count. */
 
 export const about = {about};
@@ -99,7 +99,6 @@ def js_source(step: ExportStep, graph: Graph) -> str:
     given, output = graph.inputs["input"], graph.results["output"]
     sizes = {"input_size": given.size, "output_size": output.size, "state_size": step.initial.numel()}
     return MODULE.format(
-        call=f"step(input, state) gives {step.about.output}.",
         about=json.dumps(asdict(step.about) | sizes, indent=4),
         kind="Int32" if given.dtype == "int64" else "Float32",
         inputs=given.size,
@@ -119,8 +118,7 @@ def run_module(text: str, inputs: np.ndarray) -> np.ndarray:
     Raises RunError with what node says where it fails.
     """
     calls = inputs.reshape(len(inputs), -1).tolist()
-    answers = run_node(text, RUN, json.dumps(calls).encode())
-    return np.array(json.loads(answers), dtype=np.float32).reshape(-1, np.size(json.loads(answers)[0]))
+    return np.array(json.loads(run_node(text, RUN, json.dumps(calls).encode())), dtype=np.float32)
 
 
 def run_node(module: str, program: str, content: bytes) -> str:
