@@ -1,4 +1,4 @@
-"""One step in onnxruntime and in C gives torch's outputs, call by call; what cannot stream is refused in one line."""
+"""One step in onnxruntime, C and JavaScript gives torch's outputs; what cannot stream is refused in one line."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from conftest import RATE, ROOT, Command, assert_refused, spoken
 from seqaudio.cells import CELLS
 from seqaudio.decoding.spotting import Spotter
 from seqaudio.errors import OptionError, RunError
-from seqaudio.export import ExportStep
+from seqaudio.export import ExportStep, checking
 from seqaudio.export import writing as writing_module
 from seqaudio.export.c_file import c_source, compiled, run_program, to_pcm, torch_answers, write_c
 from seqaudio.export.checking import OnnxRunner, difference, examples, expected, largest_difference, run_steps
 from seqaudio.export.front_end import FrontEnd
+from seqaudio.export.js_file import js_source, run_module, run_node, write_js
 from seqaudio.export.onnx_file import onnx_bytes
 from seqaudio.export.steps import About
 from seqaudio.export.trace import trace
@@ -36,6 +37,7 @@ from seqaudio.run_folder import RunFolder
 
 SPOTTING = "log_mel+frame_length=0.04+frame_shift=0.02+sample_rate=8000+mels=20"
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
 
 
 def made(name: str, features: str = "", **arguments: Any) -> ExportStep:
@@ -121,6 +123,33 @@ def test_the_compiled_c_gives_torchs_outputs(step: ExportStep, tmp_path: Path) -
         np.testing.assert_allclose(found, answers, atol=1e-4 * max(1, np.abs(answers).max()))
 
 
+@needs_node
+def test_the_javascript_gives_torchs_outputs(step: ExportStep) -> None:
+    text = js_source(step, step.graph())
+    for inputs in list(examples(step))[:2]:
+        answers = expected(step, inputs)
+        found = run_module(text, inputs).reshape(answers.shape)
+        np.testing.assert_allclose(found, answers, atol=1e-4 * max(1, np.abs(answers).max()))
+
+
+@needs_node
+def test_a_step_in_javascript_changes_neither_its_input_nor_its_state() -> None:
+    step = made("forecaster", **STEPS["forecaster"][1])
+    program = """
+        import { about, initialState, step } from "./step.mjs";
+        const input = [1, 2, 3], before = initialState(), first = step(input, before), again = step(input, before);
+        const messages = [];
+        for (const [values, state] of [[[1], before], [input, [0]]])
+            try { step(values, state); } catch (error) { messages.push(error.message); }
+        console.log(JSON.stringify([[...first.output], [...again.output], [...before], about.state_size, messages]));
+    """
+    first, again, before, size, messages = json.loads(run_node(js_source(step, step.graph()), program, b""))
+    assert first == again
+    assert before == step.initial.ravel().tolist()
+    assert len(before) == size
+    assert messages == ["input of 1, expected 3", f"state of 1, expected {size}"]
+
+
 def test_eight_bits_stay_near_and_are_smaller() -> None:
     step = made("spotter", SPOTTING, classes=4, layers=2, hidden_size=64)
     graph = step.graph()
@@ -152,6 +181,9 @@ def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.
     if shutil.which("gcc"):
         with pytest.raises(RunError, match="differs from torch"):
             write_c(step, graph, tmp_path / "a.c")
+    if shutil.which("node"):
+        with pytest.raises(RunError, match="differs from torch"):
+            write_js(step, graph, tmp_path / "a.js")
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(writing_module, "TIMED", 2)
     assert "difference" in write_onnx(step, step.graph(), tmp_path / "a.onnx")
@@ -219,9 +251,11 @@ def phrase_arguments() -> dict[str, Any]:
 def hey(command: Command, spotting_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a trained spotter."""
     folder = tmp_path_factory.mktemp("export")
-    done = command("seqaudio", "export", spotting_run, "--out", folder / "kws.onnx", "--c", folder / "kws.c")
+    outputs = ("--out", folder / "kws.onnx", "--c", folder / "kws.c", "--js", folder / "kws.js")
+    done = command("seqaudio", "export", spotting_run, *outputs)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("difference from torch") == 1 + (shutil.which("gcc") is not None)
+    programs = sum(shutil.which(name) is not None for name in ("gcc", "node"))
+    assert done.stdout.count("difference from torch") == 1 + programs
     assert "multiply-adds a call" in done.stdout
     return folder
 
@@ -252,6 +286,8 @@ def test_int8_is_compared_on_validation(command: Command, spotting_run: Path, tm
         ((), "nothing to write"),
         (("--out", "kws.pb"), "expected a name that ends in .onnx"),
         (("--c", "kws.onnx"), "expected a name that ends in .c"),
+        (("--js", "kws.ts"), "expected a name that ends in .js or .mjs"),
+        (("--js", "kws.js", "--int8"), "--js is written in float"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -288,16 +324,91 @@ def test_a_bidirectional_model_is_refused(command: Command, word_run: Path, tmp_
     assert not (tmp_path / "kws.onnx").exists()
 
 
+def said_words() -> np.ndarray:
+    """Three words in quiet noise."""
+    samples = 1e-3 * np.random.default_rng(0).standard_normal(7 * RATE)
+    for place, word in enumerate((1, 0, 2)):
+        part = spoken(word, 1, 2)
+        samples[(1 + 2 * place) * RATE :][: len(part)] += part
+    return to_pcm(samples)
+
+
+LISTEN = """
+import { readFileSync } from "node:fs";
+import { Listener } from "./step.mjs";
+const { samples, lengths } = JSON.parse(readFileSync(0, "utf8"));
+const listener = new Listener(), runs = [];
+for (const length of lengths) {
+    const hits = [];
+    for (let at = 0; at < samples.length; at += length) hits.push(...listener.push(samples.slice(at, at + length)));
+    runs.push([...hits, ...listener.finish()]);
+    listener.begin();
+}
+console.log(JSON.stringify(runs));
+"""
+
+
+def heard_in_node(module: Path, samples: np.ndarray, lengths: tuple[int, ...]) -> list[Any]:
+    """What the listener of a module hears, in blocks of each of these lengths."""
+    content = json.dumps({"samples": samples.tolist(), "lengths": lengths})
+    found: list[Any] = json.loads(run_node(module.read_text(), LISTEN, content.encode()))
+    return found
+
+
+@needs_node
+def test_the_listener_of_javascript_hears_what_listen_hears_in_blocks_of_any_length(
+    hey: Path, spotting_run: Path
+) -> None:
+    samples = (said_words() / 32768).astype(np.float32)
+    spotter = Spotter(RunFolder(spotting_run))
+    hits = [*spotter.push(samples), *spotter.finish()]
+    runs = heard_in_node(hey / "kws.js", samples, (len(samples), 1000, 37))
+    assert runs[0] == runs[1] == runs[2]
+    assert [hit["label"] for hit in runs[0]] == [hit.keyword for hit in hits] == ["two", "one", "three"]
+    for found, hit in zip(runs[0], hits, strict=True):
+        assert found["confidence"] == pytest.approx(hit.confidence, abs=0.002)
+        assert abs(found["seconds"] - hit.at) < 0.5
+    assert heard_in_node(hey / "kws.js", samples[:333], (333,)) == [[]]
+
+
+@needs_node
+@needs_gcc
+def test_the_listener_of_javascript_has_the_numbers_of_the_c_program(hey: Path, tmp_path: Path) -> None:
+    pcm = said_words()
+    program = compiled((hey / "kws.c").read_text(), tmp_path)
+    said = subprocess.run([str(program)], input=pcm.tobytes(), capture_output=True, check=True)
+    (hits,) = heard_in_node(hey / "kws.js", (pcm / 32768).astype(np.float32), (512,))
+    rows = [line.split("\t") for line in said.stdout.decode().splitlines()]
+    assert [(f"{hit['seconds']:.2f}", hit["label"]) for hit in hits] == [(row[0], row[1]) for row in rows]
+    assert [hit["confidence"] for hit in hits] == pytest.approx([float(row[2]) for row in rows], abs=0.0011)
+
+
+@needs_node
+@pytest.mark.parametrize("name", ["keyword", "recogniser of deltas"])
+def test_clips_and_units_are_heard_too(name: str, tmp_path: Path) -> None:
+    step = made(name.split()[0], STEPS[name][0], **STEPS[name][1])
+    inputs = next(examples(step))
+    if name != "keyword":  # so that half of the steps are blank
+        answers = expected(step, inputs)[:, 0]
+        with torch.no_grad():
+            step.model.output.bias[0] += float(np.median(answers.max(axis=-1) - answers[:, 0]))
+    (tmp_path / "a.js").write_text(js_source(step, step.graph()))
+    (heard,) = heard_in_node(tmp_path / "a.js", inputs.ravel(), (100,))
+    best = expected(step, inputs)[:, 0].argmax(axis=-1)
+    if name == "keyword":
+        labels = [f"label{best[-1]}"]
+    else:
+        before = np.concatenate([[0], best[:-1]])
+        labels = [f"label{unit}" for unit in best[(best != 0) & (best != before)]]
+    assert [one["label"] for one in heard] == labels != []
+
+
 @needs_gcc
 @pytest.mark.parametrize("options", [(), ("--int8",)])
 def test_the_c_program_hears_the_words_that_listen_hears(
     command: Command, spotting_run: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    samples = 1e-3 * np.random.default_rng(0).standard_normal(7 * RATE)
-    for place, word in enumerate((1, 0, 2)):
-        part = spoken(word, 1, 2)
-        samples[(1 + 2 * place) * RATE :][: len(part)] += part
-    pcm = to_pcm(samples)
+    pcm = said_words()
     done = command("seqaudio", "export", spotting_run, "--c", tmp_path / "kws.c", *options)
     assert done.returncode == 0, done.stderr
     program = compiled((tmp_path / "kws.c").read_text(), tmp_path)
@@ -329,7 +440,7 @@ def sound(place: Path) -> np.ndarray:
 
 @pytest.fixture
 def deployed(hey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    for name in ("kws.onnx", "kws.c"):
+    for name in ("kws.onnx", "kws.c", "kws.js"):
         shutil.copy(hey / name, tmp_path)
     sound(tmp_path / "clip.wav")
     monkeypatch.chdir(tmp_path)
@@ -354,3 +465,21 @@ def test_the_c_of_the_page_compiles(deployed: Path) -> None:
     done = subprocess.run(["./own"], input=to_pcm(np.zeros(1600)).tobytes(), capture_output=True, check=False)
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 9, "of ten hops the first does not count"
+
+
+@needs_node
+def test_the_javascript_of_the_page_runs(deployed: Path) -> None:
+    (code,) = (text for kind, text in BLOCKS if kind == "js")
+    (deployed / "own.js").write_text(code)
+    (deployed / "package.json").write_text('{"type": "module"}')  # which older versions of node want
+    done = subprocess.run(["node", "own.js"], input=said_words().tobytes(), capture_output=True, check=False)
+    assert done.stderr == b""
+    lines = done.stdout.decode().splitlines()
+    assert [line.split()[1] for line in lines[:-1]] == ["two", "one", "three"]
+    assert set(json.loads(lines[-1])) == {"one", "two", "three", "silence"}
+
+
+def test_a_program_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "SECONDS", 0.2)
+    with pytest.raises(RunError, match="sleep took more than 0.2 s"):
+        checking.finished(["sleep", "5"])

@@ -1,8 +1,8 @@
-"""Write one step of a trained model for other programs: ONNX, or C without dependencies.
+"""Write one step of a trained model for other programs: ONNX, or C or JavaScript without dependencies.
 
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
-         seqaudio export runs/hey --c hey.c
+         seqaudio export runs/hey --c hey.c --js hey.js
 
 Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
 forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
@@ -27,6 +27,7 @@ class Config:
     run: tyro.conf.Positional[Path]  # run folder of keywords, speech recognition, music or text, or forecasting
     out: Path | None = None  # ONNX to write; needs the extra export
     c: Path | None = None  # C99 source to write; checked where there is gcc
+    js: Path | None = None  # JavaScript module to write (.js or .mjs), in float; checked where there is node
     int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
     store: Path | None = None  # on whose validation split --int8 is checked; by default that of the training
     force: bool = False  # replace existing files
@@ -34,15 +35,20 @@ class Config:
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    if config.out is None and config.c is None:
-        raise OptionError("nothing to write; give --out kws.onnx, or --c kws.c")
+    if config.out is None and config.c is None and config.js is None:
+        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c or --js kws.js")
+    if config.int8 and config.js is not None:
+        raise OptionError("--js is written in float; leave out --int8, or write --js by itself")
     if config.out is not None:
         check_output("--out", config.out, ".onnx", config.force)
     if config.c is not None:
         check_output("--c", config.c, ".c", config.force)
+    if config.js is not None:
+        check_output("--js", config.js, (".js", ".mjs"), config.force)
 
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
+    from seqaudio.export.js_file import write_js
     from seqaudio.export.measuring import compare_int8
     from seqaudio.export.onnx_file import check_extra
     from seqaudio.export.writing import write_onnx
@@ -64,5 +70,8 @@ def main(config: Config) -> None:
     if config.c is not None:
         with written(config.c):
             print(f"{config.c}: {write_c(step, graph, config.c, config.int8)}")
+    if config.js is not None:
+        with written(config.js):
+            print(f"{config.js}: {write_js(step, graph, config.js)}")
     if store is not None:
         print(f"on validation: {compare_int8(step, store)}")

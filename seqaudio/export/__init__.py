@@ -1,10 +1,12 @@
-"""One step of a trained model for other programs: as ONNX, and as C.
+"""One step of a trained model for other programs: as ONNX, C and JavaScript.
 
 steps.py      what is exported: samples or ids and a flat state in, the model's answer and the next state out
 front_end.py  samples to frames, by products of matrices, with the state in tensors
 trace.py      the operations of a step, recorded from torch -> graph.py, a graph of a dozen kinds of nodes
 onnx_file.py  the graph as ONNX, in float or with weights of 8 bits
+code.py       the statements of a graph that C and JavaScript share
 c_file.py     the graph as one C99 file
+js_file.py    the graph as one JavaScript module, with js_listener.py
 checking.py   what is written must compute what torch does
 """
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from seqaudio.decoding.spotting import FLUSH, MOST_ODDS, REFRACTORY, SMOOTHING
-from seqaudio.export.steps import ExportStep
-from seqaudio.models import SpotterModel
-from seqaudio.vocabulary import SILENCE, UNKNOWN
+from seqaudio.export.steps import ExportStep, hit_rule
 
 PCM = """
 static int read_input(float *input) {{
@@ -156,15 +153,14 @@ def _telling(step: ExportStep, name: str) -> str:
         return UNITS.format(name=name)
     if about.kind != "keywords":
         return RAW.format(name=name)
-    if not isinstance(step.model, SpotterModel) or step.front_end is None:
+    rule = hit_rule(step)
+    if rule is None:
         return CLIP.format(name=name)
-    shift = step.front_end.settings.frame_shift
-    thresholds = [2.0 if label in (UNKNOWN, SILENCE) else about.thresholds[label] for label in about.labels]
     return SPOTS.format(
         name=name,
-        smoothed=max(1, round(SMOOTHING / shift)),
-        refractory=round(REFRACTORY / shift),
-        hold=round(FLUSH / shift),
-        thresholds=", ".join(f"{value:.6f}f" for value in thresholds),
-        most_odds=f"{MOST_ODDS}f",
+        smoothed=rule.smoothed,
+        refractory=rule.refractory,
+        hold=rule.hold,
+        thresholds=", ".join(f"{value:.6f}f" for value in rule.thresholds),
+        most_odds=f"{rule.most_odds}f",
     )

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from seqaudio.errors import RunError
 from seqaudio.export.steps import ExportStep
 from seqaudio.features import StreamingExtractor
 
 TOLERANCE = 1e-4  # of outputs around 1; of larger ones their share
+SECONDS = 120  # for a compiler, and for a run of a program
 CALLS = (40, 7, 100)  # of the sequences that a file is checked on
+
+
+def finished(command: list[str], **given: Any) -> subprocess.CompletedProcess[Any]:
+    """A program that has ended, with what it printed. Raises RunError where it takes longer than SECONDS."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=SECONDS, check=False, **given)
+    except subprocess.TimeoutExpired as error:
+        raise RunError(
+            f"{Path(command[0]).name} took more than {SECONDS} s to check the step; try again when less else runs"
+        ) from error
 
 
 class Runner(Protocol):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from seqaudio.decoding.spotting import keywords_of, spotting_of, state_after_quiet
+from seqaudio.decoding.spotting import (
+    FLUSH,
+    MOST_ODDS,
+    REFRACTORY,
+    SMOOTHING,
+    keywords_of,
+    spotting_of,
+    state_after_quiet,
+)
 from seqaudio.errors import RunError, StoreError
 from seqaudio.export.front_end import FrontEnd
 from seqaudio.export.graph import Graph
@@ -21,6 +29,7 @@ from seqaudio.run_folder import RunFolder
 from seqaudio.state import State, flatten, unflatten
 from seqaudio.store import Store
 from seqaudio.version import __version__
+from seqaudio.vocabulary import SILENCE, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,27 @@ def export_step(run: RunFolder) -> ExportStep:
         about = About("forecast", "values", labels, licence=licence, model=name)
         return ExportStep(model, about, torch.zeros(1, model.input_size), model.initial_state(1))
     raise RunError(f"{refused} cannot be exported; those of keywords, text, tokens and forecasts can")
+
+
+class HitRule(NamedTuple):
+    """When a label counts as heard: averaged log odds pass its threshold; reported behind the peak. Times in calls."""
+
+    smoothed: int
+    refractory: int
+    hold: int  # after so many above the threshold it is reported, without waiting for the fall
+    thresholds: list[float]  # of the labels; 2, which is never passed, of those that are no keywords
+    most_odds: float
+
+
+def hit_rule(step: ExportStep) -> HitRule | None:
+    """The rule of a model that spots keywords in streams, for programs that have `main` or a listener."""
+    if not isinstance(step.model, SpotterModel) or step.front_end is None:
+        return None
+    shift = step.front_end.settings.frame_shift
+    thresholds = [2.0 if label in (UNKNOWN, SILENCE) else step.about.thresholds[label] for label in step.about.labels]
+    return HitRule(
+        max(1, round(SMOOTHING / shift)), round(REFRACTORY / shift), round(FLUSH / shift), thresholds, MOST_ODDS
+    )
 
 
 def unrolled(model: Model) -> Model:

@@ -1,0 +1,173 @@
+"""Write a step as one JavaScript module without dependencies: weights, features, step, and a listener for keywords."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from seqaudio.errors import RunError
+from seqaudio.export.checking import TOLERANCE, difference, examples, expected, finished
+from seqaudio.export.code import BINARY, CodeWriter
+from seqaudio.export.graph import Graph
+from seqaudio.export.js_listener import listener_text
+from seqaudio.export.steps import ExportStep
+from seqaudio.files import write_bytes
+
+UNARY = {
+    "sigmoid": "1 / (1 + Math.exp(-{0}))", "tanh": "Math.tanh({0})", "relu": "({0} > 0 ? {0} : 0)",
+    "exp": "Math.exp({0})", "log": "Math.log({0})", "sqrt": "Math.sqrt({0})", "neg": "-{0}", "abs": "Math.abs({0})",
+    "logical_not": "({0} === 0 ? 1 : 0)",
+}  # fmt: skip
+MODULE = """/* One step of a model of seqaudio, and what it hears where it takes sound.
+   The outputs of the first about.warm_up calls do not count. */
+
+export const about = {about};
+
+function bytes(text) {{
+    return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+}}
+const floats = (text) => new Float32Array(bytes(text));
+const indices = (text) => new Int32Array(bytes(text));
+
+const input = new {kind}Array({inputs}), output = new Float32Array({outputs}), state = new Float32Array({states});
+const s = new Float32Array({scratch});
+const start = {start};
+{tables}
+/** The state before the first call. */
+export function initialState() {{
+    return start.slice();
+}}
+
+/** One call: about.input_size values and a state, of which neither is changed -> {{output, state}}. */
+export function step(values, before) {{
+    if (values.length !== input.length) throw new RangeError(`input of ${{values.length}}, expected ${{input.length}}`);
+    if (before.length !== state.length) throw new RangeError(`state of ${{before.length}}, expected ${{state.length}}`);
+    input.set(values);
+    state.set(before);
+    compute();
+    return {{ output: output.slice(), state: state.slice() }};
+}}
+
+function compute() {{
+{body}}}
+{listener}"""
+RUN = """
+import { readFileSync } from "node:fs";
+import { about, initialState, step } from "./step.mjs";
+let state = initialState(), call = 0;
+const outputs = [];
+for (const input of JSON.parse(readFileSync(0, "utf8"))) {
+    const found = step(input, state);
+    state = found.state;
+    if (call++ >= about.warm_up) outputs.push(Array.from(found.output));
+}
+process.stdout.write(JSON.stringify(outputs));
+"""
+
+
+def write_js(step: ExportStep, graph: Graph, path: Path) -> str:
+    """Write the step as a module; what was written, in words. Where there is node, it is run and compared first.
+
+    Raises RunError where it does not give torch's outputs within TOLERANCE; nothing is written then.
+    """
+    text = js_source(step, graph)
+    compared = "not compared, since there is no node here"
+    if shutil.which("node") is not None:
+        found = max(difference(run_module(text, inputs), _flat(expected(step, inputs))) for inputs in examples(step))
+        if not found <= TOLERANCE:
+            raise RunError(
+                f"{path}: in node, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; "
+                f"nothing was written"
+            )
+        compared = f"largest difference from torch {found:.1e}"
+    write_bytes(path, text.encode())
+    return f"{compared}; {len(text.encode()):,} bytes, {4 * step.initial.numel():,} bytes of state"
+
+
+def js_source(step: ExportStep, graph: Graph) -> str:
+    """The module of a step."""
+    writer = _Writer()
+    body = writer.body(graph)
+    given, output = graph.inputs["input"], graph.results["output"]
+    sizes = {"input_size": given.size, "output_size": output.size, "state_size": step.initial.numel()}
+    return MODULE.format(
+        about=json.dumps(asdict(step.about) | sizes, indent=4),
+        kind="Int32" if given.dtype == "int64" else "Float32",
+        inputs=given.size,
+        outputs=output.size,
+        states=step.initial.numel(),
+        scratch=max(1, writer.scratch),
+        start=_decoded(step.initial.numpy()),
+        tables="".join(f"{line}\n" for line in writer.lines),
+        body=body,
+        listener=listener_text(step),
+    )
+
+
+def run_module(text: str, inputs: np.ndarray) -> np.ndarray:
+    """What a module answers in node to a sequence of inputs from the initial state on, [calls - warm_up, values].
+
+    Raises RunError with what node says where it fails.
+    """
+    calls = inputs.reshape(len(inputs), -1).tolist()
+    return np.array(json.loads(run_node(text, RUN, json.dumps(calls).encode())), dtype=np.float32)
+
+
+def run_node(module: str, program: str, content: bytes) -> str:
+    """What a program prints in node that imports a module as ./step.mjs, with `content` on stdin."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "step.mjs").write_text(module, encoding="utf-8")
+        (Path(folder) / "run.mjs").write_text(program, encoding="utf-8")
+        done = finished(["node", "run.mjs"], cwd=folder, input=content)
+    if done.returncode:
+        said = [line for line in done.stderr.decode(errors="replace").splitlines() if "Error" in line]
+        raise RunError(f"node does not run the step: {(said or ['no message'])[0]}")
+    return done.stdout.decode()
+
+
+class _Writer(CodeWriter):
+    """Tables and statements in JavaScript: parts of arrays are views, made once."""
+
+    integer = real = "let"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self._parts: dict[tuple[str, int, int], str] = {}
+
+    def table(self, array: np.ndarray) -> str:
+        return self._named("c", _decoded(array))
+
+    def part(self, array: str, start: int, size: int) -> str:
+        key = (array, start, size)
+        if key not in self._parts:
+            self._parts[key] = self._named("v", f"{array}.subarray({start}, {start + size})")
+        return self._parts[key]
+
+    def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
+        return f"{self.loop('j', size)} {to}[{at} + j] = {of}[{start} + j];"
+
+    def formula(self, function: str) -> str:
+        return UNARY.get(function) or BINARY[function]
+
+    def _named(self, letter: str, value: str) -> str:
+        name = f"{letter}{len(self.lines)}"
+        self.lines.append(f"const {name} = {value};")
+        return name
+
+
+def _decoded(array: np.ndarray) -> str:
+    """An expression that gives the array, flat."""
+    is_float = array.dtype.kind in "fb"
+    content = np.ascontiguousarray(array, dtype="<f4" if is_float else "<i4").tobytes()
+    return f'{"floats" if is_float else "indices"}("{base64.b64encode(content).decode()}")'
+
+
+def _flat(answers: np.ndarray) -> np.ndarray:
+    return answers.reshape(len(answers), -1)
