@@ -481,5 +481,5 @@ def test_the_javascript_of_the_page_runs(deployed: Path) -> None:
 
 def test_a_program_that_hangs_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "SECONDS", 0.2)
-    with pytest.raises(RunError, match="sleep took more than 0.2 s"):
+    with pytest.raises(RunError, match=r"sleep took more than 0\.2 s"):
         checking.finished(["sleep", "5"])

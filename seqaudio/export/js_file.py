@@ -128,7 +128,8 @@ def run_node(module: str, program: str, content: bytes) -> str:
     if done.returncode:
         said = [line for line in done.stderr.decode(errors="replace").splitlines() if "Error" in line]
         raise RunError(f"node does not run the step: {(said or ['no message'])[0]}")
-    return done.stdout.decode()
+    printed: str = done.stdout.decode()
+    return printed
 
 
 class _Writer(CodeWriter):
