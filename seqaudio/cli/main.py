@@ -49,8 +49,8 @@ COMMANDS = {
 # commands that share a line: the map fits a screen of 24 lines
 AT_THE_END = (
     ("sweep", "compare"),
-    ("wyoming", "export"),
-    ("info", "probe"),
+    ("recognize", "wyoming"),
+    ("export", "probe"),
     ("check", "ngram"),
     ("render", "show"),
     ("doctor", "completion"),
