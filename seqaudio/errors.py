@@ -19,6 +19,7 @@ EXTRAS = {
     "microphone": "sounddevice",
     "ports": "python-rtmidi",
     "export": "onnx onnxruntime",
+    "wyoming": "wyoming",
     "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 

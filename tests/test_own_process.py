@@ -2,7 +2,8 @@
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
 listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
-test_fill.py, transcribe in test_speech_recognition.py, export in test_export.py, the demo among the long checks.
+test_fill.py, transcribe in test_speech_recognition.py, export in test_export.py, wyoming in test_wyoming.py, the demo
+among the long checks.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize", "fill", "transcribe", "export",
+    "wake", "score", "harmonize", "fill", "transcribe", "export", "wyoming",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -39,6 +40,7 @@ BAD = {
     "recognize": ("{word_run} {tune}", "tune00.mid"),
     "transcribe": ("{word_run} {word}", "writing text needs one of 'speech_recognition'"),
     "listen": ("{word_run} {word}", "was trained on whole clips"),
+    "wyoming": ("{word_run}", "was trained on whole clips"),
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),

@@ -131,6 +131,7 @@ CHECKS = (
         False,
     ),
     Check("MIDI ports", _imports("rtmidi"), f"{how_to_install('ports')}, for generate --port", False),
+    Check("Home Assistant", _imports("wyoming"), f"{how_to_install('wyoming')}, for seqaudio wyoming", False),
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
     Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),

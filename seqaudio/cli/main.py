@@ -23,6 +23,7 @@ COMMANDS = {
     "recognize": "recognise the keywords in each recording",
     "transcribe": "write down what is said in recordings, files or live sound",
     "listen": "print keywords as they are heard, from a microphone or stdin",
+    "wyoming": "serve wake words to Home Assistant",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "harmonize": "write three voices to a melody, or other voices of a chorale",
@@ -48,6 +49,7 @@ COMMANDS = {
 # commands that share a line: the map fits a screen of 24 lines
 AT_THE_END = (
     ("sweep", "compare"),
+    ("recognize", "wyoming"),
     ("export", "probe"),
     ("check", "ngram"),
     ("render", "show"),

@@ -12,6 +12,7 @@ All state is bounded in size, so a stream may go on for ever.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -208,6 +209,13 @@ class Spotter:
         self._averages = Averages(shift, self.labels)
         refractory, hold = round(self.refractory / shift), round(FLUSH / shift)
         self._peaks = {name: Peaks(self.thresholds[name], refractory, hold) for name in self.keywords}
+
+    def another(self) -> Spotter:
+        """A new stream of the same model, which is not loaded again; neither knows of the other."""
+        twin = copy(self)
+        twin._extractor = StreamingExtractor(self.settings)
+        twin.reset()
+        return twin
 
     def push(self, samples: np.ndarray) -> list[Hit]:
         """Take the next samples [n] float32, n >= 0; the hits that are complete, in order of time."""
