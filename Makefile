@@ -15,7 +15,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 
 help:
 	@echo "make demo      hear and see it all: words recognised, a chorale composed"
-	@echo "make test      what every change must pass, about 10 minutes on two cores"
+	@echo "make test      what every change must pass, under 10 minutes on two cores"
 	@echo "make test-all  the same and the long checks"
 	@echo "make lint      ruff and mypy"
 	@echo "make constraints  constraints.txt from the newest versions that fit pyproject.toml"
