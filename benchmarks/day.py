@@ -71,7 +71,9 @@ class OnnxSpotter(Spotter):
 def minutes(folder: Path, rate: int, hours: float) -> Iterator[np.ndarray]:
     """The day in minutes of int16 samples."""
     files = sorted([*folder.glob("[!_]*/*.wav"), *folder.glob("[!_]*/*.flac")])
-    words = [soundfile.read(file, dtype="float32") for file in files]  # all at once, so that memory tells of the sides
+    words = [
+        soundfile.read(file, dtype="float32") for file in files
+    ]  # before the start: memory growth is the sides' own
     for minute in range(round(hours * 60)):
         draw = np.random.default_rng(minute)
         sound = 10 ** (draw.uniform(-65, -45) / 20) * draw.standard_normal(MINUTE * rate).astype(np.float32)

@@ -138,7 +138,7 @@ def environment(folder: Path, threads: int) -> dict[str, str]:
 
 
 def taking_turns(sides: list[Side], epochs: int) -> dict[str, list[dict[str, Any]]]:
-    """What each side measured in each epoch but the first."""
+    """Timings and losses of each side by epoch, without the first, which warms up."""
     found: dict[str, list[dict[str, Any]]] = {side.name: [] for side in sides}
     for number in range(epochs):
         for side in sides if number % 2 else reversed(sides):
@@ -178,7 +178,7 @@ class Clock:
         self._start = time.perf_counter(), time.process_time(), time.thread_time()
 
     def seen(self) -> dict[str, Any]:
-        """What was measured since then."""
+        """Timings of the epoch so far."""
         seconds, processor, thread = (
             now() - start
             for now, start in zip((time.perf_counter, time.process_time, time.thread_time), self._start, strict=True)

@@ -10,7 +10,7 @@ needs the extra wyoming. docs/home_assistant.md says how to add the server there
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import signal
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from seqaudio.decoding.wake_server import WakeServer
 
 SHOWN = 12  # words that a line names
+# event loops of Windows have no handlers of signals: Ctrl-C is a KeyboardInterrupt there, as in every command
+SIGNALS = () if os.name == "nt" else (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,12 @@ async def serve(server: WakeServer, uri: str) -> int:
     if urlsplit(uri).port == 0 and isinstance(listening._server, asyncio.Server):  # say which one the system chose
         uri = f"{uri.rpartition(':')[0]}:{listening._server.sockets[0].getsockname()[1]}"
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        with contextlib.suppress(NotImplementedError):  # Windows, where Ctrl-C is raised
-            loop.add_signal_handler(number, end, number)
+    for number in SIGNALS:
+        loop.add_signal_handler(number, end, number)
     try:
         say(f"serving {few(server.words.words, SHOWN)} at {uri}; Ctrl-C ends")
         return await came
     finally:
         await listening.stop()
-        for number in signals:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(number)
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

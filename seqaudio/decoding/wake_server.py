@@ -305,7 +305,7 @@ def parsed(kind: type[E], event: Event) -> E:
 
 
 def format_of(audio: AudioFormat) -> _Format:
-    """The format of audio that can be converted. Raises ClientError for another, and for a time that is none."""
+    """The audio format of an event. Raises ClientError for an unsupported one, and for an invalid timestamp."""
     found = _Format(audio.rate, audio.width, audio.channels)
     timestamp = getattr(audio, "timestamp", None)
     if not all(type(value) is int for value in found):

@@ -14,7 +14,7 @@ import numpy as np
 from seqaudio.errors import RunError
 from seqaudio.export.c_main import main_text
 from seqaudio.export.checking import TOLERANCE, difference, examples, expected, finished
-from seqaudio.export.code import BINARY, CodeWriter
+from seqaudio.export.code import CodeWriter
 from seqaudio.export.graph import Graph, Node
 from seqaudio.export.quantising import is_quantised, quantised
 from seqaudio.export.steps import ExportStep
@@ -135,7 +135,7 @@ def compiled(text: str, folder: Path) -> Path:
 
 
 def run_program(program: Path, step: ExportStep, inputs: np.ndarray) -> np.ndarray:
-    """What the compiled `main` prints for a sequence of inputs, [calls - warm_up, ...]."""
+    """Outputs of the compiled `main` for a sequence of inputs, [calls - warm_up, ...]."""
     if step.about.hop:
         content = to_pcm(inputs).tobytes()
     else:
@@ -149,7 +149,7 @@ def run_program(program: Path, step: ExportStep, inputs: np.ndarray) -> np.ndarr
 
 
 def torch_answers(step: ExportStep, inputs: np.ndarray) -> np.ndarray:
-    """What torch answers to what the program reads, [calls - warm_up, values]."""
+    """Reference outputs of torch for the inputs as the program reads them, [calls - warm_up, values]."""
     if step.about.hop:
         inputs = to_pcm(inputs).astype(np.float32) / 32768
     answers = expected(step, inputs)
@@ -166,6 +166,7 @@ class _Writer(CodeWriter):
     """Tables and statements in C."""
 
     integer, real = "int", "float"
+    unary = UNARY
 
     def __init__(self, name: str, int8: bool) -> None:
         super().__init__()
@@ -194,9 +195,6 @@ class _Writer(CodeWriter):
 
     def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
         return f"memcpy({to} + {at}, {of} + {start}, {size} * sizeof(float));"
-
-    def formula(self, function: str) -> str:
-        return UNARY.get(function) or BINARY[function]
 
     def number(self, value: float) -> str:
         return _number(value)

@@ -70,7 +70,7 @@ def examples(step: ExportStep) -> Iterator[np.ndarray]:
 
 @torch.no_grad()
 def expected(step: ExportStep, inputs: np.ndarray) -> np.ndarray:
-    """What torch answers, [calls - warm_up, ...]: the features of a stream, then the model's own steps."""
+    """Reference outputs of torch, [calls - warm_up, ...]: features of a stream, then the model's own steps."""
     model, state = step.model, step.model_start
     if step.front_end is None:
         frames = torch.from_numpy(inputs)
@@ -88,7 +88,7 @@ def expected(step: ExportStep, inputs: np.ndarray) -> np.ndarray:
 
 
 def run_steps(runner: Runner, step: ExportStep, inputs: np.ndarray) -> np.ndarray:
-    """What another program answers from the initial state on, [calls - warm_up, ...]."""
+    """Outputs of another program from the initial state on, [calls - warm_up, ...]."""
     state, outputs = step.initial.numpy(), []
     for part in inputs:
         output, state = runner(part, state)

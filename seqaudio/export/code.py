@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,7 +17,7 @@ BINARY = {
 }  # fmt: skip
 
 
-class CodeWriter:
+class CodeWriter(ABC):
     """Collects statements for the nodes of a graph; what differs between languages is in its subclasses.
 
     Arrays are named by expressions that an index may follow: `input`, `state`, `output`, parts of the scratch memory
@@ -28,6 +29,7 @@ class CodeWriter:
     """
 
     integer = real = ""  # the words that begin a declaration
+    unary: Mapping[str, str]  # formulas of functions of one argument, {0}
 
     def __init__(self) -> None:
         self.scratch = 0
@@ -39,21 +41,21 @@ class CodeWriter:
 
     # --- the language ---
 
+    @abstractmethod
     def table(self, array: np.ndarray) -> str:
         """The name of a new table: floats, or indices."""
-        raise NotImplementedError
 
+    @abstractmethod
     def part(self, array: str, start: int, size: int) -> str:
         """The array that begins at `start` of another."""
-        raise NotImplementedError
 
+    @abstractmethod
     def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
         """A statement that copies `size` values, from and to these indices."""
-        raise NotImplementedError
 
     def formula(self, function: str) -> str:
         """The formula of an elementwise function, with {0} and {1}."""
-        raise NotImplementedError
+        return self.unary.get(function) or BINARY[function]
 
     def number(self, value: float) -> str:
         """A float as a literal."""

@@ -69,7 +69,7 @@ class MatrixExtractor(FeatureExtractor):
 
 
 class FrontEndState(NamedTuple):
-    """What is carried from call to call; everything is zero before the first."""
+    """The state between calls; zero before the first."""
 
     calls: Tensor  # [1, 1] calls so far, up to a number from which on nothing changes
     samples: Tensor  # [1, n] the last samples
@@ -100,7 +100,7 @@ class FrontEnd(nn.Module):
         self.sliding = settings.normalise_frames if settings.normalise == "sliding" else 0
 
     def matrices(self) -> list[Tensor]:
-        """What its products multiply by."""
+        """The constant matrices: Fourier transform, mel filters and, for cepstra, the cosine transform."""
         made = self.extractor
         return [made.first, made.second, made.bins, *([made.dct] if self.settings.kind == "mfcc" else [])]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from seqaudio.errors import RunError
 from seqaudio.export.checking import TOLERANCE, difference, examples, expected, finished
-from seqaudio.export.code import BINARY, CodeWriter
+from seqaudio.export.code import CodeWriter
 from seqaudio.export.graph import Graph
 from seqaudio.export.js_listener import listener_text
 from seqaudio.export.steps import ExportStep
@@ -111,7 +111,7 @@ def js_source(step: ExportStep, graph: Graph) -> str:
 
 
 def run_module(text: str, inputs: np.ndarray) -> np.ndarray:
-    """What a module answers in node to a sequence of inputs from the initial state on, [calls - warm_up, values].
+    """Outputs of a module in node for a sequence of inputs from the initial state on, [calls - warm_up, values].
 
     Raises RunError with what node says where it fails.
     """
@@ -136,6 +136,7 @@ class _Writer(CodeWriter):
     """Tables and statements in JavaScript: parts of arrays are views, made once."""
 
     integer = real = "let"
+    unary = UNARY
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,9 +154,6 @@ class _Writer(CodeWriter):
 
     def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
         return f"{self.loop('j', size)} {to}[{at} + j] = {of}[{start} + j];"
-
-    def formula(self, function: str) -> str:
-        return UNARY.get(function) or BINARY[function]
 
     def _named(self, letter: str, value: str) -> str:
         name = f"{letter}{len(self.lines)}"
