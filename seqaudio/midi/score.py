@@ -1,4 +1,4 @@
-"""Read scores (MusicXML, Humdrum) into NoteSequences: the only module that calls music21."""
+"""Read scores (MusicXML, Humdrum, ABC) into NoteSequences: the only module that calls music21."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ def music21_corpus() -> Path:
     return Path(spec.origin).parent / "corpus"
 
 
-def read_score(path: Path) -> NoteSequence:
-    """A score as notes, each part as a track of its name. Repeats are not played, grace notes are left out.
+def read_score(path: Path, repeats: bool = False) -> NoteSequence:
+    """A score as notes, each part as a track of its name. Grace notes are left out.
 
     Tied notes become one. An upbeat is preceded by silence, so that tick 0 begins a full bar.
+
+    repeats: whether they are played, with first and second endings; otherwise the score is read as it is written.
 
     Raises:
         InputFileError: DAMAGED where music21 cannot read the file, NO_NOTES where it has no notes.
@@ -39,6 +41,7 @@ def read_score(path: Path) -> NoteSequence:
         try:
             # without forceSource music21 would read a cached pickle, or write one
             score = music21.converter.parse(path, forceSource=True)
+            score = score.expandRepeats() if repeats else score
         except Exception as error:
             # music21 does not wrap the errors of its parsers, so any kind may come
             raise InputFileError(path, Reason.DAMAGED, f"{type(error).__name__}: {error}") from error
