@@ -23,7 +23,8 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.vocabulary import UNKNOWN
 
-DIGITS = {word: str(digit) for digit, word in enumerate("zero one two three four five six seven eight nine".split())}
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+DIGITS = {word: str(digit) for digit, word in enumerate(NAMES)}
 PARTS = {"train": "train", "validation": "valid", "test": "test"}  # of Speech Commands
 FLITE = tuple(
     f"flite -voice {voice} --setf duration_stretch={{0.8..1.4}} -t {{text}} -o {{wav}}"

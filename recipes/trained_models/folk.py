@@ -2,7 +2,7 @@
 
     recipes/trained_models/folk.py --out runs/folk
 
-The 1,059 tunes are those of the package music21 (extra `chorales`), in ABC; they are written as MIDI with their repeats,
+The 1,059 tunes are those of the package music21 (extra `chorales`), in ABC; written as MIDI with their repeats,
 and split so that versions of a tune stay together. The same command goes on where an interrupted one stopped.
 """
 
