@@ -26,10 +26,8 @@ from seqaudio.vocabulary import UNKNOWN
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 DIGITS = {word: str(digit) for digit, word in enumerate(NAMES)}
 PARTS = {"train": "train", "validation": "valid", "test": "test"}  # of Speech Commands
-FLITE = tuple(
-    f"flite -voice {voice} --setf duration_stretch={{0.8..1.4}} -t {{text}} -o {{wav}}"
-    for voice in ("slt", "rms", "awb", "kal16")
-)
+OPTION = "--setf duration_stretch={0.8..1.4} -t {text} -o {wav}"
+FLITE = tuple(f"flite -voice {voice} {OPTION}" for voice in ("slt", "rms", "awb", "kal16"))
 # those of recipes/keyword_recognition/speakers.py, which validation speakers chose
 CHANGES = AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0, lowest_snr=5.0, highest_snr=40.0)
 OPTIONS = {"cut_off": 0.0, "inside_weight": 0.1, "more_share": 0.5, "augmentation": CHANGES}

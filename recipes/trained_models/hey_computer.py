@@ -4,10 +4,10 @@
         --people wake_precise --out runs/hey_computer
 
 No free corpus has hundreds of people who say the whole phrase, but one has 200 clips of people who say "computer". A
-"hey" of a synthetic voice is put before each, as loud as the word, and `seqaudio wake` takes these clips as real ones, of
-which a quarter judges. A third of BACKGROUND, sound without the words, is trained on, a part chooses the threshold, the
-rest judges. With --people a second card, in OUT-people, counts clips of people who say the whole phrase. The same command
-goes on where an interrupted one stopped.
+"hey" of a synthetic voice is put before each, as loud as the word, and `seqaudio wake` takes these clips as real ones,
+of which a quarter judges. A third of BACKGROUND, sound without the words, is trained on, a part chooses the threshold,
+the rest judges. With --people a second card, in OUT-people, counts clips of people who say the whole phrase. The same
+command goes on where an interrupted one stopped.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def main(config: Config) -> None:
     wake.main(options)
     if config.people is not None:
         card = {
-            "positives": config.people / "index.tsv", "where": f"word={WORD},language=en", "background": wake.background(options)[1],
+            "positives": config.people / "index.tsv", "where": "word=heycomputer,language=en",
+            "background": wake.background(options)[1],
             "near_misses": config.out.with_name(f"{config.out.name}-card") / "words" / UNKNOWN,
             "threshold": spotting_of(RunFolder(config.out)).threshold_of(WORD),
         }  # fmt: skip
