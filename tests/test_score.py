@@ -101,6 +101,14 @@ def test_a_change_of_metre_keeps_its_place_behind_an_upbeat(tmp_path: Path) -> N
     )
 
 
+def test_on_request_repeats_are_played_with_their_endings(tmp_path: Path) -> None:
+    path = tmp_path / "tune.abc"
+    path.write_text("X:1\nT:Tune\nM:4/4\nL:1/4\nK:C\n|: C C C C |1 D D D D :|2 E E E E |]\n")
+    pitches = [pitch for _, _, _, pitch in rows(read_score(path, repeats=True))]
+    assert pitches == [60] * 4 + [62] * 4 + [60] * 4 + [64] * 4
+    assert [pitch for _, _, _, pitch in rows(read_score(path))] == [60] * 4 + [62] * 4 + [64] * 4
+
+
 def test_repeats_are_not_played(tmp_path: Path) -> None:
     repeat = '<barline location="right"><repeat direction="backward"/></barline>'
     path = score(tmp_path, {"": [metre("4/4") + note(60, 16) + repeat, note(62, 16)]})
