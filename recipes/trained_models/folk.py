@@ -25,6 +25,7 @@ from seqaudio.progress import progress, say
 # quarters a minute at which dancers take them; the collection gives none
 TEMPOS = {"2/4": 112, "2/2": 192, "4/4": 160, "3/4": 130, "6/8": 168, "9/8": 168, "12/8": 168}
 OTHERWISE = 120
+VIOLIN = 40  # of General MIDI, counted from 0
 LICENCE = "tunes in the public domain (1883); ABC by John Chambers and others, as distributed in music21"
 
 
@@ -33,7 +34,7 @@ class Config:
     """Where the model goes, and how long to train."""
 
     out: Path  # new run folder; its store and MIDI files are beside it
-    epochs: int = 12
+    epochs: int = 16
     seed: int = 1
 
     def place(self, end: str) -> Path:
@@ -52,7 +53,7 @@ def main(config: Config) -> None:
         prepare.main(prepare.Config(source=tunes, out=store, **options))
     train, evaluate = (load(recipes(file)["music_generation"]) for file in ("train.py", "evaluate.py"))
     if not (config.out / "results.json").is_file():
-        more = {"tied": True, "parameters": 450_000, "resume": (config.out / "config.json").is_file()}
+        more = {"tied": True, "parameters": 400_000, "resume": (config.out / "config.json").is_file()}
         train.main(train.Config(store=store, run=config.out, epochs=config.epochs, seed=config.seed, **more))
     if read_results(config.out)["test"] is None:
         evaluate.main(evaluate.Config(run=config.out, split="test"))
@@ -76,10 +77,10 @@ def written(config: Config) -> Path:
 
 
 def played(notes: NoteSequence) -> NoteSequence:
-    """The notes at the tempo of their first metre."""
+    """The notes at the tempo of their first metre, for a violin."""
     first = notes.time_signatures[0]
     quarters = TEMPOS.get(f"{first.numerator}/{first.denominator}", OTHERWISE)
-    return replace(notes, tempo=np.array([60_000_000 // quarters]))
+    return replace(notes, tempo=np.array([60_000_000 // quarters]), program=np.full(len(notes), VIOLIN, np.int16))
 
 
 if __name__ == "__main__":
