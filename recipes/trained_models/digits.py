@@ -73,7 +73,7 @@ def stores(config: Config) -> dict[str, Path]:
             options = {"split_column": "split", "sample_rate": 8000, "features": "spotting", "workers": config.workers}
             folder.main(folder.Config(source=config.place(f"{name}.csv"), out=found[name], **options))
     if not found["voices"].is_dir():
-        options = {"random_voices": 600, "accents": ("all",), "speak": FLITE, "speech": 1, "unknown": 1, "silence": 0}
+        options = {"random_voices": 600, "accents": ("all",), "speak": FLITE, "unknown": 1, "silence": 0}
         options |= {"noisy_training": 0.0, "sample_rate": 8000, "features": "spotting", "workers": config.workers}
         speak.main(speak.Config(words=tuple(DIGITS.values()), out=found["voices"], **options))
     return found
