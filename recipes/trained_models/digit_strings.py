@@ -1,9 +1,9 @@
 """Train the packaged model `digit_strings`: strings of digits in English, written down while they are spoken.
 
-    recipes/trained_models/digit_strings.py --fsdd FSDD --voices runs/digits-voices-store --out runs/digit_strings
+    recipes/trained_models/digit_strings.py --fsdd FSDD --out runs/digit_strings
 
 A causal net learns by CTC on strings of takes 10 to 49 of all six speakers of the Free Spoken Digit Dataset and of
-synthetic voices, those of `digits.py`, made up anew in each epoch. Validation and test are strings of the other takes,
+more than 400 voices of espeak-ng, made up anew in each epoch. Validation and test are strings of the other takes,
 so of voices that it knows; how it does on a voice never heard is what recipes/speech_recognition/speakers.py measures.
 The same command goes on where an interrupted one stopped.
 """
@@ -34,9 +34,9 @@ class Config:
 
     fsdd: Path  # folder of the Free Spoken Digit Dataset
     out: Path  # new run folder; its stores are beside it
-    voices: tuple[Path, ...] = ()  # stores of single digits by other voices
     epochs: int = 40
     seed: int = 1
+    workers: int = 2  # processes that speak
 
     def store(self, strings: int) -> Path:
         """The store of strings, or of single digits, made where it is missing."""
@@ -46,6 +46,16 @@ class Config:
             fsdd.main(fsdd.Config(source=self.fsdd, out=out, features="spotting", strings=strings))
         return out
 
+    def voices(self) -> Path:
+        """The store of single digits by synthetic voices, made where it is missing."""
+        out = self.out.with_name(f"{self.out.name}-voices-store")
+        if not out.is_dir():
+            speak = load(preparations()["synthetic_keywords"])
+            options = {"random_voices": 400, "takes": 3, "accents": ("all",), "unknown": 0, "silence": 0}
+            options |= {"noisy_training": 0.0, "sample_rate": 8000, "features": "spotting", "workers": self.workers}
+            speak.main(speak.Config(words=tuple("0123456789"), out=out, **options))
+        return out
+
 
 def main(config: Config) -> None:
     """Prepare, train, evaluate."""
@@ -53,7 +63,7 @@ def main(config: Config) -> None:
     train, evaluate = (load(recipes(file)["speech_recognition"]) for file in ("train.py", "evaluate.py"))
     if not (config.out / "results.json").is_file():
         options = OPTIONS | {
-            "words": config.store(0), "more_stores": config.voices, "epochs": config.epochs, "seed": config.seed,
+            "words": config.store(0), "more_stores": (config.voices(),), "epochs": config.epochs, "seed": config.seed,
             "augmentation": train.SentenceAugmentation(**vars(CHANGES)),
             "resume": (config.out / "config.json").is_file(),
         }  # fmt: skip

@@ -3,7 +3,7 @@
     recipes/trained_models/digits.py --fsdd FSDD --speech-commands SPEECH_COMMANDS --out runs/digits
 
 Training: takes 5 to 49 of all six speakers of the Free Spoken Digit Dataset, other words of Speech Commands as
-`unknown`, and more than 600 synthetic voices of espeak-ng and Flite. Validation and test are people whom training has
+`unknown`, and more than 400 synthetic voices of espeak-ng and Flite. Validation and test are people whom training has
 not heard: the digits of Speech Commands, half of its speakers each, with other words of its own splits; takes 0 to 4 of
 the Free Spoken Digit Dataset are a second test. Both folders have an index.tsv of their files. The same command goes
 on where an interrupted one stopped.
@@ -23,8 +23,7 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.vocabulary import UNKNOWN
 
-NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-DIGITS = {word: str(digit) for digit, word in enumerate(NAMES)}
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 PARTS = {"train": "train", "validation": "valid", "test": "test"}  # of Speech Commands
 OPTION = "--setf duration_stretch={0.8..1.4} -t {text} -o {wav}"
 FLITE = tuple(f"flite -voice {voice} {OPTION}" for voice in ("slt", "rms", "awb", "kal16"))
@@ -73,9 +72,9 @@ def stores(config: Config) -> dict[str, Path]:
             options = {"split_column": "split", "sample_rate": 8000, "features": "spotting", "workers": config.workers}
             folder.main(folder.Config(source=config.place(f"{name}.csv"), out=found[name], **options))
     if not found["voices"].is_dir():
-        options = {"random_voices": 600, "accents": ("all",), "speak": FLITE, "unknown": 1, "silence": 0}
+        options = {"random_voices": 400, "takes": 3, "accents": ("all",), "speak": FLITE, "unknown": 1, "silence": 0}
         options |= {"noisy_training": 0.0, "sample_rate": 8000, "features": "spotting", "workers": config.workers}
-        speak.main(speak.Config(words=tuple(DIGITS.values()), out=found["voices"], **options))
+        speak.main(speak.Config(words=DIGITS, out=found["voices"], **options))
     return found
 
 
@@ -92,7 +91,7 @@ def index(folder: Path) -> list[dict[str, str]]:
 def fsdd_rows(config: Config, split: str) -> list[tuple[str, ...]]:
     """Path, label, split and speaker of one of the official splits of the Free Spoken Digit Dataset."""
     found = [row for row in index(config.fsdd) if row["split"] == split]
-    return [(row["path"], row["digit"], split, row["speaker"]) for row in found]
+    return [(row["path"], DIGITS[int(row["digit"])], split, row["speaker"]) for row in found]
 
 
 def commands_rows(config: Config) -> list[tuple[str, ...]]:
@@ -101,7 +100,7 @@ def commands_rows(config: Config) -> list[tuple[str, ...]]:
     for row in index(config.speech_commands):
         if row["word"] in DIGITS:
             split = "valid" if hash_fraction(row["speaker"]) < 0.5 else "test"
-            rows.append((row["path"], DIGITS[row["word"]], split, row["speaker"]))
+            rows.append((row["path"], row["word"], split, row["speaker"]))
         elif row["split"] in PARTS and not row["word"].startswith("_"):
             share = 0.25 if row["split"] == "train" else 0.15  # no more than there are of a digit in each
             if hash_fraction(row["file"]) < share:
