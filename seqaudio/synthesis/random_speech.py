@@ -171,7 +171,9 @@ def _without_keywords(
         sounds = sounds_of(text)
         if sounds and not has_keyword(sounds, keyword_sounds):
             return text
-    raise OptionError(f"{ATTEMPTS} draws of other speech all had a keyword; give other words, or --speech 0")
+    raise OptionError(
+        f"{ATTEMPTS} draws of other speech all had a keyword; spell figures out, give longer words, or --speech 0 --unknown 0"
+    )
 
 
 def _number(generator: np.random.Generator) -> str:
