@@ -172,7 +172,7 @@ def _without_keywords(
         if sounds and not has_keyword(sounds, keyword_sounds):
             return text
     raise OptionError(
-        f"{ATTEMPTS} draws of other speech all had a keyword; spell figures out, give longer words, or --speech 0 --unknown 0"
+        f"{ATTEMPTS} draws of other speech all had a keyword; spell figures out, or give --speech 0 --unknown 0"
     )
 
 
