@@ -24,7 +24,7 @@ CHANGES = AugmentationOptions(gain=0.0, noise=0.0, tilt=12.0, time_masks=0, lowe
 OPTIONS = {
     "units": "words", "bidirectional": False, "cell": "gru", "hidden_size": 144, "layers": 2, "filters": 0,
     "subsampling": 3, "dropout": 0.2, "centring": "loudness", "memory": 3.0, "mean_prior": 10.0, "batch_size": 16,
-    "learning_rate": 6e-3, "more_share": 0.35,
+    "learning_rate": 2e-3, "more_share": 0.35,
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ class Config:
 
     fsdd: Path  # folder of the Free Spoken Digit Dataset
     out: Path  # new run folder; its stores are beside it
-    epochs: int = 150
+    epochs: int = 60
     seed: int = 1
     workers: int = 2  # processes that speak
 
