@@ -24,6 +24,7 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.prepare.corpora.splits import hash_fraction
 from seqaudio.vocabulary import UNKNOWN
 
+OTHERS = 0.1  # share of the clips of other words that people's test has
 # as in the demo, with the tilts and noises of the wake words, since people's microphones differ more than voices do
 CHANGES = AugmentationOptions(gain=12.0, noise=0.4, tilt=15.0, time_masks=0)
 
@@ -59,21 +60,27 @@ def main(config: Config) -> None:
     if read_results(config.out)["test"] is None:
         evaluate.main(evaluate.Config(run=config.out, split="test"))
         if config.people is not None:
-            evaluate.main(evaluate.Config(run=config.out, split="test", store=people(config)))
+            evaluate.main(evaluate.Config(run=config.out, split="test", store=people(config.people, config)))
 
 
-def people(config: Config) -> Path:
+def people(folder: Path, config: Config) -> Path:
     """The store of people's clips, of which all are a test."""
     store, table = config.place("people-store"), config.place("people.csv")
     if not store.is_dir():
-        rows = index(config.people)
-        heard = [(row["path"], row["word"], "test", row["speaker"]) for row in rows if row["word"] in WORDS]
-        others = (row for row in rows if row["split"] == "test" and row["word"] not in WORDS)
-        heard += [(row["path"], UNKNOWN, "test", row["speaker"]) for row in others if hash_fraction(row["file"]) < 0.1]
-        write_table(table, heard)
-        folder = load(preparations()["audio_folder"])
-        folder.main(folder.Config(source=table, out=store, split_column="split", features="spotting"))
+        write_table(table, people_rows(folder))
+        prepare = load(preparations()["audio_folder"])
+        prepare.main(prepare.Config(source=table, out=store, split_column="split", features="spotting"))
     return store
+
+
+def people_rows(folder: Path) -> list[tuple[str, ...]]:
+    """Path, label, split and speaker of the words in a folder of Speech Commands, and of other words of its test."""
+    rows = index(folder)
+    heard = [(row["path"], row["word"], "test", row["speaker"]) for row in rows if row["word"] in WORDS]
+    others = (row for row in rows if row["split"] == "test" and row["word"] not in WORDS)
+    return heard + [
+        (row["path"], UNKNOWN, "test", row["speaker"]) for row in others if hash_fraction(row["file"]) < OTHERS
+    ]
 
 
 if __name__ == "__main__":

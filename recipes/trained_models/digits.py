@@ -65,7 +65,8 @@ def stores(config: Config) -> dict[str, Path]:
     found = {name: config.place(f"{name}-store") for name in ("people", "known", "voices")}
     config.out.parent.mkdir(parents=True, exist_ok=True)
     folder, speak = load(preparations()["audio_folder"]), load(preparations()["synthetic_keywords"])
-    rows = {"people": fsdd_rows(config, "train") + commands_rows(config), "known": fsdd_rows(config, "test")}
+    rows = {"people": fsdd_rows(config.fsdd, "train") + commands_rows(config.speech_commands)}
+    rows["known"] = fsdd_rows(config.fsdd, "test")
     for name, table in rows.items():
         if not found[name].is_dir():
             write_table(config.place(f"{name}.csv"), table)
@@ -88,16 +89,16 @@ def index(folder: Path) -> list[dict[str, str]]:
         return [row | {"path": str((folder / row["file"]).resolve())} for row in rows]
 
 
-def fsdd_rows(config: Config, split: str) -> list[tuple[str, ...]]:
+def fsdd_rows(folder: Path, split: str) -> list[tuple[str, ...]]:
     """Path, label, split and speaker of one of the official splits of the Free Spoken Digit Dataset."""
-    found = [row for row in index(config.fsdd) if row["split"] == split]
+    found = [row for row in index(folder) if row["split"] == split]
     return [(row["path"], DIGITS[int(row["digit"])], split, row["speaker"]) for row in found]
 
 
-def commands_rows(config: Config) -> list[tuple[str, ...]]:
+def commands_rows(folder: Path) -> list[tuple[str, ...]]:
     """The same of Speech Commands: digits for validation and test, by speaker, and other words by its own splits."""
     rows = []
-    for row in index(config.speech_commands):
+    for row in index(folder):
         if row["word"] in DIGITS:
             split = "valid" if hash_fraction(row["speaker"]) < 0.5 else "test"
             rows.append((row["path"], row["word"], split, row["speaker"]))
@@ -108,10 +109,10 @@ def commands_rows(config: Config) -> list[tuple[str, ...]]:
     return rows
 
 
-def write_table(file: Path, rows: list[tuple[str, ...]]) -> None:
-    """Write the table that audio_folder reads."""
+def write_table(file: Path, rows: list[tuple[str, ...]], said: str = "label") -> None:
+    """Write the table that audio_folder reads; `said` is the name of its second column."""
     with file.open("w", encoding="utf-8", newline="") as out:
-        csv.writer(out).writerows([("path", "label", "split", "speaker"), *rows])
+        csv.writer(out).writerows([("path", said, "split", "speaker"), *rows])
 
 
 if __name__ == "__main__":

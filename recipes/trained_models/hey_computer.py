@@ -42,7 +42,7 @@ VOICES = ("Andrea", "adam", "Denis", "belinda", "Gene", "linda", "max", "victor"
 class Config:
     """The sounds, and how long to train."""
 
-    background: Path  # folder of sound without the words
+    background: tuple[Path, ...]  # folders of sound without the words
     rooms: Path  # folder of impulse responses of rooms
     out: Path  # new run folder; its stores and card are beside it
     computer: Path  # folder of clips of people who say "computer"
@@ -55,7 +55,7 @@ class Config:
 def main(config: Config) -> None:
     """Speak, train, judge by synthetic voices and by people."""
     options = wake.Config(
-        words=(WORD,), out=config.out, speak=FLITE, real=takes(config), background=(config.background,),
+        words=(WORD,), out=config.out, speak=FLITE, real=takes(config), background=config.background,
         room_folder=config.rooms, per_hour=PER_HOUR, minutes=config.minutes, seed=config.seed, workers=config.workers,
     )  # fmt: skip
     wake.main(options)
