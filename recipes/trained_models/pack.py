@@ -16,14 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tyro
-from cards import CARDS
 
 from seqaudio.cli.options import run
 from seqaudio.errors import SeqAudioError
 from seqaudio.export.packing import pack
+from seqaudio.json_files import checked, read_json
 from seqaudio.progress import say
-from seqaudio.trained import Figure
+from seqaudio.trained import Card, Figure
 
+CARDS = Path(__file__).with_name("cards.json")  # the value of each figure is measured
 RECIPES = Path(__file__).parent.parent
 
 
@@ -37,8 +38,9 @@ class Config:
 
 def main(config: Config) -> None:
     """Pack each model, measure it, and pack it with what was measured."""
-    for name in config.names or CARDS:
-        card = CARDS[name]
+    cards = {name: checked(Card, card) for name, card in read_json(CARDS).items()}
+    for name in config.names or cards:
+        card = cards[name]
         pack(config.runs / name, name, replace(card, figures=()))
         figures = tuple(replace(figure, value=measured(figure)) for figure in card.figures)
         place = pack(config.runs / name, name, replace(card, figures=figures))
