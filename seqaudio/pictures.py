@@ -94,6 +94,11 @@ def save_figure(figure: Figure, path: Path | str, language: str = "en") -> None:
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise OptionError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
+    write_bytes(Path(path), figure_bytes(figure, suffix, language))
+
+
+def figure_bytes(figure: Figure, suffix: str, language: str = "en") -> bytes:
+    """The file that `save_figure` writes; suffix: one of FORMATS."""
     if language != "en":
         _localise(figure, language)
     if families := installed_wide_fonts():
@@ -102,7 +107,7 @@ def save_figure(figure: Figure, path: Path | str, language: str = "en") -> None:
     content = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "seqaudio"}):  # otherwise names inside an SVG are random
         figure.savefig(content, format=suffix[1:], metadata=FORMATS[suffix])
-    write_bytes(Path(path), content.getvalue())
+    return content.getvalue()
 
 
 def _localise(figure: Figure, language: str) -> None:

@@ -20,13 +20,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seqaudio import extensions
 from seqaudio.errors import OptionError, RunError
@@ -36,11 +34,15 @@ from seqaudio.files import write_json
 from seqaudio.folders import Kind, foreign_file
 from seqaudio.json_files import Format, checked, fitted, read_json
 from seqaudio.locks import LOCK, locked
-from seqaudio.models import Model, build_model, check_forms
 from seqaudio.option_groups import flat_defaults, flat_values
-from seqaudio.tensors import first_not_finite, load_tensors, read_forms, save_tensors
 from seqaudio.terminal import few
+from seqaudio.trained import finding, is_packaged
 from seqaudio.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from seqaudio.models import Model
 
 FORMAT = 1
 SHOWN = 5  # settings that differ, in a message
@@ -100,15 +102,20 @@ class RunConfig:
 
 
 class RunFolder:
-    """An existing run. `RunFolder.create` makes a new one.
+    """An existing run, or a model that comes with seqaudio, by its name. `RunFolder.create` makes a new one.
 
-    Raises RunError where the folder is missing, is not a run, or has a format that this version cannot read.
+    What the folder holds is read without torch, which comes with the weights.
+
+    Args:
+        recipes: those of which a run is wanted, for the message where there is no such folder.
+    Raises:
+        RunError: the folder is missing, is not a run, or has a format that this version cannot read.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Path | str, recipes: Sequence[str] = ()) -> None:
+        self.path = finding.found(path)
         if not self.path.is_dir():
-            raise RunError(f"{self.path}: no such folder; seqaudio train NAME --run {self.path} makes it")
+            raise finding.missing(self.path, recipes)
         file = self.path / "config.json"
         if not file.is_file():
             raise RunError(f"{self.path}: not a run (it has no config.json); seqaudio train NAME makes runs")
@@ -209,6 +216,8 @@ class RunFolder:
 
     def save_weights(self, model: Model) -> None:
         """Write a model's weights as those of the run."""
+        from seqaudio.tensors import save_tensors
+
         save_tensors(self.path / "model.safetensors", model.state_dict())
 
     def setting(self, name: str, kind: Any) -> Any:
@@ -218,6 +227,16 @@ class RunFolder:
     def input_setting(self, name: str, kind: Any) -> Any:
         """A setting of its data, such as `features`. Raises RunError where it is missing or not of the type `kind`."""
         return self._fitted(kind, self.input["settings"].get(name), f"input.settings.{name}")
+
+    def training_store(self, try_: str = "") -> Path:
+        """The path of the store that the run was trained on.
+
+        Raises RunError for a model that came without it; `try_` ends the message.
+        """
+        if is_packaged(self.path):
+            raise RunError(f"the model {self.path.name} comes without the store of its training{try_}")
+        path: Path = self.setting("store", Path)
+        return path
 
     def input_fact(self, name: str, kind: Any) -> Any:
         """A property of the training data other than the settings, such as `clip_seconds`; None where the run has none.
@@ -234,7 +253,9 @@ class RunFolder:
 
     def weights(self) -> dict[str, Tensor]:
         """The run's weights by name. Raises RunError before the first epoch is done, and for weights not finite."""
-        weights = load_tensors(self._weights_file())
+        from seqaudio.tensors import first_not_finite, load_tensors, widened
+
+        weights = widened(load_tensors(self._weights_file()))
         if (name := first_not_finite(weights)) is not None:
             raise RunError(
                 f"{self._weights_file()}: {name} holds NaN or infinity, so the model cannot be used; train it again"
@@ -264,6 +285,8 @@ class RunFolder:
         return model.eval()
 
     def _untrained_model(self) -> Model:
+        from seqaudio.models import build_model
+
         missing = extensions.missing(self.extensions)
         name, arguments = self.config["model"]["name"], self.config["model"]["arguments"]
         for size in ("classes", "vocabulary_size"):
@@ -293,8 +316,12 @@ class RunFolder:
         return model
 
     def _check_forms(self, name: str, arguments: dict[str, Any]) -> None:
+        from seqaudio.models import check_forms
+        from seqaudio.tensors import read_forms, widened_form
+
         try:
-            check_forms(name, arguments, read_forms(self._weights_file()))
+            stored = read_forms(self._weights_file())
+            check_forms(name, arguments, {part: widened_form(form) for part, form in stored.items()})
         except RunError as error:
             raise RunError(f"{self.path}: model.safetensors does not fit config.json ({error})") from None
 

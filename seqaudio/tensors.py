@@ -63,6 +63,16 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
 
 
+def widened(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors with those of 16 bits, as packaged models store them, as float32."""
+    return {name: value.float() if value.dtype == torch.float16 else value for name, value in tensors.items()}
+
+
+def widened_form(form: Form) -> Form:
+    """The form that `widened` gives a tensor."""
+    return form._replace(dtype="F32") if form.dtype == "F16" else form
+
+
 def read_forms(path: Path) -> dict[str, Form]:
     """The forms of the tensors in a safetensors file, from its header alone. Raises RunError as `load_tensors`."""
     with _opened(path) as file:

@@ -14,6 +14,7 @@ import torch
 
 from conftest import SMALL, Command, assert_refused, made_once
 from made_up import token_store
+from seqaudio.api import composing
 from seqaudio.batching import Batch, Lanes, SequenceConditions, TokenSequences
 from seqaudio.cli import generate
 from seqaudio.cli.info import describe
@@ -317,7 +318,7 @@ def test_what_is_asked_for_reaches_the_model(
 
     def asked(**options: Any) -> tuple[list[int], NoteSequence]:
         config = generate.Config(told_run, tmp_path / "x.mid", force=True, bars=6, **options)
-        composer = generate.Composer(RunFolder(told_run), config)
+        composer = composing.Composer(RunFolder(told_run), config)
         assert isinstance(composer.model, EventModel)
         generate.main(config)
         return composer.model.asked.tolist(), read_midi(tmp_path / "x.mid")
@@ -346,5 +347,5 @@ def test_conditions_that_do_not_fit_the_model_are_one_line(told_run: Path, tmp_p
         data["input"]["conditions"] |= damage
         (run / "config.json").write_text(json.dumps(data))
         with pytest.raises(RunError, match=r"config\.json: damaged"):
-            generate.Composer(RunFolder(run), generate.Config(run, tmp_path / "x.mid"))
+            composing.Composer(RunFolder(run), generate.Config(run, tmp_path / "x.mid"))
     assert_refused(command("seqaudio", "generate", run, "--out", tmp_path / "x.mid"), "config.json: damaged")

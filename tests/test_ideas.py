@@ -12,6 +12,7 @@ import pytest
 from test_generate_music import changed
 
 from conftest import Command, assert_refused
+from seqaudio.api import composing
 from seqaudio.cli import generate, ideas
 from seqaudio.errors import OptionError
 from seqaudio.json_files import read_json
@@ -106,9 +107,9 @@ def test_copies_are_drawn_again(
         def bars(self, notes: object, quarters: float) -> float:
             return copied.get(by_notes[id(notes)], 9.0)
 
-    compose = generate.Composer.compose
+    compose = composing.Composer.compose
 
-    def composed(self: generate.Composer, wanted: list[int]) -> list[generate.Composed]:
+    def composed(self: composing.Composer, wanted: list[int]) -> list[composing.Composed]:
         seeds.extend(wanted)
         found = compose(self, wanted)
         by_notes.update({id(piece.notes): piece.seed for piece in found})
@@ -116,7 +117,7 @@ def test_copies_are_drawn_again(
 
     monkeypatch.setattr(ideas.Copies, "of", lambda run: Known(None, "copies"))
     monkeypatch.setattr(ideas, "checked_copies", lambda run, config: Known(None, "copies"))
-    monkeypatch.setattr(generate.Composer, "compose", composed)
+    monkeypatch.setattr(composing.Composer, "compose", composed)
     made(tune_run, tmp_path / "new", count=2, bars=2, max_copied=1.0)
     assert seeds == [1, 2, 3, 5]  # each piece has a sequence of its own
     assert [row[1] for row in Page((tmp_path / "new" / "index.html").read_text()).rows[1:]] == ["5", "2"]

@@ -14,6 +14,7 @@ from fragile_parser import fragile_guard
 from mutated_midi import made_files, mutate
 
 from conftest import ROOT, Command, assert_refused
+from seqaudio.api import composing
 from seqaudio.cli import generate, info, render
 from seqaudio.errors import MidiError
 from seqaudio.midi.reading import read_many, read_midi, read_songs
@@ -93,7 +94,7 @@ def test_what_kills_the_parser_kills_no_command(
     readers = (
         lambda path: list(info.describe(path)),
         lambda path: render.main(render.Config(path, png=tmp_path / f"{path.stem}.png")),
-        lambda path: generate.read_primer(generate.Config(tmp_path, tmp_path / "out.mid", primer=path)),
+        lambda path: composing.read_primer(generate.Config(tmp_path, tmp_path / "out.mid", primer=path)),
     )
     good = tmp_path / "good.mid"
     good.write_bytes(made_files()[0])
@@ -112,4 +113,4 @@ def test_a_primer_without_end_is_refused_before_it_is_encoded(tmp_path: Path) ->
     far.write_bytes(b"MThd" + struct.pack(">IHHH", 6, 1, 1, 1) + b"MTrk" + struct.pack(">I", len(events)) + events)
     config = generate.Config(tmp_path, tmp_path / "out.mid", primer=far)
     with pytest.raises(MidiError, match=r"far\.mid: too_long: .* at most 240 are taken"):
-        generate.read_primer(config)
+        composing.read_primer(config)

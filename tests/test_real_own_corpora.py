@@ -11,6 +11,7 @@ import soundfile
 
 from conftest import Command, spoken
 from made_up_speech import RATE, prepare, refused, script, write_word
+from seqaudio.api import composing
 from seqaudio.checking import check_store
 from seqaudio.cli import generate
 from seqaudio.errors import OptionError
@@ -180,7 +181,7 @@ class Fixed:
 def test_a_primer_without_room_names_options_that_give_room() -> None:
     config = generate.Config(Path("run"), Path("x.mid"), primer=Path("long.mid"), max_events=1000)
     with pytest.raises(OptionError) as caught:
-        generate.encode_primer(Fixed(1287), object(), config)  # type: ignore[arg-type]
+        composing.encode_primer(Fixed(1287), object(), config)  # type: ignore[arg-type]
     options = re.findall(r"--[a-z-]+", str(caught.value))
     assert options == ["--primer", "--max-events", "--primer-events"]
     assert "its 1,287 tokens leave no room within --max-events 1,000" in str(caught.value)
@@ -188,7 +189,7 @@ def test_a_primer_without_room_names_options_that_give_room() -> None:
         generate.Config(Path("run"), Path("x.mid"), primer=Path("long.mid")),
         generate.Config(Path("run"), Path("x.mid"), primer=Path("long.mid"), max_events=1288),
     ):
-        assert len(generate.encode_primer(Fixed(1287), object(), given)) == 1287  # type: ignore[arg-type]
+        assert len(composing.encode_primer(Fixed(1287), object(), given)) == 1287  # type: ignore[arg-type]
 
 
 def test_distances_too_small_for_their_digits() -> None:

@@ -27,9 +27,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from seqaudio.audio import resample
-from seqaudio.cli.generate import representation_of
 from seqaudio.cli.ideas import Copies
 from seqaudio.cli.options import run as run_command
+from seqaudio.decoding.trained_music import representation_of
 from seqaudio.errors import OptionError, SeqAudioError
 from seqaudio.evaluation.listening import Heard
 from seqaudio.evaluation.music.surprise import surprise

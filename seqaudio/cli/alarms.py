@@ -20,6 +20,7 @@ from seqaudio.errors import OptionError
 from seqaudio.evaluation.ratios import parsed_ratios
 from seqaudio.files import json_text, write_bytes, write_json
 from seqaudio.progress import say
+from seqaudio.trained import folder_or_model, is_packaged
 
 if TYPE_CHECKING:
     from seqaudio.evaluation.alarms.card import Card, Scored
@@ -70,7 +71,9 @@ def main(config: Config) -> None:
     from seqaudio.evaluation.alarms.material import clips_of, parsed_where, split_background
     from seqaudio.run_folder import RunFolder
 
-    run = RunFolder(config.run)
+    run = RunFolder(config.run, ("keyword_recognition",))
+    if config.keep and is_packaged(run.path):
+        raise OptionError(f"--keep writes into a run; {config.run} comes with seqaudio: copy {run.path} first")
     own = SpotterDetector(run, config.word)
     detectors: list[Detector] = [own, *rivals(config, own.word)]
     clips = clips_of(config.positives, parsed_where(config.where))
@@ -113,7 +116,7 @@ def rivals(config: Config, word: str) -> list[Detector]:
     found: list[Detector] = []
     for name in dict.fromkeys(part.strip() for part in config.beside.split(",") if part.strip()):
         try:
-            if name not in RIVALS and Path(name).is_dir():
+            if name not in RIVALS and folder_or_model(Path(name)).is_dir():
                 found.append(SpotterDetector(RunFolder(Path(name)), word))
             else:
                 found.append(rival(name, config.beside_word or word))

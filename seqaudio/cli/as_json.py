@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqaudio.errors import OptionError
 from seqaudio.files import json_text, read_plain
+from seqaudio.trained import folder_or_model
 
 if TYPE_CHECKING:
     from seqaudio.notes import NoteSequence
@@ -31,8 +32,7 @@ def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:
     """Facts about the store, run, MIDI file or recording at a path; `is` says which. Raises OptionError for others."""
     from seqaudio.midi.reading import is_midi
 
-    if not path.exists():
-        raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
+    path = existing(path)
     if (path / "store.json").is_file():
         kind, found = "store", store_facts(path)
     elif (path / "config.json").is_file():
@@ -44,6 +44,16 @@ def facts(path: Path, max_seconds: float = 3600.0) -> dict[str, Any]:
     else:
         kind, found = "recording", recording_facts(path, max_seconds)
     return {"is": kind, "path": str(path)} | found
+
+
+def existing(path: Path) -> Path:
+    """A path to describe, or the folder of the model of this name that comes with seqaudio.
+
+    Raises OptionError where there is neither.
+    """
+    if not (folder := folder_or_model(path)).exists():
+        raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
+    return folder
 
 
 def store_facts(path: Path) -> dict[str, Any]:

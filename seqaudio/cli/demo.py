@@ -264,7 +264,10 @@ def compose(config: Config) -> Piece:
     """
     import numpy as np
 
+    from seqaudio.api.composing import Composer
+    from seqaudio.api.provenance import describe_model
     from seqaudio.cli import generate
+    from seqaudio.decoding.trained_music import representation_of
     from seqaudio.evaluation.copying import longest_copy
     from seqaudio.midi.writing import write_midi
     from seqaudio.rendering.piano_roll import draw_piano_roll
@@ -273,11 +276,11 @@ def compose(config: Config) -> Piece:
     from seqaudio.store import Store
 
     run = RunFolder(config.out / "chorales-run")
-    representation = generate.representation_of(run)
+    representation = representation_of(run)
     training = [representation.decode(ids.tolist()) for ids in Store(config.out / "chorales-store")["train"]]
     file = config.out / "chorale.mid"
     options = generate.Config(run=run.path, out=file, seed=config.seed, count=10, temperature=0.9, max_events=2000)
-    composer = generate.Composer(run, options)
+    composer = Composer(run, options)
     for seed, _ in generate.pieces(options):
         (composed,) = composer.compose([seed])  # most often the first piece is good
         notes = composed.notes
@@ -288,7 +291,7 @@ def compose(config: Config) -> Piece:
     else:
         raise RunError(f"{run.path}: no piece of {BEATS} beats in several voices from ten seeds; train longer")
     command = f"seqaudio generate {run.path} --out {file} --temperature 0.9 --max-events 2000 --seed {seed}"
-    write_midi(notes, file, comments=[f"{generate.describe_model(run)}; {command}"])
+    write_midi(notes, file, comments=[f"{describe_model(run)}; {command}"])
     write_wav(file.with_suffix(".wav"), render(notes))
     draw_piano_roll(notes, file.with_suffix(".png"), title="A chorale, composed by an LSTM")
     return Piece(seed, beats, voices, longest_copy(notes, training).beats)

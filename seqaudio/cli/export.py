@@ -62,7 +62,7 @@ def main(config: Config) -> None:
     graph = step.graph()
     store = None
     if config.int8:
-        store = Store(config.store or run.setting("store", Path))
+        store = Store(config.store or run.training_store("; give a store by --store"))
         run.check_store(store)
     if config.out is not None:
         with written(config.out):

@@ -53,7 +53,10 @@ class Config(SamplingOptions):
 
 def main(config: Config) -> None:
     """Harmonise, write, print a line for each piece."""
-    from seqaudio.cli.generate import check_files, check_sampling, command, describe_model, key_of, pieces, write_piece
+    from seqaudio.api.asked import check_sampling
+    from seqaudio.api.composing import key_of
+    from seqaudio.api.provenance import describe_model
+    from seqaudio.cli.generate import check_files, command, pieces, write_piece
     from seqaudio.decoding.kept_wishes import described
     from seqaudio.midi import read_midi
     from seqaudio.run_folder import RunFolder
@@ -61,7 +64,7 @@ def main(config: Config) -> None:
     check_sampling(config)
     check_files(config, given=config.melody)
     key = key_of(config.key)
-    run, melody = RunFolder(config.run), read_midi(config.melody)
+    run, melody = RunFolder(config.run, ("music_generation",)), read_midi(config.melody)
     provenance = f"{describe_model(run)}; {command('harmonize')}"
     for (seed, path), (notes, nats) in zip(pieces(config), harmonised(run, melody, config, key), strict=True):
         print(f"{write_piece(config, notes, path, seed, provenance)}, {nats:.3f} nats an event")
@@ -91,9 +94,11 @@ def harmonised(
     """
     import torch
 
-    from seqaudio.cli.generate import batches, pieces, repertoire_of, representation_of
+    from seqaudio.api.composing import batches
+    from seqaudio.cli.generate import pieces
     from seqaudio.decoding.continuation import played_as
     from seqaudio.decoding.sampling import Stream, sample_many
+    from seqaudio.decoding.trained_music import repertoire_of, representation_of
     from seqaudio.evaluation.music.surprise import token_nats
     from seqaudio.models.events import EventModel
     from seqaudio.notes.keys import with_key

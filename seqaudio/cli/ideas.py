@@ -14,7 +14,8 @@ from seqaudio.cli.outputs import further, written
 from seqaudio.errors import OptionError, RunError, StoreError
 
 if TYPE_CHECKING:
-    from seqaudio.cli.generate import Composed, Composer, Config
+    from seqaudio.api.composing import Composed, Composer
+    from seqaudio.cli.generate import Config
     from seqaudio.evaluation.copying import CopySearch
     from seqaudio.notes import NoteSequence
     from seqaudio.run_folder import RunFolder
@@ -39,7 +40,7 @@ class Copies:
         from seqaudio.store import Store
 
         try:
-            store = Store(run.setting("store", Path))
+            store = Store(run.training_store())
             if store.fingerprint != run.config["store"]:
                 return cls(None, f"copies were not checked: {store.path.name} is another store than in the training")
             corpus = pieces_of_split(store, "train")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from seqaudio.cli.as_json import cell_facts, facts
+from seqaudio.cli.as_json import cell_facts, existing, facts
 from seqaudio.errors import OptionError
 from seqaudio.extensions import listed
 from seqaudio.files import json_text
@@ -60,8 +60,7 @@ def main(config: Config) -> None:
 
 def describe(path: Path, max_seconds: float = 3600.0) -> Iterator[str]:
     """Lines that describe what is at a path. Raises OptionError for a missing path, or any other folder."""
-    if not path.exists():
-        raise OptionError(f"{path}: no such file or folder; give a store, a run, a MIDI file or a recording")
+    path = existing(path)
     if path.is_dir():
         if (path / "store.json").is_file():
             store = Store(path)
@@ -141,7 +140,7 @@ def describe_run(path: Path) -> Iterator[str]:
     yield f"  input: {run.input['kind']} {json.dumps(settings)}"
     yield from describe_repertoire(run.input["settings"], f"{path / 'config.json'}")
     if "forms" in run.input:
-        from seqaudio.cli.generate import forms_of
+        from seqaudio.decoding.trained_music import forms_of
 
         if (forms := forms_of(run)) is not None:
             yield f"  {forms.describe()}"

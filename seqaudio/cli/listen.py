@@ -56,7 +56,7 @@ def main(config: Config) -> None:
     from seqaudio.decoding.spotting import USUAL, Spotter, keywords_of
     from seqaudio.run_folder import RunFolder
 
-    run = RunFolder(config.run)
+    run = RunFolder(config.run, ("keyword_recognition",))
     spotter = Spotter(run, thresholds_of(config.threshold, keywords_of(run.vocabulary)))
     rate = spotter.settings.sample_rate
     with open_live(config.source, config.sound, rate, command="listen", max_seconds=config.max_seconds) as sound:

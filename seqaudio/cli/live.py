@@ -9,7 +9,8 @@ from seqaudio.interruption import Interrupted, number_of
 from seqaudio.progress import say
 
 if TYPE_CHECKING:
-    from seqaudio.cli.generate import Composer, Config
+    from seqaudio.api.composing import Composer
+    from seqaudio.cli.generate import Config
     from seqaudio.decoding.live import Clock, NoteEvent
     from seqaudio.midi.ports import MidiPort
 

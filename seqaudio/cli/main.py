@@ -35,6 +35,7 @@ COMMANDS = {
     "ngram": "make an n-gram language model of a text",
     "render": "turn MIDI into sound and a piano roll",
     "show": "draw a recording's waveform and features",
+    "models": "list the trained models in the package",
     "info": "describe a store, a run, a MIDI file or a recording; list the cells",
     "check": "check whether a store is fit for training",
     "sweep": "train a grid of runs",
@@ -53,6 +54,7 @@ AT_THE_END = (
     ("export", "probe"),
     ("check", "ngram"),
     ("render", "show"),
+    ("demo", "models"),
     ("doctor", "completion"),
 )
 

@@ -71,7 +71,7 @@ def main(config: Config) -> None:
 
     from seqaudio.run_folder import RunFolder
 
-    recognize = _recognizer(RunFolder(config.run))
+    recognize = _recognizer(RunFolder(config.run, ("keyword_recognition",)))
     failures: list[str] = []
     table = csv.writer(sys.stdout, lineterminator="\n")
     if config.csv:

@@ -81,14 +81,15 @@ def outputs(out: Path | None, files: Sequence[Path], force: bool) -> dict[Path, 
 
 def scores(run: Path, files: Sequence[Path]) -> tuple[dict[Path, Surprise], list[str]]:
     """The surprise of each piece, and a line for each file that cannot be scored."""
-    from seqaudio.cli.generate import MUSIC, representation_of
+    from seqaudio.api.asked import MUSIC
+    from seqaudio.decoding.trained_music import representation_of
     from seqaudio.evaluation.music.surprise import surprise
     from seqaudio.midi import read_midi
     from seqaudio.models.events import EventModel, narrowed
     from seqaudio.prepare.music.midi_rows import check_length
     from seqaudio.run_folder import RunFolder
 
-    folder = RunFolder(run)
+    folder = RunFolder(run, (MUSIC,))
     if folder.recipe != MUSIC:
         raise RunError(f"{run}: a run of {folder.recipe!r}, scoring music needs one of {MUSIC!r}")
     representation = representation_of(folder)

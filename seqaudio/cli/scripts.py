@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ast
+import filecmp
 import importlib.util
 import re
+import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from seqaudio.errors import OptionError, RunError, SeqAudioError
-from seqaudio.json_files import checked, read_json
 from seqaudio.own_scripts import preparations as preparations  # for those who import it from here
 from seqaudio.own_scripts import recipes as recipes
+from seqaudio.progress import say
 from seqaudio.registry import did_you_mean
+from seqaudio.trained import found, is_packaged, recipe_of_run
+
+COPIES = Path("evaluated")  # folder for copies of packaged models, which an evaluation writes into
 
 
 def run_script(command: str, arguments: Sequence[str]) -> None:
@@ -30,6 +34,7 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
             sys.exit(0)
         # the run may be the first argument; the script itself has --run only
         given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
+        given = _in_a_copy(given)
         name = recipe_of(given)
         if name not in scripts:
             raise OptionError(
@@ -49,6 +54,21 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
     run(module.Config, module.main, as_commands(module.__doc__), rest, program=f"seqaudio {command} {name}")
 
 
+def _in_a_copy(arguments: list[str]) -> list[str]:
+    """The arguments with a copy of a packaged model in its place, since an evaluation writes into a run."""
+    place = arguments.index("--run") + 1 if "--run" in arguments[:-1] else len(arguments)
+    folder = found(arguments[place]) if place < len(arguments) else None
+    if folder is None or not is_packaged(folder) or {"-h", "--help"} & set(arguments):
+        return arguments
+    copy = COPIES / folder.name
+    if not copy.exists():
+        shutil.copytree(folder, copy)
+    elif not filecmp.cmp(copy / "model.safetensors", folder / "model.safetensors", shallow=False):
+        raise RunError(f"{copy} holds another model than {folder.name} of this seqaudio; rename it, or evaluate {copy}")
+    say(f"results and figures go into {copy}, a copy of the model {folder.name}")
+    return [*arguments[:place], str(copy), *arguments[place + 1 :]]
+
+
 def as_commands(text: str | None) -> str:
     """The docstring of a script with `seqaudio` commands in place of its path, which an installation does not show."""
     text = re.sub(r"data_prep/(\w+)\.py\b", r"seqaudio prepare \1", text or "")
@@ -62,21 +82,6 @@ def recipe_of(arguments: Sequence[str]) -> str:
     if "--run" not in arguments[:-1]:
         raise OptionError("no run was given; usage: seqaudio evaluate RUN [--split test]")
     return recipe_of_run(Path(arguments[list(arguments).index("--run") + 1]))
-
-
-@dataclass(frozen=True)
-class Made:
-    """The recipe that made a run, in its `config.json`."""
-
-    recipe: str
-
-
-def recipe_of_run(run: Path) -> str:
-    """The recipe that made a run, without loading anything heavy. Raises RunError where it is no run."""
-    try:
-        return checked(Made, read_json(run / "config.json")).recipe
-    except (OSError, ValueError):
-        raise RunError(f"{run}: not a run (no readable config.json); seqaudio train NAME makes runs") from None
 
 
 def load(path: Path) -> ModuleType:

@@ -66,7 +66,7 @@ def main(config: Config) -> None:
     from seqaudio.decoding.transcription import Transcriber, spelling_of
     from seqaudio.run_folder import RunFolder
 
-    run, decode = RunFolder(config.run), None
+    run, decode = RunFolder(config.run, ("speech_recognition",)), None
     if config.search.beam:
         decode = beam_decoder(run, spelling_of(run), config.search, config.nbest)
     transcriber = Transcriber(run, streaming=config.stream, decode=decode)

@@ -55,7 +55,7 @@ def main(config: Config) -> None:
     from seqaudio.decoding.wake_server import WakeServer, WakeWords
     from seqaudio.run_folder import RunFolder
 
-    runs = [RunFolder(path) for path in config.runs]
+    runs = [RunFolder(path, ("keyword_recognition",)) for path in config.runs]
     known = [keywords_of(run.vocabulary) for run in runs]
     every = tuple(word for words in known for word in words)
     thresholds = thresholds_of(config.threshold, every)

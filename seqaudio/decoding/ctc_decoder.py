@@ -20,6 +20,7 @@ from seqaudio.files import read_plain, sha256_of, write_json
 from seqaudio.json_files import Count, Range, checked, read_json
 from seqaudio.run_folder import RunFolder
 from seqaudio.terminal import few
+from seqaudio.trained import folder_or_model
 from seqaudio.transcripts import Spelling
 
 DECODING_FILE = "decoding.json"  # of a run
@@ -106,6 +107,7 @@ class Beam:
         """
         units = Units(tuple(spelling.vocabulary))
         lm, lexicon = options.lm, options.lexicon
+        lm = None if lm is None else folder_or_model(lm)
         if lm is not None and not lm.exists():
             raise SourceError(f"{lm}: no such file; seqaudio ngram STORE --like RUN --out {lm} writes a model")
         words = None if lexicon is None else Lexicon(read_words(lexicon, spelling, units), units)

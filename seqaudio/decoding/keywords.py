@@ -10,19 +10,18 @@ import torch
 
 from seqaudio.audio import read_audio, require_full_scale
 from seqaudio.audio.recording import MAX_SECONDS
-from seqaudio.batching.clips import clip_seconds
-from seqaudio.decoding.segments import ClipSeconds, windows
-from seqaudio.errors import AudioError, RunError, StoreError
+from seqaudio.decoding.clip_lengths import SLACK, clip_seconds_of
+from seqaudio.decoding.recognition import Recognition
+from seqaudio.decoding.segments import windows
+from seqaudio.decoding.spotting import Hit
+from seqaudio.errors import AudioError, RunError
 from seqaudio.features import FeatureExtractor, FeatureSettings
 from seqaudio.ledger import Reason
 from seqaudio.models import KeywordModel
 from seqaudio.run_folder import RunFolder
-from seqaudio.store import Store
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
-ORDINARY = ClipSeconds(1.0, 1.0)  # of a run that does not have them, and whose store is gone
-SLACK = 1.1  # times the longest clips: a longer recording is cut
 SURE = 0.5  # probability from which on a keyword goes before other sounds of the recording
 
 
@@ -65,14 +64,26 @@ class KeywordRecognizer:
         """
         recording = read_audio(file, self.settings.sample_rate, max_seconds)
         require_full_scale(file, recording.samples)
-        samples = recording.samples
-        if recording.seconds <= SLACK * self.clip.longest:
-            return [self._heard(file, samples, 0, len(samples))]
+        return self.recognize_samples(recording.samples, file)
+
+    def recognize_samples(self, samples: np.ndarray, name: Path | str = "the samples") -> list[Heard]:
+        """As `recognize`, of samples [N] float32 at the rate of the features; `name` stands in errors."""
+        if len(samples) <= SLACK * self.clip.longest * self.settings.sample_rate:
+            return [self._heard(name, samples, 0, len(samples))]
         heard = [
-            max((self._heard(file, samples, *window) for window in choices), key=self._weight)
-            for choices in windows(samples, recording.sample_rate, self.clip)
+            max((self._heard(name, samples, *window) for window in choices), key=self._weight)
+            for choices in windows(samples, self.settings.sample_rate, self.clip)
         ]
         return sorted(heard, key=self._weight, reverse=True)
+
+    def recognition(self, samples: np.ndarray) -> Recognition:
+        """The surest label of samples [N] float32 at the rate of the features, and the sure keywords among segments."""
+        heard = self.recognize_samples(samples)
+        seconds = len(samples) / self.settings.sample_rate
+        hits = [Hit(one.label, one.start, one.end, one.probability, one.end) for one in heard if self._weight(one)[0]]
+        hits.sort(key=lambda hit: (hit.start, hit.end))
+        is_clip = seconds <= SLACK * self.clip.longest
+        return Recognition(heard[0].label, heard[0].probability, tuple(hits), seconds, is_clip)
 
     def _weight(self, heard: Heard) -> tuple[bool, bool, float]:
         """Order: sure keywords before other sounds, and these before silence; then by probability."""
@@ -80,7 +91,7 @@ class KeywordRecognizer:
         return keyword, heard.label != SILENCE, heard.probability
 
     @torch.no_grad()
-    def _heard(self, file: Path, samples: np.ndarray, first: int, last: int) -> Heard:
+    def _heard(self, file: Path | str, samples: np.ndarray, first: int, last: int) -> Heard:
         """The most probable label of a segment of the samples [N], padded where it is shorter than a frame."""
         part = samples[first:last]
         if len(samples) >= self.settings.min_samples > len(part):
@@ -94,15 +105,3 @@ class KeywordRecognizer:
         best = int(probabilities.argmax())
         rate = self.settings.sample_rate
         return Heard(self.labels[best], float(probabilities[best]), first / rate, last / rate)
-
-
-def clip_seconds_of(run: RunFolder) -> ClipSeconds:
-    """The lengths that the run keeps; for a run of an older version those of its store, or else those of most words."""
-    found: ClipSeconds | None = run.input_fact("clip_seconds", ClipSeconds | None)
-    if found is not None:
-        return found
-    try:
-        store = Store(run.settings.get("store") or "")
-        return ClipSeconds(**clip_seconds(store["train"])) if store.fingerprint == run.config.get("store") else ORDINARY
-    except StoreError:
-        return ORDINARY

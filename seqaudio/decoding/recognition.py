@@ -10,7 +10,7 @@ import numpy as np
 
 from seqaudio.audio import stream_audio
 from seqaudio.audio.recording import MAX_SECONDS
-from seqaudio.decoding.keywords import SLACK, clip_seconds_of
+from seqaudio.decoding.clip_lengths import SLACK, clip_seconds_of
 from seqaudio.decoding.spotting import Hit, Spotter, answer_without_keyword, clip_probabilities
 from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds

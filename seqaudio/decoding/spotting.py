@@ -15,18 +15,15 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from seqaudio.errors import OptionError, RunError
-from seqaudio.features import FeatureSettings, StreamingExtractor
-from seqaudio.files import write_json
+from seqaudio.features.settings import FeatureSettings
+from seqaudio.files import sha256_of, write_json
 from seqaudio.json_files import Range, checked, read_json
-from seqaudio.models import SpotterModel
-from seqaudio.models.spotter import SpotterState
+from seqaudio.recorded_step import STEP_FILE, RecordedStep
 from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import SILENCE, UNKNOWN, Vocabulary
@@ -38,7 +35,6 @@ SPEECH: Seconds = 0.8  # over which the probability of other speech is averaged
 MOST_ODDS = 15.0  # natural logarithm: a frame counts no more than that
 REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within this time
 FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
-LEAD: Seconds = 0.2  # of quiet before a stream, since a word at its very start is recognised less well
 USUAL: Seconds = 0.5  # length of a word where a run does not keep it
 
 Share = Annotated[float, Range(0, 1)]
@@ -159,6 +155,56 @@ class Peaks:
         return [] if peak is None else [(peak[1], peak[0], self._next - 1)]
 
 
+class LogitSource(Protocol):
+    """What a spotter hears: the logits of its model after each frame of a stream of samples."""
+
+    def reset(self) -> None:
+        """Start a new stream, behind a little quiet."""
+
+    def another(self) -> LogitSource:
+        """A new stream of the same model; neither knows of the other."""
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Take the next samples [n] float32, n >= 0: the logits [T, C] float64 of the frames that they complete."""
+
+
+def logits_of(run: RunFolder) -> LogitSource:
+    """The logits of a spotter run: by NumPy where its step comes as a graph, otherwise by torch.
+
+    Raises RunError where its parts do not fit each other.
+    """
+    if (step := recorded_step(run)) is not None:
+        return step.stream()
+    from seqaudio.decoding.torch_logits import TorchLogits
+
+    return TorchLogits.of(run)
+
+
+def recorded_step(run: RunFolder) -> RecordedStep | None:
+    """The step of a run for NumPy; None where there is none, or one of other weights than those of the run.
+
+    Raises RunError where it is damaged, or does not fit the run.
+    """
+    file, weights = run.path / STEP_FILE, run.path / "model.safetensors"
+    if not file.is_file() or not weights.is_file():
+        return None
+    step = RecordedStep.read(file)
+    if step.about.weights != sha256_of(weights):
+        return None
+    settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
+    here, there = (step.about.labels, step.about.hop), (run.vocabulary.names, settings.hop_samples)
+    if here != there:
+        raise RunError(f"{file}: labels and hop {here}, expected {there} as in config.json; install seqaudio again")
+    return step
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """The softmax [T, C] of logits [T, C] float64."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return result
+
+
 class Spotter:
     """The model of a spotter run, as a stream from samples to hits.
 
@@ -176,18 +222,11 @@ class Spotter:
         self, run: RunFolder, thresholds: Mapping[str, float] | None = None, refractory: Seconds = REFRACTORY
     ) -> None:
         run.require("keyword_recognition", "spotting keywords")
-        model = run.model()
-        if not isinstance(model, SpotterModel):
+        if run.config["model"]["name"] != "spotter":
             raise RunError(f"{run.path}: was trained on whole clips, spotting needs --examples streams; train it again")
-        self.model = model.eval().for_streams()
         self.labels = run.vocabulary
         self.settings = FeatureSettings.from_dict(run.input_setting("features", dict[str, Any]))
-        sizes, expected = (model.input_size, model.output.out_features), (self.settings.size, len(self.labels))
-        if sizes != expected:
-            raise RunError(
-                f"{run.path}: its model reads {sizes[0]} values a frame and tells {sizes[1]} labels, its features and "
-                f"vocabulary have {expected[0]} and {expected[1]}; train it again"
-            )
+        self._source = logits_of(run)
         self.about = spotting_of(run)
         self.keywords = keywords_of(self.labels)
         for name in thresholds or {}:
@@ -196,7 +235,6 @@ class Spotter:
         self.thresholds = {name: self.about.threshold_of(name) for name in self.keywords}
         self.thresholds |= dict(thresholds or {})
         self.refractory = refractory
-        self._extractor = StreamingExtractor(self.settings)
         self.reset()
 
     def reset(self) -> None:
@@ -204,8 +242,7 @@ class Spotter:
         shift = self.settings.frame_shift
         self.highest = np.zeros(len(self.labels))
         self._ended = False
-        self._extractor.reset()
-        self._state = state_after_quiet(self.model, self.settings, 1)
+        self._source.reset()
         self._averages = Averages(shift, self.labels)
         refractory, hold = round(self.refractory / shift), round(FLUSH / shift)
         self._peaks = {name: Peaks(self.thresholds[name], refractory, hold) for name in self.keywords}
@@ -213,7 +250,7 @@ class Spotter:
     def another(self) -> Spotter:
         """A new stream of the same model, which is not loaded again; neither knows of the other."""
         twin = copy(self)
-        twin._extractor = StreamingExtractor(self.settings)
+        twin._source = self._source.another()
         twin.reset()
         return twin
 
@@ -221,7 +258,7 @@ class Spotter:
         """Take the next samples [n] float32, n >= 0; the hits that are complete, in order of time."""
         if self._ended:
             self.reset()
-        return self._hits(self.averages(self._extractor.push(samples)))
+        return self._hits(self.averages(samples))
 
     def finish(self) -> list[Hit]:
         """The hits that waited for the end, as if quiet followed; the next `push` starts a new stream."""
@@ -231,13 +268,12 @@ class Spotter:
         self._ended = True
         return hits
 
-    @torch.no_grad()
-    def averages(self, frames: Tensor) -> np.ndarray:
-        """The averaged probabilities [T, C] after each of the next frames [T, F] of the stream."""
-        if not len(frames):
+    def averages(self, samples: np.ndarray) -> np.ndarray:
+        """The averaged probabilities [T, C] after each frame that the next samples [n] of the stream complete."""
+        logits = self._source.push(samples)
+        if not len(logits):
             return np.zeros((0, len(self.labels)))
-        logits, self._state = self.model(frames[:, None], state=self._state)
-        averages = self._averages.push(logits[:, 0].double().softmax(dim=-1).numpy())
+        averages = self._averages.push(probabilities_of(logits))
         self.highest = np.maximum(self.highest, averages.max(axis=0))
         return averages
 
@@ -275,20 +311,6 @@ def spotting_of(run: RunFolder) -> Spotting:
 def keep_spotting(run: Path, spotting: Spotting) -> None:
     """Write `spotting.json` of a run."""
     write_json(run / SPOTTING_FILE, asdict(spotting))
-
-
-def quiet_value(settings: FeatureSettings) -> float:
-    """The log-mel energy of digital silence."""
-    return float(np.log(settings.floor))
-
-
-@torch.no_grad()
-def state_after_quiet(model: SpotterModel, settings: FeatureSettings, batch_size: int) -> SpotterState:
-    """The state in which streams begin: that after LEAD seconds of digital silence."""
-    parameter = next(model.parameters())
-    quiet = parameter.new_full((round(LEAD / settings.frame_shift), batch_size, settings.size), quiet_value(settings))
-    state: SpotterState = model(quiet)[1]
-    return state
 
 
 def answer_without_keyword(highest: np.ndarray, labels: Vocabulary) -> tuple[str, float]:

@@ -133,22 +133,50 @@ class Transcriber:
 
         word: called with each word as soon as it is complete.
         """
-        tell = word or (lambda word: None)
-        rate = self.settings.sample_rate
-        most = None if self.incremental else MOST * self.least
-        segment: _Segment | None = None
-        waiting: list[np.ndarray] = []  # quiet at the beginning of a segment, which may be all of it
-        for piece in _pieces(blocks, PauseCutter(rate, self.least, most)):
-            if segment is None:
-                segment = _Streamed(self, piece.start) if self.incremental else _Whole(self, piece.start)
-            waiting.append(piece.samples)
-            if piece.sounds:
-                segment.push(np.concatenate(waiting), tell)
-                waiting = []
-            if piece.ends:
-                words, hypotheses = segment.finish(tell) if piece.sounds else ((), ())
-                yield Utterance(tuple(words), segment.start, (piece.start + len(piece.samples)) / rate, hypotheses)
-                segment, waiting = None, []
+        stream = self.stream(word)
+        for block in blocks:
+            yield from stream.push(block)
+        yield from stream.finish()
+
+    def stream(self, word: Callable[[Word], None] | None = None) -> TextStream:
+        """A new stream, for callers that have blocks to push. word: called with each word as soon as it is complete."""
+        return TextStream(self, word or (lambda word: None))
+
+
+class TextStream:
+    """Sound that is written down as it comes, block by block; made by `Transcriber.stream`."""
+
+    def __init__(self, of: Transcriber, tell: Callable[[Word], None]) -> None:
+        self._of, self._tell = of, tell
+        most = None if of.incremental else MOST * of.least
+        self._cutter = PauseCutter(of.settings.sample_rate, of.least, most)
+        self._segment: _Segment | None = None
+        self._waiting: list[np.ndarray] = []  # quiet at the beginning of a segment, which may be all of it
+
+    def push(self, samples: np.ndarray) -> Iterator[Utterance]:
+        """Take the next samples [n] float32 at the rate of the features; the utterances that end with them."""
+        for piece in self._cutter.push(samples):
+            yield from self._take(piece)
+
+    def finish(self) -> Iterator[Utterance]:
+        """The utterance that waited for the end of the sound."""
+        for piece in self._cutter.finish():
+            yield from self._take(piece)
+
+    def _take(self, piece: Piece) -> Iterator[Utterance]:
+        of = self._of
+        if self._segment is None:
+            self._segment = _Streamed(of, piece.start) if of.incremental else _Whole(of, piece.start)
+        segment = self._segment
+        self._waiting.append(piece.samples)
+        if piece.sounds:
+            segment.push(np.concatenate(self._waiting), self._tell)
+            self._waiting = []
+        if piece.ends:
+            words, hypotheses = segment.finish(self._tell) if piece.sounds else ((), ())
+            end = (piece.start + len(piece.samples)) / of.settings.sample_rate
+            yield Utterance(tuple(words), segment.start, end, hypotheses)
+            self._segment, self._waiting = None, []
 
 
 def _streams(settings: FeatureSettings) -> bool:
@@ -158,13 +186,6 @@ def _streams(settings: FeatureSettings) -> bool:
     except OptionError:
         return False
     return True
-
-
-def _pieces(blocks: Iterable[np.ndarray], cutter: PauseCutter) -> Iterator[Piece]:
-    """The pieces of all segments."""
-    for block in blocks:
-        yield from cutter.push(block)
-    yield from cutter.finish()
 
 
 class _Segment(ABC):

@@ -37,7 +37,7 @@ def open_run(
         StoreError: not a store, or a store of another kind.
     """
     folder = finished_run(run, recipe)
-    found = Store(store or folder.setting("store", Path))
+    found = Store(store or folder.training_store("; give a store by --store"))
     found.require(kind, recipe.replace("_", " "))
     if found.kind == "text" and found.names != folder.vocabulary:
         raise RunError(
@@ -56,9 +56,9 @@ def open_run(
 
 def finished_run(run: Path, recipe: str) -> RunFolder:
     """Open a finished run of a recipe. Raises RunError for another recipe, or a run that is not finished."""
-    folder = RunFolder(run)
+    folder = RunFolder(run, (recipe,))
     folder.require(recipe, "this recipe")
-    read_results(run)
+    read_results(folder.path)
     return folder
 
 
@@ -79,7 +79,7 @@ def store_of_baselines(folder: RunFolder, store: Store) -> Store | None:
     if "train" in store.counts:
         return store
     try:
-        own = Store(folder.settings["store"])
+        own = Store(folder.training_store())
         folder.check_store(own)
         own["train"]
     except (RunError, StoreError) as error:

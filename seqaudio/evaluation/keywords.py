@@ -16,9 +16,8 @@ from seqaudio.decoding.spotting import (
     Averages,
     clip_probabilities,
     keywords_of,
-    quiet_value,
-    state_after_quiet,
 )
+from seqaudio.decoding.torch_logits import quiet_value, state_after_quiet
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.settings import FeatureSettings
 from seqaudio.models import Model, SpotterModel

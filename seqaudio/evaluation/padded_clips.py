@@ -11,7 +11,8 @@ import numpy as np
 from seqaudio.augmentation.draws import keyed_generator
 from seqaudio.augmentation.spectra import at_snr, check_energies, made_up_noise, word_level
 from seqaudio.batching import Clips
-from seqaudio.decoding.spotting import Spotting, answer_without_keyword, keywords_of, quiet_value
+from seqaudio.decoding.spotting import Spotting, answer_without_keyword, keywords_of
+from seqaudio.decoding.torch_logits import quiet_value
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.keywords import highest_probabilities
 from seqaudio.features.settings import FeatureSettings

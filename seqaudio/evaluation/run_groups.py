@@ -95,7 +95,7 @@ def run_folders(paths: Iterable[Path]) -> list[Path]:
 def read_run(path: Path) -> FinishedRun:
     """Read a run. Raises RunError for a folder that is no run, is not finished or is damaged."""
     folder = RunFolder(path)
-    data = read_results(path)
+    data = read_results(folder.path)
     config = folder.config
     # the model's arguments hold what a setting left open, such as the width for --parameters
     settings = folder.settings | config["model"]["arguments"] | {"use": listed(folder.extensions)}
@@ -103,9 +103,9 @@ def read_run(path: Path) -> FinishedRun:
         settings["parent"] = json.dumps(config["parent"], sort_keys=True)
     seed = folder.setting("seed", int)
     try:
-        test, reads = _test_readings(path / "test_reads.tsv", config["store"])
+        test, reads = _test_readings(folder.path / "test_reads.tsv", config["store"])
         return FinishedRun(
-            path=path,
+            path=folder.path,
             recipe=folder.recipe,
             store=config["store"],
             seed=seed,

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from seqaudio.batching import Batch, Clips, PaddedBatches
-from seqaudio.decoding.spotting import Averages, clip_probabilities, state_after_quiet
+from seqaudio.decoding.spotting import Averages, clip_probabilities
+from seqaudio.decoding.torch_logits import state_after_quiet
 from seqaudio.evaluation.keywords import CLIPS, answers, quiet_frames, with_quiet
 from seqaudio.evaluation.metrics import MAX_STEPS
 from seqaudio.features.extraction import extract_frames

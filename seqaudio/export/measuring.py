@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from seqaudio.audio.recording import from_int16
-from seqaudio.decoding.spotting import FLUSH, Averages, clip_probabilities, quiet_value
+from seqaudio.decoding.spotting import FLUSH, Averages, clip_probabilities
+from seqaudio.decoding.torch_logits import quiet_value
 from seqaudio.errors import StoreError
 from seqaudio.export.checking import OnnxRunner, Runner
 from seqaudio.export.onnx_file import onnx_bytes

@@ -16,8 +16,8 @@ from seqaudio.decoding.spotting import (
     SMOOTHING,
     keywords_of,
     spotting_of,
-    state_after_quiet,
 )
+from seqaudio.decoding.torch_logits import state_after_quiet
 from seqaudio.errors import RunError, StoreError
 from seqaudio.export.front_end import FrontEnd
 from seqaudio.export.graph import Graph

@@ -73,18 +73,26 @@ def render(notes: NoteSequence, sample_rate: int = SAMPLE_RATE, soundfont: Path 
 
 
 def write_wav(path: Path | str, samples: Samples, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write samples [N] or [N, channels], full scale -1..1, as 16-bit PCM. No partial file is left behind.
+    """Write the bytes that `wav_bytes` gives. No partial file is left behind.
 
     Raises:
-        ValueError: a sample beyond full scale, which would be clipped, or one that is not finite.
+        ValueError: as `wav_bytes`.
         OSError: the folder is missing or may not be written to.
+    """
+    write_bytes(Path(path), wav_bytes(samples, sample_rate))
+
+
+def wav_bytes(samples: Samples, sample_rate: int = SAMPLE_RATE) -> bytes:
+    """A WAV file of samples [N] or [N, channels], full scale -1..1, as 16-bit PCM.
+
+    Raises ValueError for a sample beyond full scale, which would be clipped, or one that is not finite.
     """
     peak = _peak(samples)
     if not peak <= 1.0:
         raise ValueError(f"samples up to {peak:g}, expected at most 1; scale them first")
     content = io.BytesIO()
     soundfile.write(content, samples, sample_rate, subtype="PCM_16", format="WAV")
-    write_bytes(Path(path), content.getvalue())
+    return content.getvalue()
 
 
 def _play(notes: NoteSequence, sample_rate: int, path: Path) -> Samples:

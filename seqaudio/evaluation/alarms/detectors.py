@@ -12,7 +12,6 @@ import soxr
 from seqaudio.decoding.spotting import FLUSH, Spotter
 from seqaudio.errors import OptionError
 from seqaudio.evaluation.alarms.material import RATE
-from seqaudio.features import StreamingExtractor
 from seqaudio.registry import did_you_mean
 from seqaudio.run_folder import RunFolder
 from seqaudio.units import Seconds
@@ -102,7 +101,6 @@ class SpotterDetector:
         self.usual = self.spotter.about.thresholds.get(self.word)
         self._place = self.spotter.labels.index(self.word)
         self._rate = settings.sample_rate
-        self._extractor = StreamingExtractor(settings)
         self._begin()
 
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -121,10 +119,9 @@ class SpotterDetector:
         return scores
 
     def _scores(self, samples: np.ndarray) -> np.ndarray:
-        scores: np.ndarray = self.spotter.averages(self._extractor.push(samples))[:, self._place]
+        scores: np.ndarray = self.spotter.averages(samples)[:, self._place]
         return scores
 
     def _begin(self) -> None:
         self.spotter.reset()
-        self._extractor.reset()
         self._resampler = None if self._rate == RATE else soxr.ResampleStream(RATE, self._rate, 1, dtype="float32")
