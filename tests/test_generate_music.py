@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from conftest import Command, assert_refused
+from seqaudio.api import composing
 from seqaudio.cli import generate
 from seqaudio.cli.info import describe
+from seqaudio.decoding.trained_music import repertoire_of
 from seqaudio.errors import RunError
 from seqaudio.json_files import read_json
 from seqaudio.midi import read_midi, write_midi
@@ -47,7 +49,7 @@ def older(run: Path, folder: Path) -> Path:
 
 
 def test_pieces_are_as_the_training_pieces_are(tune_run: Path, tmp_path: Path) -> None:
-    repertoire = generate.repertoire_of(RunFolder(tune_run))
+    repertoire = repertoire_of(RunFolder(tune_run))
     assert repertoire is not None
     metre = next(iter(repertoire.metres))
     quarters = 4 * int(metre.split("/")[0]) / int(metre.split("/")[1])
@@ -90,7 +92,7 @@ def test_a_primer_gives_what_is_not_asked_for(tune_run: Path, tmp_path: Path) ->
 
 def test_older_runs_generate_as_they_did(tune_run: Path, tmp_path: Path) -> None:
     run = older(tune_run, tmp_path / "older")
-    assert generate.repertoire_of(RunFolder(run)) is None
+    assert repertoire_of(RunFolder(run)) is None
     notes = written(run, tmp_path / "x.mid", max_events=120)
     assert notes.tempo.tolist() == [500_000] and set(notes.program.tolist()) == {0}
     assert not any("training pieces" in line for line in describe(run))
@@ -116,9 +118,9 @@ def test_a_form_in_which_no_bar_returns_claims_no_share(
 
 
 def test_a_long_form_is_told_in_short() -> None:
-    assert generate.shortened("1-8 1-8") == "1-8 1-8"
-    told = generate.shortened(" ".join(["1-2"] * 500))
-    assert told.count("1-2") == generate.FORM_RUNS and told.endswith(" ...")
+    assert composing.shortened("1-8 1-8") == "1-8 1-8"
+    told = composing.shortened(" ".join(["1-2"] * 500))
+    assert told.count("1-2") == composing.FORM_RUNS and told.endswith(" ...")
 
 
 def test_a_model_that_n_grams_beat_is_told(tune_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -144,7 +146,7 @@ def test_damaged_figures_are_one_line(tune_run: Path, tmp_path: Path, command: C
     for number, damage in enumerate(damages):
         run = changed(tune_run, tmp_path / f"run{number}", settings={"repertoire": good | damage})
         with pytest.raises(RunError, match=r"config\.json: damaged"):
-            generate.repertoire_of(RunFolder(run))
+            repertoire_of(RunFolder(run))
     assert_refused(command("seqaudio", "generate", run, "--out", tmp_path / "x.mid"), "config.json: damaged")
 
 

@@ -55,11 +55,16 @@ def missing(path: Path, recipes: Sequence[str] = ()) -> RunError:
 
     recipes: those of which a run is wanted; any by default.
     """
-    if len(path.parts) != 1:
+    if not _is_name(path):
         return RunError(f"{path}: no such folder; seqaudio train NAME --run {path} makes it")
     models = [name for name, folder in packaged().items() if not recipes or recipe_of_run(folder) in recipes]
     known = f"the models {', '.join(models)} come with seqaudio" if models else "no model for this comes with seqaudio"
     return RunError(f"{path}: no such folder; {known}, and seqaudio train NAME --run {path} makes it")
+
+
+def _is_name(path: Path) -> bool:
+    """Whether a path could be the name of a model: it has no folder before it."""
+    return len(path.parts) == 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def recipe_of_run(run: Path | str, recipes: Sequence[str] = ()) -> str:
     Raises RunError where it is no run.
     """
     folder = found(run)
-    if not folder.exists():
+    if not folder.exists() and _is_name(folder):
         raise missing(folder, recipes)
     try:
         return checked(Made, read_json(folder / CONFIG)).recipe
