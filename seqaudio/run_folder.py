@@ -36,7 +36,7 @@ from seqaudio.json_files import Format, checked, fitted, read_json
 from seqaudio.locks import LOCK, locked
 from seqaudio.option_groups import flat_defaults, flat_values
 from seqaudio.terminal import few
-from seqaudio.trained import finding, is_packaged
+from seqaudio.trained import finding
 from seqaudio.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ class RunFolder:
 
         Raises RunError for a model that came without it; `try_` ends the message.
         """
-        if is_packaged(self.path):
+        if self.settings.get("store") is None:
             raise RunError(f"the model {self.path.name} comes without the store of its training{try_}")
         path: Path = self.setting("store", Path)
         return path

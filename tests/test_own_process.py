@@ -30,6 +30,7 @@ GOOD = {
     "judge": ("{tunes} --beside {tunes}", "30 pieces are judged beside 30"),
     "probe": ("{word_run} {words}", "KeywordModel: "),
     "ngram": ("{text} --words --out {new}.arpa", "{new}.arpa: order 5 over words, 15 n-grams of 2 words"),
+    "models": ("digits", "license: "),
     "doctor": ("", "wrote a note and read it back"),
     "completion": ("bash", "complete -o filenames -F _seqaudio seqaudio"),
 }
@@ -52,6 +53,7 @@ BAD = {
     "render": ("{new}.mid --png {new}.png", "no such file"),
     "show": ("{tune} --png {new}.png", "tune00.mid"),
     "info": ("{new}", "no such file or folder"),
+    "models": ("digit", "did you mean digits"),
     "check": ("{new}", "no such folder"),
     "sweep": ("memory_task", "did you mean memory_tasks"),
     "compare": ("{new}", "{new}"),

@@ -60,6 +60,8 @@ def _in_a_copy(arguments: list[str]) -> list[str]:
     folder = found(arguments[place]) if place < len(arguments) else None
     if folder is None or not is_packaged(folder) or {"-h", "--help"} & set(arguments):
         return arguments
+    if not any(word.partition("=")[0] == "--store" for word in arguments):
+        raise RunError(f"the model {folder.name} comes without the store of its training; give a store by --store")
     copy = COPIES / folder.name
     if not copy.exists():
         shutil.copytree(folder, copy)
