@@ -118,6 +118,7 @@ class RecordedStep:
         self._border = sorted((used | {graph.output, graph.next_state}) & self._front - {INPUT, STATE})
         self._features = [self._operation(number, True) for number in self._numbers(front=True)]
         self._rest = [self._operation(number, False) for number in self._numbers(front=False)]
+        self._alone = [self._operation(number, False) for number in range(self._first, len(self._values))]
 
     @classmethod
     def read(cls, path: Path) -> RecordedStep:
@@ -154,17 +155,21 @@ class RecordedStep:
 
     def calls(self, hops: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Some calls in turn: samples [n, H], n > 0, and a state [1, N] -> logits [n, C] and the state after."""
+        values, output, following = list(self._values), self._graph.output, self._graph.next_state
+        if len(hops) == 1:
+            values[INPUT], values[STATE] = hops, state
+            for operation in self._alone:
+                operation(values)
+            return values[output], values[following]
         first, last = self.about.samples
         known = np.concatenate([state[0, first:last], hops.ravel()])
         windows = (
             np.lib.stride_tricks.sliding_window_view(known, last - first) if last > first else known[:, None][:, :0]
         )
-        values = list(self._values)
         values[INPUT], values[STATE] = hops[:, None], windows[:: self.about.hop][: len(hops), None]
         for operation in self._features:
             operation(values)
         border = [(place, values[place]) for place in self._border]
-        output, following = self._graph.output, self._graph.next_state
         logits = []
         for number in range(len(hops)):
             values[INPUT], values[STATE] = hops[number : number + 1], state

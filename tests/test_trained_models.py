@@ -381,3 +381,10 @@ assert "torch" not in sys.modules
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("x.wav\t")
+
+
+def test_music_begins_without_what_compiles_torch(here: Path) -> None:
+    code = "import sys, seqaudio; seqaudio.load('chorales').generate(bars=1); assert 'torch._dynamo' not in sys.modules"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

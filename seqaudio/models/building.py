@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from seqaudio.errors import RunError
 from seqaudio.json_files import Range, fitted
@@ -56,6 +58,17 @@ def build_model(name: str, arguments: dict[str, Any]) -> Model:
         raise RunError(f"model {name!r} cannot be made with these arguments: {reason}") from None
 
 
+_DRAWING = {Tensor.normal_, Tensor.uniform_, nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_}
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves tensors as they are where random numbers would fill them: on the meta device that imports a compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return (args or (kwargs["tensor"],))[0] if func in _DRAWING else func(*args, **kwargs)
+
+
 def check_forms(name: str, arguments: dict[str, Any], stored: Mapping[str, Form]) -> None:
     """Compare the weights that a model would have with stored ones, before any is allocated.
 
@@ -66,7 +79,7 @@ def check_forms(name: str, arguments: dict[str, Any], stored: Mapping[str, Form]
     layers = arguments.get("layers")
     if isinstance(layers, int) and layers > max(len(stored), 1):
         raise RunError(f"{layers} layers, expected at most the {len(stored)} of the stored tensors")
-    with torch.device("meta"):  # sizes alone: nothing is allocated, and no random number is drawn
+    with torch.device("meta"), _Undrawn():  # sizes alone: nothing is allocated, and no random number is drawn
         whole = {"initialisation": ""} if "initialisation" in arguments else {}
         wanted = {name: Form.of(value) for name, value in build_model(name, arguments | whole).state_dict().items()}
     for tensor in sorted(wanted.keys() | stored.keys()):
