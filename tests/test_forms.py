@@ -20,6 +20,7 @@ from seqaudio.cli.info import describe
 from seqaudio.decoding.kept_wishes import kept_wishes
 from seqaudio.decoding.plan import Plan, Wishes
 from seqaudio.decoding.sampling import sample
+from seqaudio.decoding.trained_music import forms_of
 from seqaudio.errors import OptionError, RunError
 from seqaudio.json_files import read_json
 from seqaudio.midi import read_midi
@@ -280,7 +281,7 @@ def with_forms(run: Path, folder: Path, forms: Any) -> Path:
 def test_a_run_keeps_the_forms_of_its_training_pieces(
     tune_store: Path, tune_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    forms = generate.forms_of(RunFolder(tune_run))
+    forms = forms_of(RunFolder(tune_run))
     assert forms is not None and forms.to_json() == read_json(tune_run / "config.json")["input"]["forms"]
     assert any("forms of" in line and "bars that return" in line for line in describe(tune_run))
     generate.main(generate.Config(tune_run, tmp_path / "x.mid", bars=8, form="AABB"))
@@ -299,7 +300,7 @@ def test_damaged_forms_are_one_line(tune_run: Path, tmp_path: Path) -> None:
     for number, forms in enumerate(({"spelt": []}, {"spelt": ["2-3"]}, {"spelt": [3]}, [])):
         run = with_forms(tune_run, tmp_path / str(number), forms)
         with pytest.raises(RunError, match=r"config\.json: damaged"):
-            generate.forms_of(RunFolder(run))
+            forms_of(RunFolder(run))
 
 
 @pytest.mark.parametrize("form", ["A-B", "", "A A", "ÄB", "A" * 33])

@@ -288,7 +288,11 @@ def test_long_silence_is_nothing_and_leaves_a_stream_as_large_as_it_was(words: W
     chunk = AudioChunk(RATE, 2, 1, bytes(2 * RATE + 200))  # not a whole number of blocks
 
     def size() -> tuple[int, ...]:
-        parts = [stream._extractor.state.samples, stream._averages._odds._past, *flatten(stream._state).values()]
+        parts = [
+            stream._source._extractor.state.samples,
+            stream._averages._odds._past,
+            *flatten(stream._source._state).values(),
+        ]
         return tuple(int(np.prod(part.shape)) for part in parts)
 
     assert not any(audio.push(chunk))
