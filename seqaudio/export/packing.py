@@ -91,7 +91,7 @@ def rounded(model: nn.Module) -> dict[str, Tensor]:
 
     Raises RunError for a parameter that is beyond the range of half precision.
     """
-    parameters = dict(model.named_parameters())
+    parameters = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     found = {}
     for name, value in model.state_dict().items():
         found[name] = value.half() if name in parameters and value.dtype == torch.float32 else value
