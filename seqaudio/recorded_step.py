@@ -94,6 +94,9 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 REDUCE: dict[str, Callable[..., Any]] = {"sum": np.sum, "mean": np.mean, "max": np.max}
 
+DAMAGED = (
+    OSError, SafetensorError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, MemoryError,
+)  # fmt: skip
 Values = list[Any]  # by their numbers; None where not computed
 Operation = Callable[[Values], None]
 
@@ -132,8 +135,9 @@ class RecordedStep:
                 constants = [_widened(file.get_tensor(f"c{number}")) for number in range(graph.constants)]
                 initial = file.get_tensor("initial")
             step = cls(about, graph, constants, initial)
-            step._check()
-        except (OSError, SafetensorError, ValueError, TypeError, IndexError, KeyError, MemoryError) as error:
+            with np.errstate(all="ignore"):
+                step._check()
+        except DAMAGED as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise RunError(f"{path}: not a readable step of a model ({reason}); install seqaudio again") from None
         return step
@@ -149,9 +153,10 @@ class RecordedStep:
             raise ValueError(f"an input of shape {list(graph.input)} and a state of {list(self.initial.shape)}")
         if not np.isfinite(self.initial).all():
             raise ValueError("a state with NaN or infinity")
-        logits, state = self.calls(np.zeros((1, about.hop), dtype=np.float32), self.initial)
-        if logits.shape != (1, len(about.labels)) or state.shape != graph.state:
-            raise ValueError(f"{logits.shape[-1]} outputs, expected {len(about.labels)}")
+        for count in (1, 2):
+            logits, state = self.calls(np.zeros((count, about.hop), dtype=np.float32), self.initial)
+            if logits.shape != (count, len(about.labels)) or state.shape != graph.state:
+                raise ValueError(f"outputs {list(logits.shape)}, expected {[count, len(about.labels)]}")
 
     def calls(self, hops: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Some calls in turn: samples [n, H], n > 0, and a state [1, N] -> logits [n, C] and the state after."""

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+import seqaudio
 from made_up import token_store
+from seqaudio.api import Language
 from seqaudio.batching import Batch
 from seqaudio.cli import generate
 from seqaudio.cli.scripts import load, preparations, recipes
@@ -46,6 +48,19 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = {"name": "events", "arguments": {"vocabulary_size": len(store.names)}}
     RunFolder.create(folder / "run", recipe="music_generation", settings={}, model=model, store=store, resume=False)
     return folder / "run"
+
+
+def test_python_writes_the_text_of_the_command(run: Path, tmp_path: Path) -> None:
+    language = seqaudio.load(run, Language)
+    options: dict[str, Any] = {"seed": 4, "max_events": 80, "temperature": 0.7}
+    assert language.generate(prompt="der ", **options) == text_of(run, tmp_path / "x.txt", prompt="der ", **options)
+    for wrong, words in [
+        ({"bars": 3}, "^bars is for music"),
+        ({"prompt": "Š"}, "^prompt: 'Š'"),
+        ({"seed": -1}, "^seed"),
+    ]:
+        with pytest.raises(OptionError, match=words):
+            language.generate(**wrong)
 
 
 def text_of(run: Path, out: Path, **options: Any) -> str:

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+import seqaudio
 from conftest import Command
 from in_process import run_in_process
+from seqaudio.api import Forecaster
 from seqaudio.batching import series_of, statistics_of
 from seqaudio.cli.scripts import load, preparations, recipes
+from seqaudio.errors import OptionError
 from seqaudio.evaluation.forecasts.beyond import continue_series
 from seqaudio.evaluation.forecasts.figure import Panel, forecasts_figure
 from seqaudio.evaluation.forecasts.forecasts import predict
@@ -114,6 +117,27 @@ def test_the_command_writes_a_table_with_times_that_go_on_and_a_picture(
     assert (tmp_path / "out.pdf").read_bytes().startswith(b"%PDF")
     printed = command("seqaudio", "forecast", folder / "recursive", "--steps", "2", "--until", "train")
     assert [line.split(",")[0] for line in printed.stdout.splitlines()] == ["time", "07.10.2020", "08.10.2020"]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_python_forecasts_an_array_as_the_store_is_forecast(folder: Path, name: str) -> None:
+    trained(folder, name, **RUNS[name])
+    forecaster = seqaudio.load(folder / name, Forecaster)
+    steps = 9 if name == "recursive" else forecaster.horizon
+    expected = forecaster.continue_store(steps)
+    past = expected.series.inputs[-(forecaster.window or 1080) :]
+    found = forecaster.forecast(past, steps)
+    assert (forecaster.inputs, forecaster.targets, found.shape) == (("a", "b"), ("a", "b"), (steps, 2))
+    np.testing.assert_allclose(found, expected.values, rtol=1e-4, atol=1e-4)
+    assert forecaster.forecast(past.tolist()).shape == (forecaster.horizon, 2)
+    for series, more, words in [
+        (past[:, :1], {}, r"shape \[\d+, 1\], expected \[T, 2\] of a, b"),
+        (past * np.nan, {}, "fill its gaps"),
+        (past, {"steps": 0}, "0 steps"),
+        (past[:0], {}, "a series of 0 steps"),
+    ]:
+        with pytest.raises(OptionError, match=words):
+            forecaster.forecast(series, **more)
 
 
 @pytest.mark.parametrize(

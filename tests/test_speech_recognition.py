@@ -13,12 +13,14 @@ import pytest
 import soundfile
 import torch
 
+import seqaudio
 from conftest import RATE, Command, assert_refused, spoken
+from seqaudio.api import Recogniser
 from seqaudio.batching.transcribed import UNKNOWN, alignable, transcribed
 from seqaudio.cli.scripts import load, recipes
 from seqaudio.decoding.subtitles import cues, srt, vtt
 from seqaudio.decoding.transcription import Transcriber, Word, recogniser_of, spelling_of
-from seqaudio.errors import StoreError, VocabularyError
+from seqaudio.errors import OptionError, StoreError, VocabularyError
 from seqaudio.evaluation.error_report import ErrorReport
 from seqaudio.evaluation.recognition import hear, metrics_of
 from seqaudio.run_folder import RunFolder
@@ -106,6 +108,41 @@ def test_made_up_sentences_are_recognised(live_run: Path, store: Path) -> None:
     assert run.vocabulary.names == ("<blank>", " ", "e", "h", "n", "o", "r", "t", "w")
     assert spelling_of(run).settings == TextSettings()
     assert recogniser_of(run).causal
+
+
+def test_python_writes_down_what_the_command_does(command: Command, live_run: Path, long_recording: Path) -> None:
+    model = seqaudio.load(live_run, Recogniser)
+    found = model.transcribe(long_recording)
+    said = command("seqaudio", "transcribe", live_run, long_recording, "--json", "--words")
+    told = json.loads(said.stdout)
+    assert found.text == told["text"]
+    assert found.seconds == pytest.approx(told["seconds"], abs=1e-3)
+    words = [(word["word"], word["start"]) for one in told["utterances"] for word in one["words"]]
+    assert [(word.text, round(word.start, 3)) for word in found.words] == words
+    assert 0 < found.confidence <= 1
+    samples, rate = soundfile.read(long_recording, dtype="float32")
+    assert model.transcribe(samples, rate).text == found.text
+    assert model.transcribe(np.repeat(samples[: 4 * rate], 2), 2 * rate).text
+    live, heard = model.stream(), []
+    for block in np.array_split(samples, 91):
+        heard += live.push(block)
+    assert [word.text for word in [*heard, *live.finish()]] == found.text.split()
+    nothing = model.transcribe(np.zeros(model.sample_rate, dtype=np.float32))
+    assert (nothing.text, nothing.words, nothing.confidence) == ("", (), 1.0)
+
+
+def test_a_beam_search_in_python_is_that_of_the_command(command: Command, live_run: Path, sentences: Path) -> None:
+    file = sentences / "s80.wav"
+    (sentences / "words.txt").write_text("one\ntwo\nthree\n")
+    model = seqaudio.load(live_run, Recogniser)
+    found = model.transcribe(file, beam=20, lexicon=sentences / "words.txt", nbest=3)
+    done = command("seqaudio", "transcribe", live_run, file, "--beam", "20", "--lexicon", sentences / "words.txt")
+    assert done.stdout == f"{file}\t{found.text}\n"
+    assert 1 <= len(found.utterances[0].hypotheses) <= 3
+    with pytest.raises(OptionError, match=r"^alpha is for a beam search; give beam too"):
+        model.transcribe(file, alpha=0.3)
+    with pytest.raises(OptionError, match=r"^beam -1, expected"):
+        model.transcribe(file, beam=-1)
 
 
 def test_evaluation_prints_rates_a_table_and_a_picture(command: Command, run: Path, tmp_path: Path) -> None:
