@@ -1,6 +1,7 @@
 """Generate music as MIDI, sound and picture, or text, with a model of music_generation or language_modelling.
 
-Example: seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --wav --png
+Example: seqaudio generate chorales --out chorale.mid --wav --png
+         seqaudio generate runs/nottingham_lstm --out tune.mid --seed 1 --bars 16
 
 As it is sampled: seqaudio generate runs/nottingham_lstm --live --bars 16 --port Synth
 

@@ -1,6 +1,6 @@
 """Print each keyword as soon as it is heard: start and end in seconds, keyword, confidence.
 
-Example: seqaudio listen runs/hey
+Example: seqaudio listen hey_computer
          seqaudio listen runs/hey meeting.flac --threshold "hey computer=0.6"
          arecord -f S16_LE -r 16000 -c 1 | seqaudio listen runs/hey - --save hits --json
 
@@ -41,7 +41,7 @@ PositionalSource = Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(me
 class Config:
     """The model, and what it listens to."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe keyword_recognition, trained on streams
+    run: tyro.conf.Positional[Path]  # run folder of the recipe keyword_recognition, trained on streams, or a name
     source: PositionalSource = None  # by default a microphone; - for PCM on stdin
     threshold: tuple[str, ...] = ()  # from which confidence on a word counts, such as yes=0.6; 0.6 alone: every word
     save: Path | None = None  # folder for a WAV of the sound around each hit

@@ -20,7 +20,7 @@ from seqaudio.files import json_text
 class Config:
     """The model and the data to probe, and how."""
 
-    run: tyro.conf.Positional[Path]  # run folder
+    run: tyro.conf.Positional[Path]  # run folder, or the name of a model (seqaudio models)
     store: tyro.conf.Positional[Path]  # store of the kind that the run was trained on
     split: Literal["train", "valid"] = "valid"  # the test split is not read
     sequences: int = 8  # rows, spread evenly over the split

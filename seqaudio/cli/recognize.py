@@ -1,6 +1,7 @@
 """Recognise the keywords in each recording, with their probabilities.
 
-Example: seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
+Example: seqaudio recognize digits three.wav
+         seqaudio recognize runs/fsdd_gru hello.wav folder/of/words --json
 
 A recording as long as the clips of the training gives one line: path, label, probability. A longer one gives a line for
 each word, with its start and end in seconds behind these, or one with `silence`, or with `unknown` for other speech.
@@ -37,7 +38,7 @@ COLUMNS = ("path", "label", "probability", "start", "end")  # of --csv
 class Config:
     """The model, and the recordings to recognise."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe keyword_recognition
+    run: tyro.conf.Positional[Path]  # run folder of the recipe keyword_recognition, or a name
     files: tyro.conf.Positional[tuple[Path, ...]]  # recordings, or folders of them
     json: bool = False  # print a JSON object for each recording
     csv: bool = False  # print CSV with a header, start and end in seconds

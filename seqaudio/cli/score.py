@@ -35,7 +35,7 @@ COLUMNS = ("path", "quarter", "bar", "notes", "tokens", "nats")  # of --csv
 class Config:
     """The model, and the pieces to score."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation
+    run: tyro.conf.Positional[Path]  # run folder of the recipe music_generation, or a name
     files: tyro.conf.Positional[tuple[Path, ...]]  # MIDI files, or folders of them
     out: Path | None = None  # folder to write NAME.png of each piece and scores.json into
     json: bool = False  # print one JSON object, with every onset time

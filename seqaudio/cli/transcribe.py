@@ -1,6 +1,7 @@
 """Write down what is said in recordings: one line each, or with times as JSON or subtitles.
 
-Example: seqaudio transcribe runs/an4 hello.wav folder/of/recordings --json --words
+Example: seqaudio transcribe digit_strings number.wav
+         seqaudio transcribe runs/an4 hello.wav folder/of/recordings --json --words
          seqaudio transcribe runs/an4 talk.flac --srt > talk.srt
          seqaudio transcribe runs/an4 talk.flac --beam 50 --lm words.arpa --json --nbest 5
          arecord -f S16_LE -r 16000 -c 1 | seqaudio transcribe runs/live - --stream
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 class Config:
     """The model, and the recordings to write down."""
 
-    run: tyro.conf.Positional[Path]  # run folder of the recipe speech_recognition
+    run: tyro.conf.Positional[Path]  # run folder of the recipe speech_recognition, or a name
     files: tyro.conf.Positional[tuple[Path, ...]] = ()  # recordings, or folders of them; - for PCM on stdin, --stream
     json: bool = False  # print a JSON object for each recording, or with --stream for each utterance
     words: bool = False  # with times of words: in JSON, subtitles, or as lines of path, start, end, word
