@@ -28,6 +28,7 @@ from seqaudio.models import EventModel, ForecastModel, KeywordModel, Model, Reco
 from seqaudio.run_folder import RunFolder
 from seqaudio.state import State, flatten, unflatten
 from seqaudio.store import Store
+from seqaudio.trained import card_of
 from seqaudio.version import __version__
 from seqaudio.vocabulary import SILENCE, UNKNOWN
 
@@ -222,6 +223,8 @@ def _flat(parts: list[Tensor]) -> Tensor:
 
 
 def _licence(run: RunFolder) -> str:
+    if (card := card_of(run.path)) is not None:
+        return "; ".join(dict.fromkeys(source.licence for source in card.data))
     place = run.settings.get("store")
     try:
         return Store(place).licence if isinstance(place, str) else ""
