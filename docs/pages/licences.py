@@ -18,9 +18,9 @@ PAGE = ROOT / "LICENSE-models"
 CARDS = ROOT / "recipes" / "trained_models" / "cards.json"
 HEAD = """Trained models of seqaudio
 
-The code of seqaudio is under the Apache License 2.0, see LICENSE. The trained models in seqaudio/trained/models/ have a
-licence each, which follows from the data that they have learned from. `seqaudio models NAME` prints the card of a model,
-with its figures.
+The code of seqaudio is under the Apache License 2.0, see LICENSE. The trained models in seqaudio/trained/models/ have
+a licence each, which follows from the data that they have learned from. `seqaudio models NAME` prints the card of a
+model, with its figures.
 """
 TEXTS = {
     "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/legalcode",
