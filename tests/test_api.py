@@ -234,6 +234,18 @@ def test_bars_are_filled_as_by_the_command(command: Command, tune_store: Path, t
         music.fill(file, 2, tries=0)
 
 
+def test_voices_are_those_of_the_command(command: Command, tmp_path: Path) -> None:
+    music = seqaudio.load("chorales")
+    melody = music.generate(seed=1, bars=2).write(tmp_path / "x.mid")
+    options = ("--out", tmp_path / "y.mid", "--seed", "3", "--tries", "2", "--hold", "bass")
+    done = command("seqaudio", "harmonize", "chorales", melody, *options)
+    assert done.returncode == 0, done.stderr
+    made = read_midi(music.harmonize(melody, seed=3, tries=2, hold="bass").write(tmp_path / "z.mid"))
+    assert (made.pitch == read_midi(tmp_path / "y.mid").pitch).all()
+    with pytest.raises(OptionError, match=r"^key 'H'"):
+        music.harmonize(melody, key="H")
+
+
 # --- the page ---
 
 

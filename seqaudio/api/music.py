@@ -12,6 +12,7 @@ from seqaudio.api.base import Loaded
 from seqaudio.errors import OptionError
 from seqaudio.option_bounds import BOUNDS, check_bounds
 from seqaudio.registry import did_you_mean
+from seqaudio.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     from seqaudio.api.composing import Composed
@@ -163,6 +164,41 @@ class Music(Loaded):
             hold = () if hold_voices is None else held_tracks(notes, hold_voices)
             ((new, _),) = filled(self.run, notes, bars, [seed], hold, tries, temperature)
         return Piece(new, seed, comments=self._comments("fill", seed))
+
+    def harmonize(
+        self,
+        melody: Given,
+        seed: int = 1,
+        *,
+        hold: str = "soprano",
+        key: str | None = None,
+        parallels: bool = False,
+        tries: int = 8,
+        temperature: float = 0.5,
+    ) -> Piece:
+        """Voices to a melody, from a model of chorales; the voices of `hold` stay as they are.
+
+        Args:
+            melody: a MIDI file or a piece.
+            hold: voices that stay, with commas: soprano, alto, tenor, bass.
+            key: such as "D minor", outside whose scale the new voices have no pitch.
+            parallels: allow parallel fifths and octaves with the new voices.
+            tries: of which the one that the model finds likeliest is taken. temperature: of the sampling.
+        Raises:
+            RunError: a model of another representation. OptionError: voices that cannot be held, or an invalid key.
+        """
+        from seqaudio.api.composing import key_of
+        from seqaudio.api.filling import check_tries
+        from seqaudio.api.harmonizing import harmonised
+
+        known = Piece.read(melody) if isinstance(melody, str | Path) else melody
+        notes = known.notes if isinstance(known, Piece) else known
+        with names_of_python():
+            check_seeds([seed])
+            check_tries(tries, temperature)
+            options = SamplingOptions(temperature=temperature)
+            ((new, _),) = harmonised(self.run, notes, [seed], options, hold, key_of(key), parallels, tries)
+        return Piece(new, seed, comments=self._comments("harmonize", seed))
 
     def _piece(self, made: Composed) -> Piece:
         tokens: tuple[str, ...] = ()

@@ -9,25 +9,20 @@ of the file.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import tyro
 
 from seqaudio.cli.outputs import Engraved
-from seqaudio.errors import OptionError, RunError
 from seqaudio.sampling_options import SamplingOptions
 
 if TYPE_CHECKING:
     from seqaudio.decoding.kept_wishes import KeptWish
     from seqaudio.notes import NoteSequence
     from seqaudio.notes.sequence import KeySignature
-    from seqaudio.run_folder import RunFolder
-    from seqaudio.tokens import TokenRepresentation
 
 
 @dataclass(frozen=True)
@@ -55,6 +50,7 @@ def main(config: Config) -> None:
     """Harmonise, write, print a line for each piece."""
     from seqaudio.api.asked import check_sampling
     from seqaudio.api.composing import key_of
+    from seqaudio.api.harmonizing import harmonised
     from seqaudio.api.provenance import describe_model
     from seqaudio.cli.generate import check_files, command, pieces, write_piece
     from seqaudio.decoding.kept_wishes import described
@@ -66,7 +62,11 @@ def main(config: Config) -> None:
     key = key_of(config.key)
     run, melody = RunFolder(config.run, ("music_generation",)), read_midi(config.melody)
     provenance = f"{describe_model(run)}; {command('harmonize')}"
-    for (seed, path), (notes, nats) in zip(pieces(config), harmonised(run, melody, config, key), strict=True):
+    places = pieces(config)
+    made = harmonised(
+        run, melody, [seed for seed, _ in places], config.options, config.hold, key, config.parallels, config.tries
+    )
+    for (seed, path), (notes, nats) in zip(places, made, strict=True):
         print(f"{write_piece(config, notes, path, seed, provenance)}, {nats:.3f} nats an event")
         if key is not None:
             print(f"  {described([kept_key(notes, config.hold, key)])}")
@@ -82,61 +82,3 @@ def kept_key(notes: NoteSequence, hold: str, key: KeySignature) -> KeptWish:
     pitches = notes.pitch[np.isin(notes.track, new)]
     share = float(np.isin(pitches % 12, scale_of(key)).mean()) if len(pitches) else 1.0
     return KeptWish("key", key_name(key), share, f"{len(pitches):,} new notes", True)
-
-
-def harmonised(
-    run: RunFolder, melody: NoteSequence, config: Config, key: KeySignature | None = None
-) -> Iterator[tuple[NoteSequence, float]]:
-    """Each piece, and its nats an event under the model.
-
-    Raises RunError for a run of another representation, OptionError for voices that cannot be held, or a key of whose
-    scale no training piece has a pitch.
-    """
-    import torch
-
-    from seqaudio.api.composing import batches
-    from seqaudio.cli.generate import pieces
-    from seqaudio.decoding.continuation import played_as
-    from seqaudio.decoding.sampling import Stream, sample_many
-    from seqaudio.decoding.trained_music import repertoire_of, representation_of
-    from seqaudio.evaluation.music.surprise import token_nats
-    from seqaudio.models.events import EventModel
-    from seqaudio.notes.keys import with_key
-    from seqaudio.tokens.chorale import ChoraleRepresentation
-    from seqaudio.tokens.held_voices import HeldVoices
-    from seqaudio.tokens.repertoire import bounds_of
-
-    run.require("music_generation", "harmonising")
-    representation = representation_of(run)
-    if not isinstance(representation, ChoraleRepresentation):
-        raise RunError(
-            f"{run.path}: trained on {representation.spelt}; harmonising needs four voices, a run that was trained on "
-            f"a store of --representation chorale"
-        )
-    bounds = bounds_of(representation, repertoire_of(run))
-    tokens = bounds.tokens if key is None else in_key(representation, bounds.tokens, key)
-    held = HeldVoices.of(representation, melody, config.hold.split(","), tokens, config.parallels)
-    model = run.model()
-    if not isinstance(model, EventModel):
-        raise RunError(f"{run.path}: its model gives no probability of an event; harmonising needs a model of events")
-    sampler = model.sampler()
-    for seeds in batches([seed for seed, _ in pieces(config)]):
-        streams = [Stream(torch.Generator().manual_seed(seed), max_events=held.most_tokens) for seed in seeds]
-        tries = [sample_many(sampler, held, streams, config.options) for _ in range(config.tries)]
-        for several in zip(*tries, strict=True):
-            nats, ids = min((float(token_nats(model, np.array(ids)).mean()), ids) for ids in several)
-            made = played_as(representation.decode(ids), representation.aligned(melody))
-            yield with_key(made if key is None else replace(made, key_signatures=(key,))), nats
-
-
-def in_key(
-    representation: TokenRepresentation, tokens: npt.NDArray[np.bool_], key: KeySignature
-) -> npt.NDArray[np.bool_]:
-    """Tokens [V] without the pitches outside a key. Raises OptionError where none is left."""
-    from seqaudio.notes.keys import key_name, scale_of
-
-    pitches = representation.token_pitches
-    within = tokens & ((pitches < 0) | np.isin(pitches % 12, scale_of(key)))
-    if not within[pitches >= 0].any():
-        raise OptionError(f"--key {key_name(key)}: no training piece has a pitch of it; give another key")
-    return within
