@@ -56,11 +56,11 @@ def measured(figure: Figure) -> float:
         here = Path(place, "here")
         here.mkdir()
         (here / "recipes").symlink_to(RECIPES)
-        program = Path(place, "seqaudio")
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m seqaudio.cli.main "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
-        Path(place, "python").symlink_to(sys.executable)
-        search = os.pathsep.join([place, str(Path(sys.executable).parent), os.environ["PATH"]])
+        for name, arguments in (("python", ""), ("seqaudio", " -m seqaudio.cli.main")):
+            program = Path(place, name)
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n', encoding="utf-8")
+            program.chmod(0o755)
+        search = os.pathsep.join([place, os.environ["PATH"]])
         environment = os.environ | {"PATH": search, "PYTHONPATH": str(RECIPES.parent)}
         for line in figure.commands:
             done = subprocess.run(
