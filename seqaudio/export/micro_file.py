@@ -69,7 +69,7 @@ def write_micro(run: RunFolder, store: Store, path: Path) -> str:
     net = micro_net(run)
     frames = device_frames(net, store)
     begun = state_after_quiet(net.model, net.settings, 1)
-    content, arena = write_net(net, net.ranges(frames), begun, f"seqaudio {__version__}")
+    content, arena = write_net(net, net.ranges(frames, begun), begun, f"seqaudio {__version__}")
     described = manifest(net, spotting_of(run).threshold_of(net.word), arena, path.name)
     if find_spec(PACKAGE) is None:
         told = f"not checked: the package of its interpreter is not installed; pip install {EXTRAS['rivals'].split()[0]}"

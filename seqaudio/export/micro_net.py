@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor as Torch
 
-from seqaudio.cells.gru import GRUCell
+from seqaudio.cells.gru import GRUCell, GRUState
 from seqaudio.decoding.spotting import MOST_ODDS, keywords_of
 from seqaudio.errors import RunError
 from seqaudio.export.tflite_file import RELU, VALID, Program, Tensor, file_of
@@ -27,7 +27,7 @@ from seqaudio.features import FeatureSettings, feature_settings
 from seqaudio.layers import Unrolled
 from seqaudio.models import SpotterModel
 from seqaudio.models.filter_sizes import KERNEL, STRIDE
-from seqaudio.vocabulary import SILENCE, Vocabulary
+from seqaudio.vocabulary import Vocabulary
 
 CHANNELS = 40  # of the device's front end
 PER_UNIT = 10.0  # the device's features for 1 of ours, see `seqaudio/models/pcan.py`
@@ -35,6 +35,8 @@ INPUT = (666.0 / 256.0 * 10.0 / 256.0, -128)  # scale and zero of the device's f
 # scale and zero of integers of 8 bits
 SHARE = (2.0**-8, -128)  # of values between 0 and 1; the sigmoid has no other
 GATE = (2.0**-4, 0)  # of sums in front of a sigmoid: up to 8, beyond which it is 0 or 1
+LEAST_SUM = 8.0  # to which sums in front of tanh may go, at least
+STEPPED = 2_000  # frames on which their ranges are found
 STEP = (2.0**-7, 0)  # of differences of shares
 FINE = (2.0**-14, 0)  # of what is less than one STEP
 REST = (2.0**-13, 0)  # of what is left when a share is rounded
@@ -47,6 +49,7 @@ class Ranges(NamedTuple):
 
     filtered: float
     projected: tuple[float, float]
+    candidates: list[tuple[float, ...]]  # of each layer, twice the sums of inputs and of states in front of tanh
 
     @property
     def width(self) -> float:
@@ -125,13 +128,21 @@ class MicroNet:
         return begun.past[0], begun.layers, begun.outputs / begun.steps
 
     @torch.no_grad()
-    def ranges(self, frames: Torch) -> Ranges:
-        """Of recordings one behind the other, as frames [T, F] of the device."""
+    def ranges(self, frames: Torch, begun: Any) -> Ranges:
+        """Of recordings one behind the other, as frames [T, F] of the device; of the cells over the first of them."""
         seen = torch.cat([frames.new_zeros(KERNEL - 1, frames.shape[1]), frames])
         model = self.model
         maps = torch.relu(model.filter_norm(model.filters(seen[None, None]))).transpose(1, 2)[0]
         projected = model.projection(maps.flatten(1))
-        return Ranges(float(maps.max()), (float(projected.min()), float(projected.max())))
+        hidden = [layer.hidden for layer in begun.layers]
+        most = [[LEAST_SUM, LEAST_SUM] for _ in self.cells]
+        for values in projected[:STEPPED, None]:
+            for number, cell in enumerate(self.cells):
+                parts = cell.from_inputs(values)[-1], cell.from_hidden(hidden[number])[-1]
+                most[number] = [max(kept, 2.0 * float(part.abs().max())) for kept, part in zip(most[number], parts)]
+                values, after = cell(values, GRUState(hidden[number]))
+                hidden[number] = after.hidden
+        return Ranges(float(maps.max()), (float(projected.min()), float(projected.max())), [tuple(two) for two in most])
 
 
 def write_net(net: MicroNet, ranges: Ranges, begun: Any, description: str) -> tuple[bytes, int]:
@@ -217,8 +228,11 @@ class _Writer:
         reset = self.sigmoid(self.product(both, np.hstack([W[r], U[r]]), b[r] + c[r], *GATE))
         # one minus the update gate, as a sigmoid of the negative sum
         moves = self.sigmoid(self.product(both, -np.hstack([W[z], U[z]]), -b[z] - c[z], *GATE))
-        x, h = self.product(values, 2 * W[n], 2 * b[n], *GATE), self.product(state.before, 2 * U[n], 2 * c[n], *GATE)
-        return state.moved(self.sigmoid(self.two("add", x, self.two("mul", reset, h, *GATE), *GATE)), moves)
+        of_input, of_state = (most / MOST for most in self.ranges.candidates[number])
+        x = self.product(values, 2.0 * W[n], 2.0 * b[n], of_input, 0)
+        h = self.product(state.before, 2.0 * U[n], 2.0 * c[n], of_state, 0)
+        candidate = self.sigmoid(self.two("add", x, self.two("mul", reset, h, of_state), *GATE))
+        return state.moved(candidate, moves)
 
     def pooled(self, values: Tensor, mean: Torch) -> Tensor:
         """The decaying mean of (h + 1) / 2."""
@@ -231,15 +245,16 @@ class _Writer:
         layer = net.model.output
         place = net.labels.index(net.word)
         weight, bias = layer.weight.double().numpy(), layer.bias.double().numpy()
-        others = sorted((k for k in range(len(weight)) if k != place), key=lambda k: net.labels[k] == SILENCE)
         span = 2 * MOST_ODDS
-        lines = [((weight[place] - weight[k]) / span, (bias[place] - bias[k] + MOST_ODDS) / span) for k in others]
-        lines = [(2.0 * w[None], np.array([b - w.sum()])) for w, b in lines]
-        result = self.product(values, *lines[0], *SHARE)
-        if len(lines) == 2:  # min(a, b) = a - relu(a - b)
-            apart = lines[0][0] - lines[1][0], lines[0][1] - lines[1][1]
-            above = self.product(values, *apart, *SHARE, activation=RELU)
-            result = self.two("add", result, self.negative(above), *SHARE)
+        odds = []
+        for k in range(len(weight)):
+            if k != place:
+                w, b = 2.0 * (weight[place] - weight[k]) / span, (bias[place] - bias[k] + MOST_ODDS) / span
+                odds.append(self.product(values, w[None], np.array([b - w.sum() / 2.0]), *SHARE))
+        result = odds[0]
+        if len(odds) == 2:  # min(a, b) = a - relu(a - b)
+            above = self.two("add", odds[0], self.negative(odds[1]), *SHARE, activation=RELU)
+            result = self.two("add", odds[0], self.negative(above), *SHARE)
         output = Tensor("output", (1, 1), "uint8", (SHARE[0],), 0)
         self.main.add("quantize", (result,), (output,))
         return output
@@ -247,20 +262,22 @@ class _Writer:
     # --- one operation each ---
 
     def product(
-        self, values: Tensor, weight: np.ndarray, bias: np.ndarray, scale: float, zero: int, activation: int = 0
+        self, values: Tensor, weight: np.ndarray, bias: np.ndarray, scale: float, zero: int
     ) -> Tensor:
         """weight @ values + bias."""
         by = max(float(np.abs(weight).max()), 1e-12) / MOST
         weights = self.constant(weight / by, "int8", [by])
         biases = self.constant(bias / (by * values.scale), "int32", [by * values.scale])
         result = self.tensor((1, len(weight)), "int8", scale, zero)
-        self.main.add("fully_connected", (values, weights, biases), (result,), {0: activation})
+        self.main.add("fully_connected", (values, weights, biases), (result,), {0: 0})
         return result
 
-    def two(self, kind: str, one: Tensor, other: Tensor, scale: float, zero: int = 0) -> Tensor:
+    def two(
+        self, kind: str, one: Tensor, other: Tensor, scale: float, zero: int = 0, activation: int = 0
+    ) -> Tensor:
         """An elementwise operation."""
         result = self.tensor(one.shape, "int8", scale, zero)
-        self.main.add(kind, (one, other), (result,), {0: 0})
+        self.main.add(kind, (one, other), (result,), {0: activation})
         return result
 
     def negative(self, values: Tensor) -> Tensor:
