@@ -1,4 +1,4 @@
-"""The wake word for microcontrollers: its features are the device's, its file answers as the model does, others refuse."""
+"""A wake word for microcontrollers: its features are the device's, its file answers as the model does."""
 
 from __future__ import annotations
 
@@ -105,7 +105,9 @@ def written(made: MicroNet, folder: Path, given: torch.Tensor) -> tuple[Path, ob
         (("unknown", "hey"), {"layers": 1, "pcan": 2.0, "learned_state": True}),
     ],
 )
-def test_the_file_answers_as_the_model_does(labels: tuple[str, ...], changed: dict[str, object], tmp_path: Path) -> None:
+def test_the_file_answers_as_the_model_does(
+    labels: tuple[str, ...], changed: dict[str, object], tmp_path: Path
+) -> None:
     pytest.importorskip("pymicro_wakeword", reason="pymicro-wakeword is not installed")
     made, given = net(labels, **changed), frames()
     file, begun = written(made, tmp_path, given)
@@ -218,7 +220,9 @@ def test_the_file_hears_what_the_model_hears(command: Command, micro_run: Path, 
     assert theirs[:4].min() > theirs[4:].max()
 
 
-def test_other_runs_are_refused_in_one_line(command: Command, spotting_run: Path, word_run: Path, tmp_path: Path) -> None:
+def test_other_runs_are_refused_in_one_line(
+    command: Command, spotting_run: Path, word_run: Path, tmp_path: Path
+) -> None:
     done = command("seqaudio", "export", spotting_run, "--tflite", tmp_path / "a.tflite")
     assert_refused(done, "has other features than microcontrollers; train with seqaudio wake --micro")
     done = command("seqaudio", "export", word_run, "--tflite", tmp_path / "a.tflite")
@@ -239,7 +243,7 @@ def test_a_file_that_differs_is_not_written(micro_run: Path, tmp_path: Path, mon
     from seqaudio.store import Store
 
     monkeypatch.setattr(micro_file, "answers", lambda _, net, frames: np.full(len(frames), 14.0))
-    with pytest.raises(RunError, match="differ from the model's by .* nothing was written"):
+    with pytest.raises(RunError, match=r"differ from the model's by .* nothing was written"):
         micro_file.write_micro(RunFolder(micro_run), Store(micro_run.parent / "store"), tmp_path / "a.tflite")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Write a keyword run for ESPHome's `micro_wake_word`: a `.tflite` file and its manifest, checked by its interpreter."""
+"""Write a keyword run for ESPHome's `micro_wake_word`: a `.tflite` file and its manifest, checked in an interpreter."""
 
 from __future__ import annotations
 
@@ -72,7 +72,9 @@ def write_micro(run: RunFolder, store: Store, path: Path) -> str:
     content, arena = write_net(net, net.ranges(frames, begun), begun, f"seqaudio {__version__}")
     described = manifest(net, spotting_of(run).threshold_of(net.word), arena, path.name)
     if find_spec(PACKAGE) is None:
-        told = f"not checked: the package of its interpreter is not installed; pip install {EXTRAS['rivals'].split()[0]}"
+        told = (
+            f"not checked: the package of its interpreter is not installed; pip install {EXTRAS['rivals'].split()[0]}"
+        )
     else:
         with tempfile.TemporaryDirectory() as folder:
             trial = Path(folder) / path.name
@@ -136,7 +138,8 @@ def expected(net: MicroNet, begun: Any, frames: Tensor) -> np.ndarray:
     for frame in frames[:CHECKED]:
         output, state = net.step(frame[None], state)
         logits.append(output[0].numpy())
-    return np.clip(net.odds(np.stack(logits)), -MOST_ODDS, MOST_ODDS)
+    odds: np.ndarray = net.odds(np.stack(logits)).clip(-MOST_ODDS, MOST_ODDS)
+    return odds
 
 
 def answers(manifest_file: Path, net: MicroNet, frames: Tensor) -> np.ndarray:

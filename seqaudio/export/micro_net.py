@@ -139,7 +139,8 @@ class MicroNet:
         for values in projected[:STEPPED, None]:
             for number, cell in enumerate(self.cells):
                 parts = cell.from_inputs(values)[-1], cell.from_hidden(hidden[number])[-1]
-                most[number] = [max(kept, 2.0 * float(part.abs().max())) for kept, part in zip(most[number], parts)]
+                found = zip(most[number], parts, strict=True)
+                most[number] = [max(kept, 2.0 * float(part.abs().max())) for kept, part in found]
                 values, after = cell(values, GRUState(hidden[number]))
                 hidden[number] = after.hidden
         return Ranges(float(maps.max()), (float(projected.min()), float(projected.max())), [tuple(two) for two in most])
@@ -261,20 +262,17 @@ class _Writer:
 
     # --- one operation each ---
 
-    def product(
-        self, values: Tensor, weight: np.ndarray, bias: np.ndarray, scale: float, zero: int
-    ) -> Tensor:
+    def product(self, values: Tensor, weight: np.ndarray, bias: np.ndarray, scale: float, zero: int) -> Tensor:
         """weight @ values + bias."""
-        by = max(float(np.abs(weight).max()), 1e-12) / MOST
+        largest_bias = float(np.abs(bias).max()) / (values.scale * 2.0**30)  # biases have 32 bits
+        by = max(float(np.abs(weight).max()) / MOST, largest_bias, 1e-12)
         weights = self.constant(weight / by, "int8", [by])
         biases = self.constant(bias / (by * values.scale), "int32", [by * values.scale])
         result = self.tensor((1, len(weight)), "int8", scale, zero)
         self.main.add("fully_connected", (values, weights, biases), (result,), {0: 0})
         return result
 
-    def two(
-        self, kind: str, one: Tensor, other: Tensor, scale: float, zero: int = 0, activation: int = 0
-    ) -> Tensor:
+    def two(self, kind: str, one: Tensor, other: Tensor, scale: float, zero: int = 0, activation: int = 0) -> Tensor:
         """An elementwise operation."""
         result = self.tensor(one.shape, "int8", scale, zero)
         self.main.add(kind, (one, other), (result,), {0: activation})
@@ -349,7 +347,9 @@ class _Writer:
         most = np.iinfo(dtype)
         self._count += 1
         scales = tuple(float(np.float32(scale)) for scale in scales)
-        return Tensor(f"c{self._count}", integers.shape, dtype, scales, 0, np.clip(np.rint(integers), most.min, most.max))
+        return Tensor(
+            f"c{self._count}", integers.shape, dtype, scales, 0, np.clip(np.rint(integers), most.min, most.max)
+        )
 
     def arena(self) -> int:
         """Bytes that the device needs at most: states, all results as if none were reused, records of operations."""

@@ -15,8 +15,8 @@ SCHEMA = 3
 IDENTIFIER = b"TFL3"
 TYPES = {"int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9, "resource": 13}
 OPERATORS = {
-    "add": 0, "concatenation": 2, "conv_2d": 3, "fully_connected": 9, "logistic": 14, "mul": 18, "reshape": 22, "pad": 34,
-    "strided_slice": 45, "quantize": 114, "call_once": 129, "var_handle": 142, "read_variable": 143,
+    "add": 0, "concatenation": 2, "conv_2d": 3, "fully_connected": 9, "logistic": 14, "mul": 18, "reshape": 22,
+    "pad": 34, "strided_slice": 45, "quantize": 114, "call_once": 129, "var_handle": 142, "read_variable": 143,
     "assign_variable": 144,
 }  # fmt: skip
 OPTIONS = {
@@ -100,14 +100,14 @@ def file_of(programs: Sequence[Program], description: str) -> bytes:
     builder = flatbuffers.Builder(1 << 16)
     kinds = list(dict.fromkeys((each.kind, each.version) for program in programs for each in program.operators))
     buffers: list[np.ndarray] = [np.zeros(0, dtype=np.uint8)]  # the first is empty, for tensors that are no constants
-    graphs = []
-    for program in programs:
-        graphs.append(_graph(builder, program, kinds, buffers))
+    graphs = [_graph(builder, program, kinds, buffers) for program in programs]
     codes = [
         _table(builder, {0: ("byte", min(OPERATORS[kind], 127)), 2: ("int", version), 3: ("int", OPERATORS[kind])})
         for kind, version in kinds
     ]
-    contents = [_table(builder, {0: ("offset", _bytes(builder, content))} if content.size else {}) for content in buffers]
+    contents = [
+        _table(builder, {0: ("offset", _bytes(builder, content))} if content.size else {}) for content in buffers
+    ]
     model = _table(
         builder,
         {

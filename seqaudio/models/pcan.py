@@ -1,8 +1,8 @@
-"""Noise reduction and gain control of log-mel energies, channel by channel, as the front end of microcontrollers does it.
+"""Noise reduction and gain control of log-mel energies, channel by channel, as front ends of microcontrollers do it.
 
 That front end (`micro_frontend` of TensorFlow Lite) counts in integers, from samples of 16 bits; here its steps are
 computed from log-mel energies, in which streams are mixed. Where it rounds down, half a unit is subtracted, so all is
-continuous. tests/test_pcan.py says how close the two are.
+continuous. tests/test_micro_export.py says how close the two are.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ HALF = 0.5  # what rounding down takes away on average
 SHRINK = 0.25  # so that values are around 1
 
 
-def noise_reduced(
-    frames: Tensor, steps: float, before: Tensor, resets: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def noise_reduced(frames: Tensor, steps: float, before: Tensor, resets: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Frames after noise reduction and gain control, and the noise after each.
 
         e_t = 4096 exp(x_t / 2)                                    root of the energy
