@@ -64,6 +64,34 @@ def test_frames_are_those_of_the_device(loudest: float) -> None:
     assert theirs.std() > 0.3, "the sound is heard"
 
 
+def test_steps_chunks_and_resets_equal_the_whole() -> None:
+    torch.manual_seed(0)
+    model = SpotterModel(7, 3, hidden_size=6, filters=3, memory=0.0, pooling=4.0, pcan=2.0).double().eval()
+    given = 3.0 * torch.randn(23, 2, 7, dtype=torch.float64) - 9.0
+    lengths = torch.tensor([23, 11])
+    with torch.no_grad():
+        whole, after = model(given)
+        state, steps = model.initial_state(2), []
+        for frame in given:
+            logits, state = model.step(frame, state)
+            steps.append(logits)
+        first, between = model(given[:9])
+        rest, last = model(given[9:], state=between)
+        padded, ends = model(given, lengths)
+        short, end = model(given[:11, 1:])
+        resets = torch.zeros(23, 2, dtype=torch.bool)
+        resets[12] = True
+        again, _ = model(given, resets=resets)
+        alone, _ = model(given[12:])
+    for found in (torch.stack(steps), torch.cat([first, rest])):
+        torch.testing.assert_close(found, whole)
+    for found in (state.level, last.level):
+        torch.testing.assert_close(found, after.level)
+    torch.testing.assert_close(padded[:11, 1:], short)
+    torch.testing.assert_close(ends.level[1:], end.level)
+    torch.testing.assert_close(again[12:], alone)
+
+
 def net(
     labels: tuple[str, ...] = ("hey", "unknown", "silence"), settings: FeatureSettings | None = None, **changed: object
 ) -> MicroNet:
