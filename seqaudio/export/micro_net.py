@@ -195,11 +195,9 @@ class _Writer:
         factor = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
         weight = (model.filters.weight.double()[:, 0] * factor[:, None, None] / PER_UNIT)[..., None].numpy()
         bias = (model.filters.bias.double() - norm.running_mean.double()) * factor + norm.bias.double()  # type: ignore[union-attr]
-        scales = np.maximum(np.abs(weight).max(axis=(1, 2, 3)), 1e-12) / MOST
-        integers = np.rint(weight / scales[:, None, None, None])
-        weights = self.constant(integers, "int8", scales)
-        sums = scales * seen.scale
-        biases = self.constant(np.rint(bias.numpy() / sums), "int32", sums)
+        scales = _scales(np.abs(weight).max(axis=(1, 2, 3)), bias.numpy(), seen.scale)
+        weights = self.constant(weight / scales[:, None, None, None], "int8", scales)
+        biases = self.constant(bias.numpy() / (scales * seen.scale), "int32", scales * seen.scale)
         positions = (CHANNELS - 1) // STRIDE + 1
         result = self.tensor((1, 1, positions, len(weight)), "int8", max(self.ranges.filtered, 1e-6) / 255, -128)
         options = {0: VALID, 1: STRIDE, 2: 1, 3: RELU, 4: 1, 5: 1}
@@ -264,10 +262,9 @@ class _Writer:
 
     def product(self, values: Tensor, weight: np.ndarray, bias: np.ndarray, scale: float, zero: int) -> Tensor:
         """weight @ values + bias."""
-        largest_bias = float(np.abs(bias).max()) / (values.scale * 2.0**30)  # biases have 32 bits
-        by = max(float(np.abs(weight).max()) / MOST, largest_bias, 1e-12)
-        weights = self.constant(weight / by, "int8", [by])
-        biases = self.constant(bias / (by * values.scale), "int32", [by * values.scale])
+        by = _scales(np.abs(weight).max(keepdims=True)[0], np.abs(bias).max(keepdims=True), values.scale)
+        weights = self.constant(weight / by, "int8", by)
+        biases = self.constant(bias / (by * values.scale), "int32", by * values.scale)
         result = self.tensor((1, len(weight)), "int8", scale, zero)
         self.main.add("fully_connected", (values, weights, biases), (result,), {0: 0})
         return result
@@ -343,13 +340,11 @@ class _Writer:
         return self._constants[key]
 
     def constant(self, integers: np.ndarray, dtype: str, scales: Any) -> Tensor:
-        """A constant of integers, as they are, within the range of their type."""
+        """A constant of the nearest integers, within the range of their type."""
         most = np.iinfo(dtype)
         self._count += 1
-        scales = tuple(float(np.float32(scale)) for scale in scales)
-        return Tensor(
-            f"c{self._count}", integers.shape, dtype, scales, 0, np.clip(np.rint(integers), most.min, most.max)
-        )
+        held = np.clip(np.rint(integers), most.min, most.max)
+        return Tensor(f"c{self._count}", held.shape, dtype, tuple(float(np.float32(each)) for each in scales), 0, held)
 
     def arena(self) -> int:
         """Bytes that the device needs at most: states, all results as if none were reused, records of operations."""
@@ -359,6 +354,11 @@ class _Writer:
         total = sum(states) + sum(-(-part.bytes // 16) * 16 for part in (*self.main.inputs, *results))
         total += 32 * tensors + 128 * (len(self.main.operators) + len(self.once.operators))
         return -(-total // ARENA_SHARE) * ARENA_SHARE
+
+
+def _scales(largest: np.ndarray, bias: np.ndarray, of_input: float) -> np.ndarray:
+    """Scales of weights [N] from the largest of each; biases, which have 32 bits, fit too where weights are tiny."""
+    return np.maximum(np.maximum(largest / MOST, np.abs(bias) / (of_input * 2.0**30)), 1e-12)
 
 
 class _Slow:

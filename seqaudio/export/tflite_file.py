@@ -13,7 +13,7 @@ import numpy as np
 
 SCHEMA = 3
 IDENTIFIER = b"TFL3"
-TYPES = {"int32": 2, "uint8": 3, "int64": 4, "int16": 7, "int8": 9, "resource": 13}
+TYPES = {"int32": 2, "uint8": 3, "int8": 9, "resource": 13}
 OPERATORS = {
     "add": 0, "concatenation": 2, "conv_2d": 3, "fully_connected": 9, "logistic": 14, "mul": 18, "reshape": 22,
     "pad": 34, "strided_slice": 45, "quantize": 114, "call_once": 129, "var_handle": 142, "read_variable": 143,
@@ -24,12 +24,14 @@ OPTIONS = {
     "strided_slice": 32, "quantize": 89, "call_once": 103, "var_handle": 111, "read_variable": 112,
     "assign_variable": 113,
 }  # fmt: skip
-VERSIONS = {  # of each operator, the first that takes these types
-    "add": {"int8": 2, "int16": 3}, "concatenation": {"int8": 2}, "conv_2d": {"int8": 3},
-    "fully_connected": {"int8": 4, "int16": 7}, "logistic": {"int16": 3}, "mul": {"int16": 4},
-    "pad": {"int8": 2}, "strided_slice": {"int8": 2}, "quantize": {"int16": 2},
+# of each operator, the first that takes 8 bits; 1 of others
+VERSIONS = {
+    "add": 2, "concatenation": 2, "conv_2d": 3, "fully_connected": 4, "logistic": 2, "mul": 2, "pad": 2,
+    "strided_slice": 2,
 }  # fmt: skip
-RELU, VALID = 1, 1  # as options have them
+# fields of options that are enumerations, of a byte; others are whole numbers
+BYTES = {"conv_2d": (0, 3), "fully_connected": (0, 1), "concatenation": (1,), "add": (0,), "mul": (0,)}
+RELU, VALID = 1, 1  # values of such fields
 ALIGNMENT = 16  # of a buffer
 
 
@@ -66,11 +68,6 @@ class Operator:
     outputs: tuple[Tensor, ...]
     options: dict[int, int | bool | str] = field(default_factory=dict)
 
-    @property
-    def version(self) -> int:
-        """The first version of its kind that takes the type of its input."""
-        return VERSIONS.get(self.kind, {}).get(self.inputs[0].dtype, 1) if self.inputs else 1
-
 
 @dataclass(eq=False)
 class Program:
@@ -98,13 +95,14 @@ def file_of(programs: Sequence[Program], description: str) -> bytes:
     import flatbuffers
 
     builder = flatbuffers.Builder(1 << 16)
-    kinds = list(dict.fromkeys((each.kind, each.version) for program in programs for each in program.operators))
+    kinds = list(dict.fromkeys(each.kind for program in programs for each in program.operators))
     buffers: list[np.ndarray] = [np.zeros(0, dtype=np.uint8)]  # the first is empty, for tensors that are no constants
     graphs = [_graph(builder, program, kinds, buffers) for program in programs]
-    codes = [
-        _table(builder, {0: ("byte", min(OPERATORS[kind], 127)), 2: ("int", version), 3: ("int", OPERATORS[kind])})
-        for kind, version in kinds
-    ]
+    codes = []
+    for kind in kinds:
+        number, version = OPERATORS[kind], VERSIONS.get(kind, 1)
+        # the first field is that of readers which know 127 operators
+        codes.append(_table(builder, {0: ("byte", min(number, 127)), 2: ("int", version), 3: ("int", number)}))
     contents = [
         _table(builder, {0: ("offset", _bytes(builder, content))} if content.size else {}) for content in buffers
     ]
@@ -122,7 +120,7 @@ def file_of(programs: Sequence[Program], description: str) -> bytes:
     return bytes(builder.Output())
 
 
-def _graph(builder: Any, program: Program, kinds: list[tuple[str, int]], buffers: list[np.ndarray]) -> int:
+def _graph(builder: Any, program: Program, kinds: list[str], buffers: list[np.ndarray]) -> int:
     tensors = program.tensors()
     places = {tensor: place for place, tensor in enumerate(tensors)}
     written = [_tensor(builder, tensor, buffers) for tensor in tensors]
@@ -160,9 +158,9 @@ def _tensor(builder: Any, tensor: Tensor, buffers: list[np.ndarray]) -> int:
     return _table(builder, fields)
 
 
-def _operator(builder: Any, each: Operator, kinds: list[tuple[str, int]], places: dict[Tensor, int]) -> int:
+def _operator(builder: Any, each: Operator, kinds: list[str], places: dict[Tensor, int]) -> int:
     fields: dict[int, tuple[str, Any]] = {
-        0: ("uint", kinds.index((each.kind, each.version))),
+        0: ("uint", kinds.index(each.kind)),
         1: ("offset", builder.CreateNumpyVector(_places(each.inputs, places))),
         2: ("offset", builder.CreateNumpyVector(_places(each.outputs, places))),
     }
@@ -177,9 +175,6 @@ def _operator(builder: Any, each: Operator, kinds: list[tuple[str, int]], places
         fields[3] = ("byte", OPTIONS[each.kind])
         fields[4] = ("offset", _table(builder, options))
     return _table(builder, fields)
-
-
-BYTES = {"conv_2d": (0, 3), "fully_connected": (0, 1), "concatenation": (1,), "add": (0,), "mul": (0,)}  # enumerations
 
 
 def _table(builder: Any, fields: dict[int, tuple[str, Any]]) -> int:
