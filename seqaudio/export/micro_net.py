@@ -358,7 +358,8 @@ class _Writer:
 
 def _scales(largest: np.ndarray, bias: np.ndarray, of_input: float) -> np.ndarray:
     """Scales of weights [N] from the largest of each; biases, which have 32 bits, fit too where weights are tiny."""
-    return np.maximum(np.maximum(largest / MOST, np.abs(bias) / (of_input * 2.0**30)), 1e-12)
+    scales: np.ndarray = np.maximum(np.maximum(largest / MOST, np.abs(bias) / (of_input * 2.0**30)), 1e-12)
+    return scales
 
 
 class _Slow:
