@@ -3,6 +3,7 @@
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
          seqaudio export runs/hey --c hey.c --js hey.js
+         seqaudio export runs/hey --tflite hey.tflite
 
 Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
 forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
@@ -28,15 +29,16 @@ class Config:
     out: Path | None = None  # ONNX to write; needs the extra export
     c: Path | None = None  # C99 source to write; checked where there is gcc
     js: Path | None = None  # JavaScript module to write (.js or .mjs), in float; checked where there is node
+    tflite: Path | None = None  # for ESPHome's micro_wake_word, in 8 bits; its manifest beside it, in .json
     int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
-    store: Path | None = None  # on whose validation split --int8 is checked; by default that of the training
+    store: Path | None = None  # on whose validation split 8 bits are checked; by default that of the training
     force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    if config.out is None and config.c is None and config.js is None:
-        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c or --js kws.js")
+    if config.out is None and config.c is None and config.js is None and config.tflite is None:
+        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c, --js kws.js or --tflite kws.tflite")
     if config.int8 and config.js is not None:
         raise OptionError("--js is written in float; leave out --int8, or write --js by itself")
     if config.out is not None:
@@ -45,11 +47,15 @@ def main(config: Config) -> None:
         check_output("--c", config.c, ".c", config.force)
     if config.js is not None:
         check_output("--js", config.js, (".js", ".mjs"), config.force)
+    if config.tflite is not None:
+        check_output("--tflite", config.tflite, ".tflite", config.force)
+        check_output("--tflite", config.tflite.with_suffix(".json"), ".json", config.force)
 
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
     from seqaudio.export.js_file import write_js
     from seqaudio.export.measuring import compare_int8
+    from seqaudio.export.micro_file import check_package, micro_net, write_micro
     from seqaudio.export.onnx_file import check_extra
     from seqaudio.export.writing import write_onnx
     from seqaudio.run_folder import RunFolder
@@ -57,11 +63,15 @@ def main(config: Config) -> None:
 
     if config.out is not None or config.int8:
         check_extra()
+    if config.tflite is not None:
+        check_package()
     run = RunFolder(config.run)
+    if config.tflite is not None:
+        micro_net(run)
     step = export_step(run)
     graph = step.graph()
     store = None
-    if config.int8:
+    if config.int8 or config.tflite is not None:
         store = Store(config.store or run.training_store("; give a store by --store"))
         run.check_store(store)
     if config.out is not None:
@@ -73,5 +83,8 @@ def main(config: Config) -> None:
     if config.js is not None:
         with written(config.js):
             print(f"{config.js}: {write_js(step, graph, config.js)}")
-    if store is not None:
+    if config.tflite is not None and store is not None:
+        with written(config.tflite):
+            print(f"{config.tflite}: {write_micro(run, store, config.tflite)}")
+    if config.int8 and store is not None:
         print(f"on validation: {compare_int8(step, store)}")

@@ -44,7 +44,7 @@ def compare_int8(step: ExportStep, store: Store) -> str:
     answers = [[_outputs(runner, frames, inputs) for inputs in sequences] for runner in runners]
     if step.about.kind == "keywords":
         labels = Vocabulary(step.about.labels)
-        truth = [store["valid"].labels[row] for row in _rows(store)]
+        truth = [store["valid"].labels[row] for row in chosen_rows(store)]
         shares = [
             np.mean([_label(step, labels, found) == name for found, name in zip(outputs, truth, strict=False)])
             for outputs in answers
@@ -71,7 +71,8 @@ def _settings(step: ExportStep) -> FeatureSettings:
     return step.front_end.settings
 
 
-def _rows(store: Store) -> list[int]:
+def chosen_rows(store: Store) -> list[int]:
+    """Rows of the validation split that are measured on."""
     count = len(store["valid"])
     return sorted({int(row) for row in np.linspace(0, count - 1, min(count, ROWS))})
 
@@ -80,7 +81,7 @@ def _sequences(step: ExportStep, frames: ExportStep, store: Store) -> list[np.nd
     """Inputs [calls, 1, F] float32 or [calls, 1] int64 of rows of the validation split, for the step of frames."""
     split, found, total = store["valid"], [], 0
     shape, size = tuple(frames.example.shape), frames.example.numel()
-    for row in _rows(store):
+    for row in chosen_rows(store):
         values = split.sequence(row)
         if step.about.kind == "tokens":
             inputs = np.concatenate([[BOS], values]).astype(np.int64)[:, None]
