@@ -83,7 +83,9 @@ def from_music21(stream: Any, ticks_per_quarter: int = RESOLUTION) -> NoteSequen
         drums += [is_drum] * len(found)
     start, end, pitch, velocity, track_of = zip(*rows, strict=True) if rows else [()] * 5
     maps = parts[0].flatten()
-    directly = [] if parts[0] is stream else stream.getElementsByClass(["MetronomeMark", "TimeSignature", "KeySignature"])
+    directly = (
+        [] if parts[0] is stream else stream.getElementsByClass(["MetronomeMark", "TimeSignature", "KeySignature"])
+    )
 
     def timed(name: str) -> list[tuple[int, Any]]:
         every = [*maps.getElementsByClass(name), *(one for one in directly if name in one.classes)]

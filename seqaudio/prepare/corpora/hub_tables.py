@@ -218,9 +218,11 @@ def _opened(path: Path, stamp: str) -> _File:
     """A file, opened once in a process; `stamp` differs where it has changed."""
     try:
         require_plain(path)
-        return _ParquetFile(path) if path.suffix == ".parquet" else _ArrowTable(path)
-    except (pa.ArrowException, OSError, MemoryError) as error:
+        file: _File = _ParquetFile(path) if path.suffix == ".parquet" else _ArrowTable(path)
+        str(file.schema)  # names that are not UTF-8 raise
+    except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
+    return file
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
@@ -240,7 +242,9 @@ def find_tables(source: Path) -> list[tuple[str, FileRows]]:
     if source.is_file():
         return [(_split_in((), source.stem), FileRows.of(source))]
     if not source.is_dir():
-        raise SourceError(f"{source}: no such file or folder; give what save_to_disk wrote, or a folder of Parquet files")
+        raise SourceError(
+            f"{source}: no such file or folder; give what save_to_disk wrote, or a folder of Parquet files"
+        )
     if (source / SPLITS).is_file():
         names = _names(source / SPLITS, "splits")
         return [(name, FileRows.of(file)) for name in names for file in _saved(source / name)]
@@ -252,7 +256,9 @@ def find_tables(source: Path) -> list[tuple[str, FileRows]]:
         if path.suffix in (".parquet", ".arrow") and not path.name.startswith("cache-")
     }
     if not files:
-        raise SourceError(f"{source}: has no Parquet or Arrow files, expected what save_to_disk wrote, or Parquet files")
+        raise SourceError(
+            f"{source}: has no Parquet or Arrow files, expected what save_to_disk wrote, or Parquet files"
+        )
     return [(_split_in(key.split("/")[:-1], Path(key).stem), FileRows.of(files[key])) for key in sorted(files)]
 
 
@@ -266,7 +272,9 @@ def _names(path: Path, name: str, inner: str = "") -> list[str]:
         found = read_json(path)[name]
         names = [entry[inner] if inner else entry for entry in found]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path}: not as save_to_disk writes it ({_one_line(error)}); save the data set again") from None
+        raise SourceError(
+            f"{path}: not as save_to_disk writes it ({_one_line(error)}); save the data set again"
+        ) from None
     if not all(isinstance(one, str) and one == Path(one).name for one in names):
         raise SourceError(f"{path}: {name} are not names of this folder; save the data set again")
     return names
@@ -336,6 +344,7 @@ def _cells(
     features: Mapping[str, Any],
     sizes: Sequence[int | None] | None,
 ) -> Iterator[Cell]:
+    table.validate(full=True)  # texts that are not UTF-8 too
     values = [_texts(name, table.column(name), features.get(name, {})) for name in columns]
     names: Sequence[str] = [""] * len(table)
     if audio in table.column_names:
@@ -368,7 +377,13 @@ def _recordings(name: str, column: pa.ChunkedArray) -> tuple[list[str], list[int
 def _texts(name: str, column: pa.ChunkedArray, feature: Mapping[str, Any]) -> list[str]:
     """The values of a column as texts; of a ClassLabel its names, and nothing for a class that has none."""
     kind = column.type
-    plain = (pa.types.is_integer, pa.types.is_string, pa.types.is_large_string, pa.types.is_floating, pa.types.is_boolean)
+    plain = (
+        pa.types.is_integer,
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_floating,
+        pa.types.is_boolean,
+    )
     if not any(fits(kind) for fits in (*plain, pa.types.is_null)):
         raise SourceError(f"the column {name!r} is {kind}, expected texts or numbers")
     values = column.to_pylist()
@@ -379,8 +394,8 @@ def _texts(name: str, column: pa.ChunkedArray, feature: Mapping[str, Any]) -> li
 
 
 def _bytes_of(cell: Any) -> bytes:
-    value = cell.as_py()
-    content = value.get("bytes") if isinstance(value, dict) else value
+    found = cell["bytes"] if cell.is_valid and pa.types.is_struct(cell.type) else cell
+    content = found.as_py() if found.is_valid else b""
     return content if isinstance(content, bytes) else b""
 
 

@@ -102,7 +102,9 @@ def tables_of(data: Any, workers: int = 1) -> list[tuple[str, Rows]]:
                 f"that save_to_disk wrote"
             )
         if workers > 1 and not part.cache_files:
-            raise OptionError(f"{workers} workers for a data set in memory, expected 1; or give the folder of save_to_disk")
+            raise OptionError(
+                f"{workers} workers for a data set in memory, expected 1; or give the folder of save_to_disk"
+            )
     return [(name, DatasetRows(part)) for name, part in parts.items()]
 
 
@@ -111,7 +113,9 @@ def load_from_hub(name: str, configuration: str | None = None, revision: str | N
     try:
         import datasets
     except ImportError:
-        raise SourceError(f"the package datasets, which loads {name}, is not there; {how_to_install('datasets')}") from None
+        raise SourceError(
+            f"the package datasets, which loads {name}, is not there; {how_to_install('datasets')}"
+        ) from None
     try:
         return datasets.load_dataset(name, configuration, revision=revision)
     except Exception as error:  # noqa: BLE001  # errors of the network, of the hub and of the data are of many kinds
@@ -299,7 +303,9 @@ def _waveform(found: Sequence[Any]) -> tuple[np.ndarray, int]:
     samples = np.asarray(found[0])
     samples = samples.reshape(1, -1) if samples.ndim < 2 else samples
     if samples.ndim != 2 or samples.dtype.kind != "f":
-        raise SourceError(f"a waveform of shape {samples.shape} {samples.dtype}, expected [channels, samples] of floats")
+        raise SourceError(
+            f"a waveform of shape {samples.shape} {samples.dtype}, expected [channels, samples] of floats"
+        )
     return np.ascontiguousarray(samples.T, dtype="<f4"), int(found[1])
 
 

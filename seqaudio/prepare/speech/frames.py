@@ -113,7 +113,9 @@ def _item(one: Frames, size: int) -> Item:
     values = np.asarray(one.values)
     if values.ndim != 2 or len(values) != size or values.dtype.kind not in "fiu":
         turned = "; transpose it" if values.ndim == 2 and values.shape[1] == size else ""
-        raise SourceError(f"{one.id}: {list(values.shape)} {values.dtype}, expected [{size}, T] as the settings say{turned}")
+        raise SourceError(
+            f"{one.id}: {list(values.shape)} {values.dtype}, expected [{size}, T] as the settings say{turned}"
+        )
     content = np.ascontiguousarray(values.T, dtype="<f4").tobytes()
     held = HeldFrames(content, hashlib.sha256(content).hexdigest())
     path = Path(one.id)  # its name
