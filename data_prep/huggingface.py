@@ -1,7 +1,7 @@
 """Prepare a data set of Hugging Face: a folder of save_to_disk, Parquet files, or a name on the hub.
 
-    data_prep/huggingface.py --source FOLDER --out stores/words          FOLDER of save_to_disk, of one or several splits
-    data_prep/huggingface.py --source FOLDER --out stores/words          FOLDER/data/train-00000-of-00003.parquet ...
+    data_prep/huggingface.py --source FOLDER --out stores/words    FOLDER as save_to_disk wrote it, of any splits
+    data_prep/huggingface.py --source FOLDER --out stores/words    FOLDER/data/train-00000-of-00003.parquet ...
     data_prep/huggingface.py --source FOLDER --out stores/words --label-column word --split-map other=train
     data_prep/huggingface.py --hub google/speech_commands --configuration v0.02 --out stores/words
 

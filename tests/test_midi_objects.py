@@ -1,4 +1,4 @@
-"""NoteSequences as objects of pretty_midi, symusic and music21 and back, note for note, tempo for tempo, pedal for pedal."""
+"""NoteSequences as objects of pretty_midi, symusic and music21 and back: notes, tempos, signatures, pedals."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class _ParquetFile:
         self.file = pyarrow.parquet.ParquetFile(path, pre_buffer=False)
         self.schema = self.file.schema_arrow
         groups = [self.file.metadata.row_group(number) for number in range(self.file.num_row_groups)]
-        self.starts = [0, *itertools.accumulate(group.num_rows for group in groups)]
+        self.starts: list[int] = [0, *itertools.accumulate(group.num_rows for group in groups)]
         self._column, self._next = "", 0
         self._ahead: Iterator[Any] = iter(())
 
@@ -201,7 +201,7 @@ class _ParquetFile:
         raise SourceError(f"has no row {row}, expected {self.starts[-1]} rows")
 
     def _group_end(self) -> int:
-        return next((end for end in self.starts if end > self._next), self.starts[-1])
+        return min((end for end in self.starts if end > self._next), default=self.starts[-1])
 
     def _restart(self, row: int) -> None:
         """Go to the beginning of the row group that has a row."""
@@ -403,7 +403,7 @@ def _bytes_of(cell: Any) -> bytes:
 
 
 def split_of(name: str) -> str:
-    """The split that a name means, such as `validation`, `test_set`, or `train.clean.100` by its first word; or none."""
+    """The split that a name means, such as `validation`, or `train.clean.100` by its first word; empty: none."""
     for part in (name, re.split(r"[._-]", name)[0]):
         if found := split_names([part]).get(part):
             return found

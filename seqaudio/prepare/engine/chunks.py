@@ -103,8 +103,8 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
     """
     try:
         if item.held is not None:
-            content = item.held.read()
-            return hashlib.sha256(content).hexdigest(), content if len(content) <= SMALL else None
+            held = item.held.read()
+            return hashlib.sha256(held).hexdigest(), held if len(held) <= SMALL else None
         if item.path is None:
             return "", None
         content = read_small(item.path, SMALL)

@@ -32,8 +32,8 @@ class Held(Protocol):
 class Item:
     """One input. `key` names it in the ledger: its path below the source, or `table.csv#17`.
 
-    `path` is None for an input without a file, such as a word to be spoken by a synthesiser. Where `held` has the bytes,
-    there is no file at `path`: it gives the name and the suffix alone.
+    `path` is None for an input without a file, such as a word to be spoken by a synthesiser. Where `held` has the
+    bytes, there is no file at `path`: it is a name with its suffix.
     """
 
     key: str
@@ -59,7 +59,7 @@ class Item:
 
     @property
     def file(self) -> Path:
-        """The path of the input's file, or its name where the bytes are held. Raises ValueError for an input without a file."""
+        """The path of the input's file; its name where the bytes are held. Raises ValueError for an input without."""
         if self.path is None:
             raise ValueError(f"{self.key} is not a file")
         return self.path

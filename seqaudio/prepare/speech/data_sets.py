@@ -15,7 +15,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +37,7 @@ from seqaudio.prepare.corpora.layout import split_names
 from seqaudio.prepare.corpora.splits import hash_sample
 from seqaudio.prepare.corpora.tables import find_file
 from seqaudio.prepare.engine import Item
+from seqaudio.prepare.engine.items import Held
 from seqaudio.prepare.speech.options import RecordingOptions, build_speech_store
 from seqaudio.store import Store
 
@@ -146,18 +147,22 @@ def list_rows(
     given = split_names({cell.values[wanted["split"]] for *_, cell in places}) if "split" in wanted else {}
     items = []
     for key, (name, rows, row, cell) in zip(keys, places, strict=True):
-        fields = {field: cell.values[column] for field, column in wanted.items()}
-        split = chosen[name] or given.get(fields.pop("split", ""), "")
-        fields.pop("split", None)
-        if cell.size is not None:
-            path, held = Path(key), HeldCell(rows, audio, row, cell.size)
-        else:  # a path alone
-            path, held = (find_file(folder, cell.name) or folder / cell.name if cell.name else None), None
-        items.append(Item(key, path, encode_field(key), split, **fields, held=held))
+        values = {field: cell.values[column] for field, column in wanted.items()}
+        split = chosen[name] or str(given.get(values.get("split", ""), ""))
+        held = None if cell.size is None else HeldCell(rows, audio, row, cell.size)
+        path: Path | None = Path(key)
+        if held is None:  # a path alone, or nothing, which the preparation refuses
+            path = find_file(folder, cell.name) or folder / cell.name if cell.name else None
+        items.append(_item(key, path, split, values, held))
     if not items:
         raise SourceError("the data set has no rows")
     mapped = ", ".join(f"{name} → {split or 'left out'}" for name, split in chosen.items() if split != "")
     return Listed(items, [used.description(len(items)), *([f"splits of the data set: {mapped}"] if mapped else [])])
+
+
+def _item(key: str, path: Path | None, split: str, values: Mapping[str, str], held: Held | None) -> Item:
+    label, text, speaker, condition = (values.get(field, "") for field in FIELDS[:4])
+    return Item(key, path, encode_field(key), split, label, text, speaker, condition, held=held)
 
 
 class Used(NamedTuple):
@@ -183,13 +188,13 @@ def _columns(rows: Rows, given: Mapping[str, str | None]) -> Used:
 
 
 def _keys(names: Sequence[str], places: Sequence[str]) -> list[str]:
-    """A key of each recording: its path below what all absolute paths share, with its place where that is not enough."""
-    absolute = [PurePath(name).parent for name in names if os.path.isabs(name)]
+    """A key of each recording: its path below what absolute paths share, with its place where others have it too."""
+    absolute = [Path(name).parent for name in names if Path(name).is_absolute()]
     shared = os.path.commonpath(absolute) if absolute else ""
     keys = []
     seen = Counter[str]()
     for name, place in zip(names, places, strict=True):
-        key = PurePath(os.path.relpath(name, shared)).as_posix() if os.path.isabs(name) else name
+        key = Path(name).relative_to(shared).as_posix() if Path(name).is_absolute() else name
         seen[key] += 1
         keys.append(key if key and seen[key] == 1 else f"{key}#{place}" if key else place)
     return keys
@@ -264,13 +269,13 @@ def _waveform_items(data: Any, name: str, split: str, fields: Mapping[str, Field
         values = {field: _text(found[at] if isinstance(at, int) else at(found)) for field, at in fields.items()}
         if file is not None:
             key = f"{name}/{found[0]}" if name else str(found[0])
-            items.append(Item(key, file, encode_field(key), split, **values))
+            items.append(_item(key, file, split, values, None))
             continue
         samples, rate = _waveform(found)
         content = _wav(samples, rate)
         key = f"{name or type(data).__name__.lower()}-{row:06d}"
         held = WaveformCell(data, row, len(content), hashlib.sha256(content).hexdigest())
-        items.append(Item(key, Path(f"{key}.wav"), key, split, **values, held=held))
+        items.append(_item(key, Path(f"{key}.wav"), split, values, held))
     return items
 
 
@@ -292,8 +297,9 @@ def _taken(data: Any, row: int) -> Sequence[Any]:
             f"what it names, or give the folder to seqaudio prepare"
         ) from None
     if not isinstance(found, tuple | list) or len(found) < 3 or not hasattr(found[0], "shape"):
+        kind = type(found).__name__
         raise SourceError(
-            f"item {row} of {type(data).__name__} is {type(found).__name__}, expected (waveform, rate, label or text, ...)"
+            f"item {row} of {type(data).__name__} is {kind}, expected (waveform, rate, label or text, ...)"
         )
     return found
 
