@@ -24,8 +24,9 @@ from conftest import RATE, Command, assert_refused, spoken
 from seqaudio.audio import read_audio, read_audio_bytes
 from seqaudio.errors import AudioError, OptionError, SourceError, StoreError
 from seqaudio.features import FeatureExtractor, feature_settings
+from seqaudio.interruption import Interrupted
 from seqaudio.ledger import Reason, Status, read_ledger
-from seqaudio.prepare.corpora.hub_tables import FileRows, choose_splits, find_tables
+from seqaudio.prepare.corpora.hub_tables import FileRows, HeldCell, choose_splits, find_tables
 from seqaudio.prepare.speech import data_sets
 from seqaudio.prepare.speech.data_sets import store_from_datasets, store_from_torchaudio
 from seqaudio.prepare.speech.frames import Frames, store_from_frames
@@ -168,6 +169,29 @@ def test_an_update_redoes_what_changed_alone(folder: Path, tmp_path: Path, monke
     assert prepare(changed, "store", update=True) == [cells[-1]["path"]]
     prepare(changed, "anew")
     assert bytes_of(tmp_path / "store") == bytes_of(tmp_path / "anew")
+
+
+def test_an_interrupted_preparation_goes_on_where_it_was(
+    folder: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = in_parquet(table_of(folder), tmp_path / "data")
+    read: list[str] = []
+    original = HeldCell.read
+
+    def stopping(cell: HeldCell) -> bytes:
+        read.append(cell.stamp)
+        if len(read) == 20:
+            raise KeyboardInterrupt
+        return original(cell)
+
+    monkeypatch.setattr(HeldCell, "read", stopping)
+    with pytest.raises(Interrupted, match="give the same command again"):
+        store_from_datasets(source, tmp_path / "store", sample_rate=RATE)
+    store_from_datasets(source, tmp_path / "store", sample_rate=RATE)
+    rows = [int(stamp.split()[-1]) for stamp in read]
+    assert rows[:20] == list(range(20))
+    assert rows[20] == 16  # behind the chunk of 16 that was finished
+    assert bytes_of(tmp_path / "store") == bytes_of(plain)
 
 
 def test_splits_speakers_and_texts_are_those_of_the_data_set(folder: Path, tmp_path: Path) -> None:
