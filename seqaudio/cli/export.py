@@ -27,7 +27,7 @@ class Config:
     run: tyro.conf.Positional[Path]  # run folder of keywords, speech recognition, music or text, or forecasting
     out: Path | None = None  # ONNX to write; needs the extra export
     c: Path | None = None  # C99 source to write; checked where there is gcc
-    js: Path | None = None  # JavaScript module to write (.js or .mjs), in float; checked where there is node
+    js: Path | None = None  # JavaScript module to write (.js or .mjs); checked where there is node
     int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
     store: Path | None = None  # on whose validation split --int8 is checked; by default that of the training
     force: bool = False  # replace existing files
@@ -37,8 +37,6 @@ def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
     if config.out is None and config.c is None and config.js is None:
         raise OptionError("nothing to write; give --out kws.onnx, --c kws.c or --js kws.js")
-    if config.int8 and config.js is not None:
-        raise OptionError("--js is written in float; leave out --int8, or write --js by itself")
     if config.out is not None:
         check_output("--out", config.out, ".onnx", config.force)
     if config.c is not None:
@@ -72,6 +70,6 @@ def main(config: Config) -> None:
             print(f"{config.c}: {write_c(step, graph, config.c, config.int8)}")
     if config.js is not None:
         with written(config.js):
-            print(f"{config.js}: {write_js(step, graph, config.js)}")
+            print(f"{config.js}: {write_js(step, graph, config.js, config.int8)}")
     if store is not None:
         print(f"on validation: {compare_int8(step, store)}")

@@ -131,9 +131,20 @@ class CodeWriter(ABC):
         """The array of a value."""
         if id(value) not in self._places:
             assert value.constant is not None
-            self._places[id(value)] = self.table(value.constant)
+            self._places[id(value)] = self.constant(value)
             self._kept.append(value)
         return self._places[id(value)]
+
+    def constant(self, value: Value) -> str:
+        """The name of the table of a constant."""
+        assert value.constant is not None
+        return self.table(value.constant)
+
+    def weights(self, node: Node) -> str:
+        """The name of the table of a product's constant weights [K, N], a row for each output: [N, K]."""
+        weight = node.inputs[1].constant
+        assert weight is not None
+        return self.table(np.ascontiguousarray(weight.T))
 
     # --- nodes ---
 
@@ -154,7 +165,7 @@ class CodeWriter(ABC):
         if weight is None:
             b = f"{self.place(other)}[k * {N} + n]"
         else:
-            b = f"{self.table(np.ascontiguousarray(weight.T))}[n * {K} + k]"
+            b = f"{self.weights(node)}[n * {K} + k]"
         yield f"{rows} {columns} {{"
         yield f"    {self.real} sum = {self.number(0)};"
         yield f"    {self.loop('k', K)} sum += {a}[r * {K} + k] * {b};"
