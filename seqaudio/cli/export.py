@@ -72,4 +72,4 @@ def main(config: Config) -> None:
         with written(config.js):
             print(f"{config.js}: {write_js(step, graph, config.js, config.int8)}")
     if store is not None:
-        print(f"on validation: {compare_int8(step, store)}")
+        print(f"on validation: {compare_int8(step, run, store)}")

@@ -158,7 +158,7 @@ class _Writer(CodeWriter):
         super().__init__()
         self.int8 = int8
         self.lines: list[str] = []
-        self._parts: dict[tuple[str, int, int], str] = {}
+        self._known: dict[str, str] = {}  # names by expression
 
     def table(self, array: np.ndarray) -> str:
         return self._named("c", _decoded(array))
@@ -180,18 +180,17 @@ class _Writer(CodeWriter):
         return self._named("c", f"cosines({table.points}, {rows}, {columns})")
 
     def part(self, array: str, start: int, size: int) -> str:
-        key = (array, start, size)
-        if key not in self._parts:
-            self._parts[key] = self._named("v", f"{array}.subarray({start}, {start + size})")
-        return self._parts[key]
+        return self._named("v", f"{array}.subarray({start}, {start + size})")
 
     def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
         return f"{self.loop('j', size)} {to}[{at} + j] = {of}[{start} + j];"
 
     def _named(self, letter: str, value: str) -> str:
-        name = f"{letter}{len(self.lines)}"
-        self.lines.append(f"const {name} = {value};")
-        return name
+        """The name of an expression, which is evaluated when the module is loaded; equal ones are one."""
+        if value not in self._known:
+            self._known[value] = f"{letter}{len(self.lines)}"
+            self.lines.append(f"const {self._known[value]} = {value};")
+        return self._known[value]
 
 
 def _decoded(array: np.ndarray) -> str:

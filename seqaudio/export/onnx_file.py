@@ -13,7 +13,7 @@ import numpy as np
 
 from seqaudio.errors import OptionError, how_to_install
 from seqaudio.export.graph import Cosines, Graph, Node, Value
-from seqaudio.export.quantising import Quantised, is_quantised, quantised
+from seqaudio.export.quantising import is_quantised, quantised
 from seqaudio.export.steps import ExportStep
 
 if TYPE_CHECKING:
@@ -90,12 +90,16 @@ class _Writer:
 
     def _matmul(self, node: Node) -> None:
         one, other = node.inputs
-        weight = self._widened(quantised(other)) if self.int8 and is_quantised(node) else self._name(other)
+        weight = self._widened(other) if self.int8 and is_quantised(node) else self._name(other)
         self._emit("MatMul", [self._name(one), weight], node)
 
-    def _widened(self, weight: Quantised) -> str:
+    def _widened(self, weight: Value) -> str:
         """Integers times scales; onnxruntime multiplies by the integers themselves, at half the time of floats."""
-        return self._emit("DequantizeLinear", [self._tensor(weight.values), self._tensor(weight.scales)], axis=1)
+        if id(weight) not in self._names:
+            parts = [self._tensor(part) for part in quantised(weight)]
+            self._names[id(weight)] = self._emit("DequantizeLinear", parts, axis=1)
+            self._kept.append(weight)
+        return self._names[id(weight)]
 
     def _elementwise(self, node: Node) -> None:
         function = node.options["function"]
