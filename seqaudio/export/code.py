@@ -162,10 +162,7 @@ class CodeWriter(ABC):
             yield f"    {place}[r * {N} + {n}[e]] += {a}[r * {K} + {k}[e]] * {v}[e];"
             return
         self.products += R * K * N
-        if weight is None:
-            b = f"{self.place(other)}[k * {N} + n]"
-        else:
-            b = f"{self.weights(node)}[n * {K} + k]"
+        b = f"{self.place(other)}[k * {N} + n]" if weight is None else f"{self.weights(node)}[n * {K} + k]"
         yield f"{rows} {columns} {{"
         yield f"    {self.real} sum = {self.number(0)};"
         yield f"    {self.loop('k', K)} sum += {a}[r * {K} + k] * {b};"
