@@ -11,9 +11,9 @@ in float and with --int8. All sides read the same sequences, sound with 16 bits.
     figure       on the validation split of the run's store: accuracy of clips, %; units wrong, %; nats a token; error
                  in deviations; from the frames of the store, of 400 rows at most
     missed       words of a track of `seqaudio alarms`, in background at each ratio, by a run that spots one keyword,
-                 with its own threshold. Recordings that it was trained on are left out. Hits are of each side's own rule:
-                 `Spotter` in blocks of a second, and a hop at a time, `main` of the C file, `Listener`; `Spotter`
-                 on the logits of onnxruntime
+                 with its own threshold. Recordings that it was trained on are left out. Hits are those of each side's
+                 own rule: `Spotter` in blocks of a second, and a hop at a time, `main` of the C file,
+                 `Listener`; `Spotter` on the logits of onnxruntime
     alarms       on the track of background alone, an hour at most
     bytes        of the file; of C weights and tables; of torch the weights. state: bytes
     us           microseconds of a step on one core, the median of 300; in C the mean of 3,000; of torch, over whole

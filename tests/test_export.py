@@ -189,7 +189,11 @@ def test_a_small_spotter_in_eight_bits_has_at_most_a_third_of_the_bytes() -> Non
     step = made("spotter", SMALL, classes=12, layers=2, hidden_size=76, filters=16)
     graph = step.graph()
     in_float, eight = (
-        (len(onnx_bytes(step, graph, int8)), c_source(step, graph, "kws", int8).flash, len(js_source(step, graph, int8)))
+        (
+            len(onnx_bytes(step, graph, int8)),
+            c_source(step, graph, "kws", int8).flash,
+            len(js_source(step, graph, int8)),
+        )
         for int8 in (False, True)
     )
     assert [3 * size <= whole for size, whole in zip(eight, in_float, strict=True)] == [True] * 3
