@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_export import SPOTTING, STEPS, made
 
 from seqaudio.export.c_file import FLAGS, c_source, run_program, to_pcm, torch_answers
 from seqaudio.export.checking import examples
-from test_export import SPOTTING, STEPS, made
 
 SANITIZED = (*FLAGS, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 

@@ -1,8 +1,8 @@
-"""Write one step of a trained model for other programs: ONNX, or C or JavaScript without dependencies.
+"""Write one step of a trained model for other programs: ONNX, or C, JavaScript or a page without dependencies.
 
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
-         seqaudio export runs/hey --c hey.c --js hey.js
+         seqaudio export runs/hey --c hey.c --js hey.js --page hey.html
 
 Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
 forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
@@ -28,6 +28,7 @@ class Config:
     out: Path | None = None  # ONNX to write; needs the extra export
     c: Path | None = None  # C99 source to write; checked where there is gcc
     js: Path | None = None  # JavaScript module to write (.js or .mjs); checked where there is node
+    page: Path | None = None  # HTML file to write, which listens to the microphone without a server
     int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
     store: Path | None = None  # on whose validation split --int8 is checked; by default that of the training
     force: bool = False  # replace existing files
@@ -35,18 +36,21 @@ class Config:
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    if config.out is None and config.c is None and config.js is None:
-        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c or --js kws.js")
+    if all(path is None for path in (config.out, config.c, config.js, config.page)):
+        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c, --js kws.js or --page kws.html")
     if config.out is not None:
         check_output("--out", config.out, ".onnx", config.force)
     if config.c is not None:
         check_output("--c", config.c, ".c", config.force)
     if config.js is not None:
         check_output("--js", config.js, (".js", ".mjs"), config.force)
+    if config.page is not None:
+        check_output("--page", config.page, (".html", ".htm"), config.force)
 
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
     from seqaudio.export.js_file import write_js
+    from seqaudio.export.js_page import write_page
     from seqaudio.export.measuring import compare_int8
     from seqaudio.export.onnx_file import check_extra
     from seqaudio.export.writing import write_onnx
@@ -57,6 +61,8 @@ def main(config: Config) -> None:
         check_extra()
     run = RunFolder(config.run)
     step = export_step(run)
+    if config.page is not None and not step.about.hop:
+        raise OptionError(f"--page is for models that hear; {config.run} takes {step.about.kind}; write --js instead")
     graph = step.graph()
     store = None
     if config.int8:
@@ -71,5 +77,8 @@ def main(config: Config) -> None:
     if config.js is not None:
         with written(config.js):
             print(f"{config.js}: {write_js(step, graph, config.js, config.int8)}")
+    if config.page is not None:
+        with written(config.page):
+            print(f"{config.page}: {write_page(step, graph, config.page, config.int8)}")
     if store is not None:
         print(f"on validation: {compare_int8(step, run, store)}")

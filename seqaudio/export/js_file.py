@@ -84,25 +84,27 @@ process.stdout.write(JSON.stringify(outputs));
 
 
 def write_js(step: ExportStep, graph: Graph, path: Path, int8: bool = False) -> str:
-    """Write the step as a module; what was written, in words. Where there is node, it is run and compared first.
-
-    Raises RunError where it does not give torch's outputs, within TOLERANCE in float; nothing is written then.
-    """
-    text = js_source(step, graph, int8)
-    compared = "not compared, since there is no node here"
-    if shutil.which("node") is not None:
-        found = max(difference(run_module(text, inputs), _flat(expected(step, inputs))) for inputs in examples(step))
-        if not int8 and not found <= TOLERANCE:
-            raise RunError(
-                f"{path}: in node, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; "
-                f"nothing was written"
-            )
-        compared = f"largest difference from torch {found:.1e}"
+    """Write the step as a module; what was written, in words, and as `checked_js`."""
+    text, compared = checked_js(step, graph, path, int8)
     write_bytes(path, text.encode())
-    return (
-        f"{'int8, ' if int8 else ''}{compared}; {len(text.encode()):,} bytes, "
-        f"{4 * step.initial.numel():,} bytes of state"
-    )
+    return f"{compared}; {len(text.encode()):,} bytes, {4 * step.initial.numel():,} bytes of state"
+
+
+def checked_js(step: ExportStep, graph: Graph, path: Path, int8: bool) -> tuple[str, str]:
+    """The module of a step, and how far it is from torch, in words; where there is node, it is run.
+
+    Raises RunError where it does not give torch's outputs, within TOLERANCE in float, so that nothing is written.
+    """
+    text, precision = js_source(step, graph, int8), "int8, " if int8 else ""
+    if shutil.which("node") is None:
+        return text, f"{precision}not compared, since there is no node here"
+    found = max(difference(run_module(text, inputs), _flat(expected(step, inputs))) for inputs in examples(step))
+    if not int8 and not found <= TOLERANCE:
+        raise RunError(
+            f"{path}: in node, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; nothing was "
+            f"written"
+        )
+    return text, f"{precision}largest difference from torch {found:.1e}"
 
 
 def js_source(step: ExportStep, graph: Graph, int8: bool = False) -> str:
