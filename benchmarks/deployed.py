@@ -15,6 +15,7 @@ in float and with --int8. All sides read the same sequences, sound with 16 bits.
                  own rule: `Spotter` in blocks of 50 hops, `main` of the C file, `Listener`; that of
                  `Spotter` on the logits of onnxruntime. Torch's own step, the slowest, does not hear the tracks
     alarms       on the track of background alone, an hour at most
+    texts        of a recogniser, greedily decoded, that are those of `seqaudio transcribe`, of the recordings
     bytes        of the file; of C weights and tables; of torch the weights. state: bytes
     us           microseconds of a step on one core, the median of 300; in C the mean of 3,000; of torch, over whole
                  sequences, the mean. rtf: the same / the time that a step hears
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
 import sys
 import tempfile
 import time
@@ -36,7 +38,9 @@ import soxr
 import torch
 
 from seqaudio.cli.recognize import list_files
+from seqaudio.decoding.greedy import best_path, collapse
 from seqaudio.decoding.spotting import Hit, Spotter
+from seqaudio.decoding.transcription import Transcriber, spelling_of
 from seqaudio.evaluation.alarms.material import RATE, Reader, clips_of, split_background
 from seqaudio.evaluation.alarms.scoring import AFTER
 from seqaudio.evaluation.alarms.track import BackgroundTrack, Place, WordTrack
@@ -53,6 +57,7 @@ from seqaudio.features import StreamingExtractor
 from seqaudio.models import EventModel, ForecastModel, Recogniser, SpotterModel
 from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
+from seqaudio.transcripts import SPACE
 
 CUT = 2.0  # seconds of background that are a clip
 CALLS = 100  # of a made-up sequence
@@ -323,7 +328,8 @@ class Sound:
         self.rate, self.reader, self.given = step.about.sample_rate, Reader(), given
         trained_on = run.settings.get("speech_folder") or []
         trained = {Path(str(file)).resolve() for file in trained_on if isinstance(trained_on, list)}
-        files = [file for file in list_files(tuple(given.background)) if file.resolve() not in trained]
+        found = list_files(tuple(given.background)) if given.background else []
+        files = [file for file in found if file.resolve() not in trained]
         self.judged = split_background(files, 0.33, 1)[1] if files else []
         self.words = [clip for source in given.positives for clip in clips_of(source, {})]
 
@@ -386,6 +392,10 @@ def measured(path: Path, given: argparse.Namespace, folder: Path) -> dict[str, A
         (word,) = step.about.thresholds
         tracks = list(sound.word_tracks()) if sound.words and sound.judged else []
         background = sound.background() if sound.judged else None
+    texts: list[str] = []
+    if step.about.kind == "text" and recorded:
+        spelling, transcriber = spelling_of(run), Transcriber(run)
+        texts = [SPACE.join(one.text for one in transcriber.utterances([clip.ravel()])) for clip in clips[:recorded]]
     about = {
         "run": path.name, "clips": given.clips, "recorded": recorded, "state": 4 * step.initial.numel(),
         "words": len(tracks[0][2]) if tracks else 0,
@@ -401,14 +411,17 @@ def measured(path: Path, given: argparse.Namespace, folder: Path) -> dict[str, A
         row["difference"] = max(
             difference(one.ravel(), other.ravel()) for one, other in zip(found, answers, strict=True)
         )
+        if texts:
+            heard = [spelling.text(unit.unit for unit in collapse(best_path(one[:, 0]))) for one in found[:recorded]]
+            row["texts"] = f"{sum(map(operator.eq, heard, texts))} of {recorded}"
         if valid is not None:
             frames = opened(kind, run, valid.step, int8, folder / f"{number}f")
             row["figure"] = valid.score([one[:, 0] for one in frames.outputs(valid.sequences)])
         for name, pcm, places in tracks:
             row[f"missed {name}"] = missed(side.hits(pcm), places, word)
         if background is not None:
-            heard = side.hits(background)
-            row["alarms"] = "-" if heard is None else sum(found == word for _, found in heard)
+            hits = side.hits(background)
+            row["alarms"] = "-" if hits is None else sum(one == word for _, one in hits)
         row["us"] = side.time()
         if step.about.hop:
             row["rtf"] = row["us"] / 1e6 / (step.about.hop / step.about.sample_rate)
