@@ -6,8 +6,9 @@
 A side is the trained model over whole sequences (torch), its own step (torch step), or what `seqaudio export` writes,
 in float and with --int8. All sides read the same sequences, sound with 16 bits.
 
-    difference   largest from torch over so many sequences, as a share of the largest output where that is above 1; of
-                 sound these are the positives, cuts of 2 s from the background, and made-up sound for what is missing
+    difference   largest from torch over so many sequences, as a share of the largest output where that is above 1: the
+                 positives and cuts of 2 s from the background, or the beginnings of rows of the validation split; what
+                 is missing is made up
     figure       on the validation split of the run's store: accuracy of clips, %; units wrong, %; nats a token; error
                  in deviations; from the frames of the store, of 400 rows at most
     missed       words of a track of `seqaudio alarms`, in background at each ratio, by a run that spots one keyword,
@@ -24,6 +25,7 @@ in float and with --int8. All sides read the same sequences, sound with 16 bits.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import operator
 import sys
@@ -192,7 +194,7 @@ class Whole(Side):
         step, model = self.step, self.model
         if not isinstance(model, SpotterModel | EventModel | Recogniser | ForecastModel) or getattr(model, "window", 0):
             return expected(step, inputs)  # has no outputs of each step of a sequence
-        frames = torch.from_numpy(inputs)
+        frames = torch.tensor(inputs)
         if step.front_end is not None:
             frames = StreamingExtractor(step.front_end.settings).push(frames.ravel())
             frames = frames[: (len(inputs) - step.about.warm_up) * step.front_end.count]
@@ -384,9 +386,10 @@ def measured(path: Path, given: argparse.Namespace, folder: Path) -> dict[str, A
     place = given.store or Path(str(run.settings["store"]))
     valid = Validation(step, run, Store(place)) if place.is_dir() else None
     sound = Sound(run, step, given) if step.about.hop else None
-    clips = [clip for clip, _ in zip(sound.clips(step), range(given.clips), strict=False)] if sound else []
+    known = sound.clips(step) if sound else (one[:CALLS] for one in (valid.sequences if valid is not None else ()))
+    clips = list(itertools.islice(known, given.clips))
     recorded, more = len(clips), made_up(step)
-    clips += [next(more) for _ in range(given.clips - recorded)]
+    clips += itertools.islice(more, given.clips - recorded)
     tracks, background, word = [], None, ""
     if sound and isinstance(step.model, SpotterModel) and len(step.about.thresholds) == 1:
         (word,) = step.about.thresholds
@@ -444,7 +447,7 @@ def shown(found: dict[str, Any]) -> Iterator[str]:
         forms["figure"] = "{:.4f}"
     names = [name for name in found["sides"][0] if name != "side"]
     parts = [
-        f"{found['run']}: {found['clips']} sequences, {found['recorded']} of them recorded",
+        f"{found['run']}: {found['clips']} sequences, {found['recorded']} of them real",
         f"state {found['state']:,} bytes",
         *([found["figure"]] if found["figure"] else []),
         *([f"{found['words']} words, {found['hours']:.2f} h of background"] if found["hours"] else []),
