@@ -198,10 +198,15 @@ class CodeWriter(ABC):
     def _reduce(self, node: Node, place: str) -> Iterator[str]:
         rows, width = node.inputs[0].shape
         a, function = self.place(node.inputs[0]), node.options["function"]
-        value = f"{a}[r * {width} + i]"
-        more = f"if ({value} > sum) sum = {value};" if function == "max" else f"sum += {value};"
-        start = f"{a}[r * {width}]" if function == "max" else self.number(0)
-        end = f"sum / {self.number(width)}" if function == "mean" else "sum"
+        value, first = f"{a}[r * {width} + i]", f"{a}[r * {width}]"
+        if function == "max":
+            start, more, end = first, f"if ({value} > sum) sum = {value};", "sum"
+        elif (
+            function == "mean"
+        ):  # of equal values, as in digital silence, exactly theirs, since models divide by differences from it
+            start, more, end = self.number(0), f"sum += {value} - {first};", f"{first} + sum / {self.number(width)}"
+        else:
+            start, more, end = self.number(0), f"sum += {value};", "sum"
         yield f"{self.loop('r', rows)} {{ {self.real} sum = {start};"
         yield f"    {self.loop('i', width)} {more}"
         yield f"    {place}[r] = {end}; }}"

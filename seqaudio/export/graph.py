@@ -35,7 +35,8 @@ class Cosines(NamedTuple):
 
     def values(self) -> np.ndarray:
         """The table, float32."""
-        return self.circle()[(self.left @ self.right) % self.points]
+        table: np.ndarray = self.circle()[(self.left @ self.right) % self.points]
+        return table
 
     def circle(self) -> np.ndarray:
         """Cosines of one turn, [points] float32, of which the table consists."""

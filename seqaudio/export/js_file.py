@@ -113,9 +113,9 @@ def js_source(step: ExportStep, graph: Graph, int8: bool = False) -> str:
     body = writer.body(graph)
     given, output = graph.inputs["input"], graph.results["output"]
     sizes = {"input_size": given.size, "output_size": output.size, "state_size": step.initial.numel()}
-    sizes |= {"weights": "int8" if int8 else "float32"}
+    facts = asdict(step.about) | {"weights": "int8" if int8 else "float32"} | sizes
     return MODULE.format(
-        about=json.dumps(asdict(step.about) | sizes, indent=4),
+        about=json.dumps(facts, indent=4),
         kind="Int32" if given.dtype == "int64" else "Float32",
         inputs=given.size,
         outputs=output.size,
