@@ -60,7 +60,6 @@ def examples(step: ExportStep) -> Iterator[np.ndarray]:
             loud = 10.0 ** (-1.5 + np.sin(n / (7.3 * step.about.hop)))
             tone = np.sin(n * (0.02 + 0.3 * draw.random()) + 3 * np.sin(n / 2000.0))
             samples = loud * (tone + 0.3 * draw.standard_normal(len(n)))
-            samples[: calls // 5 * step.about.hop * (number % 2)] = 0  # digital silence before the sound
             yield np.clip(samples, -1, 1).astype(np.float32).reshape(shape)
         elif not step.example.is_floating_point():
             yield draw.integers(0, len(step.about.labels), shape)
