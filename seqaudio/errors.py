@@ -18,6 +18,7 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "microphone": "sounddevice",
     "ports": "python-rtmidi",
+    "datasets": "datasets",
     "export": "onnx onnxruntime",
     "wyoming": "wyoming",
     "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",

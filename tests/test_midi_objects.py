@@ -1,4 +1,4 @@
-"""NoteSequences as objects of pretty_midi and symusic and back, note for note, tempo for tempo, pedal for pedal."""
+"""NoteSequences as objects of pretty_midi, symusic and music21 and back: notes, tempos, signatures, pedals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,19 @@ import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqaudio.midi import from_pretty_midi, from_symusic, midi_bytes, read_midi, to_pretty_midi, to_symusic
+from seqaudio.errors import OptionError, SourceError
+from seqaudio.midi import (
+    from_music21,
+    from_pretty_midi,
+    from_symusic,
+    midi_bytes,
+    music21_objects,
+    read_midi,
+    to_music21,
+    to_pretty_midi,
+    to_symusic,
+)
+from seqaudio.midi.score import music21_corpus, read_score
 from seqaudio.notes import KeySignature, NoteSequence, TimeSignature, apply_pedals, quantise
 from seqaudio.prepare.engine import Item
 from seqaudio.prepare.music.midi_rows import MidiPreparation
@@ -71,6 +83,59 @@ def test_both_libraries_make_one_piece_of_the_same_objects(notes: NoteSequence) 
         theirs = sorted((note.start, note.end, note.pitch, note.velocity) for note in instrument.notes)
         others = sorted((note.start, note.end, note.pitch, note.velocity) for note in track.notes)
         np.testing.assert_allclose(theirs, others, rtol=1e-5, atol=1e-4)  # its seconds have 32 bits
+
+
+@given(pieces())
+@settings(max_examples=8)
+def test_streams_of_music21_and_back_change_nothing_but_pedals(notes: NoteSequence) -> None:
+    back = from_music21(to_music21(notes), notes.ticks_per_quarter)
+    assert back == dataclasses.replace(notes, pedals=notes.pedals[:0])
+
+
+def test_every_program_comes_back_from_music21_at_the_pitch_that_sounds() -> None:
+    drums = np.arange(128) == 60
+    notes = NoteSequence.from_columns(range(128), range(1, 129), 60, 9, range(128), range(128), drums)
+    score = to_music21(notes)
+    assert from_music21(score) == notes
+    assert set(from_music21(score.makeNotation()).pitch) == {60}
+    assert set(read_midi(Path(score.write("midi")).read_bytes()).pitch) == {60}
+
+
+def test_a_score_as_music21_parses_it_has_the_notes_that_read_score_gives() -> None:
+    music21 = pytest.importorskip("music21")
+    path = music21_corpus() / "bach" / "bwv66.6.mxl"  # with an upbeat and ties
+    found, expected = from_music21(music21.converter.parse(path, forceSource=True)), read_score(path)
+    for name in ("start_tick", "end_tick", "pitch", "track", "track_names", "time_signatures"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+    assert found.key_signatures[0].sharps == 3
+    assert found.start_tick[0] == 3 * 480
+
+
+def test_ties_chords_velocities_and_tempos_of_music21_are_read() -> None:
+    music21 = pytest.importorskip("music21")
+    stream = music21.stream.Stream([music21.meter.TimeSignature("3/4"), music21.tempo.MetronomeMark(number=90)])
+    chord = music21.chord.Chord(["C4", "E4"], quarterLength=1)
+    chord.volume.velocity = 100
+    chord.tie = music21.tie.Tie("start")
+    again = music21.chord.Chord(["C4", "E4"], quarterLength=0.5)
+    again.tie = music21.tie.Tie("stop")
+    stream.append([chord, again, music21.note.Rest(quarterLength=1), music21.note.Note("G4", quarterLength=1 / 3)])
+    stream.append(music21.note.Note("A4").getGrace())
+    notes = from_music21(stream)
+    assert notes.pitch.tolist() == [60, 64, 67]
+    assert notes.start_tick.tolist() == [0, 0, 1200]
+    assert notes.end_tick.tolist() == [720, 720, 1360]
+    assert notes.velocity.tolist() == [100, 100, 64]
+    assert notes.tempo.tolist() == [666_667]
+    assert notes.time_signatures == (TimeSignature(0, 3, 4),)
+
+
+def test_what_is_no_stream_and_no_music21_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OptionError, match="got list, expected a Score, Part or other Stream of one piece"):
+        from_music21([60])
+    monkeypatch.setattr(music21_objects, "find_spec", lambda name: None)
+    with pytest.raises(SourceError, match="music21 is not installed; run pip install music21"):
+        to_music21(pedalled())
 
 
 def test_a_score_of_symusic_in_another_unit_gives_the_same_notes() -> None:

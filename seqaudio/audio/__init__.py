@@ -11,7 +11,7 @@ Takes cut out of it at silence                takes.py        checked, kept by l
 
 from seqaudio.audio.band import band_limit, band_limit_of, band_limits, tell_bands
 from seqaudio.audio.containers import SUFFIXES, is_audio_name
-from seqaudio.audio.reading import read_audio, stream_audio
+from seqaudio.audio.reading import read_audio, read_audio_bytes, stream_audio
 from seqaudio.audio.recording import Recording, require_full_scale, resample, sound_fault, sound_faults
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "band_limits",
     "is_audio_name",
     "read_audio",
+    "read_audio_bytes",
     "require_full_scale",
     "resample",
     "sound_fault",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +32,7 @@ from seqaudio.ledger import Reason
 
 VERSION = 2  # of reading: raise it whenever a file gives other samples (tests/test_code_versions.py)
 HEAD = 512  # bytes, enough to recognise the container
+SUFFIX = r"\.\w{1,8}"  # of a file that is written for a decoder
 LOUDEST = 1e6  # times full scale, +120 dB: louder samples are flipped bits, and spoil all results
 
 
@@ -67,6 +70,28 @@ def read_audio(
         return recording
     resampled = resample(recording.samples, recording.sample_rate, sample_rate)
     return Recording(resampled, sample_rate, recording.remark)
+
+
+def read_audio_bytes(
+    content: bytes, name: Path | str, sample_rate: int | None = None, max_seconds: float = MAX_SECONDS
+) -> Recording:
+    """Read one recording from the bytes of its file; all is as in `read_audio`. `name`: of the file, for errors.
+
+    Anything but a plain WAV is written to a temporary file, since decoders, those in child processes too, take files.
+    """
+    path = Path(name)
+    if not content:
+        raise AudioError(path, Reason.EMPTY, "the file has no bytes")
+    if len(content) <= LARGEST and read_plain_wav(content) is not None:
+        return read_audio(path, sample_rate, max_seconds, content)
+    with tempfile.TemporaryDirectory(prefix="seqaudio-") as folder:
+        # the name comes from the data set, the suffix alone tells something
+        copy = Path(folder) / f"recording{path.suffix if re.fullmatch(SUFFIX, path.suffix) else ''}"
+        copy.write_bytes(content)
+        try:
+            return read_audio(copy, sample_rate, max_seconds)
+        except AudioError as error:
+            raise AudioError(path, error.reason, error.detail) from None
 
 
 def stream_audio(

@@ -47,7 +47,8 @@ class Config:
     threshold: float | None = None  # judge this threshold of the run; by default one is chosen
     choosing: float = 0.33  # share of the files of background on which thresholds are chosen, and that judge nothing
     low_pass: float | None = None  # hertz: nothing above is heard, in words and background alike
-    beside: str = ""  # on the same sound, with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx, other runs
+    # on the same sound, with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx, other runs, manifests of --tflite
+    beside: str = ""
     beside_word: str | None = None  # the word as the rivals call it, such as hey_jarvis; by default that of the run
     cut: Path | None = None  # new folder for false alarms as WAVs: choosing/ to train on, judged/ to listen to
     keep: bool = False  # keep the chosen or given threshold in the run, for recognize and listen
@@ -110,7 +111,7 @@ def card_files(out: Path, force: bool) -> list[Path]:
 def rivals(config: Config, word: str) -> list[Detector]:
     """The detectors of `--beside` that know the word; the others are named on stderr and left out."""
     from seqaudio.evaluation.alarms.detectors import SpotterDetector
-    from seqaudio.evaluation.alarms.rivals import RIVALS, UnknownWordError, rival
+    from seqaudio.evaluation.alarms.rivals import RIVALS, UnknownWordError, of_manifest, rival
     from seqaudio.run_folder import RunFolder
 
     found: list[Detector] = []
@@ -118,6 +119,8 @@ def rivals(config: Config, word: str) -> list[Detector]:
         try:
             if name not in RIVALS and folder_or_model(Path(name)).is_dir():
                 found.append(SpotterDetector(RunFolder(Path(name)), word))
+            elif name.lower().endswith(".json"):
+                found.append(of_manifest(Path(name)))
             else:
                 found.append(rival(name, config.beside_word or word))
         except UnknownWordError as error:

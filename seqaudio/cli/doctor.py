@@ -134,6 +134,7 @@ CHECKS = (
     Check("Home Assistant", _imports("wyoming"), f"{how_to_install('wyoming')}, for seqaudio wyoming", False),
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
+    Check("data sets of the hub", _imports("datasets"), f"{how_to_install('datasets')}, for --hub", False),
     Check("Dask", _imports("distributed"), f"{how_to_install('dask')}, for --dask", False),
     Check(
         "other detectors",

@@ -1,17 +1,20 @@
-"""Write one step of a trained model for other programs: ONNX, or C, JavaScript or a page without dependencies.
+"""Write one step of a trained model for other programs, as ONNX, C, JavaScript or a page; or a model hub's folder.
 
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
          seqaudio export runs/hey --c hey.c --js hey.js --page hey.html
+         seqaudio export runs/hey --tflite hey.tflite
+         seqaudio export runs/hey --hub hey --licence CC-BY-4.0
 
 Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
 forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
-use it.
+use it. --hub takes any run, and writes what is needed to load it, with a card; its weights stay as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -29,15 +32,24 @@ class Config:
     c: Path | None = None  # C99 source to write; checked where there is gcc
     js: Path | None = None  # JavaScript module to write (.js or .mjs); checked where there is node
     page: Path | None = None  # HTML file to write, which listens to the microphone without a server
+    tflite: Path | None = None  # for ESPHome's micro_wake_word, in 8 bits; its manifest beside it, in .json
+    hub: Path | None = None  # folder to write for a model hub: weights in safetensors, config, card
+    licence: str = ""  # of the weights, for the card of --hub: an SPDX identifier such as CC-BY-4.0
     int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
-    store: Path | None = None  # on whose validation split --int8 is checked; by default that of the training
+    store: Path | None = None  # on whose validation split 8 bits are checked; by default that of the training
     force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    if all(path is None for path in (config.out, config.c, config.js, config.page)):
-        raise OptionError("nothing to write; give --out kws.onnx, --c kws.c, --js kws.js or --page kws.html")
+    files = [config.out, config.c, config.js, config.page, config.tflite]
+    if not any(file is not None for file in (*files, config.hub)):
+        raise OptionError(
+            "nothing to write; give --out kws.onnx, --c kws.c, --js kws.js, --page kws.html, --tflite kws.tflite or "
+            "--hub FOLDER"
+        )
+    if config.licence and (config.hub is None or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", config.licence)):
+        raise OptionError(f"--licence {config.licence!r}, expected an SPDX identifier such as CC-BY-4.0, with --hub")
     if config.out is not None:
         check_output("--out", config.out, ".onnx", config.force)
     if config.c is not None:
@@ -46,12 +58,21 @@ def main(config: Config) -> None:
         check_output("--js", config.js, (".js", ".mjs"), config.force)
     if config.page is not None:
         check_output("--page", config.page, (".html", ".htm"), config.force)
+    if config.tflite is not None:
+        check_output("--tflite", config.tflite, ".tflite", config.force)
+        check_output("--tflite", config.tflite.with_suffix(".json"), ".json", config.force)
+
+    if config.hub is not None:
+        _write_hub(config, config.hub)
+        if not any(files):
+            return
 
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
     from seqaudio.export.js_file import write_js
     from seqaudio.export.js_page import write_page
     from seqaudio.export.measuring import compare_int8
+    from seqaudio.export.micro_file import check_package, micro_net, write_micro
     from seqaudio.export.onnx_file import check_extra
     from seqaudio.export.writing import write_onnx
     from seqaudio.run_folder import RunFolder
@@ -59,13 +80,17 @@ def main(config: Config) -> None:
 
     if config.out is not None or config.int8:
         check_extra()
+    if config.tflite is not None:
+        check_package()
     run = RunFolder(config.run)
+    if config.tflite is not None:
+        micro_net(run)
     step = export_step(run)
     if config.page is not None and not step.about.hop:
         raise OptionError(f"--page is for models that hear; {config.run} takes {step.about.kind}; write --js instead")
     graph = step.graph()
     store = None
-    if config.int8:
+    if config.int8 or config.tflite is not None:
         store = Store(config.store or run.training_store("; give a store by --store"))
         run.check_store(store)
     if config.out is not None:
@@ -80,5 +105,24 @@ def main(config: Config) -> None:
     if config.page is not None:
         with written(config.page):
             print(f"{config.page}: {write_page(step, graph, config.page, config.int8)}")
-    if store is not None:
+    if config.tflite is not None and store is not None:
+        with written(config.tflite):
+            print(f"{config.tflite}: {write_micro(run, store, config.tflite)}")
+    if config.int8 and store is not None:
         print(f"on validation: {compare_int8(step, run, store)}")
+
+
+def _write_hub(config: Config, out: Path) -> None:
+    from seqaudio.export.packing import card_of_run, pack_for_hub
+    from seqaudio.run_folder import RunFolder
+    from seqaudio.trained import card_of
+
+    run = RunFolder(config.run)
+    card = card_of(run.path) or card_of_run(run)
+    card = replace(card, licence=config.licence or card.licence)
+    with written(out):
+        folder = pack_for_hub(run.path, out, card, config.force)
+    size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    print(
+        f"{out}: {size / 1000:,.0f} kB, licence {card.licence or 'not stated: give --licence'}; README.md is its card"
+    )

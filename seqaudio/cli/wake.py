@@ -63,6 +63,7 @@ class Config:
     per_hour: float = 0.5  # false alarms an hour that the threshold allows
     preset: Literal["tiny", "small", "base"] = "small"  # size of the net
     sample_rate: int = 16000  # hertz of the sound that is listened to; 8000 for telephones
+    micro: bool = False  # for microcontrollers with ESPHome: the features that they have; see seqaudio export --tflite
     minutes: float = 11.0  # of training
     workers: int = 2  # processes that speak
     seed: int = 1  # of all that is drawn
@@ -109,6 +110,11 @@ def check(config: Config) -> None:
     from seqaudio.synthesis.speakers import parse_commands
     from seqaudio.synthesis.spoken import list_spoken
 
+    if config.micro and (config.sample_rate != 16000 or len(config.words) > 1):
+        raise OptionError(
+            f"--micro with {len(config.words)} words at {config.sample_rate} Hz, expected one word at 16000 Hz: a file "
+            f"for ESPHome has one; make one run for each"
+        )
     if not config.words:
         raise OptionError('got no words; give at least one: seqaudio wake "hey computer" --out runs/hey')
     if odd := [word for word in config.words if word.startswith(".") or set("/\\") & set(word)]:
@@ -155,10 +161,15 @@ def spoken_options(config: Config) -> Any:
         silence=0,
         speech=1,
         sample_rate=config.sample_rate,
-        features="spotting",
+        features=features(config),
         workers=config.workers,
         seed=config.seed,
     )
+
+
+def features(config: Config) -> str:
+    """The preset of the features."""
+    return "micro" if config.micro else "spotting"
 
 
 def other_options(config: Config) -> Any:
@@ -181,7 +192,8 @@ def prepare(config: Config) -> None:
         module = _script("audio_folder")
         module.main(
             module.Config(
-                source=config.real, out=config.place("real-store"), sample_rate=config.sample_rate, features="spotting",
+                source=config.real, out=config.place("real-store"), sample_rate=config.sample_rate,
+                features=features(config),
                 speaker_pattern=SPEAKERS, valid_percent=0.0, test_percent=HELD_OUT, workers=config.workers,
             )
         )  # fmt: skip
@@ -224,6 +236,7 @@ def train_round(
             store=config.place("store"),
             run=run,
             preset=config.preset,
+            pcan=config.micro,
             minutes=share * config.minutes,
             inside_weight=0.2,
             label_smoothing=0.0,  # probabilities near 1 decide about alarms

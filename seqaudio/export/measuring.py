@@ -58,7 +58,7 @@ class Validation:
             raise StoreError(f"{store.path} has no validation split, on which 8 bits are checked; give another --store")
         self.step = of_frames(step)
         self.sequences = _sequences(step, self.step, store)
-        kind, rows, split = step.about.kind, _rows(store), store["valid"]
+        kind, rows, split = step.about.kind, chosen_rows(store), store["valid"]
         self.things = {"keywords": "clips", "text": "recordings"}.get(kind, "sequences")
         self._labels = Vocabulary(step.about.labels)
         self._settings = None if step.front_end is None else _settings(step)
@@ -133,7 +133,8 @@ def _settings(step: ExportStep) -> FeatureSettings:
     return step.front_end.settings
 
 
-def _rows(store: Store) -> list[int]:
+def chosen_rows(store: Store) -> list[int]:
+    """Rows of the validation split that are measured on."""
     count = len(store["valid"])
     return sorted({int(row) for row in np.linspace(0, count - 1, min(count, ROWS))})
 
@@ -142,7 +143,7 @@ def _sequences(step: ExportStep, frames: ExportStep, store: Store) -> list[np.nd
     """Inputs [calls, 1, F] float32 or [calls, 1] int64 of rows of the validation split, for the step of frames."""
     split, found, total = store["valid"], [], 0
     shape, size = tuple(frames.example.shape), frames.example.numel()
-    for row in _rows(store):
+    for row in chosen_rows(store):
         values = split.sequence(row)
         if step.about.kind == "tokens":
             inputs = np.concatenate([[BOS], values]).astype(np.int64)[:, None]

@@ -1,15 +1,18 @@
-"""Pack the run of a finished training as a model that comes with seqaudio: small, without its store, with its card.
+"""Pack the run of a finished training, without its store, with its card: to come with seqaudio, or for a model hub.
 
     pack(Path("runs/digits"), "digits", card)
+    pack_for_hub(Path("runs/digits"), Path("digits"), card)
 
-The folder is a run folder without what only a training needs. Weights are rounded to half precision, a quarter of what
-a float64 and half of what a float32 takes, and read back as float32; of keyword models the step is recorded from these
-rounded weights (`step_file.py`), so NumPy and torch give the same. No path of the machine is kept.
+The folder is a run folder without what only a training needs. For a hub the weights are those of the run, to the bit.
+For the package they are rounded to half precision, a quarter of what a float64 and half of what a float32 takes, and
+read back as float32; of keyword models for streams the step is recorded from these rounded weights (`step_file.py`), so
+NumPy and torch give the same. No path of the machine is kept.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 import shutil
 from dataclasses import asdict
@@ -25,17 +28,20 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.export.step_file import write_step
 from seqaudio.export.steps import export_step
 from seqaudio.files import read_plain, sha256_of, write_bytes, write_json
+from seqaudio.folders import real_path
 from seqaudio.models import SpotterModel
 from seqaudio.recorded_step import STEP_FILE
 from seqaudio.run_folder import RunFolder
 from seqaudio.tensors import save_tensors
-from seqaudio.trained.cards import CARD, PAGE, Card, page
+from seqaudio.trained.cards import CARD, PAGE, Card, Figure, page
 from seqaudio.trained.finding import CONFIG, MODELS
 from seqaudio.version import __version__
 
 MOST = 1_000_000  # bytes of all files of a model
+WEIGHTS = "model.safetensors"
 COPIED = ("spotting.json", "decoding.json", "metrics.jsonl")
-WRITTEN = {CONFIG, "model.safetensors", "results.json", STEP_FILE, CARD, PAGE, *COPIED}
+OF_GIT = {".git", ".gitattributes"}  # of the clone of a hub's repository
+WRITTEN = {CONFIG, WEIGHTS, "results.json", STEP_FILE, CARD, PAGE, *COPIED}
 FOLDERS = re.compile(r"(?<![\w.~-])~?/(?:[^\s/'\"]+/)*")  # those of absolute paths in a text
 
 
@@ -56,27 +62,11 @@ def pack(run: Path, name: str, card: Card, out: Path = MODELS) -> Path:
         raise OptionError(f"a model called {name!r}, expected small letters, digits and _, such as hey_computer")
     folder, place = RunFolder(run), out / name
     _check_replaceable(place)
-    results = read_results(folder.path)
     out.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f"{name}.partial-", dir=out) as partial:
         made = Path(partial) / name
         made.mkdir()
-        write_json(made / CONFIG, _without_folders(_config(folder)))
-        write_json(made / "results.json", _without_folders(_results(results)))
-        for file in COPIED:
-            if (folder.path / file).is_file():
-                write_bytes(made / file, read_plain(folder.path / file))
-        model = folder.model()
-        save_tensors(made / "model.safetensors", rounded(model))
-        packed = RunFolder(made)
-        if isinstance(model, SpotterModel):
-            write_step(export_step(packed), made / STEP_FILE, sha256_of(made / "model.safetensors"))
-        labels = tuple(folder.vocabulary) if folder.recipe == "keyword_recognition" else ()
-        told = dataclasses.replace(
-            card, recipe=folder.recipe, labels=labels, parameters=results["parameters"], seqaudio=__version__
-        )
-        write_json(made / CARD, asdict(told))
-        write_bytes(made / PAGE, page(told, name).encode())
+        _write(folder, made, name, card, half=True)
         size = sum(file.stat().st_size for file in made.iterdir())
         if size > MOST:
             raise RunError(f"{run}: packed it takes {size:,} bytes, expected at most {MOST:,}; train a smaller model")
@@ -84,6 +74,84 @@ def pack(run: Path, name: str, card: Card, out: Path = MODELS) -> Path:
             shutil.rmtree(place)
         made.rename(place)
     return place
+
+
+def pack_for_hub(run: Path, out: Path, card: Card | None = None, force: bool = False) -> Path:
+    """Write a folder as model hubs take it: weights, config, results and a page with front matter. Returns it.
+
+    `RunFolder` and all commands take the folder as a run, with equal outputs.
+
+    Args:
+        out: a new folder, or with `force` one that was written before, the clone of a repository too.
+        card: what to tell of the model; None: what the run says.
+    Raises:
+        RunError: a training that is not finished.
+        OptionError: a folder that exists, or has other files than a packed model.
+    """
+    folder, out = RunFolder(run), real_path(out)
+    if out.exists() and not force:
+        raise OptionError(f"--hub {out} exists; give --force to write into it, or choose another folder")
+    _check_replaceable(out)
+    if not out.parent.is_dir():
+        raise OptionError(f"--hub {out}: {out.parent} is no folder; make it first")
+    with TemporaryDirectory(prefix=f"{out.name}.partial-", dir=out.parent) as partial:
+        made = Path(partial)
+        _write(folder, made, out.name, card or card_of_run(folder), half=False)
+        out.mkdir(exist_ok=True)
+        for name in sorted(WRITTEN, key=lambda name: name == CONFIG):  # the config last: it makes the folder a run
+            if (made / name).is_file():
+                (made / name).replace(out / name)
+            else:
+                (out / name).unlink(missing_ok=True)
+    return out
+
+
+def card_of_run(folder: RunFolder, licence: str = "") -> Card:
+    """The card that a run's own files give: its figures on the test split, or else on validation."""
+    results = read_results(folder.path)
+    split = "test" if results.get("test") else "valid"
+    figures = tuple(
+        Figure(f"{name} on {split}", value, key=f"{split}.{name}")
+        for name, value in results[split].items()
+        if name != "count" and isinstance(value, float | int) and math.isfinite(value)
+    )
+    what = folder.recipe.replace("_", " ")
+    return Card(
+        title=what,
+        about=f"A model of the recipe {folder.recipe} of seqaudio. `seqaudio info FOLDER` describes it, and every "
+        f"command takes the folder as a run.",
+        recipe=folder.recipe,
+        licence=licence,
+        commercial=None,
+        output_commercial=None,
+        terms="",
+        data=(),
+        figures=figures,
+        tags=tuple(folder.recipe.split("_")),
+    )
+
+
+def _write(folder: RunFolder, made: Path, name: str, card: Card, half: bool) -> None:
+    """Write the files of a model into an empty folder; `half` rounds its weights to half precision."""
+    results = read_results(folder.path)
+    write_json(made / CONFIG, _without_folders(_config(folder)))
+    write_json(made / "results.json", _without_folders(_results(results)))
+    for file in COPIED:
+        if (folder.path / file).is_file():
+            write_bytes(made / file, read_plain(folder.path / file))
+    model = folder.model()
+    if half:
+        save_tensors(made / WEIGHTS, rounded(model))
+    else:
+        write_bytes(made / WEIGHTS, read_plain(folder.path / WEIGHTS))
+    if isinstance(model, SpotterModel):
+        write_step(export_step(RunFolder(made)), made / STEP_FILE, sha256_of(made / WEIGHTS))
+    labels = tuple(folder.vocabulary) if folder.recipe == "keyword_recognition" else ()
+    told = dataclasses.replace(
+        card, recipe=folder.recipe, labels=labels, parameters=results["parameters"], seqaudio=__version__
+    )
+    write_json(made / CARD, asdict(told))
+    write_bytes(made / PAGE, page(told, name).encode())
 
 
 def rounded(model: nn.Module) -> dict[str, Tensor]:
@@ -131,5 +199,5 @@ def _without_folders(value: Any) -> Any:
 
 def _check_replaceable(place: Path) -> None:
     """Raise OptionError for a folder with files that no packing wrote."""
-    if place.exists() and (not place.is_dir() or {file.name for file in place.iterdir()} - WRITTEN):
+    if place.exists() and (not place.is_dir() or {file.name for file in place.iterdir()} - WRITTEN - OF_GIT):
         raise OptionError(f"{place} exists and is not a packed model; remove it, or give another name")

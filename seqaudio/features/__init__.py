@@ -6,6 +6,7 @@ settings.py, presets.py    what to compute, in seconds and hertz; named presets,
 framing.py, mfcc.py, deltas.py, normalisation.py    one step each
 extractor.py               FeatureExtractor: all steps, for whole recordings
 streaming.py               StreamingExtractor: the same for samples that arrive in chunks
+transform.py               FeatureTransform: the same in the layout of torchaudio, [..., F, T]
 extraction.py              the NumPy interface that preparation and batching call, on one thread a process
 compiled/                  a faster path for common settings; without this folder torch computes the same
 drawing.py                 pictures of frames
@@ -24,11 +25,13 @@ from seqaudio.features.settings import FeatureSettings
 if TYPE_CHECKING:
     from seqaudio.features.extractor import FeatureExtractor
     from seqaudio.features.streaming import Latency, StreamingExtractor, StreamState
+    from seqaudio.features.transform import FeatureTransform
 
 __all__ = [
     "PRESETS",
     "FeatureExtractor",
     "FeatureSettings",
+    "FeatureTransform",
     "Latency",
     "StreamState",
     "StreamingExtractor",
@@ -37,6 +40,7 @@ __all__ = [
 
 _LATER = {
     "FeatureExtractor": "extractor",
+    "FeatureTransform": "transform",
     "Latency": "streaming",
     "StreamState": "streaming",
     "StreamingExtractor": "streaming",

@@ -23,6 +23,10 @@ PRESETS.register("hello_edge")(FeatureSettings(frame_length=0.04, frame_shift=0.
 # above their highest filter
 SPOTTING_TOP = 5800.0  # hertz
 PRESETS.register("spotting")(FeatureSettings(kind="log_mel", frame_length=0.04, frame_shift=0.02, high=SPOTTING_TOP))
+# what the front end of microcontrollers with ESPHome sums before its gain control, every second of its frames
+PRESETS.register("micro")(
+    FeatureSettings(kind="log_mel", frame_length=0.03, frame_shift=0.02, low=125.0, high=7500.0, triangles="mel")
+)
 PRESETS.register("asr")(FeatureSettings(kind="log_mel", mels=80))
 
 # the defaults of other toolkits; for whole recordings only

@@ -1,12 +1,10 @@
-"""Read scores (MusicXML, Humdrum, ABC) into NoteSequences: the only module that calls music21."""
+"""Read scores (MusicXML, Humdrum, ABC) into NoteSequences, through music21."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +12,7 @@ from typing import Any
 
 from seqaudio.errors import InputFileError, SourceError, how_to_install
 from seqaudio.ledger import Reason
+from seqaudio.midi.music21_objects import joined_notes, load_music21, missing_before
 from seqaudio.midi.writing import RESOLUTION
 from seqaudio.notes.sequence import NoteSequence, TimeSignature
 
@@ -36,7 +35,8 @@ def read_score(path: Path, repeats: bool = False) -> NoteSequence:
     Raises:
         InputFileError: DAMAGED where music21 cannot read the file, NO_NOTES where it has no notes.
     """
-    music21 = _music21()
+    music21_corpus()  # says what it brings where it is not installed
+    music21 = load_music21()
     with _scratch_folder(music21):
         try:
             # without forceSource music21 would read a cached pickle, or write one
@@ -49,7 +49,7 @@ def read_score(path: Path, repeats: bool = False) -> NoteSequence:
     rows = [row for track, part in enumerate(parts) for row in _rows(part, track)]
     if not rows:
         raise InputFileError(path, Reason.NO_NOTES, f"{len(parts)} parts without a note")
-    upbeat = _missing_before(parts[0])
+    upbeat = missing_before(parts[0], RESOLUTION)
     start, end, pitch, track = zip(*rows, strict=True)
     return NoteSequence.from_columns(
         [tick + upbeat for tick in start],
@@ -60,12 +60,6 @@ def read_score(path: Path, repeats: bool = False) -> NoteSequence:
         time_signatures=_time_signatures(parts[0], upbeat),
         track_names=[part.partName or "" for part in parts],
     )
-
-
-def _music21() -> ModuleType:
-    """The package, imported when needed, which takes half a second, and by name, so that mypy does not check it."""
-    music21_corpus()
-    return import_module("music21")
 
 
 @contextmanager
@@ -83,46 +77,20 @@ def _scratch_folder(music21: ModuleType) -> Iterator[None]:
 
 def _rows(part: Any, track: int) -> list[list[int]]:
     """[start, end, pitch, track] of the notes of one part, tied ones joined."""
-    rows: list[list[int]] = []
-    tied: dict[int, list[int]] = {}  # pitch -> the row that a tie continues
-    for measure in part.getElementsByClass("Measure"):
+    timed = (
+        (measure.offset + note.getOffsetInHierarchy(measure), note)
+        for measure in part.getElementsByClass("Measure")
         # by time, as a tie may lead from one voice to another
-        for note in sorted(measure.recurse().notes, key=lambda one: one.getOffsetInHierarchy(measure)):
-            if note.duration.isGrace:
-                continue
-            start = _ticks(measure.offset + note.getOffsetInHierarchy(measure))
-            end = start + _ticks(note.quarterLength)
-            tie = note.tie.type if note.tie else ""
-            for pitch in (sound.midi for sound in note.pitches):
-                row = tied.pop(pitch, None)
-                if row is not None and row[1] == start and tie in ("continue", "stop"):
-                    row[1] = end
-                else:
-                    row = [start, end, pitch, track]
-                    rows.append(row)
-                if tie in ("start", "continue"):
-                    tied[pitch] = row
-    return rows
-
-
-def _missing_before(part: Any) -> int:
-    """Ticks by which the first measure is shorter than a full bar."""
-    measures = list(part.getElementsByClass("Measure"))
-    if len(measures) < 2:
-        return 0
-    return max(0, _ticks(measures[0].barDuration.quarterLength) - _ticks(measures[1].offset))
+        for note in sorted(measure.recurse().notes, key=lambda one: one.getOffsetInHierarchy(measure))
+    )
+    return [[start, end, pitch, track] for start, end, pitch, _ in joined_notes(timed, RESOLUTION)]
 
 
 def _time_signatures(part: Any, upbeat: int) -> list[TimeSignature]:
     signatures = []
     for measure in part.getElementsByClass("Measure"):
         for found in measure.getElementsByClass("TimeSignature"):
-            tick = _ticks(measure.offset + found.offset)
+            tick = round((measure.offset + found.offset) * RESOLUTION)
             # the first one holds from the beginning of the bar that the upbeat completes
             signatures.append(TimeSignature(tick + upbeat if tick else 0, found.numerator, found.denominator))
     return signatures
-
-
-def _ticks(quarters: float | Fraction) -> int:
-    """The nearest tick; exact for note values that divide the resolution, such as 32nds and triplets."""
-    return round(quarters * RESOLUTION)

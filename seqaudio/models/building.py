@@ -34,6 +34,7 @@ BOUNDS = {
     "mean_prior": Range(0, 1e9),
     "memory": Range(0, 1e9),
     "pooling": Range(1, 1e9),
+    "pcan": Range(0, 1e3),
     "smoothing": Range(0, 1),
     "subsampling": Range(1, 1000),
 }

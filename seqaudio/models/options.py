@@ -10,6 +10,7 @@ from seqaudio.errors import OptionError
 from seqaudio.layers import has_recurrent_weights
 from seqaudio.models.budget import choose_width
 from seqaudio.models.frame_heads import HeadName
+from seqaudio.models.pcan import STEP
 from seqaudio.units import Seconds
 from seqaudio.vocabulary import ConditionName
 
@@ -198,6 +199,7 @@ class KeywordModelOptions(RecurrentOptions):
     layers: int = 2  # recurrent layers
     filters: int | None = None  # streams: of the convolution in front, 0 = none; by default those of the preset
     memory: Seconds = 3.0  # streams: frames are centred on their mean over about this time; 0 = off
+    pcan: bool = False  # streams: reduce noise and control gain as microcontrollers do, in place of --memory
     pooling: Seconds = 0.12  # streams: outputs are averaged over about this time; 0 = the last one alone
     label_smoothing: float = 0.05  # streams: share of a target's probability that goes to all labels alike
     whole: Literal["mean", "last", "attention"] = "mean"  # clips: how outputs become those of the whole clip
@@ -226,6 +228,7 @@ class KeywordModelOptions(RecurrentOptions):
         if self.bidirectional:
             raise OptionError("--bidirectional needs the whole clip; leave it out, or give --examples clips")
         preset = PRESETS[self.preset]
+        gain = {"pcan": frame_shift / STEP} if self.pcan else {}  # left out where it is off, as in older runs
         whole = replace(self, hidden_size=self.hidden_size or (None if self.parameters else preset.hidden_size))
         return whole._described(
             "spotter",
@@ -233,10 +236,11 @@ class KeywordModelOptions(RecurrentOptions):
             classes=classes,
             dropout=self.dropout,
             filters=preset.filters if self.filters is None else self.filters,
-            memory=self.memory and max(1.0, self.memory / frame_shift),
+            memory=0.0 if self.pcan else self.memory and max(1.0, self.memory / frame_shift),
             mean_prior=self.mean_prior,
             pooling=max(1.0, self.pooling / frame_shift),
             smoothing=self.label_smoothing,
+            **gain,
         )
 
 

@@ -19,6 +19,7 @@ from seqaudio.models.base import MODELS, Model
 from seqaudio.models.centring import loudness_weights, weighted_mean
 from seqaudio.models.filter_sizes import KERNEL, STRIDE
 from seqaudio.models.filters import compiled_filters_serve, filtered_maps
+from seqaudio.models.pcan import noise_reduced, noise_reduced_step
 from seqaudio.state import State
 
 SOUNDING = 2.3  # natural logarithm of energy above the floor, 10 dB, at which a frame counts whole
@@ -30,7 +31,7 @@ class SpotterState(NamedTuple):
 
     layers: State
     past: Tensor  # [B, KERNEL - 1, F] the centred frames before, which filters cover; [B, 0, F] without filters
-    level: Tensor  # [B, F] decaying sum of the normalised frames, weighted
+    level: Tensor  # [B, F] decaying sum of the normalised frames, weighted; with pcan the noise of each channel
     frames: Tensor  # [B, 1] decaying sum of their weights
     squares: Tensor  # [B, 1] decaying sum of the squares of their weights
     outputs: Tensor  # [B, H] decaying sum of the outputs
@@ -49,6 +50,9 @@ class SpotterModel(Model):
         h_t = stack(f_t, h_{t-1})
         y_t = softmax(V sum_u b^u h_{t-u} / sum_u b^u + c)     b = 1 - 1/pooling
 
+    With `pcan` z_t is the frame after noise reduction and gain control instead, as microcontrollers compute it
+    (`seqaudio/models/pcan.py`), and statistics of training frames have no effect.
+
     A frame counts in the mean by its loudness, so quiet, however long, leaves no trace once a word begins.
     Sums decay, so what was heard long ago counts no more, and the state of a stream is bounded in size and in value.
     Targets are one label a frame, [T, B], with weights. Causal mean subtraction: Atal (1974), with a prior of K frames
@@ -62,9 +66,10 @@ class SpotterModel(Model):
         memory: frames over which the mean is taken that frames are centred on; 0: no centring. mean_prior: K, frames.
         pooling: frames over which outputs are averaged; 1: the last output alone.
         smoothing: share of a target's probability that is spread over all labels in training.
+        pcan: steps of 10 ms from frame to frame, for noise reduction and gain control in place of centring; 0: off.
 
     Raises:
-        OptionError: a memory or pooling below 1 frame.
+        OptionError: a memory or pooling below 1 frame, or both a memory and pcan.
     """
 
     windowed = True
@@ -87,12 +92,16 @@ class SpotterModel(Model):
         smoothing: float = 0.05,
         initialisation: str = "",
         learned_state: bool = False,
+        pcan: float = 0.0,
     ) -> None:
         super().__init__()
+        if memory and pcan:
+            raise OptionError(f"memory {memory:g} and pcan {pcan:g}, expected one of them to be 0")
         if (memory and memory < 1) or pooling < 1:
             raise OptionError(f"memory {memory:g} and pooling {pooling:g} frames, expected at least 1 of each")
         self.memory_decay = memory_decay(memory) if memory else None
         self.pooling_decay = memory_decay(pooling)
+        self.pcan = pcan
         self.mean_prior = mean_prior
         self.smoothing = smoothing
         self.register_buffer("mean", torch.zeros(input_size))
@@ -151,11 +160,17 @@ class SpotterModel(Model):
         if not T:
             return inputs.new_zeros(0, B, self.output.out_features), before
         last = valid = None
-        normalised = self._normalised(inputs)
+        noise = None
+        if self.pcan:
+            normalised, noise = noise_reduced(inputs, self.pcan, before.level, resets)
+        else:
+            normalised = self._normalised(inputs)
         if lengths is not None:
             last, valid = (lengths - 1).to(inputs.device), mask(lengths, T).to(inputs.device)[..., None]
             normalised = torch.where(valid, normalised, 0)
         centred, level, frames, squares = normalised, before.level, before.frames, before.squares
+        if noise is not None:
+            level = _at(noise, last, before.level)
         if self.memory_decay is not None:
             weights = self._weights(inputs)
             weights = weights if valid is None else torch.where(valid, weights, 0)
@@ -176,7 +191,11 @@ class SpotterModel(Model):
 
     def step(self, inputs: Tensor, state: State) -> tuple[Tensor, State]:
         before = cast(SpotterState, state)
-        centred, level, frames, squares = self._normalised(inputs), before.level, before.frames, before.squares
+        level, frames, squares = before.level, before.frames, before.squares
+        if self.pcan:
+            centred, level = noise_reduced_step(inputs, self.pcan, level)
+        else:
+            centred = self._normalised(inputs)
         if self.memory_decay is not None:
             weights = self._weights(inputs)
             level = self.memory_decay * level + weights * centred

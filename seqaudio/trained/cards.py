@@ -46,8 +46,8 @@ class Card:
     about: str  # what it hears or writes, and what it does not
     recipe: str
     licence: str  # of the weights, an SPDX identifier
-    commercial: bool  # whether the model may be used commercially
-    output_commercial: bool  # whether what it writes or says may be used commercially
+    commercial: bool | None  # whether the model may be used commercially; None: not stated
+    output_commercial: bool | None  # whether what it writes or says may be used commercially
     terms: str  # why, in a sentence
     data: tuple[Source, ...]
     figures: tuple[Figure, ...]  # the first is the key figure
@@ -61,6 +61,8 @@ class Card:
     @property
     def use(self) -> str:
         """Whether model and output may be used commercially, in a word or a few."""
+        if self.commercial is None or self.output_commercial is None:
+            return "not stated"
         if self.commercial == self.output_commercial:
             return "yes" if self.commercial else "no"
         return "model only" if self.commercial else "output only"
@@ -77,26 +79,39 @@ def card_of(folder: Path) -> Card | None:
         raise RunError(f"{file}: damaged ({error}); install seqaudio again") from None
 
 
+# what hubs call the tasks of recipes
+TASKS = {
+    "keyword_recognition": "audio-classification",
+    "speech_recognition": "automatic-speech-recognition",
+    "language_modelling": "text-generation",
+    "forecasting": "time-series-forecasting",
+}
+
+
 def page(card: Card, name: str) -> str:
     """A card as Markdown, with front matter as model hubs read it."""
-    front = ["---", f"license: {card.licence.lower()}", "library_name: seqaudio"]
+    task = TASKS.get(card.recipe, "other")
+    data = _quoted(card.data[0].name if card.data else "not stated")
+    front = ["---", f"license: {card.licence.lower() or 'unknown'}", "library_name: seqaudio", f"pipeline_tag: {task}"]
     for title, values in (("language", card.language), ("tags", ("seqaudio", *card.tags))):
         front += [f"{title}:", *(f"  - {value}" for value in values)] if values else []
     front += ["model-index:", f"  - name: {name}", "    results:"] if card.figures else []
     for figure in card.figures:
-        what = figure.what.replace(chr(92), "").replace('"', "'")
-        front += ["      - metrics:", f'          - name: "{what}"', f"            value: {figure.value:.6g}"]
-    model, output = ("yes" if allowed else "no" for allowed in (card.commercial, card.output_commercial))
+        front += ["      - task:", f"          type: {task}", "        dataset:", f"          name: {data}"]
+        front += [f"          type: {data}", "        metrics:", f"          - type: {_quoted(_metric(figure))}"]
+        front += [f"            name: {_quoted(figure.what)}", f"            value: {figure.value:.6g}"]
+    words = {True: "yes", False: "no", None: "not stated"}
+    model, output = words[card.commercial], words[card.output_commercial]
     lines = [*front, "---", "", f"# {name}: {card.title}", "", card.about, "", "## Use", ""]
     lines += [f"Commercial use of the model: {model}; of its output: {output}. {card.terms}", ""]
-    lines += [f"Licence of the weights: {card.licence}.", ""]
+    lines += [f"Licence of the weights: {card.licence or 'not stated'}.", ""]
     if card.labels:
         lines += [f"Labels: {', '.join(card.labels)}.", ""]
-    lines += ["## Data", "", "| data | licence | what |", "|---|---|---|"]
+    lines += ["## Data", "", "| data | licence | what |", "|---|---|---|"] if card.data else []
     for source in card.data:
         linked = f"[{source.name}]({source.url})" if source.url else source.name
         lines.append(f"| {linked} | {source.licence} | {source.what} |")
-    lines += ["", "## Figures", ""]
+    lines += ["", "## Figures", ""] if card.figures else []
     for figure in card.figures:
         lines.append(f"- {figure}")
         if figure.commands:
@@ -105,3 +120,13 @@ def page(card: Card, name: str) -> str:
     if card.training:
         lines += ["", "## Training", "", "```sh", *card.training, "```"]
     return "\n".join(lines) + "\n"
+
+
+def _metric(figure: Figure) -> str:
+    """The name of a figure's metric: the last part of its key, or the first word of what it is."""
+    return figure.key.rpartition(".")[2] or figure.what.split(" ")[0]
+
+
+def _quoted(text: str) -> str:
+    """A text as YAML takes it in quotation marks."""
+    return '"' + text.replace(chr(92), "").replace('"', "'") + '"'

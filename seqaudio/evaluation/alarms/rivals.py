@@ -14,6 +14,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,28 @@ def rival(name: str, word: str) -> Detector:
         UnknownWordError: it does not know the word.
     """
     make = RIVALS[name]
-    if find_spec(name) is None:
-        raise OptionError(f"--beside {name}: the package is not installed; {how_to_install(EXTRA)}")
+    _check_installed(name, name)
     return make(word)
+
+
+def of_manifest(path: Path) -> Detector:
+    """A file for ESPHome's `micro_wake_word`, in the interpreter of pymicro_wakeword. path: its manifest, in .json.
+
+    Raises OptionError where it cannot be read, or where the package is missing.
+    """
+    _check_installed("pymicro_wakeword", str(path))
+    try:
+        return MicroWakeWord(path)
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise OptionError(
+            f"--beside {path}: {type(error).__name__}: {error}; expected the manifest of a .tflite beside it, as "
+            f"seqaudio export --tflite writes both"
+        ) from None
+
+
+def _check_installed(package: str, name: str) -> None:
+    if find_spec(package) is None:
+        raise OptionError(f"--beside {name}: the package is not installed; {how_to_install(EXTRA)}")
 
 
 def _model(package: str, word: str) -> Any:
@@ -57,13 +77,18 @@ def _model(package: str, word: str) -> Any:
 
 @RIVALS.register("pymicro_wakeword")
 class MicroWakeWord:
-    """A built-in model of microWakeWord: the mean of its last probabilities, which its own decision is made on."""
+    """A model of microWakeWord: the mean of its last probabilities, which its own decision is made on.
 
-    def __init__(self, word: str) -> None:
+    word: of a built-in model, or the manifest of another.
+    """
+
+    def __init__(self, word: str | Path) -> None:
         package = import_module("pymicro_wakeword")
-        self._model = package.MicroWakeWord.from_builtin(_model("pymicro_wakeword", word))
+        made = package.MicroWakeWord
+        given = isinstance(word, Path)
+        self._model = made.from_config(word) if given else made.from_builtin(_model("pymicro_wakeword", str(word)))
         self._features = package.MicroWakeWordFeatures()
-        self.name, self.word = "pymicro_wakeword", str(self._model.id)
+        self.name, self.word = (str(word) if given else "pymicro_wakeword"), str(self._model.id)
         self.version = version("pymicro-wakeword")
         self._stride = int(self._model.stride)
         self.step: Seconds = 0.01 * self._stride

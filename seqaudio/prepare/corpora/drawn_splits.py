@@ -97,7 +97,7 @@ def _draw(items: Sequence[Item], shares: Shares) -> tuple[list[str], str]:
             told = _in_words(lacking, "said by too few speakers for every split")
             return splits, f"drawn by speaker, {dealt}{told}"
         why = f"{known:,} speakers are too few to keep apart, or share too few labels; so voices are in several"
-    recordings = [str(item.path) for item in items]
+    recordings = [str(item.path) if item.held is None else item.key for item in items]
     if needed <= len(set(recordings)) < len(items):
         splits = _by_recording(items, recordings, shares)
         if not _lacking(items, splits, wanted, shares) and _trainable(splits, shares):

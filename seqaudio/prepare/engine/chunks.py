@@ -97,13 +97,16 @@ def _prepared(chunk: Chunk, process: Process) -> Iterator[tuple[Item, LedgerEntr
 
 
 def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
-    """SHA-256 of an input's bytes, and for a small file the bytes too.
+    """SHA-256 of an input's bytes, and where they are few the bytes too.
 
     The digest is empty for an input without a file. For a file that cannot be read a ledger entry takes its place.
     """
-    if item.path is None:
-        return "", None
     try:
+        if item.held is not None:
+            held = item.held.read()
+            return hashlib.sha256(held).hexdigest(), held if len(held) <= SMALL else None
+        if item.path is None:
+            return "", None
         content = read_small(item.path, SMALL)
         if content is not None:
             return hashlib.sha256(content).hexdigest(), content
@@ -112,8 +115,10 @@ def _digest(item: Item) -> tuple[str | LedgerEntry, bytes | None]:
     except FileNotFoundError:
         return LedgerEntry(item.key, Status.REFUSED, Reason.MISSING, "no such file", split=item.split), None
     except OSError as error:
-        detail = _not_a_file(item.path) or error.strerror or type(error).__name__
+        detail = (item.path and _not_a_file(item.path)) or error.strerror or type(error).__name__
         return LedgerEntry(item.key, Status.REFUSED, Reason.UNREADABLE, detail, split=item.split), None
+    except InputFileError as error:
+        return LedgerEntry(item.key, Status.REFUSED, error.reason, error.detail, split=item.split), None
 
 
 def _not_a_file(path: Path) -> str:

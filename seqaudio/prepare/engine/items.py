@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,11 +13,27 @@ from seqaudio.errors import InputFileError
 from seqaudio.prepare.engine.statistics import FrameStatistics
 
 
+class Held(Protocol):
+    """Bytes of an input that are not in a file of their own, such as a cell of a table. Picklable, for workers."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, as far as they are known without reading them; they decide where chunks end."""
+
+    @property
+    def stamp(self) -> str:
+        """Another text where the bytes may have changed, as the size and time of a file are."""
+
+    def read(self) -> bytes:
+        """The bytes, equal at every call. Raises OSError or InputFileError where they cannot be read."""
+
+
 @dataclass(frozen=True)
 class Item:
     """One input. `key` names it in the ledger: its path below the source, or `table.csv#17`.
 
-    `path` is None for an input without a file, such as a word to be spoken by a synthesiser.
+    `path` is None for an input without a file, such as a word to be spoken by a synthesiser. Where `held` has the
+    bytes, there is no file at `path`: it is a name with its suffix.
     """
 
     key: str
@@ -33,6 +49,7 @@ class Item:
     end: float | None = None  # seconds; None: the end of the recording
     word_start: float | None = None  # seconds from `start`: when the label begins to sound; None: unknown
     word_end: float | None = None  # seconds from `start`
+    held: Held | None = field(default=None, repr=False)  # processes are known by their repr, some of which have items
 
     def with_content(self, content: bytes) -> Item:
         """The same item with the bytes of its file: `replace` without calling the constructor, for every input."""
@@ -42,7 +59,7 @@ class Item:
 
     @property
     def file(self) -> Path:
-        """The path of the input's file. Raises ValueError for an input without a file."""
+        """The path of the input's file; its name where the bytes are held. Raises ValueError for an input without."""
         if self.path is None:
             raise ValueError(f"{self.key} is not a file")
         return self.path

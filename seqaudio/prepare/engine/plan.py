@@ -58,8 +58,11 @@ def make_plan(items: Sequence[Item], process: str, chunk: int, late: bool = Fals
     begun = held = 0
     before: Path | None = None
     for number, item in enumerate(items, 1):
-        stamp: tuple[int, ...] = ()
-        if item.path is not None:
+        stamp: tuple[int | str, ...] = ()
+        if item.held is not None:
+            stamp = (item.held.stamp,)
+            held += item.held.size
+        elif item.path is not None:
             try:
                 status = item.path.stat()
                 stamp = (status.st_size, status.st_mtime_ns)

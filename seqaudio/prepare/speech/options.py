@@ -43,11 +43,16 @@ class StoreOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechOptions(StoreOptions, SourceOption):
-    """Options of every corpus of recordings."""
+class RecordingOptions(StoreOptions):
+    """Options of every store of recordings."""
 
     keep: Keep = "features"  # or samples: training then makes the features, and can augment the waveforms
     max_seconds: Seconds = MAX_SECONDS  # longer recordings are refused, as each is held in memory whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechOptions(RecordingOptions, SourceOption):
+    """Options of every corpus of recordings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ def chosen_executor(options: StoreOptions) -> AbstractContextManager[Executor | 
 
 
 def build_speech_store(
-    options: SpeechOptions,
+    options: RecordingOptions,
     items: Sequence[Item],
     *,
     source: str,

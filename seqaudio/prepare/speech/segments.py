@@ -6,7 +6,7 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
-from seqaudio.audio import Recording, read_audio
+from seqaudio.audio import Recording, read_audio, read_audio_bytes
 from seqaudio.errors import AudioError
 from seqaudio.ledger import Reason
 from seqaudio.prepare.engine import Item
@@ -20,6 +20,9 @@ def read_item(item: Item, sample_rate: int, max_seconds: Seconds) -> Recording:
 
     Raises AudioError as `read_audio` does, and for a segment that is empty or not within its recording.
     """
+    if item.held is not None:
+        content = item.held.read() if item.content is None else item.content
+        return read_audio_bytes(content, item.file, sample_rate, max_seconds)
     if item.start == 0.0 and item.end is None:
         return read_audio(item.file, sample_rate, max_seconds, item.content)
     try:
