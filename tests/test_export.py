@@ -171,6 +171,46 @@ def test_c_in_eight_bits_stays_near(tmp_path: Path) -> None:
     assert 0 < difference(run_program(program, step, inputs), torch_answers(step, inputs)) < 0.1
 
 
+@needs_node
+def test_javascript_in_eight_bits_has_the_weights_of_onnx() -> None:
+    step = made("spotter", SPOTTING, classes=4, layers=2, hidden_size=64)
+    graph, inputs = step.graph(), next(examples(step))
+    found = run_module(js_source(step, graph, int8=True), inputs)
+    onnx_found = run_steps(OnnxRunner(onnx_bytes(step, graph, int8=True)), step, inputs)[:, 0]
+    # onnxruntime rounds what is multiplied too, so each is as far from torch as both from each other
+    assert 0 < difference(found, expected(step, inputs)[:, 0]) < 0.1
+    assert difference(found, onnx_found) < 0.1
+
+
+SMALL = "log_mel+frame_length=0.04+frame_shift=0.02+sample_rate=16000+high=5800"
+
+
+def test_a_small_spotter_in_eight_bits_has_at_most_a_third_of_the_bytes() -> None:
+    step = made("spotter", SMALL, classes=12, layers=2, hidden_size=76, filters=16)
+    graph = step.graph()
+    in_float, eight = (
+        (
+            len(onnx_bytes(step, graph, int8)),
+            c_source(step, graph, "kws", int8).flash,
+            len(js_source(step, graph, int8)),
+        )
+        for int8 in (False, True)
+    )
+    assert [3 * size <= whole for size, whole in zip(eight, in_float, strict=True)] == [True] * 3
+
+
+@pytest.mark.parametrize("features", ["", "+fft_points=450"])
+def test_tables_that_a_file_computes_are_those_of_the_model(features: str) -> None:
+    step = made("spotter", SPOTTING + features, classes=4, layers=1, filters=4)
+    computed = [value for value in step.graph().constants() if value.cosines is not None]
+    assert len(computed) == 4
+    for value in computed:
+        assert value.cosines is not None
+        np.testing.assert_array_equal(value.cosines.values(), value.constant)
+        np.testing.assert_array_equal(value.cosines.transposed().values(), value.constant.T)
+    assert largest_difference(OnnxRunner(onnx_bytes(step, step.graph())), step) < 1e-5
+
+
 def test_a_file_that_differs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = made("forecaster", **STEPS["forecaster"][1])
     graph = step.graph()
@@ -287,7 +327,6 @@ def test_int8_is_compared_on_validation(command: Command, spotting_run: Path, tm
         (("--out", "kws.pb"), "expected a name that ends in .onnx"),
         (("--c", "kws.onnx"), "expected a name that ends in .c"),
         (("--js", "kws.ts"), "expected a name that ends in .js or .mjs"),
-        (("--js", "kws.js", "--int8"), "--js is written in float"),
     ],
 )
 def test_wrong_options_are_one_line(
@@ -404,12 +443,14 @@ def test_clips_and_units_are_heard_too(name: str, tmp_path: Path) -> None:
 
 
 @needs_gcc
+@needs_node
 @pytest.mark.parametrize("options", [(), ("--int8",)])
-def test_the_c_program_hears_the_words_that_listen_hears(
+def test_the_programs_hear_the_words_that_listen_hears(
     command: Command, spotting_run: Path, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
     pcm = said_words()
-    done = command("seqaudio", "export", spotting_run, "--c", tmp_path / "kws.c", *options)
+    files = ("--c", tmp_path / "kws.c", "--js", tmp_path / "kws.js")
+    done = command("seqaudio", "export", spotting_run, *files, *options)
     assert done.returncode == 0, done.stderr
     program = compiled((tmp_path / "kws.c").read_text(), tmp_path)
     said = subprocess.run([str(program)], input=pcm.tobytes(), capture_output=True, check=True)
@@ -420,6 +461,8 @@ def test_the_c_program_hears_the_words_that_listen_hears(
     for row, hit in zip(rows, hits, strict=True):
         assert float(row[2]) == pytest.approx(hit.confidence, abs=0.02 if options else 0.002)
         assert abs(float(row[0]) - hit.at) < 0.5
+    (heard,) = heard_in_node(tmp_path / "kws.js", (pcm / 32768).astype(np.float32), (512,))
+    assert [found["label"] for found in heard] == [hit.keyword for hit in hits]
     half = subprocess.run([str(program)], input=pcm.tobytes()[:333], capture_output=True, check=True)
     assert half.stdout == b"", "two hops and a part of one: too few for a word"
 

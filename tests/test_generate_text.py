@@ -230,3 +230,23 @@ def test_a_preview_has_no_characters_that_a_terminal_obeys() -> None:
     assert generate.preview("a\x1b[31mb\nc") == "a [31mb\nc"
     assert generate.preview("x" * 241) == "x" * 240 + " ..."
     assert generate.preview("y" * 240) == "y" * 240
+
+
+def test_eight_bits_sample_nearly_the_same_distribution(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    sampler = EventModel.sampler
+    monkeypatch.setattr(EventModel, "sampler", lambda self, int8=False: (asked.append(int8), sampler(self, int8))[1])
+    texts = [text_of(run, tmp_path / f"{int8}.txt", max_events=200, int8=int8) for int8 in (False, True)]
+    assert asked == [False, True]
+    known = set(text_of(run, tmp_path / "more.txt", max_events=2000).split())
+    assert len(set(texts[1].split()) & known) > 0.5 * len(set(texts[1].split()))
+
+
+def test_eight_bits_of_other_cells_are_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = RunFolder(run).config["model"]["arguments"] | {"cell": "min_gru"}
+    monkeypatch.setattr(RunFolder, "model", lambda self: EventModel(**arguments).eval())
+    with pytest.raises(OptionError, match="int8"):
+        text_of(run, tmp_path / "a.txt", int8=True)
+    assert not (tmp_path / "a.txt").exists()

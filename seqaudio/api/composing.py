@@ -82,7 +82,7 @@ class Composer:
         self.model = narrowed(run.model(), len(self.representation.tokens))
         if self.conditions is not None:
             ask(run, self.model, self.conditions, self.plan)
-        self.sampler = self.model.sampler()
+        self.sampler = self.model.sampler(options.int8)
 
     def compose(self, seeds: Sequence[int]) -> list[Composed]:
         """The pieces of some seeds, each as it comes alone. Raises OptionError for an unfit primer."""
@@ -251,7 +251,7 @@ def texts(run: RunFolder, options: Asked, seeds: Sequence[int]) -> Iterator[str]
     if unseen := tokens.unseen(prompt):
         named = few(map(repr, unseen), NAMED)
         print(f"note: --prompt: the model has never seen {named}, and reads <unk>", file=sys.stderr)
-    sampler = narrowed(run.model(), len(tokens.tokens)).sampler()
+    sampler = narrowed(run.model(), len(tokens.tokens)).sampler(options.int8)
     for batch in batches(seeds):
         streams = [stream(options, primer, seed)[0] for seed in batch]
         for ids in drawn(sampler, options, tokens, streams):

@@ -1,8 +1,8 @@
-"""Write one step of a trained model for other programs, as ONNX, C or JavaScript, or a folder for a model hub.
+"""Write one step of a trained model for other programs, as ONNX, C, JavaScript or a page; or a model hub's folder.
 
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
-         seqaudio export runs/hey --c hey.c --js hey.js
+         seqaudio export runs/hey --c hey.c --js hey.js --page hey.html
          seqaudio export runs/hey --tflite hey.tflite
          seqaudio export runs/hey --hub hey --licence CC-BY-4.0
 
@@ -30,7 +30,8 @@ class Config:
     run: tyro.conf.Positional[Path]  # run folder of keywords, speech recognition, music or text, or forecasting
     out: Path | None = None  # ONNX to write; needs the extra export
     c: Path | None = None  # C99 source to write; checked where there is gcc
-    js: Path | None = None  # JavaScript module to write (.js or .mjs), in float; checked where there is node
+    js: Path | None = None  # JavaScript module to write (.js or .mjs); checked where there is node
+    page: Path | None = None  # HTML file to write, which listens to the microphone without a server
     tflite: Path | None = None  # for ESPHome's micro_wake_word, in 8 bits; its manifest beside it, in .json
     hub: Path | None = None  # folder to write for a model hub: weights in safetensors, config, card
     licence: str = ""  # of the weights, for the card of --hub: an SPDX identifier such as CC-BY-4.0
@@ -41,21 +42,22 @@ class Config:
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    files = [config.out, config.c, config.js, config.tflite]
+    files = [config.out, config.c, config.js, config.page, config.tflite]
     if not any(file is not None for file in (*files, config.hub)):
         raise OptionError(
-            "nothing to write; give --out kws.onnx, --c kws.c, --js kws.js, --tflite kws.tflite or --hub FOLDER"
+            "nothing to write; give --out kws.onnx, --c kws.c, --js kws.js, --page kws.html, --tflite kws.tflite or "
+            "--hub FOLDER"
         )
     if config.licence and (config.hub is None or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", config.licence)):
         raise OptionError(f"--licence {config.licence!r}, expected an SPDX identifier such as CC-BY-4.0, with --hub")
-    if config.int8 and config.js is not None:
-        raise OptionError("--js is written in float; leave out --int8, or write --js by itself")
     if config.out is not None:
         check_output("--out", config.out, ".onnx", config.force)
     if config.c is not None:
         check_output("--c", config.c, ".c", config.force)
     if config.js is not None:
         check_output("--js", config.js, (".js", ".mjs"), config.force)
+    if config.page is not None:
+        check_output("--page", config.page, (".html", ".htm"), config.force)
     if config.tflite is not None:
         check_output("--tflite", config.tflite, ".tflite", config.force)
         check_output("--tflite", config.tflite.with_suffix(".json"), ".json", config.force)
@@ -68,6 +70,7 @@ def main(config: Config) -> None:
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
     from seqaudio.export.js_file import write_js
+    from seqaudio.export.js_page import write_page
     from seqaudio.export.measuring import compare_int8
     from seqaudio.export.micro_file import check_package, micro_net, write_micro
     from seqaudio.export.onnx_file import check_extra
@@ -83,6 +86,8 @@ def main(config: Config) -> None:
     if config.tflite is not None:
         micro_net(run)
     step = export_step(run)
+    if config.page is not None and not step.about.hop:
+        raise OptionError(f"--page is for models that hear; {config.run} takes {step.about.kind}; write --js instead")
     graph = step.graph()
     store = None
     if config.int8 or config.tflite is not None:
@@ -96,12 +101,15 @@ def main(config: Config) -> None:
             print(f"{config.c}: {write_c(step, graph, config.c, config.int8)}")
     if config.js is not None:
         with written(config.js):
-            print(f"{config.js}: {write_js(step, graph, config.js)}")
+            print(f"{config.js}: {write_js(step, graph, config.js, config.int8)}")
+    if config.page is not None:
+        with written(config.page):
+            print(f"{config.page}: {write_page(step, graph, config.page, config.int8)}")
     if config.tflite is not None and store is not None:
         with written(config.tflite):
             print(f"{config.tflite}: {write_micro(run, store, config.tflite)}")
     if config.int8 and store is not None:
-        print(f"on validation: {compare_int8(step, store)}")
+        print(f"on validation: {compare_int8(step, run, store)}")
 
 
 def _write_hub(config: Config, out: Path) -> None:

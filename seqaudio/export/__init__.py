@@ -7,6 +7,7 @@ onnx_file.py  the graph as ONNX, in float or with weights of 8 bits
 code.py       the statements of a graph that C and JavaScript share
 c_file.py     the graph as one C99 file
 js_file.py    the graph as one JavaScript module, with js_listener.py
+js_page.py    that module in a page that listens to the microphone
 micro_file.py a wake word for ESPHome: its net in 8 bits (micro_net.py) as a .tflite file (tflite_file.py), its manifest
 checking.py   what is written must compute what torch does
 """

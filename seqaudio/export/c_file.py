@@ -174,13 +174,17 @@ class _Writer(CodeWriter):
         self.int8 = int8
         self.tables: list[str] = []
         self.flash = 0
+        self._known: dict[tuple[str, bytes], str] = {}  # names of tables by type and content
 
     def table(self, array: np.ndarray, kind: str = "") -> str:
-        """The name of a new table; floats, or integers of the least width that holds them."""
-        name = f"{self.name}_c{len(self.tables)}"
+        """The name of a table: floats, or integers of the least width that holds them; equal ones are one."""
         flat = array.ravel()
         if not kind:
             kind = "float" if array.dtype.kind in "fb" else _width(flat)
+        key = kind, flat.tobytes()
+        if key in self._known:
+            return self._known[key]
+        name = self._known[key] = f"{self.name}_c{len(self.tables)}"
         if kind == "float":
             text, size = ", ".join(map(_number, flat)), 4
         else:

@@ -5,18 +5,30 @@ from __future__ import annotations
 from seqaudio.export.steps import ExportStep, hit_rule
 
 PCM = """
-static int read_input(float *input) {{
+/* 1: a call's input, 0: the end, -1: no sound; a rest that is shorter than a hop is left out */
+static int read_input(float *input, long call) {{
     unsigned char bytes[2 * {name}_INPUT];
-    if (fread(bytes, 1, sizeof bytes, stdin) != sizeof bytes) return 0;  /* the last part of a hop is left out */
+    size_t count = fread(bytes, 1, sizeof bytes, stdin);
+    if (!call && count >= 4 && (!memcmp(bytes, "RIFF", 4) || !memcmp(bytes, "fLaC", 4) || !memcmp(bytes, "OggS", 4))) {{
+        fprintf(stderr, "error: stdin is a file with a header (%.4s), expected its samples alone: {usage}\\n",
+                (const char *) bytes);
+        return -1;
+    }}
+    if (count != sizeof bytes) return 0;
     for (int i = 0; i < {name}_INPUT; i++)
         input[i] = (float) (int16_t) (bytes[2 * i] | bytes[2 * i + 1] << 8) / 32768.0f;
     return 1;
 }}
 """
 NUMBERS = """
-static int read_input({type} *input) {{
-    for (int i = 0; i < {name}_INPUT; i++)
-        if (scanf("{format}", &input[i]) != 1) return 0;
+/* 1: a call's input, 0: the end, -1: something else than numbers; a rest that is too short for a call is left out */
+static int read_input({type} *input, long call) {{
+    for (int i = 0; i < {name}_INPUT; i++) {{
+        int found = scanf("{format}", &input[i]);
+        if (found == 1) continue;
+        if (!found) fprintf(stderr, "error: number %ld is none; expected {usage}\\n", call * {name}_INPUT + i + 1);
+        return found ? 0 : -1;
+    }}
     return 1;
 }}
 """
@@ -108,15 +120,19 @@ MAIN = """
 #ifdef SEQAUDIO_MAIN
 #include <stdio.h>
 {reading}{telling}
-/* {usage} | program [raw]; raw: the outputs of every call */
+/* raw: the outputs of every call */
 int main(int count, char **arguments) {{
     static {name} net;
     static {type} input[{name}_INPUT];
     static float output[{name}_OUTPUT];
-    int raw = count > 1 && !strcmp(arguments[1], "raw");
+    int raw = count == 2 && !strcmp(arguments[1], "raw"), found = 0;
     long call = 0;
+    if (count > 2 || (count == 2 && !raw)) {{
+        fprintf(stderr, "usage: %s [raw], and on stdin {usage}\\n", arguments[0]);
+        return 2;
+    }}
     {name}_reset(&net);
-    for (; read_input(input); call++) {{
+    for (; (found = read_input(input, call)) > 0; call++) {{
         {name}_step(&net, input, output);
         if (call < {name}_WARM_UP) continue;
         if (!raw) {{
@@ -125,6 +141,7 @@ int main(int count, char **arguments) {{
         }}
         for (int i = 0; i < {name}_OUTPUT; i++) printf("%.9g%c", output[i], i + 1 < {name}_OUTPUT ? ' ' : '\\n');
     }}
+    if (found < 0) return 2;
     if (!raw) ended(call);
     return 0;
 }}
@@ -137,12 +154,13 @@ def main_text(step: ExportStep, name: str) -> str:
     about = step.about
     kind = "float" if step.example.is_floating_point() else "int32_t"
     if about.hop:
-        reading, usage = PCM.format(name=name), f"arecord -f S16_LE -r {about.sample_rate} -c 1 -t raw"
+        usage = f"raw PCM of 16 bits, little-endian, {about.sample_rate} Hz, one channel"
+        reading = PCM.format(name=name, usage=usage)
     else:
+        usage = f"{'numbers' if kind == 'float' else 'ids'}, {step.example.numel()} a call"
         form = "%f" if kind == "float" else '%" SCNd32 "'
         include = "" if kind == "float" else "#include <inttypes.h>\n"
-        reading = include + NUMBERS.format(name=name, type=kind, format=form)
-        usage = "echo numbers"
+        reading = include + NUMBERS.format(name=name, type=kind, format=form, usage=usage)
     telling = _telling(step, name)
     return MAIN.format(name=name, type=kind, reading=reading, telling=telling, usage=usage)
 

@@ -131,9 +131,20 @@ class CodeWriter(ABC):
         """The array of a value."""
         if id(value) not in self._places:
             assert value.constant is not None
-            self._places[id(value)] = self.table(value.constant)
+            self._places[id(value)] = self.constant(value)
             self._kept.append(value)
         return self._places[id(value)]
+
+    def constant(self, value: Value) -> str:
+        """The name of the table of a constant."""
+        assert value.constant is not None
+        return self.table(value.constant)
+
+    def weights(self, node: Node) -> str:
+        """The name of the table of a product's constant weights [K, N], a row for each output: [N, K]."""
+        weight = node.inputs[1].constant
+        assert weight is not None
+        return self.table(np.ascontiguousarray(weight.T))
 
     # --- nodes ---
 
@@ -151,10 +162,7 @@ class CodeWriter(ABC):
             yield f"    {place}[r * {N} + {n}[e]] += {a}[r * {K} + {k}[e]] * {v}[e];"
             return
         self.products += R * K * N
-        if weight is None:
-            b = f"{self.place(other)}[k * {N} + n]"
-        else:
-            b = f"{self.table(np.ascontiguousarray(weight.T))}[n * {K} + k]"
+        b = f"{self.place(other)}[k * {N} + n]" if weight is None else f"{self.weights(node)}[n * {K} + k]"
         yield f"{rows} {columns} {{"
         yield f"    {self.real} sum = {self.number(0)};"
         yield f"    {self.loop('k', K)} sum += {a}[r * {K} + k] * {b};"
@@ -190,10 +198,15 @@ class CodeWriter(ABC):
     def _reduce(self, node: Node, place: str) -> Iterator[str]:
         rows, width = node.inputs[0].shape
         a, function = self.place(node.inputs[0]), node.options["function"]
-        value = f"{a}[r * {width} + i]"
-        more = f"if ({value} > sum) sum = {value};" if function == "max" else f"sum += {value};"
-        start = f"{a}[r * {width}]" if function == "max" else self.number(0)
-        end = f"sum / {self.number(width)}" if function == "mean" else "sum"
+        value, first = f"{a}[r * {width} + i]", f"{a}[r * {width}]"
+        if function == "max":
+            start, more, end = first, f"if ({value} > sum) sum = {value};", "sum"
+        elif (
+            function == "mean"
+        ):  # of equal values, as in digital silence, exactly theirs, since models divide by differences from it
+            start, more, end = self.number(0), f"sum += {value} - {first};", f"{first} + sum / {self.number(width)}"
+        else:
+            start, more, end = self.number(0), f"sum += {value};", "sum"
         yield f"{self.loop('r', rows)} {{ {self.real} sum = {start};"
         yield f"    {self.loop('i', width)} {more}"
         yield f"    {place}[r] = {end}; }}"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqaudio.export.graph import Cosines
 from seqaudio.features.extractor import DECIBELS_PER_NEPER, FeatureExtractor
 from seqaudio.features.normalisation import MIN_DEVIATION
 from seqaudio.features.settings import FeatureSettings
@@ -33,18 +34,28 @@ class MatrixExtractor(FeatureExtractor):
         self.columns = (int(used[-1]) if len(used) else 0) // R + 1  # j below this hold all bins of the filters
         self.rows, self.width, self.height = R, C, -(-W // C)
         self.padding = self.height * C - W
-        k, m = np.arange(R), np.arange(self.height)
-        first = np.exp(-2j * np.pi * np.outer(m, k) / R)
-        turns = np.exp(-2j * np.pi * np.outer(np.arange(C), k) / N)
-        second = np.exp(-2j * np.pi * np.outer(np.arange(C), np.arange(self.columns)) / C)
-        parts = np.block([[second.real, second.imag], [-second.imag, second.real]])
+        unit = 1 if N % 4 == 0 else 4  # a point is so many parts of a turn that a quarter is a whole number of them
+        points, quarter = N * unit, N * unit // 4
+        k, m, n, j = (unit * np.arange(count) for count in (R, self.height, C, self.columns))
+        # exp(-i x) = cos x + i cos(x + quarter)
+        signs = np.repeat([0, quarter], C)
+        formulas = {
+            "first": (_columns(m // unit, 1), _columns(np.tile(C * k, 2), np.repeat([0, quarter], R))),  # [m, 2 R]
+            "cosines": (_columns(n // unit), _columns(k)),  # [C, R]
+            "sines": (_columns(n // unit, 1), _columns(k, quarter)),
+            "second": (
+                _columns(np.tile(n // unit, 2), 1, -signs),
+                _columns(np.tile(R * j, 2), np.repeat([0, quarter], len(j)), 1),
+            ),  # [2 C, 2 j]
+        }
+        self.formulas = {name: Cosines(points, left, right.T) for name, (left, right) in formulas.items()}
+        self.first, self.cosines, self.sines, self.second = (
+            torch.from_numpy(formula.values()) for formula in self.formulas.values()
+        )
         bins = np.zeros((self.columns * R, settings.mels))
         known = self.filters.numpy()[: len(bins)]
         bins[: len(known)] = known
-        self.first = _float(np.concatenate([first.real, first.imag], axis=1))  # [m, 2 R]
-        self.cosines, self.sines = _float(turns.real), _float(turns.imag)  # [C, R]
-        self.second = _float(parts)  # [2 C, 2 j]
-        self.bins = _float(bins)  # [j R, M]
+        self.bins = torch.from_numpy(bins).float()  # [j R, M]
 
     def static(self, frames: Tensor) -> Tensor:
         settings = self.settings
@@ -99,10 +110,12 @@ class FrontEnd(nn.Module):
         self.warm_up = self.calls - 1 + (settings.lookahead + self.waiting) // count
         self.sliding = settings.normalise_frames if settings.normalise == "sliding" else 0
 
-    def matrices(self) -> list[Tensor]:
-        """The constant matrices: Fourier transform, mel filters and, for cepstra, the cosine transform."""
+    def matrices(self) -> list[tuple[Tensor, Cosines | None]]:
+        """The constant matrices and their formulas: Fourier transform, mel filters and, for cepstra, the cosines."""
         made = self.extractor
-        return [made.first, made.second, made.bins, *([made.dct] if self.settings.kind == "mfcc" else [])]
+        known: list[tuple[Tensor, Cosines | None]] = [(made.bins, None)]
+        known += [(getattr(made, name), formula) for name, formula in made.formulas.items()]
+        return known + ([(made.dct, None)] if self.settings.kind == "mfcc" else [])
 
     def initial_state(self) -> FrontEndState:
         """The state before the first sample."""
@@ -161,5 +174,6 @@ class FrontEnd(nn.Module):
         return (frame - mean) / deviation, window[:, 1:]
 
 
-def _float(matrix: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(matrix)).float()
+def _columns(*columns: Any) -> np.ndarray:
+    """Columns of integers as [count, n]; a number is repeated."""
+    return np.stack(np.broadcast_arrays(*columns), axis=1).astype(np.int32)

@@ -18,9 +18,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Cosines(NamedTuple):
+    """A table [I, J] of cos(2 pi (left @ right) / points), which a file can compute instead of storing it.
+
+    left: [I, n] and right: [n, J], integers.
+    """
+
+    points: int
+    left: np.ndarray
+    right: np.ndarray
+
+    def values(self) -> np.ndarray:
+        """The table, float32."""
+        table: np.ndarray = self.circle()[(self.left @ self.right) % self.points]
+        return table
+
+    def circle(self) -> np.ndarray:
+        """Cosines of one turn, [points] float32, of which the table consists."""
+        turn: np.ndarray = np.cos(2 * np.pi * np.arange(self.points) / self.points).astype(np.float32)
+        return turn
+
+    def transposed(self) -> Cosines:
+        """The table [J, I]."""
+        return Cosines(self.points, self.right.T, self.left.T)
 
 
 @dataclass(eq=False)
@@ -33,6 +58,7 @@ class Value:
     node: Node | None = None
     name: str = ""  # of an input
     exact: bool = False  # a constant of the front end, which is not rounded
+    cosines: Cosines | None = None  # the same constant as a formula
 
     @property
     def size(self) -> int:

@@ -14,8 +14,9 @@ import numpy as np
 from seqaudio.errors import RunError
 from seqaudio.export.checking import TOLERANCE, difference, examples, expected, finished
 from seqaudio.export.code import CodeWriter
-from seqaudio.export.graph import Graph
+from seqaudio.export.graph import Cosines, Graph, Node, Value
 from seqaudio.export.js_listener import listener_text
+from seqaudio.export.quantising import is_quantised, quantised
 from seqaudio.export.steps import ExportStep
 from seqaudio.files import write_bytes
 
@@ -32,8 +33,19 @@ export const about = {about};
 function bytes(text) {{
     return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 }}
-const floats = (text) => new Float32Array(bytes(text));
-const indices = (text) => new Int32Array(bytes(text));
+
+/* integers [N, K] times the scale of their row */
+function widened(integers, scales) {{
+    const width = integers.length / scales.length;
+    return Float32Array.from(integers, (value, i) => value * scales[Math.floor(i / width)]);
+}}
+
+/* cos(2 pi row . column / points) of each row and column */
+function cosines(points, rows, columns) {{
+    const turn = (angle) => Math.cos((2 * Math.PI * (((angle % points) + points) % points)) / points);
+    const angle = (row, column) => row.reduce((sum, value, i) => sum + value * column[i], 0);
+    return Float32Array.from(rows.flatMap((row) => columns.map((column) => turn(angle(row, column)))));
+}}
 
 const input = new {kind}Array({inputs}), output = new Float32Array({outputs}), state = new Float32Array({states});
 const s = new Float32Array({scratch});
@@ -71,33 +83,39 @@ process.stdout.write(JSON.stringify(outputs));
 """
 
 
-def write_js(step: ExportStep, graph: Graph, path: Path) -> str:
-    """Write the step as a module; what was written, in words. Where there is node, it is run and compared first.
-
-    Raises RunError where it does not give torch's outputs within TOLERANCE; nothing is written then.
-    """
-    text = js_source(step, graph)
-    compared = "not compared, since there is no node here"
-    if shutil.which("node") is not None:
-        found = max(difference(run_module(text, inputs), _flat(expected(step, inputs))) for inputs in examples(step))
-        if not found <= TOLERANCE:
-            raise RunError(
-                f"{path}: in node, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; "
-                f"nothing was written"
-            )
-        compared = f"largest difference from torch {found:.1e}"
+def write_js(step: ExportStep, graph: Graph, path: Path, int8: bool = False) -> str:
+    """Write the step as a module; what was written, in words, and as `checked_js`."""
+    text, compared = checked_js(step, graph, path, int8)
     write_bytes(path, text.encode())
     return f"{compared}; {len(text.encode()):,} bytes, {4 * step.initial.numel():,} bytes of state"
 
 
-def js_source(step: ExportStep, graph: Graph) -> str:
-    """The module of a step."""
-    writer = _Writer()
+def checked_js(step: ExportStep, graph: Graph, path: Path, int8: bool) -> tuple[str, str]:
+    """The module of a step, and how far it is from torch, in words; where there is node, it is run.
+
+    Raises RunError where it does not give torch's outputs, within TOLERANCE in float, so that nothing is written.
+    """
+    text, precision = js_source(step, graph, int8), "int8, " if int8 else ""
+    if shutil.which("node") is None:
+        return text, f"{precision}not compared, since there is no node here"
+    found = max(difference(run_module(text, inputs), _flat(expected(step, inputs))) for inputs in examples(step))
+    if not int8 and not found <= TOLERANCE:
+        raise RunError(
+            f"{path}: in node, it differs from torch by {found:.1e}, expected at most {TOLERANCE:g}; nothing was "
+            f"written"
+        )
+    return text, f"{precision}largest difference from torch {found:.1e}"
+
+
+def js_source(step: ExportStep, graph: Graph, int8: bool = False) -> str:
+    """The module of a step. int8: weights of its products in 8 bits, see `quantising.py`."""
+    writer = _Writer(int8)
     body = writer.body(graph)
     given, output = graph.inputs["input"], graph.results["output"]
     sizes = {"input_size": given.size, "output_size": output.size, "state_size": step.initial.numel()}
+    facts = asdict(step.about) | {"weights": "int8" if int8 else "float32"} | sizes
     return MODULE.format(
-        about=json.dumps(asdict(step.about) | sizes, indent=4),
+        about=json.dumps(facts, indent=4),
         kind="Int32" if given.dtype == "int64" else "Float32",
         inputs=given.size,
         outputs=output.size,
@@ -138,34 +156,55 @@ class _Writer(CodeWriter):
     integer = real = "let"
     unary = UNARY
 
-    def __init__(self) -> None:
+    def __init__(self, int8: bool) -> None:
         super().__init__()
+        self.int8 = int8
         self.lines: list[str] = []
-        self._parts: dict[tuple[str, int, int], str] = {}
+        self._known: dict[str, str] = {}  # names by expression
 
     def table(self, array: np.ndarray) -> str:
         return self._named("c", _decoded(array))
 
+    def constant(self, value: Value) -> str:
+        return super().constant(value) if value.cosines is None else self._computed(value.cosines)
+
+    def weights(self, node: Node) -> str:
+        weight = node.inputs[1]
+        if weight.cosines is not None:
+            return self._computed(weight.cosines.transposed())
+        if not self.int8 or not is_quantised(node):
+            return super().weights(node)
+        eight = quantised(weight)
+        return self._named("c", f"widened({_decoded(eight.values.T)}, {_decoded(eight.scales)})")
+
+    def _computed(self, table: Cosines) -> str:
+        rows, columns = (json.dumps(part.tolist(), separators=(",", ":")) for part in (table.left, table.right.T))
+        return self._named("c", f"cosines({table.points}, {rows}, {columns})")
+
     def part(self, array: str, start: int, size: int) -> str:
-        key = (array, start, size)
-        if key not in self._parts:
-            self._parts[key] = self._named("v", f"{array}.subarray({start}, {start + size})")
-        return self._parts[key]
+        return self._named("v", f"{array}.subarray({start}, {start + size})")
 
     def copy(self, to: str, at: str, of: str, start: str, size: int) -> str:
         return f"{self.loop('j', size)} {to}[{at} + j] = {of}[{start} + j];"
 
     def _named(self, letter: str, value: str) -> str:
-        name = f"{letter}{len(self.lines)}"
-        self.lines.append(f"const {name} = {value};")
-        return name
+        """The name of an expression, which is evaluated when the module is loaded; equal ones are one."""
+        if value not in self._known:
+            self._known[value] = f"{letter}{len(self.lines)}"
+            self.lines.append(f"const {self._known[value]} = {value};")
+        return self._known[value]
 
 
 def _decoded(array: np.ndarray) -> str:
-    """An expression that gives the array, flat."""
-    is_float = array.dtype.kind in "fb"
-    content = np.ascontiguousarray(array, dtype="<f4" if is_float else "<i4").tobytes()
-    return f'{"floats" if is_float else "indices"}("{base64.b64encode(content).decode()}")'
+    """An expression that gives the array, flat; indices in as few bytes as hold them."""
+    if array.dtype.kind in "fb":
+        kind, content = "Float32", np.ascontiguousarray(array, dtype="<f4")
+    elif array.dtype == np.int8:
+        kind, content = "Int8", np.ascontiguousarray(array)
+    else:
+        width = np.min_scalar_type(int(array.max(initial=0)))
+        kind, content = f"Uint{8 * width.itemsize}", np.ascontiguousarray(array, dtype=width.newbyteorder("<"))
+    return f'new {kind}Array(bytes("{base64.b64encode(content.tobytes()).decode()}"))'
 
 
 def _flat(answers: np.ndarray) -> np.ndarray:

@@ -1,22 +1,28 @@
-"""Measure a step on the validation split of a store, as it is and with weights of 8 bits."""
+"""Measure a step on the validation split of a store: what it costs to write it in 8 bits."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from seqaudio.audio.recording import from_int16
+from seqaudio.decoding.greedy import best_path, collapse
 from seqaudio.decoding.spotting import FLUSH, Averages, clip_probabilities
 from seqaudio.decoding.torch_logits import quiet_value
+from seqaudio.decoding.transcription import spelling_of
 from seqaudio.errors import StoreError
+from seqaudio.evaluation.edits import error_rate
 from seqaudio.export.checking import OnnxRunner, Runner
 from seqaudio.export.onnx_file import onnx_bytes
 from seqaudio.export.steps import ExportStep
 from seqaudio.features.extraction import extract_frames
 from seqaudio.features.settings import FeatureSettings
-from seqaudio.models import SpotterModel
+from seqaudio.models import ForecastModel, SpotterModel
+from seqaudio.run_folder import RunFolder
 from seqaudio.store import Store
 from seqaudio.vocabulary import BOS, EOS, Vocabulary
 
@@ -33,37 +39,93 @@ def of_frames(step: ExportStep) -> ExportStep:
     return ExportStep(step.model, about, torch.zeros(1, width), step.model_start)
 
 
-def compare_int8(step: ExportStep, store: Store) -> str:
-    """How much 8 bits change on the validation split, in words. Raises StoreError where there is none."""
-    if "valid" not in store.counts:
-        raise StoreError(f"{store.path} has no validation split, on which 8 bits are checked; give another --store")
-    frames = of_frames(step)
-    graph = frames.graph()
-    runners = [OnnxRunner(onnx_bytes(frames, graph, int8)) for int8 in (False, True)]
-    sequences = _sequences(step, frames, store)
-    answers = [[_outputs(runner, frames, inputs) for inputs in sequences] for runner in runners]
-    if step.about.kind == "keywords":
-        labels = Vocabulary(step.about.labels)
-        truth = [store["valid"].labels[row] for row in chosen_rows(store)]
-        shares = [
-            np.mean([_label(step, labels, found) == name for found, name in zip(outputs, truth, strict=False)])
-            for outputs in answers
-        ]
-        return (
-            f"accuracy {100 * shares[0]:.2f} % in float, {100 * shares[1]:.2f} % in int8, of {len(sequences):,} clips"
-        )
-    if step.about.kind == "tokens":
-        nats = [
-            float(np.mean(np.concatenate([_nats(found, ids) for found, ids in zip(outputs, sequences, strict=True)])))
-            for outputs in answers
-        ]
-        return f"{nats[0]:.4f} nats a token in float, {nats[1]:.4f} in int8, of {len(sequences):,} sequences"
-    one, other = (np.concatenate(outputs) for outputs in answers)
-    if step.about.kind == "text":
-        same = float(np.mean(one.argmax(axis=-1) == other.argmax(axis=-1)))
-        return f"the likeliest unit of {100 * same:.2f} % of {len(one):,} steps is the same in int8"
-    apart = float(np.sqrt(np.mean((one - other) ** 2)) / max(float(one.std()), 1e-12))
-    return f"forecasts in int8 differ by {100 * apart:.2f} % of their deviation, over {len(one):,} steps"
+class Validation:
+    """The validation split of a store as inputs of a step, and the figure by which a run of its kind is judged.
+
+        keywords    accuracy of clips, %                     text      units wrong, %
+        tokens      nats a token                             forecast  root mean square error in training deviations
+
+    Attributes:
+        step: without its front end, see `of_frames`.
+        sequences: inputs of each row [calls, 1, F] float32 or [calls, 1] int64.
+        things: what they are.
+
+    Raises StoreError where the store has no such split.
+    """
+
+    def __init__(self, step: ExportStep, run: RunFolder, store: Store) -> None:
+        if "valid" not in store.counts:
+            raise StoreError(f"{store.path} has no validation split, on which 8 bits are checked; give another --store")
+        self.step = of_frames(step)
+        self.sequences = _sequences(step, self.step, store)
+        kind, rows, split = step.about.kind, chosen_rows(store), store["valid"]
+        self.things = {"keywords": "clips", "text": "recordings"}.get(kind, "sequences")
+        self._labels = Vocabulary(step.about.labels)
+        self._settings = None if step.front_end is None else _settings(step)
+        self._truth: list[Any] = []
+        if kind == "keywords":
+            self._truth = [split.labels[row] for row in rows]
+        elif kind == "text":
+            spelling, texts = spelling_of(run, with_lexicon=True), split.column("text")
+            self._truth = [spelling.units(texts[row]) for row in rows]
+
+    def score(self, outputs: Sequence[np.ndarray]) -> float:
+        """The figure of the outputs [calls, ...] of each sequence."""
+        kind = self.step.about.kind
+        if kind == "keywords":
+            named = [self._label(found) for found in outputs]
+            return 100 * float(np.mean([name == true for name, true in zip(named, self._truth, strict=False)]))
+        if kind == "text":
+            heard = [[self._labels[placed.unit] for placed in collapse(best_path(found))] for found in outputs]
+            return 100 * error_rate(self._truth[: len(heard)], heard)
+        both = zip(outputs, self.sequences, strict=True)
+        if kind == "tokens":
+            return float(np.mean(np.concatenate([_nats(found, ids) for found, ids in both])))
+        return float(np.sqrt(np.mean(np.concatenate([self._squares(*pair) for pair in both]))))
+
+    def told(self, figures: Sequence[float], names: Sequence[str]) -> str:
+        """Figures in words, each with the name of what gave it."""
+        before, form, after = {
+            "keywords": ("accuracy ", "{:.2f} %", ""),
+            "text": ("", "{:.2f} %", " of the units wrong"),
+            "tokens": ("", "{:.4f}", " nats a token"),
+            "forecast": ("error of ", "{:.4f}", " deviations"),
+        }[self.step.about.kind]
+        one, *others = (form.format(figure) for figure in figures)
+        parts = [f"{one}{after}", *others]
+        said = ", ".join(f"{part} in {name}" for part, name in zip(parts, names, strict=True))
+        return f"{before}{said}, of {len(self.sequences):,} {self.things}"
+
+    def _label(self, logits: np.ndarray) -> str:
+        if not isinstance(self.step.model, SpotterModel):
+            return self._labels[int(logits[-1].argmax())]
+        assert self._settings is not None
+        probabilities = torch.from_numpy(logits).double().softmax(dim=-1).numpy()
+        averages = Averages(self._settings.frame_shift, self._labels).push(probabilities)
+        return self._labels[int(clip_probabilities(averages, self._labels).argmax())]
+
+    def _squares(self, forecasts: np.ndarray, inputs: np.ndarray) -> np.ndarray:
+        """Squared errors of forecasts [T, H, K] of targets that are inputs too, from the first whole window on."""
+        model = self.step.model
+        assert isinstance(model, ForecastModel)
+        if not model.places:
+            raise StoreError("the targets are not among the inputs of the step, so forecasts cannot be compared")
+        targets = inputs[:, 0, model.places]  # [T, K]
+        first, last = max(0, model.window - 1), len(inputs) - model.horizon
+        truth = [targets[now + 1 : now + 1 + model.horizon] for now in range(first, last)]
+        if not truth:
+            return np.zeros(0)
+        errors: np.ndarray = (forecasts[first:last] - np.stack(truth)) / model.target_std.numpy()
+        return errors.ravel() ** 2
+
+
+def compare_int8(step: ExportStep, run: RunFolder, store: Store) -> str:
+    """How much 8 bits change on the validation split, in words. Raises StoreError as `Validation`."""
+    valid = Validation(step, run, store)
+    graph = valid.step.graph()
+    runners = [OnnxRunner(onnx_bytes(valid.step, graph, int8)) for int8 in (False, True)]
+    figures = [valid.score([_outputs(runner, valid.step, one) for one in valid.sequences]) for runner in runners]
+    return valid.told(figures, ("float", "int8"))
 
 
 def _settings(step: ExportStep) -> FeatureSettings:
@@ -109,14 +171,6 @@ def _outputs(runner: Runner, step: ExportStep, inputs: np.ndarray) -> np.ndarray
         output, state = runner(part, state)
         outputs.append(output[0])
     return np.stack(outputs)
-
-
-def _label(step: ExportStep, labels: Vocabulary, logits: np.ndarray) -> str:
-    if not isinstance(step.model, SpotterModel):
-        return labels[int(logits[-1].argmax())]
-    probabilities = torch.from_numpy(logits).double().softmax(dim=-1).numpy()
-    averages = Averages(_settings(step).frame_shift, labels).push(probabilities)
-    return labels[int(clip_probabilities(averages, labels).argmax())]
 
 
 def _nats(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqaudio.errors import OptionError, how_to_install
-from seqaudio.export.graph import Graph, Node, Value
-from seqaudio.export.quantising import Quantised, is_quantised, quantised
+from seqaudio.export.graph import Cosines, Graph, Node, Value
+from seqaudio.export.quantising import is_quantised, quantised
 from seqaudio.export.steps import ExportStep
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class _Writer:
         self._names: dict[int, str] = {}
         self._kept: list[Any] = []
         self._counted = 0
-        self._small: dict[str, str] = {}  # names of small tensors by their content
+        self._known: dict[str, str] = {}  # names of tensors by their content
 
     def add(self, node: Node) -> None:
         """Write one node."""
@@ -90,12 +90,16 @@ class _Writer:
 
     def _matmul(self, node: Node) -> None:
         one, other = node.inputs
-        weight = self._widened(quantised(other)) if self.int8 and is_quantised(node) else self._name(other)
+        weight = self._widened(other) if self.int8 and is_quantised(node) else self._name(other)
         self._emit("MatMul", [self._name(one), weight], node)
 
-    def _widened(self, weight: Quantised) -> str:
+    def _widened(self, weight: Value) -> str:
         """Integers times scales; onnxruntime multiplies by the integers themselves, at half the time of floats."""
-        return self._emit("DequantizeLinear", [self._tensor(weight.values), self._tensor(weight.scales)], axis=1)
+        if id(weight) not in self._names:
+            parts = [self._tensor(part) for part in quantised(weight)]
+            self._names[id(weight)] = self._emit("DequantizeLinear", parts, axis=1)
+            self._kept.append(weight)
+        return self._names[id(weight)]
 
     def _elementwise(self, node: Node) -> None:
         function = node.options["function"]
@@ -126,8 +130,8 @@ class _Writer:
 
     def _pick(self, node: Node) -> None:
         flat = self._emit("Reshape", [self._name(node.inputs[0]), self._shape((-1,))])
-        index = node.options["index"].reshape(node.result.shape).astype(np.int32)
-        self._emit("Gather", [flat, self._tensor(index)], node, axis=0)
+        index = self._places(node.options["index"].reshape(node.result.shape))
+        self._emit("Gather", [flat, index], node, axis=0)
 
     def _rows(self, node: Node) -> None:
         self._emit("Gather", map(self._name, node.inputs), node, axis=0)
@@ -138,7 +142,7 @@ class _Writer:
             return self._names[id(value)]
         name = value.name or self._new()
         if value.constant is not None:
-            name = self._constant(value.constant)
+            name = self._constant(value.constant) if value.cosines is None else self._computed(value.cosines)
         self._names[id(value)] = name
         self._kept.append(value)
         return name
@@ -156,23 +160,37 @@ class _Writer:
         zero = numpy_helper.from_array(np.zeros(1, dtype=np.float32))
         empty = self._emit("ConstantOfShape", [self._shape((array.size,))], value=zero)
         values = self._tensor(array.ravel()[places])
-        filled = self._emit("ScatterElements", [empty, self._tensor(places.astype(np.int32)), values], axis=0)
+        filled = self._emit("ScatterElements", [empty, self._places(places), values], axis=0)
         return self._emit("Reshape", [filled, self._shape(array.shape)])
+
+    def _computed(self, table: Cosines) -> str:
+        """A table of cosines, looked up in those of one turn when the file is loaded."""
+        angles = self._emit("MatMul", [self._tensor(part.astype(np.int32)) for part in (table.left, table.right)])
+        index = self._emit("Mod", [angles, self._tensor(np.array(table.points, dtype=np.int32))])
+        return self._emit("Gather", [self._tensor(table.circle()), index], axis=0)
+
+    def _places(self, index: np.ndarray) -> str:
+        """Indices in as few bytes as hold them, widened when the file is loaded."""
+        from onnx import TensorProto
+
+        narrow = index.astype(np.min_scalar_type(int(index.max(initial=0))))
+        if index.size < 64 or narrow.itemsize >= 4:
+            return self._tensor(index.astype(np.int32))
+        return self._emit("Cast", [self._tensor(narrow)], to=TensorProto.INT32)
 
     def _shape(self, shape: tuple[int, ...]) -> str:
         return self._tensor(np.array(shape, dtype=np.int64))
 
     def _tensor(self, array: np.ndarray) -> str:
-        """The name of a tensor of the file; equal small ones are one."""
+        """The name of a tensor of the file; equal ones are one."""
         from onnx import numpy_helper
 
-        key = f"{array.dtype}{array.shape}{array.tobytes()!r}" if array.size <= 64 else ""
-        if key in self._small:
-            return self._small[key]
+        key = f"{array.dtype}{array.shape}{array.tobytes()!r}"
+        if key in self._known:
+            return self._known[key]
         name = f"c{len(self.tensors)}"
         self.tensors[name] = numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
-        if key:
-            self._small[key] = name
+        self._known[key] = name
         return name
 
     def _emit(

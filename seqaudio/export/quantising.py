@@ -9,7 +9,7 @@ import numpy as np
 from seqaudio.export.graph import Node, Value
 
 LEVELS = 127  # integers on each side of 0
-SMALLEST = 1024  # weights of a product below which 8 bits save nothing
+SMALLEST = 512  # weights of a product below which 8 bits save nothing
 
 
 class Quantised(NamedTuple):

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from seqaudio.errors import RunError
-from seqaudio.export.graph import Graph, Value, constant, new_node, picked, reshaped
+from seqaudio.export.graph import Cosines, Graph, Value, constant, new_node, picked, reshaped
 
 MOVES = {
     "view", "_unsafe_view", "reshape", "t", "transpose", "permute", "slice", "select", "unsqueeze", "squeeze", "expand",
@@ -36,7 +36,7 @@ def trace(
     step: Callable[..., Sequence[Tensor]],
     inputs: dict[str, Tensor],
     results: Sequence[str],
-    exact: Iterable[Tensor] = (),
+    exact: Iterable[tuple[Tensor, Cosines | None]] = (),
 ) -> Graph:
     """The graph of a step.
 
@@ -44,13 +44,14 @@ def trace(
         step: a function, or a module in evaluation mode, of the inputs in their order.
         inputs: example values by name; shapes are fixed.
         results: names of what it returns.
-        exact: constants that are never rounded to 8 bits.
+        exact: constants that are never rounded to 8 bits, and their formulas.
     Raises:
         RunError: an operation that has no translation; the message names it.
     """
     recorder = _Recorder(inputs)
-    for tensor in exact:
-        recorder.value(tensor).exact = True
+    for tensor, cosines in exact:
+        value = recorder.value(tensor)
+        value.exact, value.cosines = True, cosines
     with torch.no_grad(), recorder:
         returned = step(*inputs.values())
     values = {name: recorder.value(tensor) for name, tensor in zip(results, returned, strict=True)}
