@@ -172,3 +172,12 @@ def test_wishes_that_make_no_sense_are_refused(
 def test_zero_is_a_value_of_an_option_that_is_refused(command: Command, tune_run: Path) -> None:
     done = command("seqaudio", "generate", tune_run, "--live", "--max-copied", "0")
     assert_refused(done, "--max-copied is for files", "leave one of them out")
+
+
+def test_names_of_the_files_beside_may_be_told(command: Command, tune_run: Path, tmp_path: Path) -> None:
+    line = ("generate", tune_run, "--bars", "2", "--out", "tune.mid")
+    done = command("seqaudio", *line, "--wav", "tune.wav", "--png", "tune.png", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["tune.mid", "tune.png", "tune.wav"]
+    other = command("seqaudio", *line, "--force", "--wav", "song.wav", folder=tmp_path)
+    assert_refused(other, "--wav song.wav: files beside --out have its name")

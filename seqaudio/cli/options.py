@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from seqaudio import extensions, progress, terminal
 from seqaudio.cli.grouped_help import parse
 from seqaudio.cli.memory import out_of_memory
+from seqaudio.cli.outputs import without_names
 from seqaudio.cli.repeat import with_options_of_run
 from seqaudio.errors import SeqAudioError
 from seqaudio.interruption import exit_status_of, sigterm_as_ctrl_c
@@ -110,7 +111,7 @@ def run(
     def action() -> None:
         shared, own = take_shared(given)
         progress.quiet = shared.quiet
-        own = with_options_of_run(config, own)
+        own = without_names(config, with_options_of_run(config, own))
         with terminal.colours():
             parsed = parse(config, own, f"{(doc or '').strip()}\n\n{HELP}", program)
         for file in shared.use:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from seqaudio.errors import OptionError
 
 Engraved = Literal["svg", "png"] | None  # the picture of a score
+KINDS = ("wav", "png", "musicxml")  # options, and suffixes, of what may be written beside a MIDI file
 PICTURES = (".png", ".pdf", ".svg")  # suffixes of figures, as pictures.py writes them
 
 
@@ -58,8 +61,28 @@ def folder_files(out: Path, stem: str, suffixes: Sequence[str], force: bool) -> 
 
 def further(config: Beside) -> list[str]:
     """The suffixes of the files that are asked for beside a MIDI file."""
-    kinds = [f".{kind}" for kind in ("wav", "png", "musicxml") if getattr(config, kind)]
+    kinds = [f".{kind}" for kind in KINDS if getattr(config, kind)]
     return [*kinds, f".score.{config.engraved}"] if config.engraved else kinds
+
+
+def without_names(config: Any, arguments: Sequence[str]) -> list[str]:
+    """The arguments without the names of files beside a MIDI file: `--out tune.mid --wav tune.wav` is `... --wav`.
+
+    config: the dataclass of the options; those of commands other than `Beside` stay as they are.
+    Raises OptionError for another name: files beside a MIDI file have its name.
+    """
+    known = fields(config) if is_dataclass(config) else ()
+    switches = {f"--{field.name}" for field in known if field.name in KINDS and field.type == "bool"}
+    rest: list[str] = []
+    for word in arguments:
+        option = rest[-1] if rest else ""
+        if option in switches and word.lower().endswith(f".{option[2:]}"):
+            out = next((after for before, after in pairwise(arguments) if before == "--out"), "")
+            if Path(word).with_suffix("") != Path(out).with_suffix(""):
+                raise OptionError(f"{option} {word}: files beside --out have its name; leave {word} out")
+            continue
+        rest.append(word)
+    return rest
 
 
 @contextmanager
