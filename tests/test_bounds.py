@@ -324,14 +324,16 @@ def test_a_repertoire_sums_up_its_shapes() -> None:
         Shape("6/8", 8, 6, 24, 50, 70, 400_000, 5),
         Shape("6/8", 8, 0, 36, 52, 71, 500_000, 5),
         Shape("6/8", 16, 9, 12, 55, 60, 900_000, UNKNOWN),
-        Shape("4/4", 12, 3, 12, 40, 60, UNKNOWN, 9),
+        Shape("4/4", 12, 3, 12, 40, 60, 300_000, 9),
+        Shape("2/4", 12, 3, 12, 40, 60, UNKNOWN, 9),
     ]
     found = Repertoire.of(shapes, {7, 3})
-    assert found == Repertoire(
-        36, 40, 71, 500_000, 5, {"6/8": Lengths({"8": 2, "16": 1}, 0), "4/4": Lengths({"12": 1}, 3)}, (3, 7)
-    )
+    six = Lengths({"8": 2, "16": 1}, 0, 500_000)
+    metres = {"6/8": six, "2/4": Lengths({"12": 1}, 3), "4/4": Lengths({"12": 1}, 3, 300_000)}
+    assert found == Repertoire(36, 40, 71, 400_000, 5, metres, (3, 7))
+    assert [found.tempo_of(metre) for metre in ("6/8", "4/4", "2/4", "3/4")] == [500_000, 300_000, 400_000, 400_000]
     assert found.bars("6/8") == {8: 2, 16: 1}
-    assert found.bars("3/4") == {8: 2, 12: 1, 16: 1}
+    assert found.bars("3/4") == {8: 2, 12: 2, 16: 1}
     assert (found.rest("4/4"), found.rest("3/4")) == (3, 0)
     assert Repertoire.of([], set()) is None
 

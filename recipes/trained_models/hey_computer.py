@@ -33,7 +33,6 @@ from seqaudio.vocabulary import UNKNOWN
 
 WORD = "hey computer"
 RATE = 16_000
-PER_HOUR = 2.0  # false alarms that the threshold allows; with 0.5 half of the words in a noisy room would be lost
 LONGEST_GAP, AROUND = 0.12, 0.3  # seconds between the words, and of quiet around them
 VOICES = ("Andrea", "adam", "Denis", "belinda", "Gene", "linda", "max", "victor")  # of espeak-ng
 
@@ -56,7 +55,7 @@ def main(config: Config) -> None:
     """Speak, train, judge by synthetic voices and by people."""
     options = wake.Config(
         words=(WORD,), out=config.out, speak=FLITE, real=takes(config), background=config.background,
-        room_folder=config.rooms, per_hour=PER_HOUR, minutes=config.minutes, seed=config.seed, workers=config.workers,
+        room_folder=config.rooms, minutes=config.minutes, seed=config.seed, workers=config.workers,
     )  # fmt: skip
     wake.main(options)
     if config.people is not None:

@@ -195,8 +195,10 @@ class Plan:
     @property
     def tempo(self) -> int | None:
         """Microseconds per quarter, of the whole piece; None for those of the primer, or of decoded notes."""
-        known = UNKNOWN if self.repertoire is None or self.primer is not None else self.repertoire.tempo
-        return self.wishes.tempo or (None if known == UNKNOWN else known)
+        if self.wishes.tempo or self.repertoire is None or self.primer is not None:
+            return self.wishes.tempo
+        known = self.repertoire.tempo_of(self.metre.name)
+        return None if known == UNKNOWN else known
 
     @property
     def program(self) -> int | None:
@@ -257,7 +259,7 @@ class Plan:
         bounds = replace(bounds, form=self._form(end, generator))
         metres = self.representation.metre_ids
         bounds.tokens[[token for token in self.primer_ids if token not in metres]] = True  # these may come again
-        if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo]:
+        if self.repertoire is not None and self._timed.tempo.tolist() != [self.repertoire.tempo_of(self.metre.name)]:
             bounds.tokens[list(self.representation.tempo_ids)] = True
         return self._asked(bounds)
 

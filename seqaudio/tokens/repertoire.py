@@ -81,10 +81,11 @@ class Shape:
 
 @dataclass(frozen=True)
 class Lengths:
-    """The pieces of one metre: how many have each number of bars, and the least rest at the end of any, in steps."""
+    """The pieces of one metre: how many have each number of bars, the least rest at the end of any, in steps, tempo."""
 
     bars: dict[str, int]
     rest: int
+    tempo: int = UNKNOWN  # microseconds per quarter: the median; UNKNOWN where no piece has one, or in older stores
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,9 @@ class Repertoire:
     tokens: tuple[int, ...]  # the ids that occur, rising
 
     def __post_init__(self) -> None:
-        if self.longest < 1 or not (self.tempo == UNKNOWN or 1 <= self.tempo <= MAX_TEMPO):
-            raise ValueError(f"repertoire: longest note {self.longest}, tempo {self.tempo}")
+        for tempo in (self.tempo, *(lengths.tempo for lengths in self.metres.values())):
+            if self.longest < 1 or not (tempo == UNKNOWN or 1 <= tempo <= MAX_TEMPO):
+                raise ValueError(f"repertoire: longest note {self.longest}, tempo {tempo}")
         if not UNKNOWN <= self.program <= 127 or not 0 <= self.lowest <= self.highest <= 127:
             raise ValueError(f"repertoire: program {self.program}, pitches {self.lowest}..{self.highest}")
         if not self.metres or min(self.tokens, default=0) < 0:
@@ -124,14 +126,13 @@ class Repertoire:
             own = [shape for shape in shapes if shape.metre == name]
             bars = Counter(shape.bars for shape in own)
             counts = {str(number): bars[number] for number in sorted(bars)}
-            metres[name] = Lengths(counts, min(shape.rest for shape in own))
-        tempos = [shape.tempo for shape in shapes if shape.tempo != UNKNOWN]
+            metres[name] = Lengths(counts, min(shape.rest for shape in own), _median_tempo(own))
         programs = Counter(shape.program for shape in shapes if shape.program != UNKNOWN)
         return cls(
             longest=max(shape.longest for shape in shapes),
             lowest=min(shape.lowest for shape in shapes),
             highest=max(shape.highest for shape in shapes),
-            tempo=median_low(tempos) if tempos else UNKNOWN,
+            tempo=_median_tempo(shapes),
             program=min(programs, key=lambda program: (-programs[program], program)) if programs else UNKNOWN,
             metres=metres,
             tokens=tuple(sorted(tokens)),
@@ -154,6 +155,11 @@ class Repertoire:
         chosen = [self.metres[metre]] if metre in self.metres else list(self.metres.values())
         return min(lengths.rest for lengths in chosen)
 
+    def tempo_of(self, metre: str) -> int:
+        """Microseconds per quarter of the pieces of a metre: their median, or that of all where they have none."""
+        own = self.metres[metre].tempo if metre in self.metres else UNKNOWN
+        return self.tempo if own == UNKNOWN else own
+
     def describe(self, representation: Representation) -> str:
         """The figures in one line."""
         empty = representation.quantise(NoteSequence.from_columns([], [], []))
@@ -171,6 +177,11 @@ class Repertoire:
             f"{len(self.tokens):,} different tokens, {bars[0]:,} to {bars[-1]:,} bars (median {median_low(bars):,}), "
             f"metre {metres}{more}, tempo {tempo}, program {'none' if self.program == UNKNOWN else self.program}"
         )
+
+
+def _median_tempo(shapes: Iterable[Shape]) -> int:
+    tempos = [shape.tempo for shape in shapes if shape.tempo != UNKNOWN]
+    return median_low(tempos) if tempos else UNKNOWN
 
 
 def bounds_of(
