@@ -21,6 +21,7 @@ EXTRAS = {
     "datasets": "datasets",
     "export": "onnx onnxruntime",
     "wyoming": "wyoming",
+    "web": "fastapi uvicorn websockets",
     "rivals": "pymicro-wakeword pyopen-wakeword pocketsphinx",
 }
 

@@ -154,6 +154,7 @@ BOUNDS: dict[str, Bounds] = {
     "min_count": Bounds(1, 1_000_000_000),
     "vocabulary_size": Bounds(1, 1_000_000),
     "max_seconds": Bounds(0, 10_000_000, above=True),
+    "max_megabytes": Bounds(0, 10_000, above=True),
     "longest_minutes": Bounds(0, 1_000_000, above=True),
     "steps_per_quarter": Bounds(1, 10_000),
     "silence": Bounds(0, 1_000_000),
@@ -178,6 +179,7 @@ BOUNDS: dict[str, Bounds] = {
     "low": SHARE,
     "steps": Bounds(1, 1_000_000_000),
     # commands
+    "port": Bounds(0, 65_535),
     "keyword_epochs": Bounds(1, 1_000_000),
     "chorale_epochs": Bounds(1, 1_000_000),
     "count": Bounds(1, 10_000),

@@ -2,8 +2,8 @@
 
 What is good for prepare, train, evaluate, recognize, generate and info runs in test_wheel.py, a sweep in test_sweep.py,
 listen in test_listen.py, alarms in test_alarms.py, wake in test_wake.py, score in test_surprise.py, fill in
-test_fill.py, transcribe in test_speech_recognition.py, export in test_export.py, wyoming in test_wyoming.py, the demo
-among the long checks.
+test_fill.py, transcribe in test_speech_recognition.py, export in test_export.py, wyoming in test_wyoming.py, serve in
+test_serve.py, the demo among the long checks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seqaudio.cli.main import COMMANDS, SCRIPTS
 
 ELSEWHERE = {
     "prepare", "train", "evaluate", "recognize", "listen", "generate", "forecast", "info", "sweep", "demo", "alarms",
-    "wake", "score", "harmonize", "fill", "transcribe", "export", "wyoming",
+    "wake", "score", "harmonize", "fill", "transcribe", "export", "wyoming", "serve",
 }  # fmt: skip
 GOOD = {
     "record": ("{take} --labels one --count 1 --out {new}", "prepare audio_folder --source {new}"),
@@ -42,6 +42,7 @@ BAD = {
     "transcribe": ("{word_run} {word}", "writing text needs one of 'speech_recognition'"),
     "listen": ("{word_run} {word}", "was trained on whole clips"),
     "wyoming": ("{word_run}", "was trained on whole clips"),
+    "serve": ("{tunes}", "not a run"),
     "wake": ("hey --language xx --out {new}", "xx"),
     "record": ("{tune} --labels one --out {new}", "tune00.mid"),
     "generate": ("{word_run} --out {new}.mid", "keyword_recognition"),

@@ -27,6 +27,7 @@ class Cell(nn.Module, ABC, Generic[StateT]):
     """
 
     unread: ClassVar[tuple[str, ...]] = ()  # fields of the state that no step reads, so there is nothing to learn
+    gate_names: ClassVar[tuple[str, ...]] = ()  # of the sigmoids of a step, in the order in which it computes them
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()

@@ -37,6 +37,7 @@ class GRUCell(AffineCell[GRUState]):
     """
 
     gates = 3
+    gate_names = ("reset", "update")
 
     def forward(self, inputs: Tensor, state: GRUState, recurrent: Tensor | None = None) -> tuple[Tensor, GRUState]:
         self.check_width(inputs)

@@ -39,6 +39,7 @@ class LSTMCell(AffineCell[LSTMState]):
     """
 
     gates = 4
+    gate_names = ("forget", "input", "output")
 
     def reset_parameters(self) -> None:
         super().reset_parameters()

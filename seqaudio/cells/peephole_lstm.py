@@ -32,6 +32,8 @@ class PeepholeLSTMCell(LSTMCell):
         ValueError: F differs from the size given at construction; both sizes are in the message.
     """
 
+    gate_names = ("input", "forget", "output")
+
     def add_parameters(self) -> None:
         self.weight_peephole = nn.Parameter(torch.empty(3, self.hidden_size))
 

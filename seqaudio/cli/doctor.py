@@ -132,6 +132,12 @@ CHECKS = (
     ),
     Check("MIDI ports", _imports("rtmidi"), f"{how_to_install('ports')}, for generate --port", False),
     Check("Home Assistant", _imports("wyoming"), f"{how_to_install('wyoming')}, for seqaudio wyoming", False),
+    Check(
+        "page in the browser",
+        _imports("fastapi", "uvicorn", "websockets"),
+        f"{how_to_install('web')}, for seqaudio serve",
+        False,
+    ),
     Check("MidiTok", _imports("miditok"), f"{how_to_install('miditok')}, for its representations", False),
     Check("MATLAB files", _imports("scipy"), f"{how_to_install('matlab')}, for polyphonic", False),
     Check("data sets of the hub", _imports("datasets"), f"{how_to_install('datasets')}, for --hub", False),

@@ -24,6 +24,7 @@ COMMANDS = {
     "transcribe": "write down what is said in recordings, files or live sound",
     "listen": "print keywords as they are heard, from a microphone or stdin",
     "wyoming": "serve wake words to Home Assistant",
+    "serve": "a page in the browser",
     "record": "record words of your own, from a microphone or stdin",
     "generate": "write new music as MIDI, sound and picture, or new text",
     "harmonize": "write three voices to a melody, or other voices of a chorale",
@@ -51,6 +52,7 @@ COMMANDS = {
 AT_THE_END = (
     ("sweep", "compare"),
     ("recognize", "wyoming"),
+    ("listen", "serve"),
     ("export", "probe"),
     ("check", "ngram"),
     ("render", "show"),

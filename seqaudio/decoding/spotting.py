@@ -11,7 +11,7 @@ All state is bounded in size, so a stream may go on for ever.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ REFRACTORY: Seconds = 1.0  # a keyword that was heard is not heard again within 
 FLUSH: Seconds = 0.4  # of quiet behind a recording, since a word is recognised after its end
 USUAL: Seconds = 0.5  # length of a word where a run does not keep it
 
+Tap = Callable[[np.ndarray, np.ndarray], None]
 Share = Annotated[float, Range(0, 1)]
 Length = Annotated[Seconds, Range(0, 60)]
 
@@ -213,6 +214,7 @@ class Spotter:
         thresholds: by keyword, in place of those of the run. refractory: as in the module.
     Attributes:
         highest: the highest averaged probability of each label in this stream, or the one that has ended, [C].
+        tap: called with the probabilities [T, C] after the next frames and their averages [T, C] as they come; None.
     Raises:
         RunError: a run of another recipe, one that was trained on whole clips, or one whose parts do not fit.
         OptionError: a threshold for a word that is no keyword of the run.
@@ -235,6 +237,7 @@ class Spotter:
         self.thresholds = {name: self.about.threshold_of(name) for name in self.keywords}
         self.thresholds |= dict(thresholds or {})
         self.refractory = refractory
+        self.tap: Tap | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -273,8 +276,11 @@ class Spotter:
         logits = self._source.push(samples)
         if not len(logits):
             return np.zeros((0, len(self.labels)))
-        averages = self._averages.push(probabilities_of(logits))
+        probabilities = probabilities_of(logits)
+        averages = self._averages.push(probabilities)
         self.highest = np.maximum(self.highest, averages.max(axis=0))
+        if self.tap is not None:
+            self.tap(probabilities, averages)
         return averages
 
     def _hits(self, averages: np.ndarray) -> list[Hit]:

@@ -100,6 +100,8 @@ class Transcriber:
         streaming: refuse a model that needs whole recordings.
         decode: finds the units of a whole segment, such as a `BeamDecoder`; None is greedy decoding, by which the words
             of a causal model come while a segment goes on.
+    Attributes:
+        tap: called with the time of the next steps, in seconds, and their log-probabilities [J, V] as they come; None.
     Raises:
         RunError: another run.
         OptionError: a model or features that need whole recordings, with `streaming`.
@@ -115,6 +117,7 @@ class Transcriber:
                 f"{self.model.input_size}; train it again"
             )
         self.decode = decode
+        self.tap: Callable[[Seconds, np.ndarray], None] | None = None
         longest = run.input_fact("longest_seconds", float | None)
         self.least = min(LEAST, longest or LEAST)
         self.step_seconds = self.model.subsampling * self.settings.hop_samples / self.settings.sample_rate
@@ -224,7 +227,10 @@ class _Whole(_Segment):
             return (), ()
         frames = torch.from_numpy(extract_frames(samples, self.of.settings))
         log_probabilities, _, _ = self.of.model(frames[:, None])
-        decoded = (self.of.decode or greedy)(log_probabilities[:, 0].numpy())
+        found = log_probabilities[:, 0].numpy()
+        if self.of.tap is not None:
+            self.of.tap(self.start, found)
+        decoded = (self.of.decode or greedy)(found)
         self.words.take(decoded.units, tell)
         return self.words.finish(tell), decoded.hypotheses
 
@@ -238,6 +244,7 @@ class _Streamed(_Segment):
         self.frames = torch.zeros(0, of.settings.size)  # of a step that is not complete
         self.state: RecogniserState | None = None
         self.path = PathCollapser()
+        self.steps = 0  # of the model, so far
 
     def push(self, samples: np.ndarray, tell: Callable[[Word], None]) -> None:
         self._hear(self.extractor.push(samples), tell)
@@ -255,7 +262,11 @@ class _Streamed(_Segment):
         if not whole:
             return
         log_probabilities, _, self.state = self.of.model(frames[:whole, None], None, self.state)
-        self.words.take(self.path.push(log_probabilities[:, 0].numpy()), tell)
+        found = log_probabilities[:, 0].numpy()
+        if self.of.tap is not None:
+            self.of.tap(self.start + self.steps * self.of.step_seconds, found)
+        self.steps += len(found)
+        self.words.take(self.path.push(found), tell)
 
 
 class _WordBuilder:
