@@ -47,8 +47,7 @@ class Config:
     threshold: float | None = None  # judge this threshold of the run; by default one is chosen
     choosing: float = 0.33  # share of the files of background on which thresholds are chosen, and that judge nothing
     low_pass: float | None = None  # hertz: nothing above is heard, in words and background alike
-    # on the same sound, with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx, other runs, manifests of --tflite
-    beside: str = ""
+    beside: str = ""  # with commas: pymicro_wakeword, pyopen_wakeword, pocketsphinx, other runs, manifests of --tflite
     beside_word: str | None = None  # the word as the rivals call it, such as hey_jarvis; by default that of the run
     cut: Path | None = None  # new folder for false alarms as WAVs: choosing/ to train on, judged/ to listen to
     keep: bool = False  # keep the chosen or given threshold in the run, for recognize and listen
