@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 
+from conftest import Command
 from seqaudio.batching import Batch
 from seqaudio.errors import OptionError
 from seqaudio.layers.decayed_sums import BLOCK, decayed_counts, decayed_sums
@@ -198,3 +202,10 @@ def test_an_hour_leaves_no_trace_and_a_state_of_the_same_size() -> None:
 def test_a_memory_below_a_frame_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(OptionError, match="expected at least 1 of each"):
         SpotterModel(F, C, **options)
+
+
+def test_the_probe_reads_clips_of_one_label(command: Command, spotting_run: Path) -> None:
+    store = json.loads((spotting_run / "config.json").read_text(encoding="utf-8"))["settings"]["store"]
+    done = command("seqaudio", "probe", spotting_run, store, "--sequences", "2")
+    assert done.returncode == 0, done.stderr
+    assert "SpotterModel: " in done.stdout and "layer 1" in done.stdout

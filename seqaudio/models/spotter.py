@@ -234,10 +234,10 @@ class SpotterModel(Model):
         """Targets [T, B], and their weights, 0 in the padding; a label [B] is the target of its row's last frame."""
         if batch.targets is None:
             raise ValueError("a batch for a spotter needs targets [T, B], one label a frame")
+        weights = torch.ones_like(batch.inputs[..., 0]) if batch.weights is None else batch.weights
         if batch.targets.dim() == 1:
             last = torch.arange(batch.steps)[:, None] == batch.lengths - 1
-            return batch.targets.expand(batch.steps, -1), last.to(batch.inputs)
-        weights = torch.ones_like(batch.inputs[..., 0]) if batch.weights is None else batch.weights
+            return batch.targets.expand(batch.steps, -1), weights * last.to(weights)
         return batch.targets, weights * batch.mask()
 
     def _normalised(self, inputs: Tensor) -> Tensor:
