@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +27,7 @@ from seqaudio.evaluation.results import read_results
 from seqaudio.export.step_file import write_step
 from seqaudio.export.steps import export_step
 from seqaudio.files import read_plain, sha256_of, write_bytes, write_json
-from seqaudio.folders import real_path
+from seqaudio.folders import Kind, real_path, remove
 from seqaudio.models import SpotterModel
 from seqaudio.recorded_step import STEP_FILE
 from seqaudio.run_folder import RunFolder
@@ -42,6 +41,7 @@ WEIGHTS = "model.safetensors"
 COPIED = ("spotting.json", "decoding.json", "metrics.jsonl")
 OF_GIT = {".git", ".gitattributes"}  # of the clone of a hub's repository
 WRITTEN = {CONFIG, WEIGHTS, "results.json", STEP_FILE, CARD, PAGE, *COPIED}
+PACKED = Kind("a packed model", re.compile("|".join(map(re.escape, sorted(WRITTEN)))))
 FOLDERS = re.compile(r"(?<![\w.~-])~?/(?:[^\s/'\"]+/)*")  # those of absolute paths in a text
 
 
@@ -71,7 +71,7 @@ def pack(run: Path, name: str, card: Card, out: Path = MODELS) -> Path:
         if size > MOST:
             raise RunError(f"{run}: packed it takes {size:,} bytes, expected at most {MOST:,}; train a smaller model")
         if place.exists():
-            shutil.rmtree(place)
+            remove(place, PACKED)
         made.rename(place)
     return place
 
