@@ -11,13 +11,15 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' |
   { echo "error: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12"; exit 2; }
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo venv test test-all test-next constraints lint bench results figures notebooks clean
+.PHONY: help demo venv test test-all test-next test-newest constraints lint docs bench results figures notebooks clean
 
 help:
 	@echo "make demo      hear and see it all: words recognised, a chorale composed"
 	@echo "make test      what every change must pass, under 10 minutes on two cores"
 	@echo "make test-all  the same and the long checks"
+	@echo "make test-newest  the tests with the newest version of everything"
 	@echo "make lint      ruff and mypy"
+	@echo "make docs      the site of docs/, in build/site"
 	@echo "make constraints  constraints.txt from the newest versions that fit pyproject.toml"
 	@echo "make bench     the tables of benchmarks/"
 	@echo "make results   docs/results.md from docs/results/*.json"
@@ -28,7 +30,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) hatchling editables
-	$(INSTALL) --no-build-isolation --editable '.[test,lint]'
+	$(INSTALL) --no-build-isolation --editable '.[test,lint,docs]'
 	touch $@
 
 # the build of torch without CUDA is a tenth of the download: for Linux without a GPU of NVIDIA, where it can be reached
@@ -62,14 +64,27 @@ test-next:
 	  $(MAKE) --no-print-directory test PYTHON=$(NEXT_PYTHON) VENV=.venv-next; \
 	else echo "$(NEXT_PYTHON) is not installed: its tests are skipped"; fi
 
-# pins are what a fresh environment gets today; CONTRIBUTING.md says what must pass before they are committed
+# what will break next: the newest version of everything that pyproject.toml allows, in an environment of its own
+test-newest:
+	@$(CHECK_PYTHON)
+	rm -rf .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[test]' \
+	  $$($(WITHOUT_GPU) && echo --extra-index-url $(CPU_TORCH))
+	@echo "newer than the pins:"
+	@.venv-newest/bin/python -m pip freeze --disable-pip-version-check --exclude seqaudio | sed 's/+.*//' | \
+	  grep -vxFf constraints.txt || echo nothing
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n $(JOBS) --dist worksteal
+
+# pins are what a fresh environment gets today; docs/maintaining.md says what must pass before they are committed
 constraints:
 	@$(CHECK_PYTHON)
 	rm -rf build/constraints
 	$(PYTHON) -m venv build/constraints
-	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables '.[test,lint]'
+	build/constraints/bin/python -m pip install --quiet --disable-pip-version-check hatchling editables '.[test,lint,docs]'
 	build/constraints/bin/python -m pip freeze --disable-pip-version-check --exclude seqaudio > build/pins.txt
-	@(echo "# The versions that are tested, every one. pip install -c constraints.txt -e '.[test,lint]'"; \
+	@(echo "# The versions that are tested, every one. pip install -c constraints.txt -e '.[test,lint,docs]'"; \
 	  sed 's/+.*//' build/pins.txt | LC_ALL=C sort -f) > constraints.txt
 	rm -rf build/constraints build/pins.txt
 	git --no-pager diff --stat constraints.txt
@@ -78,6 +93,9 @@ lint: venv
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy seqaudio
+
+docs: venv
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: venv
 	@for file in benchmarks/[!_]*.py; do $(BIN)/python $$file || exit 1; done
@@ -92,4 +110,4 @@ notebooks: venv
 	$(BIN)/python docs/primer/notebooks.py
 
 clean:
-	rm -rf $(VENV) .venv-next .pytest_cache .mypy_cache .ruff_cache dist build
+	rm -rf $(VENV) .venv-next .venv-newest .pytest_cache .mypy_cache .ruff_cache dist build
