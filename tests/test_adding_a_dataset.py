@@ -15,7 +15,8 @@ from seqaudio.store import Store
 
 PAGE = (ROOT / "docs" / "adding_a_dataset.md").read_text(encoding="utf-8")
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()]
+BLOCKS = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
+(COMMANDS,) = (block for block in BLOCKS if block[0].startswith("python colours.py"))
 SPEAKERS = ("ada", "ben", "cleo", "dora", "emil", "fay", "gus", "hana", "ivo", "june", "kim", "lea", "max", "nora")
 
 

@@ -174,7 +174,7 @@ def composed(section: Section, command: str, work: Path, folder: Path) -> Iterat
     if done.returncode:
         raise OptionError(f"{command}: {done.stderr.strip()}")
     run = RunFolder(path)
-    yield from (f"## {section.title}", "", section.about, "", "```")
+    yield from (f"## {section.title}", "", section.about, "", "```sh")
     yield from (section.prepare, training_command(run, section.run, names), command, "```", "")
     yield from table(run, [work / "pieces" / f"{section.name}-{seed}.mid" for seed in SEEDS])
     first = work / "pieces" / f"{section.name}-{SEEDS[0]}.mid"

@@ -1,0 +1,188 @@
+"""How every block of code of the pages is tested: the one list, and what takes a page apart.
+
+A block of `sh` or `python` is run by a test of its own page (OWN_TEST), or with all others of its page by test_pages.py
+(RUN), or it is not run, for a reason (NOT_RUN). The commands of all of them are understood by their parsers.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from conftest import ROOT
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+KINDS = ("sh", "python")
+PLACEHOLDERS = {"SEED": "1", "RATE": "0.01", "SPLIT": "test", "$seed": "1", "$(basename $f)": "x.mid", "$f": "x.mid"}
+
+# pages whose blocks a test of their own runs
+OWN_TEST = {
+    ("docs/adding_a_cell.md", "python"): "test_adding_a_cell.py",
+    ("docs/adding_a_cell.md", "sh"): "test_adding_a_cell.py",
+    ("docs/adding_a_dataset.md", "python"): "test_adding_a_dataset.py",
+    ("docs/adding_a_dataset.md", "sh"): "test_adding_a_dataset.py",
+    ("docs/adding_a_recipe.md", "python"): "test_adding_a_recipe.py",
+    ("docs/adding_a_recipe.md", "sh"): "test_adding_a_recipe.py",
+    ("docs/adding_a_representation.md", "python"): "test_adding_a_representation.py",
+    ("docs/adding_a_representation.md", "sh"): "test_adding_a_representation.py",
+    ("docs/decoding.md", "python"): "test_ctc_search.py",
+    ("docs/deploying.md", "python"): "test_export.py",
+    ("docs/own_wake_word.md", "sh"): "test_wake.py",
+    ("docs/python.md", "python"): "test_adding_a_recipe.py",
+    ("docs/representations.md", "python"): "test_representations_page.py",
+} | {(f"docs/primer/{language}", kind): "test_primer.py" for language in ("en", "tr") for kind in KINDS}
+
+# pages whose blocks are run in their order, those of sh by a shell, with small trainings, on made-up files and a part of
+# the corpora; and what has to be there before
+RUN = {
+    "README.md": "",
+    "docs/alarms.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
+        seqaudio train keyword_recognition --store stores/hey --run runs/hey
+        cp -r WORDS/one clips/hey; cp -r WORDS/two clips/similar; cp -r MINUTES talk; cp -r MINUTES music""",
+    "docs/bptt.md": "",
+    "docs/comparing.md": "seqaudio prepare fsdd --source FSDD --out stores/fsdd",
+    "docs/decoding.md": """seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel
+        seqaudio train speech_recognition --store stores/an4 --run runs/an4""",
+    "docs/deploying.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
+        seqaudio train keyword_recognition --store stores/hey --run runs/hey; cp -r runs/hey RUN""",
+    "docs/features.md": "cp RECORDING.wav hello.wav; cp -r NOISES noises",
+    "docs/forecasting.md": "",
+    "docs/gallery.md": "mkdir pieces; cp melody.mid pieces",
+    "docs/index.md": "",
+    "docs/judging.md": """seqaudio prepare bach_chorales --out stores/chorales
+        seqaudio train music_generation --store stores/chorales --run runs/chorales
+        seqaudio generate runs/chorales --out chorale.mid
+        mkdir demo; cp -r runs/chorales demo/chorales-run; cp -r stores/chorales demo/chorales-store""",
+    "docs/keywords.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
+        seqaudio train keyword_recognition --store stores/hey --run runs/RUN""",
+    "docs/own_style.md": "mkdir styles; cp -r TUNES styles/ocarolan",
+    "docs/probe.md": """seqaudio prepare midi_folder --source TUNES --out stores/nottingham
+        seqaudio train music_generation --store stores/nottingham --run runs/nottingham_lstm; mkdir -p docs/pictures""",
+    "docs/questions.md": "",
+    "docs/scaling.md": "seqaudio prepare midi_folder --source TUNES --out stores/tunes",
+    "docs/tasks/cells.md": """seqaudio prepare audio_folder --source WORDS --out stores/words
+        seqaudio train keyword_recognition --store stores/words --run runs/words
+        seqaudio prepare midi_folder --source TUNES --out stores/tunes
+        seqaudio train music_generation --store stores/tunes --run runs/tunes""",
+    "docs/tasks/compose.md": "",
+    "docs/tasks/forecast.md": "",
+    "docs/tasks/look.md": "seqaudio prepare audio_folder --source WORDS --out stores/words; cp TUNE.mid tune.mid",
+    "docs/tasks/parts.md": "",
+    "docs/tasks/recognise.md": "",
+    "docs/tasks/text.md": "",
+    "docs/tasks/transcribe.md": "",
+    "recipes/forecasting/README.md": "",
+    "recipes/keyword_recognition/README.md": "",
+    "recipes/language_modelling/README.md": "",
+    "recipes/memory_tasks/README.md": "",
+    "recipes/music_generation/README.md": "",
+    "recipes/polyphonic_music/README.md": "",
+    "recipes/speech_recognition/README.md": "cp SENTENCES.csv librispeech.tsv",
+}
+
+# names that python blocks of a page take for granted
+BEFORE = {
+    "docs/features.md": """
+import torch
+from pathlib import Path
+from seqaudio.augmentation import WaveformAugmentation, WaveformAugmenter
+from seqaudio.batching import LabelledRecordings, PaddedBatches
+microphone = torch.randn(4, 800)
+""",
+    "docs/probe.md": """
+import seqaudio
+import torch
+from torch.nn.functional import cross_entropy
+module = net = torch.nn.LSTM(8, 16)
+inputs, targets = torch.randn(160, 4, 8), torch.zeros(160, 4, dtype=torch.long)
+""",
+}
+
+# blocks that are not run, by their page and how they begin
+NOT_RUN = {
+    ("docs/home_assistant.md", ""): "a server that never ends; test_wyoming.py serves and asks it",
+    ("docs/keywords.md", "python recipes/keyword_recognition/speakers.py"): "an hour: six speakers, three seeds",
+    ("docs/keywords.md", "seqaudio demo"): "a study of 600 voices and other synthesisers; test_demo.py runs the demo",
+    ("docs/keywords.md", "python benchmarks"): "a benchmark: its figures say nothing on a busy machine",
+    ("docs/keywords.md", "seqaudio wake jarvis"): "other synthesisers and a study's folders; test_wake.py runs wake",
+    ("docs/keywords.md", "seqaudio wake operator"): "the same",
+    ("docs/bptt.md", "git worktree"): "a benchmark against an earlier commit",
+    ("docs/deploying.md", "python benchmarks"): "an hour: a day of sound",
+    ("docs/results.md", ""): "trainings of minutes to hours, each made its row; test_same_figures.py repeats their first losses",
+    ("docs/robustness.md", ""): "the attacks themselves, which are long tests",
+    ("docs/speed.md", ""): "benchmarks: their figures say nothing on a busy machine",
+    ("docs/tests.md", ""): "tests that start the tests",
+    ("recipes/gradient_flow/README.md", ""): "half an hour; test_gradient_flow.py runs the parts of the study",
+}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: str  # path within the clone
+    kind: str  # sh, python, text and others
+    text: str
+    line: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    @property
+    def own_test(self) -> str | None:
+        """The file of the tests of this page that run its blocks of this kind."""
+        return OWN_TEST.get((self.page, self.kind)) or OWN_TEST.get((str(Path(self.page).parent), self.kind))
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is not run."""
+        return next(
+            (why for (page, begin), why in NOT_RUN.items() if page == self.page and self.text.startswith(begin)), None
+        )
+
+    @property
+    def commands(self) -> list[str]:
+        """The lines of a block of sh: continued ones joined, without comments, loops and pipes taken apart."""
+        lines = re.sub(r"\s*\\\n\s*", " ", self.text).splitlines()
+        lines = [re.sub(r"\s+#\s.*|^#.*", "", line) for line in lines]
+        lines = [re.sub(r"^for .*; do\b|; done$|^done$", "", line) for line in lines]
+        return [part.strip() for line in lines for part in line.split(" | ") if part.strip()]
+
+
+@cache
+def pages() -> dict[str, str]:
+    """The text of every page, by its path within the clone."""
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("recipes/*/README.md")]
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
+
+
+@cache
+def blocks() -> tuple[Block, ...]:
+    """All blocks of all pages."""
+    return tuple(
+        Block(page, found[1], found[2], text[: found.start()].count("\n") + 1)
+        for page, text in pages().items()
+        for found in FENCE.finditer(text)
+    )
+
+
+def run_blocks() -> Iterator[Block]:
+    """Those that test_pages.py runs."""
+    for block in blocks():
+        if block.kind in KINDS and block.own_test is None and block.reason is None and block.page in RUN:
+            yield block
+
+
+def words_of(command: str) -> list[str]:
+    """A command as a shell would take it apart, without what it sets in the environment, with values for placeholders."""
+    for name, value in PLACEHOLDERS.items():
+        command = command.replace(name, value)
+    words = shlex.split(command)
+    while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+        words = words[1:]
+    return words
