@@ -36,8 +36,8 @@ OWN_TEST = {
     ("docs/representations.md", "python"): "test_representations_page.py",
 } | {(f"docs/primer/{language}", kind): "test_primer.py" for language in ("en", "tr") for kind in KINDS}
 
-# pages whose blocks are run in their order, those of sh by a shell, with small trainings, on made-up files and a part of
-# the corpora; and what has to be there before
+# pages whose blocks are run in their order, those of sh by a shell, with small trainings, on made-up files and a part
+# of the corpora; and what has to be there before
 RUN = {
     "README.md": "",
     "docs/alarms.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
@@ -104,6 +104,8 @@ inputs, targets = torch.randn(160, 4, 8), torch.zeros(160, 4, dtype=torch.long)
 
 # blocks that are not run, by their page and how they begin
 NOT_RUN = {
+    ("README.md", "make demo"): "minutes; test_demo.py runs the demo",
+    ("docs/index.md", "python3 -m venv"): "an installation; test_wheel.py makes one",
     ("docs/home_assistant.md", ""): "a server that never ends; test_wyoming.py serves and asks it",
     ("docs/keywords.md", "python recipes/keyword_recognition/speakers.py"): "an hour: six speakers, three seeds",
     ("docs/keywords.md", "seqaudio demo"): "a study of 600 voices and other synthesisers; test_demo.py runs the demo",
@@ -112,7 +114,10 @@ NOT_RUN = {
     ("docs/keywords.md", "seqaudio wake operator"): "the same",
     ("docs/bptt.md", "git worktree"): "a benchmark against an earlier commit",
     ("docs/deploying.md", "python benchmarks"): "an hour: a day of sound",
-    ("docs/results.md", ""): "trainings of minutes to hours, each made its row; test_same_figures.py repeats their first losses",
+    (
+        "docs/results.md",
+        "",
+    ): "trainings of minutes to hours; test_same_figures.py repeats their first losses",
     ("docs/robustness.md", ""): "the attacks themselves, which are long tests",
     ("docs/speed.md", ""): "benchmarks: their figures say nothing on a busy machine",
     ("docs/tests.md", ""): "tests that start the tests",
@@ -179,7 +184,7 @@ def run_blocks() -> Iterator[Block]:
 
 
 def words_of(command: str) -> list[str]:
-    """A command as a shell would take it apart, without what it sets in the environment, with values for placeholders."""
+    """A command as a shell would take it apart, without settings of the environment, with values for placeholders."""
     for name, value in PLACEHOLDERS.items():
         command = command.replace(name, value)
     words = shlex.split(command)

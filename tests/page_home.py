@@ -28,7 +28,7 @@ CORPORA = {
     "YESNO": "speech/waves_yesno",
     "wake_benchmark": "speech/wake_benchmark",
     "wuw2": "speech/wuw2",
-    "NOTTINGHAM": "music/nottingham/MIDI",
+    "NOTTINGHAM": "music/nottingham/midi",
     "JSB": "music/jsb_chorales_json",
     "POLYPHONIC": "music/polyphonic",
     "ETTh1.csv": "series/ETTh1.csv",
@@ -102,7 +102,8 @@ def shell(text: str, home: Path, name: str = "", timeout: float = 1200) -> None:
     """Run commands as a shell would, in this folder. AssertionError where one fails, with what it wrote to stderr."""
     text = re.sub(r"\bSPLIT\b", "test", re.sub(r"\bSEED\b", "1", text))
     done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", text], cwd=home, capture_output=True, text=True, timeout=timeout, check=False,
+        ["bash", "-e", "-o", "pipefail", "-c", text],
+        cwd=home, capture_output=True, text=True, timeout=timeout, check=False,
         env=os.environ | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, f"{name}\n{text}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"

@@ -11,7 +11,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SHORT = {"--epochs": "1", "--minutes": "0.05", "--hidden-size": "16", "--count": "2", "--seeds": "0", "--random-voices": "4"}
+SHORT = {
+    "--epochs": "1",
+    "--minutes": "0.05",
+    "--hidden-size": "16",
+    "--count": "2",
+    "--seeds": "0",
+    "--random-voices": "4",
+}
 TRAINED = {"--epochs": "1", "--hidden-size": "16", "--device": "cpu"}
 WAKE = {"--random-voices": "4", "--minutes": "0.02", "--preset": "tiny", "--workers": "1"}
 FEW = {"--limit": "120"}
@@ -21,10 +28,7 @@ NO_LIMIT = ("series", "text_file", "synthetic_keywords", "wake_words")
 def shrunk(words: list[str]) -> list[str]:
     """The arguments of a command, with small values where long ones stand, and small ones added."""
     kind, name = kind_of(words)
-    words = [
-        SHORT.get(before, word) if before in SHORT and not before == "--seeds" else word
-        for before, word in zip(["", *words], words, strict=False)
-    ]
+    words = [SHORT.get(before, word) for before, word in zip(["", *words], words, strict=False)]
     more: dict[str, str] = {}
     if kind == "train":
         more = dict(TRAINED)
@@ -63,7 +67,9 @@ def main() -> None:
     program, *words = sys.argv[1:]
     if program == "torchrun":
         place = words.index("--") + 1
-        os.execv(sys.executable, [sys.executable, "-m", "torch.distributed.run", *words[: place - 1], *shrunk(words[place:])])
+        os.execv(
+            sys.executable, [sys.executable, "-m", "torch.distributed.run", *words[: place - 1], *shrunk(words[place:])]
+        )
     if program == "seqaudio":
         os.execv(sys.executable, [sys.executable, "-m", "seqaudio.cli.main", *shrunk(words)])
     os.execv(sys.executable, [sys.executable, *(words if words[0].startswith("-") else shrunk(words))])

@@ -14,9 +14,10 @@ from made_up_speech import write_word
 from seqaudio.store import Store
 
 PAGE = (ROOT / "docs" / "adding_a_dataset.md").read_text(encoding="utf-8")
-(CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+SCRIPTS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+CODE, WAKE, TUNES = SCRIPTS
 BLOCKS = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
-(COMMANDS,) = (block for block in BLOCKS if block[0].startswith("python colours.py"))
+COMMANDS, OF_WAKE, OF_TUNES = (block for block in BLOCKS if block[0].startswith("python "))
 SPEAKERS = ("ada", "ben", "cleo", "dora", "emil", "fay", "gus", "hana", "ivo", "june", "kim", "lea", "max", "nora")
 
 
@@ -35,8 +36,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_script_fits_forty_lines() -> None:
-    assert len([line for line in CODE.splitlines() if line.strip()]) <= 40
+@pytest.mark.parametrize("code", SCRIPTS, ids=["colours", "wake", "tunes"])
+def test_a_script_fits_forty_lines(code: str) -> None:
+    assert len([line for line in code.splitlines() if line.strip()]) <= 40
 
 
 def test_the_commands_of_the_page_do_what_it_says(command: Command, folder: Path) -> None:
@@ -71,3 +73,39 @@ def test_the_commands_of_the_page_do_what_it_says(command: Command, folder: Path
     small = ("--epochs", "1", "--hidden-size", "8", "--device", "cpu", "--quiet")
     done = command(*train, *small, folder=folder)
     assert done.returncode == 0, done.stderr
+
+
+def run_lines(command: Command, lines: list[str], folder: Path, *of_training: str) -> list[str]:
+    """What the commands of a block print; the training gets these options too."""
+    printed = []
+    for line in lines:
+        first, *rest = shlex.split(line)
+        if first == "python":
+            first, *rest = str(folder / rest[0]), *rest[1:]
+        done = command(first, *rest, *(of_training if "train" in rest else ()), folder=folder)
+        assert done.returncode == 0, done.stderr
+        printed.append(done.stdout)
+    return printed
+
+
+def test_a_folder_of_midi_becomes_a_store_and_a_tune(command: Command, tune_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "tunes.py").write_text(TUNES, encoding="utf-8")
+    (tmp_path / "NOTTINGHAM").symlink_to(tune_folder)
+    small = ("--epochs", "1", "--hidden-size", "8", "--device", "cpu", "--quiet")
+    prepared, _, _ = run_lines(command, OF_TUNES, tmp_path, *small)
+    assert "Nottingham (GPL-3.0)" in prepared
+    assert set(Store(tmp_path / "stores" / "tunes").counts) == {"train", "valid", "test"}
+    assert (tmp_path / "tune.mid").stat().st_size > 50
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.timeout(1800)
+def test_a_real_corpus_becomes_a_recogniser(command: Command, data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "wake.py").write_text(WAKE, encoding="utf-8")
+    (tmp_path / "wake_benchmark").symlink_to(data_folder / "speech" / "wake_benchmark")
+    prepared, _, _, evaluated = run_lines(command, OF_WAKE, tmp_path, "--epochs", "12", "--device", "cpu", "--quiet")
+    assert "inputs: 600 kept" in prepared
+    found = re.search(r"test accuracy ([\d.]+) % of 60 clips", evaluated)
+    assert found
+    assert float(found[1]) > 80

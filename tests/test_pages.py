@@ -1,12 +1,10 @@
-"""The pages keep their word: links lead somewhere, commands are understood and run, quoted messages exist, the site builds."""
+"""The pages keep their word: links lead somewhere, commands run, quoted messages are real, the site builds."""
 
 from __future__ import annotations
 
 import ast
 import os
 import re
-import shlex
-import shutil
 import subprocess
 import sys
 from functools import cache
@@ -38,7 +36,9 @@ def anchors(text: str) -> set[str]:
     """The anchors of the headings of a page, as GitHub and the site make them."""
     names: list[str] = []
     for heading in re.findall(r"^#+ +(.+?) *$", FENCE.sub("", text), re.MULTILINE):
-        name = re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
+        name = (
+            re.sub(r"[^\w\- ]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()).strip().replace(" ", "-")
+        )
         names.append(name if name not in names else f"{name}-{names.count(name)}")
     return set(names)
 
@@ -108,8 +108,8 @@ def options_of(words: list[str], page: str) -> tuple[type, list[str]] | None:
     return (module.Config, words[2:]) if hasattr(module, "Config") else None
 
 
-# those of docs/results.md, which its program writes, are many: they are understood in the long tests; test_primer.py has
-# those of the primer
+# those of docs/results.md, which its program writes, are many: the long tests parse them; test_primer.py has those of
+# the primer
 COMMAND_LINES = [
     pytest.param(block.page, line, marks=[pytest.mark.slow] if block.page == "docs/results.md" else [])
     for block in blocks()
@@ -165,7 +165,9 @@ def test_the_list_of_blocks_has_nothing_that_is_gone() -> None:
 @pytest.mark.data
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("page", RUN)
-def test_the_blocks_of_a_page_run(page: str, word_folder: Path, tune_folder: Path, data_folder: Path, tmp_path: Path) -> None:
+def test_the_blocks_of_a_page_run(
+    page: str, word_folder: Path, tune_folder: Path, data_folder: Path, tmp_path: Path
+) -> None:
     furnish(tmp_path, word_folder, tune_folder, data_folder)
     for line in filter(None, map(str.strip, RUN[page].splitlines())):
         shell(line, tmp_path)
