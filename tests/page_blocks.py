@@ -42,7 +42,7 @@ RUN = {
     "README.md": "",
     "docs/alarms.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
         seqaudio train keyword_recognition --store stores/hey --run runs/hey
-        cp -r WORDS/one clips/hey; cp -r WORDS/two clips/similar; cp -r MINUTES talk; cp -r MINUTES music""",
+        cp -r WORDS/yes clips/hey; cp -r WORDS/no clips/similar; cp -r MINUTES talk; cp -r MINUTES music""",
     "docs/bptt.md": "",
     "docs/comparing.md": "seqaudio prepare fsdd --source FSDD --out stores/fsdd",
     "docs/decoding.md": """seqaudio prepare an4 --source AN4 --out stores/an4 --features log_mel

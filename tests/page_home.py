@@ -48,8 +48,9 @@ def furnish(home: Path, words: Path, tunes: Path, data: Path) -> None:
         (home / name).write_text((data / place).read_text(encoding="utf-8")[:60_000], encoding="utf-8")
     for name in ("TUNES", "MUCH_MUSIC", "MY_FILES", "GENERATED", "FOLDER_OF_TUNES"):
         shutil.copytree(tunes, home / name)
-    for name in ("WORDS", "FOLDER", "clips"):
-        shutil.copytree(words, home / name)
+    for name in ("WORDS", "FOLDER"):
+        for word, label in {"one": "yes", "two": "no", "three": "stop"}.items():
+            shutil.copytree(words / word, home / name / label)
     shutil.copytree(words / "one", home / "NOISES")
     (home / "MINUTES").mkdir()
     for number in range(4):
@@ -67,7 +68,7 @@ def furnish(home: Path, words: Path, tunes: Path, data: Path) -> None:
     (home / "BOOK.txt").write_text("It was the rain in Spain. The rain stays mainly in the plain.\n" * 400)
     (home / "transcripts.txt").write_text("yes no yes\nno yes no\nyes yes no no\n" * 20)
     files = sorted((home / "WORDS").rglob("*.wav"))
-    rows = [f"{file.relative_to(home)},{file.parent.name}" for file in files]
+    rows = [f"{file.relative_to(home)},{file.parent.name} please" for file in files]
     (home / "SENTENCES.csv").write_text("\n".join(["path,text", *rows]))
     days = np.datetime64("2020-01-01") + np.arange(600)
     values = [f"{day},{np.sin(number / 12):.4f}" for number, day in enumerate(days)]

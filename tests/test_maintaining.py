@@ -22,9 +22,6 @@ LOOKS = ("import_module", "find_spec")  # calls that name a package as a text
 TOOLS = ("test", "lint", "docs")
 # imported, and in no list: one comes with numba, the other is asked for by a message
 COME_ALONG = {"llvmlite", "cairosvg"}
-    "llvmlite",
-    "cairosvg",
-}  # imported, and in no list: one comes with numba, the other is asked for by a message
 
 
 def table(heading: str) -> dict[str, str]:

@@ -9,20 +9,40 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
+sys.path.append(str(Path(__file__).parent))
+
+from drawn_graph import drawn
+
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(!?)\[((?:[^][]|\[[^][]*\])*)\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^``` *$", re.MULTILINE | re.DOTALL)
+# code, which has no equations; an equation on lines of its own; one within a line
+EQUATION = re.compile(r"(`[^`]+`)|\$\$(.+?)\$\$|\$(?=[^\s$])([^$\n]+?)(?<=\S)\$", re.DOTALL)
+MARK = "\u2039equation {}\u203a"  # stands for an equation until Markdown has become HTML
 # the one script of the theme that would come from another server, and the copy that lies here
 THEIR_SCRIPT, OUR_SCRIPT = "https://unpkg.com/iframe-worker/shim", "scripts/iframe_worker.js"
+
+# how much the search prefers pages, by how their names begin: answers come before what explains them
+PREFERRED = {
+    "questions": 8,
+    "troubleshooting": 3,
+    "tasks/": 4,
+    "own_": 3,
+    "adding_": 2,
+    "reference/": 0.03,
+    "primer/tr/": 0.5,
+}
 
 
 def elsewhere() -> dict[str, str]:
@@ -40,10 +60,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Links as the site has them; folded parts whose tables and code are read as such."""
+    """Links as the site has them; folded parts whose tables and code are read as such; how much the search likes it."""
+    boost = next((much for begin, much in PREFERRED.items() if page.file.src_uri.startswith(begin)), 1)
+    page.meta.setdefault("search", {"boost": boost})
     sources = {made: source for source, made in elsewhere().items()}
     source = sources.get(page.file.src_uri, f"docs/{page.file.src_uri}")
-    pieces = (text if is_code else relink(text, source, page.file.src_uri) for is_code, text in pieces_of(markdown))
+    equations = page.meta.setdefault("equations", [])
+    pieces = (
+        as_picture(text) if is_code else without_equations(relink(text, source, page.file.src_uri), equations)
+        for is_code, text in pieces_of(markdown)
+    )
     return "".join(pieces)
 
 
@@ -55,6 +81,25 @@ def pieces_of(markdown: str) -> Iterator[tuple[bool, str]]:
         yield True, found[0]
         last = found.end()
     yield False, markdown[last:]
+
+
+def as_picture(code: str) -> str:
+    """A graph of Mermaid as a picture; any other code as it is."""
+    return drawn(code) if code.startswith("```mermaid\n") else code
+
+
+def without_equations(prose: str, equations: list[str]) -> str:
+    """The prose with a mark for each equation, which is added to the list as MathML."""
+
+    def of(found: re.Match[str]) -> str:
+        code, block, inline = found.groups()
+        if code:
+            return code
+        text = (block or inline).replace("{aligned}", "{align*}")  # the name that the converter knows
+        equations.append(convert(text, display="block" if block else "inline"))
+        return MARK.format(len(equations) - 1)
+
+    return EQUATION.sub(of, prose)
 
 
 def relink(prose: str, source: str, page: str) -> str:
@@ -85,6 +130,13 @@ def site_target(link: str, source: str) -> str | None:
     if path.startswith("docs/") and not (ROOT / path).is_dir() and not path.endswith(".py"):
         return path.removeprefix("docs/") + mark + anchor
     return None
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """The page with its equations in place of their marks."""
+    for number, equation in enumerate(page.meta["equations"]):
+        html = html.replace(MARK.format(number), equation)
+    return html
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:
