@@ -62,7 +62,9 @@ RUN = {
     "docs/own_style.md": "mkdir styles; cp -r TUNES styles/ocarolan",
     "docs/probe.md": """seqaudio prepare midi_folder --source TUNES --out stores/nottingham
         seqaudio train music_generation --store stores/nottingham --run runs/nottingham_lstm; mkdir -p docs/pictures""",
-    "docs/questions.md": "",
+    "docs/questions.md": """cp -r WORDS HEY; mv HEY/yes "HEY/hey computer"
+        seqaudio prepare audio_folder --source HEY --features spotting --out stores/hey
+        seqaudio train keyword_recognition --store stores/hey --run runs/hey""",
     "docs/scaling.md": "seqaudio prepare midi_folder --source TUNES --out stores/tunes",
     "docs/tasks/cells.md": """seqaudio prepare audio_folder --source WORDS --out stores/words
         seqaudio train keyword_recognition --store stores/words --run runs/words
@@ -106,7 +108,10 @@ inputs, targets = torch.randn(160, 4, 8), torch.zeros(160, 4, dtype=torch.long)
 NOT_RUN = {
     ("README.md", "make demo"): "minutes; test_demo.py runs the demo",
     ("docs/index.md", "python3 -m venv"): "an installation; test_wheel.py makes one",
+    ("README.md", "seqaudio serve"): "a server that never ends",
+    ("docs/index.md", "seqaudio serve"): "a server that never ends",
     ("docs/home_assistant.md", ""): "a server that never ends; test_wyoming.py serves and asks it",
+    ("docs/own_wake_word.md", 'seqaudio wake "hey computer" --speak'): "other synthesisers, which few machines have",
     ("docs/keywords.md", "python recipes/keyword_recognition/speakers.py"): "an hour: six speakers, three seeds",
     ("docs/keywords.md", "seqaudio demo"): "a study of 600 voices and other synthesisers; test_demo.py runs the demo",
     ("docs/keywords.md", "python benchmarks"): "a benchmark: its figures say nothing on a busy machine",
@@ -141,6 +146,8 @@ class Block:
     @property
     def own_test(self) -> str | None:
         """The file of the tests of this page that run its blocks of this kind."""
+        if self.reason:
+            return None
         return OWN_TEST.get((self.page, self.kind)) or OWN_TEST.get((str(Path(self.page).parent), self.kind))
 
     @property

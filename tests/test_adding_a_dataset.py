@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "adding_a_dataset.md").read_text(encoding="utf-8")
 SCRIPTS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 CODE, WAKE, TUNES = SCRIPTS
 BLOCKS = [block.splitlines() for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)]
+NO_SCRIPT = [line for block in BLOCKS if block[0].startswith("seqaudio ") for line in block]
 COMMANDS, OF_WAKE, OF_TUNES = (block for block in BLOCKS if block[0].startswith("python "))
 SPEAKERS = ("ada", "ben", "cleo", "dora", "emil", "fay", "gus", "hana", "ivo", "june", "kim", "lea", "max", "nora")
 
@@ -39,6 +40,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("code", SCRIPTS, ids=["colours", "wake", "tunes"])
 def test_a_script_fits_forty_lines(code: str) -> None:
     assert len([line for line in code.splitlines() if line.strip()]) <= 40
+
+
+def test_a_folder_of_labels_or_a_table_needs_no_script(command: Command, word_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "FOLDER").symlink_to(word_folder)
+    files = sorted(word_folder.rglob("*.wav"))
+    rows = ["file\tword", *(f"{file}\t{file.parent.name}" for file in files)]
+    (tmp_path / "wake_words").mkdir()
+    (tmp_path / "wake_words" / "index.tsv").write_text("\n".join(rows))
+    (tmp_path / "table.csv").write_text("\n".join(rows).replace("\t", ","))
+    for line in NO_SCRIPT:
+        first, *rest = shlex.split(line)
+        rest[rest.index("--out") + 1] = str(tmp_path / "store")
+        done = command(first, *rest, "--limit", "30", "--sample-rate", "8000", "--force", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert len(Store(tmp_path / "store").names) == 3
 
 
 def test_the_commands_of_the_page_do_what_it_says(command: Command, folder: Path) -> None:
