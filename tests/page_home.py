@@ -62,9 +62,8 @@ def furnish(home: Path, words: Path, tunes: Path, data: Path) -> None:
         shutil.copy(words / "one" / "s0_0.wav", home / name)
     for name in ("HOUR.flac", "TALK.flac"):
         soundfile.write(home / name, np.concatenate([np.pad(spoken(word, 1, 0), RATE) for word in (0, 1, 2)]), RATE)
-    for name in ("TUNE.mid", "piece.mid"):
-        shutil.copy(tunes / "tune00.mid", home / name)
-    _write_melody(home / "melody.mid")
+    for name, bars in (("TUNE.mid", 12), ("melody.mid", 4)):
+        _write_melody(home / name, bars)
     (home / "BOOK.txt").write_text("It was the rain in Spain. The rain stays mainly in the plain.\n" * 400)
     (home / "transcripts.txt").write_text("yes no yes\nno yes no\nyes yes no no\n" * 20)
     files = sorted((home / "WORDS").rglob("*.wav"))
@@ -77,12 +76,12 @@ def furnish(home: Path, words: Path, tunes: Path, data: Path) -> None:
     _write_programs(home / "bin")
 
 
-def _write_melody(path: Path) -> None:
+def _write_melody(path: Path, bars: int) -> None:
     from seqaudio.midi.writing import write_midi
     from seqaudio.notes import NoteSequence
 
-    pitches = [67, 69, 71, 72, 74, 72, 71, 69, 67, 69, 71, 69, 67, 66, 67, 67]
-    starts = [480 * place for place in range(16)]
+    pitches = [67, 69, 71, 72, 74, 72, 71, 69, 67, 69, 71, 69, 67, 66, 67, 67] * (bars // 4)
+    starts = [480 * place for place in range(4 * bars)]
     write_midi(NoteSequence.from_columns(starts, [start + 480 for start in starts], pitches, 80), path)
 
 
