@@ -197,7 +197,7 @@ def _serve(request: dict[str, Any]) -> list[dict[str, Any]]:
     return [child.reply() for child in children]
 
 
-def _import_all() -> None:
+def import_all() -> None:
     """Import what commands import, without starting a thread, which a fork would lose."""
     from importlib import import_module
 
@@ -213,7 +213,7 @@ def _import_all() -> None:
 if __name__ == "__main__":
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what imports print is no reply
-    _import_all()
+    import_all()
     for line in sys.stdin:
         out.write(json.dumps(_serve(json.loads(line))) + "\n")
         out.flush()

@@ -49,7 +49,8 @@ RUN = {
         seqaudio train speech_recognition --store stores/an4 --run runs/an4""",
     "docs/deploying.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
         seqaudio train keyword_recognition --store stores/hey --run runs/hey; cp -r runs/hey RUN""",
-    "docs/features.md": "cp RECORDING.wav hello.wav; cp -r NOISES noises",
+    "docs/features.md": """cp RECORDING.wav hello.wav; cp -r NOISES noises
+        seqaudio prepare audio_folder --source WORDS --keep samples --out stores/samples""",
     "docs/forecasting.md": "",
     "docs/gallery.md": "mkdir pieces; cp melody.mid pieces",
     "docs/index.md": "",
@@ -81,18 +82,22 @@ RUN = {
     "recipes/keyword_recognition/README.md": "",
     "recipes/language_modelling/README.md": "",
     "recipes/memory_tasks/README.md": "",
-    "recipes/music_generation/README.md": "",
+    "recipes/music_generation/README.md": """seqaudio prepare midi_folder --source TUNES --out stores/made
+        seqaudio train music_generation --store stores/made --run runs/tunes""",
     "recipes/polyphonic_music/README.md": "",
     "recipes/speech_recognition/README.md": "cp SENTENCES.csv librispeech.tsv",
 }
 
-# names that python blocks of a page take for granted
+# names that python blocks of a page take for granted; its blocks follow each other in one session
 BEFORE = {
     "docs/features.md": """
 import torch
 from pathlib import Path
 from seqaudio.augmentation import WaveformAugmentation, WaveformAugmenter
 from seqaudio.batching import LabelledRecordings, PaddedBatches
+from seqaudio.store import Store
+store = Store("stores/samples")
+labels = torch.zeros(len(store["train"]), dtype=torch.long).numpy()
 microphone = torch.randn(4, 800)
 """,
     "docs/probe.md": """
@@ -117,6 +122,27 @@ NOT_RUN = {
     ("docs/keywords.md", "python benchmarks"): "a benchmark: its figures say nothing on a busy machine",
     ("docs/keywords.md", "seqaudio wake jarvis"): "other synthesisers and a study's folders; test_wake.py runs wake",
     ("docs/keywords.md", "seqaudio wake operator"): "the same",
+    ("docs/forecasting.md", "python recipes/forecasting/window_study.py"): "20 minutes",
+    (
+        "docs/forecasting.md",
+        "python data_prep/series.py --source ETTh1.csv",
+    ): "six trainings of minutes, whose rows stand in results.md",
+    ("docs/deploying.md", "seqaudio export RUN"): "the first block once more, for any run",
+    ("docs/gallery.md", "seqaudio prepare bach_chorales"): "a score as PNG needs cairosvg, which few machines have",
+    (
+        "docs/own_style.md",
+        "seqaudio prepare midi_folder --source NOTTINGHAM",
+    ): "the first block once more, with other books",
+    ("recipes/memory_tasks/README.md", "OMP_NUM_THREADS=1 python recipes/memory_tasks/study.py"): "hours",
+    ("recipes/speech_recognition/README.md", "python recipes/speech_recognition/speakers.py"): "hours",
+    (
+        "recipes/speech_recognition/README.md",
+        "python data_prep/an4.py --source AN4 --out stores/an4 --features log_mel\n",
+    ): ("half an hour; the block before it trains on the same corpus"),
+    (
+        "recipes/speech_recognition/README.md",
+        "python data_prep/fsdd.py",
+    ): "an hour; test_string_speakers.py has its parts",
     ("docs/bptt.md", "git worktree"): "a benchmark against an earlier commit",
     ("docs/deploying.md", "python benchmarks"): "an hour: a day of sound",
     (

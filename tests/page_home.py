@@ -12,6 +12,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +100,27 @@ def _write_programs(folder: Path) -> None:
     for name, line in programs.items():
         (folder / name).write_text(f"#!/bin/sh\n{line}\n")
         (folder / name).chmod(0o755)
+
+
+@contextmanager
+def programs() -> Iterator[None]:
+    """The server of page_programs.py, while commands run."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "socket"
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        server = subprocess.Popen(
+            [sys.executable, str(TESTS / "page_programs.py"), "serve", str(place)], env=environment
+        )
+        try:
+            while not place.exists():
+                assert server.poll() is None, "the server of the programs ended"
+                time.sleep(0.1)
+            os.environ["PAGE_SERVER"] = str(place)
+            yield
+        finally:
+            os.environ.pop("PAGE_SERVER", None)
+            server.kill()
+            server.wait()
 
 
 def shell(text: str, home: Path, name: str = "", timeout: float = 1200) -> None:

@@ -1,16 +1,23 @@
-"""`seqaudio`, `python` and `torchrun` as page_home.py puts them on the path: with small trainings and few recordings.
+"""`seqaudio`, `python` and `torchrun` as page_home.py puts them on the path: small trainings, few recordings.
+
+Importing torch takes longer than most of what they do, so `serve PLACE` is a server that has imported it: a program on the
+path gives it its arguments, its folder and its streams, and ends as the server's child does.
 
 An option that a page gives and that makes a training long has a small value here; everything else is as it is printed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import re
+import runpy
+import socket
 import sys
+import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
 SHORT = {
     "--epochs": "1",
     "--minutes": "0.05",
@@ -63,17 +70,81 @@ def kind_of(words: list[str]) -> tuple[str, str]:
     return words[0], ""
 
 
-def main() -> None:
+def call() -> None:
+    """Run the program by the server, where there is one, otherwise as a process of its own."""
     program, *words = sys.argv[1:]
     if program == "torchrun":
         place = words.index("--") + 1
-        os.execv(
-            sys.executable, [sys.executable, "-m", "torch.distributed.run", *words[: place - 1], *shrunk(words[place:])]
+        words = ["-m", "torch.distributed.run", *words[:place], *shrunk(words[place:])]
+    elif not words[0].startswith("-"):
+        words = shrunk(words)
+    server = os.environ.get("PAGE_SERVER")
+    if server and not words[0].startswith("-") and "--devices" not in words:  # these repeat their own command
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(server)
+            socket.send_fds(line, [json.dumps([program, words, str(Path.cwd())]).encode()], [0, 1, 2])
+            sys.exit(int(line.recv(16) or b"1"))
+    start = ["-m", "seqaudio.cli.main"] if program == "seqaudio" else []
+    os.execv(sys.executable, [sys.executable, *start, *words])
+
+
+def serve(place: str) -> None:
+    """Fork a child for each program that is asked for; everything is imported already."""
+    from fork_server import import_all
+
+    with socket.socket(socket.AF_UNIX) as door:
+        import_all()
+        door.bind(place)
+        door.listen()
+        while True:
+            line, _ = door.accept()
+            if not os.fork():
+                _run(line)
+            line.close()
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+
+
+def _run(line: socket.socket) -> None:
+    status = 1
+    try:
+        text, streams, _, _ = socket.recv_fds(line, 1 << 20, 3)
+        program, words, folder = json.loads(text)
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        sys.stdin, sys.stdout, sys.stderr = (
+            os.fdopen(number, mode, encoding="utf-8", errors="surrogateescape") for number, mode in enumerate("rww")
         )
-    if program == "seqaudio":
-        os.execv(sys.executable, [sys.executable, "-m", "seqaudio.cli.main", *shrunk(words)])
-    os.execv(sys.executable, [sys.executable, *(words if words[0].startswith("-") else shrunk(words))])
+        os.chdir(folder)
+        status = _status(program, words)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        line.sendall(str(status).encode())
+        os._exit(status)
+
+
+def _status(program: str, words: list[str]) -> int:
+    try:
+        if program == "seqaudio":
+            from seqaudio.cli.main import entry
+
+            sys.argv = ["seqaudio", *words]
+            entry()
+        else:
+            sys.argv = words
+            sys.path.insert(0, str(Path(words[0]).resolve().parent))
+            runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 1
+    except BaseException:  # noqa: BLE001  # as the interpreter does
+        traceback.print_exc()
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "serve":
+        serve(sys.argv[2])
+    call()

@@ -134,7 +134,7 @@ SECTIONS = (
         "A roll, chord by chord",
         "A piano roll that is sampled a frame at a time, the notes of each frame given each other.",
         "rolls",
-        "seqaudio prepare polyphonic --set jsb --source FOLDER --out stores/rolls",
+        "seqaudio prepare polyphonic --set jsb --source POLYPHONIC --out stores/rolls",
         f"seqaudio generate runs/rolls --out pieces/roll.mid --bars 12 {COUNT}",
         "roll",
     ),
