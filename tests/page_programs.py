@@ -1,7 +1,7 @@
 """`seqaudio`, `python` and `torchrun` as page_home.py puts them on the path: small trainings, few recordings.
 
-Importing torch takes longer than most of what they do, so `serve PLACE` is a server that has imported it: a program on the
-path gives it its arguments, its folder and its streams, and ends as the server's child does.
+Importing torch takes longer than most of what they do. So `serve PLACE` is a server that has imported it: a program
+gives it arguments, folder and streams, and ends as the server's child does.
 
 An option that a page gives and that makes a training long has a small value here; everything else is as it is printed.
 """
