@@ -28,7 +28,24 @@ from seqaudio.ledger import Reason
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 # what a line of a page may begin with, beside seqaudio and python
-OTHER_PROGRAMS = {"arecord", "cp", "gcc", "git", "make", "mkdir", "node", "pip", "python3", "torchrun", ".", "./kws"}
+OTHER_PROGRAMS = {
+    "arecord",
+    "cp",
+    "curl",
+    "uv",
+    "uvx",
+    "pipx",
+    "gcc",
+    "git",
+    "make",
+    "mkdir",
+    "node",
+    "pip",
+    "python3",
+    "torchrun",
+    ".",
+    "./kws",
+}
 
 
 # --- links ---
@@ -150,7 +167,7 @@ def test_every_block_is_run_or_has_its_reason() -> None:
     known = {*map(id, run_blocks())}
     left = [b.name for b in blocks() if b.kind in KINDS and not (b.own_test or b.reason or id(b) in known)]
     assert left == [], "run them by RUN of page_blocks.py, by a test of their own, or give the reason in NOT_RUN"
-    assert {b.kind for b in blocks()} <= {"sh", "python", "text", "console", "mermaid", "c", "js"}
+    assert {b.kind for b in blocks()} <= {"sh", "python", "text", "console", "mermaid", "c", "js", "yaml"}
 
 
 def test_the_list_of_blocks_has_nothing_that_is_gone() -> None:
