@@ -154,6 +154,10 @@ NOT_RUN = {
     ("docs/robustness.md", ""): "the attacks themselves, which are long tests",
     ("docs/speed.md", ""): "benchmarks: their figures say nothing on a busy machine",
     ("docs/tests.md", ""): "tests that start the tests",
+    (
+        "recipes/trained_models/README.md",
+        "",
+    ): "trainings of the packed models; test_trained_models.py repeats their figures",
     ("recipes/gradient_flow/README.md", ""): "half an hour; test_gradient_flow.py runs the parts of the study",
 }
 
