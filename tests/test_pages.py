@@ -123,7 +123,9 @@ def options_of(words: list[str], page: str) -> tuple[type, list[str]] | None:
     if not script.is_file():  # of the reader's own, which the page shows
         assert any(script.name in text for text in pages().values())
         return None
-    module = None if script.parent.name == "benchmarks" else load(script)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(script.parent)  # as Python does for a script, whose neighbours it may import
+        module = None if script.parent.name == "benchmarks" else load(script)
     return (module.Config, words[2:]) if hasattr(module, "Config") else None
 
 
