@@ -41,7 +41,8 @@ OWN_TEST = {
 # of the corpora; and what has to be there before
 RUN = {
     "README.md": "",
-    "docs/alarms.md": """seqaudio prepare audio_folder --source WORDS --features spotting --out stores/hey
+    "docs/alarms.md": """mkdir HEY; cp -r WORDS/yes HEY/hey; cp -r WORDS/no HEY/unknown
+        seqaudio prepare audio_folder --source HEY --features spotting --out stores/hey
         seqaudio train keyword_recognition --store stores/hey --run runs/hey
         cp -r WORDS/yes clips/hey; cp -r WORDS/no clips/similar; cp -r MINUTES talk; cp -r MINUTES music""",
     "docs/bptt.md": "",
