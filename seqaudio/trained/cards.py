@@ -32,6 +32,7 @@ class Figure:
     commands: tuple[str, ...] = ()  # for a shell, in an empty folder; $SEQAUDIO_DATA has the corpora
     key: str = ""  # names with dots, such as metrics.accuracy
     tolerance: float = 0.0  # that another machine may differ by
+    data: str = ""  # name of the data that it is measured on; by default the first of the card
 
     def __str__(self) -> str:
         value = f"{100 * self.value:.1f} %" if self.unit == "%" else f"{self.value:.4g} {self.unit}".strip()
@@ -91,12 +92,13 @@ TASKS = {
 def page(card: Card, name: str) -> str:
     """A card as Markdown, with front matter as model hubs read it."""
     task = TASKS.get(card.recipe, "other")
-    data = _quoted(card.data[0].name if card.data else "not stated")
+    first = card.data[0].name if card.data else "not stated"
     front = ["---", f"license: {card.licence.lower() or 'unknown'}", "library_name: seqaudio", f"pipeline_tag: {task}"]
     for title, values in (("language", card.language), ("tags", ("seqaudio", *card.tags))):
         front += [f"{title}:", *(f"  - {value}" for value in values)] if values else []
     front += ["model-index:", f"  - name: {name}", "    results:"] if card.figures else []
     for figure in card.figures:
+        data = _quoted(figure.data or first)
         front += ["      - task:", f"          type: {task}", "        dataset:", f"          name: {data}"]
         front += [f"          type: {data}", "        metrics:", f"          - type: {_quoted(_metric(figure))}"]
         front += [f"            name: {_quoted(figure.what)}", f"            value: {figure.value:.6g}"]
@@ -116,7 +118,8 @@ def page(card: Card, name: str) -> str:
         lines.append(f"- {figure}")
         if figure.commands:
             lines += ["", "  ```sh", *(f"  {command}" for command in figure.commands), "  ```", ""]
-    lines += ["", f"{card.parameters:,} parameters; recipe {card.recipe}, seqaudio {card.seqaudio}."]
+    lines += [""] if lines[-1] else []
+    lines += [f"{card.parameters:,} parameters; recipe {card.recipe}, seqaudio {card.seqaudio}."]
     if card.training:
         lines += ["", "## Training", "", "```sh", *card.training, "```"]
     return "\n".join(lines) + "\n"
