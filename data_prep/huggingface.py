@@ -8,13 +8,13 @@
 A folder or a file needs no other package: it is read row by row, in bounded memory. `--hub` needs the extra `datasets`
 and a network; it downloads the data set into the cache of that package. Code of a data set is never run.
 
-Recordings are the column whose kind is Audio, or one named `audio` or `path`: bytes of any format that
-`seqaudio prepare audio_folder` takes, or paths, relative to FOLDER. They are read by the same reader, so a damaged one
-is refused in the ledger with the reason, and the rows equal those of a folder of these files. Labels are the names of a
-ClassLabel, texts or numbers; columns `label`, `text`, `speaker`, `condition` or others that the options name.
+Recordings are in the column whose kind is Audio, or in one named `audio` or `path`: bytes of any format that
+`seqaudio prepare audio_folder` takes, or paths relative to FOLDER. They are read by the same reader, so a damaged one
+is listed in the ledger with the reason, and the rows equal those of a folder of these files. Labels are the names of a
+ClassLabel, texts or numbers. The columns are `label`, `text`, `speaker` and `condition`, or those that options name.
 
-Splits are those of the data set: train, validation, test, or other usual names, `train.clean` by its first word; others
-are named by --split-map. A data set of one split has its splits drawn, as audio_folder draws them.
+Splits are those of the data set: train, validation, test, or other usual names; of `train.clean` the first word counts.
+--split-map says what any other name means. A data set of one split has its splits drawn, as audio_folder draws them.
 """
 
 from __future__ import annotations

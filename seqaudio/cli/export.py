@@ -1,4 +1,4 @@
-"""Write one step of a trained model for other programs, as ONNX, C, JavaScript or a page; or a model hub's folder.
+"""Write one step of a trained model for other programs, as ONNX, C, JavaScript or a page; or a folder for a model hub.
 
 Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --out hey8.onnx --int8
@@ -6,9 +6,10 @@ Example: seqaudio export runs/hey --out hey.onnx
          seqaudio export runs/hey --tflite hey.tflite
          seqaudio export runs/hey --hub hey --licence CC-BY-4.0
 
-Keyword models take the samples of one hop, and their features are inside; models of music and text take a token,
-forecasters the values of a step. A file is compared with the model before it is written. docs/deploying.md shows how to
-use it. --hub takes any run, and writes what is needed to load it, with a card; its weights stay as they are.
+The step of a keyword model takes the samples of one hop and computes the features itself; that of music and text takes
+a token, that of a forecaster the values of a step. A file is compared with the model before it is written.
+docs/deploying.md shows how to use it. --hub takes any run, and writes what is needed to load it, with a card; the
+weights stay as they are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,15 @@ import tyro
 from seqaudio.cli.outputs import check_output, written
 from seqaudio.errors import OptionError
 
+# of the files, by option
+SUFFIXES: dict[str, str | tuple[str, ...]] = {
+    "out": ".onnx",
+    "c": ".c",
+    "js": (".js", ".mjs"),
+    "page": (".html", ".htm"),
+    "tflite": ".tflite",
+}
+
 
 @dataclass(frozen=True)
 class Config:
@@ -32,41 +42,40 @@ class Config:
     c: Path | None = None  # C99 source to write; checked where there is gcc
     js: Path | None = None  # JavaScript module to write (.js or .mjs); checked where there is node
     page: Path | None = None  # HTML file to write, which listens to the microphone without a server
-    tflite: Path | None = None  # for ESPHome's micro_wake_word, in 8 bits; its manifest beside it, in .json
+    tflite: Path | None = None  # file in 8 bits for ESPHome's micro_wake_word; the manifest goes beside it, as .json
     hub: Path | None = None  # folder to write for a model hub: weights in safetensors, config, card
     licence: str = ""  # of the weights, for the card of --hub: an SPDX identifier such as CC-BY-4.0
-    int8: bool = False  # keep the weights of the net's products in 8 bits; the features stay in float
-    store: Path | None = None  # on whose validation split 8 bits are checked; by default that of the training
+    int8: bool = False  # weights in 8 bits; the features stay in float
+    store: Path | None = None  # its validation split checks 8 bits; by default that of the training
     force: bool = False  # replace existing files
 
 
 def main(config: Config) -> None:
     """Write the files, and say how far they are from the model, and how large."""
-    files = [config.out, config.c, config.js, config.page, config.tflite]
-    if not any(file is not None for file in (*files, config.hub)):
+    check(config)
+    if config.hub is not None:
+        _write_hub(config, config.hub)
+    if any(getattr(config, name) is not None for name in SUFFIXES):
+        _write_files(config)
+
+
+def check(config: Config) -> None:
+    """Raise OptionError for options that cannot work, before torch and the model are loaded."""
+    if all(getattr(config, name) is None for name in (*SUFFIXES, "hub")):
         raise OptionError(
             "nothing to write; give --out kws.onnx, --c kws.c, --js kws.js, --page kws.html, --tflite kws.tflite or "
             "--hub FOLDER"
         )
     if config.licence and (config.hub is None or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", config.licence)):
         raise OptionError(f"--licence {config.licence!r}, expected an SPDX identifier such as CC-BY-4.0, with --hub")
-    if config.out is not None:
-        check_output("--out", config.out, ".onnx", config.force)
-    if config.c is not None:
-        check_output("--c", config.c, ".c", config.force)
-    if config.js is not None:
-        check_output("--js", config.js, (".js", ".mjs"), config.force)
-    if config.page is not None:
-        check_output("--page", config.page, (".html", ".htm"), config.force)
+    for name, suffixes in SUFFIXES.items():
+        if (file := getattr(config, name)) is not None:
+            check_output(f"--{name}", file, suffixes, config.force)
     if config.tflite is not None:
-        check_output("--tflite", config.tflite, ".tflite", config.force)
         check_output("--tflite", config.tflite.with_suffix(".json"), ".json", config.force)
 
-    if config.hub is not None:
-        _write_hub(config, config.hub)
-        if not any(files):
-            return
 
+def _write_files(config: Config) -> None:
     from seqaudio.export import export_step
     from seqaudio.export.c_file import write_c
     from seqaudio.export.js_file import write_js
@@ -93,18 +102,11 @@ def main(config: Config) -> None:
     if config.int8 or config.tflite is not None:
         store = Store(config.store or run.training_store("; give a store by --store"))
         run.check_store(store)
-    if config.out is not None:
-        with written(config.out):
-            print(f"{config.out}: {write_onnx(step, graph, config.out, config.int8)}")
-    if config.c is not None:
-        with written(config.c):
-            print(f"{config.c}: {write_c(step, graph, config.c, config.int8)}")
-    if config.js is not None:
-        with written(config.js):
-            print(f"{config.js}: {write_js(step, graph, config.js, config.int8)}")
-    if config.page is not None:
-        with written(config.page):
-            print(f"{config.page}: {write_page(step, graph, config.page, config.int8)}")
+    writers = ((config.out, write_onnx), (config.c, write_c), (config.js, write_js), (config.page, write_page))
+    for file, write in writers:
+        if file is not None:
+            with written(file):
+                print(f"{file}: {write(step, graph, file, config.int8)}")
     if config.tflite is not None and store is not None:
         with written(config.tflite):
             print(f"{config.tflite}: {write_micro(run, store, config.tflite)}")

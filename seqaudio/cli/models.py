@@ -25,9 +25,9 @@ HEAD = ("name", "what it is", "licence", "commercial use", "figure", "size")
 
 @dataclass(frozen=True)
 class Config:
-    """Options: a model, or none for all."""
+    """The model, or none for the list of all."""
 
-    name: tyro.conf.Positional[str | None] = None  # of a model, whose card is printed
+    name: tyro.conf.Positional[str | None] = None  # model whose card is printed; by default all are listed
     json: bool = False  # print one JSON object instead of text
 
 
@@ -50,7 +50,7 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def table_of(models: dict[str, Path]) -> list[str]:
-    """A line for each model."""
+    """The table of models, line by line."""
     from seqaudio.evaluation.tables import table
 
     rows = []

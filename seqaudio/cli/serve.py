@@ -3,10 +3,10 @@
 Example: seqaudio serve
          seqaudio serve digits runs/hey runs/tunes --port 9000
 
-Runs are those of keyword_recognition, speech_recognition, music_generation and polyphonic_music, or models that come
-with seqaudio, by their names; by default all of these. Only this
-machine can open it: --host 0.0.0.0 lets other machines in, without passwords or encryption, and browsers then offer no
-microphone. Needs the extra web; docs/serve.md says what is limited and kept. Ctrl-C ends it.
+Runs are those of keyword_recognition, speech_recognition, music_generation and polyphonic_music, or names of models
+that come with seqaudio; by default all of these models. Only this machine can open the page: --host 0.0.0.0 lets other
+machines in, without passwords or encryption, and browsers then offer no microphone. Needs the extra web. docs/serve.md
+has the limits, and says what is stored. Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ PACKAGES = ("fastapi", "uvicorn", "websockets")
 class Config:
     """The models, and where and within which limits they are served."""
 
-    runs: tyro.conf.Positional[tuple[Path, ...]]  # run folders, or models that come with seqaudio; none: all of these
+    runs: tyro.conf.Positional[tuple[Path, ...]]  # run folders, or names of packaged models; by default all of these
     host: str = "127.0.0.1"  # where to listen; 0.0.0.0 lets other machines in
-    port: int = 8000  # 0: one that is free
+    port: int = 8000  # where to listen; 0 takes a free one
     name: tuple[str, ...] = ()  # further host names under which the page is opened, such as that of a proxy
     max_seconds: float = 60.0  # longer recordings are refused
     max_megabytes: float = 32.0  # larger uploads are refused
@@ -53,7 +53,7 @@ class Config:
 def main(config: Config) -> None:
     """Load the models once, and serve until Ctrl-C."""
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
-        raise OptionError(f"a server needs {' and '.join(missing)}: {how_to_install('web')}")
+        raise OptionError(f"serve needs {' and '.join(missing)}: {how_to_install('web')}")
     served = models(config)
     listening = bound(config.host, config.port)
     where = f"[{config.host}]" if ":" in config.host else config.host
