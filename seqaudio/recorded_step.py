@@ -42,7 +42,7 @@ class About:
     sample_rate: Annotated[int, Range(1, 1_000_000)]  # hertz
     hop: Annotated[int, Range(1, 1 << 20)]  # samples a call
     warm_up: Annotated[int, Range(0, 1 << 20)]  # first calls whose output does not count, since samples are missing
-    samples: tuple[Index, ...]  # first and last place, exclusive, of the samples before in the state
+    samples: tuple[Index, ...]  # where the earlier samples are in the state: start, end (exclusive)
     weights: str  # SHA-256 of the weights that it was recorded from
 
 

@@ -403,7 +403,7 @@ def test_the_hub_without_a_network_or_the_package_is_one_line(
 
     monkeypatch.setattr(datasets, "load_dataset", offline)
     done = command("seqaudio", "prepare", "huggingface", *options)
-    assert_refused(done, "Couldn't reach 'a/b' on the Hub); without a network, call save_to_disk where there is one")
+    assert_refused(done, "Couldn't reach 'a/b' on the Hub); without a network, call save_to_disk on a machine")
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert_refused(command("seqaudio", "prepare", "huggingface", *options), "pip install datasets")
 

@@ -115,7 +115,7 @@ def load_from_hub(name: str, configuration: str | None = None, revision: str | N
         import datasets
     except ImportError:
         raise SourceError(
-            f"the package datasets, which loads {name}, is not there; {how_to_install('datasets')}"
+            f"the package datasets, which loads {name}, is not installed; {how_to_install('datasets')}"
         ) from None
     try:
         return datasets.load_dataset(name, configuration, revision=revision)
@@ -123,7 +123,7 @@ def load_from_hub(name: str, configuration: str | None = None, revision: str | N
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise SourceError(
             f"{name}: could not be loaded from the hub ({type(error).__name__}: {reason}); without a network, call "
-            f"save_to_disk where there is one, and give that folder as --source"
+            f"save_to_disk on a machine that has one, and give that folder as --source"
         ) from None
 
 
