@@ -20,13 +20,14 @@ Splits are those of the data set: train, validation, test, or other usual names;
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seqaudio.cli.options import run
 from seqaudio.errors import OptionError
 from seqaudio.prepare.corpora.drawn_splits import fill_splits
-from seqaudio.prepare.corpora.hub_tables import find_tables
+from seqaudio.prepare.corpora.hub_tables import Rows, find_tables
 from seqaudio.prepare.corpora.splits import check_percentages, hash_sample
 from seqaudio.prepare.speech.data_sets import list_rows, load_from_hub, tables_of
 from seqaudio.prepare.speech.options import RecordingOptions, build_speech_store
@@ -59,11 +60,13 @@ def main(config: Config) -> None:
     check_percentages(config.valid_percent, config.test_percent)
     splits = dict(map(name_and_split, config.split_map))
     if (config.source is None) == (config.hub is None):
-        raise OptionError(f"--source {config.source} and --hub {config.hub}, expected one of the two")
+        given = "neither --source nor --hub" if config.source is None else "both --source and --hub"
+        raise OptionError(f"got {given}, expected one of them: --source FOLDER, or --hub google/speech_commands")
     if config.source is not None and (config.configuration or config.revision):
         raise OptionError("--configuration and --revision are for a data set of the hub; leave them out, or give --hub")
     if config.source is not None:
-        tables, folder = find_tables(config.source), config.source
+        tables: Sequence[tuple[str, Rows]] = find_tables(config.source)
+        folder = config.source
     else:
         data = load_from_hub(str(config.hub), config.configuration, config.revision)
         tables, folder = tables_of(data, config.workers), Path()

@@ -268,7 +268,7 @@ BAD: dict[str, tuple[dict[str, list[Any]], tuple[str, ...], str]] = {
         (),
         "none of the 1 inputs could be kept: 0 kept, 1 refused (1 not_audio)",
     ),
-    "two sources": ({"audio": [b"x"], "label": ["a"]}, ("--hub", "a/b"), "expected one of the two"),
+    "two sources": ({"audio": [b"x"], "label": ["a"]}, ("--hub", "a/b"), "got both --source and --hub, expected one"),
 }
 
 
@@ -295,7 +295,9 @@ def test_folders_that_hold_no_data_set_are_one_line(command: Command, tmp_path: 
         (tmp_path / "other.txt", "not a readable txt file"),
     ):
         assert_refused(command("data_prep/huggingface.py", "--source", source, "--out", tmp_path / "s"), words)
-    assert_refused(command("data_prep/huggingface.py", "--out", tmp_path / "s"), "expected one of the two")
+    assert_refused(
+        command("data_prep/huggingface.py", "--out", tmp_path / "s"), "got neither --source nor --hub, expected one"
+    )
 
 
 def test_damaged_tables_are_refused_in_one_line(folder: Path, tmp_path: Path) -> None:
