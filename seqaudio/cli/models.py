@@ -20,8 +20,6 @@ from seqaudio.registry import did_you_mean
 from seqaudio.trained import card_of, packaged
 from seqaudio.trained.cards import PAGE, Card
 
-HEAD = ("name", "what it is", "licence", "commercial use", "figure", "size")
-
 
 @dataclass(frozen=True)
 class Config:
@@ -32,11 +30,11 @@ class Config:
 
 
 def main(config: Config) -> None:
-    """Print the table, or a card."""
+    """Print the list, or a card."""
     models = packaged()
     if config.name is None:
         cards = {name: described(folder) for name, folder in models.items()}
-        print(json_text({"models": list(cards.values())}) if config.json else "\n".join(table_of(models)))
+        print(json_text({"models": list(cards.values())}) if config.json else "\n".join(listed(models)))
         return
     if config.name not in models:
         raise OptionError(f"no model is called {config.name!r}; {did_you_mean(config.name, list(models))}")
@@ -49,16 +47,17 @@ def described(folder: Path) -> dict[str, Any]:
     return {"name": folder.name, "path": str(folder), "bytes": size_of(folder)} | asdict(card(folder))
 
 
-def table_of(models: dict[str, Path]) -> list[str]:
-    """The table of models, line by line."""
-    from seqaudio.evaluation.tables import table
-
-    rows = []
+def listed(models: dict[str, Path]) -> list[str]:
+    """Three lines a model: name and what it is, its key figure, what may be done with it."""
+    width = max(map(len, models), default=0) + 2
+    lines = []
     for name, folder in models.items():
         one = card(folder)
-        figure = str(one.figures[0]) if one.figures else ""
-        rows.append((name, one.title, one.licence, one.use, figure, f"{size_of(folder) / 1000:,.0f} kB"))
-    return list(table(HEAD, rows))
+        lines.append(f"{name:<{width}}{one.title}")
+        lines += [f"{'':{width}}{figure}" for figure in one.figures[:1]]
+        use = f"licence {one.licence}, commercial use: {one.use}, {size_of(folder) / 1000:,.0f} kB"
+        lines.append(f"{'':{width}}{use}")
+    return [*lines, "seqaudio models NAME prints the card of one"]
 
 
 def card(folder: Path) -> Card:
