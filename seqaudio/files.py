@@ -32,11 +32,18 @@ def open_plain(path: Path | str, buffering: int = -1) -> io.BufferedReader | io.
     Raises OSError where there is none, and for a folder, a pipe, a device or a socket, since reading those could wait
     or go on for ever.
     """
+    _refuse_nul(path)  # else a ValueError
     # Path.open takes no opener
     return cast("io.BufferedReader", open(path, "rb", buffering=buffering, opener=_open_plain))
 
 
+def _refuse_nul(path: Path | str) -> None:
+    if "\0" in str(path):
+        raise OSError(errno.EINVAL, "has a NUL character in its name, expected the name of a file", os.fspath(path))
+
+
 def _open_plain(path: str, flags: int) -> int:
+    _refuse_nul(path)
     _refuse_odd(path, os.stat(path))  # noqa: PTH116  # before it is opened, which makes some devices act
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # else a pipe that nobody writes to waits
     try:

@@ -253,3 +253,63 @@ def test_the_page_begins_with_what_takes_one_line() -> None:
     page = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
     assert page.index("seqaudio.load(") < page.index("RunFolder(")
     assert len(re.findall(r"```python", page)) > 8
+
+
+# --- arguments of other types ---
+
+WRONG_ASKED = [
+    ({"seed": 1.5}, r"^seed 1\.5, expected a whole number$"),
+    ({"seed": True}, "^seed True, expected a whole number$"),
+    ({"seed": None}, "^seed None, expected a whole number$"),
+    ({"bars": "4"}, "^bars '4', expected a whole number$"),
+    ({"bars": 1.5}, "^bars 1.5, expected a whole number$"),
+    ({"tempo": "fast"}, "^tempo 'fast', expected a number$"),
+    ({"temperature": "hot"}, "^temperature 'hot', expected a number$"),
+    ({"key": 3}, "^key 3, expected a text$"),
+    ({"form": 3}, "^form 3, expected a text$"),
+    ({"form": "A" * 10_000}, r"^form 'A{900,1000}\.\.\., expected drawn"),
+    ({"instruments": ["piano"]}, r"^instruments \['piano'\], expected a text$"),
+    ({"density": "loud"}, "^density 'loud', expected 'low' or 'medium' or 'high'$"),
+    ({"wild": "no"}, "^wild 'no', expected True or False$"),
+    ({"primer": 3}, "^a piece of type int, expected a MIDI file, a Piece or a NoteSequence$"),
+]
+
+
+@pytest.mark.parametrize(("asked", "words"), WRONG_ASKED, ids=lambda value: str(value)[:30])
+def test_options_of_another_type_are_one_line(asked: dict[str, Any], words: str, tune_run: Path) -> None:
+    with pytest.raises(OptionError, match=words):
+        seqaudio.load(tune_run).generate(**asked)
+
+
+def test_numbers_of_numpy_are_numbers(tune_run: Path) -> None:
+    music = seqaudio.load(tune_run)
+    ours = music.generate(3, bars=1, tempo=90.0)
+    assert music.generate(np.int64(3), bars=np.int16(1), tempo=np.float32(90)).notes == ours.notes
+    assert [piece.notes for piece in music.pieces(np.arange(3, 4), bars=1, tempo=90)] == [ours.notes]
+
+
+def test_arguments_of_another_type_are_one_line(tune_run: Path, spotting_run: Path) -> None:
+    music, keywords = seqaudio.load(tune_run), seqaudio.load(spotting_run)
+    quiet: Any = np.zeros(RATE, np.float32)
+    wrong: list[tuple[Any, str]] = [
+        (lambda: seqaudio.load(None), "^run None, expected a text or a path$"),  # type: ignore[call-overload]
+        (lambda: seqaudio.load(b"digits"), "^run b'digits', expected a text or a path$"),  # type: ignore[call-overload]
+        (lambda: music.pieces(3), "^seeds 3, expected a list of which each is a whole number$"),
+        (lambda: music.pieces("12"), "^seeds '12', expected a list"),
+        (lambda: music.harmonize(None), "^a piece of type NoneType, expected a MIDI file"),
+        (lambda: music.fill(music.generate(bars=1), 1, tries="a"), "^tries 'a', expected a whole number$"),
+        (lambda: music.generate(bars=1).bytes(3), "^suffix 3, expected a text$"),
+        (lambda: keywords.recognize(quiet, "16000"), "^rate '16000', expected a number$"),
+        (lambda: keywords.recognize(quiet, [16000]), r"^rate \[16000\], expected a number$"),
+        (lambda: keywords.recognize(quiet, max_seconds=float("nan")), "^max_seconds nan, expected more than 0"),
+        (lambda: keywords.recognize([[1.0, 2.0], [3.0]]), r"^samples of several lengths, expected \[N\]"),
+    ]
+    for call, words in wrong:
+        with pytest.raises(OptionError, match=words):
+            call()
+
+
+def test_a_name_that_no_system_takes_is_no_model() -> None:
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(RunError, match="no such folder"):
+            seqaudio.load(name)

@@ -242,9 +242,30 @@ def test_rows_of_one_name_keep_apart(tmp_path: Path) -> None:
     assert store["train"].ids == ["a.wav", "a.wav#train-1", "train-2"]
 
 
+def test_categories_and_fields_without_a_value_are_understood(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for take in range(2):
+        (tmp_path / "data" / f"{take}.wav").write_bytes(encoded(spoken(0, 0, take), "wav"))
+    cells = [{"bytes": None, "path": f"{take}.wav"} for take in range(2)]  # their bytes are of the type null
+    labels = pa.array(["yes", "no"]).dictionary_encode()
+    source = in_parquet(pa.table({"audio": cells, "label": labels}), tmp_path / "data")
+    store = store_from_datasets(
+        source, tmp_path / "store", splits={"train": "train"}, sample_rate=RATE, valid_percent=0
+    )
+    assert store["train"].ids == ["0.wav", "1.wav"]
+    assert store.names.names == ("no", "yes")
+
+
 BAD: dict[str, tuple[dict[str, list[Any]], tuple[str, ...], str]] = {
     "no labels": ({"audio": [b"x"], "class": ["a"]}, (), "no column 'label' or 'text'"),
-    "no recordings": ({"label": ["a"]}, (), "has no column 'path' or 'audio'"),
+    "no recordings": (
+        {"label": ["a"]},
+        (),
+        "has no column 'path' or 'audio'; give the right one of label as --audio-c",
+    ),
+    "paths that are numbers": ({"audio": [{"path": 1}], "label": ["a"]}, (), "expected recordings: bytes, paths, or"),
+    "bytes that are texts": ({"audio": [{"bytes": "x"}], "label": ["a"]}, (), "expected recordings: bytes, paths, or"),
+    "a NUL in a path": ({"audio": ["a\0b"], "label": ["a"]}, (), "none of the 1 inputs could be kept: 0 kept, 1 refus"),
     "a column of lists": ({"audio": [b"x"], "label": [["a"]]}, (), "the column 'label' is list<"),
     "numbers as recordings": (
         {"audio": [1.5], "label": ["a"]},
@@ -281,6 +302,20 @@ def test_what_cannot_be_prepared_is_one_line(command: Command, tmp_path: Path, n
     )
     assert_refused(done, words)
     assert not (tmp_path / "s").exists()
+
+
+def test_columns_of_one_name_and_classes_without_a_list_are_one_line(command: Command, tmp_path: Path) -> None:
+    twice = pa.Table.from_arrays([pa.array([b"x"]), pa.array(["a"]), pa.array(["b"])], ["audio", "label", "label"])
+    unnamed = b'{"info": {"features": {"label": {"_type": "ClassLabel", "names": 3}}}}'
+    classes = pa.table({"audio": [b"x"], "label": [0]}).replace_schema_metadata({b"huggingface": unnamed})
+    for name, table, words in (
+        ("twice", twice, "several columns 'label'"),
+        ("classes", classes, "1 refused (1 no_lab"),
+    ):
+        source = in_parquet(table, tmp_path / name)
+        done = command("seqaudio", "prepare", "huggingface", "--source", source, "--out", tmp_path / "s")
+        assert_refused(done, words)
+        assert not (tmp_path / "s").exists()
 
 
 def test_folders_that_hold_no_data_set_are_one_line(command: Command, tmp_path: Path) -> None:

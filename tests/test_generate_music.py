@@ -181,3 +181,8 @@ def test_names_of_the_files_beside_may_be_told(command: Command, tune_run: Path,
     assert sorted(file.name for file in tmp_path.iterdir()) == ["tune.mid", "tune.png", "tune.wav"]
     other = command("seqaudio", *line, "--force", "--wav", "song.wav", folder=tmp_path)
     assert_refused(other, "--wav song.wav: files beside --out have its name")
+    for out in ("", ".", "/"):
+        assert_refused(
+            command("seqaudio", "generate", tune_run, "--wav", "song.wav", *(["--out", out] if out else [])),
+            "--wav song.wav: files beside --out have its name",
+        )

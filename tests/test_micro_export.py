@@ -267,6 +267,31 @@ def test_a_manifest_that_is_none_is_refused(tmp_path: Path) -> None:
             of_manifest(tmp_path / "a.json")
 
 
+def test_a_damaged_file_behind_a_manifest_is_refused(tmp_path: Path) -> None:
+    package = pytest.importorskip("pymicro_wakeword", reason="pymicro-wakeword is not installed")
+    models = Path(package.__file__).parent / "models"
+    about, whole = json.loads((models / "alexa.json").read_text()), (models / "alexa.tflite").read_bytes()
+    (tmp_path / "a.json").write_text(json.dumps(about))
+    file = tmp_path / "alexa.tflite"
+    with pytest.raises(OptionError, match="No such file"):
+        of_manifest(tmp_path / "a.json")
+    for content, words in ((b"hello" * 9, "is no TFLite file"), (whole[:30_000], "is damaged")):
+        file.write_bytes(content)
+        with pytest.raises(OptionError, match=words):
+            of_manifest(tmp_path / "a.json")
+    file.write_bytes(whole)
+    assert of_manifest(tmp_path / "a.json").step == pytest.approx(0.03)
+    for name, value, words in (
+        ("model", "/dev/zero", "is a device"),
+        ("micro", about["micro"] | {"sliding_window_size": -1}, "micro.sliding_window_size is -1, expected 1 to"),
+        ("micro", about["micro"] | {"probability_cutoff": 7}, "micro.probability_cutoff is 7, expected 0 to 1"),
+        ("wake_word", [], "wake_word is"),
+    ):
+        (tmp_path / "a.json").write_text(json.dumps(about | {name: value}))
+        with pytest.raises(OptionError, match=words):
+            of_manifest(tmp_path / "a.json")
+
+
 def test_a_file_that_differs_is_not_written(micro_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pymicro_wakeword", reason="pymicro-wakeword is not installed")
     from seqaudio.store import Store

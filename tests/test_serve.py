@@ -442,7 +442,8 @@ def test_other_names_and_other_pages_are_refused(place: Place, recording: Path) 
         assert (answer.status, "not this server's" in answer.error) == (403, True)
     content = recording.read_bytes()
     assert place.hear(content, Origin=f"http://{own}").status == 200
-    for origin in ("http://evil.example", "null", "http://localhost:1", f"http://{own}.evil.example"):
+    others = ("http://evil.example", "null", "", "http://[", "http://localhost:1", f"http://{own}.evil.example")
+    for origin in others:
         answer = place.hear(content, Origin=origin)
         assert (answer.status, answer.error) == (403, "the request came from the page of another site")
         with pytest.raises(InvalidStatus), connect(f"ws://{own}/api/listen?model=spotter", origin=origin):

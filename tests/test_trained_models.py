@@ -159,6 +159,17 @@ def test_an_evaluation_of_a_packaged_model_needs_a_store(command: Command, here:
     assert list(here.iterdir()) == []
 
 
+def test_nothing_is_copied_for_an_evaluation_that_cannot_begin(command: Command, here: Path, word_store: Path) -> None:
+    assert_refused(command("seqaudio", "evaluate", "digits", "--store", "none", folder=here), "none: no such folder")
+    assert (
+        command("seqaudio", "evaluate", "digits", "--store", word_store, "--split", "tset", folder=here).returncode == 2
+    )
+    assert list(here.iterdir()) == []
+    (here / "evaluated" / "digits").mkdir(parents=True)
+    done = command("seqaudio", "evaluate", "digits", "--store", word_store, folder=here)
+    assert_refused(done, "evaluated/digits holds another model than digits")
+
+
 # --- the list ---
 
 

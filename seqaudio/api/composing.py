@@ -294,7 +294,9 @@ def form_asked(form: str) -> str:
     if form in (DRAWN, FREE):
         return form
     if not (form.isascii() and form.isalpha() and len(form) <= MOST_GROUPS):
-        raise OptionError(f"--form {form!r}, expected drawn, free, or letters of equal groups of bars such as AABA")
+        raise OptionError(
+            f"--form {few([repr(form)], 1)}, expected drawn, free, or letters of equal groups of bars such as AABA"
+        )
     return form.upper()
 
 

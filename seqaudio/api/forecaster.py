@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from seqaudio.api.arguments import typed
 from seqaudio.api.asked import names_of_python
 from seqaudio.api.base import Loaded
 from seqaudio.errors import OptionError, RunError
@@ -41,6 +42,7 @@ class Forecaster(Loaded):
         """Names of the channels that it forecasts."""
         return tuple(self.run.input["settings"]["series"]["targets"])
 
+    @typed
     def forecast(self, series: npt.ArrayLike, steps: int | None = None) -> npt.NDArray[np.float64]:
         """The next steps [S, K] of a series, in its units.
 
@@ -70,6 +72,7 @@ class Forecaster(Loaded):
             found = model.forecast(torch.from_numpy(np.ascontiguousarray(known))[:, None], steps)[0]
             return (found * model.target_std + model.target_mean).double().numpy()
 
+    @typed
     def continue_store(
         self,
         steps: int | None = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from seqaudio.api.arguments import typed
 from seqaudio.api.base import Loaded
 from seqaudio.api.sound import Sound, blocks_at, blocks_of
 from seqaudio.audio.recording import MAX_SECONDS
@@ -38,6 +39,7 @@ class Keywords(Loaded):
         """Whether it hears words in streams, as `listen` and `spotter` need; otherwise it takes whole clips."""
         return bool(self.run.config["model"]["name"] == "spotter")
 
+    @typed
     def recognize(self, sound: Sound, rate: Hertz | None = None, *, max_seconds: Seconds = MAX_SECONDS) -> Recognition:
         """What is said in a recording: its label, the probability, and each word with its times in `hits`.
 
@@ -56,6 +58,7 @@ class Keywords(Loaded):
         blocks = blocks_of(sound, rate, clips.settings.sample_rate, max_seconds)
         return clips.recognition(np.concatenate([np.zeros(0, dtype=np.float32), *blocks]))
 
+    @typed
     def listen(
         self,
         blocks: Iterable[np.ndarray],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seqaudio.api.arguments import typed
 from seqaudio.api.asked import Asked, names_of_python
 from seqaudio.api.base import Loaded
 from seqaudio.api.music import check_seeds, options_of
@@ -12,6 +13,7 @@ from seqaudio.api.music import check_seeds, options_of
 class Language(Loaded):
     """A model of characters or words."""
 
+    @typed
     def generate(self, seed: int = 1, prompt: str = "", **asked: Any) -> str:
         """A new text that begins with the prompt; equal seeds and options give equal texts.
 

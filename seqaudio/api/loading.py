@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
+from seqaudio.api.arguments import typed
 from seqaudio.api.base import Loaded
 from seqaudio.api.forecaster import Forecaster
 from seqaudio.api.keywords import Keywords
@@ -36,6 +37,7 @@ def load(run: Literal["digit_strings"]) -> Recogniser: ...
 def load(run: str | Path, kind: type[Kind]) -> Kind: ...
 @overload
 def load(run: str | Path) -> Any: ...
+@typed
 def load(run: str | Path, kind: type[Loaded] = Loaded) -> Any:
     """A trained model: one that comes with seqaudio, by its name, or that of a run folder.
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, Union, get_type_hints
 
+from seqaudio.api.arguments import fit, typed
 from seqaudio.api.asked import Asked, names_of_python
 from seqaudio.api.base import Loaded
 from seqaudio.errors import OptionError
@@ -41,6 +42,7 @@ class Piece:
     comments: tuple[str, ...] = field(default=(), repr=False)
 
     @classmethod
+    @typed
     def read(cls, path: str | Path) -> Piece:
         """The piece of a MIDI file. Raises MidiError for a file that cannot be read or is too long."""
         from seqaudio.midi import read_midi
@@ -62,6 +64,7 @@ class Piece:
 
         return sum(1 for _ in bars(self.notes))
 
+    @typed
     def bytes(self, suffix: str, title: str = "") -> bytes:
         """A file of the piece, without writing it.
 
@@ -79,6 +82,7 @@ class Piece:
             return "".join(f"{token}\n" for token in self.tokens).encode()
         return piece_bytes(self.notes, suffix, title, self.comments)
 
+    @typed
     def write(self, path: str | Path) -> Path:
         """Write the piece as the suffix of the name says; an existing file is replaced. Returns the path.
 
@@ -104,6 +108,7 @@ class Music(Loaded):
     b'MThd'
     """
 
+    @typed
     def generate(self, seed: int = 1, *, primer: Given | None = None, **asked: Any) -> Piece:
         """A new piece; equal seeds and options give equal pieces.
 
@@ -117,6 +122,7 @@ class Music(Loaded):
         """
         return self.pieces([seed], primer=primer, **asked)[0]
 
+    @typed
     def pieces(self, seeds: Sequence[int], *, primer: Given | None = None, **asked: Any) -> list[Piece]:
         """A piece for each seed, sampled side by side, each equal to that of `generate`."""
         from seqaudio.api.composing import music
@@ -125,13 +131,14 @@ class Music(Loaded):
         if isinstance(primer, str | Path):
             file = Path(primer)
         elif primer is not None:
-            file, notes = GIVEN, primer.notes if isinstance(primer, Piece) else primer
+            file, notes = GIVEN, notes_of(primer)
         with names_of_python():
             options = options_of(Asked, primer=file, **asked)
             options.check(self.path, self.recipe)
             check_seeds(seeds)
             return [self._piece(one) for one in music(self.run, options, seeds, notes)]
 
+    @typed
     def fill(
         self,
         piece: Given,
@@ -155,8 +162,7 @@ class Music(Loaded):
         """
         from seqaudio.api.filling import check_tries, filled, held_tracks, numbers
 
-        known = Piece.read(piece) if isinstance(piece, str | Path) else piece
-        notes = known.notes if isinstance(known, Piece) else known
+        notes = notes_of(piece)
         with names_of_python():
             check_seeds([seed])
             check_tries(tries, temperature)
@@ -165,6 +171,7 @@ class Music(Loaded):
             ((new, _),) = filled(self.run, notes, bars, [seed], hold, tries, temperature)
         return Piece(new, seed, comments=self._comments("fill", seed))
 
+    @typed
     def harmonize(
         self,
         melody: Given,
@@ -191,8 +198,7 @@ class Music(Loaded):
         from seqaudio.api.filling import check_tries
         from seqaudio.api.harmonizing import harmonised
 
-        known = Piece.read(melody) if isinstance(melody, str | Path) else melody
-        notes = known.notes if isinstance(known, Piece) else known
+        notes = notes_of(melody)
         with names_of_python():
             check_seeds([seed])
             check_tries(tries, temperature)
@@ -215,13 +221,25 @@ class Music(Loaded):
         return (f"{describe_model(self.run)}; seqaudio.load({self.name!r}).{method}; seed {seed}",)
 
 
+def notes_of(given: Given) -> NoteSequence:
+    """The notes of a MIDI file or a piece. Raises MidiError for the file, OptionError for something else."""
+    from seqaudio.notes import NoteSequence
+
+    known = Piece.read(given) if isinstance(given, str | Path) else given
+    notes = known.notes if isinstance(known, Piece) else known
+    if not isinstance(notes, NoteSequence):
+        raise OptionError(f"a piece of type {type(given).__name__}, expected a MIDI file, a Piece or a NoteSequence")
+    return notes
+
+
 def options_of(kind: type[Asked], **asked: Any) -> Asked:
-    """Options from keywords. Raises OptionError for one that is unknown or out of its bounds."""
+    """Options from keywords. Raises OptionError for one that is unknown, of another type or out of its bounds."""
     known = [each.name for each in fields(kind)]
     for name in asked:
         if name not in known:
             raise OptionError(f"no option is called {name!r}; {did_you_mean(name, known)}")
-    options = kind(**asked)
+    kinds = get_type_hints(kind)
+    options = kind(**{name: fit(kinds[name], value, name) for name, value in asked.items()})
     check_bounds(options)
     return options
 

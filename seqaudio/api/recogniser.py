@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seqaudio.api.arguments import typed
 from seqaudio.api.asked import names_of_python
 from seqaudio.api.base import Loaded
 from seqaudio.api.sound import Sound, blocks_of, samples_of
@@ -89,6 +90,7 @@ class Recogniser(Loaded):
         """Of the sound that `stream` takes, in hertz."""
         return self._greedy.settings.sample_rate
 
+    @typed
     def transcribe(
         self,
         sound: Sound,

@@ -47,7 +47,10 @@ def blocks_at(blocks: Iterable[np.ndarray], rate: Hertz | None, wanted: Hertz) -
 
 def samples_of(given: np.ndarray) -> np.ndarray:
     """Samples [N] as float32. Raises OptionError for another shape or type, and for values that no sound has."""
-    samples = np.asarray(given)
+    try:
+        samples = np.asarray(given)
+    except ValueError:
+        raise OptionError("samples of several lengths, expected [N], floats or int16") from None
     if samples.ndim != 1 or samples.dtype.kind not in "fi" or (samples.dtype.kind == "i" and samples.dtype != np.int16):
         raise OptionError(
             f"samples of shape {list(samples.shape)} and type {samples.dtype}, expected [N], floats or int16; "

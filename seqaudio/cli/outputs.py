@@ -34,7 +34,9 @@ def check_output(option: str, path: Path, suffixes: str | tuple[str, ...], force
     suffix = suffixes if isinstance(suffixes, str) else suffixes[0]
     if path.suffix.lower() not in ((suffixes,) if isinstance(suffixes, str) else suffixes):
         known = suffix if isinstance(suffixes, str) else f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
-        raise OptionError(f"{option} {path}: expected a name that ends in {known}, such as {path.stem}{suffix}")
+        raise OptionError(
+            f"{option} {path}: expected a name that ends in {known}, such as {path.stem or 'out'}{suffix}"
+        )
     if path.is_dir():
         raise OptionError(f"{option} {path} is a folder; give a file in it, such as {path / 'out'}{suffix}")
     if path.exists() and not force:
@@ -77,12 +79,18 @@ def without_names(config: Any, arguments: Sequence[str]) -> list[str]:
     for word in arguments:
         option = rest[-1] if rest else ""
         if option in switches and word.lower().endswith(f".{option[2:]}"):
-            out = next((after for before, after in pairwise(arguments) if before == "--out"), "")
-            if Path(word).with_suffix("") != Path(out).with_suffix(""):
+            named = [after for before, after in pairwise(arguments) if before == "--out"]
+            named += [other.removeprefix("--out=") for other in arguments if other.startswith("--out=")]
+            if not any(_without_suffix(word) == _without_suffix(out) for out in named):
                 raise OptionError(f"{option} {word}: files beside --out have its name; leave {word} out")
             continue
         rest.append(word)
     return rest
+
+
+def _without_suffix(path: str) -> Path:
+    """A path without the suffix of its name, which may be empty."""
+    return Path(path).parent / Path(path).stem
 
 
 @contextmanager

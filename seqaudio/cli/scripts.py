@@ -8,9 +8,12 @@ import importlib.util
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import Any
 
 from seqaudio.errors import OptionError, RunError, SeqAudioError
 from seqaudio.own_scripts import preparations as preparations  # for those who import it from here
@@ -34,7 +37,6 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
             sys.exit(0)
         # the run may be the first argument; the script itself has --run only
         given = ["--run", *arguments] if not arguments[0].startswith("-") else list(arguments)
-        given = _in_a_copy(given)
         name = recipe_of(given)
         if name not in scripts:
             raise OptionError(
@@ -42,7 +44,14 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
                 f"your own, or look at it with seqaudio info; known: {', '.join(scripts)}"
             )
         module = load(scripts[name])
-        run(module.Config, module.main, as_commands(module.__doc__), given, program="seqaudio evaluate")
+        own_main: Callable[[Any], None] = module.main
+        run(
+            module.Config,
+            lambda config: own_main(_with_copy(config)),
+            as_commands(module.__doc__),
+            given,
+            program="seqaudio evaluate",
+        )
     scripts = preparations() if command == "prepare" else recipes("train.py")
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"usage: seqaudio {command} NAME [OPTIONS]    (options: seqaudio {command} NAME --help)\n")
@@ -54,21 +63,34 @@ def run_script(command: str, arguments: Sequence[str]) -> None:
     run(module.Config, module.main, as_commands(module.__doc__), rest, program=f"seqaudio {command} {name}")
 
 
-def _in_a_copy(arguments: list[str]) -> list[str]:
-    """The arguments with a copy of a packaged model in its place, since an evaluation writes into a run."""
-    place = arguments.index("--run") + 1 if "--run" in arguments[:-1] else len(arguments)
-    folder = found(arguments[place]) if place < len(arguments) else None
-    if folder is None or not is_packaged(folder) or {"-h", "--help"} & set(arguments):
-        return arguments
-    if not any(word.partition("=")[0] == "--store" for word in arguments):
+def _with_copy(config: Any) -> Any:
+    """The options with a copy of a packaged model in its place, since an evaluation writes into a run.
+
+    Raises RunError where there is no store, StoreError for a damaged one, before anything is written.
+    """
+    folder = found(config.run)
+    if not is_packaged(folder):
+        return config
+    if config.store is None:
         raise RunError(f"the model {folder.name} comes without the store of its training; give a store by --store")
+    from seqaudio.store import Store
+
+    Store(config.store)
     copy = COPIES / folder.name
     if not copy.exists():
-        shutil.copytree(folder, copy)
-    elif not filecmp.cmp(copy / "model.safetensors", folder / "model.safetensors", shallow=False):
+        COPIES.mkdir(exist_ok=True)
+        with TemporaryDirectory(prefix=f"{folder.name}.partial-", dir=COPIES) as partial:
+            shutil.copytree(folder, Path(partial) / folder.name).rename(copy)
+    elif not _is_copy(copy, folder):
         raise RunError(f"{copy} holds another model than {folder.name} of this seqaudio; rename it, or evaluate {copy}")
     say(f"results and figures go into {copy}, a copy of the model {folder.name}")
-    return [*arguments[:place], str(copy), *arguments[place + 1 :]]
+    return replace(config, run=copy)
+
+
+def _is_copy(copy: Path, folder: Path) -> bool:
+    """Whether both have the same weights."""
+    weights = "model.safetensors"
+    return (copy / weights).is_file() and filecmp.cmp(copy / weights, folder / weights, shallow=False)
 
 
 def as_commands(text: str | None) -> str:

@@ -84,7 +84,7 @@ class OwnPage:
             return "the request came under a name that is not this server's; open the address that it has printed"
         origin = headers.get("origin")
         reads = scope["type"] == "http" and scope["method"] in READING
-        if origin is not None and not reads and urlsplit(origin).netloc.casefold() != given[0].casefold():
+        if origin is not None and not reads and origin.casefold().partition("://")[2] != given[0].casefold():
             return "the request came from the page of another site"
         return ""
 

@@ -10,12 +10,14 @@ None of them is called otherwise than its users do, except that scores are read 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -23,11 +25,17 @@ from seqaudio.audio.recording import to_int16
 from seqaudio.errors import OptionError, how_to_install
 from seqaudio.evaluation.alarms.detectors import PROBABILITY, Detector
 from seqaudio.evaluation.alarms.material import RATE
+from seqaudio.files import open_plain
+from seqaudio.guarded.parent import ChildCrashedError, ChildTimeoutError, Guard
+from seqaudio.json_files import Range, checked, read_json
 from seqaudio.registry import Registry
 from seqaudio.units import Seconds
 
 RIVALS: Registry[Callable[[str], Detector]] = Registry("rival")
 EXTRA = "rivals"
+CHILD = Path(__file__).with_name("manifest_child.py")
+MEGABYTES = 1024  # for a model of a few dozen kilobytes
+DEADLINE: Seconds = 60.0
 
 
 class UnknownWordError(OptionError):
@@ -52,13 +60,48 @@ def of_manifest(path: Path) -> Detector:
     Raises OptionError where it cannot be read, or where the package is missing.
     """
     _check_installed("pymicro_wakeword", str(path))
-    try:
-        return MicroWakeWord(path)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    if fault := _fault(path):
         raise OptionError(
-            f"--beside {path}: {type(error).__name__}: {error}; expected the manifest of a .tflite beside it, as "
-            f"seqaudio export --tflite writes both"
-        ) from None
+            f"--beside {path}: {fault}; expected the manifest of a .tflite beside it, as seqaudio export --tflite "
+            f"writes both"
+        )
+    return MicroWakeWord(path)
+
+
+@dataclass(frozen=True)
+class Micro:
+    """How a score becomes a decision."""
+
+    probability_cutoff: Annotated[float, Range(0, 1)]
+    sliding_window_size: Annotated[int, Range(1, 10_000)]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the interpreter needs of a manifest."""
+
+    wake_word: str
+    model: str  # name of a file beside it
+    micro: Micro
+
+
+def _fault(path: Path) -> str:
+    """Why a manifest and its file cannot be used; empty where a child process has heard with them."""
+    try:
+        file = path.parent / checked(Manifest, read_json(path)).model
+        with open_plain(file) as content:
+            if content.read(8)[4:] != b"TFL3":
+                return f"{file} is no TFLite file"
+    except (OSError, ValueError) as error:
+        return str(error)
+    guard = Guard(CHILD, MEGABYTES, "the interpreter of microWakeWord", "numpy, pymicro_wakeword")
+    try:
+        reply, _ = guard.ask(os.fsencode(path.absolute()), DEADLINE)
+    except (ChildCrashedError, ChildTimeoutError) as error:
+        return f"{file} is damaged (its interpreter: {error})"
+    finally:
+        guard.close()
+    return str(reply.get("fault", ""))
 
 
 def _check_installed(package: str, name: str) -> None:

@@ -58,7 +58,9 @@ class Columns:
         return line
 
 
-def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mapping[str, str | None]) -> Columns:
+def choose_columns(
+    table: Path, rows: Sequence[Mapping[str, str]], given: Mapping[str, str | None], of_files: str = "path"
+) -> Columns:
     """The column of each field: the one that an option names, or else one with a usual name, in any case.
 
     Start and end, or start and duration, make a row a segment of its recording. If one of them is
@@ -66,6 +68,7 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
 
     Args:
         given: the columns that options name, by field.
+        of_files: whose option names the column of files.
     Raises:
         SourceError: no column of files, or none of labels or texts.
         OptionError: a column of starts is named without one of ends or durations, or the other way round.
@@ -93,7 +96,7 @@ def choose_columns(table: Path, rows: Sequence[Mapping[str, str]], given: Mappin
     elif "end" in used:
         used.pop("duration", None)
     listed = few(names, NAMED)
-    lacks = [] if "path" in used else [("'path' or 'audio'", "--path-column")]
+    lacks = [] if "path" in used else [("'path' or 'audio'", f"--{of_files}-column")]
     lacks += [] if used.keys() & {"label", "text"} else [("'label' or 'text'", "--label-column or --text-column")]
     if lacks:  # both at once, so that one message is enough
         raise SourceError(

@@ -10,6 +10,7 @@ import functools
 import itertools
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,7 +164,8 @@ class _ParquetFile:
 
     def without_bytes(self, audio: str, columns: Sequence[str]) -> Iterator[tuple[pa.Table, list[int | None] | None]]:
         kind = self.schema.field(audio).type
-        fields = {kind.field(number).name for number in range(kind.num_fields)} if pa.types.is_struct(kind) else set()
+        inner = [kind.field(number) for number in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+        fields = {one.name for one in inner if one.name != "bytes" or _is_binary(one.type)}
         for group in range(self.file.num_row_groups):
             rows = self.starts[group + 1] - self.starts[group]
             sizes: list[int | None] | None = None
@@ -222,6 +224,8 @@ def _opened(path: Path, stamp: str) -> _File:
         str(file.schema)  # names that are not UTF-8 raise
     except (pa.ArrowException, OSError, MemoryError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from None
+    if twice := [name for name, count in Counter(file.schema.names).items() if count > 1]:
+        raise SourceError(f"{path}: has several columns {few(map(repr, twice), 4)}; give each a name of its own")
     return file
 
 
@@ -361,34 +365,42 @@ def _recordings(name: str, column: pa.ChunkedArray) -> tuple[list[str], list[int
     kind, rows = column.type, len(column)
     nothing: list[int | None] = [None] * rows
     if pa.types.is_struct(kind):
-        fields = {kind.field(number).name for number in range(kind.num_fields)}
-        if not fields & {"bytes", "path"}:
-            raise SourceError(f"the column {name!r} is {kind}, expected recordings: bytes, paths, or both")
-        paths = pc.struct_field(column, "path").to_pylist() if "path" in fields else [""] * rows
-        sizes = pc.binary_length(pc.struct_field(column, "bytes")).to_pylist() if "bytes" in fields else nothing
-        return [path or "" for path in paths], sizes
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        fields = {kind.field(number).name: kind.field(number).type for number in range(kind.num_fields)}
+        paths, sizes = fields.get("path", pa.null()), fields.get("bytes", pa.null())
+        # a field without any value may be of no type
+        if fields.keys() & {"bytes", "path"} and (_is_text(paths) or pa.types.is_null(paths)):
+            names = [""] * rows if pa.types.is_null(paths) else pc.struct_field(column, "path").to_pylist()
+            if pa.types.is_null(sizes):
+                return [path or "" for path in names], nothing
+            if _is_binary(sizes):
+                return [path or "" for path in names], pc.binary_length(pc.struct_field(column, "bytes")).to_pylist()
+    elif _is_text(kind):
         return [path or "" for path in column.to_pylist()], nothing
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    elif _is_binary(kind):
         return [""] * rows, pc.binary_length(column).to_pylist()
     raise SourceError(f"the column {name!r} is {kind}, expected recordings: bytes, paths, or both")
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def _texts(name: str, column: pa.ChunkedArray, feature: Mapping[str, Any]) -> list[str]:
     """The values of a column as texts; of a ClassLabel its names, and nothing for a class that has none."""
+    if pa.types.is_dictionary(column.type):  # categories of pandas
+        column = column.cast(column.type.value_type)
     kind = column.type
-    plain = (
-        pa.types.is_integer,
-        pa.types.is_string,
-        pa.types.is_large_string,
-        pa.types.is_floating,
-        pa.types.is_boolean,
-    )
-    if not any(fits(kind) for fits in (*plain, pa.types.is_null)):
+    plain = (_is_text, pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null)
+    if not any(fits(kind) for fits in plain):
         raise SourceError(f"the column {name!r} is {kind}, expected texts or numbers")
     values = column.to_pylist()
     if feature.get("_type") == "ClassLabel" and pa.types.is_integer(kind):
-        classes = feature.get("names", [])
+        named = feature.get("names")
+        classes = named if isinstance(named, list) else []
         return ["" if value is None or not 0 <= value < len(classes) else str(classes[value]) for value in values]
     return ["" if value is None else str(value) for value in values]
 

@@ -131,6 +131,8 @@ def _not_a_file(path: Path) -> str:
             next(path.iterdir(), None)
     except OSError as error:
         return error.strerror or ""
+    except ValueError:
+        return ""  # a NUL character, of which the first error tells
     return "is a folder, a pipe or a device, expected a file"
 
 

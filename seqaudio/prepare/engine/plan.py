@@ -68,8 +68,8 @@ def make_plan(items: Sequence[Item], process: str, chunk: int, late: bool = Fals
                 stamp = (status.st_size, status.st_mtime_ns)
                 if item.path != before:  # else a further segment of the same recording
                     held += status.st_size
-            except OSError:
-                stamp = (-1,)  # missing, or unreadable
+            except (OSError, ValueError):
+                stamp = (-1,)  # missing, unreadable, or with a NUL character
         before = item.path
         digest.update(_bytes((_identity(item), str(item.path), stamp)))
         if number - begun == chunk or held >= CHUNK_BYTES or number == len(items):

@@ -183,7 +183,7 @@ def _columns(rows: Rows, given: Mapping[str, str | None]) -> Used:
     sounding = [name for name, kind in features.items() if kind.get("_type") == "Audio"]
     if "path" not in named and sounding:
         named["path"] = sounding[0]
-    found = choose_columns(Path("the data set"), [dict.fromkeys(features, "")], named)
+    found = choose_columns(Path("the data set"), [dict.fromkeys(features, "")], named, "audio")
     return Used(found.used, found.description)
 
 
