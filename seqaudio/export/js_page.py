@@ -245,7 +245,7 @@ def page_source(step: ExportStep, module: str) -> str:
     words = list(about.thresholds) or [label for label in about.labels if not label.startswith("<")]
     title = "Listens for " + ", ".join(words[:12]) + (" ..." if len(words) > 12 else "")
     licence = about.licence or "licence unknown"
-    facts = (about.model, f"{about.sample_rate:,} Hz", f"data: {licence}", f"seqaudio {about.seqaudio}")
+    facts = (about.model, f"{about.sample_rate:,} Hz", f"licence: {licence}", f"seqaudio {about.seqaudio}")
     body = BODY.format(title=html.escape(title), footer=html.escape("; ".join(facts)))
     # no label may end the script, or begin what would hide its end
     script = re.sub(r"<(?=/|!--|script)", r"\\x3c", f"{module}{RESAMPLER}{PAGE}", flags=re.IGNORECASE)

@@ -45,7 +45,7 @@ class About:
     hop: int = 0  # samples a call
     window: int = 0  # samples that a frame sees
     thresholds: dict[str, float] = field(default_factory=dict)  # of keywords
-    licence: str = ""  # of the training data, where its store is there and says so
+    licence: str = ""  # of a packaged model, or of the training data, where its store is there and says so
     model: str = ""  # name of the model
     seqaudio: str = __version__
 
@@ -224,7 +224,7 @@ def _flat(parts: list[Tensor]) -> Tensor:
 
 def _licence(run: RunFolder) -> str:
     if (card := card_of(run.path)) is not None:
-        return "; ".join(dict.fromkeys(source.licence for source in card.data))
+        return card.licence
     place = run.settings.get("store")
     try:
         return Store(place).licence if isinstance(place, str) else ""

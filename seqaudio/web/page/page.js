@@ -449,7 +449,7 @@ async function compose() {
     }
     const answer = await ask("api/compose", JSON.stringify(asked), say, "application/json");
     showPiece(await answer.json(), asked);
-    say("playing it in …");
+    say("making the sound …");
     await takeSound();
   });
 }

@@ -1,0 +1,5 @@
+"""Run the command `seqaudio` as `python -m seqaudio`."""
+
+from seqaudio.cli.main import entry
+
+entry()
