@@ -133,7 +133,7 @@ def test_python_forecasts_an_array_as_the_store_is_forecast(folder: Path, name: 
     for series, more, words in [
         (past[:, :1], {}, r"shape \[\d+, 1\], expected \[T, 2\] of a, b"),
         (past * np.nan, {}, "fill its gaps"),
-        (past, {"steps": 0}, "0 steps"),
+        (past, {"steps": 0}, "steps 0, expected 1 to"),
         (past[:0], {}, "a series of 0 steps"),
     ]:
         with pytest.raises(OptionError, match=words):

@@ -313,7 +313,7 @@ def test_the_documented_commands_train_and_evaluate(
     place = tmp_path / "here"
     place.mkdir()
     for line in DOCUMENTED[block]:
-        words = [str(whole_tree) if word == "FOLDER" else word for word in line.split()]
+        words = [str(whole_tree) if word == "SPEECH_COMMANDS" else word for word in line.split()]
         quick = ["--epochs", "1"] if words[1] == "train" else []
         done = command(*words, *quick, folder=place)
         assert done.returncode == 0, done.stderr

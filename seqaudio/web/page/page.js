@@ -132,7 +132,7 @@ function tellAnswer(found) {
   };
   if (found.text !== undefined) {
     add(found.text || "nothing understood");
-  } else if (found.words.length) {
+  } else if (found.words.length && !found.is_clip) {
     for (const word of found.words) {
       add(word.text);
       add(`${word.start.toFixed(2)}–${seconds(word.end)}`, true);
@@ -141,8 +141,9 @@ function tellAnswer(found) {
     add(found.label);
     add(percent(found.probability), true);
   }
-  const best = found.is_clip ? `As a clip: ${found.label}, ${percent(found.probability)}. ` : "";
-  $("answer-about").textContent = `${best}${found.seconds.toFixed(2)} s. ${found.remark || ""}`;
+  const crossed = found.is_clip ? found.words.map((word) => `${word.text} (${percent(word.confidence)})`) : [];
+  const over = crossed.length ? `Over its threshold: ${crossed.join(", ")}. ` : "";
+  $("answer-about").textContent = `${over}${found.seconds.toFixed(2)} s. ${found.remark || ""}`;
 }
 
 function tellTable(found) {
