@@ -31,6 +31,7 @@ import operator
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,14 @@ class StepSpotter(Spotter):
 
 
 def hits_of(spotter: Spotter, pcm: np.ndarray) -> Hits:
-    """What a spotter hears in int16 samples, in blocks of some hops."""
+    """The hits of a spotter in int16 samples, in blocks of some hops."""
     block, found = HOPS * spotter.settings.hop_samples, []
     for start in range(0, len(pcm), block):
         found += spotter.push(pcm[start : start + block].astype(np.float32) / 32768)
     return [(hit.end + spotter.about.delay, hit.keyword) for hit in found]
 
 
-class Side:
+class Side(ABC):
     """A step in one form. Sequences are inputs [calls, ...]; outputs those of all calls that count."""
 
     name: str
@@ -162,20 +163,21 @@ class Side:
         self.size = (run.path / "model.safetensors").stat().st_size
         self.open()
 
+    @abstractmethod
     def open(self) -> None:
         """Make what the outputs come from."""
 
+    @abstractmethod
     def outputs(self, sequences: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Of each sequence from the initial state on."""
-        raise NotImplementedError
 
     def hits(self, pcm: np.ndarray) -> Hits | None:
-        """What is heard in int16 samples; None where that is not asked."""
+        """The hits in int16 samples; None for a side that does not hear tracks."""
         return None
 
+    @abstractmethod
     def time(self) -> float:
         """Microseconds of a step."""
-        raise NotImplementedError
 
 
 class Whole(Side):

@@ -48,6 +48,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def two_words() -> np.ndarray:
+    """`two` after a second of quiet, `one` after another, and a second more, [N] float32."""
+    quiet = 1e-3 * np.random.default_rng(0).standard_normal((3, RATE)).astype(np.float32)
+    return np.concatenate([quiet[0], spoken(1, 1, 2), quiet[1], spoken(0, 1, 2), quiet[2]])
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Power cuts are no part of the tests: what this process writes is not forced on the disk (test_files.py)."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from conftest import RATE, ROOT, Command, assert_refused, spoken
+from conftest import RATE, ROOT, Command, assert_refused, two_words
 from seqaudio.audio import read_audio
 from seqaudio.audio.recording import to_int16
 from seqaudio.decoding.excerpts import Excerpts
@@ -24,9 +24,7 @@ from seqaudio.decoding.spotting import Hit
 
 @pytest.fixture(scope="module")
 def sound() -> np.ndarray:
-    """`two` after a second of quiet, `one` after another, and a second more, [N] float32."""
-    quiet = 1e-3 * np.random.default_rng(0).standard_normal((3, RATE)).astype(np.float32)
-    return np.concatenate([quiet[0], spoken(1, 1, 2), quiet[1], spoken(0, 1, 2), quiet[2]])
+    return two_words()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ import torch
 
 import seqaudio
 from cases import KINDS, cases_folder
-from conftest import RATE, ROOT, Command, assert_refused, spoken
+from conftest import RATE, ROOT, Command, assert_refused, spoken, two_words
 from mutated_audio import good_files, mutate
 from seqaudio.audio.recording import to_int16
 from seqaudio.decoding.keywords import KeywordRecognizer
@@ -120,9 +120,7 @@ def place(
 
 @pytest.fixture(scope="module")
 def sound() -> np.ndarray:
-    """`two` after a second of quiet, `one` after another, and a second more, [N] float32."""
-    quiet = 1e-3 * np.random.default_rng(0).standard_normal((3, RATE)).astype(np.float32)
-    return np.concatenate([quiet[0], spoken(1, 1, 2), quiet[1], spoken(0, 1, 2), quiet[2]])
+    return two_words()
 
 
 @pytest.fixture(scope="module")

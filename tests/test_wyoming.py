@@ -218,7 +218,7 @@ HOSTILE = {
     "channels": (message("audio-start", channels=0), "0 channels"),
     "no rate": (b'{"type": "audio-start", "data": {}}\n', "audio-start without what belongs to it"),
     "data of a list": (b'{"type": "detect", "data": [1]}\n', "detect without what belongs to it"),
-    "timestamp": (message(timestamp="now"), "timestamp is no number"),
+    "timestamp": (message(timestamp="now"), "invalid timestamp, expected a number"),
     "other format": (message(payload=b"\0" * 4) + message(rate=16000), "went on with 16000 Hz"),
     "names": (b'{"type": "detect", "data": {"names": "one"}}\n', "no list of texts"),
     "unknown name": (b'{"type": "detect", "data": {"names": ["four\\n"]}}\n', "asked for four\\n, expected one of one"),

@@ -1,4 +1,4 @@
-"""What is asked of new music or text: options that the command and Python share, and their checks."""
+"""Options of new music or text, which the command and Python share, and their checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OF_TOKENS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Asked(SamplingOptions):
-    """What a new piece or text shall be."""
+    """Options of a new piece or text."""
 
     max_events: int | None = None  # most tokens, characters or words; by default 1,000, or none if bars are planned
     bars: int | None = None  # of music: length, primer included; by default as in training, of piano rolls at most 16

@@ -1,4 +1,4 @@
-"""What all loaded models have: a name, a folder, a recipe and, where they come with seqaudio, a card."""
+"""Base of loaded models: a name, a folder, a recipe and, where they come with seqaudio, a card."""
 
 from __future__ import annotations
 

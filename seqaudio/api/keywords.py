@@ -41,7 +41,7 @@ class Keywords(Loaded):
 
     @typed
     def recognize(self, sound: Sound, rate: Hertz | None = None, *, max_seconds: Seconds = MAX_SECONDS) -> Recognition:
-        """What is said in a recording: its label, the probability, and each word with its times in `hits`.
+        """Recognise a recording: its label, the probability, and each word with its times in `hits`.
 
         Args:
             sound: a file, or samples [N], float of full scale -1..1 or int16.

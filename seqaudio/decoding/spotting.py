@@ -157,7 +157,7 @@ class Peaks:
 
 
 class LogitSource(Protocol):
-    """What a spotter hears: the logits of its model after each frame of a stream of samples."""
+    """The source of a spotter: logits of its model after each frame of a stream of samples."""
 
     def reset(self) -> None:
         """Start a new stream, behind a little quiet."""

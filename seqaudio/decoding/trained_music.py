@@ -1,4 +1,4 @@
-"""What a run of music keeps for decoding: its representation, and the statistics and forms of its training pieces."""
+"""Read what decoding needs of a run of music: representation, statistics and forms of its training pieces."""
 
 from __future__ import annotations
 

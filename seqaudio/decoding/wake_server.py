@@ -314,7 +314,7 @@ def format_of(audio: AudioFormat) -> _Format:
         expected = f"{RATES.start} to {RATES.stop - 1} Hz, 1 to 4 bytes, 1 or 2 channels"
         raise ClientError(f"audio of {found}, expected {expected}")
     if timestamp is not None and not isinstance(timestamp, int | float):
-        raise ClientError("audio whose timestamp is no number")
+        raise ClientError("audio with an invalid timestamp, expected a number")
     return found
 
 

@@ -138,7 +138,7 @@ def run_module(text: str, inputs: np.ndarray) -> np.ndarray:
 
 
 def run_node(module: str, program: str, content: bytes) -> str:
-    """What a program prints in node that imports a module as ./step.mjs, with `content` on stdin."""
+    """Output of a program run by node that imports a module as ./step.mjs, with `content` on stdin."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "step.mjs").write_text(module, encoding="utf-8")
         (Path(folder) / "run.mjs").write_text(program, encoding="utf-8")

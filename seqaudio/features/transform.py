@@ -42,7 +42,7 @@ class FeatureTransform(nn.Module):
 
     @property
     def settings(self) -> FeatureSettings:
-        """What is computed."""
+        """Settings of the features."""
         return self.extractor.settings
 
     def forward(self, waveform: Tensor) -> Tensor:

@@ -78,7 +78,7 @@ class Micro:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the interpreter needs of a manifest."""
+    """Fields of a manifest that the interpreter reads."""
 
     wake_word: str
     model: str  # name of a file beside it
